@@ -1,0 +1,169 @@
+"""What may go wrong, as one tree with stable codes.
+
+`Refused` is the sender's side: the submission or the decision was turned away and nothing was
+changed. `ServiceDown` is ours: something that we depend on did not answer. Which HTTP status a
+code gets is decided at the edge, in `moderate.web.errors`; which words a trackback or pingback
+sender gets is decided by its protocol.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from moderate.model import Item
+
+
+class ModerateError(Exception):
+    """The root of all errors that this package raises on purpose."""
+
+
+class ConfigError(ModerateError):
+    """A setting is wrong; the start stops. Tells the key, the value and what is accepted."""
+
+    def __init__(self, key: str, value: object, accepted: str) -> None:
+        super().__init__(f"{key} = {value!r} is not usable: {accepted}")
+        self.key = key
+        self.value = value
+        self.accepted = accepted
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one field, in words for the person who filled it in."""
+
+    field: str
+    message: str
+
+
+class Refused(ModerateError):
+    """Turned away, and nothing was stored or changed.
+
+    `code` is stable and part of the public contract; `public` may be shown to anybody.
+    """
+
+    code: ClassVar[str] = "refused"
+    default: ClassVar[str] = "This was refused."
+
+    def __init__(self, public: str = "") -> None:
+        super().__init__(public or self.default)
+        self.public = public or self.default
+
+
+class Invalid(Refused):
+    """One or more fields cannot be accepted as they are; all of them are named at once."""
+
+    code = "invalid"
+    default = "Some of the fields need another look."
+
+    def __init__(self, errors: Sequence[FieldError], public: str = "") -> None:
+        super().__init__(public)
+        self.errors = tuple(errors)
+
+    @classmethod
+    def field(cls, field: str, message: str) -> Invalid:
+        """The common case: one field, one message."""
+        return cls([FieldError(field, message)])
+
+
+class TooLarge(Refused):
+    code = "too-large"
+    default = "This is larger than what is accepted here."
+
+
+class UnsupportedMediaType(Refused):
+    code = "unsupported-media-type"
+    default = "Send a form (application/x-www-form-urlencoded or multipart/form-data) or application/json."
+
+
+class UnknownArticle(Refused):
+    code = "unknown-article"
+    default = "There is no such article."
+
+
+class UnknownItem(Refused):
+    code = "unknown-item"
+    default = "There is no such item."
+
+
+class Closed(Refused):
+    code = "closed"
+    default = "Comments on this article are closed."
+
+
+class RateLimited(Refused):
+    """Too many in too short a time. `retry_after` is in seconds, until one more would pass.
+
+    `policies` names the limits that were looked at, for the RateLimit-Policy header field.
+    """
+
+    code = "rate-limited"
+    default = "That was a little fast."
+
+    def __init__(self, retry_after: float, policies: Sequence[Policy] = (), public: str = "") -> None:
+        super().__init__(public)
+        self.retry_after = retry_after
+        self.policies = tuple(policies)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One limit as it stood when a request was refused, for the RateLimit fields."""
+
+    name: str
+    quota: int
+    window: int
+    remaining: int
+    reset: int
+
+
+class NotAllowed(Refused):
+    """The move is not legal from where the item stands; `legal` names those that are."""
+
+    code = "not-allowed"
+    default = "That is not possible from where the item stands."
+
+    def __init__(self, public: str = "", legal: Sequence[str] = ()) -> None:
+        super().__init__(public)
+        self.legal = tuple(legal)
+
+
+class DecidedMeanwhile(Refused):
+    """Somebody decided on the item after the version that this decision was made on."""
+
+    code = "decided-meanwhile"
+    default = "Somebody else decided on this in the meantime."
+
+    def __init__(self, item: Item, by: str | None, public: str = "") -> None:
+        super().__init__(public)
+        self.item = item
+        self.by = by
+
+
+class Unauthorized(Refused):
+    code = "unauthorized"
+    default = "Sign in as a moderator first."
+
+
+class Forbidden(Refused):
+    code = "forbidden"
+    default = "This is not allowed."
+
+
+class ServiceDown(ModerateError):
+    """Something that we depend on failed or did not answer in time.
+
+    `service` is its short name (``"database"``, ``"redis"``, ``"akismet"``). The text is for logs
+    and moderators, never holds a secret, and chains the cause.
+    """
+
+    code: ClassVar[str] = "unavailable"
+
+    def __init__(self, service: str, reason: str = "", retry_after: float = 5.0) -> None:
+        super().__init__(f"{service}: {reason}" if reason else service)
+        self.service = service
+        self.reason = reason
+        self.retry_after = retry_after

@@ -1,0 +1,70 @@
+"""What a decision does and how counters move: pure functions, no store, no clock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from moderate.model import Awaiting, Decision, Kind, Lean, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from moderate.model import Finding
+
+Premoderation = Literal["all", "strangers", "none"]
+
+#: Any of the four decisions is legal from any status.
+AFTER: dict[Decision, Status] = {
+    Decision.APPROVE: Status.APPROVED,
+    Decision.HOLD: Status.PENDING,
+    Decision.SPAM: Status.SPAM,
+    Decision.TRASH: Status.TRASH,
+}
+
+#: From where an item may be deleted for good.
+DELETABLE = frozenset({Status.SPAM, Status.TRASH})
+
+
+def decision_for(status: Status) -> Decision:
+    """The decision that leads to *status*."""
+    return next(decision for decision, after in AFTER.items() if after is status)
+
+
+def counter_of(kind: Kind, status: Status) -> str:
+    """The counter in which an item of *kind* and *status* is counted: exactly one."""
+    if status is not Status.APPROVED:
+        return status.value
+    return "comments" if kind is Kind.COMMENT else kind.value
+
+
+def counter_change(kind: Kind, before: Status | None, after: Status | None) -> dict[str, int]:
+    """How an article's counters move when an item goes from *before* to *after*.
+
+    None stands for "not there": before it was received, or after it was deleted.
+    """
+    change: dict[str, int] = {}
+    if before is not None:
+        change[counter_of(kind, before)] = -1
+    if after is not None:
+        name = counter_of(kind, after)
+        change[name] = change.get(name, 0) + 1
+    return {name: step for name, step in change.items() if step}
+
+
+def is_public_change(before: Status | None, after: Status | None) -> bool:
+    """Whether readers see a difference."""
+    return (before is Status.APPROVED) is not (after is Status.APPROVED)
+
+
+def outcome(findings: Iterable[Finding], premoderation: Premoderation) -> tuple[Status, Awaiting | None]:
+    """What follows from *findings*, the worst first. Anything unknown holds; nothing unknown publishes."""
+    leans = {finding.lean for finding in findings}
+    if leans & {Lean.SPAM, Lean.DISCARD}:
+        return Status.SPAM, None
+    if Lean.UNSURE in leans:
+        return Status.PENDING, Awaiting.CHECKS
+    if Lean.HOLD in leans or premoderation == "all":
+        return Status.PENDING, Awaiting.MODERATOR
+    if premoderation == "strangers" and Lean.TRUST not in leans:
+        return Status.PENDING, Awaiting.MODERATOR
+    return Status.APPROVED, None

@@ -1,0 +1,309 @@
+"""The values that travel through the desk. All of them are frozen: nobody edits one on its way."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+
+class Kind(enum.StrEnum):
+    """The four ways in. The last three are pings: another site says that it wrote about an article."""
+
+    COMMENT = "comment"
+    TRACKBACK = "trackback"
+    PINGBACK = "pingback"
+    WEBMENTION = "webmention"
+
+    @property
+    def is_ping(self) -> bool:
+        return self is not Kind.COMMENT
+
+
+class Status(enum.StrEnum):
+    """Where an item stands. Only `APPROVED` is public."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    SPAM = "spam"
+    TRASH = "trash"
+
+
+class Awaiting(enum.StrEnum):
+    """Whom a pending item waits for."""
+
+    CHECKS = "checks"
+    MODERATOR = "moderator"
+
+
+class Decision(enum.StrEnum):
+    """What a moderator may decide, from any status."""
+
+    APPROVE = "approve"
+    HOLD = "hold"
+    SPAM = "spam"
+    TRASH = "trash"
+
+
+class Lean(enum.StrEnum):
+    """Which way one check leans.
+
+    `TRUST`, `SPAM` and `DISCARD` are certain and end the look; `HOLD` and `UNSURE` let it go on.
+    There is no average: one certain finding is never diluted by many weak ones.
+    """
+
+    TRUST = "trust"
+    HOLD = "hold"
+    #: The check could not tell (an outage, a bug, an answer still to come). It holds the item.
+    UNSURE = "unsure"
+    SPAM = "spam"
+    #: Spam so blatant that a setting may drop it unseen; without that setting it counts as spam.
+    DISCARD = "discard"
+
+    @property
+    def is_certain(self) -> bool:
+        return self in {Lean.TRUST, Lean.SPAM, Lean.DISCARD}
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """What the host says about one of its pages.
+
+    `key` is the host's own id, any text of 1 to 200 characters. `url` is the absolute permalink,
+    the only one that pings must link to, with `aliases` for further ones.
+    """
+
+    key: str
+    title: str
+    url: str
+    published_at: datetime | None = None
+    comments_open: bool = True
+    pings_open: bool = True
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """A person whom the host has verified, for `author_loader`."""
+
+    name: str
+    email: str | None = None
+    url: str | None = None
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moderator:
+    """A person who may decide."""
+
+    name: str
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Where a request came from. `ip` is ``request.remote_addr`` as the host's proxies left it."""
+
+    ip: str = ""
+    user_agent: str = ""
+    referrer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raw:
+    """What a protocol read off a request, before anything of it is believed.
+
+    `article` is the key for ways in that name one; Pingback and Webmention give `target_url`
+    instead. `identity` is set only where the host's `author_loader` vouches for the author.
+    `honeypot` is what stood in the field that people do not see. `form_age` is how many seconds
+    old the signed form token was, None without a valid one.
+    """
+
+    kind: Kind
+    client: Client
+    article: str | None = None
+    target_url: str | None = None
+    author: str = ""
+    email: str = ""
+    url: str = ""
+    text: str = ""
+    parent: int | None = None
+    source_url: str | None = None
+    title: str | None = None
+    blog_name: str | None = None
+    identity: Author | None = None
+    honeypot: str = ""
+    form_age: float | None = None
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A text in both its forms.
+
+    `raw` is as it came: for Akismet and for cleaning anew under a later policy, never rendered.
+    `html` was made by `moderate.clean` under the policy named by `policy`. `links` are the
+    addresses that the rendered text links to.
+    """
+
+    raw: str
+    html: str
+    policy: str
+    links: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A cleaned submission: every field is bounded, one line where it should be, and storable."""
+
+    kind: Kind
+    article: Article
+    client: Client
+    body: Body
+    author: str
+    email: str | None = None
+    url: str | None = None
+    author_id: str | None = None
+    parent: int | None = None
+    source_url: str | None = None
+    #: The source in one spelling, so that a site cannot ping twice by writing its address differently.
+    source_key: str | None = None
+    title: str | None = None
+    blog_name: str | None = None
+    honeypot: str = ""
+    form_age: float | None = None
+    idempotency_key: str | None = None
+    #: Digest of the text in one spelling (case, space and compatibility forms folded).
+    text_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check has to say about a submission. `reason` is for moderators, in plain words."""
+
+    check: str
+    lean: Lean
+    reason: str
+    score: float | None = None
+    version: int = 1
+    took_ms: float = 0.0
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All findings together, and what follows from them.
+
+    `passed` names the checks that ran and found nothing: a later reader must know that they ran.
+    """
+
+    status: Status
+    awaiting: Awaiting | None
+    findings: tuple[Finding, ...] = ()
+    passed: tuple[str, ...] = ()
+    discard: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A stored submission. `version` grows by one with every change of its status or its text."""
+
+    id: int
+    kind: Kind
+    status: Status
+    awaiting: Awaiting | None
+    version: int
+    article: str
+    article_title: str
+    article_url: str
+    author: str
+    email: str | None
+    url: str | None
+    author_id: str | None
+    text: str
+    html: str
+    policy: str
+    parent: int | None
+    source_url: str | None
+    title: str | None
+    blog_name: str | None
+    ip: str | None
+    user_agent: str | None
+    referrer: str | None
+    text_key: str
+    created_at: datetime
+    edited_at: datetime | None
+    findings: tuple[Finding, ...] = ()
+    passed: tuple[str, ...] = ()
+    #: The changed text of an approved item, while it waits for a moderator; the old one stays public.
+    proposed: Mapping[str, str | None] | None = None
+
+    @property
+    def is_public(self) -> bool:
+        return self.status is Status.APPROVED
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One line of the append-only log of an item."""
+
+    id: int
+    item: int
+    at: datetime
+    #: ``received``, ``judged``, ``decided``, ``revised``, ``withdrawn``, ``deleted``
+    act: str
+    #: A moderator's name, or None where checks or the author acted.
+    by: str | None
+    before: Status | None
+    after: Status
+    version: int
+    note: str | None = None
+    batch: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """An article's numbers. `comments` and `trackbacks` count approved items only."""
+
+    comments: int = 0
+    trackback: int = 0
+    pingback: int = 0
+    webmention: int = 0
+    pending: int = 0
+    spam: int = 0
+    trash: int = 0
+
+    @property
+    def trackbacks(self) -> int:
+        """All three ping kinds together: the number of the footer's ``Trackback(N)``."""
+        return self.trackback + self.pingback + self.webmention
+
+    @property
+    def approved(self) -> int:
+        return self.comments + self.trackbacks
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a submission. `is_new` is False where the sender's repeat met its first item."""
+
+    item: Item
+    article: Article
+    is_new: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """Deferred work on an item, leased to one worker until `lease_until`."""
+
+    id: int
+    kind: str
+    item: int
+    attempts: int
+    due_at: datetime
+    created_at: datetime
+    payload: Mapping[str, object] = field(default_factory=dict)

@@ -1,0 +1,263 @@
+"""What the acts ask of the world outside. Each promise stands here once; adapters say "see the port"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from moderate.lifecycle import Premoderation
+    from moderate.model import (
+        Article,
+        Awaiting,
+        Counts,
+        Decision,
+        HistoryEntry,
+        Item,
+        Kind,
+        Status,
+        Submission,
+        Task,
+        Verdict,
+    )
+
+
+class Clock(Protocol):
+    """The only source of time; tests move it by hand."""
+
+    def now(self) -> datetime:
+        """The current moment, aware, in UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start, never going back."""
+
+
+# --- limits ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`count` events per `seconds`, of which `burst` may come at once (`count` unless told)."""
+
+    count: int
+    seconds: int
+    burst: int = 0
+
+    @property
+    def capacity(self) -> int:
+        return self.burst or self.count
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """One budget that a request spends from. `key` holds no plain address or e-mail."""
+
+    name: str
+    key: str
+    rate: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class BucketState:
+    """How one bucket stood after a decision: what is left, and seconds until it is full again."""
+
+    bucket: Bucket
+    remaining: int
+    reset: float
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The answer of one decision. `wait` is 0 where all buckets were spent from, else seconds to wait."""
+
+    wait: float
+    states: tuple[BucketState, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return self.wait <= 0
+
+
+class Limiter(Protocol):
+    """Spends one from each bucket, or from none. Raises `ServiceDown`; a time-out is never counted twice."""
+
+    def take(self, buckets: Sequence[Bucket]) -> Taken: ...
+
+
+# --- the host's articles --------------------------------------------------------------------------
+
+
+class Articles(Protocol):
+    """The host's articles. Everything that a loader raises goes through: a bug there is the host's to see."""
+
+    def load(self, key: str) -> Article | None: ...
+
+    def find(self, url: str) -> Article | None: ...
+
+
+# --- the store ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemFilter:
+    """Which items a moderator wants to see; None means "any"."""
+
+    status: Status | None = None
+    kind: Kind | None = None
+    article: str | None = None
+    author: str | None = None
+    ip: str | None = None
+    q: str | None = None
+    awaiting: Awaiting | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A stretch of items and the cursor (an item's id) of the next one, None at the end."""
+
+    items: tuple[Item, ...]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTask:
+    """Work to be written in the same transaction as what makes it necessary."""
+
+    kind: str
+    due_at: datetime
+    payload: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The stored item, where it stood before (None where it is new), and whether this call wrote anything."""
+
+    item: Item
+    before: Status | None
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a decision did. `changed` is False where the item stood there already."""
+
+    item: Item
+    before: Status
+    changed: bool
+    history: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A counter row that did not match its items: what stood there, and what was counted."""
+
+    article: str
+    stored: Counts
+    counted: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What moderators set for one article; None leaves the host's own word."""
+
+    comments_open: bool | None = None
+    pings_open: bool | None = None
+    premoderation: Premoderation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenInfo:
+    """A moderator's bearer token as listed: never the secret."""
+
+    id: str
+    name: str
+    created_at: datetime
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+class Earlier(Protocol):
+    """What checks may ask about the past. Reads only."""
+
+    def same_text(self, text_key: str, since: datetime) -> Sequence[tuple[Kind, Status, str]]:
+        """Kind, status and article of items with that text since then, newest first, at most 50."""
+
+    def author_record(self, author_id: str) -> Mapping[Status, int]:
+        """How many items of a verified author stand where."""
+
+
+class Store(Earlier, Protocol):
+    """Keeps items, history, counters and tasks.
+
+    Every write is one transaction. Status moves only together with its history line and its
+    counters, and only from the version that the caller saw. Failures raise `ServiceDown`.
+    """
+
+    def record(self, submission: Submission, verdict: Verdict, tasks: Sequence[NewTask], now: datetime) -> Recorded:
+        """Store a submission, or meet the sender's first one: same idempotency key, or same ping source.
+
+        Raises `Invalid` where the key was used for another text.
+        """
+
+    def item(self, item_id: int) -> Item | None: ...
+
+    def repeat_of(self, article: str, idempotency_key: str) -> Item | None: ...
+
+    def thread(
+        self, article: str, *, cursor: int | None, limit: int, newest_first: bool, mine: Collection[int] = ()
+    ) -> Page:
+        """Approved items of an article in the order of their ids, with the pending or spam ones of `mine`."""
+
+    def items(self, which: ItemFilter, *, cursor: int | None, limit: int) -> Page:
+        """Items for moderators, newest first."""
+
+    def decide(
+        self, item_id: int, decision: Decision, *, version: int, by: str, note: str | None, now: datetime
+    ) -> Decided:
+        """Move an item. Raises `UnknownItem`, or `DecidedMeanwhile` where `version` is stale."""
+
+    def revise(
+        self, item_id: int, submission: Submission, verdict: Verdict, tasks: Sequence[NewTask], now: datetime
+    ) -> Recorded:
+        """Give an item a new text. An approved item keeps its old text until the new one is approved."""
+
+    def withdraw(self, item_id: int, now: datetime) -> Decided:
+        """The author takes an item back: to the trash."""
+
+    def delete(self, item_id: int, by: str, now: datetime) -> None:
+        """Delete for good. Raises `UnknownItem`, or `NotAllowed` outside spam and trash."""
+
+    def history(self, item_id: int) -> Sequence[HistoryEntry]: ...
+
+    def counts(self, keys: Sequence[str]) -> dict[str, Counts]:
+        """Counters of the articles, in one query whatever the number of keys; unknown keys count zero."""
+
+    def totals(self) -> Counts:
+        """The counters of the whole site."""
+
+    def revision(self, article: str) -> int:
+        """Grows whenever what readers see of the article changes."""
+
+    def recount(self, *, repair: bool) -> Iterator[Drift | None]:
+        """Count every article anew, one step an article; yields the drift found, None where there was none."""
+
+    def articles_with_items(self) -> int: ...
+
+    def overrides(self, article: str) -> Overrides: ...
+
+    def lease_due(self, now: datetime, *, limit: int, seconds: float, kinds: Iterable[str] | None = None) -> list[Task]:
+        """Take tasks that are due and whose lease has ended. No two workers get the same one."""
+
+    def create_token(self, name: str, now: datetime) -> str:
+        """Make a bearer token for a moderator and return it; only its digest is kept."""
+
+    def token_owner(self, token: str, now: datetime) -> str | None:
+        """The moderator's name, None for what is unknown or revoked. Compared in constant time."""
+
+    def tokens(self) -> Sequence[TokenInfo]: ...
+
+    def revoke_token(self, name_or_id: str, now: datetime) -> int:
+        """Revoke by name or id; returns how many were revoked."""
