@@ -1,0 +1,127 @@
+"""What a check is, what it may know, and how all of them together give a verdict."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from moderate.errors import ServiceDown
+from moderate.lifecycle import Premoderation, outcome
+from moderate.model import Article, Finding, Kind, Lean, Submission, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from moderate.ports import Clock, Earlier
+
+log = logging.getLogger("moderate")
+
+ALL_KINDS = frozenset(Kind)
+COMMENTS = frozenset({Kind.COMMENT})
+PINGS = ALL_KINDS - COMMENTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measures:
+    """The numbers that checks measure against, from the site's settings."""
+
+    #: More links than this hold a comment.
+    max_links: int = 2
+    #: A form sent back sooner than this many seconds after it was made was not read by a person.
+    min_seconds: float = 3.0
+    form_token: Literal["off", "signal", "required"] = "signal"
+    #: How many approved items, and none spam, make a verified author trusted; 0 trusts nobody.
+    trusted_after: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What checks may know besides the submission.
+
+    `item_id` is None while the item is still to be stored. `is_edit` and `is_recheck` tell why a
+    known item is looked at again.
+    """
+
+    article: Article
+    premoderation: Premoderation
+    now: datetime
+    clock: Clock
+    earlier: Earlier
+    measures: Measures = Measures()
+    item_id: int | None = None
+    is_edit: bool = False
+    is_recheck: bool = False
+
+
+class Check(Protocol):
+    """One question about a submission. A check reads and never writes.
+
+    `name` is stable and shown to moderators. `version` grows when the check learns to answer
+    differently. `remote` says that `look` waits on another server: such a check runs as a task,
+    never inside a request. `kinds` are the ways in that it has something to say about.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> int: ...
+
+    @property
+    def remote(self) -> bool: ...
+
+    @property
+    def kinds(self) -> frozenset[Kind]: ...
+
+    def look(self, submission: Submission, facts: Facts) -> Finding | None:
+        """The finding, or None where there is nothing to say."""
+
+
+def judge(submission: Submission, facts: Facts, checks: Iterable[Check], *, remote: bool) -> Verdict:
+    """Ask the checks in order until one of them is certain. Never raises.
+
+    Without `remote`, a check that waits on another server is noted as not asked yet, which holds
+    the item until a task has asked it.
+    """
+    findings: list[Finding] = []
+    passed: list[str] = []
+    for check in checks:
+        if submission.kind not in check.kinds:
+            continue
+        if check.remote and not remote:
+            findings.append(Finding(check.name, Lean.UNSURE, "not asked yet", version=check.version, at=facts.now))
+            continue
+        finding = ask(check, submission, facts)
+        if finding is None:
+            passed.append(check.name)
+            continue
+        findings.append(finding)
+        if finding.lean.is_certain:
+            break
+    return verdict_of(findings, passed, facts.premoderation)
+
+
+def verdict_of(findings: Iterable[Finding], passed: Iterable[str], premoderation: Premoderation) -> Verdict:
+    """The verdict that follows from what the checks said."""
+    kept = tuple(findings)
+    status, awaiting = outcome(kept, premoderation)
+    discard = any(finding.lean is Lean.DISCARD for finding in kept)
+    return Verdict(status, awaiting, kept, tuple(passed), discard)
+
+
+def ask(check: Check, submission: Submission, facts: Facts) -> Finding | None:
+    """Ask one check. An outage or a bug becomes "could not tell", which holds and never publishes."""
+    started = facts.clock.monotonic()
+    try:
+        finding = check.look(submission, facts)
+    except ServiceDown as error:
+        finding = Finding(check.name, Lean.UNSURE, str(error))
+    except Exception as error:  # noqa: BLE001  (a host's check may raise anything, and the item must not get lost)
+        log.exception("The check %r failed; the item is held.", check.name)
+        finding = Finding(check.name, Lean.UNSURE, f"the check failed ({type(error).__name__})")
+    if finding is None:
+        return None
+    took = (facts.clock.monotonic() - started) * 1000
+    return replace(finding, check=check.name, version=check.version, took_ms=round(took, 3), at=facts.now)

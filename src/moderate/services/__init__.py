@@ -1,0 +1,1 @@
+"""Adapters to the world outside: time, other sites' pages, spam services, mail."""
