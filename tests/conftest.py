@@ -1,0 +1,112 @@
+"""What all tests may ask for: the shared corpora, private servers, a real browser.
+
+Servers are started when a test first asks for one, once per test process, and stopped at its end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.servers import ROOT, Gunicorn, PostgreSQL, Redis
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+#: Chromium talks to this machine alone, whatever a hostile page asks it to load.
+CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever asks for the browser carries its marker, so that `-m "not browser"` leaves nobody over."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def corpora() -> Path:
+    """The folder of shared test data beside the repository."""
+    folder = ROOT.parent / "shared" / "corpora"
+    if not folder.is_dir():
+        pytest.skip("the shared corpora are not on this machine")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A private PostgreSQL cluster."""
+    with PostgreSQL() as server:
+        yield server
+
+
+@pytest.fixture
+def pg_url(postgresql: PostgreSQL) -> Iterator[str]:
+    """The SQLAlchemy address of a fresh and empty database."""
+    url = postgresql.new_database()
+    yield url
+    postgresql.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    """A private redis-server. Use `redis_url` where it has to be empty."""
+    with Redis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: Redis) -> str:
+    """The address of the private redis-server, with nothing in it."""
+    redis_server.flush()
+    return redis_server.url
+
+
+@pytest.fixture
+def gunicorn_app() -> Iterator[Callable[..., Gunicorn]]:
+    """Start applications under gunicorn: `gunicorn_app("package.module:create_app()", workers=3)`."""
+    with contextlib.ExitStack() as running:
+
+        def start(target: str, **settings: object) -> Gunicorn:
+            return running.enter_context(Gunicorn(target, **settings))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A real Chromium, the machine's own.
+
+    As long as it runs, the test process has a running event loop: `asyncio.run` would refuse to work.
+    """
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium")
+    assert path is not None, "chromium is not installed: run `make test`, or install the package chromium"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page with cookies and storage of its own."""
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
