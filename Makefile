@@ -1,0 +1,84 @@
+# Every target does all of its own set-up: a Debian machine with Python 3.11 and git is enough.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test check format-check lint types lowest bench interop constraints format clean
+
+# The first Python that is new enough; another one can be given: make test PYTHON=/opt/python/bin/python3
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+VENV := .venv
+RUN := $(VENV)/bin/python
+PIP := $(RUN) -m pip --disable-pip-version-check -qq
+# How many test processes run side by side.
+JOBS ?= 2
+# Further words for pytest, for example: make test PYTEST_ARGS="-k trackback"
+PYTEST_ARGS ?=
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.base ## Start the example news site and print its address and a moderator's sign-in link
+	$(RUN) -m examples.newsroom
+
+test: $(VENV)/.dev servers ## Run the whole test suite
+	$(RUN) -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+check: $(VENV)/.dev servers format-check lint types lowest ## Run what CI runs: format, lint, types, oldest versions, tests with coverage
+	$(RUN) -m pytest -n $(JOBS) --cov --cov-report=term $(PYTEST_ARGS)
+
+format-check: $(VENV)/.dev
+	$(RUN) -m ruff format --check .
+
+lint: $(VENV)/.dev
+	$(RUN) -m ruff check .
+
+types: $(VENV)/.dev ## Check the types
+	$(RUN) -m mypy
+
+lowest: .venv-lowest/.dev servers ## Run the tests on the oldest versions that pyproject.toml admits
+	.venv-lowest/bin/python -m pytest -n $(JOBS) -m "not browser" -p no:cacheprovider $(wildcard tests/unit tests/contract tests/web)
+
+bench: $(VENV)/.dev servers ## Run the benchmarks and print their tables (BENCH="name …" for some of them)
+	$(RUN) -m bench $(BENCH)
+
+interop: $(VENV)/.dev servers ## Exchange pings with other programs that speak the protocols
+	@if [ -d tests/interop ]; then exec $(RUN) -m pytest tests/interop $(PYTEST_ARGS); \
+	else echo "There are no tests with other programs yet (tests/interop)."; fi
+
+format: $(VENV)/.dev ## Bring the code into its format
+	$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
+
+constraints: $(VENV)/.dev ## Write the versions that are installed now to constraints.txt
+	$(RUN) tools/pin.py installed > constraints.new
+	mv constraints.new constraints.txt
+
+clean: ## Remove all that make has made, the virtual environments too
+	rm -rf $(VENV) .venv-lowest .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* dist build constraints.new
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- set-up ---------------------------------------------------------------------------------------
+
+.PHONY: servers
+servers:
+	@sh tools/debian-packages redis postgresql chromium cjk-font
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed (apt-get install python3)." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh tools/debian-packages venv
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) install -c constraints.txt -e . gunicorn
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $(VENV)/.base $@
+
+.venv-lowest/.dev: pyproject.toml constraints.txt tools/pin.py | $(VENV)/bin/python
+	$(PYTHON) -m venv .venv-lowest
+	$(RUN) tools/pin.py floors > .venv-lowest/floors.txt
+	.venv-lowest/bin/python -m pip --disable-pip-version-check -qq install -c .venv-lowest/floors.txt -e '.[test]'
+	@touch $@
