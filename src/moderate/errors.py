@@ -9,7 +9,7 @@ sender gets is decided by its protocol.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,8 +162,35 @@ class ServiceDown(ModerateError):
 
     code: ClassVar[str] = "unavailable"
 
-    def __init__(self, service: str, reason: str = "", retry_after: float = 5.0) -> None:
+    def __init__(self, service: str, reason: str = "", retry_after: float = 5.0, kind: str = "") -> None:
         super().__init__(f"{service}: {reason}" if reason else service)
         self.service = service
         self.reason = reason
         self.retry_after = retry_after
+        #: What sort of failure, where callers act on it (Akismet: bad-key, timeout, refused, protocol, resting).
+        self.kind = kind
+
+
+#: What kept a page of another site from being fetched; the closed set of `FetchFailed.kind`.
+FetchFailure = Literal[
+    "blocked", "refused", "timeout", "dns", "too-large", "bad-response", "redirects", "content-type", "status"
+]
+
+
+class FetchFailed(ModerateError):
+    """A page of another site could not be fetched or read.
+
+    `reason` is for logs and moderators. `public` is the one wording for the outside, whatever
+    happened: a sender must not learn from it which addresses and ports exist behind us (a
+    verifier that tells "blocked", "refused" and "missing" apart is a port scanner for hire).
+    `is_temporary` says whether another try later may end otherwise.
+    """
+
+    public: ClassVar[str] = "The source could not be fetched."
+    _temporary: ClassVar[frozenset[str]] = frozenset({"refused", "timeout", "dns", "bad-response"})
+
+    def __init__(self, kind: FetchFailure, reason: str, *, temporary: bool | None = None) -> None:
+        super().__init__(f"{kind}: {reason}")
+        self.kind = kind
+        self.reason = reason
+        self.is_temporary = kind in self._temporary if temporary is None else temporary

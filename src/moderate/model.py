@@ -52,11 +52,13 @@ class Decision(enum.StrEnum):
 class Lean(enum.StrEnum):
     """Which way one check leans.
 
-    `TRUST`, `SPAM` and `DISCARD` are certain and end the look; `HOLD` and `UNSURE` let it go on.
+    `TRUST`, `SPAM` and `DISCARD` are certain and end the look; the others let it go on.
     There is no average: one certain finding is never diluted by many weak ones.
     """
 
     TRUST = "trust"
+    #: Worth telling a moderator; by itself it changes nothing.
+    NOTE = "note"
     HOLD = "hold"
     #: The check could not tell (an outage, a bug, an answer still to come). It holds the item.
     UNSURE = "unsure"
@@ -120,7 +122,8 @@ class Raw:
     `article` is the key for ways in that name one; Pingback and Webmention give `target_url`
     instead. `identity` is set only where the host's `author_loader` vouches for the author.
     `honeypot` is what stood in the field that people do not see. `form_age` is how many seconds
-    old the signed form token was, None without a valid one.
+    old the signed form token was, None without a valid one; `from_form` says that the request was
+    a form's, which should have carried one.
     """
 
     kind: Kind
@@ -138,6 +141,7 @@ class Raw:
     identity: Author | None = None
     honeypot: str = ""
     form_age: float | None = None
+    from_form: bool = False
     idempotency_key: str | None = None
 
 
@@ -176,6 +180,7 @@ class Submission:
     blog_name: str | None = None
     honeypot: str = ""
     form_age: float | None = None
+    from_form: bool = False
     idempotency_key: str | None = None
     #: Digest of the text in one spelling (case, space and compatibility forms folded).
     text_key: str = ""
@@ -183,7 +188,10 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check has to say about a submission. `reason` is for moderators, in plain words."""
+    """What one check has to say about a submission. `reason` is for moderators, in plain words.
+
+    `again_after` is set where the check wants to be asked again: after so many seconds.
+    """
 
     check: str
     lean: Lean
@@ -192,6 +200,7 @@ class Finding:
     version: int = 1
     took_ms: float = 0.0
     at: datetime | None = None
+    again_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

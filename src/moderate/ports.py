@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from moderate.spam import SpamAnswer as SpamAnswer
+from moderate.spam import SpamSample as SpamSample
+from moderate.spam import SpamUsage as SpamUsage
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -71,10 +75,15 @@ class BucketState:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The answer of one decision. `wait` is 0 where all buckets were spent from, else seconds to wait."""
+    """The answer of one decision. `wait` is 0 where all buckets were spent from, else seconds to wait.
+
+    `crowded` names the shared budgets (of an article, of the site) that are used up although the
+    sender stays within its own: what comes in is to be held for a person, not refused.
+    """
 
     wait: float
     states: tuple[BucketState, ...] = ()
+    crowded: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -84,7 +93,8 @@ class Taken:
 class Limiter(Protocol):
     """Spends one from each bucket, or from none. Raises `ServiceDown`; a time-out is never counted twice."""
 
-    def take(self, buckets: Sequence[Bucket]) -> Taken: ...
+    def take(self, buckets: Sequence[Bucket], *, spend: bool = True) -> Taken:
+        """With `spend=False` only looks: the answer tells whether one more would pass."""
 
 
 # --- the host's articles --------------------------------------------------------------------------
@@ -96,6 +106,92 @@ class Articles(Protocol):
     def load(self, key: str) -> Article | None: ...
 
     def find(self, url: str) -> Article | None: ...
+
+
+# --- what checks ask -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line that a moderator wrote: what matches *value* is held, spam, or trusted."""
+
+    id: int
+    kind: Literal["word", "host", "email", "ip"]
+    value: str
+    effect: Literal["hold", "spam", "trust"]
+    note: str = ""
+
+
+class Rules(Protocol):
+    """The moderators' rules, cheap to ask for: an adapter may answer from memory for a few seconds."""
+
+    def active(self) -> Sequence[Rule]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TokenTable:
+    """What was learned of some tokens: (as spam, as good) for each, and for all messages and tokens together."""
+
+    counts: Mapping[int, tuple[int, int]]
+    messages: tuple[int, int]
+    tokens: tuple[int, int]
+
+
+class TokenCounts(Protocol):
+    """What the learned filter has seen. Tokens are keyed 64-bit hashes: the table is no word list."""
+
+    def lookup(self, tokens: Collection[int]) -> TokenTable:
+        """The counts of *tokens* in one query; tokens never seen are left out."""
+
+    def teach(self, item: int, tokens: Collection[int], is_spam: bool | None) -> bool:
+        """Count an item's tokens as spam or good, or forget them (None).
+
+        Doing it twice changes nothing, and an item that was taught the other way is unlearned
+        first. Returns whether anything changed.
+        """
+
+
+class SpamService(Protocol):
+    """Judges text for us. Every failure is raised as `ServiceDown`; no answer is ever guessed."""
+
+    def check(self, sample: SpamSample) -> SpamAnswer: ...
+
+    def teach(self, sample: SpamSample, is_spam: bool) -> None:
+        """Tell the service what a person decided. *sample* is what was checked, field by field."""
+
+    def verify(self) -> bool:
+        """Whether the service accepts our key for this site."""
+
+    def usage(self) -> SpamUsage: ...
+
+
+# --- other sites ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The answer of another site, whole and decompressed.
+
+    `url` is where the redirects ended, without a fragment. `content_type` is the header field as
+    it came. `body` is empty where `status` is 400 or more: what an error page says matters to nobody.
+    """
+
+    url: str
+    status: int
+    content_type: str
+    body: bytes
+
+
+class Fetcher(Protocol):
+    """Reads pages of other sites, which name themselves and are therefore never trusted."""
+
+    def fetch(self, url: str, *, about: str) -> Fetched:
+        """GET a page and return the answer for every status of 200 to 299 and of 400 to 599.
+
+        `about` says for whom and why, and goes into the User-Agent: ``"+https://news.example/;
+        verifying webmention ping from 192.0.2.7"``. Raises `FetchFailed` for all else. Blocks for
+        seconds: only for deferred work, never within a request.
+        """
 
 
 # --- the store ------------------------------------------------------------------------------------

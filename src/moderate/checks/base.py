@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from moderate.ports import Clock, Earlier
+    from moderate.ports import Clock, Earlier, Rules, SpamService, TokenCounts
+    from moderate.spam import SpamSample
 
 log = logging.getLogger("moderate")
 
@@ -34,6 +35,19 @@ class Measures:
     form_token: Literal["off", "signal", "required"] = "signal"
     #: How many approved items, and none spam, make a verified author trusted; 0 trusts nobody.
     trusted_after: int = 3
+    #: The name of the form field that people do not see, for services that want to know it.
+    honeypot_field: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What some checks need besides the store; None where the site has none of it."""
+
+    rules: Rules | None = None
+    tokens: TokenCounts | None = None
+    spam: SpamService | None = None
+    #: Keys the hashes of learned tokens; the same bytes for as long as the counts are kept.
+    token_key: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +64,9 @@ class Facts:
     clock: Clock
     earlier: Earlier
     measures: Measures = Measures()
+    services: Services = Services()
+    #: What the spam service was or will be asked, fixed when the item came in; None to make it now.
+    sample: SpamSample | None = None
     item_id: int | None = None
     is_edit: bool = False
     is_recheck: bool = False
@@ -118,7 +135,8 @@ def ask(check: Check, submission: Submission, facts: Facts) -> Finding | None:
         finding = check.look(submission, facts)
     except ServiceDown as error:
         finding = Finding(check.name, Lean.UNSURE, str(error))
-    except Exception as error:  # noqa: BLE001  (a host's check may raise anything, and the item must not get lost)
+    except Exception as error:
+        # A host's check may raise anything, and the item must neither get lost nor slip through.
         log.exception("The check %r failed; the item is held.", check.name)
         finding = Finding(check.name, Lean.UNSURE, f"the check failed ({type(error).__name__})")
     if finding is None:

@@ -1,0 +1,33 @@
+"""How many addresses a text links to."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from moderate.checks.base import ALL_KINDS
+from moderate.model import Finding, Lean
+
+if TYPE_CHECKING:
+    from moderate.checks.base import Facts
+    from moderate.model import Submission
+
+FORUM_CODE = re.compile(r"\[(?:url|link)\s*[=\]]", re.IGNORECASE)
+
+
+class Links:
+    """Holds a text with more links than the site allows, or with links in forum code, which no site here renders."""
+
+    name = "links"
+    version = 1
+    remote = False
+    kinds = ALL_KINDS
+
+    def look(self, submission: Submission, facts: Facts) -> Finding | None:
+        count = len(submission.body.links)
+        if count > facts.measures.max_links:
+            reason = f"{count} links, where up to {facts.measures.max_links} pass"
+            return Finding(self.name, Lean.HOLD, reason, score=float(count))
+        if FORUM_CODE.search(submission.body.raw):
+            return Finding(self.name, Lean.HOLD, "links in forum code ([url=…]), as programs post them")
+        return None

@@ -1,0 +1,56 @@
+"""How long the form was open before it came back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from moderate.checks.base import COMMENTS
+from moderate.model import Finding, Lean
+
+if TYPE_CHECKING:
+    from moderate.checks.base import Facts
+    from moderate.model import Submission
+
+DAY = 86_400.0
+
+
+class Timing:
+    """Holds what came back faster than a person reads and writes.
+
+    Only forms are measured: an API client has no form to read. Nor are edits and rechecks, whose
+    form was measured when it first came in.
+    """
+
+    name = "timing"
+    version = 1
+    remote = False
+    kinds = COMMENTS
+
+    def look(self, submission: Submission, facts: Facts) -> Finding | None:
+        if facts.measures.form_token == "off" or facts.is_edit or facts.is_recheck:
+            return None
+        if submission.form_age is None:
+            return self._without_token(facts) if submission.from_form else None
+        return self._by_age(submission.form_age, least_seconds(submission.body.raw, facts.measures.min_seconds))
+
+    def _without_token(self, facts: Facts) -> Finding:
+        required = facts.measures.form_token == "required"
+        reason = "the form came without a valid token: made by a script, or the page was very old"
+        return Finding(self.name, Lean.HOLD if required else Lean.NOTE, reason)
+
+    def _by_age(self, age: float, least: float) -> Finding | None:
+        if age < least:
+            reason = f"sent {age:.1f} seconds after the form was opened; for this length we expect {least:.0f} or more"
+            return Finding(self.name, Lean.HOLD, reason, score=round(age, 3))
+        if age > DAY:
+            return Finding(self.name, Lean.NOTE, f"the form had been open for {age / DAY:.0f} days", score=round(age, 3))
+        return None
+
+
+def least_seconds(text: str, floor: float) -> float:
+    """The shortest believable time for *text*: *floor*, and as much again for each 1,000 characters.
+
+    That is far faster than anybody types, because people also paste what they wrote elsewhere. At
+    most four times the floor.
+    """
+    return floor * min(1 + len(text) / 1000, 4)
