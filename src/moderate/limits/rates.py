@@ -1,0 +1,169 @@
+"""The settings table of limits, from readable text to values.
+
+A limit is written as it is said: ``"5/minute per client"``, ``"20/minute burst 5 per source-host"``,
+``"10/5 minutes per article"``. Each row of the table names an action and lists its limits; all of
+them are asked in one decision.
+
+A limit is a budget of `burst` events (the count, unless told) that refills evenly: ``5/minute`` lets
+five come at once and one more every twelve seconds after that.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, get_args
+
+from moderate.ports import Rate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Scope = Literal["client", "author", "source-host", "article", "site"]
+"""Whose budget it is: `client`, `author` and `source-host` are a sender's own; `article` and `site` are shared.
+
+`author` is a verified identity of the host's, never a typed e-mail address: with that, anybody could use
+up somebody else's share. Limits are asked in this order, whatever the order in the settings.
+"""
+
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+SHARED: frozenset[Scope] = frozenset({"article", "site"})
+
+PING_ACTIONS = ("trackback", "pingback", "webmention")
+"""Each may have a row of its own; without one the row `pings` holds for it, one budget over all three."""
+
+ACTIONS = ("comments", "pings", *PING_ACTIONS, "previews", "edits", "reports", "moderation", "reads")
+
+DEFAULT_LIMITS: Mapping[str, Sequence[str]] = MappingProxyType(
+    {
+        "comments": ("5/minute per client", "30/hour per client", "60/minute per article", "300/minute per site"),
+        "pings": ("20/minute burst 5 per source-host", "30/minute burst 10 per client", "60/minute per article"),
+        "previews": ("30/minute per client",),
+        "edits": ("10/minute per client",),
+        "reports": ("10/minute per client",),
+        "moderation": ("10/5 minutes per client", "30/hour per client"),
+        "reads": (),
+    }
+)
+"""What holds where the settings say nothing. `moderation` counts failed sign-ins."""
+
+_UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+_LIMIT = re.compile(
+    r"(?P<count>\d{1,7})\s*/\s*(?:(?P<times>\d{1,5})\s*)?(?P<unit>second|minute|hour|day)s?"
+    r"(?:\s+burst\s+(?P<burst>\d{1,7}))?\s+per\s+(?P<scope>[a-z-]+)",
+    re.ASCII,
+)
+_LONGEST_REFILL = 366 * 86400
+_FORM = (
+    'write it like "5/minute per client", "10/5 minutes per article" or "20/minute burst 5 per source-host"; '
+    f"units are second, minute, hour and day, scopes are {', '.join(SCOPES)}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One limit: how many in how long, and whose budget it is. `text` is the canonical way to write it."""
+
+    rate: Rate
+    scope: Scope
+
+    @property
+    def text(self) -> str:
+        burst = f" burst {self.rate.burst}" if self.rate.burst else ""
+        return f"{self.rate.count}/{_window_text(self.rate.seconds)}{burst} per {self.scope}"
+
+    @property
+    def shared(self) -> bool:
+        """Whether many senders spend from the same budget."""
+        return self.scope in SHARED
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The limits of one action. `name` is the row that they stand in: `pings` for a trackback without an own row."""
+
+    name: str
+    limits: tuple[Limit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LimitTable:
+    """All limits by action. An empty table limits nothing."""
+
+    rows: Mapping[str, Row] = field(default_factory=dict)
+
+    def row(self, action: str) -> Row:
+        """The row of an action; raises `KeyError` for an action that does not exist (a bug, not a setting)."""
+        found = self.rows.get(action)
+        if found is not None:
+            return found
+        if action in PING_ACTIONS:
+            return self.rows.get("pings", Row("pings"))
+        if action not in ACTIONS:
+            raise KeyError(action)
+        return Row(action)
+
+    def remarks(self) -> tuple[str, ...]:
+        """One sentence for each shared budget that a single client could use up alone, for `check-config`."""
+        return tuple(
+            f"{row.name}: one client alone can use up {limit.text!r}; add a smaller limit per client"
+            for row in self.rows.values()
+            for limit in row.limits
+            if limit.shared and not any(_below(own.rate, limit.rate) for own in row.limits if own.scope == "client")
+        )
+
+
+def parse_limits(table: Mapping[str, Sequence[str]]) -> LimitTable:
+    """Read the settings table. Raises `ValueError` that names the row, the text and what is accepted."""
+    rows = {}
+    for name, texts in table.items():
+        if name not in ACTIONS:
+            raise ValueError(f"there is no action {name!r}; actions are {', '.join(ACTIONS)}")
+        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+            raise ValueError(f'{name}: give a list of texts, like ["5/minute per client", "30/hour per client"]')
+        rows[name] = Row(name, _without_repeats(name, [parse_limit(text, row=name) for text in texts]))
+    return LimitTable(MappingProxyType(rows))
+
+
+def parse_limit(text: str, *, row: str = "") -> Limit:
+    """Read one limit. Raises `ValueError` that says what is wrong and how to write it."""
+    where = f"{row}: {text!r}" if row else repr(text)
+    match = _LIMIT.fullmatch(" ".join(text.split()).lower())
+    if match is None:
+        raise ValueError(f"{where} is not a limit; {_FORM}")
+    scope = next((known for known in SCOPES if known == match["scope"]), None)
+    if scope is None:
+        raise ValueError(f"{where}: there is no scope {match['scope']!r}; scopes are {', '.join(SCOPES)}")
+    burst = int(match["burst"]) if match["burst"] is not None else None
+    rate = Rate(int(match["count"]), int(match["times"] or 1) * _UNITS[match["unit"]], burst or 0)
+    _refuse_senseless(where, rate, burst)
+    return Limit(rate, scope)
+
+
+def _refuse_senseless(where: str, rate: Rate, burst: int | None) -> None:
+    if rate.count < 1 or rate.seconds < 1 or burst == 0:
+        raise ValueError(f"{where}: count, time and burst must be 1 or more; leave a row empty to limit nothing")
+    if rate.capacity * rate.seconds > rate.count * _LONGEST_REFILL:
+        raise ValueError(f"{where}: this budget would take more than a year to refill; choose a shorter time")
+
+
+def _without_repeats(name: str, limits: Sequence[Limit]) -> tuple[Limit, ...]:
+    seen: set[tuple[int, int, Scope]] = set()
+    for limit in limits:
+        # Two budgets of one scope and one rate would be one and the same key.
+        mark = (limit.rate.count, limit.rate.seconds, limit.scope)
+        if mark in seen:
+            raise ValueError(f"{name}: {limit.text!r} stands there twice; keep one")
+        seen.add(mark)
+    return tuple(sorted(limits, key=lambda limit: SCOPES.index(limit.scope)))
+
+
+def _window_text(seconds: int) -> str:
+    name, size = max(((n, s) for n, s in _UNITS.items() if seconds % s == 0), key=lambda unit: unit[1])
+    return name if seconds == size else f"{seconds // size} {name}s"
+
+
+def _below(own: Rate, shared: Rate) -> bool:
+    slower = own.count * shared.seconds < shared.count * own.seconds
+    return slower and own.capacity < shared.capacity

@@ -1,0 +1,199 @@
+"""Limits in Redis, shared by all processes and hosts: one command per decision.
+
+The only module that imports redis-py. Clients are told never to repeat a command: one that timed out
+may have been carried out, and would then be counted twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from functools import lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from zlib import crc32
+
+from redis import Redis
+from redis import exceptions as failures
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from moderate.errors import ServiceDown
+from moderate.limits.gcra import answer, interval_us
+from moderate.ports import Taken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from moderate.ports import Bucket, Rate
+
+T = TypeVar("T")
+
+TIMEOUT = 0.25
+"""Seconds that one answer of Redis may take, and that a connection may take to open."""
+
+_SCRIPT = resources.files("moderate.limits").joinpath("take.lua").read_text("utf-8")
+_SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
+
+
+class RedisClient(Protocol):
+    """What is asked of a client. Plain, Sentinel-made and Cluster clients of redis-py have it."""
+
+    def evalsha(self, sha: str, numkeys: int, *keys_and_args: Any) -> Any: ...
+
+    def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any: ...
+
+    def ping(self, **kwargs: Any) -> Any: ...
+
+    def info(self, section: str | None = None, *args: Any, **kwargs: Any) -> Any: ...
+
+    def close(self) -> None: ...
+
+
+def connect(url: str) -> Redis:
+    """A client for ``redis://``, ``rediss://`` (TLS) or ``unix://`` that never waits long and never repeats.
+
+    Nothing is sent yet. Query arguments such as ``?socket_timeout=0.5&max_connections=20`` override the
+    defaults. Raises `ValueError` for any other scheme or argument.
+    """
+    return Redis.from_url(
+        url,
+        socket_timeout=TIMEOUT,
+        socket_connect_timeout=TIMEOUT,
+        retry=Retry(NoBackoff(), 0),
+        health_check_interval=30,
+    )
+
+
+class RedisLimiter:
+    """See the port `Limiter`. One EVALSHA per decision, whatever the number of buckets.
+
+    All keys carry one hash tag, so that Redis Cluster keeps them on one node. For a site that one node
+    cannot carry, `shards` spreads the tags by the first bucket, which is the client's: each client is
+    still limited exactly, while each shared budget (article, site, source host) then counts per shard
+    and should be divided by their number in the settings.
+
+    A client that was handed in stays the host's to close, and is used with its own time-outs and
+    retries; `advice` tells where these could hold up a request.
+    """
+
+    def __init__(self, client: RedisClient, prefix: str = "moderate", *, shards: int = 1) -> None:
+        if set("{}") & set(prefix) or shards < 1:
+            raise ValueError("prefix: text without braces; shards: 1 or more")
+        self._client = client
+        self._prefix = prefix
+        self._shards = shards
+        self._tag = f"{{{prefix}}}:"
+
+    def take(self, buckets: Sequence[Bucket], *, spend: bool = True) -> Taken:
+        if not buckets:
+            return Taken(0.0)
+        tag = self._tag if self._shards == 1 else self._tag_of(buckets[0])
+        asked: list[Any] = [tag + bucket.key for bucket in buckets]
+        asked.append(b"1" if spend else b"0")
+        for bucket in buckets:
+            asked += _arguments(bucket.rate)
+        wait, *debts = cast("list[int]", self._asking(lambda: self._run(len(buckets), asked)))
+        return answer(buckets, wait, debts)
+
+    def ping(self) -> None:
+        """Ask for a sign of life. Raises `ServiceDown`."""
+        self._asking(self._client.ping)
+
+    def describe(self) -> str:
+        """What is connected, in words for operators; never holds a password. Raises `ServiceDown`."""
+        facts = self._asking(lambda: self._client.info("server"))
+        if "redis_version" not in facts:
+            # A Cluster client may answer per node.
+            facts = next((node for node in facts.values() if isinstance(node, dict)), {})
+        name = "Valkey" if "valkey_version" in facts else "Redis"
+        version = facts.get("valkey_version") or facts.get("redis_version", "of unknown version")
+        mode = facts.get("redis_mode") or facts.get("server_mode") or "standalone"
+        return f"{name} {version} ({mode}) at {self._address()}"
+
+    def advice(self) -> tuple[str, ...]:
+        """What about a handed-in client could hold up requests or count twice, one sentence each."""
+        said = []
+        settings = _connection_settings(self._client)
+        waits = (settings.get("socket_timeout"), settings.get("socket_connect_timeout"))
+        if any(wait is None or wait > 2 * TIMEOUT for wait in waits):
+            said.append(f"give the Redis client socket_timeout={TIMEOUT} and socket_connect_timeout={TIMEOUT}")
+        if _retries(self._client, settings):
+            said.append("give the Redis client retry=Retry(NoBackoff(), 0): a repeated command counts twice")
+        return tuple(said)
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        self._client.close()
+
+    def _tag_of(self, first: Bucket) -> str:
+        return f"{{{self._prefix}:{crc32(first.key.encode()) % self._shards}}}:"
+
+    def _run(self, count: int, asked: list[Any]) -> Any:
+        try:
+            return self._client.evalsha(_SHA, count, *asked)
+        except failures.NoScriptError:
+            # The server was restarted or its scripts were flushed; nothing has run. EVAL carries the text along.
+            return self._client.eval(_SCRIPT, count, *asked)
+
+    def _asking(self, ask: Callable[[], T]) -> T:
+        try:
+            return ask()
+        except (failures.RedisError, failures.RedisClusterException, OSError) as error:
+            raise ServiceDown("redis", reason_of(error)) from error
+
+    def _address(self) -> str:
+        settings = _connection_settings(self._client)
+        if "path" in settings:
+            return f"unix://{settings['path']}"
+        if "host" in settings:
+            return f"{settings['host']}:{settings.get('port', 6379)}/{settings.get('db') or 0}"
+        return type(self._client).__name__
+
+
+def reason_of(error: BaseException) -> str:
+    """Why Redis could not be asked, in words for logs and operators. Holds no secret."""
+    for kind, words in _REASONS:
+        if isinstance(error, kind):
+            return words
+    text = str(error)
+    if "refused" in text:
+        return "the connection was refused: is the server running there?"
+    if isinstance(error.__cause__ or error.__context__, socket.gaierror):
+        return "its host name is not known"
+    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+
+
+# The first that fits is said; subclasses stand before their parents.
+_REASONS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
+    (failures.TimeoutError, "no answer in time"),
+    (failures.NoPermissionError, "this user may not run scripts on these keys (NOPERM): check its ACL"),
+    (
+        (failures.AuthenticationError, failures.AuthorizationError, failures.AuthenticationWrongNumberOfArgsError),
+        "wrong credentials: check the user and the password",
+    ),
+    (failures.ReadOnlyError, "this server is a read-only replica (READONLY): give the primary's address"),
+    (failures.BusyLoadingError, "it is still loading its data"),
+    (failures.MaxConnectionsError, "all connections of the pool are in use"),
+    (failures.OutOfMemoryError, "its memory is full (maxmemory)"),
+    (failures.MasterDownError, "the replica has lost its primary"),
+    (failures.ClusterDownError, "the cluster is down"),
+    (TimeoutError, "no answer in time"),
+    (ConnectionRefusedError, "the connection was refused: is the server running there?"),
+)
+
+
+@lru_cache(maxsize=1024)
+def _arguments(rate: Rate) -> tuple[bytes, bytes]:
+    return b"%d" % interval_us(rate), b"%d" % rate.capacity
+
+
+def _connection_settings(client: object) -> dict[str, Any]:
+    owner = getattr(client, "connection_pool", None) or getattr(client, "nodes_manager", None)
+    settings: dict[str, Any] = getattr(owner, "connection_kwargs", {})
+    return settings
+
+
+def _retries(client: object, settings: dict[str, Any]) -> int:
+    retry = getattr(client, "retry", None) or settings.get("retry")
+    return int(getattr(retry, "_retries", 0)) if retry is not None else 0
