@@ -1,0 +1,70 @@
+"""What the repository promises about itself: plain pins, floors that exist, targets that explain themselves."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+from tests.servers import ROOT
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+EXTRAS = PYPROJECT["project"]["optional-dependencies"]
+
+
+def normal(requirement: str) -> str:
+    found = re.match(r"[\w.-]+", requirement)
+    assert found, requirement
+    return re.sub(r"[-_.]+", "-", found[0]).lower()
+
+
+def test_pins_are_names_and_versions_alone() -> None:
+    assert [line for line in CONSTRAINTS if not re.fullmatch(r"[a-z0-9-]+==[\w.]+", line)] == []
+
+
+def test_all_that_ci_installs_is_pinned() -> None:
+    wanted = [*PYPROJECT["project"]["dependencies"], *EXTRAS["dev"], *EXTRAS["test"], *EXTRAS["nh3"]]
+    own = normal(PYPROJECT["project"]["name"])
+    assert {normal(line) for line in wanted} - {own} <= {normal(line) for line in CONSTRAINTS}
+
+
+def test_the_oldest_versions_are_those_of_the_requirements() -> None:
+    told = subprocess.run(
+        [sys.executable, ROOT / "tools" / "pin.py", "floors"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert {"sqlalchemy==2.0.40", "redis==5.0.4", "nh3==0.3.6", "psycopg==3.2.2", "werkzeug==3.1"} <= set(told)
+
+
+@pytest.mark.parametrize("target", ["run", "test", "check", "bench", "interop", "clean", "help"])
+def test_each_command_is_explained_by_make_help(target: str) -> None:
+    assert re.search(rf"^{target}:.*## \w", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_no_tracked_file_tells_of_one_machine_or_holds_a_key() -> None:
+    """Neither paths of home folders nor package indexes nor private keys belong in a repository."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    telling = re.compile(r"/(?:home|Users|root)/\w+/|--(?:extra-)?index-url|-----BEGIN [A-Z ]*PRIVATE KEY" + "-----")
+    found = []
+    for name in filter(None, listed.stdout.split("\0")):
+        path = ROOT / name
+        if path.suffix in {".png", ".ico", ".woff2"} or not path.is_file():
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace")
+        found += [f"{name}: {match[0]}" for match in telling.finditer(text) if path.name != "test_repository.py"]
+    assert found == []
+
+
+def test_text_files_end_with_a_newline_and_no_line_ends_with_blanks() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    suffixes = {".py", ".toml", ".lua", ".js", ".css", ".html", ".txt", ""}
+    found = []
+    for name in filter(None, listed.stdout.split("\0")):
+        path = ROOT / name
+        if path.suffix in suffixes and path.is_file() and (text := path.read_text(encoding="utf-8")):
+            found += [name] * (not text.endswith("\n"))
+            found += [f"{name}:{n}" for n, line in enumerate(text.split("\n"), 1) if line.endswith((" ", "\t"))]
+    assert found == []
