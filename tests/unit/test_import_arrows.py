@@ -22,8 +22,8 @@ GROUPS = {
     "ports": ("ports",),
     "signals": ("signals",),
     "settings": ("settings",),
-    "limits": ("limits",),  # rates and costs: what may be spent
-    "limiters": ("limits.redis", "limits.local"),  # where it is written down
+    "limits": ("limits",),  # rates, costs, and keeping count in this process
+    "redis": ("limits.redis",),  # keeping count together
     "clean": ("clean",),
     "checks": ("checks",),
     "protocols": ("protocols",),
@@ -48,7 +48,7 @@ ARROWS = {
     "signals": DOMAIN,
     "settings": (*DOMAIN, "limits"),
     "limits": DOMAIN,
-    "limiters": (*DOMAIN, "limits"),
+    "redis": (*DOMAIN, "limits"),
     "clean": DOMAIN,
     "checks": DOMAIN,
     "protocols": DOMAIN,
