@@ -1,0 +1,101 @@
+"""The parameters of a form post as bytes, because only the sender's charset tells what they mean.
+
+Werkzeug's own `request.form` is no use for TrackBack: it reads every form as UTF-8, whatever the
+sender declared, and mixes what it cannot read beyond repair; and without a Content-Type it is empty.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
+
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.sansio.multipart import Data, Field, File, MultipartDecoder, NeedData
+
+from moderate.errors import Invalid, TooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flask import Request
+
+#: More parameters than any sender has; one that sends more is after something else.
+MAX_PARAMETERS = 32
+
+
+def body_of(request: Request, limit: int) -> bytes:
+    """The body, whatever its type. Raises `TooLarge` above *limit* bytes and `Invalid` where it ends early.
+
+    It must be called before anything touches ``request.form``, which eats the body of a form post.
+    """
+    request.max_content_length = limit
+    try:
+        body = request.get_data(cache=True)
+    except RequestEntityTooLarge as error:
+        raise TooLarge from error
+    except ClientDisconnected as error:
+        raise Invalid.field("body", "The body ended before its announced length.") from error
+    if len(body) > limit:
+        raise TooLarge
+    return body
+
+
+def parameters(request: Request, limit: int) -> dict[str, bytes]:
+    """Name to value; names in lower case, the first of equal names wins, values without blanks around them."""
+    found: dict[str, bytes] = {}
+    for name, value in pairs(request, body_of(request, limit)):
+        found.setdefault(name.decode("ascii", "replace").lower(), value.strip())
+    return found
+
+
+def pairs(request: Request, body: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """All parameters in the order sent. The query string is no part of them: it could override the body."""
+    if request.mimetype == "multipart/form-data":
+        return multipart_pairs(body, request.mimetype_params.get("boundary", ""))
+    if not body and request.form:
+        # Code of the host has read the form before us; what it made of the bytes is all that is left.
+        return ((name.encode(), value.encode()) for name, value in request.form.items())
+    return urlencoded_pairs(body)
+
+
+def urlencoded_pairs(body: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The pairs of a form, read without believing its Content-Type."""
+    fields = body.split(b"&", MAX_PARAMETERS + 1)
+    if len(fields) > MAX_PARAMETERS:
+        raise TooLarge
+    for field in fields:
+        name, _, value = field.partition(b"=")
+        # Some senders separate with "&amp;", because they once copied their code out of a web page.
+        yield unquoted(name).strip().removeprefix(b"amp;"), unquoted(value)
+
+
+def unquoted(value: bytes) -> bytes:
+    return unquote_to_bytes(value.replace(b"+", b" "))
+
+
+def multipart_pairs(body: bytes, boundary: str) -> Iterator[tuple[bytes, bytes]]:
+    """The pairs of a multipart form, files left out. Raises `Invalid` where it is not well formed."""
+    try:
+        decoder = MultipartDecoder(boundary.encode("ascii"), max_parts=MAX_PARAMETERS)
+        decoder.receive_data(body)
+        decoder.receive_data(None)
+        yield from parts_of(decoder)
+    except RequestEntityTooLarge as error:
+        raise TooLarge from error
+    except ValueError as error:
+        raise Invalid.field("body", "The multipart form cannot be read.") from error
+
+
+def parts_of(decoder: MultipartDecoder) -> Iterator[tuple[bytes, bytes]]:
+    name: str | None = None
+    value = b""
+    # Only fields and data matter here; preamble, epilogue and files are passed over.
+    while not isinstance(event := decoder.next_event(), NeedData) and type(event).__name__ != "Epilogue":
+        if isinstance(event, Field):
+            name, value = event.name, b""
+        elif isinstance(event, File):
+            name = None
+        elif isinstance(event, Data) and name is not None:
+            value += event.data
+            if not event.more_data:
+                yield name.encode("utf-8", "replace"), value

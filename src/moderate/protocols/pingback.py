@@ -1,0 +1,155 @@
+"""Pingback 1.0: one XML-RPC method, two addresses. Answered with HTTP 200 always, except 413 and 405.
+
+Senders refuse to read any other status. What became of the ping is never told: it is checked later,
+and an answer that tells "no link" from "no such host" is a port scanner for strangers (CVE-2013-0235).
+"""
+
+# ruff: noqa: ARG002 - the port hands every protocol more than each of them needs
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from flask import Response
+
+from moderate.errors import Closed, FieldError, Forbidden, Invalid, RateLimited, ServiceDown, TooLarge, UnknownArticle
+from moderate.model import Kind, Raw
+from moderate.protocols import xmlrpc
+from moderate.protocols.addresses import address, same_page
+from moderate.protocols.base import client_of
+from moderate.protocols.parameters import body_of
+
+if TYPE_CHECKING:
+    from flask import Request
+    from flask.typing import ResponseReturnValue
+
+    from moderate.errors import Refused
+    from moderate.model import Receipt
+    from moderate.protocols.base import Edge
+
+log = logging.getLogger("moderate")
+
+#: A call with two addresses of full length, each character escaped, fits in.
+MAX_BODY = 16_384
+
+METHOD = "pingback.ping"
+
+#: Pingback 1.0 §3. 17, 48 and the definite 32 are never sent: the first needs the source to be fetched
+#: while the sender waits, repeats are updates here, and whether a page exists is only for its host to say.
+GENERIC = 0
+NO_SUCH_SOURCE = 16
+TARGET_NOT_USABLE = 33
+ACCESS_DENIED = 49
+UPSTREAM_ERROR = 50
+
+REGISTERED = "Pingback registered. It is shown once it has been checked."
+
+
+class PingRefused(Invalid):
+    """A call that is answered with a certain fault."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__([FieldError("body", text)], text)
+        self.fault = code
+
+
+class Pingback:
+    """The XML-RPC server at ``/pingback``, one for all articles."""
+
+    name = "pingback"
+    rule = "/pingback"
+    limit = "pingback"
+
+    def max_body(self, edge: Edge) -> int:
+        return MAX_BODY
+
+    def read(self, request: Request, article: str | None, edge: Edge) -> Raw:
+        # Senders declare all sorts of types, even that of a form: only the body tells what it is.
+        source, target = addresses_of(body_of(request, MAX_BODY))
+        return Raw(kind=Kind.PINGBACK, client=client_of(request), source_url=source, target_url=target)
+
+    def answer(self, request: Request, receipt: Receipt, edge: Edge) -> ResponseReturnValue:
+        return xml(xmlrpc.response(REGISTERED))
+
+    def refuse(
+        self, request: Request, article: str | None, error: Refused | ServiceDown, edge: Edge
+    ) -> ResponseReturnValue:
+        if isinstance(error, ServiceDown):
+            log.error("%s", error, exc_info=error)
+        if isinstance(error, TooLarge):
+            return Response(error.public, 413, mimetype="text/plain")
+        return xml(xmlrpc.fault(fault_of(error), text_of(error)))
+
+
+def addresses_of(body: bytes) -> tuple[str, str]:
+    """Source and target of a call. Raises `PingRefused` with the fault that says what is wrong."""
+    source, target = strings_of(body)
+    source = usable("source", source, NO_SUCH_SOURCE)
+    target = usable("target", target, TARGET_NOT_USABLE)
+    if same_page(source, target):
+        raise PingRefused(GENERIC, "Source and target are the same page.")
+    return source, target
+
+
+def strings_of(body: bytes) -> tuple[str, str]:
+    try:
+        call = xmlrpc.read_call(body)
+    except xmlrpc.BadCall as error:
+        raise PingRefused(error.code, error.text) from error
+    if call.method != METHOD:
+        raise PingRefused(xmlrpc.UNKNOWN_METHOD, "There is no such method.")
+    texts = [given.text for given in in_order(call.parameters)]
+    if len(texts) != 2 or texts[0] is None or texts[1] is None:
+        raise PingRefused(xmlrpc.BAD_PARAMETERS, "pingback.ping takes two strings: source and target.")
+    return texts[0], texts[1]
+
+
+def in_order(parameters: tuple[xmlrpc.Parameter, ...]) -> tuple[xmlrpc.Parameter, ...]:
+    """Source first. Parameters may carry their names, as some servers of old allowed."""
+    if [given.name for given in parameters] == ["targetURI", "sourceURI"]:
+        return parameters[::-1]
+    return parameters
+
+
+def usable(field: str, value: str, code: int) -> str:
+    try:
+        return address(field, value)
+    except Invalid as error:
+        raise PingRefused(code, error.errors[0].message) from error
+
+
+# --- answers ---------------------------------------------------------------------------------------
+
+
+def fault_of(error: Refused | ServiceDown) -> int:
+    if isinstance(error, PingRefused):
+        return error.fault
+    if isinstance(error, UnknownArticle | Closed):
+        return TARGET_NOT_USABLE
+    if isinstance(error, RateLimited | Forbidden):
+        return ACCESS_DENIED
+    # Some senders try once more on this one.
+    return UPSTREAM_ERROR if isinstance(error, ServiceDown) else GENERIC
+
+
+def text_of(error: Refused | ServiceDown) -> str:
+    if isinstance(error, ServiceDown):
+        return "This is not available right now. Please try again later."
+    if isinstance(error, UnknownArticle):
+        return "The target cannot be used: it is no article that takes pings."
+    if isinstance(error, Invalid) and error.errors:
+        return " ".join(entry.message for entry in error.errors)
+    return error.public
+
+
+def xml(body: bytes) -> Response:
+    return Response(body, content_type="text/xml; charset=utf-8")
+
+
+def look(request: Request) -> Response:
+    """The answer to every method but POST."""
+    if request.method == "OPTIONS":
+        return Response(status=204, headers={"Allow": "OPTIONS, POST"})
+    text = "XML-RPC server accepts POST requests only."
+    return Response(text, 405, headers={"Allow": "POST"}, mimetype="text/plain")

@@ -1,0 +1,201 @@
+"""TrackBack 1.2: a form post at the article's ping address, answered by five lines of XML.
+
+Sources: the TrackBack 1.2 text, and what deployed senders write and read in fact; `docs/protocols.md`
+has the whole list. Senders read the answer with regular expressions, so its bytes are fixed.
+"""
+
+# ruff: noqa: ARG002 - the port hands every protocol more than each of them needs
+
+from __future__ import annotations
+
+import re
+from html import escape
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from flask import Response, redirect
+
+from moderate.errors import Invalid, RateLimited, Refused, ServiceDown, TooLarge
+from moderate.model import Kind, Raw
+from moderate.protocols.addresses import MAX_ADDRESS, address
+from moderate.protocols.base import client_of
+from moderate.protocols.parameters import parameters
+from moderate.protocols.plaintext import crop, plain, storable
+from moderate.protocols.trackback_charset import MAX_LABEL, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from flask import Request
+    from flask.typing import ResponseReturnValue
+    from werkzeug.wrappers import Response as AnyResponse
+
+    from moderate.model import Article, Item, Receipt
+    from moderate.protocols.base import Edge
+
+#: Far more than title, excerpt and name of a blog need, and little enough to read at once.
+MAX_BODY = 65_536
+
+#: What is kept of each text, in characters. Longer excerpts end in three dots, as is the custom.
+MAX_TITLE = 250
+MAX_BLOG_NAME = 100
+MAX_EXCERPT = 255
+
+METHODS = "GET, HEAD, OPTIONS, POST"
+
+SUCCESS = b'<?xml version="1.0" encoding="utf-8"?>\n<response>\n<error>0</error>\n</response>\n'
+
+FAILURE = '<?xml version="1.0" encoding="utf-8"?>\n<response>\n<error>1</error>\n<message>{}</message>\n</response>\n'
+
+#: An address that was escaped twice, as whole or in part.
+ESCAPED_TWICE = re.compile(r"https?%3A", re.IGNORECASE)
+
+
+class Trackback:
+    """Pings at ``/trackback/<article>``. Whatever became of a ping that was read, its sender is told success."""
+
+    name = "trackback"
+    rule = "/trackback/<path:article>"
+    limit = "trackback"
+
+    def max_body(self, edge: Edge) -> int:
+        return MAX_BODY
+
+    def read(self, request: Request, article: str | None, edge: Edge) -> Raw:
+        sent = parameters(request, MAX_BODY)
+        charset = sent.pop("charset", b"")[: MAX_LABEL + 1].decode("ascii", "replace")
+        known = {name: sent.get(name, b"") for name in ("url", "title", "excerpt", "blog_name")}
+        # Japanese software names its charset in the body, and then often another one in the header.
+        texts = decode(known, (charset, request.mimetype_params.get("charset", "")))
+        return Raw(
+            kind=Kind.TRACKBACK,
+            client=client_of(request),
+            article=article,
+            source_url=source_of(texts["url"]),
+            title=crop(plain(texts["title"]), MAX_TITLE) or None,
+            blog_name=crop(plain(texts["blog_name"]), MAX_BLOG_NAME) or None,
+            text=crop(plain(texts["excerpt"]), MAX_EXCERPT, "..."),
+        )
+
+    def answer(self, request: Request, receipt: Receipt, edge: Edge) -> ResponseReturnValue:
+        return xml(SUCCESS)
+
+    def refuse(
+        self, request: Request, article: str | None, error: Refused | ServiceDown, edge: Edge
+    ) -> ResponseReturnValue:
+        response = failure(message_of(error), status_of(error))
+        if response.status_code in {429, 503}:
+            # When to come again is said in header fields; those of our other answers are right here too.
+            copy_limits(edge.problem(error), response)
+        return response
+
+
+def source_of(url: str) -> str:
+    """The address of the source. Some senders escape it twice, which is undone here and nowhere else."""
+    url = url.strip()
+    return address("url", unquote(url) if len(url) <= MAX_ADDRESS and ESCAPED_TWICE.match(url) else url)
+
+
+# --- answers ---------------------------------------------------------------------------------------
+
+
+def xml(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, content_type="text/xml; charset=utf-8")
+
+
+def failure(message: str, status: int = 200) -> Response:
+    """The error document. One reader takes an error without a message for success, so there always is one."""
+    text = plain(message) or Refused.default
+    return xml(FAILURE.format(escape(text, quote=False)).encode(), status)
+
+
+def message_of(error: Refused | ServiceDown) -> str:
+    if isinstance(error, ServiceDown):
+        return "This is not available right now. Please try again later."
+    if isinstance(error, Invalid):
+        return " ".join(entry.message for entry in error.errors) or error.public
+    return error.public
+
+
+def status_of(error: Refused | ServiceDown) -> int:
+    """200 for what the protocol itself can say (1.2 knows no other); HTTP's own where proxies must know too."""
+    if isinstance(error, ServiceDown):
+        return 503
+    if isinstance(error, RateLimited):
+        return 429
+    return 413 if isinstance(error, TooLarge) else 200
+
+
+def copy_limits(source: AnyResponse, response: Response) -> None:
+    for name in ("Retry-After", "RateLimit", "RateLimit-Policy"):
+        if name in source.headers:
+            response.headers[name] = source.headers[name]
+
+
+# --- all methods but POST ---------------------------------------------------------------------------
+
+
+def look(request: Request, article: Article | None, items: Callable[[], Iterable[Item]]) -> AnyResponse:
+    """The answer at the ping address to every method but POST.
+
+    *article* is None where there is none of that key; *items* gives its approved pings, asked only
+    where they are listed.
+    """
+    if request.method == "OPTIONS":
+        return Response(status=204, headers={"Allow": METHODS})
+    if request.method not in {"GET", "HEAD"}:
+        return wrong_method(METHODS)
+    if "url" in request.args:
+        # Pings by GET were given up in 2003: links and prefetching must not be able to ping.
+        return wrong_method("POST")
+    if article is None:
+        return failure("There is no such article.", 404)
+    if request.args.get("__mode") == "rss":
+        return xml(rss(article, items()))
+    return redirect(article.url, 302)
+
+
+def wrong_method(allowed: str) -> Response:
+    response = failure("Trackback pings must use HTTP POST.", 405)
+    response.headers["Allow"] = allowed
+    return response
+
+
+RSS = """<?xml version="1.0" encoding="utf-8"?>
+<response>
+<error>0</error>
+<rss version="0.91"><channel>
+<title>{title}</title>
+<link>{link}</link>
+<description>{description}</description>
+<language>en-us</language>
+{items}</channel>
+</rss></response>
+"""
+
+RSS_ITEM = """<item>
+<title>{title}</title>
+<link>{link}</link>
+<description>{description}</description>
+</item>
+"""
+
+
+def rss(article: Article, items: Iterable[Item]) -> bytes:
+    """The list of an article's pings as TrackBack 1.1 had it. Items that are not public are left out."""
+    entries = "".join(rss_item(item) for item in items if item.is_public)
+    title = marked_up(article.title)
+    page = RSS.format(title=title, link=marked_up(article.url), description=title, items=entries)
+    return page.encode()
+
+
+def rss_item(item: Item) -> str:
+    link = item.source_url or item.article_url
+    return RSS_ITEM.format(
+        title=marked_up(item.title or link), link=marked_up(link), description=marked_up(plain(item.html))
+    )
+
+
+def marked_up(text: str) -> str:
+    """Text for XML: escaped, without what XML cannot hold at all."""
+    return escape(storable(text), quote=False)

@@ -1,0 +1,155 @@
+"""Webmention (W3C Recommendation): a form post of source and target, answered 201 with a status page.
+
+Any fault of the sender is 400 (§3.2.3), except too many at once. What the checks found is not told on
+the status page beyond "waits", "shown" and "gone": a spammer learns nothing there.
+"""
+
+# ruff: noqa: ARG002 - the port hands every protocol more than each of them needs
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from flask import Response, render_template
+
+from moderate.errors import Invalid, RateLimited, ServiceDown
+from moderate.model import Awaiting, Kind, Raw, Status
+from moderate.protocols.addresses import address, same_page
+from moderate.protocols.base import client_of
+from moderate.protocols.parameters import parameters
+
+if TYPE_CHECKING:
+    from flask import Request
+    from flask.typing import ResponseReturnValue
+
+    from moderate.errors import Refused
+    from moderate.model import Item, Receipt
+    from moderate.protocols.base import Edge
+
+#: Two addresses of full length, each character escaped, fit in.
+MAX_BODY = 16_384
+
+METHODS = "GET, HEAD, OPTIONS, POST"
+
+ACCEPTED = "Thank you. The mention is checked and shown once it has been approved."
+
+#: In the words that other receivers use, where they have one.
+SUMMARIES = {
+    "queued": "The mention waits for its source to be checked.",
+    "pending": "The mention waits for a moderator.",
+    "success": "The mention is shown.",
+    "deleted": "The mention is not shown any more.",
+}
+
+
+class Webmention:
+    """The endpoint at ``/webmention``, one for all articles. Cookies are ignored, so it needs no CSRF token."""
+
+    name = "webmention"
+    rule = "/webmention"
+    limit = "webmention"
+
+    def max_body(self, edge: Edge) -> int:
+        return MAX_BODY
+
+    def read(self, request: Request, article: str | None, edge: Edge) -> Raw:
+        sent = parameters(request, MAX_BODY)
+        source = address("source", sent.get("source", b"").decode("utf-8", "replace"))
+        target = address("target", sent.get("target", b"").decode("utf-8", "replace"))
+        if same_page(source, target):
+            raise Invalid.field("source", "Source and target are the same page.")
+        return Raw(kind=Kind.WEBMENTION, client=client_of(request), source_url=source, target_url=target)
+
+    def answer(self, request: Request, receipt: Receipt, edge: Edge) -> ResponseReturnValue:
+        location = edge.status_url(receipt)
+        if wants_page(request):
+            response = page(201, message=ACCEPTED, status_url=location)
+        else:
+            response = Response(f"{ACCEPTED}\n{location}\n", 201, mimetype="text/plain")
+        response.headers["Location"] = location
+        return response
+
+    def refuse(
+        self, request: Request, article: str | None, error: Refused | ServiceDown, edge: Edge
+    ) -> ResponseReturnValue:
+        if isinstance(error, RateLimited | ServiceDown):
+            return edge.problem(error)
+        if wants_page(request):
+            return page(400, message=text_of(error))
+        return Response(problem_of(error), 400, mimetype="application/problem+json")
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a person with a browser asks. Software that takes anything gets what software reads."""
+    accept = request.accept_mimetypes
+    return accept["text/html"] > accept["application/json"] and accept["text/html"] > accept["text/plain"]
+
+
+def text_of(error: Refused) -> str:
+    if isinstance(error, Invalid) and error.errors:
+        return " ".join(entry.message for entry in error.errors)
+    return error.public
+
+
+def problem_of(error: Refused) -> str:
+    """The error as a problem document whose status is always 400."""
+    body: dict[str, object] = {"type": "about:blank", "title": "Bad Request", "status": 400, "code": error.code}
+    body["detail"] = text_of(error)
+    if isinstance(error, Invalid):
+        body["errors"] = [{"field": entry.field, "message": entry.message} for entry in error.errors]
+    return json.dumps(body, ensure_ascii=False)
+
+
+# --- pages for people, and what became of a mention ---------------------------------------------------
+
+
+def look(request: Request) -> Response:
+    """The answer at the endpoint to every method but POST: a form for people."""
+    if request.method == "OPTIONS":
+        return Response(status=204, headers={"Allow": METHODS})
+    if request.method in {"GET", "HEAD"}:
+        return page(200)
+    return Response("Send source and target by POST.", 405, headers={"Allow": METHODS}, mimetype="text/plain")
+
+
+def page(code: int, **shown: object) -> Response:
+    """The endpoint's page: the form, and above it what there is to say."""
+    response = Response(render_template("moderate/webmention.html", **shown), code)
+    return unlisted(response)
+
+
+def status_json(item: Item) -> dict[str, object]:
+    """What became of a mention, for its sender. What the checks think of it is not in it."""
+    status = public_status(item)
+    return {
+        "status": status,
+        "summary": SUMMARIES[status],
+        "source": item.source_url,
+        "target": item.article_url,
+    }
+
+
+def public_status(item: Item) -> str:
+    """``queued``, ``pending``, ``success`` or ``deleted``. Spam reads like what waits for a moderator."""
+    if item.status is Status.PENDING and item.awaiting is Awaiting.CHECKS:
+        return "queued"
+    return {Status.APPROVED: "success", Status.TRASH: "deleted"}.get(item.status, "pending")
+
+
+def status_page(request: Request, item: Item) -> Response:
+    """The status address: JSON, or a page for people."""
+    status = status_json(item)
+    if wants_page(request):
+        response = page(200, mention=status)
+    else:
+        response = Response(json.dumps(status, ensure_ascii=False), mimetype="application/json")
+    response.vary.add("Accept")
+    return unlisted(response)
+
+
+def unlisted(response: Response) -> Response:
+    """Neither kept by caches nor listed by search engines, which would make a spammer's link of it."""
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Robots-Tag"] = "noindex, nofollow"
+    return response
