@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from moderate.spam import SpamAnswer as SpamAnswer
-from moderate.spam import SpamSample as SpamSample
-from moderate.spam import SpamUsage as SpamUsage
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
@@ -17,6 +13,7 @@ if TYPE_CHECKING:
     from moderate.model import (
         Article,
         Awaiting,
+        Body,
         Counts,
         Decision,
         HistoryEntry,
@@ -27,6 +24,7 @@ if TYPE_CHECKING:
         Task,
         Verdict,
     )
+    from moderate.spam import SpamAnswer, SpamSample, SpamUsage
 
 
 class Clock(Protocol):
@@ -106,6 +104,9 @@ class Articles(Protocol):
     def load(self, key: str) -> Article | None: ...
 
     def find(self, url: str) -> Article | None: ...
+
+    def remember(self, article: Article) -> None:
+        """Note that the article is being shown, so that pings to its addresses find it."""
 
 
 # --- what checks ask -------------------------------------------------------------------------------
@@ -247,6 +248,54 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """What a deferred verdict did. `item` is None where the item is gone; then there was nothing to settle.
+
+    `changed` is False where a person had decided before, or where the verdict was about an earlier text.
+    """
+
+    item: Item | None
+    before: Status | None
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What an item says, as it was found at a ping's source."""
+
+    body: Body
+    author: str
+    url: str | None = None
+    title: str | None = None
+    blog_name: str | None = None
+    text_key: str = ""
+
+    def columns(self) -> dict[str, object]:
+        """By the names that `Item` gives to the same."""
+        return {
+            "author": self.author,
+            "url": self.url,
+            "text": self.body.raw,
+            "html": self.body.html,
+            "policy": self.body.policy,
+            "links": list(self.body.links),
+            "title": self.title,
+            "blog_name": self.blog_name,
+            "text_key": self.text_key,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a spam service was asked about an item, as it was sent, and what it answered."""
+
+    payload: Mapping[str, object]
+    verdict: str
+    guid: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Drift:
     """A counter row that did not match its items: what stood there, and what was counted."""
 
@@ -295,7 +344,9 @@ class Store(Earlier, Protocol):
     def record(self, submission: Submission, verdict: Verdict, tasks: Sequence[NewTask], now: datetime) -> Recorded:
         """Store a submission, or meet the sender's first one: same idempotency key, or same ping source.
 
-        Raises `Invalid` where the key was used for another text.
+        A comment's repeat changes nothing. A ping's repeat revises the one item where it says
+        something new, and in any case asks for its tasks again. Raises `Invalid` where the key was
+        used for another text, or where the parent is no comment of the same article.
         """
 
     def item(self, item_id: int) -> Item | None: ...
@@ -311,17 +362,56 @@ class Store(Earlier, Protocol):
         """Items for moderators, newest first."""
 
     def decide(
-        self, item_id: int, decision: Decision, *, version: int, by: str, note: str | None, now: datetime
+        self,
+        item_id: int,
+        decision: Decision,
+        *,
+        version: int,
+        by: str,
+        note: str | None,
+        now: datetime,
+        tasks: Sequence[NewTask] = (),
+        batch: str | None = None,
     ) -> Decided:
-        """Move an item. Raises `UnknownItem`, or `DecidedMeanwhile` where `version` is stale."""
+        """Move an item. Raises `UnknownItem`, or `DecidedMeanwhile` where `version` is stale.
+
+        The same decision as the current status changes nothing, whatever the version. A changed
+        text that waits becomes the item's text with any decision: the newest one was decided about.
+        `tasks` are written only where the decision changed something.
+        """
 
     def revise(
         self, item_id: int, submission: Submission, verdict: Verdict, tasks: Sequence[NewTask], now: datetime
     ) -> Recorded:
-        """Give an item a new text. An approved item keeps its old text until the new one is approved."""
+        """Give an item a new text. An approved item keeps its old text until the new one is approved.
 
-    def withdraw(self, item_id: int, now: datetime) -> Decided:
-        """The author takes an item back: to the trash."""
+        Raises `UnknownItem`. A text that says nothing new changes nothing.
+        """
+
+    def settle(
+        self,
+        task: Task | None,
+        item_id: int,
+        version: int,
+        verdict: Verdict,
+        now: datetime,
+        *,
+        content: Content | None = None,
+        tasks: Sequence[NewTask] = (),
+        retry_at: datetime | None = None,
+        error: str | None = None,
+    ) -> Settled:
+        """Write a deferred verdict on the version that was judged, and end its task, in one transaction.
+
+        Status moves only where the item still awaits checks: what a person decided stays, and an
+        item that a person held goes on waiting for a person. `content` replaces what is known of a
+        ping's source; a changed text of an approved ping waits for a moderator. The task is done,
+        or due again at `retry_at` with `error`; `tasks` come after it. A verdict on an earlier
+        version changes nothing, and its task is due again at once where the newer text awaits checks.
+        """
+
+    def withdraw(self, item_id: int, now: datetime, note: str | None = None) -> Decided:
+        """The author, or a ping's source, takes an item back: to the trash. Spam stays spam."""
 
     def delete(self, item_id: int, by: str, now: datetime) -> None:
         """Delete for good. Raises `UnknownItem`, or `NotAllowed` outside spam and trash."""
@@ -340,12 +430,58 @@ class Store(Earlier, Protocol):
     def recount(self, *, repair: bool) -> Iterator[Drift | None]:
         """Count every article anew, one step an article; yields the drift found, None where there was none."""
 
-    def articles_with_items(self) -> int: ...
+    def articles_with_items(self) -> int:
+        """How many steps `recount` will take, the site's own included."""
 
     def overrides(self, article: str) -> Overrides: ...
 
+    def set_overrides(self, article: str, overrides: Overrides, now: datetime) -> None: ...
+
+    def remember_article(self, article: Article, url_keys: Mapping[str, str], now: datetime) -> None:
+        """Note an article, and its addresses as {key: address}; writes only what is new or changed."""
+
+    def article_by_url(self, url_key: str) -> str | None:
+        """The key of the article that was remembered under that address."""
+
     def lease_due(self, now: datetime, *, limit: int, seconds: float, kinds: Iterable[str] | None = None) -> list[Task]:
         """Take tasks that are due and whose lease has ended. No two workers get the same one."""
+
+    def finish_task(self, task: Task) -> None:
+        """The task is done. Without effect where its lease was lost to another worker."""
+
+    def retry_task(self, task: Task, due_at: datetime, error: str) -> None:
+        """The task failed and is due again then."""
+
+    def bury_task(self, task: Task, error: str) -> None:
+        """The task cannot be done; it is kept for a person."""
+
+    def revive_task(self, task_id: int, now: datetime) -> bool:
+        """A person wants a buried task tried again. False where there is none, or an open one of its kind."""
+
+    def dead_tasks(self, limit: int = 100) -> Sequence[Task]:
+        """Buried tasks, the latest first."""
+
+    def task_lag(self, now: datetime) -> float:
+        """Seconds for which the oldest task has been due, 0 where nothing is late."""
+
+    def next_due(self, kinds: Iterable[str] | None = None) -> datetime | None:
+        """When the next task may be taken, None where none is open."""
+
+    def save_sample(
+        self, item_id: int, payload: Mapping[str, object], verdict: str, guid: str | None, now: datetime
+    ) -> None:
+        """Keep what a spam service was asked, for feedback; the first one stays."""
+
+    def sample(self, item_id: int) -> Sample | None: ...
+
+    def expire_samples(self, before: datetime) -> int:
+        """Delete samples made before then; returns how many."""
+
+    def secret(self, name: str) -> bytes:
+        """32 random bytes, made once and the same for all processes."""
+
+    def use_once(self, name: str, expires_at: datetime, now: datetime) -> bool:
+        """Whether this is the first use of *name*, remembered until `expires_at`."""
 
     def create_token(self, name: str, now: datetime) -> str:
         """Make a bearer token for a moderator and return it; only its digest is kept."""

@@ -43,7 +43,9 @@ class Timing:
             reason = f"sent {age:.1f} seconds after the form was opened; for this length we expect {least:.0f} or more"
             return Finding(self.name, Lean.HOLD, reason, score=round(age, 3))
         if age > DAY:
-            return Finding(self.name, Lean.NOTE, f"the form had been open for {age / DAY:.0f} days", score=round(age, 3))
+            return Finding(
+                self.name, Lean.NOTE, f"the form had been open for {age / DAY:.0f} days", score=round(age, 3)
+            )
         return None
 
 

@@ -1,0 +1,105 @@
+"""A filter that learns from moderators' decisions, one at a time.
+
+Naive Bayes over tokens, each counted once an item. Shares are taken of all *tokens* seen as spam or
+as good, not of all messages: spam is often the longer kind, and by messages every word of a good
+text would look suspicious. Counts are smoothed in proportion to how much of each kind was seen, so
+that a site with a hundred spams and ten good comments does not take every new word for spam.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from moderate.checks.base import ALL_KINDS
+from moderate.checks.tokens import Writing, features, told
+from moderate.model import Finding, Lean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from moderate.checks.base import Facts
+    from moderate.checks.tokens import Label
+    from moderate.model import Item, Submission
+    from moderate.ports import TokenCounts, TokenTable
+
+#: Below so many decisions of either kind the filter says nothing.
+LEAST = 10
+#: From this probability on an item is held.
+HOLD_AT = 0.4
+#: From this probability on it is spam.
+SPAM_AT = 0.95
+#: How many imagined sightings each token starts with, shared out as the kinds are.
+SMOOTHING = 1.5
+#: Tokens of one text say the same thing several times over; the sum of their weights is damped by this.
+DAMPING = 0.5
+#: No single token may say more than this, in natural-log odds.
+MOST = 6.0
+#: How many tokens an explanation names on each side.
+NAMED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What the filter thinks: the probability of spam, and every known token's weight (positive: spam)."""
+
+    probability: float
+    weights: dict[int, float]
+
+
+class Learned:
+    """Holds what looks like earlier spam, marks as spam what does so beyond doubt; never publishes anything."""
+
+    name = "learned"
+    version = 1
+    remote = False
+    kinds = ALL_KINDS
+    needs = "tokens"
+
+    def look(self, submission: Submission, facts: Facts) -> Finding | None:
+        counts = facts.services.tokens
+        if counts is None:
+            return None
+        labels = features(Writing.of(submission), facts.services.token_key)
+        table = counts.lookup(labels.keys())
+        opinion = opinion_of(labels, table)
+        if opinion is None or opinion.probability < HOLD_AT:
+            return None
+        lean = Lean.SPAM if opinion.probability >= SPAM_AT else Lean.HOLD
+        return Finding(self.name, lean, explained(opinion, labels, table), score=round(opinion.probability, 4))
+
+
+def learn(counts: TokenCounts, key: bytes, item: Item, is_spam: bool | None) -> bool:
+    """Teach the filter a moderator's decision on *item*, or take it back (None). Harmless when done twice."""
+    return counts.teach(item.id, features(Writing.of_item(item), key).keys(), is_spam)
+
+
+def opinion_of(tokens: Iterable[int], table: TokenTable) -> Opinion | None:
+    """What the counts say of *tokens*, or None while too little of either kind was seen."""
+    if min(table.messages) < LEAST or min(table.tokens) <= 0:
+        return None
+    spam, good = table.tokens
+    base = math.log(spam / good)
+    spam_share, good_share = SMOOTHING * spam / (spam + good), SMOOTHING * good / (spam + good)
+    weights: dict[int, float] = {}
+    for token in tokens:
+        seen = table.counts.get(token)
+        if seen is not None:
+            weight = math.log((seen[0] + spam_share) / (seen[1] + good_share)) - base
+            weights[token] = min(max(weight, -MOST), MOST)
+    return Opinion(logistic(math.fsum(weights.values()) * DAMPING), weights)
+
+
+def logistic(odds: float) -> float:
+    return 1 / (1 + math.exp(-min(max(odds, -700.0), 700.0)))
+
+
+def explained(opinion: Opinion, labels: dict[int, Label], table: TokenTable) -> str:
+    """The probability, what it rests on, and the tokens that counted most, both ways."""
+    ranked = sorted(opinion.weights.items(), key=lambda entry: entry[1])
+    against = [told(labels[token]) for token, weight in ranked[:NAMED] if weight < 0]
+    towards = [told(labels[token]) for token, weight in ranked[::-1][:NAMED] if weight > 0]
+    seen = f"{table.messages[0]} spam and {table.messages[1]} good ones that moderators decided on"
+    reason = f"{opinion.probability:.0%} like spam, going by {seen}; for spam: {', '.join(towards) or 'nothing'}"
+    return reason + f"; against: {', '.join(against) or 'nothing'}"

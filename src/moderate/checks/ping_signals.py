@@ -1,0 +1,74 @@
+"""What gives a spam ping away before its source is looked at."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from moderate.checks.base import PINGS
+from moderate.checks.spelling import plain
+from moderate.model import Finding, Lean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from moderate.checks.base import Facts
+    from moderate.model import Submission
+
+DECORATION = re.compile(r"[\s\[\]().…:;,!|\-–—]+")
+TEMPLATE = re.compile(
+    r"^(?:trackback"
+    r"|(?:here |there )?(?:(?:you can|you will|find|read|click|more) )*(?:find|read|click|more)(?: \w+){0,3}"
+    r" (?:info|infos|information|informations|here|on that topic|to that topic|that topic)\b.*)$"
+)
+#: The longest excerpt that can be nothing but a template's words.
+TEMPLATE_LENGTH = 160
+
+
+class PingSignals:
+    """Holds a ping that looks made by a program; two signs together are spam.
+
+    Signs: the blog calls itself by the post's title, the excerpt is one of the stock phrases that
+    trackback programs fill in or carries links of its own, the source's name is strung together
+    from keywords.
+    """
+
+    name = "ping-signals"
+    version = 1
+    remote = False
+    kinds = PINGS
+
+    def look(self, submission: Submission, facts: Facts) -> Finding | None:  # noqa: ARG002  (the port's signature)
+        found = list(signs(submission))
+        if not found:
+            return None
+        lean = Lean.SPAM if len(found) > 1 else Lean.HOLD
+        return Finding(self.name, lean, "; ".join(found), score=float(len(found)))
+
+
+def signs(submission: Submission) -> Iterator[str]:
+    """Each sign in words."""
+    title, blog = core(submission.title or ""), core(submission.blog_name or "")
+    if title and title == blog:
+        yield "the blog's name is the post's title"
+    if is_template(submission.body.raw):
+        yield "the excerpt is a stock phrase of trackback programs"
+    if len(submission.body.links) > 1 or "[url" in submission.body.raw.lower():
+        yield "the excerpt carries links of its own"
+    source = urlsplit(submission.source_url or "")
+    if (source.hostname or "").count("-") >= 3:
+        yield f"the source's name is strung together from keywords ({source.hostname})"
+
+
+def core(text: str) -> str:
+    """*text* without brackets, dots and case."""
+    return DECORATION.sub(" ", plain(text)).strip()
+
+
+def is_template(excerpt: str) -> bool:
+    """Whether the excerpt says nothing but "[Trackback]" or "[…] More Info here […]"."""
+    if len(excerpt) > TEMPLATE_LENGTH:
+        return False
+    text = core(re.sub(r"\d+", " ", excerpt))
+    return bool(TEMPLATE.match(text))

@@ -1,0 +1,84 @@
+"""Text as a reader sees it, whatever it was spelled with: what word rules are matched against.
+
+Undone are entities, tags inside words, invisible characters, compatibility forms (full width,
+mathematical letters, ligatures), overlaid marks, letters of other scripts that look Latin, digits
+put for letters, and l.e.t.t.e.r.s set apart. Rule and text go through the same functions, so a rule
+in Cyrillic still finds Cyrillic text. All of it is linear in the length of the text.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from functools import lru_cache
+
+#: After NFKC and case folding: letters that most faces draw like a Latin one (after Unicode TR39).
+LOOKALIKES = str.maketrans(
+    "абвгеёһіїјкмнорѕтухԁԍԛԝѵӏьп" + "αβγεηικνορτυχωϲϳ" + "ոսօհզց" + "ıɡɑłøđƅɩʟᴀᴄᴅᴇᴊᴋᴍᴏᴘᴛᴜᴠᴡᴢ",
+    "abbreehiijkmhopstyxdgqwvlbn" + "abyenikvoptuxwcj" + "nuohqg" + "igalodbilacdejkmoptuvwz",
+)
+DIGITS = str.maketrans("0134578@$!", "oieastbasi")
+TAG = re.compile(r"<[^<>]{0,400}>")
+OVERLAID = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
+#: Characters that show nothing (Unicode's Default_Ignorable_Code_Point, nearly).
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]+"
+)
+SPACE = re.compile(r"\s+")
+APART = re.compile(r"(?<!\w)\w(?:[ .\-_*·]\w(?!\w)){3,}")
+WORD_WITH_DIGIT = re.compile(r"[\w@$!]+")
+#: Scripts that put no space between words: there a rule matches inside a run of letters.
+UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR")
+
+
+def plain(text: str) -> str:
+    """*text* decoded, in one case, with every lookalike as the Latin letter that it looks like."""
+    decoded = html.unescape(html.unescape(text)) if "&" in text else text
+    if "<" in decoded:
+        decoded = TAG.sub("", decoded)
+    if decoded.isascii():
+        return SPACE.sub(" ", decoded.lower())
+    folded = unicodedata.normalize("NFKC", INVISIBLE.sub("", decoded)).casefold()
+    composed = unicodedata.normalize("NFC", folded)
+    return SPACE.sub(" ", OVERLAID.sub("", composed).translate(LOOKALIKES))
+
+
+def spellings(text: str) -> tuple[str, ...]:
+    """The ways to read *text*: plain, with digits read as letters, and with letters set apart joined."""
+    base = plain(text)
+    ways = (base, without_digits(base), APART.sub(joined, base))
+    return tuple(dict.fromkeys(ways))
+
+
+def without_digits(text: str) -> str:
+    """Digits and signs inside words read as the letters that they stand for; pure numbers stay."""
+
+    def letters(match: re.Match[str]) -> str:
+        word = match.group()
+        return word.translate(DIGITS) if sum(map(str.isalpha, word)) >= 2 else word
+
+    return WORD_WITH_DIGIT.sub(letters, text)
+
+
+def joined(match: re.Match[str]) -> str:
+    return re.sub(r"[ .\-_*·]", "", match.group())
+
+
+@lru_cache(maxsize=4096)
+def word_pattern(value: str) -> re.Pattern[str]:
+    """Finds *value* as whole words in plain text; ``*`` stands for any letters within one word.
+
+    A rule for "cialis" leaves "specialist" alone.
+    """
+    text = plain(value).strip()
+    body = r"\w{0,40}".join(re.escape(part) for part in re.split(r"\*+", text))
+    before = "" if not text or not bounded(text[0]) else r"(?<!\w)"
+    after = "" if not text or not bounded(text[-1]) else r"(?!\w)"
+    return re.compile(before + body + after)
+
+
+def bounded(char: str) -> bool:
+    """Whether words with *char* at their edge end where its letters end."""
+    return char.isalnum() and not unicodedata.name(char, "").startswith(UNSPACED)

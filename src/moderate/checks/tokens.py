@@ -1,0 +1,170 @@
+"""What the learned filter reads in a text: words, pairs of words near each other, word edges and signs.
+
+Pairs with their distance are orthogonal sparse bigrams (Siefkes et al. 2004). Each token becomes a
+keyed 64-bit number, so that the table of counts is no word list: words through BLAKE2b under the
+site's key, pairs by mixing the numbers of their words, which costs a fifth of hashing them.
+"""
+
+from __future__ import annotations
+
+import html
+import operator
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from moderate.checks.spelling import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from moderate.model import Item, Kind, Submission
+
+#: What a token was in the text: ("word", "free"), ("pair", "check", "channel"), ("sign", "links: 2") …
+Label = tuple[str, ...]
+
+#: No text has more words than this read: the cost stays bounded, and spam says it early.
+MOST_WORDS = 600
+#: How many words apart the two of a pair may stand.
+WINDOW = 2
+
+ENDINGS = "com|net|org|info|biz|ru|de|uk|co|tv|me|us|io|ly|be|cn|xyz|top|site|online|shop|club|eu|fr|in|tk"
+ADDRESS = re.compile(
+    r"(?:https?://|www\.)[^\s<>\"'\]]{1,2000}"
+    rf"|\b(?:[\w-]{{1,63}}\.){{1,5}}(?:{ENDINGS})\b(?:[/?#][^\s<>\"'\]]{{0,2000}})?",
+    re.IGNORECASE,
+)
+WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[^\w\s]{1,3}")
+PART = re.compile(r"[^\W_]+")
+
+NUMBER = re.compile(r"\d+")
+LETTERS = re.compile(r"[^\W\d_]+")
+
+MASK = (1 << 64) - 1
+HALF = 1 << 63
+GOLDEN = 0x9E3779B97F4A7C15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writing:
+    """What is read of a submission, and of the item that was stored of it: exactly the same."""
+
+    text: str
+    kind: str = "comment"
+    title: str = ""
+    url: str = ""
+    email: str = ""
+
+    @classmethod
+    def of(cls, submission: Submission) -> Writing:
+        address = submission.url or submission.source_url
+        return cls._made(submission.kind, submission.body.raw, submission.title, address, submission.email)
+
+    @classmethod
+    def of_item(cls, item: Item) -> Writing:
+        return cls._made(item.kind, item.text, item.title, item.url or item.source_url, item.email)
+
+    @classmethod
+    def _made(cls, kind: Kind, text: str, title: str | None, url: str | None, email: str | None) -> Writing:
+        return cls(kind=kind.value, text=text, title=title or "", url=url or "", email=email or "")
+
+
+def features(writing: Writing, key: bytes) -> dict[int, Label]:
+    """The numbers of all tokens in *writing* under *key*, each once, with what they were."""
+    text = html.unescape(f"{writing.title}\n{writing.text}" if writing.title else writing.text)
+    addresses: list[str] = ADDRESS.findall(text)
+    words = list(words_of(ADDRESS.sub(" link ", text) if addresses else text))
+    numbers = [word_number(key, word) for word in words]
+    found = paired(words, numbers)
+    found.update({numbered: ("word", word) for numbered, word in zip(numbers, words, strict=True)})
+    found.update({number(key, label): label for label in {*edges(words), *signs(writing, text, addresses)}})
+    return found
+
+
+def paired(words: list[str], numbers: list[int]) -> dict[int, Label]:
+    """Every two words that stand near each other, in their order and at their distance."""
+    found: dict[int, Label] = {}
+    for distance in range(1, WINDOW + 1):
+        mixer = (2 * distance + 1) * GOLDEN
+        for first, second, one, two in zip(numbers, numbers[distance:], words, words[distance:], strict=False):
+            found[((first ^ (second * mixer)) & MASK) - HALF] = ("pair", one, two)
+    return found
+
+
+def words_of(text: str) -> Iterator[str]:
+    """Words and marks in one spelling; a number is told by its length alone."""
+    for word in WORD.findall(plain(text))[:MOST_WORDS]:
+        yield "0" * min(len(word), 6) if word.isdigit() else word[:30]
+
+
+def edges(words: list[str]) -> Iterator[Label]:
+    """How longer words begin and end: brings "subscribe", "subscriber" and "subscribing" together."""
+    for word in words:
+        if len(word) > 4 and word[0] != "0":
+            yield ("start", word[:4])
+            yield ("end", word[-3:])
+
+
+def signs(writing: Writing, text: str, addresses: list[str]) -> Iterator[Label]:
+    """What is not words: the way in, addresses, length, capitals, exclamation, digits."""
+    yield ("sign", f"kind: {writing.kind}")
+    yield ("sign", f"links: {min(len(addresses), 4)}")
+    yield ("sign", f"size: {len(text).bit_length()}")
+    yield ("sign", f"lines: {min(text.count(chr(10)), 5)}")
+    yield ("sign", f"exclamation marks: {min(text.count('!'), 4)}")
+    yield ("sign", f"digits: {min(sum(map(len, NUMBER.findall(text))).bit_length(), 5)}")
+    letters = sum(map(len, LETTERS.findall(text)))
+    if letters:
+        # Letters that change in lower case are capitals; counting that way needs no look at each one.
+        capitals = sum(map(operator.ne, text, text.lower()))
+        yield ("sign", f"capitals: {min(capitals * 4 // letters, 4)} of 4")
+    for address in addresses[:20]:
+        yield from address_parts(address)
+    if writing.url:
+        yield ("sign", f"author's site: {host(writing.url)}")
+    if writing.email:
+        yield ("sign", f"author's mail: {writing.email.rpartition('@')[2].lower()}")
+
+
+def address_parts(address: str) -> Iterator[Label]:
+    """The host of an address, and the words in its path."""
+    yield ("host", host(address))
+    parts = Counter(PART.findall(address.lower().partition("://")[2] or address.lower()))
+    for part in list(parts)[:12]:
+        yield ("in address", part[:30])
+
+
+def host(address: str) -> str:
+    bare = address.lower().partition("://")[2] or address.lower()
+    return re.split(r"[/?#:]", bare, maxsplit=1)[0].removeprefix("www.")
+
+
+@lru_cache(maxsize=32_768)
+def number(key: bytes, label: Label) -> int:
+    """The keyed number of one token, as a signed 64-bit integer."""
+    digest = blake2b("\0".join(label).encode("utf-8", "surrogatepass"), key=key[:64], digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+@lru_cache(maxsize=32_768)
+def word_number(key: bytes, word: str) -> int:
+    return number(key, ("word", word))
+
+
+def told(label: Label) -> str:
+    """A token in words for a moderator."""
+    return TOLD[label[0]].format(*label[1:])
+
+
+TOLD = {
+    "word": "“{}”",
+    "pair": "“{} … {}”",
+    "start": "“{}…”",
+    "end": "“…{}”",
+    "host": "a link to {}",
+    "in address": "“{}” in an address",
+    "sign": "{}",
+}
