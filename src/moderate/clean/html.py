@@ -1,0 +1,173 @@
+"""The one place where HTML is made of a stranger's text, and the only importer of the sanitizers.
+
+Paragraphs, breaks and links are set first, by `moderate.clean.markup`; sanitizing is the last step, and what
+it returns is verified and otherwise left alone. A text without markup never meets a parser.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from html import escape, unescape
+from typing import TYPE_CHECKING
+
+from moderate.clean.addresses import is_web_address
+from moderate.clean.characters import decoded, is_blank, readable
+from moderate.clean.links import address_spans, linked
+from moderate.clean.markup import Layout, lexed
+from moderate.errors import ConfigError
+
+if TYPE_CHECKING:
+    import nh3
+
+    from moderate.clean.policy import Policy
+
+_TAG = re.compile(r"""<(?P<end>/?)(?P<name>[a-z]+)(?P<attributes>(?: [a-z]+=(?:"[^"]*"|'[^']*'))*+)>""")
+_ATTRIBUTE = re.compile(r"""([a-z]+)=("[^"]*"|'[^']*')""")
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """HTML that may stand on a page, and the addresses that it links to, in order and with repeats.
+
+    `html` is empty where there is nothing to see.
+    """
+
+    html: str
+    links: tuple[str, ...] = ()
+
+
+def render(raw_text: str, policy: Policy) -> Rendered:
+    """Make a text into HTML under a policy. Takes any text without fail; give it the raw one, never HTML of ours.
+
+    What is not allowed stays visible as text.
+    """
+    text = readable(raw_text)
+    if policy.markup == "markdown":
+        from moderate.clean.markdown import html_of
+
+        made = html_of(text)
+        return _plain(text, policy) if made is None else render_with_sanitizer(made, policy)
+    if policy.markup == "text" or text.count("<") > policy.max_brackets:
+        return _plain(text, policy)
+    if "<" in text:
+        return render_with_sanitizer(text, policy)
+    return _plain(decoded(text), policy)
+
+
+def render_excerpt(raw_text: str) -> Rendered:
+    """A text that has no markup by its nature, such as the excerpt of a ping: paragraphs, and not even links."""
+    return Rendered(_paragraphs(escape(readable(raw_text), quote=False)))
+
+
+def render_with_sanitizer(text: str, policy: Policy) -> Rendered:
+    """The long way: lay out, sanitize, verify. What does not pass is shown as plain text instead."""
+    layout = Layout(policy)
+    for token in lexed(text, policy):
+        layout.feed(token)
+    return verified(sanitized(layout.close(), policy), policy) or _plain(text, policy)
+
+
+def sanitized(html: str, policy: Policy) -> str:
+    """The sanitizer's word on any HTML: nothing outside the policy is left, and every link carries its rel."""
+    return _by_nh3(html, policy) if policy.sanitizer == "nh3" else _by_bleach(html, policy)
+
+
+def verified(html: str, policy: Policy) -> Rendered | None:
+    """Read what a sanitizer returned, by a grammar of our own that knows only what should be there.
+
+    None where anything else stands in it: another tag or attribute, an address that is not http or https
+    by the rules of the WHATWG URL standard, a link without its rel, tags that do not balance.
+    """
+    open_tags: list[str] = []
+    links: list[str] = []
+    at = html.find("<")
+    while at >= 0:
+        tag = _TAG.match(html, at)
+        if tag is None or tag["name"] not in policy.tags:
+            return None
+        if tag["end"]:
+            if tag["attributes"] or not open_tags or open_tags.pop() != tag["name"]:
+                return None
+        else:
+            if not _is_granted(tag, links, policy):
+                return None
+            open_tags += [tag["name"]] * (tag["name"] != "br")
+        at = html.find("<", tag.end())
+    return None if open_tags else Rendered(html, tuple(links))
+
+
+def prepare(policy: Policy) -> None:
+    """Load what the policy needs and try it once, so that what is missing stops the start and not a comment.
+
+    Raises `ConfigError`.
+    """
+    try:
+        render("<b>*a*</b>", policy)
+    except ImportError as error:
+        key, extra = ("MODERATE_SANITIZER", "nh3") if error.name == "nh3" else ("MODERATE_MARKUP", "markdown")
+        raise ConfigError(key, extra, f'it needs an extra package: pip install "flask-moderate[{extra}]"') from error
+
+
+def _plain(text: str, policy: Policy) -> Rendered:
+    """The short way, without a parser: escape, links, breaks, paragraphs."""
+    links = tuple(text[start:end] for start, end in address_spans(text))
+    return Rendered(_paragraphs(linked(text, policy.rel)), links)
+
+
+def _paragraphs(escaped: str) -> str:
+    paragraphs: list[list[str]] = [[]]
+    for line in escaped.split("\n"):
+        if not is_blank(line):
+            paragraphs[-1].append(line.strip(" \t"))
+        elif paragraphs[-1]:
+            paragraphs.append([])
+    return "\n".join("<p>" + "<br>\n".join(lines) + "</p>" for lines in paragraphs if lines)
+
+
+def _is_granted(tag: re.Match[str], links: list[str], policy: Policy) -> bool:
+    """Whether a start tag carries only what it may; its address is added to the links."""
+    attributes = [(name, unescape(value[1:-1])) for name, value in _ATTRIBUTE.findall(tag["attributes"])]
+    for name, value in attributes:
+        if name == "href":
+            if not is_web_address(value) or value.partition(":")[0].lower() not in policy.schemes:
+                return False
+            links.append(value)
+        if (tag["name"], name) not in policy.attributes and (tag["name"], name, value) != ("a", "rel", policy.rel):
+            return False
+    return tag["name"] != "a" or ("rel", policy.rel) in attributes
+
+
+@lru_cache(maxsize=16)
+def _granted(policy: Policy, *extra: tuple[str, str]) -> dict[str, list[str]]:
+    granted: dict[str, list[str]] = {}
+    for tag, name in sorted(policy.attributes | set(extra)):
+        granted.setdefault(tag, []).append(name)
+    return granted
+
+
+def _by_bleach(html: str, policy: Policy) -> str:
+    # A Cleaner is made for each call: one that threads share mixes up the texts of different people.
+    from bleach.sanitizer import Cleaner
+
+    attributes = _granted(policy, ("a", "rel"))
+    return Cleaner(tags=policy.tags, attributes=attributes, protocols=policy.schemes).clean(html)
+
+
+def _by_nh3(html: str, policy: Policy) -> str:
+    return _nh3_cleaner(policy).clean(html)
+
+
+@lru_cache(maxsize=16)
+def _nh3_cleaner(policy: Policy) -> nh3.Cleaner:
+    """nh3 keeps nothing between calls, so that one object serves all threads."""
+    import nh3
+
+    return nh3.Cleaner(
+        tags=set(policy.tags),
+        attributes={tag: set(names) for tag, names in _granted(policy).items()},
+        url_schemes=set(policy.schemes),
+        url_relative="deny",
+        link_rel=policy.rel,
+    )
