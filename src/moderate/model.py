@@ -250,6 +250,11 @@ class Item:
     passed: tuple[str, ...] = ()
     #: The changed text of an approved item, while it waits for a moderator; the old one stays public.
     proposed: Mapping[str, str | None] | None = None
+    #: The addresses that the text links to.
+    links: tuple[str, ...] = ()
+    honeypot: str = ""
+    #: The moderator who decided last, None while only checks have.
+    decided_by: str | None = None
 
     @property
     def is_public(self) -> bool:
@@ -316,3 +321,7 @@ class Task:
     due_at: datetime
     created_at: datetime
     payload: Mapping[str, object] = field(default_factory=dict)
+    #: Names this lease: a worker whose lease has ended can no longer finish what another took over.
+    lease: str = ""
+    #: What went wrong the last time.
+    error: str | None = None

@@ -1,0 +1,37 @@
+"""The store on SQL: SQLite where the site is small, PostgreSQL where it is not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from moderate.store.articles import ArticleNotes, Known
+from moderate.store.counters import CounterReads
+from moderate.store.engine import Database
+from moderate.store.reads import ItemReads
+from moderate.store.schema import metadata
+from moderate.store.sql import ItemWrites
+from moderate.store.tasks import Tasks
+from moderate.store.tokens import Keepsakes, Tokens
+
+if TYPE_CHECKING:
+    from moderate import ports
+
+__all__ = ["Database", "SqlStore", "metadata"]
+
+
+class SqlStore(ItemWrites, ItemReads, CounterReads, Tasks, ArticleNotes, Tokens, Keepsakes):
+    """`moderate.ports.Store` on a database that SQLAlchemy reaches.
+
+    Every method is one transaction and may be called from any thread. Bring the tables up to date
+    first, with `moderate.store.migrate.upgrade`.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._known = Known()
+
+
+if TYPE_CHECKING:
+
+    def _keeps_the_promise(store: SqlStore) -> ports.Store:
+        return store

@@ -1,0 +1,123 @@
+"""What is known of the host's articles: titles for moderators, addresses for pings, overrides."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
+
+from sqlalchemy import select
+
+from moderate.ports import Overrides
+from moderate.store.schema import article_urls, articles
+from moderate.store.upsert import upsert
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+    from datetime import datetime
+
+    from sqlalchemy.engine import Connection
+    from sqlalchemy.sql.base import ReadOnlyColumnCollection
+    from sqlalchemy.sql.dml import Insert
+
+    from moderate.lifecycle import Premoderation
+    from moderate.model import Article
+    from moderate.store.engine import Database
+
+
+class Known:
+    """What this process has written lately, so that it need not write it again. Safe between threads."""
+
+    def __init__(self, size: int = 4096) -> None:
+        self._size = size
+        self._facts: OrderedDict[Hashable, object] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def has(self, name: Hashable, fact: object) -> bool:
+        with self._lock:
+            return self._facts.get(name) == fact
+
+    def add(self, name: Hashable, fact: object) -> None:
+        """To be called after the commit: what was rolled back is not known."""
+        with self._lock:
+            self._facts[name] = fact
+            self._facts.move_to_end(name)
+            while len(self._facts) > self._size:
+                self._facts.popitem(last=False)
+
+
+def note_article(conn: Connection, article: Article, now: datetime) -> None:
+    """Write title and address of an article; what moderators set for it stays."""
+    values = {"key": article.key, "title": article.title, "url": article.url, "updated_at": now}
+    conn.execute(_upsert_of(conn.dialect.name, ("title", "url", "updated_at")), values)
+
+
+@lru_cache
+def _upsert_of(dialect: str, names: tuple[str, ...]) -> Insert:
+    def merge(new: ReadOnlyColumnCollection[str, Any]) -> Mapping[str, Any]:
+        return {name: new[name] for name in names}
+
+    return upsert(dialect, articles, "key", merge)
+
+
+@lru_cache
+def _url_upsert(dialect: str) -> Insert:
+    return upsert(dialect, article_urls, "url_key", lambda new: {"url": new["url"], "article_key": new["article_key"]})
+
+
+class ArticleNotes:
+    """See `moderate.ports.Store`."""
+
+    database: Database
+    _known: Known
+
+    def remember_article(self, article: Article, url_keys: Mapping[str, str], now: datetime) -> None:
+        fact = (article.title, article.url, frozenset(url_keys))
+        if self._known.has(("urls", article.key), fact):
+            return
+        # In one order for everybody, so that two processes cannot wait for each other.
+        rows = [{"url_key": key, "url": url_keys[key], "article_key": article.key} for key in sorted(url_keys)]
+
+        def remember(conn: Connection) -> None:
+            if not _stands(conn, article):
+                note_article(conn, article, now)
+            missing = [row for row in rows if _owner(conn, row["url_key"]) != article.key]
+            if missing:
+                conn.execute(_url_upsert(conn.dialect.name), missing)
+
+        self.database.transaction(remember)
+        self._known.add(("urls", article.key), fact)
+        self._known.add(article.key, (article.title, article.url))
+
+    def article_by_url(self, url_key: str) -> str | None:
+        with self.database.read() as conn:
+            return _owner(conn, url_key)
+
+    def overrides(self, article: str) -> Overrides:
+        columns = (articles.c.comments_open, articles.c.pings_open, articles.c.premoderation)
+        with self.database.read() as conn:
+            row = conn.execute(select(*columns).where(articles.c.key == article)).first()
+        if row is None:
+            return Overrides()
+        return Overrides(row.comments_open, row.pings_open, cast("Premoderation | None", row.premoderation))
+
+    def set_overrides(self, article: str, overrides: Overrides, now: datetime) -> None:
+        set_here = {
+            "comments_open": overrides.comments_open,
+            "pings_open": overrides.pings_open,
+            "premoderation": overrides.premoderation,
+        }
+        values = {"key": article, "title": "", "url": "", "updated_at": now, **set_here}
+        statement = _upsert_of(self.database.dialect, tuple(set_here))
+        self.database.transaction(lambda conn: conn.execute(statement, values))
+
+
+def _stands(conn: Connection, article: Article) -> bool:
+    row = conn.execute(select(articles.c.title, articles.c.url).where(articles.c.key == article.key)).first()
+    return row is not None and (row.title, row.url) == (article.title, article.url)
+
+
+def _owner(conn: Connection, url_key: str) -> str | None:
+    query = select(article_urls.c.article_key).where(article_urls.c.url_key == url_key)
+    return conn.execute(query).scalar()

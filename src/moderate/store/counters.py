@@ -1,0 +1,122 @@
+"""Counters: changed by differences with the items they count, read in one query, rebuilt on demand."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, literal, select, union, update
+
+from moderate.lifecycle import counter_of
+from moderate.model import Counts, Kind, Status
+from moderate.ports import Drift
+from moderate.store.schema import SITE, counters, items
+from moderate.store.upsert import upsert
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sqlalchemy.engine import Connection
+    from sqlalchemy.sql import Select
+    from sqlalchemy.sql.base import ReadOnlyColumnCollection
+    from sqlalchemy.sql.dml import Insert
+
+    from moderate.store.engine import Database
+
+#: In the order of the fields of `Counts`.
+NAMES = ("comments", "trackback", "pingback", "webmention", "pending", "spam", "trash")
+COLUMNS = tuple(counters.c[name] for name in NAMES)
+NO_CHANGE = dict.fromkeys((*NAMES, "revision"), 0)
+
+
+def add(conn: Connection, article: str, change: Mapping[str, int], *, is_visible: bool) -> None:
+    """Move the counters of an article, and of the site, by *change*.
+
+    The article's row comes first and the site's last, for everybody: whoever waits for the site's
+    row holds none that its owner still wants.
+    """
+    step = {**NO_CHANGE, **change, "revision": int(is_visible)}
+    conn.execute(_addition(conn.dialect.name), [{"article_key": article, **step}, {"article_key": SITE, **step}])
+
+
+@lru_cache
+def _addition(dialect: str) -> Insert:
+    def merge(new: ReadOnlyColumnCollection[str, Any]) -> dict[str, Any]:
+        return {name: counters.c[name] + new[name] for name in NO_CHANGE}
+
+    return upsert(dialect, counters, "article_key", merge)
+
+
+class CounterReads:
+    """See `moderate.ports.Store`."""
+
+    database: Database
+
+    def counts(self, keys: Sequence[str]) -> dict[str, Counts]:
+        found = dict.fromkeys(keys, Counts())
+        if not found:
+            return found
+        query = select(counters.c.article_key, *COLUMNS).where(counters.c.article_key.in_(list(found)))
+        with self.database.read() as conn:
+            for key, *numbers in conn.execute(query):
+                found[key] = Counts(*numbers)
+        return found
+
+    def totals(self) -> Counts:
+        return self.counts([SITE])[SITE]
+
+    def revision(self, article: str) -> int:
+        query = select(counters.c.revision).where(counters.c.article_key == article)
+        with self.database.read() as conn:
+            return conn.execute(query).scalar() or 0
+
+    def articles_with_items(self) -> int:
+        keys = _known_keys().subquery()
+        with self.database.read() as conn:
+            return conn.execute(select(func.count()).select_from(keys)).scalar_one()
+
+    def recount(self, *, repair: bool) -> Iterator[Drift | None]:
+        with self.database.read() as conn:
+            keys = sorted(conn.execute(_known_keys()).scalars())
+        # The site's row sorts first by its empty key, and is counted last: as the sum of the others.
+        for key in [*keys[1:], SITE]:
+            yield self._recount_one(key, repair=repair)
+
+    def _recount_one(self, key: str, *, repair: bool) -> Drift | None:
+        """Count one row anew in a transaction of its own; without *repair* nothing remains of it."""
+        with self.database.write() as conn:
+            # Adding nothing makes the row if need be and locks it: whoever moves an item of this
+            # article has either finished, or waits and will add to the repaired numbers.
+            conn.execute(_addition(conn.dialect.name), [{"article_key": key, **NO_CHANGE}])
+            stored = Counts(*conn.execute(select(*COLUMNS).where(counters.c.article_key == key)).one())
+            counted = _count(conn, key)
+            if repair and counted != stored:
+                _overwrite(conn, key, counted)
+            if not repair:
+                conn.rollback()
+        return Drift(key, stored, counted) if counted != stored else None
+
+
+def _known_keys() -> Select[Any]:
+    """All keys that have items or counters, and the site's."""
+    every = union(select(items.c.article_key), select(counters.c.article_key), select(literal(SITE)))
+    return select(every.subquery().c[0])
+
+
+def _count(conn: Connection, key: str) -> Counts:
+    if key == SITE:
+        sums = [func.coalesce(func.sum(column), 0) for column in COLUMNS]
+        row = conn.execute(select(*sums).where(counters.c.article_key != SITE)).one()
+        return Counts(*(int(number) for number in row))
+    numbers = dict.fromkeys(NAMES, 0)
+    query = select(items.c.kind, items.c.status, func.count()).where(items.c.article_key == key)
+    for kind, status, number in conn.execute(query.group_by(items.c.kind, items.c.status)):
+        numbers[counter_of(Kind(kind), Status(status))] += number
+    return Counts(**numbers)
+
+
+def _overwrite(conn: Connection, key: str, counted: Counts) -> None:
+    numbers = {name: getattr(counted, name) for name in NAMES}
+    conn.execute(
+        update(counters).where(counters.c.article_key == key).values(**numbers, revision=counters.c.revision + 1)
+    )

@@ -1,0 +1,290 @@
+"""Connections: one `Database` per app, which hides what differs between the databases."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+from moderate.errors import ConfigError, ServiceDown
+from moderate.store.outages import is_deadlock, is_locked, is_outage, reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from sqlalchemy.engine import Connection
+    from sqlalchemy.pool import ConnectionPoolEntry, Pool
+
+    from moderate.ports import Clock
+
+T = TypeVar("T")
+
+#: How often a transaction is run again that lost a race, before it is given up as an outage.
+ATTEMPTS = 10
+
+#: The same for "database is locked" on an SQLite engine of the host, whose waits are the host's to set.
+LOCK_ATTEMPTS = 3
+
+#: Seconds that a writer waits for SQLite's lock, a caller for a pooled or a new connection.
+LOCK_SECONDS = 10
+POOL_SECONDS = 10
+CONNECT_SECONDS = 5
+
+#: A pooled connection that was idle for longer is asked whether it still lives.
+IDLE_SECONDS = 30.0
+
+#: What common spellings of a database's address mean here.
+DRIVERS = {
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
+
+
+class Stale(Exception):
+    """Raised within `Database.transaction` where the row was no longer as it was read.
+
+    The transaction is rolled back and run again on what is there now.
+    """
+
+
+class Database:
+    """The engine and the two ways to use it: `read` and `write` (or `transaction`, which retries).
+
+    *source* is a database URL, an engine, or a callable without arguments that returns one and is
+    asked when first needed (a host's engine may only be there within its app context). On an
+    engine of the host no events are set and no pragmas are changed.
+    """
+
+    def __init__(
+        self,
+        source: str | URL | Engine | Callable[[], Engine],
+        *,
+        sqlite_synchronous: Literal["full", "normal"] = "full",
+        clock: Clock | None = None,
+    ) -> None:
+        self._source = source
+        self._synchronous = sqlite_synchronous
+        self._clock = clock
+        self._engine: Engine | None = None
+        self._resolving = threading.Lock()
+        # One connection for all threads, as an in-memory database needs it, serves one at a time.
+        self._turn: AbstractContextManager[Any] = nullcontext()
+        _databases.add(self)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the engine was made here, and not handed in by the host."""
+        return isinstance(self._source, str | URL)
+
+    @property
+    def engine(self) -> Engine:
+        if self._engine is None:
+            with self._resolving:
+                if self._engine is None:
+                    self._engine = self._resolve()
+        return self._engine
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite``, ``postgresql``, ``mysql`` or ``mariadb``."""
+        return self.engine.dialect.name
+
+    def _resolve(self) -> Engine:
+        if isinstance(self._source, str | URL):
+            engine = make_engine(self._source, self._synchronous, self._clock)
+        else:
+            engine = self._source if isinstance(self._source, Engine) else self._source()
+        if isinstance(engine.pool, StaticPool):
+            self._turn = threading.Lock()
+        return engine
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for reading. Each statement sees what was committed when it began."""
+        engine = self.engine
+        if engine.dialect.name == "postgresql":
+            # Spares the round trips for BEGIN and ROLLBACK around each single statement.
+            engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        with self._turn, self._translated(), engine.connect() as conn:
+            yield conn
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction: committed at the end of the block, rolled back by any exception."""
+        engine = self.engine.execution_options(moderate_write=True)
+        with self._turn, self._translated(), engine.begin() as conn:
+            if engine.dialect.name == "sqlite":
+                self._begin_immediate(conn)
+            yield conn
+
+    def transaction(self, work: Callable[[Connection], T]) -> T:
+        """Run *work* in one transaction, again where it lost a race (a lock, a deadlock, `Stale`).
+
+        *work* may therefore be called more than once and must have no other effect. Raises
+        `ServiceDown` after `ATTEMPTS` lost races.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with self.write() as conn:
+                    return work(conn)
+            except Stale:
+                continue
+            except ServiceDown as error:
+                if not self._may_try_again(error.__cause__, attempt):
+                    raise
+        raise ServiceDown("database", "others change the same rows faster than they can be read")
+
+    def _may_try_again(self, cause: BaseException | None, attempt: int) -> bool:
+        if is_locked(cause):
+            # Where the wait for the lock was a full one, another would keep the caller for too long.
+            return not self.is_ours and attempt < LOCK_ATTEMPTS
+        return is_deadlock(cause) and attempt < ATTEMPTS
+
+    def dispose(self) -> None:
+        """Close all pooled connections of an engine that was made here."""
+        if self._engine is not None and self.is_ours:
+            self._engine.dispose()
+
+    def _begin_immediate(self, conn: Connection) -> None:
+        """Take SQLite's write lock before anything is read, also on an engine of the host.
+
+        A transaction that reads first and writes later fails at once with "database is locked"
+        where another has written in between, and no timeout helps.
+        """
+        raw = conn.connection.dbapi_connection
+        if not getattr(raw, "in_transaction", True):
+            conn.exec_driver_sql("BEGIN IMMEDIATE")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            if not is_outage(error):
+                raise
+            password = self.engine.url.password
+            raise ServiceDown("database", reason(error, password)) from error
+
+    def _forget_connections(self) -> None:
+        """In a forked child: leave the parent's connections alone, neither using nor closing them."""
+        self._resolving = threading.Lock()
+        engine = self._engine
+        if engine is None or not self.is_ours or isinstance(engine.pool, StaticPool):
+            return
+        _left_to_the_parent.append(engine.pool)
+        engine.dispose(close=False)
+
+
+#: Pools whose connections belong to the parent process; kept, so that nothing here closes them.
+_left_to_the_parent: list[Pool] = []
+_databases: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for database in list(_databases):
+        database._forget_connections()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def make_engine(source: str | URL, synchronous: Literal["full", "normal"], clock: Clock | None) -> Engine:
+    """An engine for a database of our own. Raises `ConfigError` where the driver is missing."""
+    url = normalise(source)
+    options: dict[str, Any] = {}
+    backend = url.get_backend_name()
+    if backend == "sqlite" and is_memory(url):
+        options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+    elif backend == "sqlite":
+        options = {"pool_timeout": POOL_SECONDS, "connect_args": {"timeout": LOCK_SECONDS}}
+    else:
+        options = {"pool_timeout": POOL_SECONDS}
+        if "connect_timeout" not in url.query:
+            options["connect_args"] = {"connect_timeout": CONNECT_SECONDS}
+    try:
+        engine = create_engine(url, **options)
+    except ModuleNotFoundError as error:
+        hidden = url.render_as_string(hide_password=True)
+        raise ConfigError("MODERATE_DATABASE_URL", hidden, f"its driver is not installed ({error.name})") from error
+    if backend == "sqlite":
+        _listen_on_sqlite(engine, synchronous)
+    elif clock is not None:
+        _listen_for_idleness(engine, clock)
+    return engine
+
+
+def normalise(source: str | URL) -> URL:
+    """The URL with the driver that is used here: which one ``postgresql://`` means depends on SQLAlchemy's version."""
+    url = make_url(source)
+    url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
+    if url.get_backend_name() in {"mysql", "mariadb"} and "charset" not in url.query:
+        url = url.update_query_dict({"charset": "utf8mb4"})
+    return url
+
+
+def is_memory(url: URL) -> bool:
+    return url.database in {None, "", ":memory:"}
+
+
+def _listen_on_sqlite(engine: Engine, synchronous: Literal["full", "normal"]) -> None:
+    @event.listens_for(engine, "connect")
+    def configure(raw: Any, _entry: ConnectionPoolEntry) -> None:
+        # The driver would begin transactions by itself, too late and of the wrong sort.
+        raw.isolation_level = None
+        raw.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}")
+        _write_ahead(raw)
+        raw.execute(f"PRAGMA synchronous = {synchronous}")
+        raw.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(conn: Connection) -> None:
+        if conn.get_execution_options().get("moderate_write"):
+            conn.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _write_ahead(raw: Any) -> None:
+    """Switch to WAL, which SQLite refuses without waiting while another process does the same."""
+    for _ in range(ATTEMPTS):
+        try:
+            raw.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            # Waits, as the pragma does not, until whoever holds the lock has let go of it.
+            raw.execute("BEGIN EXCLUSIVE")
+            raw.execute("COMMIT")
+        else:
+            return
+
+
+def _listen_for_idleness(engine: Engine, clock: Clock) -> None:
+    """Ask a connection that was idle for long whether it lives, before it is used.
+
+    A restart of the database, or a firewall that forgets, would otherwise fail one request each.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def checkin(_raw: Any, entry: ConnectionPoolEntry) -> None:
+        entry.info["moderate_idle_since"] = clock.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def checkout(raw: Any, entry: ConnectionPoolEntry, _proxy: Any) -> None:
+        since = entry.info.get("moderate_idle_since")
+        if since is None or clock.monotonic() - since < IDLE_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(raw)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error

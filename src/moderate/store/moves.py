@@ -1,0 +1,184 @@
+"""How an item moves: its status, its history and its counters in one place, or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, and_, delete, insert, update
+
+from moderate.lifecycle import counter_change, is_public_change
+from moderate.model import Awaiting, Item, Kind, Status
+from moderate.store import counters
+from moderate.store.engine import Stale
+from moderate.store.reads import HIDDEN, RENAMED
+from moderate.store.rows import altered, columns_of, item_from
+from moderate.store.schema import history, items, samples, tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from sqlalchemy import Table
+    from sqlalchemy.engine import Connection
+
+    from moderate.model import Submission, Verdict
+    from moderate.store.revising import Change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One step of an item's life, as `_move` writes it.
+
+    `before` is None for an item that is to be stored, `after` for one that is to be deleted.
+    `version` is the one that was read, 0 for none.
+    """
+
+    kind: Kind
+    article: str
+    before: Status | None
+    after: Status | None
+    act: str
+    at: datetime
+    item: int | None = None
+    version: int = 0
+    awaiting: Awaiting | None = None
+    by: str | None = None
+    note: str | None = None
+    batch: str | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    is_new_text: bool = False
+    is_visible: bool = False
+
+    @property
+    def version_after(self) -> int:
+        return self.version + int(self.is_new_text or self.before is not self.after)
+
+
+def _move(conn: Connection, move: Move) -> tuple[int, int]:
+    """Write one step: the item, its history, its counters. Returns the ids of the item and the history line.
+
+    Raises `Stale` where the item no longer is as it was read.
+    """
+    item_id = _write_item(conn, move)
+    line = {
+        "item_id": item_id,
+        "at": move.at,
+        "act": move.act,
+        "actor": move.by,
+        "before": move.before.value if move.before else None,
+        "after": (move.after or move.before or Status.TRASH).value,
+        "version": move.version_after,
+        "note": move.note,
+        "batch": move.batch,
+    }
+    line_id = _inserted(conn, history, line)
+    change = counter_change(move.kind, move.before, move.after)
+    is_visible = move.is_visible or is_public_change(move.before, move.after)
+    if change or is_visible:
+        counters.add(conn, move.article, change, is_visible=is_visible)
+    return item_id, line_id
+
+
+def _write_item(conn: Connection, move: Move) -> int:
+    if move.item is None:
+        where = {"kind": move.kind.value, "article_key": move.article, "version": move.version_after}
+        status = {"status": move.after.value if move.after else None}
+        return _inserted(conn, items, {**move.values, **where, **status})
+    seen = _seen(move.item, move.version, move.awaiting)
+    if move.after is None:
+        done = conn.execute(delete(items).where(seen))
+    else:
+        step = {**move.values, "status": move.after.value, "version": move.version_after}
+        done = conn.execute(update(items).where(seen).values(step))
+    if done.rowcount != 1:
+        raise Stale
+    return move.item
+
+
+def _inserted(conn: Connection, table: Table, row: Mapping[str, Any]) -> int:
+    key = conn.execute(insert(table), row).inserted_primary_key
+    return int(key[0]) if key else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The item after a change, and the history line that tells of it."""
+
+    item: Item
+    history: int
+
+
+def receive(conn: Connection, submission: Submission, verdict: Verdict, now: datetime) -> Item:
+    """Store a new item. Raises SQLAlchemy's `IntegrityError` where one with its key is there."""
+    move = Move(
+        kind=submission.kind,
+        article=submission.article.key,
+        before=None,
+        after=verdict.status,
+        act="received",
+        at=now,
+        values=columns_of(submission, verdict, now),
+    )
+    item_id, _ = _move(conn, move)
+    shown = {RENAMED.get(name, name): value for name, value in move.values.items() if name not in HIDDEN}
+    known = {"id": item_id, "kind": move.kind, "status": move.after, "version": move.version_after}
+    article = submission.article
+    about = {"article": article.key, "article_title": article.title, "article_url": article.url}
+    # Built from what was written: the database need not be asked for it.
+    return item_from({**shown, **known, **about})
+
+
+def apply(conn: Connection, item: Item, change: Change, act: str, at: datetime, **about: Any) -> Applied:
+    """Move a stored item as *change* says. *about* goes into the history: by, note, batch."""
+    move = Move(
+        kind=item.kind,
+        article=item.article,
+        before=item.status,
+        after=change.after,
+        act=act,
+        at=at,
+        item=item.id,
+        version=item.version,
+        awaiting=item.awaiting,
+        values=change.values,
+        is_new_text=change.is_new_text,
+        is_visible=change.is_visible,
+        **about,
+    )
+    _, line_id = _move(conn, move)
+    after = altered(item, {**change.values, "status": change.after, "version": move.version_after})
+    return Applied(after, line_id)
+
+
+def remove(conn: Connection, item: Item, by: str, at: datetime) -> None:
+    """Delete an item with all that hangs on it; its history stays."""
+    move = Move(
+        kind=item.kind,
+        article=item.article,
+        before=item.status,
+        after=None,
+        act="deleted",
+        at=at,
+        item=item.id,
+        version=item.version,
+        awaiting=item.awaiting,
+        by=by,
+    )
+    _move(conn, move)
+    conn.execute(delete(tasks).where(tasks.c.item_id == item.id))
+    conn.execute(delete(samples).where(samples.c.item_id == item.id))
+
+
+def explain(conn: Connection, item: Item, values: Mapping[str, Any]) -> Item:
+    """Write other findings on an item that stays where it is, which is no event in its history."""
+    done = conn.execute(update(items).where(_seen(item.id, item.version, item.awaiting)).values(dict(values)))
+    if done.rowcount != 1:
+        raise Stale
+    return altered(item, values)
+
+
+def _seen(item_id: int, version: int, awaiting: Awaiting | None) -> ColumnElement[bool]:
+    """The item, as long as it is what was read: what a person or a check saw is what it acts on."""
+    waits = items.c.awaiting == (awaiting.value if awaiting else None)
+    return and_(items.c.id == item_id, items.c.version == version, waits)

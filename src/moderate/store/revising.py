@@ -1,0 +1,116 @@
+"""What a new text, a verdict or a decision does to a stored item: pure functions, no database.
+
+Two rules hold throughout: what a person decided is never overwritten by checks, and an approved
+text stays public until somebody, or a verdict, has approved the one that is to follow it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from moderate.lifecycle import AFTER
+from moderate.model import Awaiting, Decision, Status
+from moderate.store.rows import CONTENT, accept, content_of, current, is_news, judgement_of, propose
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from moderate.model import Item, Submission, Verdict
+    from moderate.ports import Content
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Where an item is to stand, and which columns are written beside its status."""
+
+    after: Status
+    values: Mapping[str, Any]
+    #: Whether another text stands or waits: the version grows, as with every change of status.
+    is_new_text: bool = False
+    #: Whether readers see another text of an item that stays approved.
+    is_visible: bool = False
+
+
+def revised(item: Item, submission: Submission, verdict: Verdict, now: datetime) -> Change:
+    """The author, or a ping's source, gives an item a new text."""
+    content = content_of(submission)
+    if item.status is Status.APPROVED and (item.kind.is_ping or verdict.status is not Status.APPROVED):
+        return _proposed(content, verdict, now)
+    values = {**judgement_of(verdict), **content, "edited_at": now, "proposed": None}
+    if item.status is Status.PENDING:
+        after, awaiting = _standing(item, verdict)
+        return Change(after, {**values, "awaiting": awaiting}, is_new_text=True)
+    return Change(item.status, {**values, "awaiting": None}, is_new_text=True, is_visible=item.is_public)
+
+
+def judged(item: Item, verdict: Verdict, content: Content | None, now: datetime) -> Change | None:
+    """A deferred verdict arrives, perhaps with what was found at a ping's source; None changes nothing."""
+    found = _found(item, content)
+    if item.awaiting is Awaiting.CHECKS and item.status is Status.PENDING:
+        after, awaiting = _standing(item, verdict)
+        values = {**judgement_of(verdict), **(found or {}), "awaiting": awaiting}
+        return Change(after, values, is_new_text=found is not None)
+    if item.awaiting is Awaiting.CHECKS and item.proposed is not None:
+        return _judged_proposal(item, verdict, found, now)
+    if found is None:
+        return None
+    if item.is_public:
+        return _proposed(found, verdict, now)
+    return Change(item.status, {**judgement_of(verdict), **found, "edited_at": now}, is_new_text=True)
+
+
+def decided(item: Item, decision: Decision, by: str) -> Change | None:
+    """A moderator decides; None where the item stands there already.
+
+    What was decided about is the newest text, so a proposal becomes the text with any decision.
+    """
+    after = AFTER[decision]
+    awaits_approval = decision is Decision.APPROVE and item.proposed is not None
+    if item.status is after and not awaits_approval:
+        return None
+    awaiting = Awaiting.MODERATOR.value if decision is Decision.HOLD else None
+    text = {} if item.proposed is None else accept(item.proposed)
+    values = {**text, "awaiting": awaiting, "decided_by": by}
+    return Change(after, values, is_new_text=bool(text), is_visible=bool(text))
+
+
+def withdrawn(item: Item) -> Change | None:
+    """The author takes an item back; None where it lies in spam or trash already."""
+    if item.status in {Status.SPAM, Status.TRASH}:
+        return None
+    return Change(Status.TRASH, {"awaiting": None, "proposed": None})
+
+
+def _standing(item: Item, verdict: Verdict) -> tuple[Status, str | None]:
+    """Where a pending item stands after *verdict*: one that a person held leaves only by a person."""
+    if verdict.status is Status.PENDING or item.decided_by is not None:
+        awaiting = verdict.awaiting if verdict.status is Status.PENDING else None
+        return Status.PENDING, (awaiting or Awaiting.MODERATOR).value
+    return verdict.status, None
+
+
+def _judged_proposal(item: Item, verdict: Verdict, found: dict[str, Any] | None, now: datetime) -> Change:
+    """The verdict on a changed text that waits behind an approved one."""
+    if verdict.status is Status.APPROVED and not item.kind.is_ping and item.proposed is not None:
+        values = {**judgement_of(verdict), **accept(item.proposed), "awaiting": None}
+        return Change(Status.APPROVED, values, is_new_text=True, is_visible=True)
+    if found is not None:
+        return _proposed(found, verdict, now)
+    awaiting = (verdict.awaiting or Awaiting.MODERATOR).value
+    return Change(Status.APPROVED, {**judgement_of(verdict), "awaiting": awaiting})
+
+
+def _proposed(content: Mapping[str, Any], verdict: Verdict, now: datetime) -> Change:
+    awaiting = (verdict.awaiting or Awaiting.MODERATOR).value
+    values = {**judgement_of(verdict), "proposed": propose(content, now), "awaiting": awaiting}
+    return Change(Status.APPROVED, values, is_new_text=True)
+
+
+def _found(item: Item, content: Content | None) -> dict[str, Any] | None:
+    """All content columns with what was found at the source, None where that is what we have."""
+    if content is None:
+        return None
+    columns = {**current(item), **content.columns()}
+    return {name: columns[name] for name in CONTENT} if is_news(item, columns) else None

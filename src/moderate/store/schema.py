@@ -1,0 +1,206 @@
+"""The tables. Nothing here is relied upon for correctness but primary keys and unique constraints.
+
+There are no foreign keys: history outlives its item, a reply outlives its parent, and a host's
+SQLite engine may not enforce them. Tables carry the prefix ``moderate_`` so that they can live in
+the host's own database, and every constraint has a name so that migrations can find it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from moderate.store.types import UtcDateTime, exact, json, row_id, words
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+#: The counters row of the whole site. Article keys have at least one character.
+SITE = ""
+
+items = Table(
+    "moderate_items",
+    metadata,
+    Column("id", row_id(), primary_key=True, autoincrement=True),
+    Column("kind", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("awaiting", String(16)),
+    Column("version", Integer, nullable=False),
+    Column("article_key", exact(200), nullable=False),
+    Column("author", words(255), nullable=False),
+    Column("email", words(320)),
+    Column("url", Text),
+    Column("author_id", exact(255)),
+    Column("parent_id", BigInteger),
+    Column("text", Text, nullable=False),
+    Column("html", Text, nullable=False),
+    Column("policy", String(64), nullable=False),
+    Column("links", json(), nullable=False),
+    Column("source_url", Text),
+    # Digests, so that a source address or a client's key of any length fits an index.
+    Column("source_key", String(64)),
+    Column("idempotency_key", String(64)),
+    Column("fingerprint", String(64)),
+    Column("text_key", String(64), nullable=False),
+    Column("title", Text),
+    Column("blog_name", Text),
+    Column("ip", String(64)),
+    Column("user_agent", Text),
+    Column("referrer", Text),
+    Column("honeypot", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("edited_at", UtcDateTime),
+    Column("decided_by", words(255)),
+    Column("findings", json(), nullable=False),
+    Column("passed", json(), nullable=False),
+    Column("proposed", json()),
+    # NULLs never collide, so comments without a key and pings share the two constraints.
+    UniqueConstraint("article_key", "idempotency_key"),
+    UniqueConstraint("article_key", "source_key"),
+    # The thread, and any list by article and status.
+    Index(None, "article_key", "status", "id"),
+    # The queue: keyset paging by status, flat in depth.
+    Index(None, "status", "id"),
+    # What waits for somebody, changed texts of approved items included.
+    Index(None, "awaiting", "id"),
+    # What else came from the same hand.
+    Index(None, "author", "id"),
+    Index(None, "email", "id"),
+    Index(None, "author_id", "status"),
+    Index(None, "ip", "id"),
+    # The same text again.
+    Index(None, "text_key", "created_at"),
+    # Ids are never used twice: cookies, mails and histories name them.
+    sqlite_autoincrement=True,
+)
+
+history = Table(
+    "moderate_history",
+    metadata,
+    Column("id", row_id(), primary_key=True, autoincrement=True),
+    Column("item_id", BigInteger, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("act", String(16), nullable=False),
+    Column("actor", words(255)),
+    Column("before", String(16)),
+    Column("after", String(16), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("note", Text),
+    Column("batch", String(64)),
+    Index(None, "item_id", "id"),
+    Index(None, "actor", "id"),
+    Index(None, "batch"),
+    sqlite_autoincrement=True,
+)
+
+counters = Table(
+    "moderate_counters",
+    metadata,
+    Column("article_key", exact(200), primary_key=True),
+    Column("comments", BigInteger, nullable=False),
+    Column("trackback", BigInteger, nullable=False),
+    Column("pingback", BigInteger, nullable=False),
+    Column("webmention", BigInteger, nullable=False),
+    Column("pending", BigInteger, nullable=False),
+    Column("spam", BigInteger, nullable=False),
+    Column("trash", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
+
+tasks = Table(
+    "moderate_tasks",
+    metadata,
+    Column("id", row_id(), primary_key=True, autoincrement=True),
+    Column("kind", String(64), nullable=False),
+    Column("item_id", BigInteger, nullable=False),
+    # ``open`` or ``dead``: done tasks are deleted, dead ones are kept for a person.
+    Column("state", String(16), nullable=False),
+    # Set while open, so that one item has at most one open task of a kind; NULL once dead.
+    Column("open_key", String(96), unique=True),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("lease_until", UtcDateTime),
+    Column("lease_owner", String(64)),
+    Column("payload", json(), nullable=False),
+    Column("last_error", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "state", "due_at"),
+    Index(None, "item_id"),
+    sqlite_autoincrement=True,
+)
+
+articles = Table(
+    "moderate_articles",
+    metadata,
+    Column("key", exact(200), primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    # What moderators set; NULL leaves the host's own word.
+    Column("comments_open", Boolean),
+    Column("pings_open", Boolean),
+    Column("premoderation", String(16)),
+)
+
+article_urls = Table(
+    "moderate_article_urls",
+    metadata,
+    Column("url_key", String(64), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("article_key", exact(200), nullable=False),
+    Index(None, "article_key"),
+)
+
+tokens = Table(
+    "moderate_tokens",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", words(255), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("last_used_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    Index(None, "name"),
+)
+
+secrets = Table(
+    "moderate_secrets",
+    metadata,
+    Column("name", exact(64), primary_key=True),
+    Column("value", String(128), nullable=False),
+)
+
+reservations = Table(
+    "moderate_reservations",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Index(None, "expires_at"),
+)
+
+samples = Table(
+    "moderate_samples",
+    metadata,
+    Column("item_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("payload", json(), nullable=False),
+    Column("verdict", String(64), nullable=False),
+    Column("guid", String(255)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "created_at"),
+)

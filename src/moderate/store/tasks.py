@@ -1,0 +1,190 @@
+"""Deferred work: rows written with what makes them necessary, leased, and deleted when done."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, case, delete, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from moderate.model import Task
+from moderate.store.schema import tasks
+from moderate.store.upsert import upsert
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.engine import Connection, Row
+    from sqlalchemy.sql.base import ReadOnlyColumnCollection
+    from sqlalchemy.sql.dml import Insert
+
+    from moderate.ports import NewTask
+    from moderate.store.engine import Database
+
+OPEN = "open"
+DEAD = "dead"
+
+
+def enqueue(conn: Connection, item_id: int, wanted: Sequence[NewTask], now: datetime) -> None:
+    """Write tasks for an item. One that is open already is asked for again, and becomes due no later.
+
+    A worker that is busy with it loses its claim, so that what it is about to finish remains to be
+    done once more: it may have looked before the reason for asking again was there.
+    """
+    if wanted:
+        conn.execute(_request(conn.dialect.name), [_columns(item_id, task, now) for task in wanted])
+
+
+def _columns(item_id: int, task: NewTask, now: datetime) -> dict[str, Any]:
+    return {
+        "kind": task.kind,
+        "item_id": item_id,
+        "state": OPEN,
+        "open_key": open_key(item_id, task.kind),
+        "due_at": task.due_at,
+        "attempts": 0,
+        "payload": dict(task.payload),
+        "created_at": now,
+    }
+
+
+@lru_cache
+def _request(dialect: str) -> Insert:
+    def merge(new: ReadOnlyColumnCollection[str, Any]) -> Mapping[str, Any]:
+        return {
+            "due_at": case((new["due_at"] < tasks.c.due_at, new["due_at"]), else_=tasks.c.due_at),
+            "payload": new["payload"],
+            "attempts": 0,
+            "lease_owner": None,
+        }
+
+    return upsert(dialect, tasks, "open_key", merge)
+
+
+def open_key(item_id: int, kind: str) -> str:
+    """What makes an item's open task of a kind the only one."""
+    return f"{item_id}:{kind}"
+
+
+def finish(conn: Connection, task: Task) -> None:
+    """Delete a task that is done; what was asked for again meanwhile is free to be taken at once."""
+    if not conn.execute(delete(tasks).where(_held(task))).rowcount:
+        _release(conn, task)
+
+
+def retry(conn: Connection, task: Task, due_at: datetime, error: str | None) -> None:
+    values = {"due_at": due_at, "last_error": error, "lease_until": None, "lease_owner": None}
+    if not conn.execute(update(tasks).where(_held(task)).values(values)).rowcount:
+        _release(conn, task)
+
+
+def _held(task: Task) -> ColumnElement[bool]:
+    """Only the holder of the lease has a say: another worker may have taken over long since."""
+    return and_(tasks.c.id == task.id, tasks.c.lease_owner == task.lease)
+
+
+def _release(conn: Connection, task: Task) -> None:
+    nobodys = and_(tasks.c.id == task.id, tasks.c.lease_owner.is_(None))
+    conn.execute(update(tasks).where(nobodys).values(lease_until=None))
+
+
+def _takeable(kinds: Iterable[str] | None) -> list[ColumnElement[bool]]:
+    conditions = [tasks.c.state == OPEN]
+    if kinds is not None:
+        conditions.append(tasks.c.kind.in_(list(kinds)))
+    return conditions
+
+
+class Tasks:
+    """See `moderate.ports.Store`."""
+
+    database: Database
+
+    def lease_due(self, now: datetime, *, limit: int, seconds: float, kinds: Iterable[str] | None = None) -> list[Task]:
+        free = or_(tasks.c.lease_until.is_(None), tasks.c.lease_until <= now)
+        due = select(tasks).where(*_takeable(kinds), tasks.c.due_at <= now, free)
+        # Most looks find nothing, and a look takes no lock.
+        with self.database.read() as conn:
+            if conn.execute(due.with_only_columns(tasks.c.id).limit(1)).first() is None:
+                return []
+        first = due.order_by(tasks.c.due_at, tasks.c.id).limit(limit).with_for_update(skip_locked=True)
+        lease = {"lease_owner": secrets.token_hex(8), "lease_until": now + timedelta(seconds=seconds)}
+
+        def take(conn: Connection) -> list[Task]:
+            rows = conn.execute(first).all()
+            chosen = [row.id for row in rows]
+            if chosen:
+                step = {**lease, "attempts": tasks.c.attempts + 1}
+                conn.execute(update(tasks).where(tasks.c.id.in_(chosen)).values(step))
+            return [_task(row, attempts=row.attempts + 1, lease=str(lease["lease_owner"])) for row in rows]
+
+        return self.database.transaction(take)
+
+    def add_tasks(self, item_id: int, wanted: Sequence[NewTask], now: datetime) -> None:
+        """Write tasks for an item on their own, where nothing else of it changes."""
+        self.database.transaction(lambda conn: enqueue(conn, item_id, wanted, now))
+
+    def finish_task(self, task: Task) -> None:
+        self.database.transaction(lambda conn: finish(conn, task))
+
+    def retry_task(self, task: Task, due_at: datetime, error: str) -> None:
+        self.database.transaction(lambda conn: retry(conn, task, due_at, error))
+
+    def bury_task(self, task: Task, error: str) -> None:
+        values = {"state": DEAD, "open_key": None, "lease_until": None, "lease_owner": None, "last_error": error}
+
+        def bury(conn: Connection) -> None:
+            if not conn.execute(update(tasks).where(_held(task)).values(values)).rowcount:
+                _release(conn, task)
+
+        self.database.transaction(bury)
+
+    def revive_task(self, task_id: int, now: datetime) -> bool:
+        def revive(conn: Connection) -> bool:
+            dead = and_(tasks.c.id == task_id, tasks.c.state == DEAD)
+            row = conn.execute(select(tasks.c.item_id, tasks.c.kind).where(dead)).first()
+            if row is None:
+                return False
+            again = {"state": OPEN, "open_key": open_key(row.item_id, row.kind), "due_at": now, "attempts": 0}
+            return conn.execute(update(tasks).where(dead).values(again)).rowcount == 1
+
+        try:
+            return self.database.transaction(revive)
+        except IntegrityError:
+            return False
+
+    def dead_tasks(self, limit: int = 100) -> Sequence[Task]:
+        query = select(tasks).where(tasks.c.state == DEAD).order_by(tasks.c.id.desc()).limit(limit)
+        with self.database.read() as conn:
+            return [_task(row, attempts=row.attempts, lease="") for row in conn.execute(query)]
+
+    def task_lag(self, now: datetime) -> float:
+        query = select(func.min(tasks.c.due_at)).where(tasks.c.state == OPEN)
+        with self.database.read() as conn:
+            oldest: datetime | None = conn.execute(query).scalar()
+        return 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
+
+    def next_due(self, kinds: Iterable[str] | None = None) -> datetime | None:
+        takeable = case((tasks.c.lease_until > tasks.c.due_at, tasks.c.lease_until), else_=tasks.c.due_at)
+        with self.database.read() as conn:
+            moment: datetime | None = conn.execute(select(func.min(takeable)).where(*_takeable(kinds))).scalar()
+        return moment
+
+
+def _task(row: Row[Any], *, attempts: int, lease: str) -> Task:
+    return Task(
+        id=row.id,
+        kind=row.kind,
+        item=row.item_id,
+        attempts=attempts,
+        due_at=row.due_at,
+        created_at=row.created_at,
+        payload=row.payload,
+        lease=lease,
+        error=row.last_error,
+    )

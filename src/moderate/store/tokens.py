@@ -1,0 +1,116 @@
+"""Bearer tokens, the site's own secrets, what may be used once, and samples for spam services."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets as random
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import and_, delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from moderate.ports import Sample, TokenInfo
+from moderate.store.rows import digest
+from moderate.store.schema import reservations, samples, secrets, tokens
+from moderate.store.upsert import insert_unless_there
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from moderate.store.engine import Database
+
+PREFIX = "mod"
+
+#: `last_used_at` is written at most this often: a busy moderator is no reason for a write each click.
+USE_NOTED = timedelta(minutes=1)
+
+
+class Tokens:
+    """See `moderate.ports.Store`."""
+
+    database: Database
+
+    def create_token(self, name: str, now: datetime) -> str:
+        token_id, secret = random.token_hex(6), random.token_urlsafe(32)
+        row = {"id": token_id, "name": name, "digest": _digest(secret), "created_at": now}
+        self.database.transaction(lambda conn: conn.execute(insert(tokens), row))
+        return f"{PREFIX}_{token_id}_{secret}"
+
+    def token_owner(self, token: str, now: datetime) -> str | None:
+        prefix, _, rest = token.partition("_")
+        token_id, _, secret = rest.partition("_")
+        if prefix != PREFIX or not token_id.isalnum() or not token_id.isascii():
+            return None
+        query = select(tokens).where(tokens.c.id == token_id, tokens.c.revoked_at.is_(None))
+        with self.database.read() as conn:
+            row = conn.execute(query).first()
+        if row is None or not hmac.compare_digest(row.digest, _digest(secret)):
+            return None
+        if row.last_used_at is None or now - row.last_used_at >= USE_NOTED:
+            used = update(tokens).where(tokens.c.id == token_id).values(last_used_at=now)
+            self.database.transaction(lambda conn: conn.execute(used))
+        return str(row.name)
+
+    def tokens(self) -> Sequence[TokenInfo]:
+        query = select(tokens).order_by(tokens.c.created_at, tokens.c.id)
+        with self.database.read() as conn:
+            return [
+                TokenInfo(row.id, row.name, row.created_at, row.last_used_at, row.revoked_at)
+                for row in conn.execute(query)
+            ]
+
+    def revoke_token(self, name_or_id: str, now: datetime) -> int:
+        named = or_(tokens.c.name == name_or_id, tokens.c.id == name_or_id)
+        revoked = update(tokens).where(named, tokens.c.revoked_at.is_(None)).values(revoked_at=now)
+        return self.database.transaction(lambda conn: conn.execute(revoked).rowcount)
+
+
+class Keepsakes:
+    """Small things to be kept: secrets, single uses, samples. See `moderate.ports.Store`."""
+
+    database: Database
+
+    def secret(self, name: str) -> bytes:
+        query = select(secrets.c.value).where(secrets.c.name == name)
+        with self.database.read() as conn:
+            value = conn.execute(query).scalar()
+        if value is None:
+            row = {"name": name, "value": random.token_hex(32)}
+            first = insert_unless_there(self.database.dialect, secrets, "name")
+            # Whoever comes second reads what the first has written.
+            self.database.transaction(lambda conn: conn.execute(first, row))
+            with self.database.read() as conn:
+                value = conn.execute(query).scalar_one()
+        return bytes.fromhex(value)
+
+    def use_once(self, name: str, expires_at: datetime, now: datetime) -> bool:
+        row = {"name": digest(name), "expires_at": expires_at}
+        expired = delete(reservations).where(reservations.c.expires_at < now)
+        try:
+            self.database.transaction(lambda conn: (conn.execute(insert(reservations), row), conn.execute(expired)))
+        except IntegrityError:
+            return False
+        return True
+
+    def save_sample(
+        self, item_id: int, payload: Mapping[str, object], verdict: str, guid: str | None, now: datetime
+    ) -> None:
+        row = {"item_id": item_id, "payload": dict(payload), "verdict": verdict, "guid": guid, "created_at": now}
+        first = insert_unless_there(self.database.dialect, samples, "item_id")
+        self.database.transaction(lambda conn: conn.execute(first, row))
+
+    def sample(self, item_id: int) -> Sample | None:
+        with self.database.read() as conn:
+            row = conn.execute(select(samples).where(samples.c.item_id == item_id)).first()
+        return None if row is None else Sample(row.payload, row.verdict, row.guid, row.created_at)
+
+    def expire_samples(self, before: datetime) -> int:
+        old = delete(samples).where(and_(samples.c.created_at < before))
+        return self.database.transaction(lambda conn: conn.execute(old).rowcount)
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,43 @@
+"""One `INSERT … or else update` for databases that each spell it in their own way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+
+from moderate.store.types import MYSQL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sqlalchemy import Table
+    from sqlalchemy.sql.base import ReadOnlyColumnCollection
+    from sqlalchemy.sql.dml import Insert
+
+
+def upsert(
+    dialect: str,
+    table: Table,
+    key: str,
+    merge: Callable[[ReadOnlyColumnCollection[str, Any]], Mapping[str, Any]],
+) -> Insert:
+    """An insert that, where a row with the same unique *key* is there, sets what *merge* says.
+
+    `merge` is given the columns as they would have been inserted; the table's own columns stand
+    for what is there.
+    """
+    if dialect in MYSQL:
+        change = mysql.insert(table)
+        return change.on_duplicate_key_update(**merge(change.inserted))
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    into = insert(table)
+    return into.on_conflict_do_update(index_elements=[table.c[key]], set_=dict(merge(into.excluded)))
+
+
+def insert_unless_there(dialect: str, table: Table, key: str) -> Insert:
+    """An insert that leaves a row with the same unique *key* as it is."""
+    if dialect in MYSQL:
+        return mysql.insert(table).on_duplicate_key_update(**{key: table.c[key]})
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing(index_elements=[table.c[key]])
