@@ -9,6 +9,7 @@ import contextlib
 import shutil
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from tests.servers import ROOT, Gunicorn, PostgreSQL, Redis
@@ -30,6 +31,10 @@ CHROMIUM_FLAGS = (
     "--disable-quic",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
+
+# How long one example takes says more about what else the machine does than about the code.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.servers import ROOT
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
 EXTRAS = PYPROJECT["project"]["optional-dependencies"]
+
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
 def normal(requirement: str) -> str:
@@ -68,3 +76,19 @@ def test_text_files_end_with_a_newline_and_no_line_ends_with_blanks() -> None:
             found += [name] * (not text.endswith("\n"))
             found += [f"{name}:{n}" for n, line in enumerate(text.split("\n"), 1) if line.endswith((" ", "\t"))]
     assert found == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!https?:|mailto:)([^)#\s]+)", text) + re.findall(
+        r'(?:src|href)="(?!https?:|#)([^"#]+)"', text
+    )
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_examples_on_pages_can_be_read_by_python(page: Path) -> None:
+    blocks = re.findall(r"^```(python|toml)\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    for language, block in blocks:
+        ast.parse(block) if language == "python" else tomllib.loads(block)
