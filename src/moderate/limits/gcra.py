@@ -9,7 +9,6 @@ limiters reckon alike to the last digit (ITU-T I.371, virtual scheduling).
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from moderate.ports import BucketState, Taken
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 _SECOND = 1_000_000
 
 
-@lru_cache(maxsize=1024)
 def interval_us(rate: Rate) -> int:
     """Microseconds that one event costs, rounded up so that never more than the rate passes."""
     return -(-rate.seconds * _SECOND // rate.count)

@@ -54,7 +54,7 @@ _LIMIT = re.compile(
     r"(?:\s+burst\s+(?P<burst>\d{1,7}))?\s+per\s+(?P<scope>[a-z-]+)",
     re.ASCII,
 )
-_LONGEST_REFILL = 366 * 86400
+_LONGEST_REFILL = 31 * 86400
 _FORM = (
     'write it like "5/minute per client", "10/5 minutes per article" or "20/minute burst 5 per source-host"; '
     f"units are second, minute, hour and day, scopes are {', '.join(SCOPES)}"
@@ -145,7 +145,7 @@ def _refuse_senseless(where: str, rate: Rate, burst: int | None) -> None:
     if rate.count < 1 or rate.seconds < 1 or burst == 0:
         raise ValueError(f"{where}: count, time and burst must be 1 or more; leave a row empty to limit nothing")
     if rate.capacity * rate.seconds > rate.count * _LONGEST_REFILL:
-        raise ValueError(f"{where}: this budget would take more than a year to refill; choose a shorter time")
+        raise ValueError(f"{where}: this budget would take more than 31 days to refill; choose a shorter time")
 
 
 def _without_repeats(name: str, limits: Sequence[Limit]) -> tuple[Limit, ...]:

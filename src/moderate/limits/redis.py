@@ -10,7 +10,7 @@ import hashlib
 import socket
 from functools import lru_cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol
 from zlib import crc32
 
 from redis import Redis
@@ -23,11 +23,9 @@ from moderate.limits.gcra import answer, interval_us
 from moderate.ports import Taken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from moderate.ports import Bucket, Rate
-
-T = TypeVar("T")
 
 TIMEOUT = 0.25
 """Seconds that one answer of Redis may take, and that a connection may take to open."""
@@ -61,7 +59,8 @@ def connect(url: str) -> Redis:
         socket_timeout=TIMEOUT,
         socket_connect_timeout=TIMEOUT,
         retry=Retry(NoBackoff(), 0),
-        health_check_interval=30,
+        # Without retries a health check could not save a command, only add a round trip of its own.
+        health_check_interval=0,
     )
 
 
@@ -89,20 +88,30 @@ class RedisLimiter:
         if not buckets:
             return Taken(0.0)
         tag = self._tag if self._shards == 1 else self._tag_of(buckets[0])
-        asked: list[Any] = [tag + bucket.key for bucket in buckets]
-        asked.append(b"1" if spend else b"0")
-        for bucket in buckets:
-            asked += _arguments(bucket.rate)
-        wait, *debts = cast("list[int]", self._asking(lambda: self._run(len(buckets), asked)))
+        asked: list[str | bytes] = [tag + bucket.key for bucket in buckets]
+        asked.append(_costs(tuple([bucket.rate for bucket in buckets])))
+        if not spend:
+            asked.append(b"look")
+        try:
+            reply = self._run(len(buckets), asked)
+        except _FAILURES as error:
+            raise _down(error) from error
+        wait, *debts = map(int, reply.split())
         return answer(buckets, wait, debts)
 
     def ping(self) -> None:
         """Ask for a sign of life. Raises `ServiceDown`."""
-        self._asking(self._client.ping)
+        try:
+            self._client.ping()
+        except _FAILURES as error:
+            raise _down(error) from error
 
     def describe(self) -> str:
         """What is connected, in words for operators; never holds a password. Raises `ServiceDown`."""
-        facts = self._asking(lambda: self._client.info("server"))
+        try:
+            facts = self._client.info("server")
+        except _FAILURES as error:
+            raise _down(error) from error
         if "redis_version" not in facts:
             # A Cluster client may answer per node.
             facts = next((node for node in facts.values() if isinstance(node, dict)), {})
@@ -129,18 +138,12 @@ class RedisLimiter:
     def _tag_of(self, first: Bucket) -> str:
         return f"{{{self._prefix}:{crc32(first.key.encode()) % self._shards}}}:"
 
-    def _run(self, count: int, asked: list[Any]) -> Any:
+    def _run(self, count: int, asked: list[str | bytes]) -> Any:
         try:
             return self._client.evalsha(_SHA, count, *asked)
         except failures.NoScriptError:
             # The server was restarted or its scripts were flushed; nothing has run. EVAL carries the text along.
             return self._client.eval(_SCRIPT, count, *asked)
-
-    def _asking(self, ask: Callable[[], T]) -> T:
-        try:
-            return ask()
-        except (failures.RedisError, failures.RedisClusterException, OSError) as error:
-            raise ServiceDown("redis", reason_of(error)) from error
 
     def _address(self) -> str:
         settings = _connection_settings(self._client)
@@ -164,6 +167,8 @@ def reason_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
 
 
+_FAILURES = (failures.RedisError, failures.RedisClusterException, OSError)
+
 # The first that fits is said; subclasses stand before their parents.
 _REASONS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
     (failures.TimeoutError, "no answer in time"),
@@ -183,9 +188,14 @@ _REASONS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str
 )
 
 
+def _down(error: BaseException) -> ServiceDown:
+    return ServiceDown("redis", reason_of(error))
+
+
 @lru_cache(maxsize=1024)
-def _arguments(rate: Rate) -> tuple[bytes, bytes]:
-    return b"%d" % interval_us(rate), b"%d" % rate.capacity
+def _costs(rates: tuple[Rate, ...]) -> bytes:
+    intervals = [(interval_us(rate), rate.capacity) for rate in rates]
+    return b" ".join(b"%d/%d" % (interval, interval * capacity) for interval, capacity in intervals)
 
 
 def _connection_settings(client: object) -> dict[str, Any]:

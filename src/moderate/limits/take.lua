@@ -1,41 +1,43 @@
 -- One decision over all budgets of a request: spends one from each, or from none.
 --
--- KEYS   one per budget; each holds the moment, in microseconds, at which that budget is full again
--- ARGV   1 to spend or 0 to look, then per budget: the cost of one event in microseconds, the capacity
--- returns  the microseconds to wait (0 or less: passed), then the debt of each budget after the decision
+-- KEYS     one per budget; each holds the moment, in microseconds, at which that budget is full again
+-- ARGV[1]  per budget "cost/most", divided by spaces: what one event costs and the whole budget, in microseconds
+-- ARGV[2]  "look" to spend nothing whatever the answer
+-- returns  "wait debt debt ...": microseconds to wait (0: passed), then the debt of each budget after the decision
 --
 -- The clock is the server's own, so that all processes and hosts agree. All numbers stay below 2^53 and
--- are therefore exact. Only commands of Redis 6.2 are used.
+-- are therefore exact. Only commands of Redis 6.2 are used. Arguments and answer are one text each, because
+-- the client pays more for every further value than the server does for reading them.
 
-local time = redis.call('TIME')
+local call = redis.call
+local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local full_at = redis.call('MGET', unpack(KEYS))
+local full_at = call('MGET', unpack(KEYS))
 local wait = 0
-local debts = {}
+local costs, debts = {}, {}
 
-for i = 1, #KEYS do
-  local interval = tonumber(ARGV[2 * i])
-  local most = interval * ARGV[2 * i + 1]
-  local debt = (tonumber(full_at[i]) or 0) - now
+for cost, most in string.gmatch(ARGV[1], '(%d+)/(%d+)') do
+  local i = #debts + 1
+  local debt = (full_at[i] or now) - now
   if debt < 0 then
     debt = 0
-  elseif debt > most then
-    -- A clock that was set back, or a rate that was made smaller: nobody waits longer than one full budget.
-    debt = most
+  elseif debt - most > 0 then
+    -- A clock that was set back, or a rate that was made stricter: nobody waits for more than a whole budget.
+    debt = most + 0
   end
-  debts[i] = debt
-  if debt + interval - most > wait then
-    wait = debt + interval - most
+  if debt + cost - most > wait then
+    wait = debt + cost - most
   end
+  costs[i], debts[i] = cost, debt
 end
 
-if wait <= 0 and ARGV[1] == '1' then
+if wait == 0 and ARGV[2] ~= 'look' then
   for i = 1, #KEYS do
-    debts[i] = debts[i] + ARGV[2 * i]
-    -- The key goes by itself once the budget is full; whole milliseconds are rounded up, never down.
-    redis.call('SET', KEYS[i], string.format('%.0f', now + debts[i]), 'PX', string.format('%.0f', math.ceil(debts[i] / 1000)))
+    local debt = debts[i] + costs[i]
+    -- A budget that is full again needs no key, so each key goes by itself then (in whole seconds, rounded up).
+    call('SET', KEYS[i], string.format('%.0f', now + debt), 'EX', math.ceil(debt / 1000000))
+    debts[i] = debt
   end
 end
 
-table.insert(debts, 1, wait)
-return debts
+return wait .. ' ' .. table.concat(debts, ' ')

@@ -1,0 +1,203 @@
+"""What only the limiter in Redis promises: one command, keys that go by themselves, any kind of client."""
+
+from __future__ import annotations
+
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.cluster import RedisCluster as ClusterClient
+from redis.retry import Retry
+
+from moderate.limits import Costs, Limits, parse_limits
+from moderate.limits.redis import RedisLimiter, connect
+from moderate.ports import Bucket, Rate
+from moderate.services.clock import SystemClock
+from tests.redis_servers import PausableRedis, RedisCluster, monitored
+from tests.servers import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+PATIENT = "?socket_timeout=10&socket_connect_timeout=10"
+
+FOUR = [Bucket(f"limit {n}", f"limit:{n}", Rate(100 * n, 3600)) for n in (1, 2, 3, 4)]
+
+TABLE = {"comments": ["5/minute per client", "30/hour per client", "60/minute per article", "300/minute per site"]}
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    with connect(redis_url + PATIENT) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RedisCluster]:
+    with RedisCluster() as nodes:
+        yield nodes
+
+
+def limits(client: redis.Redis) -> Limits:
+    return Limits(parse_limits(TABLE), RedisLimiter(client), secret=lambda: b"secret", clock=SystemClock())
+
+
+def test_one_decision_is_one_command_whatever_the_number_of_limits(client: redis.Redis, redis_url: str) -> None:
+    limiter = RedisLimiter(client)
+    limiter.take(FOUR)
+    with redis.Redis.from_url(redis_url) as watcher, monitored(watcher) as commands:
+        for size in (1, 2, 3, 4):
+            limiter.take(FOUR[:size])
+    assert [command.split()[0] for command in commands] == ["EVALSHA"] * 4
+
+
+def test_a_submission_with_four_limits_and_an_ipv6_client_is_one_command(client: redis.Redis, redis_url: str) -> None:
+    spending = limits(client)
+    spending.spend(Costs("comments", "2001:db8::1", article="a"))
+    with redis.Redis.from_url(redis_url) as watcher, monitored(watcher) as commands:
+        spending.spend(Costs("comments", "2001:db8::1", article="a"))
+    assert [command.split()[0] for command in commands] == ["EVALSHA"]
+
+
+def test_every_key_expires_by_itself_once_its_budget_is_full(client: redis.Redis) -> None:
+    taken = RedisLimiter(client).take(FOUR)
+    for state in taken.states:
+        left = client.pttl("{moderate}:" + state.bucket.key) / 1000
+        assert state.reset - 0.1 <= left <= state.reset + 1.1
+
+
+def test_a_refusal_writes_nothing(client: redis.Redis) -> None:
+    limiter, asked = RedisLimiter(client), [Bucket("a", "a", Rate(1, 3600)), Bucket("b", "b", Rate(9, 3600))]
+    limiter.take(asked)
+    before = {key: client.get(key) for key in client.scan_iter()}
+    assert not limiter.take(asked).passed
+    assert {key: client.get(key) for key in client.scan_iter()} == before
+
+
+def test_keys_hold_no_plain_address_host_or_article(client: redis.Redis) -> None:
+    table = parse_limits(
+        {"pings": [f"5/minute per {scope}" for scope in ("client", "article", "source-host", "author")]}
+    )
+    spending = Limits(table, RedisLimiter(client), secret=lambda: b"secret", clock=SystemClock())
+    spending.spend(Costs("trackback", "203.0.113.77", "my-article", "blog.example", "jo@example.org"))
+    keys = b" ".join(client.keys())
+    assert len(client.keys()) == 4
+    for plain in (b"203.0", b"my-article", b"blog", b"jo@"):
+        assert plain not in keys
+
+
+def test_a_flushed_script_is_brought_back_without_counting_twice(client: redis.Redis) -> None:
+    limiter, asked = RedisLimiter(client), [Bucket("a", "a", Rate(5, 3600))]
+    for left in (4, 3, 2):
+        client.script_flush()
+        assert limiter.take(asked).states[0].remaining == left
+
+
+def test_a_client_that_decodes_its_answers_works_as_well(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        assert RedisLimiter(client).take(FOUR).passed
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_both_protocols_of_the_wire_work(redis_url: str, protocol: int) -> None:
+    with connect(f"{redis_url}?protocol={protocol}") as client:
+        assert RedisLimiter(client).take(FOUR).states[3].remaining == 399
+
+
+def test_a_unix_socket_works_and_is_described() -> None:
+    with PausableRedis() as server, connect(f"unix://{server.socket_path}{PATIENT}") as client:
+        limiter = RedisLimiter(client)
+        assert limiter.take(FOUR).passed
+        assert str(server.socket_path) in limiter.describe()
+
+
+def test_the_description_names_the_server_and_never_the_password() -> None:
+    with PausableRedis("--requirepass", "s3cret") as server:
+        with connect(f"redis://:s3cret@{HOST}:{server.port}/0") as client:
+            text = RedisLimiter(client).describe()
+        assert f"at {HOST}:{server.port}/0" in text
+        assert text.startswith("Redis ")
+        assert "s3cret" not in text
+
+
+def test_another_scheme_is_refused() -> None:
+    with pytest.raises(ValueError, match="redis://"):
+        connect("http://127.0.0.1/")
+
+
+def test_prefixes_keep_two_sites_apart(client: redis.Redis) -> None:
+    asked = [Bucket("a", "a", Rate(1, 3600))]
+    assert RedisLimiter(client, "one").take(asked).passed
+    assert RedisLimiter(client, "two").take(asked).passed
+    assert not RedisLimiter(client, "one").take(asked).passed
+
+
+def test_advice_is_given_for_a_client_that_waits_or_repeats(client: redis.Redis) -> None:
+    url = f"redis://{HOST}:1/0?socket_timeout=0.25&socket_connect_timeout=0.25"
+    with connect(url) as ours, redis.Redis(socket_timeout=None) as theirs:
+        assert RedisLimiter(ours).advice() == ()
+        said = " ".join(RedisLimiter(theirs).advice())
+    assert "socket_timeout=0.25" in said
+    assert "NoBackoff" in said
+
+
+def spend_from_another_process(url: str, threads: int, tries: int, start: multiprocessing.synchronize.Barrier) -> int:
+    asked = [Bucket("shared", "shared", Rate(23, 36_000)), Bucket("wide", "wide", Rate(1000, 36_000))]
+    with connect(url) as client:
+        limiter = RedisLimiter(client)
+        limiter.ping()
+        start.wait(30)
+        with ThreadPoolExecutor(threads) as pool:
+            return sum(pool.map(lambda _: limiter.take(asked).passed, range(tries)))
+
+
+def passed_in_all_processes(url: str, *, processes: int, threads: int, tries: int) -> int:
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Manager() as manager, spawn.Pool(processes) as pool:
+        start = manager.Barrier(processes)
+        return sum(pool.starmap(spend_from_another_process, [(url, threads, tries, start)] * processes))
+
+
+def test_processes_and_threads_together_get_exactly_the_limit(client: redis.Redis, redis_url: str) -> None:
+    assert passed_in_all_processes(redis_url + PATIENT, processes=2, threads=4, tries=40) == 23
+
+
+def cluster_client(nodes: RedisCluster) -> ClusterClient:
+    return ClusterClient(
+        host=HOST, port=nodes.port, socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0)
+    )
+
+
+def test_a_cluster_takes_a_decision_over_several_keys(cluster: RedisCluster) -> None:
+    with cluster_client(cluster) as client:
+        limiter = RedisLimiter(client)
+        assert [limiter.take(FOUR).states[0].remaining for _ in range(3)] == [99, 98, 97]
+        assert limiter.describe().startswith("Redis ")
+        assert limiter.advice() == ("give the Redis client socket_timeout=0.25 and socket_connect_timeout=0.25",)
+
+
+def test_a_cluster_survives_a_flush_of_its_scripts(cluster: RedisCluster) -> None:
+    with cluster_client(cluster) as client:
+        limiter = RedisLimiter(client, "flushed")
+        for left in (99, 98):
+            client.script_flush()
+            assert limiter.take(FOUR).states[0].remaining == left
+
+
+def test_shards_spread_clients_over_the_nodes_and_limit_each_exactly(cluster: RedisCluster) -> None:
+    def of(number: int) -> Sequence[Bucket]:
+        return [Bucket("c", f"client:{number}", Rate(2, 3600)), Bucket("s", f"site:{number}", Rate(100, 3600))]
+
+    with cluster_client(cluster) as client:
+        limiter = RedisLimiter(client, "spread", shards=64)
+        for number in range(30):
+            assert [limiter.take(of(number)).passed for _ in range(3)] == [True, True, False]
+    counts = []
+    for node in cluster.nodes:
+        with redis.Redis(host=HOST, port=node.port) as one:
+            counts.append(sum(1 for key in one.keys("{spread:*")))
+    assert sum(counts) == 60
+    assert min(counts) > 0
