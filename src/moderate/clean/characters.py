@@ -12,8 +12,6 @@ from html import unescape
 #: How many combining marks may stand on one letter. Living scripts need up to four or five.
 MAX_MARKS = 6
 
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-
 # Controls, overrides of the writing direction, noncharacters, interlinear annotations, byte order
 # marks and deprecated format characters: none of them has a place in prose. \t, \n and \r stay.
 _DROPPED = re.compile(
@@ -22,6 +20,7 @@ _DROPPED = re.compile(
     + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000))
     + "]"
 )
+_ASCII_DROPPED = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127))
 # Invisible tag characters can smuggle text; their one visible use is in the flags of regions.
 _TAGS = re.compile("(\U0001f3f4[\U000e0020-\U000e007e]{1,8}\U000e007f)|[\U000e0000-\U000e007f]+")
 _REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
@@ -45,12 +44,17 @@ _POP_EMBEDDING, _POP_ISOLATE = "\u202c", "\u2069"
 
 def is_storable(text: str) -> bool:
     """Whether every database can hold it: no NUL, no lone surrogate."""
-    return _UNSTORABLE.search(text) is None
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
 
 
 def is_blank(text: str) -> bool:
     """Whether a reader would see nothing at all, whatever the text is made of."""
-    return _VISIBLE.search(text) is None
+    # Nearly every text has something plain to see; the pattern is for those that have not.
+    return not (text.isascii() and text.strip()) and _VISIBLE.search(text) is None
 
 
 def readable(text: str) -> str:
@@ -59,9 +63,9 @@ def readable(text: str) -> str:
     Controls, noncharacters and direction overrides are dropped, directions left open are closed
     at the end of their line (UAX #9), and marks are capped at `MAX_MARKS` a letter. Idempotent.
     """
-    text = _DROPPED.sub("", _LINE_ENDS.sub("\n", text).replace("\u2029", "\n\n"))
     if text.isascii():
-        return text
+        return text.replace("\r\n", "\n").replace("\r", "\n").translate(_ASCII_DROPPED)
+    text = _DROPPED.sub("", _LINE_ENDS.sub("\n", text).replace("\u2029", "\n\n"))
     text = _TAGS.sub(lambda match: match[1] or "", text)
     if _DIRECTIONS.search(text):
         text = "\n".join(_closed(line) for line in text.split("\n"))

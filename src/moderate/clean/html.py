@@ -7,6 +7,7 @@ it returns is verified and otherwise left alone. A text without markup never mee
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape, unescape
@@ -20,11 +21,22 @@ from moderate.errors import ConfigError
 
 if TYPE_CHECKING:
     import nh3
+    from bleach.sanitizer import Cleaner
 
     from moderate.clean.policy import Policy
 
 _TAG = re.compile(r"""<(?P<end>/?)(?P<name>[a-z]+)(?P<attributes>(?: [a-z]+=(?:"[^"]*"|'[^']*'))*+)>""")
 _ATTRIBUTE = re.compile(r"""([a-z]+)=("[^"]*"|'[^']*')""")
+
+
+class _OfThread(threading.local):
+    """What must not be shared between threads."""
+
+    def __init__(self) -> None:
+        self.cleaners: dict[Policy, Cleaner] = {}
+
+
+_of_thread = _OfThread()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +160,14 @@ def _granted(policy: Policy, *extra: tuple[str, str]) -> dict[str, list[str]]:
 
 
 def _by_bleach(html: str, policy: Policy) -> str:
-    # A Cleaner is made for each call: one that threads share mixes up the texts of different people.
-    from bleach.sanitizer import Cleaner
+    # Each thread has its own Cleaner: one that threads share mixes up the texts of different people.
+    cleaners = _of_thread.cleaners
+    if policy not in cleaners:
+        from bleach.sanitizer import Cleaner as BleachCleaner
 
-    attributes = _granted(policy, ("a", "rel"))
-    return Cleaner(tags=policy.tags, attributes=attributes, protocols=policy.schemes).clean(html)
+        attributes = _granted(policy, ("a", "rel"))
+        cleaners[policy] = BleachCleaner(tags=policy.tags, attributes=attributes, protocols=policy.schemes)
+    return cleaners[policy].clean(html)
 
 
 def _by_nh3(html: str, policy: Policy) -> str:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from moderate.clean.addresses import is_web_address
 from moderate.clean.characters import decoded, is_blank, single_line
@@ -36,8 +36,7 @@ _ATTRIBUTE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(NamedTuple):
     """One tag as typed: `source` is its text, `attributes` only what may stay, decoded."""
 
     name: str
@@ -47,6 +46,8 @@ class Tag:
 
     @property
     def opening(self) -> str:
+        if not self.attributes:
+            return f"<{self.name}>"
         attributes = "".join(f' {name}="{escape(value)}"' for name, value in self.attributes)
         return f"<{self.name}{attributes}>"
 
@@ -116,6 +117,9 @@ class Layout:
         self._out: list[str] = []
         self._root = _Open("", "")
         self._stack: list[_Open] = []
+        # How much of the stack reaches up to the innermost block, and what is open besides blocks.
+        self._inner = 0
+        self._within: set[str] = set()
         self._uncounted: Counter[str] = Counter()
         self._reopened = 0
         # What was read since the last visible character, and counts only when another one follows.
@@ -146,7 +150,7 @@ class Layout:
 
     def _text(self, source: str) -> None:
         text = decoded(source)
-        if self._is_within("pre"):
+        if "pre" in self._within:
             self._preformatted(text)
             return
         lines = text.split("\n")
@@ -164,7 +168,7 @@ class Layout:
             return
         self._space += line[: len(line) - len(line.lstrip(" \t"))]
         self._place()
-        is_plain = self._is_within("a", "code")
+        is_plain = "a" in self._within or "code" in self._within
         self._out.append(escape(core, quote=False) if is_plain else linked(core, self._policy.rel))
         self._space = line[len(line.rstrip(" \t")) :]
 
@@ -203,20 +207,13 @@ class Layout:
 
     @property
     def _block(self) -> _Open:
-        return self._stack[at - 1] if (at := self._first_inline()) else self._root
-
-    def _first_inline(self) -> int:
-        """The place in the stack above the innermost block."""
-        return next((at for at in range(len(self._stack), 0, -1) if self._stack[at - 1].is_block), 0)
-
-    def _is_within(self, *names: str) -> bool:
-        return any(element.name in names for element in self._stack)
+        return self._stack[self._inner - 1] if self._inner else self._root
 
     def _is_sample(self, tag: Tag) -> bool:
         """Within code only the ends of code are tags; an author who shows tags there means them as text."""
-        if self._is_within("code"):
-            return not (tag.is_end and self._is_within(tag.name) and tag.name in {"code", "pre"})
-        return self._is_within("pre") and tag.name != "code" and not (tag.is_end and tag.name == "pre")
+        if "code" in self._within:
+            return not (tag.is_end and tag.name in {"code", "pre"} & self._within)
+        return "pre" in self._within and tag.name != "code" and not (tag.is_end and tag.name == "pre")
 
     # --- elements ----------------------------------------------------------------------------------
 
@@ -225,34 +222,35 @@ class Layout:
             self._end("a")
             if not any(name == "href" for name, _ in tag.attributes):
                 return
-            tag = replace(tag, attributes=(*tag.attributes, ("rel", self._policy.rel)))
-        if self._is_within(tag.name):
+            tag = tag._replace(attributes=(*tag.attributes, ("rel", self._policy.rel)))
+        if tag.name in self._within:
             self._uncounted[tag.name] += 1
         else:
-            self._stack.append(_Open(tag.name, tag.opening))
+            self._open([_Open(tag.name, tag.opening)])
 
     def _start_block(self, tag: Tag) -> None:
         if self._block.name == "p":
             self._leave_paragraph()
-        inlines = self._carried(self._close_from(self._first_inline()))
+        inlines = self._carried(self._close_from(self._inner))
         if tag.name == "li":
             self._enter_list()
         elif self._block.name in _LISTS:
             self._push_block("li")
         self._push_block(tag.name)
-        self._stack += inlines
+        self._open(inlines)
 
     def _enter_list(self) -> None:
         """An item ends the item before it, and brings its list along where there is none."""
         if self._block.name == "li":
-            self._stack += self._carried(self._close_from(self._first_inline() - 1)[1:])
+            self._open(self._carried(self._close_from(self._inner - 1)[1:]))
         if self._block.name not in _LISTS:
             self._push_block("ul")
 
     def _push_block(self, name: str) -> None:
         self._forget_spacing()
         if sum(element.is_block for element in self._stack) < _MAX_DEPTH:
-            self._stack.append(_Open(name, f"<{name}>"))
+            self._open([_Open(name, f"<{name}>")])
+            self._inner = len(self._stack)
         else:
             self._uncounted[name] += 1
             self._newlines = 2
@@ -261,11 +259,12 @@ class Layout:
         """Text stands in a paragraph, a list item or a preformatted block; open the one that is missing."""
         name = {"": "p", "blockquote": "p", "ul": "li", "ol": "li"}.get(self._block.name)
         if name is not None:
-            self._stack.insert(self._first_inline(), _Open(name, f"<{name}>"))
+            self._stack.insert(self._inner, _Open(name, f"<{name}>"))
+            self._inner += 1
 
     def _leave_paragraph(self) -> None:
         """Close the paragraph; its styles go on after it."""
-        self._stack += self._carried(self._close_from(self._first_inline() - 1)[1:])
+        self._open(self._carried(self._close_from(self._inner - 1)[1:]))
 
     def _end(self, name: str) -> None:
         if self._uncounted[name]:
@@ -273,22 +272,28 @@ class Layout:
             self._newlines += 2 * (name in _BLOCKS)
             return
         # The end of a style does not reach out of its block, nor that of an item out of its list.
-        floor = 0 if name in _BLOCKS else self._first_inline()
+        floor = 0 if name in _BLOCKS else self._inner
         walls = _LISTS if name == "li" else frozenset[str]()
         for at in range(len(self._stack) - 1, floor - 1, -1):
             if self._stack[at].name == name:
-                self._stack += self._carried(self._close_from(at)[1:])
+                self._open(self._carried(self._close_from(at)[1:]))
                 return
             if self._stack[at].name in walls:
                 break
         self._newlines += 2 * (name == "p")
+
+    def _open(self, elements: list[_Open]) -> None:
+        self._stack += elements
+        self._within.update(element.name for element in elements)
 
     def _close_from(self, at: int) -> list[_Open]:
         """Close everything from that place of the stack on, and return what it was."""
         cut = self._stack[at:]
         del self._stack[at:]
         self._out += [f"</{element.name}>" for element in reversed(cut) if element.is_shown]
-        if any(element.is_block for element in cut):
+        self._within.difference_update(element.name for element in cut)
+        if at < self._inner:
+            self._inner = next((end for end in range(at, 0, -1) if self._stack[end - 1].is_block), 0)
             self._forget_spacing()
         return cut
 
