@@ -1,0 +1,68 @@
+// Two conveniences for the comment form. Without this file everything still works: the server takes a
+// form that is sent twice as one comment, and a preview is only a look ahead.
+(() => {
+  "use strict";
+
+  for (const form of document.querySelectorAll("form.moderate-form")) {
+    holdSecondSend(form);
+    addPreview(form);
+  }
+
+  // While a form is on its way, the button says so and a second click does nothing.
+  function holdSecondSend(form) {
+    const button = form.querySelector(".moderate-send");
+    const words = button.textContent;
+    let sending = false;
+    form.addEventListener("submit", (event) => {
+      if (sending) {
+        event.preventDefault();
+        return;
+      }
+      sending = true;
+      button.setAttribute("aria-disabled", "true");
+      button.textContent = "Sending…";
+    });
+    // A page that comes back by the Back button must be usable again.
+    window.addEventListener("pageshow", () => {
+      sending = false;
+      button.removeAttribute("aria-disabled");
+      button.textContent = words;
+    });
+  }
+
+  function addPreview(form) {
+    const text = form.elements.text;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "Preview";
+    const shown = document.createElement("div");
+    shown.className = "moderate-preview moderate-text";
+    shown.dir = "auto";
+    shown.setAttribute("role", "status");
+    shown.hidden = true;
+    button.addEventListener("click", () => preview(form.dataset.moderatePreview, text, shown));
+    form.querySelector(".moderate-buttons").append(button);
+    form.append(shown);
+  }
+
+  async function preview(address, text, shown) {
+    if (!text.reportValidity()) return;
+    shown.hidden = false;
+    try {
+      const answer = await fetch(address, {
+        method: "POST",
+        headers: { Accept: "application/json" },
+        body: new URLSearchParams({ text: text.value }),
+      });
+      const body = await answer.json();
+      if (answer.ok) {
+        // The server's own cleaned HTML, the same that the thread would show.
+        shown.innerHTML = body.html;
+      } else {
+        shown.textContent = [body.detail, ...(body.errors || []).map((error) => error.message)].join(" ");
+      }
+    } catch {
+      shown.textContent = "The preview cannot be reached. What you wrote is still here.";
+    }
+  }
+})();
