@@ -1,0 +1,1 @@
+"""The Tsukimori Times: a small news site that takes comments and trackbacks."""
