@@ -186,6 +186,19 @@ class Submission:
     text_key: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceLook:
+    """What a look at the page that a ping names has shown."""
+
+    #: Why the page could not be read, in words for moderators; empty where it was read.
+    trouble: str = ""
+    #: The page is there and says of itself that it is deleted.
+    is_gone: bool = False
+    links_here: bool = False
+    #: How many addresses of other hosts the page links to.
+    outgoing_links: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What one check has to say about a submission. `reason` is for moderators, in plain words.

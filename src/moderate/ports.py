@@ -109,6 +109,21 @@ class Articles(Protocol):
         """Note that the article is being shown, so that pings to its addresses find it."""
 
 
+class Tables(Protocol):
+    """The version of the store's tables. Failures raise `ServiceDown`."""
+
+    def upgrade(self) -> str:
+        """Create the tables or bring them up to date; returns the version. Safe from several processes at once."""
+
+    def current(self) -> str | None:
+        """The version of the tables as they are, None where there are none."""
+
+    def is_current(self) -> bool: ...
+
+    def differences(self) -> list[str]:
+        """What differs between the tables and this version of the code, in words."""
+
+
 # --- what checks ask -------------------------------------------------------------------------------
 
 
@@ -445,6 +460,9 @@ class Store(Earlier, Protocol):
 
     def lease_due(self, now: datetime, *, limit: int, seconds: float, kinds: Iterable[str] | None = None) -> list[Task]:
         """Take tasks that are due and whose lease has ended. No two workers get the same one."""
+
+    def add_tasks(self, item_id: int, wanted: Sequence[NewTask], now: datetime) -> None:
+        """Write tasks on their own; one of a kind that is open already is merged with it."""
 
     def finish_task(self, task: Task) -> None:
         """The task is done. Without effect where its lease was lost to another worker."""

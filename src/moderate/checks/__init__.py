@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moderate.checks.akismet import Akismet
+from moderate.checks.crowd import Crowd
 from moderate.checks.honeypot import Honeypot
 from moderate.checks.learned import Learned
 from moderate.checks.links import Links
 from moderate.checks.ping_signals import PingSignals
 from moderate.checks.repeat import Repeat
 from moderate.checks.rules import Rules, TrustRules
+from moderate.checks.source_link import SourceLink
 from moderate.checks.timing import Timing
 from moderate.checks.trusted import TrustedAuthor
 
@@ -25,6 +27,8 @@ CHECKS: tuple[Check, ...] = (
     Timing(),  # free: the form's own token tells
     Links(),  # free: the cleaner has counted them
     PingSignals(),  # free, and most bad pings show them
+    SourceLink(),  # a ping that nobody can follow back is worth nothing, whatever else it says
+    Crowd(),  # free: the limiter has told
     Repeat(),  # one look into the store; before Akismet, so that a flood is not paid for
     TrustRules(),  # may publish at once what nothing above holds; after the source of a ping was seen
     TrustedAuthor(),  # the same; everything below is only for strangers

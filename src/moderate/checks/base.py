@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from moderate.errors import ServiceDown
 from moderate.lifecycle import Premoderation, outcome
-from moderate.model import Article, Finding, Kind, Lean, Submission, Verdict
+from moderate.model import Article, Finding, Kind, Lean, SourceLook, Submission, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from moderate.ports import Clock, Earlier, Rules, SpamService, TokenCounts
+    from moderate.ports import Clock, Earlier, Fetcher, Rules, SpamService, TokenCounts
     from moderate.spam import SpamSample
 
 log = logging.getLogger("moderate")
@@ -35,6 +35,8 @@ class Measures:
     form_token: Literal["off", "signal", "required"] = "signal"
     #: How many approved items, and none spam, make a verified author trusted; 0 trusts nobody.
     trusted_after: int = 3
+    #: What becomes of a ping whose source does not link here: spam, or one signal among others.
+    verify_pings: Literal["required", "signal", "off"] = "required"
     #: The name of the form field that people do not see, for services that want to know it.
     honeypot_field: str = ""
 
@@ -46,6 +48,8 @@ class Services:
     rules: Rules | None = None
     tokens: TokenCounts | None = None
     spam: SpamService | None = None
+    #: Reads the pages that pings name; None where these are not to be verified.
+    fetcher: Fetcher | None = None
     #: Keys the hashes of learned tokens; the same bytes for as long as the counts are kept.
     token_key: bytes = b""
 
@@ -67,6 +71,10 @@ class Facts:
     services: Services = Services()
     #: What the spam service was or will be asked, fixed when the item came in; None to make it now.
     sample: SpamSample | None = None
+    #: What was seen at the page that a ping names; None until a task has looked.
+    source: SourceLook | None = None
+    #: Shared budgets that were used up when the submission came in; see `moderate.ports.Taken`.
+    crowded: tuple[str, ...] = ()
     item_id: int | None = None
     is_edit: bool = False
     is_recheck: bool = False

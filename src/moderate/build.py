@@ -1,0 +1,168 @@
+"""The one place where adapters are chosen and put together."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from moderate.articles import HostArticles
+from moderate.checks import CHECKS, in_use
+from moderate.checks.base import Measures, Services
+from moderate.clean.policy import Policy
+from moderate.desk import Desk, Intake
+from moderate.limits import Limits, LocalLimiter
+from moderate.protocols import PROTOCOLS
+from moderate.services.clock import SystemClock
+from moderate.store import Database, SqlStore
+from moderate.store.tables import SqlTables
+from moderate.web.edge import SiteEdge
+from moderate.web.signing import Signer
+from moderate.web.state import Hooks, State
+from moderate.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from flask import Flask
+    from sqlalchemy.engine import Engine
+
+    from moderate.checks.base import Check
+    from moderate.limits.redis import RedisLimiter
+    from moderate.model import Article
+    from moderate.ports import Clock, Fetcher
+    from moderate.protocols.base import InboundProtocol
+    from moderate.settings import Settings
+
+log = logging.getLogger("moderate")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a host hands in instead of letting us make it."""
+
+    load_article: Callable[[str], Article | None]
+    #: Returns the host's finder, or None where it has none; asked late, as hooks may be plugged in late.
+    article_finder: Callable[[], Callable[[str], Article | None] | None] = lambda: None
+    engine: Engine | Callable[[], Engine] | None = None
+    redis: Any = None
+    checks: Sequence[Check] | None = None
+    protocols: Sequence[InboundProtocol] | None = None
+    clock: Clock | None = None
+    hooks: Hooks = Hooks()
+
+
+def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
+    """Put one app's desk together. Nothing is connected to yet but the embedded database."""
+    clock = parts.clock or SystemClock()
+    database = make_database(app, settings, parts, clock)
+    store, tables = SqlStore(database), SqlTables(database)
+    if parts.engine is None and settings.database_url is None:
+        # The embedded database is ours alone, so it comes up to date by itself.
+        tables.upgrade()
+    signer = Signer(lambda: secrets_of(app, store), clock)
+    articles = HostArticles(parts.load_article, parts.article_finder, store, clock)
+    services = make_services(settings, clock)
+    limits, redis = make_limits(settings, parts, signer, clock)
+    desk = Desk(
+        app=app,
+        articles=articles,
+        store=store,
+        limits=limits,
+        checks=in_use(CHECKS if parts.checks is None else parts.checks, services),
+        policy=Policy(sanitizer=settings.sanitizer, markup=settings.markup, max_length=settings.max_length),
+        intake=Intake(
+            premoderation=settings.premoderation,
+            require_author=settings.require_author,
+            close_comments_after=settings.close_comments_after,
+            close_pings_after=settings.close_pings_after,
+            edit_window=settings.edit_window,
+        ),
+        measures=measures_of(settings),
+        services=services,
+        clock=clock,
+        site_url=settings.site_url,
+    )
+    return State(
+        settings=settings,
+        desk=desk,
+        signer=signer,
+        edge=SiteEdge(settings=settings, signer=signer, articles=articles, hooks=parts.hooks),
+        hooks=parts.hooks,
+        protocols=tuple(PROTOCOLS if parts.protocols is None else parts.protocols),
+        worker=Worker(app, desk, enabled=settings.worker == "thread"),
+        redis=redis,
+        tables=tables,
+    )
+
+
+def make_database(app: Flask, settings: Settings, parts: Parts, clock: Clock) -> Database:
+    """The host's engine, the database of the settings, or an SQLite file in the instance folder."""
+    source = parts.engine or settings.database_url or embedded_database(app)
+    return Database(source, sqlite_synchronous=settings.sqlite_synchronous, clock=clock)
+
+
+def embedded_database(app: Flask) -> str:
+    folder = Path(app.instance_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{folder / 'moderate.sqlite3'}"
+
+
+def make_limits(settings: Settings, parts: Parts, signer: Signer, clock: Clock) -> tuple[Limits, RedisLimiter | None]:
+    """Limits in Redis where there is one, else in this process, which is said once."""
+    limiter: RedisLimiter | None = None
+    if parts.redis is not None or settings.redis_url is not None:
+        from moderate.limits.redis import RedisLimiter, connect
+
+        limiter = RedisLimiter(parts.redis if parts.redis is not None else connect(settings.redis_url or ""))
+    else:
+        log.warning("MODERATE_REDIS_URL is not set: rate limits hold for each process on its own.")
+    limits = Limits(
+        settings.limits,
+        limiter or LocalLimiter(clock),
+        secret=lambda: signer.derive("limits"),
+        clock=clock,
+        outage=settings.limiter_outage,
+    )
+    return limits, limiter
+
+
+def make_services(settings: Settings, clock: Clock) -> Services:
+    """What checks ask beyond the store."""
+    return Services(fetcher=make_fetcher(settings, clock))
+
+
+def make_fetcher(settings: Settings, clock: Clock) -> Fetcher | None:
+    if settings.verify_pings == "off":
+        return None
+    from moderate.services.fetch import GuardedFetcher
+
+    return GuardedFetcher(
+        clock=clock,
+        timeout=settings.fetch_timeout,
+        max_bytes=settings.fetch_max_bytes,
+        ports=settings.fetch_ports,
+        allow=settings.fetch_allow,
+        user_agent=f"moderate/{version('flask-moderate')}",
+    )
+
+
+def measures_of(settings: Settings) -> Measures:
+    return Measures(
+        max_links=settings.max_links,
+        min_seconds=settings.min_seconds,
+        form_token=settings.form_token,
+        trusted_after=settings.trusted_after,
+        verify_pings=settings.verify_pings,
+        honeypot_field=settings.honeypot,
+    )
+
+
+def secrets_of(app: Flask, store: SqlStore) -> list[bytes | str]:
+    """The app's keys, oldest first; without a SECRET_KEY one that the database keeps for all processes."""
+    if not app.secret_key:
+        return [store.secret("signing")]
+    fallbacks = app.config.get("SECRET_KEY_FALLBACKS") or []
+    return [*fallbacks, app.secret_key]

@@ -1,0 +1,26 @@
+"""Is there a crowd? Who writes while a shared budget is used up did nothing wrong, but is looked at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from moderate.checks.base import ALL_KINDS
+from moderate.model import Finding, Lean
+
+if TYPE_CHECKING:
+    from moderate.checks.base import Facts
+    from moderate.model import Submission
+
+
+class Crowd:
+    """Held where the limiter let a submission through although an article's or the site's budget is used up."""
+
+    name = "crowd"
+    version = 1
+    remote = False
+    kinds = ALL_KINDS
+
+    def look(self, submission: Submission, facts: Facts) -> Finding | None:
+        if not facts.crowded:
+            return None
+        return Finding(self.name, Lean.HOLD, f"more came in than usual ({', '.join(facts.crowded)})")

@@ -1,0 +1,38 @@
+"""Does the page that a ping names really link to the article?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from moderate.checks.base import PINGS
+from moderate.model import Finding, Lean
+
+if TYPE_CHECKING:
+    from moderate.checks.base import Facts
+    from moderate.model import Submission
+
+
+class SourceLink:
+    """Spam where the source was read and does not link here; held while it cannot be read.
+
+    The look itself is deferred work (`moderate.recheck`): this only says what it means. A source
+    that is blocked, refuses, or is missing reads the same here: none of them tells more than another.
+    """
+
+    name = "source-link"
+    version = 1
+    remote = True
+    kinds = PINGS
+    needs = "fetcher"
+
+    def look(self, submission: Submission, facts: Facts) -> Finding | None:
+        source = facts.source
+        if source is None:
+            return Finding(self.name, Lean.UNSURE, "the page was not looked at yet")
+        if source.trouble:
+            return Finding(self.name, Lean.UNSURE, f"the page could not be read: {source.trouble}")
+        if source.links_here:
+            return None
+        reason = "the page says that it was deleted" if source.is_gone else "the page does not link to the article"
+        lean = Lean.SPAM if facts.measures.verify_pings == "required" else Lean.HOLD
+        return Finding(self.name, lean, reason)

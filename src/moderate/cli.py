@@ -1,0 +1,217 @@
+"""``flask moderate …``: what operators and terminal moderators do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+from flask import current_app
+from flask.cli import AppGroup, with_appcontext
+
+from moderate import moderation
+from moderate.errors import ModerateError
+from moderate.model import Decision, Moderator, Status
+from moderate.ports import ItemFilter
+from moderate.recheck import run_due
+from moderate.web.present import rfc3339
+from moderate.web.state import current_state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from moderate.model import Item
+    from moderate.ports import Drift
+
+
+class Failed(click.ClickException):
+    """One of our errors, in one line instead of a traceback."""
+
+    def __init__(self, error: ModerateError) -> None:
+        super().__init__(str(error))
+
+
+def build_cli() -> AppGroup:
+    """The command group, made anew for each app."""
+    group = AppGroup("moderate", help="Comments and trackbacks: database, tokens, queue, worker.")
+    for command in (db_group(), token_group(), recount, worker, queue, decide, check_config):
+        group.add_command(command)
+    return group
+
+
+def db_group() -> AppGroup:
+    group = AppGroup("db", help="The tables of moderate in the site's database.")
+    group.add_command(upgrade)
+    group.add_command(current)
+    group.add_command(check)
+    return group
+
+
+def token_group() -> AppGroup:
+    group = AppGroup("token", help="Bearer tokens for moderators.")
+    group.add_command(create)
+    group.add_command(list_tokens)
+    group.add_command(revoke)
+    return group
+
+
+# --- database -------------------------------------------------------------------------------------
+
+
+@click.command("upgrade", help="Create the tables, or bring them up to this version.")
+@with_appcontext
+def upgrade() -> None:
+    click.echo(f"The tables are at version {current_state().tables.upgrade()}.")
+
+
+@click.command("current", help="Print the version of the tables.")
+@with_appcontext
+def current() -> None:
+    click.echo(current_state().tables.current() or "no tables yet")
+
+
+@click.command("check", help="Exit with 1 where the tables are not those of this version.")
+@with_appcontext
+def check() -> None:
+    if not current_state().tables.is_current():
+        raise click.ClickException("The tables are not those of this version. Run: flask moderate db upgrade")
+    differences = current_state().tables.differences()
+    if differences:
+        raise click.ClickException("The tables were changed: " + "; ".join(differences))
+    click.echo("The tables are those of this version.")
+
+
+@click.command(
+    "recount", help="Count every article's items anew and mend its counters; exit with 1 where any had drifted."
+)
+@click.option("--dry-run", is_flag=True, help="Only tell.")
+@with_appcontext
+def recount(dry_run: bool) -> None:
+    store = current_state().desk.store
+    drifts: list[Drift] = []
+    with click.progressbar(length=store.articles_with_items(), label="Counting") as bar:
+        for drift in store.recount(repair=not dry_run):
+            bar.update(1)
+            if drift is not None:
+                drifts.append(drift)
+    for drift in drifts:
+        name = drift.article or "(the whole site)"
+        click.echo(f"{name}: stored {shown(drift.stored)}; counted {shown(drift.counted)}")
+    click.echo(
+        "Nothing had drifted." if not drifts else f"{len(drifts)} had drifted{'' if dry_run else ' and were mended'}."
+    )
+    if drifts:
+        raise SystemExit(1)
+
+
+def shown(counts: object) -> str:
+    names = ("comments", "trackbacks", "pending", "spam", "trash")
+    return ", ".join(f"{name} {getattr(counts, name)}" for name in names)
+
+
+# --- tokens ---------------------------------------------------------------------------------------
+
+
+@click.command("create", help="Make a token for the moderator NAME; it is printed alone on the last line.")
+@click.argument("name")
+@with_appcontext
+def create(name: str) -> None:
+    state = current_state()
+    click.echo("Keep this token safe: it is shown only now.", err=True)
+    click.echo(state.desk.store.create_token(name, state.desk.clock.now()))
+
+
+@click.command("list", help="List the tokens, never their secrets.")
+@with_appcontext
+def list_tokens() -> None:
+    for token in current_state().desk.store.tokens():
+        state = f"revoked {rfc3339(token.revoked_at)}" if token.revoked_at else "valid"
+        used = rfc3339(token.last_used_at) or "never"
+        click.echo(f"{token.id}  {one_line(token.name)}  {state}  made {rfc3339(token.created_at)}  used {used}")
+
+
+@click.command("revoke", help="Revoke by id, or all tokens of a moderator by NAME.")
+@click.argument("name_or_id")
+@with_appcontext
+def revoke(name_or_id: str) -> None:
+    state = current_state()
+    count = state.desk.store.revoke_token(name_or_id, state.desk.clock.now())
+    if not count:
+        raise click.ClickException(f"There is no valid token called {name_or_id!r}. See: flask moderate token list")
+    click.echo(f"Revoked {count}.")
+
+
+# --- the queue ------------------------------------------------------------------------------------
+
+
+@click.command("queue", help="List items, newest first.")
+@click.option("--status", type=click.Choice([status.value for status in Status]), default=Status.PENDING.value)
+@click.option("--limit", type=click.IntRange(1, 10000), default=50, show_default=True)
+@with_appcontext
+def queue(status: str, limit: int) -> None:
+    for item in walk(Status(status), limit):
+        click.echo(
+            f"{item.id:>8}  v{item.version}  {item.kind.value:<10}  {rfc3339(item.created_at)}  {one_line(item.author)}"
+        )
+        click.echo(f"          {one_line(item.article)}: {one_line(item.text)[:120]}")
+
+
+def walk(status: Status, limit: int) -> Iterator[Item]:
+    store, cursor = current_state().desk.store, None
+    while limit > 0:
+        page = store.items(ItemFilter(status=status), cursor=cursor, limit=min(limit, 200))
+        yield from page.items
+        limit, cursor = limit - len(page.items), page.next
+        if cursor is None:
+            return
+
+
+@click.command("decide", help="Decide on an item: approve, hold, spam or trash.")
+@click.argument("item_id", type=int)
+@click.argument("decision", type=click.Choice([decision.value for decision in Decision]))
+@click.option("--by", default="terminal", show_default=True, help="The name that goes into the history.")
+@click.option("--note", default=None)
+@with_appcontext
+def decide(item_id: int, decision: str, by: str, note: str | None) -> None:
+    desk = current_state().desk
+    try:
+        seen = moderation.look_up(desk, item_id)
+        done = moderation.decide(desk, item_id, Decision(decision), version=seen.version, by=Moderator(by), note=note)
+    except ModerateError as error:
+        raise Failed(error) from error
+    click.echo(f"Item {done.id} is {done.status.value}, version {done.version}.")
+
+
+def one_line(text: str) -> str:
+    """For a terminal: no line breaks, and no control characters that it would obey."""
+    return "".join(char if char.isprintable() else " " for char in text).strip()
+
+
+# --- operating ------------------------------------------------------------------------------------
+
+
+@click.command("worker", help="Run deferred tasks: verification of pings, spam services, mail.")
+@click.option("--once", is_flag=True, help="Do what is due and stop; for cron.")
+@with_appcontext
+def worker(once: bool) -> None:
+    state = current_state()
+    if once:
+        done = 0
+        while count := run_due(state.desk):
+            done += count
+        click.echo(f"{done} tasks.")
+        return
+    state.worker.run_here()
+
+
+@click.command("check-config", help="Check settings, database, Redis and services, and say what to do.")
+@with_appcontext
+def check_config() -> None:
+    from moderate.health import examine
+
+    click.echo(f"Settings: {current_app.name}, prefix {current_state().settings.url_prefix}.")
+    failed = False
+    for part in examine(current_state()):
+        click.echo(f"{part.name}: {part.state}. {part.advice}".rstrip())
+        failed = failed or not part.is_well
+    if failed:
+        raise SystemExit(1)

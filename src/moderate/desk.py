@@ -1,0 +1,209 @@
+"""The first act: a submission comes in. `submit` is the whole way, for all four protocols."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from moderate import signals
+from moderate.checks.akismet import sample_of
+from moderate.checks.base import Facts, Measures, Services, judge
+from moderate.clean import clean
+from moderate.errors import Closed, Invalid, UnknownArticle
+from moderate.lifecycle import DELETABLE
+from moderate.limits import Costs
+from moderate.model import Awaiting, Kind, Receipt
+from moderate.ports import NewTask
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from moderate.checks.base import Check
+    from moderate.clean.policy import Policy
+    from moderate.lifecycle import Premoderation
+    from moderate.limits import Limits
+    from moderate.model import Article, Item, Raw, Submission, Verdict
+    from moderate.ports import Articles, Clock, Overrides, Recorded, Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """What the site's settings say about who may submit, and for how long."""
+
+    premoderation: Premoderation = "all"
+    require_author: bool = True
+    #: Days after publication; 0 never closes.
+    close_comments_after: int = 0
+    close_pings_after: int = 0
+    #: Minutes in which authors may edit or withdraw; 0 never.
+    edit_window: int = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Everything that the three acts work with. One per app, put together in `moderate.build`."""
+
+    #: The sender of the signals.
+    app: object
+    articles: Articles
+    store: Store
+    limits: Limits
+    checks: tuple[Check, ...]
+    policy: Policy
+    intake: Intake
+    measures: Measures
+    services: Services
+    clock: Clock
+    #: The site's own address, None where the settings do not tell it.
+    site_url: str | None = None
+
+
+def submit(desk: Desk, raw: Raw) -> Receipt:
+    """Take one submission, as a protocol has read it, all the way to the record.
+
+    Raises `Refused` where it is turned away; then nothing was stored. What the checks think of it
+    is never an error: spam is stored as spam, and the sender is told the same as anybody.
+    """
+    # What is refused costs something too, or a flood of refusals would be free.
+    taken = desk.limits.spend(costs_of(raw))
+    facts = facts_for(desk, raw, crowded=taken.crowded)
+    submission = clean(raw, facts.article, desk.policy, require_author=desk.intake.require_author)
+    verdict = judge(submission, facts, desk.checks, remote=False)
+    recorded = desk.store.record(submission, verdict, tasks_for(submission, verdict, facts), facts.now)
+    look_again(desk, recorded, facts.now)
+    tell(desk, recorded)
+    return Receipt(recorded.item, facts.article, recorded.is_new)
+
+
+def costs_of(raw: Raw) -> Costs:
+    """Which budgets the submission spends from."""
+    source_host = host_of(raw.source_url) if raw.source_url else None
+    author = raw.identity.id if raw.identity else None
+    action = "comments" if raw.kind is Kind.COMMENT else raw.kind.value
+    return Costs(action, raw.client.ip, article=raw.article or raw.target_url, source_host=source_host, author=author)
+
+
+def facts_for(desk: Desk, raw: Raw, *, crowded: tuple[str, ...] = ()) -> Facts:
+    """The article and all else that checks may know. Raises `UnknownArticle` or `Closed`."""
+    article = find_article(desk, raw)
+    overrides = desk.store.overrides(article.key)
+    now = desk.clock.now()
+    refuse_closed(desk, article, overrides, raw.kind)
+    return Facts(
+        article=article,
+        premoderation=overrides.premoderation or desk.intake.premoderation,
+        now=now,
+        clock=desk.clock,
+        earlier=desk.store,
+        measures=desk.measures,
+        services=desk.services,
+        crowded=crowded,
+    )
+
+
+def find_article(desk: Desk, raw: Raw) -> Article:
+    if raw.article is not None:
+        article = desk.articles.load(raw.article) if is_key(raw.article) else None
+    else:
+        article = desk.articles.find(raw.target_url or "")
+    if article is None:
+        raise UnknownArticle
+    return article
+
+
+def is_key(key: str) -> bool:
+    """Whether the host can have an article of that key at all: 1 to 200 characters, no control characters."""
+    return 1 <= len(key) <= 200 and not any(unicodedata.category(char) in {"Cc", "Cs"} for char in key)
+
+
+def refuse_closed(desk: Desk, article: Article, overrides: Overrides, kind: Kind) -> None:
+    """Raise `Closed` where the host, a moderator or the article's age says so."""
+    if kind is Kind.COMMENT:
+        is_open = article.comments_open if overrides.comments_open is None else overrides.comments_open
+        days = desk.intake.close_comments_after
+    else:
+        is_open = article.pings_open if overrides.pings_open is None else overrides.pings_open
+        days = desk.intake.close_pings_after
+    too_old = bool(days and article.published_at) and age(desk, article) > timedelta(days=days)
+    if not is_open or too_old:
+        raise Closed("Comments on this article are closed." if kind is Kind.COMMENT else "Pings are closed here.")
+
+
+def age(desk: Desk, article: Article) -> timedelta:
+    published = article.published_at
+    if published is None:
+        return timedelta(0)
+    if published.tzinfo is None:
+        # A host that stores naive times stores them in UTC, as Flask's own examples do.
+        return desk.clock.now().replace(tzinfo=None) - published
+    return desk.clock.now() - published
+
+
+def tasks_for(submission: Submission, verdict: Verdict, facts: Facts) -> Sequence[NewTask]:
+    """The deferred work that a verdict makes necessary; stored in the item's own transaction.
+
+    What a spam service will be asked is fixed now, while the request's own facts are at hand.
+    """
+    if verdict.awaiting is not Awaiting.CHECKS:
+        return []
+    payload = {"sample": sample_of(submission, facts).to_json()} if facts.services.spam else {}
+    return [NewTask(kind="judge", due_at=facts.now, payload=payload)]
+
+
+def look_again(desk: Desk, recorded: Recorded, now: datetime) -> None:
+    """A source that pings again says that it has changed, or that its link is gone: worth a look."""
+    if recorded.item.kind.is_ping and not recorded.is_new:
+        desk.store.add_tasks(recorded.item.id, [NewTask(kind="look", due_at=now)], now)
+
+
+def tell(desk: Desk, recorded: Recorded) -> None:
+    """Announce what is now true; a repeat that changed nothing is no news."""
+    if recorded.is_new or recorded.before is not recorded.item.status:
+        signals.announce(desk.app, recorded.item, before=recorded.before, by=None)
+
+
+# --- the author's own second thoughts -------------------------------------------------------------
+
+
+def edit(desk: Desk, item: Item, raw: Raw) -> Item:
+    """Give an item a new text, which is judged anew. Raises `Closed` after the edit window."""
+    desk.limits.spend(Costs("edits", raw.client.ip, article=item.article))
+    refuse_late(desk, item)
+    facts = facts_for(desk, raw)
+    submission = clean(raw, facts.article, desk.policy, require_author=False)
+    verdict = judge(submission, replace(facts, item_id=item.id, is_edit=True), desk.checks, remote=False)
+    tasks = tasks_for(submission, verdict, facts)
+    recorded = desk.store.revise(item.id, submission, verdict, tasks, facts.now)
+    tell(desk, recorded)
+    return recorded.item
+
+
+def withdraw(desk: Desk, item: Item) -> None:
+    """Take an item back, to the trash. Raises `Closed` after the edit window.
+
+    What lies in spam or trash already stays where it was put.
+    """
+    refuse_late(desk, item)
+    if item.status in DELETABLE:
+        return
+    decided = desk.store.withdraw(item.id, desk.clock.now())
+    if decided.changed:
+        signals.announce(desk.app, decided.item, before=decided.before, by=None)
+
+
+def refuse_late(desk: Desk, item: Item) -> None:
+    window = timedelta(minutes=desk.intake.edit_window)
+    if item.kind is not Kind.COMMENT or desk.clock.now() - item.created_at > window:
+        raise Closed("The time for changing this is over.")
+
+
+def host_of(url: str) -> str:
+    """The host of an address, lower case; empty where there is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError as error:
+        raise Invalid.field("source", "This is not an address.") from error

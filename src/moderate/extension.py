@@ -1,0 +1,187 @@
+"""The extension: hooks for the host, and `init_app`. It keeps nothing of any app."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from flask import current_app
+
+from moderate import moderation
+from moderate.build import Parts, build_state
+from moderate.cli import build_cli
+from moderate.desk import submit
+from moderate.model import Client, Decision, Kind, Moderator, Raw
+from moderate.settings import Settings
+from moderate.web import build_blueprint, thread
+from moderate.web.state import Hooks, current_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from flask import Blueprint, Flask
+    from sqlalchemy.engine import Engine
+
+    from moderate.checks.base import Check
+    from moderate.model import Counts, Item, Receipt
+    from moderate.ports import Clock
+    from moderate.protocols.base import InboundProtocol
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+class Moderate:
+    """Comments and trackbacks for one or more Flask apps.
+
+    Plug in the hooks first, then call `init_app`. What a host has already it passes in: `engine`
+    (an SQLAlchemy engine, or a callable that returns one when asked within an app context),
+    `redis` (a redis-py client: plain, of a Sentinel, or of a Cluster), `checks`, `protocols`,
+    `clock`.
+    """
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        *,
+        engine: Engine | Callable[[], Engine] | None = None,
+        redis: Any = None,
+        checks: Sequence[Check] | None = None,
+        protocols: Sequence[InboundProtocol] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._given: dict[str, Any] = {
+            "engine": engine,
+            "redis": redis,
+            "checks": checks,
+            "protocols": protocols,
+            "clock": clock,
+        }
+        self._hooks: dict[str, Callable[..., Any]] = {}
+        if app is not None:
+            self.init_app(app)
+
+    # --- hooks ---------------------------------------------------------------------------------
+
+    def article_loader(self, function: F) -> F:
+        """Plug in ``load(key) -> Article | None``. Required: who owns the articles is the host."""
+        return self._plug("load_article", function)
+
+    def article_finder(self, function: F) -> F:
+        """Plug in ``find(url) -> Article | None``, for pings. Without it, articles that were shown are found."""
+        return self._plug("find_article", function)
+
+    def moderator_loader(self, function: F) -> F:
+        """Plug in ``load() -> Moderator | None``: the host's own login decides who moderates."""
+        return self._plug("load_moderator", function)
+
+    def author_loader(self, function: F) -> F:
+        """Plug in ``load() -> Author | None``: a host login that comments under its verified identity."""
+        return self._plug("load_author", function)
+
+    def _plug(self, name: str, function: F) -> F:
+        self._hooks[name] = function
+        return function
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        """Hooks may be plugged in after `init_app`, as long as it is before the first request."""
+        hook = self._hooks.get(name)
+        if hook is None and name == "load_article":
+            raise RuntimeError("moderate has no article loader: decorate one with @moderate.article_loader.")
+        return hook(*arguments) if hook is not None else None
+
+    # --- the app -------------------------------------------------------------------------------
+
+    def init_app(self, app: Flask) -> None:
+        """Register the blueprint under MODERATE_URL_PREFIX. Raises `ConfigError` for a wrong setting."""
+        if "moderate" in app.extensions:
+            raise RuntimeError("moderate is already initialised on this app.")
+        settings = Settings.from_config(app.config)
+        state = build_state(app, settings, self._parts())
+        app.extensions["moderate"] = state
+        blueprint = build_blueprint(state.protocols)
+        exempt_from_csrf(blueprint)
+        app.register_blueprint(blueprint, url_prefix=settings.url_prefix)
+        app.jinja_env.globals.update(
+            moderate_counts=thread.moderate_counts,
+            moderate_thread=thread.moderate_thread,
+            moderate_discovery=thread.moderate_discovery,
+        )
+        app.cli.add_command(build_cli())
+
+    def _parts(self) -> Parts:
+        return Parts(
+            load_article=lambda key: self._call("load_article", key),
+            article_finder=lambda: self._hooks.get("find_article"),
+            hooks=Hooks(
+                load_moderator=lambda: self._call("load_moderator"),
+                load_author=lambda: self._call("load_author"),
+            ),
+            **self._given,
+        )
+
+    # --- for the host's own code, within an app context ----------------------------------------
+
+    def counts(self, keys: Sequence[str]) -> dict[str, Counts]:
+        """The numbers of many articles in one query; unknown keys count zero."""
+        return current_state().desk.store.counts(list(keys))
+
+    def discovery_headers(self, key: str) -> list[tuple[str, str]]:
+        """The ``Link`` and ``X-Pingback`` header fields for the response to an article page."""
+        return thread.discovery_headers(key)
+
+    def submit(
+        self,
+        article: str,
+        text: str = "",
+        *,
+        kind: str = "comment",
+        author: str = "",
+        email: str = "",
+        url: str = "",
+        parent: int | None = None,
+        source_url: str | None = None,
+        title: str | None = None,
+        blog_name: str | None = None,
+        ip: str = "",
+        user_agent: str = "",
+    ) -> Receipt:
+        """Submit from code, for imports and tests: the same way in as over HTTP, limits included.
+
+        Raises `Refused` where it is turned away.
+        """
+        raw = Raw(
+            kind=Kind(kind),
+            client=Client(ip, user_agent),
+            article=article,
+            author=author,
+            email=email,
+            url=url,
+            text=text,
+            parent=parent,
+            source_url=source_url,
+            title=title,
+            blog_name=blog_name,
+        )
+        state = current_state()
+        receipt = submit(state.desk, raw)
+        state.worker.wake()
+        return receipt
+
+    def decide(self, item_id: int, decision: str, *, version: int, by: str, note: str | None = None) -> Item:
+        """Decide from code. Raises `UnknownItem` or `DecidedMeanwhile`."""
+        desk = current_state().desk
+        return moderation.decide(desk, item_id, Decision(decision), version=version, by=Moderator(by), note=note)
+
+
+def exempt_from_csrf(blueprint: Blueprint) -> None:
+    """Tell Flask-WTF's CSRFProtect, where the host has it, that our blueprint looks after itself.
+
+    Pings come from machines that know no token, and the moderators' forms carry one of our own. A
+    host may set CSRFProtect up after us, so it is told on each request, before it looks.
+    """
+
+    def exempt(*_: object) -> None:
+        csrf = current_app.extensions.get("csrf")
+        if csrf is not None and hasattr(csrf, "exempt"):
+            csrf.exempt(current_app.blueprints[blueprint.name])
+
+    blueprint.url_value_preprocessor(exempt)

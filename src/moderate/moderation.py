@@ -1,0 +1,39 @@
+"""The second act: a moderator decides, on a version of an item."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from moderate import signals
+from moderate.errors import UnknownItem
+
+if TYPE_CHECKING:
+    from moderate.desk import Desk
+    from moderate.model import Decision, Item, Moderator
+
+
+def decide(
+    desk: Desk, item_id: int, decision: Decision, *, version: int, by: Moderator, note: str | None = None
+) -> Item:
+    """Move an item; its history and the counters move in the same commit, then the signals are sent.
+
+    Raises `UnknownItem`, or `DecidedMeanwhile` where somebody decided otherwise after `version`.
+    The same decision as the current status changes nothing and is no error.
+    """
+    decided = desk.store.decide(item_id, decision, version=version, by=by.name, note=note, now=desk.clock.now())
+    if decided.changed:
+        signals.announce(desk.app, decided.item, before=decided.before, by=by.name)
+    return decided.item
+
+
+def look_up(desk: Desk, item_id: int) -> Item:
+    """The item as moderators see it. Raises `UnknownItem`."""
+    item = desk.store.item(item_id)
+    if item is None:
+        raise UnknownItem
+    return item
+
+
+def delete(desk: Desk, item_id: int, by: Moderator) -> None:
+    """Delete for good, from spam or trash only. Raises `NotAllowed` elsewhere."""
+    desk.store.delete(item_id, by.name, desk.clock.now())

@@ -1,0 +1,220 @@
+"""Comments: an HTML form or JSON, answered in the tongue they came in."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qsl
+
+from flask import jsonify, redirect
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from werkzeug.exceptions import HTTPException
+
+from moderate.errors import FieldError, Invalid, TooLarge, UnsupportedMediaType
+from moderate.model import Kind, Raw
+from moderate.protocols.base import client_of
+
+if TYPE_CHECKING:
+    from flask import Request
+    from flask.typing import ResponseReturnValue
+    from werkzeug.wrappers import Response
+
+    from moderate.errors import Refused, ServiceDown
+    from moderate.model import Item, Receipt
+    from moderate.protocols.base import Edge
+
+M = TypeVar("M", bound=BaseModel)
+
+#: The largest id that every supported database stores.
+MAX_ID = 2**63 - 1
+
+#: A form has six fields of ours; hosts and browser extensions add a few.
+MAX_FIELDS = 50
+
+
+class CommentIn(BaseModel):
+    """A comment as sent in JSON. Who it is from and where it stands is never taken from outside."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    text: str
+    author: str | None = None
+    email: str | None = None
+    url: str | None = None
+    parent: int | None = Field(default=None, ge=1, le=MAX_ID)
+    form_token: str | None = None
+
+
+class EditIn(BaseModel):
+    """A changed text, or only the token where the comment is taken back."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    text: str | None = None
+    edit_token: str | None = None
+
+
+class Comment:
+    """The comment form and its JSON twin, at ``/comments/<article>``."""
+
+    name = "comment"
+    rule = "/comments/<path:article>"
+    limit = "comments"
+
+    def max_body(self, edge: Edge) -> int:
+        # One character takes at most four bytes, and each of them three when percent-encoded.
+        return edge.max_length * 12 + 16_384
+
+    def read(self, request: Request, article: str | None, edge: Edge) -> Raw:
+        fields = read_fields(request, edge)
+        token_age, token_key = edge.form_age(fields.get("form_token"), article or "")
+        return Raw(
+            kind=Kind.COMMENT,
+            client=client_of(request),
+            article=article,
+            author=fields.get("author", ""),
+            email=fields.get("email", ""),
+            url=fields.get("url", ""),
+            text=fields.get("text", ""),
+            parent=read_parent(fields.get("parent", "")),
+            identity=edge.author(request),
+            honeypot=fields.get(edge.honeypot, "") if edge.honeypot else "",
+            form_age=token_age,
+            idempotency_key=read_idempotency_key(request) or token_key,
+        )
+
+    def answer(self, request: Request, receipt: Receipt, edge: Edge) -> ResponseReturnValue:
+        item = receipt.item
+        if wants_json(request):
+            response = json_answer(item, edge)
+        else:
+            response = redirect(f"{receipt.article.url}#comment-{item.id}", 303)
+        edge.remember_own(request, response, item)
+        return response
+
+    def refuse(
+        self, request: Request, article: str | None, error: Refused | ServiceDown, edge: Edge
+    ) -> ResponseReturnValue:
+        if wants_json(request):
+            return edge.problem(error)
+        try:
+            typed = read_fields(request, edge)
+        except (Invalid, TooLarge, UnsupportedMediaType):
+            typed = {}
+        return edge.form_page(article or "", typed, error)
+
+
+def json_answer(item: Item, edge: Edge) -> Response:
+    """The stored item, with the token by which its author may change it."""
+    response = jsonify(edge.item_json(item, for_author=True) | {"edit_token": edge.edit_token(item)})
+    response.status_code = 201 if item.is_public else 202
+    response.headers["Location"] = edge.item_url(item)
+    return response
+
+
+def wants_json(request: Request) -> bool:
+    """JSON is answered in JSON; so is a form whose sender asks for JSON and not for a page."""
+    if is_json(request) or request.mimetype not in {"application/x-www-form-urlencoded", "multipart/form-data"}:
+        return True
+    accept = request.accept_mimetypes
+    return accept.quality("application/json") > accept.quality("text/html")
+
+
+def is_json(request: Request) -> bool:
+    return request.mimetype == "application/json"
+
+
+def read_fields(request: Request, edge: Edge) -> dict[str, str]:
+    """The fields as text, whatever form they came in. Raises `Refused` for what cannot be read."""
+    if is_json(request):
+        return read_json(request, edge.honeypot)
+    if request.mimetype == "application/x-www-form-urlencoded":
+        return read_urlencoded(request)
+    if request.mimetype == "multipart/form-data":
+        return read_multipart(request)
+    raise UnsupportedMediaType
+
+
+def read_json(request: Request, honeypot: str) -> dict[str, str]:
+    """By pydantic's own parser: it takes no lone surrogates and no endless nesting."""
+    model = validated(model_for(honeypot), request)
+    return {name: str(value) for name, value in model.model_dump().items() if value is not None}
+
+
+def read_edit(request: Request) -> EditIn:
+    return validated(EditIn, request)
+
+
+def validated(model: type[M], request: Request) -> M:
+    """The body as *model*, strictly: no type is guessed. Raises `Invalid` with every error at once."""
+    try:
+        return model.model_validate_json(request.get_data())
+    except ValidationError as error:
+        raise Invalid(field_errors(error)) from error
+
+
+@cache
+def model_for(honeypot: str) -> type[CommentIn]:
+    """`CommentIn`, with the honeypot of this site as one more optional field."""
+    if not honeypot:
+        return CommentIn
+    extra: dict[str, Any] = {honeypot: (str | None, None)}
+    return create_model("CommentIn", __base__=CommentIn, **extra)
+
+
+def field_errors(error: ValidationError) -> list[FieldError]:
+    """In pydantic's words, without echoing what was sent."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [FieldError(".".join(str(part)[:100] for part in entry["loc"]), entry["msg"]) for entry in found[:20]]
+
+
+def read_urlencoded(request: Request) -> dict[str, str]:
+    """Strictly UTF-8: Werkzeug's own parser would put replacement characters into what the reader typed."""
+    body = request.get_data()
+    try:
+        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+    except UnicodeDecodeError as error:
+        raise Invalid.field("", "The form is not UTF-8.") from error
+    except ValueError as error:
+        raise Invalid.field("", "The form has too many fields.") from error
+    return first_of_each(pairs)
+
+
+def read_multipart(request: Request) -> dict[str, str]:
+    request.max_form_parts = MAX_FIELDS
+    # Reading the bytes first keeps them at hand for the check below; Werkzeug parses them from there.
+    body = request.get_data()
+    try:
+        fields = first_of_each(request.form.items(multi=True))
+    except HTTPException as error:
+        raise TooLarge if error.code == 413 else Invalid.field("", "The form cannot be read.") from error
+    replaced = any("\ufffd" in value for value in fields.values())
+    if replaced and "\ufffd".encode() not in body:
+        raise Invalid.field("", "The form is not UTF-8.")
+    return fields
+
+
+def first_of_each(pairs: Any) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for name, value in pairs:
+        fields.setdefault(name, value)
+    return fields
+
+
+def read_parent(value: str) -> int | None:
+    """The id of the comment that is answered, None for the article itself."""
+    if not value.strip():
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) <= 19 and 1 <= int(value) <= MAX_ID):
+        raise Invalid.field("parent", "This is not the number of a comment.")
+    return int(value)
+
+
+def read_idempotency_key(request: Request) -> str | None:
+    """The Idempotency-Key header field (draft-ietf-httpapi-idempotency-key-header)."""
+    key = request.headers.get("Idempotency-Key", "").strip().strip('"')
+    if not key:
+        return None
+    if len(key) > 200 or not key.isascii() or not key.isprintable():
+        raise Invalid.field("idempotency_key", "At most 200 printable ASCII characters.")
+    return f"header:{key}"

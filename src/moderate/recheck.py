@@ -1,0 +1,245 @@
+"""The third act: deferred work. Lease what is due, do the slow thing with no transaction open, settle.
+
+A worker may die at any line: its lease ends and another one does the task again, which is harmless.
+What a person has decided meanwhile is never overwritten. A task that cannot be done is in the end
+given to a person, with the reason, and never dropped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from moderate import signals
+from moderate.checks.base import Facts, judge
+from moderate.clean import clean
+from moderate.errors import ServiceDown
+from moderate.model import Awaiting, Finding, Lean, Status, Verdict
+from moderate.ports import Content, NewTask
+from moderate.sources import Seen, described, look_at, raw_of
+from moderate.spam import SpamSample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from moderate.desk import Desk
+    from moderate.model import Article, Item, Submission, Task
+
+log = logging.getLogger("moderate")
+
+#: Seconds for which a task is a worker's own: longer than any fetch or service may take.
+LEASE = 120.0
+
+#: The first retry comes within this time, each later one within three times as much, up to the longest.
+FIRST_RETRY = timedelta(minutes=20)
+LONGEST_RETRY = timedelta(hours=12)
+
+#: How long a verdict may stay open before a person is asked.
+PATIENCE = timedelta(days=3)
+
+#: How often a later look at a source is tried.
+LOOK_ATTEMPTS = 5
+
+#: A source is read at most once in this time, whoever asks for it.
+COURTESY = timedelta(minutes=10)
+
+#: How long after it came in an approved ping is looked at again.
+LOOK_AGAIN = (timedelta(days=1), timedelta(days=7), timedelta(days=30))
+
+
+def run_due(desk: Desk) -> int:
+    """Do one task that is due. Returns how many were taken: 0 means that nothing is due."""
+    tasks = desk.store.lease_due(desk.clock.now(), limit=1, seconds=LEASE)
+    for task in tasks:
+        run(desk, task)
+    return len(tasks)
+
+
+def run(desk: Desk, task: Task) -> None:
+    """Do one leased task. What it raises is kept with it; a task that always fails is kept for a person."""
+    try:
+        HANDLERS[task.kind](desk, task)
+    except ServiceDown as error:
+        desk.store.retry_task(task, desk.clock.now() + backoff(task), str(error))
+    except Exception as error:
+        log.exception("Task %d (%s) for item %d failed.", task.id, task.kind, task.item)
+        spoil(desk, task, error)
+
+
+def spoil(desk: Desk, task: Task, error: Exception) -> None:
+    """Try a task again that failed in an unforeseen way; after some days leave it, and its item, to a person."""
+    now = desk.clock.now()
+    if not is_exhausted(task, now):
+        desk.store.retry_task(task, now + backoff(task), type(error).__name__)
+        return
+    item = desk.store.item(task.item)
+    if item is not None and item.awaiting is Awaiting.CHECKS:
+        finding = Finding("task", Lean.HOLD, f"the {task.kind} task failed ({type(error).__name__})", at=now)
+        verdict = Verdict(Status.PENDING, Awaiting.MODERATOR, (*item.findings, finding), item.passed)
+        desk.store.settle(None, item.id, item.version, verdict, now)
+    desk.store.bury_task(task, type(error).__name__)
+
+
+def backoff(task: Task) -> timedelta:
+    """Full jitter: somewhere between nothing and the longest wait of this attempt, so that no herd forms."""
+    longest: timedelta = min(LONGEST_RETRY, FIRST_RETRY * 3 ** min(max(task.attempts - 1, 0), 10))
+    return longest * random.random()  # noqa: S311
+
+
+# --- judging --------------------------------------------------------------------------------------
+
+
+def judge_again(desk: Desk, task: Task) -> None:
+    """Ask all checks, the remote ones too, about an item that awaits them or whose source pinged again."""
+    item = desk.store.item(task.item)
+    if item is None or not is_wanted(task, item):
+        desk.store.finish_task(task)
+        return
+    article = desk.articles.load(item.article)
+    if article is None:
+        settle(desk, task, item, held(item, "the article is gone", desk.clock.now()), None)
+        return
+    if must_wait(desk, item):
+        desk.store.retry_task(task, desk.clock.now() + COURTESY, "its source was read a short while ago")
+        return
+    seen = look(desk, item, article)
+    if is_lost(item, seen):
+        lose(desk, task, item)
+        return
+    submission = described(item, article, seen, desk.policy) if seen else as_submitted(desk, item, article)
+    facts = facts_of(desk, task, item, article, seen)
+    verdict = judge(submission, facts, desk.checks, remote=True)
+    settle(desk, task, item, patient(verdict, task, desk.clock.now()), content_of(submission, seen))
+
+
+def is_wanted(task: Task, item: Item) -> bool:
+    """A task to judge ends with the wait for checks; one to look again goes on for what is public."""
+    if item.awaiting is Awaiting.CHECKS:
+        return True
+    return task.kind == "look" and item.kind.is_ping and item.status in {Status.APPROVED, Status.PENDING}
+
+
+def must_wait(desk: Desk, item: Item) -> bool:
+    """Whether the source was read less than ten minutes ago, for this ping or another."""
+    if desk.services.fetcher is None or not item.kind.is_ping:
+        return False
+    now = desk.clock.now()
+    source = hashlib.sha256((item.source_url or "").encode()).hexdigest()
+    return not desk.store.use_once(f"fetch:{source}", now + COURTESY, now)
+
+
+def look(desk: Desk, item: Item, article: Article) -> Seen | None:
+    if desk.services.fetcher is None or not item.kind.is_ping:
+        return None
+    site = desk.site_url or article.url
+    return look_at(desk.services.fetcher, item, article, f"+{site}; verifying {item.kind.value} from {item.ip or '?'}")
+
+
+def is_lost(item: Item, seen: Seen | None) -> bool:
+    """An approved ping whose page was read, and no longer links here."""
+    return seen is not None and item.is_public and not seen.look.trouble and not seen.look.links_here
+
+
+def lose(desk: Desk, task: Task, item: Item) -> None:
+    """The link is gone, so the ping leaves the page; its history tells why."""
+    now = desk.clock.now()
+    decided = desk.store.withdraw(item.id, now, note="its page no longer links here")
+    desk.store.finish_task(task)
+    if decided.changed:
+        signals.announce(desk.app, decided.item, before=decided.before, by=None)
+
+
+def as_submitted(desk: Desk, item: Item, article: Article) -> Submission:
+    """A comment as it came in, cleaned anew; what an earlier policy let through is not lost to a stricter one."""
+    submission = clean(raw_of(item), article, replace(desk.policy, max_length=1_000_000), require_author=False)
+    return replace(submission, author_id=item.author_id)
+
+
+def facts_of(desk: Desk, task: Task, item: Item, article: Article, seen: Seen | None) -> Facts:
+    asked = task.payload.get("sample")
+    overrides = desk.store.overrides(article.key)
+    return Facts(
+        article=article,
+        premoderation=overrides.premoderation or desk.intake.premoderation,
+        now=desk.clock.now(),
+        clock=desk.clock,
+        earlier=desk.store,
+        measures=desk.measures,
+        services=desk.services,
+        source=seen.look if seen else None,
+        sample=SpamSample.from_json(asked) if isinstance(asked, dict) else None,
+        item_id=item.id,
+        is_recheck=task.attempts > 1,
+    )
+
+
+def content_of(submission: Submission, seen: Seen | None) -> Content | None:
+    """What the source says now; None for comments, and where the source told nothing."""
+    if seen is None or not seen.look.links_here:
+        return None
+    return Content(
+        body=submission.body,
+        author=submission.author,
+        url=submission.url,
+        title=submission.title,
+        blog_name=submission.blog_name,
+        text_key=submission.text_key,
+    )
+
+
+def patient(verdict: Verdict, task: Task, now: datetime) -> Verdict:
+    """What stayed open for too long goes to a person, with all that was found."""
+    if verdict.awaiting is Awaiting.CHECKS and is_exhausted(task, now):
+        return replace(verdict, awaiting=Awaiting.MODERATOR)
+    return verdict
+
+
+def is_exhausted(task: Task, now: datetime) -> bool:
+    """A verdict is waited for some days; a look at what was judged long ago is tried a few times."""
+    return task.attempts >= LOOK_ATTEMPTS if task.kind == "look" else now - task.created_at >= PATIENCE
+
+
+def held(item: Item, reason: str, now: datetime) -> Verdict:
+    finding = Finding("article", Lean.HOLD, reason, at=now)
+    return Verdict(Status.PENDING, Awaiting.MODERATOR, (*item.findings, finding), item.passed)
+
+
+def settle(desk: Desk, task: Task, item: Item, verdict: Verdict, content: Content | None) -> None:
+    """Write the verdict and end the task, or have it done again; then tell."""
+    now = desk.clock.now()
+    is_open = verdict.awaiting is Awaiting.CHECKS
+    settled = desk.store.settle(
+        task,
+        item.id,
+        item.version,
+        verdict,
+        now,
+        content=content,
+        tasks=() if is_open else looks_to_come(item, now),
+        retry_at=next_try(verdict, task, now) if is_open else None,
+        error="; ".join(finding.reason for finding in verdict.findings if finding.lean is Lean.UNSURE) or None,
+    )
+    if settled.item is not None and settled.before is not settled.item.status:
+        signals.announce(desk.app, settled.item, before=settled.before, by=None)
+
+
+def next_try(verdict: Verdict, task: Task, now: datetime) -> datetime:
+    """When a check asked to be asked again, else by the back-off."""
+    waits = [finding.again_after for finding in verdict.findings if finding.again_after]
+    return now + (timedelta(seconds=max(waits)) if waits else backoff(task))
+
+
+def looks_to_come(item: Item, now: datetime) -> tuple[NewTask, ...]:
+    """The next look at a ping's source: a day, a week and a month after it came in."""
+    if not item.kind.is_ping:
+        return ()
+    due = next((item.created_at + after for after in LOOK_AGAIN if item.created_at + after > now), None)
+    return (NewTask(kind="look", due_at=due),) if due else ()
+
+
+HANDLERS: Mapping[str, Callable[[Desk, Task], None]] = {"judge": judge_again, "look": judge_again}

@@ -1,0 +1,237 @@
+"""All settings: typed, frozen, read once from ``app.config`` when the app is put together.
+
+Each stands here with its default and a reader that turns what a host wrote into what the code uses,
+or says what is accepted. `config/default.toml` and `docs/configuration.md` describe them for people;
+a test holds the three together.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from moderate.errors import ConfigError
+from moderate.limits.rates import DEFAULT_LIMITS, LimitTable, parse_limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from moderate.lifecycle import Premoderation
+
+PREFIX = "MODERATE_"
+
+#: These may also come from environment variables of the same name, so that no secret need stand in a file.
+SECRETS = frozenset({"DATABASE_URL", "REDIS_URL", "AKISMET_KEY"})
+
+#: Stands in error texts for values that may be secrets.
+NOT_SHOWN = "(not shown)"
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+T = TypeVar("T")
+
+
+# --- readers: each returns the value in use or raises ValueError with what is accepted ------------
+
+
+def boolean(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError("true or false")
+
+
+def whole(minimum: int, maximum: int) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        if isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= maximum:
+            return value
+        raise ValueError(f"a whole number from {minimum} to {maximum}")
+
+    return read
+
+
+def seconds(minimum: float, maximum: float) -> Callable[[object], float]:
+    def read(value: object) -> float:
+        if isinstance(value, int | float) and not isinstance(value, bool) and minimum <= value <= maximum:
+            return float(value)
+        raise ValueError(f"a number of seconds from {minimum:g} to {maximum:g}")
+
+    return read
+
+
+def optional(reader: Callable[[object], T]) -> Callable[[object], T | None]:
+    def read(value: object) -> T | None:
+        return None if value in (None, "") else reader(value)
+
+    return read
+
+
+def one_of(*accepted: str) -> Callable[[object], Any]:
+    def read(value: object) -> str:
+        if isinstance(value, str) and value in accepted:
+            return value
+        raise ValueError("one of " + ", ".join(repr(choice) for choice in accepted))
+
+    return read
+
+
+def text(value: object) -> str:
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    raise ValueError("a text that is not empty")
+
+
+def url_prefix(value: object) -> str:
+    if isinstance(value, str) and value.startswith("/") and value.strip("/") and not value.endswith("/"):
+        return value
+    raise ValueError("a path such as '/discuss': it begins with a slash and does not end with one")
+
+
+def site_url(value: object) -> str:
+    parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
+    if parts.scheme in {"http", "https"} and parts.hostname and not (parts.path.strip("/") or parts.query):
+        return str(value).rstrip("/")
+    raise ValueError("an address without a path such as 'https://example.org'")
+
+
+def base_url(value: object) -> str:
+    parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
+    if parts.scheme in {"http", "https"} and parts.hostname:
+        return str(value).rstrip("/")
+    raise ValueError("an absolute address such as 'https://rest.example.org'")
+
+
+def honeypot(value: object) -> str:
+    if value is False or value == "":
+        return ""
+    if isinstance(value, str) and value.isidentifier():
+        return value
+    raise ValueError("the name of a form field, or false to do without one")
+
+
+def ports(value: object) -> tuple[int, ...]:
+    if isinstance(value, list | tuple) and value:
+        port = whole(1, 65535)
+        return tuple(port(entry) for entry in value)
+    raise ValueError("a list of port numbers such as [80, 443]")
+
+
+def networks(value: object) -> tuple[Network, ...]:
+    if isinstance(value, list | tuple):
+        try:
+            return tuple(ipaddress.ip_network(str(entry)) for entry in value)
+        except ValueError as error:
+            raise ValueError(f"a list of networks such as ['10.0.0.0/8'] ({error})") from error
+    raise ValueError("a list of networks such as ['10.0.0.0/8']")
+
+
+def limits(value: object) -> LimitTable:
+    if not isinstance(value, Mapping):
+        raise ValueError("a table such as {comments = ['5/minute per client']}; an empty table turns limits off")
+    return parse_limits(value)
+
+
+def retention(value: object) -> Retention:
+    names = {entry.name for entry in fields(Retention)}
+    days = whole(0, 36500)
+    if not isinstance(value, Mapping) or not set(value) <= names:
+        raise ValueError(f"a table of days with the names {', '.join(sorted(names))}; 0 keeps for ever")
+    return Retention(**{name: days(number) for name, number in value.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """After how many days personal data is removed; 0 keeps it for ever."""
+
+    ip: int = 90
+    user_agent: int = 90
+    spam: int = 30
+    trash: int = 30
+
+
+def setting(default: object, read: Callable[[object], object], *, secret: bool = False) -> Any:
+    """One setting: its default as a host would write it, and its reader. A secret is never shown."""
+    return field(repr=not secret, metadata={"default": default, "read": read})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What ``app.config`` said under the names ``MODERATE_…``. The one-line meanings: config/default.toml."""
+
+    url_prefix: str = setting("/discuss", url_prefix)
+    site_url: str | None = setting(None, optional(site_url))
+    database_url: str | None = setting(None, optional(text), secret=True)
+    sqlite_synchronous: Literal["full", "normal"] = setting("full", one_of("full", "normal"))
+    redis_url: str | None = setting(None, optional(text), secret=True)
+    premoderation: Premoderation = setting("all", one_of("all", "strangers", "none"))
+    trusted_after: int = setting(3, whole(0, 1000))
+    require_author: bool = setting(True, boolean)
+    markup: Literal["html", "text", "markdown"] = setting("html", one_of("html", "text", "markdown"))
+    sanitizer: Literal["bleach", "nh3"] = setting("bleach", one_of("bleach", "nh3"))
+    max_length: int = setting(8000, whole(1, 20000))
+    max_links: int = setting(2, whole(0, 1000))
+    max_depth: int = setting(5, whole(1, 50))
+    honeypot: str = setting("homepage", honeypot)
+    form_token: Literal["off", "signal", "required"] = setting("signal", one_of("off", "signal", "required"))
+    min_seconds: float = setting(3, seconds(0, 3600))
+    edit_window: int = setting(15, whole(0, 525600))
+    close_comments_after: int = setting(0, whole(0, 36500))
+    close_pings_after: int = setting(0, whole(0, 36500))
+    akismet_key: str | None = setting(None, optional(text), secret=True)
+    akismet_url: str | None = setting(None, optional(base_url))
+    akismet_discard: bool = setting(False, boolean)
+    limits: LimitTable = setting(DEFAULT_LIMITS, limits)
+    limiter_outage: Literal["local", "open", "closed"] = setting("local", one_of("local", "open", "closed"))
+    worker: Literal["thread", "external"] = setting("thread", one_of("thread", "external"))
+    verify_pings: Literal["required", "signal", "off"] = setting("required", one_of("required", "signal", "off"))
+    fetch_timeout: float = setting(10, seconds(0.1, 120))
+    fetch_max_bytes: int = setting(1_048_576, whole(1024, 16_777_216))
+    fetch_ports: tuple[int, ...] = setting([80, 443], ports)
+    fetch_allow: tuple[Network, ...] = setting([], networks)
+    retention: Retention = setting({}, retention)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, object]) -> Settings:
+        """Read all settings. Raises `ConfigError`, naming the key, the value and what is accepted."""
+        refuse_unknown(config)
+        values: dict[str, Any] = {}
+        for entry in fields(cls):
+            name = entry.name.upper()
+            values[entry.name] = read_one(name, given(name, config, entry.metadata["default"]), entry.metadata["read"])
+        return cls(**values)
+
+
+def names() -> tuple[str, ...]:
+    """All settings' names without the prefix, in the order of the documentation."""
+    return tuple(entry.name.upper() for entry in fields(Settings))
+
+
+def given(name: str, config: Mapping[str, object], default: object) -> object:
+    """What the host wrote: its config first, then the environment for secrets, then the default."""
+    key = PREFIX + name
+    if key in config:
+        return config[key]
+    if name in SECRETS and os.environ.get(key):
+        return os.environ[key]
+    return default
+
+
+def read_one(name: str, value: object, read: Callable[[object], object]) -> object:
+    try:
+        return read(value)
+    except ValueError as error:
+        shown = NOT_SHOWN if name in SECRETS else value
+        raise ConfigError(PREFIX + name, shown, f"accepted is {error}") from error
+
+
+def refuse_unknown(config: Mapping[str, object]) -> None:
+    """A misspelt key would silently leave its default in force; that stops the start instead."""
+    known = {PREFIX + name for name in names()}
+    for key in config:
+        if isinstance(key, str) and key.startswith(PREFIX) and key not in known:
+            close = get_close_matches(key, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else "docs/configuration.md lists all of them"
+            raise ConfigError(key, NOT_SHOWN, f"there is no such setting; {hint}")

@@ -1,0 +1,61 @@
+"""What is announced, always after the commit: a receiver sees only what is already true.
+
+Every signal's sender is the Flask app. Receivers must not raise; one that does is logged, and
+neither the request nor the other receivers suffer.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from blinker import Namespace
+
+from moderate.model import Status
+
+if TYPE_CHECKING:
+    from blinker import NamedSignal
+
+    from moderate.model import Item
+
+log = logging.getLogger("moderate")
+
+_namespace = Namespace()
+
+#: A new item was stored. Carries `item`.
+item_received = _namespace.signal("moderate-item-received")
+#: An item became public. Carries `item` and `by` (a moderator's name, None where the checks decided).
+item_approved = _namespace.signal("moderate-item-approved")
+#: An item waits. Carries `item` and `by`.
+item_held = _namespace.signal("moderate-item-held")
+#: An item was marked as spam. Carries `item` and `by`.
+item_marked_spam = _namespace.signal("moderate-item-marked-spam")
+#: An item was put into the trash. Carries `item` and `by`.
+item_trashed = _namespace.signal("moderate-item-trashed")
+#: An article's numbers changed. Carries `article` (its key).
+counts_changed = _namespace.signal("moderate-counts-changed")
+
+OF_STATUS: dict[Status, NamedSignal] = {
+    Status.APPROVED: item_approved,
+    Status.PENDING: item_held,
+    Status.SPAM: item_marked_spam,
+    Status.TRASH: item_trashed,
+}
+
+
+def announce(app: object, item: Item, *, before: Status | None, by: str | None) -> None:
+    """Tell that *item* came from *before* (None: it is new) to where it stands now."""
+    if before is None:
+        send(item_received, app, item=item)
+    if before is not item.status:
+        send(OF_STATUS[item.status], app, item=item, by=by)
+        send(counts_changed, app, article=item.article)
+
+
+def send(signal: NamedSignal, app: object, **carried: object) -> None:
+    """Call the receivers one by one, so that a failing one cannot silence the rest."""
+    for receiver in signal.receivers_for(app):
+        try:
+            receiver(app, **carried)
+        except Exception:
+            log.exception("A receiver of %s failed.", signal.name)

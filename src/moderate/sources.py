@@ -1,0 +1,92 @@
+"""A look at the page that a ping names: is the link there, and what does the page say of itself?
+
+Deferred work: reading another site's page takes seconds. No transaction is open meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from moderate.clean import clean
+from moderate.clean.source_link import LinkFound, find_link
+from moderate.clean.source_page import read_page
+from moderate.errors import FetchFailed
+from moderate.model import Client, Kind, Raw, SourceLook
+
+if TYPE_CHECKING:
+    from moderate.clean.policy import Policy
+    from moderate.clean.source_page import SourcePage
+    from moderate.model import Article, Item, Submission
+    from moderate.ports import Fetcher
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the look has shown, and the page's own words where the link is there."""
+
+    look: SourceLook
+    page: SourcePage | None = None
+    link: LinkFound | None = None
+
+
+def look_at(fetcher: Fetcher, item: Item, article: Article, about: str) -> Seen:
+    """Fetch an item's source and look for the link. Never raises for what the other site does."""
+    try:
+        fetched = fetcher.fetch(item.source_url or "", about=about)
+        if fetched.status >= 400 and fetched.status != 410:
+            return Seen(SourceLook(trouble=f"it answered {fetched.status}"))
+        page = read_page(fetched)
+    except FetchFailed as error:
+        return Seen(SourceLook(trouble=str(error)))
+    link = find_link(page, (article.url, *article.aliases), any_element=item.kind is Kind.WEBMENTION)
+    found = link is not None and not page.is_gone
+    look = SourceLook(is_gone=page.is_gone, links_here=found, outgoing_links=page.outgoing_links)
+    return Seen(look, page, link)
+
+
+def described(item: Item, article: Article, seen: Seen, policy: Policy) -> Submission:
+    """The item as a submission, with what its protocol left open told by the page itself."""
+    raw = raw_of(item)
+    if seen.page is not None and seen.look.links_here:
+        raw = filled_in(raw, item, seen)
+    return clean(raw, article, policy, require_author=False)
+
+
+def raw_of(item: Item) -> Raw:
+    """A stored item as it came in; where a changed text waits, with that text."""
+    waiting = item.proposed or {}
+
+    def word(name: str) -> str | None:
+        stored: str | None = waiting[name] if name in waiting else getattr(item, name)
+        return stored
+
+    return Raw(
+        kind=item.kind,
+        client=Client(item.ip or "", item.user_agent or "", item.referrer or ""),
+        article=item.article,
+        author=word("author") or "",
+        email=word("email") or "",
+        url=word("url") or "",
+        text=word("text") or "",
+        parent=item.parent,
+        source_url=word("source_url"),
+        title=word("title"),
+        blog_name=word("blog_name"),
+        honeypot=item.honeypot,
+    )
+
+
+def filled_in(raw: Raw, item: Item, seen: Seen) -> Raw:
+    """TrackBack senders describe themselves; Pingback and Webmention leave it all to the page."""
+    title, name, text = words_of(seen)
+    if item.kind is Kind.TRACKBACK:
+        # Without a title of its own, a ping has its address for one.
+        is_untitled = raw.title in {None, "", raw.source_url}
+        return replace(raw, title=title if is_untitled else raw.title, text=raw.text or text)
+    return replace(raw, title=title, blog_name=name, text=text)
+
+
+def words_of(seen: Seen) -> tuple[str | None, str | None, str]:
+    """Title, name of who wrote, and text, as the page tells them."""
+    return (seen.page.title if seen.page else None), None, (seen.link.context if seen.link else "")

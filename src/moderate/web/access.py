@@ -1,0 +1,82 @@
+"""Who may moderate: a bearer token, or the host's own login with a CSRF token. No default lets anyone in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from flask import g, request
+
+from moderate.errors import Forbidden, Unauthorized
+from moderate.limits import Costs
+from moderate.model import Moderator
+
+if TYPE_CHECKING:
+    from flask import Request
+
+    from moderate.web.state import State
+
+#: A page that was left open over a night still works the next morning.
+CSRF_LIFETIME = 16 * 3600
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def moderator(state: State) -> Moderator:
+    """Who asks. Raises `Unauthorized`, or `Forbidden` for a change that another site may have sent."""
+    if "moderate_moderator" not in g:
+        g.moderate_moderator = identify(state)
+    found: Moderator = g.moderate_moderator
+    return found
+
+
+def identify(state: State) -> Moderator:
+    authorization = request.headers.get("Authorization", "")
+    if authorization.lower().startswith("bearer "):
+        return by_token(state, authorization[7:].strip())
+    return by_login(state)
+
+
+def by_token(state: State, token: str) -> Moderator:
+    """A token is looked up by its id and compared in constant time; guessing is limited by address."""
+    owner = state.desk.store.token_owner(token, state.desk.clock.now())
+    if owner is None:
+        state.desk.limits.spend(Costs("moderation", request.remote_addr or ""))
+        raise Unauthorized("This token is unknown or was revoked.")
+    return Moderator(owner)
+
+
+def by_login(state: State) -> Moderator:
+    loader = state.hooks.load_moderator
+    found = loader() if loader else None
+    if found is None:
+        raise Unauthorized
+    if request.method not in SAFE_METHODS:
+        check_same_site(request)
+        check_csrf(state, found)
+    return found
+
+
+def check_csrf(state: State, who: Moderator) -> None:
+    """The token was made for this moderator: only a page of ours, read by them, can have it."""
+    token = request.headers.get("X-CSRF-Token") or request.form.get("csrf_token")
+    opened = state.signer.open("csrf", token, max_age=CSRF_LIFETIME)
+    if opened is None or opened[0] != who.name:
+        raise Forbidden("The page was open for too long, or this came from elsewhere. Reload it and try again.")
+
+
+def csrf_token(state: State, who: Moderator) -> str:
+    return state.signer.sign("csrf", who.name)
+
+
+def check_same_site(incoming: Request) -> None:
+    """Refuse what a browser itself says another site has sent (Fetch Metadata, Origin). Raises `Forbidden`."""
+    if is_cross_site(incoming):
+        raise Forbidden("This request came from another site.")
+
+
+def is_cross_site(incoming: Request) -> bool:
+    if incoming.headers.get("Sec-Fetch-Site", "none") in {"cross-site", "same-site"}:
+        return True
+    origin = incoming.headers.get("Origin")
+    return origin is not None and urlsplit(origin).netloc != incoming.host

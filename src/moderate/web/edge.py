@@ -1,0 +1,151 @@
+"""What the site gives its protocols; see `moderate.protocols.base.Edge`."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flask import Response, render_template, url_for
+
+from moderate.errors import Forbidden, Invalid, RateLimited
+from moderate.web.access import is_cross_site
+from moderate.web.errors import headers_of, problem, public_text, status_of
+from moderate.web.present import public_item
+
+if TYPE_CHECKING:
+    from flask import Request
+    from werkzeug.wrappers import Response as AnyResponse
+
+    from moderate.errors import Refused, ServiceDown
+    from moderate.model import Article, Author, Item, Receipt
+    from moderate.ports import Articles
+    from moderate.settings import Settings
+    from moderate.web.signing import Signer
+    from moderate.web.state import Hooks
+
+#: The cookie that shows people their own comments while these are pending.
+OWN_COOKIE = "moderate_own"
+OWN_ITEMS = 30
+OWN_SECONDS = 30 * 24 * 3600
+
+#: A form may lie open in a tab for days; older tokens count as missing.
+FORM_SECONDS = 7 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class SiteEdge:
+    """See the port."""
+
+    settings: Settings
+    signer: Signer
+    articles: Articles
+    hooks: Hooks
+
+    @property
+    def max_length(self) -> int:
+        return self.settings.max_length
+
+    @property
+    def honeypot(self) -> str:
+        return self.settings.honeypot
+
+    def author(self, request: Request) -> Author | None:
+        found = self.hooks.load_author() if self.hooks.load_author else None
+        if found is not None and is_cross_site(request):
+            # Otherwise any page could make its readers comment here under their own names.
+            raise Forbidden("This form was sent from another site.")
+        return found
+
+    def form_token(self, article: str) -> str:
+        """A new token for one showing of the form: when it was made, for what, and a key of its own."""
+        return self.signer.sign("form", [article, secrets.token_urlsafe(9)])
+
+    def form_age(self, token: str | None, article: str) -> tuple[float | None, str | None]:
+        opened = self.signer.open("form", token, max_age=FORM_SECONDS)
+        if opened is None or opened[0][0] != article:
+            return None, None
+        return opened[1], f"form:{opened[0][1]}"
+
+    def article(self, key: str) -> Article | None:
+        return self.articles.load(key)
+
+    def item_json(self, item: Item, *, for_author: bool = False) -> dict[str, object]:
+        return public_item(item, for_author=for_author)
+
+    def item_url(self, item: Item) -> str:
+        return url_for("moderate.item", item_id=item.id)
+
+    def edit_token(self, item: Item) -> str:
+        return self.signer.sign("edit", item.id)
+
+    def opens(self, token: str | None, item: Item) -> bool:
+        """Whether *token* is the item's edit token."""
+        opened = self.signer.open("edit", token)
+        return opened is not None and opened[0] == item.id
+
+    def own_items(self, request: Request) -> list[int]:
+        """The ids that this browser has sent, oldest first."""
+        opened = self.signer.open("own", request.cookies.get(OWN_COOKIE), max_age=OWN_SECONDS)
+        return [number for number in opened[0] if isinstance(number, int)] if opened else []
+
+    def remember_own(self, request: Request, response: AnyResponse, item: Item) -> None:
+        mine = [number for number in self.own_items(request) if number != item.id]
+        value = self.signer.sign("own", [*mine, item.id][-OWN_ITEMS:])
+        response.set_cookie(
+            OWN_COOKIE, value, max_age=OWN_SECONDS, httponly=True, samesite="Lax", secure=request.is_secure
+        )
+
+    def problem(self, error: Refused | ServiceDown) -> Response:
+        return problem(error)
+
+    def form_page(self, article: str, typed: dict[str, str], error: Refused | ServiceDown) -> Response:
+        found = self.articles.load(article)
+        page = render_template(
+            "moderate/form_page.html",
+            article=found,
+            form=self.form(article, typed=typed, error=error),
+            error=error,
+            message=public_text(error),
+        )
+        response = Response(page, status_of(error), headers=headers_of(error))
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    def form(
+        self,
+        article: str,
+        *,
+        typed: dict[str, str] | None = None,
+        error: Refused | ServiceDown | None = None,
+        reply_to: Item | None = None,
+    ) -> dict[str, Any]:
+        """What the form's template shows: the fields with what was typed, and the words beside them."""
+        values = dict(typed or {})
+        if reply_to is not None:
+            values.setdefault("parent", str(reply_to.id))
+        return {
+            "action": url_for("moderate.comment", article=article),
+            "token": "" if self.settings.form_token == "off" else self.form_token(article),
+            "honeypot": self.settings.honeypot,
+            "max_length": self.settings.max_length,
+            "require_author": self.settings.require_author,
+            "markup": self.settings.markup,
+            "values": values,
+            "errors": {entry.field: entry.message for entry in error.errors} if isinstance(error, Invalid) else {},
+            "message": public_text(error) if error else "",
+            "retry_after": error.retry_after if isinstance(error, RateLimited) else None,
+            "reply_to": reply_to,
+            "author": self.hooks.load_author() if self.hooks.load_author else None,
+        }
+
+    def status_url(self, receipt: Receipt) -> str:
+        token = self.signer.sign("webmention", receipt.item.id)
+        return self.absolute_url("webmention_status", token=token)
+
+    def absolute_url(self, endpoint: str, **values: object) -> str:
+        """Built on MODERATE_SITE_URL where it is set: the Host header of a stranger must not get into links."""
+        path = url_for(f"moderate.{endpoint}", **values)  # type: ignore[arg-type]
+        if self.settings.site_url:
+            return self.settings.site_url + path
+        return url_for(f"moderate.{endpoint}", _external=True, **values)  # type: ignore[arg-type]

@@ -1,0 +1,57 @@
+"""The one view behind all protocols: read, submit, answer, and refuse in the protocol's own tongue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import request
+from werkzeug.exceptions import HTTPException
+
+from moderate.desk import submit
+from moderate.errors import Invalid, Refused, ServiceDown, TooLarge
+from moderate.limits import Costs
+from moderate.web.state import current_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask.typing import ResponseReturnValue
+
+    from moderate.model import Raw
+    from moderate.protocols.base import InboundProtocol
+    from moderate.web.state import State
+
+
+def intake(protocol: InboundProtocol) -> Callable[..., ResponseReturnValue]:
+    """The view of one protocol."""
+
+    def view(article: str | None = None) -> ResponseReturnValue:
+        state = current_state()
+        try:
+            raw = read(state, protocol, article)
+            receipt = submit(state.desk, raw)
+            state.worker.wake()
+            return protocol.answer(request, receipt, state.edge)
+        except (Refused, ServiceDown) as error:
+            return protocol.refuse(request, article, error, state.edge)
+
+    return view
+
+
+def read(state: State, protocol: InboundProtocol, article: str | None) -> Raw:
+    """Read the request under the protocol's cap. What cannot be read costs the sender as much as what can."""
+    request.max_content_length = protocol.max_body(state.edge)
+    try:
+        return protocol.read(request, article, state.edge)
+    except (Refused, HTTPException) as error:
+        state.desk.limits.spend(Costs(protocol.limit, request.remote_addr or "", article=article))
+        if isinstance(error, Refused):
+            raise
+        raise refusal_of(error) from error
+
+
+def refusal_of(error: HTTPException) -> Refused:
+    """Werkzeug's own refusals while the body is read, in our terms."""
+    if error.code == 413:
+        return TooLarge()
+    return Invalid.field("", "The request cannot be read.")

@@ -1,0 +1,122 @@
+"""The moderators' JSON: items, one item, decisions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from flask import Response, jsonify, request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from moderate import moderation
+from moderate.errors import Invalid, UnsupportedMediaType
+from moderate.model import Awaiting, Decision, Kind, Status
+from moderate.ports import ItemFilter
+from moderate.protocols.comment import field_errors
+from moderate.web.access import moderator
+from moderate.web.present import moderator_item
+from moderate.web.read import number
+from moderate.web.state import current_state
+
+if TYPE_CHECKING:
+    from enum import StrEnum
+
+    from flask.typing import ResponseReturnValue
+
+    from moderate.web.state import State
+
+M = TypeVar("M", bound=BaseModel)
+E = TypeVar("E", bound="StrEnum")
+
+MAX_BODY = 65_536
+
+
+class DecisionIn(BaseModel):
+    """A decision on one item, made on the version that the moderator saw."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    decision: Decision
+    version: int = Field(ge=1)
+    note: str | None = Field(default=None, max_length=1000)
+
+
+def items() -> ResponseReturnValue:
+    """``GET /moderation/items``: newest first, in pages; without a status, of all of them."""
+    state = current_state()
+    moderator(state)
+    page = state.desk.store.items(
+        item_filter(), cursor=number("cursor", None, 2**63 - 1), limit=number("limit", 50, 200) or 50
+    )
+    return private({"items": [moderator_item(item) for item in page.items], "next": page.next, "totals": totals(state)})
+
+
+def item_filter() -> ItemFilter:
+    """The filter of the query string. Raises `Invalid` for what no item can have."""
+    args = request.args
+    return ItemFilter(
+        status=choice("status", Status),
+        kind=choice("kind", Kind),
+        awaiting=choice("awaiting", Awaiting),
+        article=args.get("article") or None,
+        author=args.get("author") or None,
+        ip=args.get("ip") or None,
+        q=args.get("q", "").strip()[:200] or None,
+    )
+
+
+def choice(name: str, enum: type[E]) -> E | None:
+    value = request.args.get(name)
+    if not value:
+        return None
+    try:
+        return enum(value)
+    except ValueError as error:
+        raise Invalid.field(name, "One of " + ", ".join(entry.value for entry in enum) + ".") from error
+
+
+def totals(state: State) -> dict[str, int]:
+    """How many items of each status the site has; read from counters, not counted."""
+    found = state.desk.store.totals()
+    return {"pending": found.pending, "approved": found.approved, "spam": found.spam, "trash": found.trash}
+
+
+def item(item_id: int) -> ResponseReturnValue:
+    """``GET /moderation/items/<id>``: with its findings and its history."""
+    state = current_state()
+    moderator(state)
+    found = moderation.look_up(state.desk, item_id)
+    return private(moderator_item(found, state.desk.store.history(item_id)))
+
+
+def decide(item_id: int) -> ResponseReturnValue:
+    """``POST /moderation/items/<id>/decisions``."""
+    state = current_state()
+    who = moderator(state)
+    wanted = json_body(DecisionIn)
+    decided = moderation.decide(state.desk, item_id, wanted.decision, version=wanted.version, by=who, note=wanted.note)
+    return private(moderator_item(decided))
+
+
+def delete(item_id: int) -> ResponseReturnValue:
+    """``DELETE /moderation/items/<id>``: for good, from spam or trash only."""
+    state = current_state()
+    moderation.delete(state.desk, item_id, moderator(state))
+    return Response(status=204)
+
+
+def json_body(model: type[M]) -> M:
+    """The request's JSON as *model*, strictly. Raises `Refused` with every error at once."""
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("Send application/json.")
+    request.max_content_length = MAX_BODY
+    try:
+        return model.model_validate_json(request.get_data())
+    except ValidationError as error:
+        raise Invalid(field_errors(error)) from error
+
+
+def private(body: dict[str, object]) -> Response:
+    """What moderators see is kept by no cache."""
+    response = jsonify(body)
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,77 @@
+"""What the addresses of the ping protocols answer to other methods than POST."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import request
+
+from moderate.desk import is_key
+from moderate.errors import Refused, ServiceDown, UnknownItem
+from moderate.model import Kind
+from moderate.protocols import pingback, trackback, webmention
+from moderate.web.errors import problem
+from moderate.web.intake import intake
+from moderate.web.routing import METHODS
+from moderate.web.state import current_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from flask import Blueprint
+    from flask.typing import ResponseReturnValue
+
+    from moderate.model import Item
+    from moderate.protocols.base import InboundProtocol
+
+#: Pings in a list that a program asked for.
+LISTED = 200
+
+
+def add_ping(blueprint: Blueprint, protocol: InboundProtocol) -> None:
+    """Register a ping protocol: POST goes the common way, all else is answered in its own tongue."""
+    post, look = intake(protocol), LOOKS[protocol.name]
+
+    def dispatch(**values: str) -> ResponseReturnValue:
+        return post(**values) if request.method == "POST" else look(**values)
+
+    blueprint.add_url_rule(protocol.rule, protocol.name, dispatch, methods=METHODS, provide_automatic_options=False)
+
+
+def look_at_trackback(article: str) -> ResponseReturnValue:
+    state = current_state()
+    found = state.desk.articles.load(article) if is_key(article) else None
+
+    def items() -> Iterable[Item]:
+        page = state.desk.store.thread(article, cursor=None, limit=LISTED, newest_first=True)
+        return [item for item in page.items if item.kind.is_ping]
+
+    return trackback.look(request, found, items)
+
+
+def look_at_pingback() -> ResponseReturnValue:
+    return pingback.look(request)
+
+
+def look_at_webmention() -> ResponseReturnValue:
+    return webmention.look(request)
+
+
+def webmention_status(token: str) -> ResponseReturnValue:
+    """``GET /webmention/<token>``: what became of a mention, for who sent it."""
+    state = current_state()
+    try:
+        opened = state.signer.open("webmention", token)
+        item = state.desk.store.item(opened[0]) if opened else None
+        if item is None or item.kind is Kind.COMMENT:
+            raise UnknownItem
+    except (Refused, ServiceDown) as error:
+        return problem(error)
+    return webmention.status_page(request, item)
+
+
+LOOKS: dict[str, Callable[..., ResponseReturnValue]] = {
+    "trackback": look_at_trackback,
+    "pingback": look_at_pingback,
+    "webmention": look_at_webmention,
+}

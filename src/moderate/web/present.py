@@ -1,0 +1,91 @@
+"""Items as JSON. What is public never holds an e-mail, an IP address, a user agent or a raw body."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from moderate.model import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from moderate.model import Counts, Finding, HistoryEntry, Item
+
+
+def rfc3339(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def public_item(item: Item, *, for_author: bool = False) -> dict[str, object]:
+    """An item as readers get it. To its author an item that the checks took for spam is pending."""
+    status = Status.PENDING if for_author and item.status is Status.SPAM else item.status
+    body: dict[str, object] = {
+        "id": item.id,
+        "article": item.article,
+        "kind": item.kind.value,
+        "status": status.value,
+        "parent": item.parent,
+        "author": {"name": item.author, "url": item.url, "avatar": None},
+        "html": item.html,
+        "created_at": rfc3339(item.created_at),
+        "edited_at": rfc3339(item.edited_at),
+    }
+    if item.kind.is_ping:
+        body |= {"source_url": item.source_url, "title": item.title, "blog_name": item.blog_name}
+    return body
+
+
+def moderator_item(item: Item, history: Sequence[HistoryEntry] | None = None) -> dict[str, object]:
+    """An item as moderators get it: everything, with what the checks said."""
+    body = public_item(item) | {
+        "text": item.text,
+        "email": item.email,
+        "ip": item.ip,
+        "user_agent": item.user_agent,
+        "version": item.version,
+        "awaiting": item.awaiting.value if item.awaiting else None,
+        "article_title": item.article_title,
+        "article_url": item.article_url,
+        "findings": [finding_json(finding) for finding in item.findings],
+        "passed": list(item.passed),
+        "proposed": dict(item.proposed) if item.proposed else None,
+    }
+    if history is not None:
+        body["history"] = [history_json(entry) for entry in history]
+    return body
+
+
+def finding_json(finding: Finding) -> dict[str, object]:
+    return {
+        "check": finding.check,
+        "lean": finding.lean.value,
+        "reason": finding.reason,
+        "score": finding.score,
+        "version": finding.version,
+        "took_ms": finding.took_ms,
+        "at": rfc3339(finding.at),
+    }
+
+
+def history_json(entry: HistoryEntry) -> dict[str, object]:
+    return {
+        "id": entry.id,
+        "at": rfc3339(entry.at),
+        "act": entry.act,
+        "by": entry.by,
+        "from": entry.before.value if entry.before else None,
+        "to": entry.after.value,
+        "version": entry.version,
+        "note": entry.note,
+        "batch": entry.batch,
+    }
+
+
+def counts_json(counts: Counts, *, pending: bool = False) -> dict[str, object]:
+    """The two numbers of the footer, with the ping kinds apart."""
+    body: dict[str, object] = {
+        "comments": counts.comments,
+        "trackbacks": counts.trackbacks,
+    }
+    return body | {"pending": counts.pending} if pending else body

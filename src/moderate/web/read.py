@@ -1,0 +1,149 @@
+"""What everybody may read: threads, single items, counters, previews."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+from flask import Response, request
+
+from moderate.clean.html import render
+from moderate.clean.text import body_text
+from moderate.desk import find_article, is_key
+from moderate.errors import Invalid, TooLarge, UnknownItem
+from moderate.limits import Costs
+from moderate.model import Client, Kind, Raw
+from moderate.protocols.comment import read_fields
+from moderate.web.present import counts_json, public_item
+from moderate.web.state import current_state
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flask.typing import ResponseReturnValue
+
+    from moderate.model import Item
+    from moderate.web.state import State
+
+MAX_KEYS = 100
+MAX_LIMIT = 200
+
+
+def thread(article: str) -> ResponseReturnValue:
+    """``GET /comments/<article>``: approved items in pages; to their senders also what waits."""
+    state = current_state()
+    order, limit, cursor = thread_query()
+    found = find_article(state.desk, Raw(kind=Kind.COMMENT, client=Client(), article=article))
+    mine = state.edge.own_items(request)
+    tag = None if mine else thread_tag(state, article, order, limit, cursor)
+    response = not_modified(tag) or thread_response(state, found.key, (order, limit, cursor), mine, tag)
+    response.headers["Moderate-Form-Token"] = state.edge.form_token(article)
+    response.headers["Cache-Control"] = "no-cache"
+    response.vary.add("Cookie")
+    return response
+
+
+def thread_query() -> tuple[str, int, int | None]:
+    order = request.args.get("order", "oldest")
+    if order not in {"oldest", "newest"}:
+        raise Invalid.field("order", "Either oldest or newest.")
+    return order, number("limit", 100, MAX_LIMIT) or 100, number("cursor", None, 2**63 - 1)
+
+
+def number(name: str, default: int | None, maximum: int) -> int | None:
+    """A whole number from the query string, from 1 to *maximum*."""
+    value = request.args.get(name)
+    if value is None:
+        return default
+    if not (value.isascii() and value.isdigit() and len(value) <= 19 and 1 <= int(value) <= maximum):
+        raise Invalid.field(name, f"A whole number from 1 to {maximum}.")
+    return int(value)
+
+
+def thread_tag(state: State, article: str, order: str, limit: int, cursor: int | None) -> str:
+    """Changes whenever what readers see of the article changes: known without reading one item."""
+    revision = state.desk.store.revision(article)
+    return hashlib.sha256(repr((article, revision, order, limit, cursor)).encode()).hexdigest()[:32]
+
+
+def thread_response(
+    state: State, article: str, query: tuple[str, int, int | None], mine: list[int], tag: str | None
+) -> Response:
+    order, limit, cursor = query
+    page = state.desk.store.thread(article, cursor=cursor, limit=limit, newest_first=order == "newest", mine=mine)
+    counts = state.desk.store.counts([article])[article]
+    return json_response(
+        {
+            "items": [public_item(item, for_author=True) for item in page.items],
+            "counts": counts_json(counts),
+            "next": page.next,
+            # The token comes in the Moderate-Form-Token field, so that equal threads are equal bytes.
+            "form_token": None,
+        },
+        tag,
+    )
+
+
+def item(item_id: int) -> ResponseReturnValue:
+    """``GET /items/<id>``: an approved item, or any for who holds its edit token."""
+    state = current_state()
+    found = state.desk.store.item(item_id)
+    if found is None or not may_see(state, found):
+        raise UnknownItem
+    return json_response(public_item(found, for_author=True))
+
+
+def may_see(state: State, found: Item) -> bool:
+    if found.is_public:
+        return True
+    return state.edge.opens(request.args.get("edit_token"), found) or found.id in state.edge.own_items(request)
+
+
+def counts() -> ResponseReturnValue:
+    """``GET /counts?article=K&article=K2``: the numbers of up to 100 articles, in one query."""
+    keys = list(dict.fromkeys(request.args.getlist("article")))
+    if not keys or len(keys) > MAX_KEYS:
+        raise Invalid.field("article", f"Name 1 to {MAX_KEYS} articles.")
+    if not all(is_key(key) for key in keys):
+        raise Invalid.field("article", "A key has 1 to 200 characters.")
+    state = current_state()
+    state.desk.limits.spend(Costs("reads", request.remote_addr or ""))
+    found = state.desk.store.counts(keys)
+    return json_response({key: counts_json(found[key]) for key in keys})
+
+
+def preview() -> ResponseReturnValue:
+    """``POST /preview``: the text as readers would see it; nothing is stored."""
+    state = current_state()
+    state.desk.limits.spend(Costs("previews", request.remote_addr or ""))
+    request.max_content_length = state.settings.max_length * 12 + 16_384
+    text = read_fields(request, state.edge).get("text", "")
+    if len(text) > state.settings.max_length:
+        raise TooLarge(f"At most {state.settings.max_length} characters.")
+    try:
+        shown = render(body_text(text), state.desk.policy)
+    except ValueError as error:
+        raise Invalid.field("text", str(error)) from error
+    return json_response({"html": shown.html})
+
+
+def json_response(body: Mapping[str, object], tag: str | None = None) -> Response:
+    """JSON with a strong ETag over its bytes, or the given one; 304 where the client has it already."""
+    data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    tag = tag or hashlib.sha256(data).hexdigest()[:32]
+    unchanged = not_modified(tag)
+    if unchanged is not None:
+        return unchanged
+    response = Response(data, mimetype="application/json")
+    response.set_etag(tag)
+    response.headers.setdefault("Cache-Control", "no-cache")
+    return response
+
+
+def not_modified(tag: str | None) -> Response | None:
+    if tag is None or not request.if_none_match.contains(tag):
+        return None
+    response = Response(status=304)
+    response.set_etag(tag)
+    return response

@@ -1,0 +1,53 @@
+"""What belongs to one app. The extension object keeps nothing of an app; all of it is here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from flask import current_app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from moderate.desk import Desk
+    from moderate.limits.redis import RedisLimiter
+    from moderate.model import Author, Moderator
+    from moderate.ports import Tables
+    from moderate.protocols.base import InboundProtocol
+    from moderate.settings import Settings
+    from moderate.web.edge import SiteEdge
+    from moderate.web.signing import Signer
+    from moderate.worker import Worker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """What the host has plugged in besides its articles."""
+
+    load_moderator: Callable[[], Moderator | None] | None = None
+    load_author: Callable[[], Author | None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """One app's desk with everything at its edge."""
+
+    settings: Settings
+    desk: Desk
+    signer: Signer
+    edge: SiteEdge
+    hooks: Hooks
+    protocols: tuple[InboundProtocol, ...]
+    worker: Worker
+    tables: Tables
+    #: The limiter in Redis, None where limits are counted in this process.
+    redis: RedisLimiter | None = None
+
+
+def current_state() -> State:
+    """The state of the app that serves the current request. Raises RuntimeError where there is none."""
+    try:
+        return cast("State", current_app.extensions["moderate"])
+    except KeyError:
+        raise RuntimeError("moderate is not initialised on this app: call Moderate(...).init_app(app).") from None

@@ -1,0 +1,141 @@
+"""What article pages show: the thread with its form, the numbers, the discovery links."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from flask import render_template, request
+from markupsafe import Markup
+
+from moderate.desk import refuse_closed
+from moderate.errors import Closed
+from moderate.model import Kind
+from moderate.protocols import discovery
+from moderate.web.state import current_state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from moderate.model import Article, Counts, Item
+    from moderate.web.state import State
+
+#: Items on one page of a thread; the rest is one link away.
+PAGE = 500
+
+#: The query parameter of the "Reply" links, which work without JavaScript.
+REPLY = "moderate_reply"
+AFTER = "moderate_after"
+
+
+@dataclass(slots=True)
+class Node:
+    """A comment with its answers, as the template walks them. `depth` stops at MAX_DEPTH; nothing is lost."""
+
+    item: Item
+    depth: int = 0
+    is_mine: bool = False
+    children: list[Node] = field(default_factory=list)
+    #: What this one answers, where it stands beside it and not inside.
+    answered: Item | None = None
+
+
+def tree(items: Iterable[Item], max_depth: int) -> list[Node]:
+    """Comments as a tree. An answer whose parent is not there stands at the top."""
+    tops: list[Node] = []
+    placed: dict[int, tuple[Node, list[Node]]] = {}
+    for item in items:
+        node = Node(item, is_mine=not item.is_public)
+        siblings = place(node, placed.get(item.parent or 0), tops, max_depth)
+        siblings.append(node)
+        placed[item.id] = (node, siblings)
+    return tops
+
+
+def place(node: Node, above: tuple[Node, list[Node]] | None, tops: list[Node], max_depth: int) -> list[Node]:
+    """The list that a comment belongs into. No chain of answers nests deeper than the page can show."""
+    if above is None:
+        return tops
+    parent, beside = above
+    if parent.depth + 1 < max_depth:
+        node.depth = parent.depth + 1
+        return parent.children
+    # Below the deepest level shown, answers stand beside what they answer, not inside.
+    node.depth, node.answered = parent.depth, parent.item
+    return beside
+
+
+def moderate_counts(key: str) -> Counts:
+    """For templates: ``moderate_counts(key).comments``, ``.trackbacks``, ``.pending``."""
+    return current_state().desk.store.counts([key])[key]
+
+
+def moderate_thread(key: str) -> Markup:
+    """For templates: the thread and the form of an article, usable without JavaScript."""
+    state = current_state()
+    article = state.desk.articles.load(key)
+    if article is None:
+        return Markup()
+    return Markup(render_template("moderate/thread.html", **thread_context(state, article)))  # noqa: S704
+
+
+def moderate_discovery(key: str) -> Markup:
+    """For templates, within ``<head>``: the link elements by which other blogs' software finds us."""
+    state = current_state()
+    article = state.desk.articles.load(key)
+    return discovery.head_links(endpoints_of(state, article)) if article else Markup()
+
+
+def discovery_headers(key: str) -> list[tuple[str, str]]:
+    """The header fields for the response to an article page; see `Moderate.discovery_headers`."""
+    state = current_state()
+    article = state.desk.articles.load(key)
+    return discovery.headers(endpoints_of(state, article)) if article else []
+
+
+def endpoints_of(state: State, article: Article) -> discovery.Endpoints:
+    """Where this article takes pings. Whoever is shown an endpoint must be able to find the article by it."""
+    if not is_open(state, article, Kind.TRACKBACK):
+        return discovery.Endpoints()
+    state.desk.articles.remember(article)
+    mounted = {protocol.name for protocol in state.protocols}
+    address = state.edge.absolute_url
+    return discovery.Endpoints(
+        trackback=address("trackback", article=article.key) if "trackback" in mounted else None,
+        pingback=address("pingback") if "pingback" in mounted else None,
+        webmention=address("webmention") if "webmention" in mounted else None,
+    )
+
+
+def thread_context(state: State, article: Article) -> dict[str, Any]:
+    """Everything that ``moderate/thread.html`` shows."""
+    after = request.args.get(AFTER, type=int)
+    mine = state.edge.own_items(request)
+    page = state.desk.store.thread(article.key, cursor=after, limit=PAGE, newest_first=False, mine=mine)
+    comments = [item for item in page.items if item.kind is Kind.COMMENT]
+    return {
+        "article": article,
+        "counts": state.desk.store.counts([article.key])[article.key],
+        "nodes": tree(comments, state.settings.max_depth),
+        "pings": [item for item in page.items if item.kind.is_ping],
+        "waiting": [item.id for item in comments if not item.is_public],
+        "next": page.next,
+        "after_parameter": AFTER,
+        "reply_parameter": REPLY,
+        "comments_open": is_open(state, article, Kind.COMMENT),
+        "rdf": discovery.rdf_block(article, endpoints_of(state, article)),
+        "form": state.edge.form(article.key, reply_to=replied_to(comments)),
+    }
+
+
+def replied_to(comments: list[Item]) -> Item | None:
+    wanted = request.args.get(REPLY, type=int)
+    return next((item for item in comments if item.id == wanted and item.is_public), None)
+
+
+def is_open(state: State, article: Article, kind: Kind) -> bool:
+    try:
+        refuse_closed(state.desk, article, state.desk.store.overrides(article.key), kind)
+    except Closed:
+        return False
+    return True

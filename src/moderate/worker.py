@@ -1,0 +1,84 @@
+"""What runs tasks: a thread in each process by default, or ``flask moderate worker`` on its own.
+
+Both call `moderate.recheck.run_due`. The thread is started at the first request, never at import,
+because servers fork; a process that was forked from one with a thread starts its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from moderate.recheck import run_due
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from moderate.desk import Desk
+
+log = logging.getLogger("moderate")
+
+#: Seconds between two looks for tasks that nobody announced: retries that fell due, leases that ended.
+POLL = 5.0
+
+
+class Worker:
+    """One daemon thread of this process, idle until it is woken or a task falls due."""
+
+    def __init__(self, app: Flask, desk: Desk, *, enabled: bool) -> None:
+        self._app = app
+        self._desk = desk
+        self._enabled = enabled
+        self._lock = threading.Lock()
+        self._work = threading.Event()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+
+    def wake(self) -> None:
+        """Look for tasks now; starts the thread where this process has none yet."""
+        if not self._enabled:
+            return
+        self._work.set()
+        if self._thread is None or self._pid != os.getpid():
+            with self._lock:
+                self._start()
+
+    def stop(self) -> None:
+        """End the thread after the task at hand, and wait for it."""
+        self._stop.set()
+        self._work.set()
+        if self._thread is not None and self._pid == os.getpid():
+            self._thread.join(timeout=30)
+        self._thread = None
+
+    def run_here(self) -> None:
+        """Work in the calling thread until `stop`; for a process that does nothing else."""
+        self._stop.clear()
+        self._run()
+
+    def started(self) -> bool:
+        return self._thread is not None and self._pid == os.getpid()
+
+    def _start(self) -> None:
+        if self.started():
+            return
+        self._pid = os.getpid()
+        self._stop.clear()
+        self._work.set()
+        self._thread = threading.Thread(target=self._run, name="moderate-worker", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._work.wait(POLL)
+            self._work.clear()
+            try:
+                with self._app.app_context():
+                    while not self._stop.is_set() and run_due(self._desk):
+                        pass
+            except Exception:
+                # A store that is down must not end the thread: the next look may find it back.
+                log.exception("The worker could not look for tasks; it tries again.")
