@@ -96,7 +96,7 @@ OUTSIDE = {
     "ssl": NETWORK,
     "smtplib": NETWORK,
     "http.client": NETWORK,
-    "http.server": (),
+    "http.server": ("services.akismet_stand_in", "testing"),  # servers to test against
     "urllib.request": NETWORK,
     "urllib.robotparser": NETWORK,
     "xmlrpc": (),
