@@ -6,6 +6,7 @@ Everything is a real redis-server of the test's own, as `tests.servers` starts t
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -108,10 +109,10 @@ def monitored(client: redis.Redis) -> Iterator[list[str]]:
     """The commands that clients sent in the meantime, as MONITOR saw them; what a script calls is left out."""
     seen: list[str] = []
     with client.monitor() as monitor:
+        client.echo("from here")
+        heard = (entry for entry in monitor.listen() if entry["client_type"] != "lua")
+        next(entry for entry in heard if entry["command"] == "ECHO from here")
         yield seen
-        client.echo("that is all")
-        for entry in monitor.listen():
-            if entry["command"].startswith("ECHO"):
-                return
-            if entry["client_type"] != "lua":
-                seen.append(entry["command"])
+        client.echo("to here")
+        commands = (entry["command"] for entry in heard)
+        seen.extend(itertools.takewhile(lambda command: command != "ECHO to here", commands))

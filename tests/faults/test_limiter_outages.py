@@ -1,0 +1,300 @@
+"""Redis dies, hangs, restarts, forgets its scripts, refuses writes or fails over: what limits do meanwhile."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from redis.sentinel import Sentinel as SentinelClient
+
+from moderate.errors import RateLimited, ServiceDown
+from moderate.limits import Costs, Limits, parse_limits
+from moderate.limits.redis import RedisLimiter, connect
+from moderate.services.clock import SystemClock
+from tests.redis_servers import PausableRedis, Sentinel
+from tests.servers import HOST, free_port, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import redis
+
+    from moderate.limits import OutagePolicy
+
+THREE = {"comments": ["3/hour per client"]}
+MANY = {"comments": ["40/hour per client"]}
+
+
+@pytest.fixture
+def server() -> Iterator[PausableRedis]:
+    with PausableRedis() as running:
+        yield running
+
+
+@pytest.fixture
+def limits_at() -> Iterator[Callable[..., Limits]]:
+    with ExitStack() as running:
+
+        def make(
+            where: str | redis.Redis, outage: OutagePolicy = "local", table: dict[str, list[str]] = THREE
+        ) -> Limits:
+            client = running.enter_context(connect(where)) if isinstance(where, str) else where
+            limits = Limits(
+                parse_limits(table), RedisLimiter(client), secret=lambda: b"secret", clock=SystemClock(), outage=outage
+            )
+            running.callback(limits.close)
+            return limits
+
+        yield make
+
+
+def spend(limits: Limits, ip: str = "192.0.2.1") -> bool:
+    try:
+        limits.spend(Costs("comments", ip))
+    except RateLimited:
+        return False
+    return True
+
+
+def seconds_of(act: Callable[[], object]) -> float:
+    began = time.monotonic()
+    act()
+    return time.monotonic() - began
+
+
+def test_a_dead_redis_leaves_the_same_rates_in_this_process(
+    server: PausableRedis, limits_at: Callable[..., Limits]
+) -> None:
+    limits = limits_at(server.url)
+    assert [spend(limits) for _ in range(2)] == [True, True]
+    server.kill()
+    assert [spend(limits) for _ in range(5)] == [True, True, True, False, False]
+
+
+def test_with_the_policy_open_nothing_is_limited_meanwhile(
+    server: PausableRedis, limits_at: Callable[..., Limits]
+) -> None:
+    limits = limits_at(server.url, "open")
+    server.kill()
+    assert all(spend(limits) for _ in range(20))
+
+
+def test_with_the_policy_closed_what_is_limited_is_refused_as_unavailable(
+    server: PausableRedis, limits_at: Callable[..., Limits]
+) -> None:
+    limits = limits_at(server.url, "closed")
+    assert spend(limits)
+    server.kill()
+    for _ in range(3):
+        with pytest.raises(ServiceDown) as down:
+            spend(limits)
+        assert (down.value.service, down.value.code) == ("redis", "unavailable")
+        assert down.value.retry_after > 0
+
+
+def test_a_hanging_redis_costs_one_request_a_moment_and_all_others_nothing(
+    server: PausableRedis, limits_at: Callable[..., Limits]
+) -> None:
+    limits = limits_at(server.url, "open")
+    spend(limits)
+    server.pause()
+    first = seconds_of(lambda: spend(limits))
+    # Long enough for two probes, none of which a request may pay for.
+    worst, until = 0.0, time.monotonic() + 2.5
+    while time.monotonic() < until:
+        worst = max(worst, seconds_of(lambda: spend(limits)))
+    assert 0.2 < first < 0.3 + 0.1
+    assert worst < 0.15
+
+
+def test_a_redis_that_wakes_up_is_noticed_within_five_seconds(
+    server: PausableRedis, limits_at: Callable[..., Limits]
+) -> None:
+    limits = limits_at(server.url)
+    server.pause()
+    spend(limits)
+    assert limits.outage is not None
+    server.resume()
+    # Noticed without any traffic, so the very next request is counted where all processes count.
+    wait_until(lambda: limits.outage is None, within=5)
+
+
+def test_a_restarted_redis_is_noticed_and_counts_again(server: PausableRedis, limits_at: Callable[..., Limits]) -> None:
+    limits = limits_at(server.url)
+    spend(limits)
+    server.kill()
+    spend(limits)
+    server.start()
+    wait_until(lambda: limits.outage is None, within=5)
+    assert [spend(limits) for _ in range(4)] == [True, True, True, False]
+    with server.client() as client:
+        assert client.dbsize() >= 1
+
+
+def test_an_outage_is_said_and_counted_once(
+    server: PausableRedis, limits_at: Callable[..., Limits], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="moderate")
+    limits = limits_at(server.url)
+    server.kill()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: spend(limits), range(40)))
+    assert limits.outage is not None
+    assert limits.outage.decisions == 40
+    server.start()
+    wait_until(lambda: limits.outage is None, within=5)
+    wait_until(lambda: len(caplog.messages) == 2)
+    assert limits.outages == 1
+    assert "refused" in caplog.messages[0]
+    assert "40 decisions were taken without it" in caplog.messages[1]
+
+
+def test_a_hang_is_never_counted_twice(server: PausableRedis, limits_at: Callable[..., Limits]) -> None:
+    limits = limits_at(server.url)
+    spend(limits)
+    server.pause()
+    spend(limits)
+    server.resume()
+    wait_until(lambda: limits.outage is None, within=5)
+    # The command that timed out was carried out by the waking server, once: one is left of three.
+    assert [spend(limits) for _ in range(2)] == [True, False]
+
+
+REASONS = {
+    "wrong credentials": ("--requirepass", "right"),
+    "read-only replica": ("--replicaof", HOST, "1", "--replica-serve-stale-data", "yes"),
+    "memory is full": ("--maxmemory", "1", "--maxmemory-policy", "noeviction"),
+    "ACL": ("--user", "default", "on", "nopass", "~*", "+@all", "-evalsha"),
+}
+
+
+@pytest.mark.parametrize("words", REASONS)
+def test_the_reason_of_an_outage_is_told_as_what_it_is(
+    words: str, limits_at: Callable[..., Limits], caplog: pytest.LogCaptureFixture
+) -> None:
+    with PausableRedis(*REASONS[words]) as broken:
+        password = ":wrong-secret@" if words == "wrong credentials" else ""
+        limits = limits_at(f"redis://{password}{HOST}:{broken.port}/0?socket_timeout=5")
+        assert spend(limits)
+        assert limits.outage is not None
+        assert words in limits.outage.reason
+        assert words in caplog.text
+        assert "secret" not in caplog.text
+        limits.close()
+
+
+def test_nobody_listening_and_an_unknown_host_are_told_apart() -> None:
+    for host, words in ((f"{HOST}:{free_port()}", "refused"), ("no-such-host.invalid:6379", "not known")):
+        with connect(f"redis://{host}/0") as client, pytest.raises(ServiceDown, match=words):
+            RedisLimiter(client).ping()
+
+
+def test_a_hanging_server_is_told_as_no_answer(server: PausableRedis) -> None:
+    with connect(server.url) as client:
+        server.pause()
+        with pytest.raises(ServiceDown, match="no answer in time"):
+            RedisLimiter(client).ping()
+
+
+def under_load(limits: Limits, disturb: Callable[[], None], *, threads: int = 4, least: int = 200) -> int:
+    """Spend from several threads while *disturb* runs; returns how many passed. Nothing but refusals may be raised."""
+    stop = threading.Event()
+    passed, done = [0] * threads, [0] * threads
+
+    def knock(number: int) -> None:
+        while not stop.is_set():
+            passed[number] += spend(limits)
+            done[number] += 1
+
+    with ThreadPoolExecutor(threads) as pool:
+        running = [pool.submit(knock, number) for number in range(threads)]
+        try:
+            disturb()
+            before = sum(done)
+            wait_until(lambda: sum(done) > before + least)
+        finally:
+            stop.set()
+        for future in running:
+            future.result()
+    return sum(passed)
+
+
+def test_flushed_scripts_under_load_count_nothing_twice_and_let_nothing_slip(
+    server: PausableRedis, limits_at: Callable[..., Limits]
+) -> None:
+    limits = limits_at(server.url + "?socket_timeout=5", table=MANY)
+
+    def flush_often() -> None:
+        with server.client() as client:
+            for _ in range(30):
+                client.script_flush()
+
+    assert under_load(limits, flush_often) == 40
+    assert limits.outages == 0
+
+
+def test_a_kill_and_a_restart_under_load_give_each_count_once(
+    server: PausableRedis, limits_at: Callable[..., Limits]
+) -> None:
+    limits = limits_at(server.url, table=MANY)
+
+    def restart() -> None:
+        wait_until(lambda: not spend(limits))
+        server.kill()
+        wait_until(lambda: limits.outage is not None and limits.outage.decisions > 100)
+        server.start()
+        wait_until(lambda: limits.outage is None, within=5)
+
+    # One budget before, a fresh one in this process, and a fresh one in the empty server. The thread above
+    # spends from the first and tells nobody.
+    assert 2 * 40 <= under_load(limits, restart) <= 3 * 40
+
+
+def test_a_failover_under_load_keeps_serving(limits_at: Callable[..., Limits]) -> None:
+    quick = {"socket_timeout": 1, "socket_connect_timeout": 1, "retry": Retry(NoBackoff(), 0)}
+    with ExitStack() as running:
+        primary = running.enter_context(PausableRedis("--repl-diskless-sync-delay", "0"))
+        running.enter_context(PausableRedis("--replicaof", HOST, str(primary.port)))
+        watching = running.enter_context(Sentinel(primary.port))
+        sentinel = SentinelClient([(HOST, watching.port)], sentinel_kwargs=quick, **quick)
+        running.callback(lambda: [one.close() for one in sentinel.sentinels])
+        wait_until(lambda: len(sentinel.discover_slaves("main")) == 1, within=30)
+        client = running.enter_context(sentinel.master_for("main"))
+        limits = limits_at(client, table=MANY)
+
+        def fail_over() -> None:
+            primary.kill()
+            wait_until(lambda: limits.outage is not None)
+            wait_until(lambda: limits.outage is None, within=30)
+
+        assert 40 <= under_load(limits, fail_over) <= 2 * 40 + 40
+        assert "at" in RedisLimiter(client).describe()
+        limits.close()
+
+
+def test_a_process_forked_in_an_outage_notices_the_return_by_itself(
+    server: PausableRedis, limits_at: Callable[..., Limits]
+) -> None:
+    limits = limits_at(server.url)
+    server.kill()
+    spend(limits)
+    child = os.fork()
+    if child == 0:
+        # The watching thread stayed with the parent; the first decision here must start another one.
+        code = 1
+        try:
+            spend(limits)
+            wait_until(lambda: limits.outage is None, within=20)
+            code = 0
+        finally:
+            os._exit(code)
+    server.start()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

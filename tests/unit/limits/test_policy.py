@@ -1,0 +1,226 @@
+"""Which budgets a request spends from, what is kind to whom, and what the header fields say."""
+
+from __future__ import annotations
+
+import pytest
+
+from moderate.errors import RateLimited, ServiceDown
+from moderate.limits import (
+    DEFAULT_LIMITS,
+    Costs,
+    Limits,
+    LocalLimiter,
+    parse_limits,
+    ratelimit_headers,
+    retry_after_seconds,
+)
+from moderate.limits.policy import NETWORK_FACTOR, OVERDRAFT
+from moderate.ports import Bucket, Rate, Taken
+from moderate.testing import ManualClock
+
+
+def limits_of(clock: ManualClock, **rows: list[str]) -> Limits:
+    return Limits(parse_limits(rows), LocalLimiter(clock), secret=lambda: b"secret", clock=clock)
+
+
+def passes(limits: Limits, costs: Costs, tries: int = 1000) -> int:
+    """How many of *tries* pass, whatever is refused in between."""
+    done = 0
+    for _ in range(tries):
+        try:
+            limits.spend(costs)
+        except RateLimited:
+            continue
+        done += 1
+    return done
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+def test_an_empty_table_limits_nothing_and_asks_nobody(clock: ManualClock) -> None:
+    limits = Limits(parse_limits({}), Unasked(), secret=lambda: b"secret", clock=clock)
+    limits.tighten(50, 3600)
+    assert limits.spend(Costs("comments", "192.0.2.1")) == Taken(0.0)
+
+
+class Unasked:
+    """A limiter that must not be asked."""
+
+    def take(self, buckets: object, *, spend: bool = True) -> Taken:
+        raise AssertionError("asked")
+
+
+def test_clients_do_not_spend_from_each_others_budgets(clock: ManualClock) -> None:
+    limits = limits_of(clock, comments=["5/minute per client"])
+    assert passes(limits, Costs("comments", "192.0.2.1")) == 5
+    assert passes(limits, Costs("comments", "192.0.2.2")) == 5
+
+
+def test_an_ipv6_client_cannot_multiply_itself_within_its_64_nor_without_end_within_its_48(clock: ManualClock) -> None:
+    limits = limits_of(clock, comments=["5/minute per client"])
+    assert sum(passes(limits, Costs("comments", f"2001:db8::{n:x}"), 2) for n in range(1, 20)) == 5
+    own_48 = [Costs("comments", f"2001:db8:7:{n:x}::1") for n in range(100)]
+    assert sum(passes(limits, costs, 9) for costs in own_48) == 5 * NETWORK_FACTOR
+
+
+def test_requests_without_a_readable_address_share_one_budget(clock: ManualClock) -> None:
+    limits = limits_of(clock, comments=["5/minute per client"])
+    assert sum(passes(limits, Costs("comments", address), 5) for address in ("", "unix:", "1.2.3.4:80")) == 5
+
+
+def test_a_scope_that_a_request_does_not_have_does_not_limit_it(clock: ManualClock) -> None:
+    limits = limits_of(clock, pings=["1/hour per source-host", "1/hour per author", "2/hour per article"])
+    assert passes(limits, Costs("trackback", "192.0.2.1")) == 1000
+
+
+def test_names_of_hosts_and_authors_count_alike_however_they_are_written(clock: ManualClock) -> None:
+    limits = limits_of(clock, pings=["2/hour per source-host"], comments=["2/hour per author"])
+    for host in ("Blog.Example", "blog.example."):
+        limits.spend(Costs("webmention", "192.0.2.1", source_host=host))
+    assert passes(limits, Costs("webmention", "192.0.2.9", source_host="blog.example")) == 0
+    limits.spend(Costs("comments", "192.0.2.1", author=" Jo "))
+    assert passes(limits, Costs("comments", "192.0.2.9", author="jo")) == 1
+
+
+def test_the_three_protocols_share_the_budget_of_pings(clock: ManualClock) -> None:
+    limits = limits_of(clock, pings=["3/hour per source-host"])
+    for action in ("trackback", "pingback", "webmention"):
+        limits.spend(Costs(action, "192.0.2.1", source_host="blog.example"))
+    with pytest.raises(RateLimited):
+        limits.spend(Costs("trackback", "192.0.2.1", source_host="blog.example"))
+
+
+def test_an_action_that_does_not_exist_is_a_bug(clock: ManualClock) -> None:
+    with pytest.raises(KeyError):
+        limits_of(clock).spend(Costs("commments", "192.0.2.1"))
+
+
+def test_one_sender_never_uses_up_a_shared_budget(clock: ManualClock) -> None:
+    limits = Limits(parse_limits(DEFAULT_LIMITS), LocalLimiter(clock), secret=lambda: b"secret", clock=clock)
+    for _ in range(120):
+        passes(limits, Costs("comments", "192.0.2.1", article="a"), 10)
+        passes(limits, Costs("trackback", "192.0.2.1", article="a", source_host="evil.example"), 10)
+        clock.advance(seconds=30)
+    assert limits.spend(Costs("comments", "192.0.2.9", article="a")).crowded == ()
+    assert limits.spend(Costs("trackback", "192.0.2.9", article="a", source_host="blog.example")).passed
+
+
+def test_comments_beyond_a_shared_budget_are_held_and_only_much_later_refused(clock: ManualClock) -> None:
+    limits = limits_of(clock, comments=["10/hour per article"])
+    costs = Costs("comments", "192.0.2.1", article="a")
+    crowded = [limits.spend(costs).crowded for _ in range(10 * OVERDRAFT)]
+    assert crowded == [()] * 10 + [("10/hour per article",)] * (10 * OVERDRAFT - 10)
+    with pytest.raises(RateLimited):
+        limits.spend(costs)
+    assert limits.spend(Costs("comments", "192.0.2.1", article="another")).crowded == ()
+
+
+def test_looking_foresees_what_spending_says_about_a_shared_budget(clock: ManualClock) -> None:
+    limits = limits_of(clock, comments=["2/hour per article"])
+    costs = Costs("comments", "192.0.2.1", article="a")
+    for _ in range(2 * OVERDRAFT):
+        foreseen = limits.look(costs).crowded
+        assert limits.spend(costs).crowded == foreseen
+
+
+def test_pings_beyond_a_shared_budget_are_refused(clock: ManualClock) -> None:
+    limits = limits_of(clock, pings=["10/hour per article"])
+    assert passes(limits, Costs("trackback", "192.0.2.1", article="a")) == 10
+
+
+def test_failed_sign_ins_are_looked_at_before_and_charged_after(clock: ManualClock) -> None:
+    limits = limits_of(clock, moderation=["2/hour per client"])
+    costs = Costs("moderation", "192.0.2.1")
+    for _ in range(2):
+        limits.look(costs)
+        limits.spend(costs)
+    with pytest.raises(RateLimited):
+        limits.look(costs)
+
+
+def test_a_spam_wave_makes_a_senders_own_limits_stricter_for_a_while(clock: ManualClock) -> None:
+    limits = limits_of(clock, comments=["10/hour per client", "100/hour per article"], previews=["10/hour per client"])
+    limits.tighten(5, seconds=600)
+    costs = Costs("comments", "192.0.2.1", article="a")
+    assert passes(limits, costs, 3) == 2
+    with pytest.raises(RateLimited) as refused:
+        limits.spend(costs)
+    assert refused.value.retry_after == pytest.approx(5 * 360)
+    assert passes(limits, Costs("previews", "192.0.2.1")) == 10
+    clock.advance(seconds=600)
+    assert passes(limits, Costs("comments", "192.0.2.2", article="a")) == 10
+
+
+@pytest.mark.parametrize("factor", [0, 0.5, 101, float("nan")])
+def test_a_wave_makes_limits_stricter_only_and_within_reason(clock: ManualClock, factor: float) -> None:
+    with pytest.raises(ValueError, match="1 to 100"):
+        limits_of(clock).tighten(factor, 60)
+
+
+def test_a_refusal_says_when_to_come_again_in_whole_seconds_and_names_all_limits(clock: ManualClock) -> None:
+    limits = limits_of(clock, comments=["2/minute per client", "7/hour burst 3 per client"])
+    costs = Costs("comments", "192.0.2.1")
+    limits.spend(costs)
+    clock.advance(seconds=0.5)
+    limits.spend(costs)
+    with pytest.raises(RateLimited) as refused:
+        limits.spend(costs)
+    assert refused.value.retry_after == pytest.approx(29.5)
+    assert dict(ratelimit_headers(refused.value)) == {
+        "Retry-After": "30",
+        "RateLimit-Policy": '"2/minute per client";q=2;w=60, "7/hour burst 3 per client";q=7;w=3600',
+        "RateLimit": '"2/minute per client";r=0;t=30, "7/hour burst 3 per client";r=1;t=514',
+    }
+    clock.advance(seconds=29.5)
+    assert limits.spend(costs).passed
+
+
+def test_what_passed_carries_the_fields_without_a_retry(clock: ManualClock) -> None:
+    limits = limits_of(clock, comments=["10/hour per article"])
+    costs = Costs("comments", "192.0.2.1", article="a")
+    assert ratelimit_headers(limits.spend(costs)) == [
+        ("RateLimit-Policy", '"10/hour per article";q=10;w=3600'),
+        ("RateLimit", '"10/hour per article";r=9;t=360'),
+    ]
+    for _ in range(12):
+        taken = limits.spend(costs)
+    assert dict(ratelimit_headers(taken))["RateLimit"] == '"10/hour per article";r=0;t=1440'
+
+
+def test_an_untouched_budget_has_nothing_to_wait_for(clock: ManualClock) -> None:
+    limits = limits_of(clock, comments=["10/hour per client"])
+    looked = limits.look(Costs("comments", "192.0.2.1"))
+    assert dict(ratelimit_headers(looked))["RateLimit"] == '"10/hour per client";r=10'
+
+
+def test_no_limits_means_no_fields() -> None:
+    assert ratelimit_headers(Taken(0.0)) == []
+
+
+@pytest.mark.parametrize(("wait", "seconds"), [(0.0, 1), (0.2, 1), (1.0, 1), (1.01, 2), (59.9, 60)])
+def test_retry_after_is_rounded_up_and_never_zero(wait: float, seconds: int) -> None:
+    assert retry_after_seconds(RateLimited(wait)) == seconds
+    assert retry_after_seconds(ServiceDown("redis", retry_after=wait)) == seconds
+
+
+def test_the_memory_of_the_limiter_in_process_is_bounded(clock: ManualClock) -> None:
+    limiter = LocalLimiter(clock, max_buckets=100)
+    keeper = Bucket("keeper", "keeper", Rate(1000, 3600))
+    for number in range(1000):
+        limiter.take([Bucket("b", str(number), Rate(5, 3600)), keeper])
+    assert len(limiter) == 100
+    # What is spent from again and again is not what is forgotten.
+    assert limiter.take([keeper]).passed is False
+
+
+def test_budgets_that_are_full_again_are_forgotten(clock: ManualClock) -> None:
+    limiter = LocalLimiter(clock)
+    for number in range(50):
+        limiter.take([Bucket("b", str(number), Rate(5, 60))])
+    clock.advance(minutes=2)
+    for number in range(50):
+        limiter.take([Bucket("b", f"later {number}", Rate(5, 60))])
+    assert len(limiter) == 50
