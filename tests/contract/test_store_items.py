@@ -1,0 +1,315 @@
+"""What is stored and how it is found again, on every store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+
+from moderate.errors import Invalid
+from moderate.model import Author, Awaiting, Client, Kind, Lean, Status
+from moderate.ports import ItemFilter, NewTask
+from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_finding, a_ping, a_verdict, an_article
+
+if TYPE_CHECKING:
+    from moderate.store import SqlStore
+
+
+def thread_texts(store: SqlStore, **changes: object) -> list[str]:
+    page = store.thread("2026/thaw", **{"cursor": None, "limit": 50, "newest_first": False, **changes})
+    return [item.text for item in page.items]
+
+
+def test_what_record_returns_is_what_the_database_keeps(store: SqlStore) -> None:
+    submission = a_comment(author_id="u:7", honeypot="filled", idempotency_key="k")
+    recorded = store.record(submission, HELD, [], NOON)
+    assert recorded.is_new
+    assert recorded.before is None
+    assert store.item(recorded.item.id) == recorded.item
+
+
+def test_every_field_of_a_ping_comes_back(store: SqlStore) -> None:
+    item = store.item(store.record(a_ping(kind=Kind.WEBMENTION), HELD, [], NOON).item.id)
+    assert item is not None
+    assert (item.kind, item.source_url, item.title, item.blog_name) == (
+        Kind.WEBMENTION,
+        "https://blog.example/1",
+        "On They wrote",
+        "A blog",
+    )
+    assert (item.article_title, item.article_url) == ("About 2026/thaw", "https://news.example/2026/thaw")
+    assert item.links == ("https://linked.example/",)
+    assert (item.version, item.status, item.awaiting) == (1, Status.PENDING, Awaiting.MODERATOR)
+
+
+def test_moments_come_back_aware_in_utc_with_their_microseconds(store: SqlStore) -> None:
+    kyoto = datetime(2026, 1, 13, 21, 0, 0, 654321, tzinfo=timezone(timedelta(hours=9)))
+    item = store.item(store.record(a_comment(), HELD, [], kyoto).item.id)
+    assert item is not None
+    assert item.created_at == kyoto
+    assert item.created_at.tzinfo is UTC
+    assert item.created_at.microsecond == 654321
+
+
+def test_findings_come_back_as_they_were(store: SqlStore) -> None:
+    findings = (a_finding(), a_finding("akismet", Lean.UNSURE, "キー \u0000 \U0001f409", score=None, at=None))
+    item = store.record(a_comment(), a_verdict(findings=findings, passed=("a", "b")), [], NOON).item
+    kept = store.item(item.id)
+    assert kept is not None
+    assert kept.findings == findings
+    assert kept.passed == ("a", "b")
+
+
+def test_a_score_that_json_does_not_know_is_left_out(store: SqlStore) -> None:
+    verdict = a_verdict(findings=(a_finding(score=float("nan"), again_after=float("inf")),))
+    item = store.item(store.record(a_comment(), verdict, [], NOON).item.id)
+    assert item is not None
+    assert item.findings[0].score is None
+    assert item.findings[0].again_after is None
+
+
+def test_an_unknown_item_is_none(store: SqlStore) -> None:
+    assert store.item(4711) is None
+    assert store.item(0) is None
+
+
+def test_text_of_all_scripts_and_lengths_is_kept(store: SqlStore) -> None:
+    text = "雪だるま ☃ \U0001f468\u200d\U0001f469 \u202eright " * 400
+    submission = a_comment(text, article="地方/雪 ?#%", author="名" * 255, url="https://x.example/" + "u" * 3000)
+    submission = replace(submission, client=Client("2001:db8::1", "agent " * 300, "r" * 3000))
+    item = store.item(store.record(submission, HELD, [], NOON).item.id)
+    assert item is not None
+    assert item.text == text
+    assert item.article == "地方/雪 ?#%"
+    assert len(item.user_agent or "") == 1800
+
+
+def test_ids_are_never_used_twice(store: SqlStore) -> None:
+    first = store.record(a_comment(), SPAM, [], NOON).item
+    store.delete(first.id, "mo", NOON)
+    assert store.record(a_comment(), SPAM, [], NOON).item.id > first.id
+
+
+# --- repeats ---------------------------------------------------------------------------------------
+
+
+def test_the_same_key_and_text_return_the_first_item_and_store_nothing(store: SqlStore) -> None:
+    first = store.record(a_comment(idempotency_key="k"), APPROVED, [], NOON)
+    again = store.record(a_comment(idempotency_key="k"), SPAM, [NewTask(kind="judge", due_at=NOON)], NOON)
+    assert not again.is_new
+    assert again.before is Status.APPROVED
+    assert again.item == first.item
+    assert len(store.history(first.item.id)) == 1
+    assert store.totals().comments == 1
+    assert store.next_due() is None
+    assert store.repeat_of("2026/thaw", "k") == first.item
+
+
+@pytest.mark.parametrize(
+    "change", [{"text": "Other"}, {"author": "Eve"}, {"email": None}, {"url": "https://eve.example/"}]
+)
+def test_the_same_key_with_another_text_or_author_is_refused(store: SqlStore, change: dict[str, str]) -> None:
+    store.record(a_comment(idempotency_key="k"), HELD, [], NOON)
+    with pytest.raises(Invalid) as refused:
+        store.record(a_comment(idempotency_key="k", **change), HELD, [], NOON)
+    assert refused.value.errors[0].field == "idempotency_key"
+    assert store.totals().pending == 1
+
+
+def test_the_same_key_on_another_article_is_another_comment(store: SqlStore) -> None:
+    store.record(a_comment(idempotency_key="k"), HELD, [], NOON)
+    assert store.record(a_comment(article="b", idempotency_key="k"), HELD, [], NOON).is_new
+    assert store.repeat_of("c", "k") is None
+
+
+def test_comments_without_a_key_never_meet(store: SqlStore) -> None:
+    assert store.record(a_comment(), HELD, [], NOON).is_new
+    assert store.record(a_comment(), HELD, [], NOON).is_new
+
+
+def test_a_key_of_any_length_is_a_key(store: SqlStore) -> None:
+    store.record(a_comment(idempotency_key="k" * 9000), HELD, [], NOON)
+    assert not store.record(a_comment(idempotency_key="k" * 9000), HELD, [], NOON).is_new
+
+
+def test_a_source_that_pings_again_by_another_protocol_is_one_item(store: SqlStore) -> None:
+    first = store.record(a_ping(), HELD, [], NOON)
+    again = store.record(a_ping(kind=Kind.WEBMENTION), HELD, [], NOON)
+    assert not again.is_new
+    assert again.item == first.item
+    assert len(store.history(first.item.id)) == 1
+
+
+def test_a_source_may_ping_several_articles(store: SqlStore) -> None:
+    store.record(a_ping(), HELD, [], NOON)
+    assert store.record(a_ping(article="b"), HELD, [], NOON).is_new
+
+
+def test_a_ping_that_says_nothing_itself_asks_only_for_its_tasks(store: SqlStore) -> None:
+    first = store.record(a_ping(), APPROVED, [], NOON)
+    bare = a_ping(text="", kind=Kind.PINGBACK, title=None, blog_name=None, author="blog.example")
+    again = store.record(bare, TO_CHECK, [NewTask(kind="verify", due_at=NOON)], NOON)
+    assert again.item == first.item
+    assert [task.kind for task in store.lease_due(NOON, limit=9, seconds=60)] == ["verify"]
+
+
+def test_a_pending_ping_that_says_something_new_is_revised(store: SqlStore) -> None:
+    first = store.record(a_ping(), HELD, [], NOON)
+    again = store.record(a_ping(text="They wrote more"), HELD, [], NOON)
+    assert (again.item.id, again.item.text, again.item.version) == (first.item.id, "They wrote more", 2)
+    assert store.item(first.item.id) == again.item
+
+
+# --- parents ---------------------------------------------------------------------------------------
+
+
+def test_an_answer_names_its_parent(store: SqlStore) -> None:
+    parent = store.record(a_comment(), APPROVED, [], NOON).item
+    answer = store.record(a_comment("Indeed", parent=parent.id), HELD, [], NOON).item
+    assert answer.parent == parent.id
+
+
+def test_a_parent_must_be_a_comment_of_the_same_article(store: SqlStore) -> None:
+    elsewhere = store.record(a_comment(article="b"), APPROVED, [], NOON).item
+    ping = store.record(a_ping(), APPROVED, [], NOON).item
+    for parent in (elsewhere.id, ping.id, 4711):
+        with pytest.raises(Invalid) as refused:
+            store.record(a_comment(parent=parent), HELD, [], NOON)
+        assert refused.value.errors[0].field == "parent"
+    assert store.totals().pending == 0
+
+
+# --- threads ---------------------------------------------------------------------------------------
+
+
+def test_a_thread_shows_what_is_approved_in_order(store: SqlStore) -> None:
+    for text, verdict in (("a", APPROVED), ("b", HELD), ("c", SPAM), ("d", APPROVED)):
+        store.record(a_comment(text), verdict, [], NOON)
+    store.record(a_comment("elsewhere", "b"), APPROVED, [], NOON)
+    assert thread_texts(store) == ["a", "d"]
+    assert thread_texts(store, newest_first=True) == ["d", "a"]
+
+
+def test_authors_see_their_own_as_long_as_it_is_not_in_the_trash(store: SqlStore) -> None:
+    ids = {}
+    for text, verdict in (("a", APPROVED), ("b", HELD), ("c", SPAM), ("d", a_verdict(Status.TRASH)), ("e", APPROVED)):
+        ids[text] = store.record(a_comment(text), verdict, [], NOON).item.id
+    other = store.record(a_comment("elsewhere", "b"), HELD, [], NOON).item.id
+    mine = [ids["b"], ids["c"], ids["d"], ids["e"], other]
+    assert thread_texts(store, mine=mine) == ["a", "b", "c", "e"]
+    assert thread_texts(store, mine=mine, newest_first=True) == ["e", "c", "b", "a"]
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_pages_of_a_thread_join_without_gaps_or_repeats(store: SqlStore, newest_first: bool) -> None:
+    mine = []
+    for number in range(11):
+        item = store.record(a_comment(str(number)), HELD if number % 3 == 1 else APPROVED, [], NOON).item
+        mine += [item.id] if number % 3 == 1 else []
+    seen: list[str] = []
+    cursor = None
+    for _ in range(6):
+        page = store.thread("2026/thaw", cursor=cursor, limit=2, newest_first=newest_first, mine=mine)
+        seen += [item.text for item in page.items]
+        cursor = page.next
+    assert cursor is None
+    assert seen == [str(number) for number in sorted(range(11), reverse=newest_first)]
+
+
+def test_a_thread_leaves_out_what_only_moderators_read(store: SqlStore) -> None:
+    store.record(a_comment(), APPROVED, [], NOON)
+    item = store.thread("2026/thaw", cursor=None, limit=9, newest_first=False).items[0]
+    assert item.findings == ()
+    assert item.html == "<p>The river froze twice.</p>"
+
+
+# --- the queue -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def queue(store: SqlStore) -> SqlStore:
+    store.record(a_comment("plain 100% snow_fall"), HELD, [], NOON)
+    store.record(a_comment("100 snowXfall", author="Eve", email="eve@mail.example"), SPAM, [], NOON)
+    store.record(a_comment("b", "b", author_id="u:1"), APPROVED, [], NOON)
+    store.record(a_ping(title="Über Schnee", text="c"), HELD, [], NOON)
+    store.record(a_comment("d", client=Client("2001:db8::1")), TO_CHECK, [], NOON)
+    return store
+
+
+@pytest.mark.parametrize(
+    ("which", "expected"),
+    [
+        ({}, [5, 4, 3, 2, 1]),
+        ({"status": Status.PENDING}, [5, 4, 1]),
+        ({"status": Status.PENDING, "awaiting": Awaiting.CHECKS}, [5]),
+        ({"kind": Kind.TRACKBACK}, [4]),
+        ({"article": "b"}, [3]),
+        ({"ip": "2001:db8::1"}, [5]),
+        ({"author": "Eve"}, [2]),
+        ({"author": "eve@mail.example"}, [2]),
+        ({"author": "u:1"}, [3]),
+        ({"q": "SNOW"}, [2, 1]),
+        ({"q": "snow_fall"}, [1]),
+        ({"q": "100%"}, [1]),
+        ({"q": "blog.example/1"}, [4]),
+        ({"q": "schnee"}, [4]),
+        ({"q": "eve"}, [2]),
+        ({"q": "\\"}, []),
+        ({"status": Status.PENDING, "article": "2026/thaw", "author": "Mika", "q": "d"}, [5]),
+    ],
+)
+def test_moderators_filter_items(queue: SqlStore, which: dict[str, object], expected: list[int]) -> None:
+    page = queue.items(ItemFilter(**which), cursor=None, limit=50)
+    assert [item.id for item in page.items] == expected
+    assert page.next is None
+
+
+def test_pages_of_the_queue_join_without_gaps_or_repeats(queue: SqlStore) -> None:
+    first = queue.items(ItemFilter(), cursor=None, limit=2)
+    second = queue.items(ItemFilter(), cursor=first.next, limit=2)
+    third = queue.items(ItemFilter(), cursor=second.next, limit=2)
+    assert [item.id for page in (first, second, third) for item in page.items] == [5, 4, 3, 2, 1]
+    assert third.next is None
+
+
+def test_items_of_the_queue_are_whole(queue: SqlStore) -> None:
+    item = queue.items(ItemFilter(author="Eve"), cursor=None, limit=1).items[0]
+    assert item == queue.item(item.id)
+    assert item.findings
+
+
+# --- the past --------------------------------------------------------------------------------------
+
+
+def test_the_same_text_is_found_over_articles_newest_first(store: SqlStore) -> None:
+    store.record(a_comment("same"), HELD, [], NOON - timedelta(days=2))
+    store.record(a_comment("same", "b"), SPAM, [], NOON)
+    store.record(a_ping(text="same"), APPROVED, [], NOON + timedelta(seconds=1))
+    store.record(a_comment("other"), HELD, [], NOON)
+    found = store.same_text(a_comment("same").text_key, NOON - timedelta(days=1))
+    assert list(found) == [(Kind.TRACKBACK, Status.APPROVED, "2026/thaw"), (Kind.COMMENT, Status.SPAM, "b")]
+
+
+def test_the_same_text_is_told_fifty_times_at_most(store: SqlStore) -> None:
+    for _ in range(52):
+        store.record(a_comment("same"), HELD, [], NOON)
+    assert len(store.same_text(a_comment("same").text_key, NOON)) == 50
+
+
+def test_the_record_of_a_verified_author(store: SqlStore) -> None:
+    author = Author("Mika", id="u:1")
+    for verdict in (APPROVED, APPROVED, SPAM):
+        store.record(a_comment(author_id=author.id), verdict, [], NOON)
+    store.record(a_comment(), SPAM, [], NOON)
+    assert store.author_record("u:1") == {Status.APPROVED: 2, Status.SPAM: 1}
+    assert store.author_record("u:2") == {}
+
+
+def test_a_new_title_of_the_article_is_shown_with_its_items(store: SqlStore) -> None:
+    item = store.record(a_comment(), HELD, [], NOON).item
+    store.record(a_comment("again", an_article(title="A new headline")), HELD, [], NOON)
+    kept = store.item(item.id)
+    assert kept is not None
+    assert kept.article_title == "A new headline"

@@ -1,0 +1,163 @@
+"""Deferred work: leased once, never lost, kept where it cannot be done. On every store."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from moderate.ports import NewTask
+from tests.factories import HELD, NOON, a_comment
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from moderate.model import Task
+    from moderate.store import SqlStore
+
+
+def seconds(number: float) -> datetime:
+    return NOON + timedelta(seconds=number)
+
+
+def with_task(store: SqlStore, kind: str = "judge", due: float = 0, **payload: object) -> int:
+    return store.record(a_comment(), HELD, [NewTask(kind=kind, due_at=seconds(due), payload=payload)], NOON).item.id
+
+
+def lease(store: SqlStore, at: float = 0, **changes: object) -> list[Task]:
+    return store.lease_due(seconds(at), **{"limit": 50, "seconds": 60, **changes})
+
+
+def test_a_task_is_leased_when_it_is_due(store: SqlStore) -> None:
+    item = with_task(store, due=10, to="mo")
+    assert lease(store, 9.999) == []
+    (task,) = lease(store, 10)
+    assert (task.kind, task.item, task.payload, task.attempts) == ("judge", item, {"to": "mo"}, 1)
+    assert (task.due_at, task.created_at) == (seconds(10), NOON)
+
+
+def test_a_leased_task_is_nobody_elses_until_its_lease_has_ended(store: SqlStore) -> None:
+    with_task(store)
+    (task,) = lease(store)
+    assert lease(store, 59.9) == []
+    (again,) = lease(store, 60)
+    assert (again.id, again.attempts) == (task.id, 2)
+    assert again.lease != task.lease
+
+
+def test_the_oldest_tasks_come_first_and_no_more_than_asked_for(store: SqlStore) -> None:
+    late, early, middle = with_task(store, due=3), with_task(store, due=1), with_task(store, due=2)
+    assert [task.item for task in lease(store, 9, limit=2)] == [early, middle]
+    assert [task.item for task in lease(store, 9, limit=2)] == [late]
+
+
+def test_only_the_kinds_that_were_asked_for_are_leased(store: SqlStore) -> None:
+    with_task(store, "judge")
+    with_task(store, "mail")
+    assert [task.kind for task in lease(store, kinds=["mail", "fetch"])] == ["mail"]
+    assert lease(store, kinds=[]) == []
+    assert [task.kind for task in lease(store)] == ["judge"]
+
+
+def test_a_finished_task_is_gone(store: SqlStore) -> None:
+    with_task(store)
+    (task,) = lease(store)
+    store.finish_task(task)
+    assert lease(store, 1e6) == []
+    assert store.next_due() is None
+
+
+def test_a_task_that_failed_is_due_again_when_told_with_the_reason(store: SqlStore) -> None:
+    with_task(store)
+    (task,) = lease(store)
+    store.retry_task(task, seconds(300), "no answer")
+    assert lease(store, 299) == []
+    (again,) = lease(store, 300)
+    assert (again.attempts, again.error) == (2, "no answer")
+
+
+def test_a_lost_lease_gives_no_say(store: SqlStore) -> None:
+    with_task(store)
+    (lost,) = lease(store)
+    (held,) = lease(store, 61)
+    store.finish_task(lost)
+    store.retry_task(lost, seconds(62), "late")
+    store.bury_task(lost, "late")
+    assert lease(store, 100) == []
+    assert store.dead_tasks() == []
+    store.finish_task(held)
+    assert lease(store, 1e6) == []
+
+
+def test_an_item_has_one_open_task_of_a_kind_due_at_the_earlier_time(store: SqlStore) -> None:
+    item = with_task(store, due=600, n=1)
+    store.add_tasks(item, [NewTask(kind="judge", due_at=seconds(30), payload={"n": 2})], NOON)
+    store.add_tasks(item, [NewTask(kind="judge", due_at=seconds(900), payload={"n": 3})], NOON)
+    assert lease(store, 29) == []
+    (task,) = lease(store, 1e6)
+    assert task.payload == {"n": 3}
+
+
+def test_what_is_asked_for_again_while_a_worker_is_busy_is_done_again(store: SqlStore) -> None:
+    for end in ("finish", "retry", "bury"):
+        item = with_task(store)
+        (task,) = lease(store)
+        store.add_tasks(item, [NewTask(kind="judge", due_at=seconds(1))], NOON)
+        # The worker is still at it: nobody else begins the same work meanwhile.
+        assert lease(store, 2) == []
+        if end == "finish":
+            store.finish_task(task)
+        elif end == "retry":
+            store.retry_task(task, seconds(9000), "no answer")
+        else:
+            store.bury_task(task, "cannot be done")
+        (again,) = lease(store, 2)
+        assert again.item == item
+        store.finish_task(again)
+
+
+def test_a_buried_task_is_kept_for_a_person(store: SqlStore) -> None:
+    item = with_task(store, to="mo")
+    (task,) = lease(store)
+    store.bury_task(task, "poison")
+    assert lease(store, 1e6) == []
+    assert store.task_lag(seconds(1e6)) == 0
+    (dead,) = store.dead_tasks()
+    assert (dead.id, dead.item, dead.error, dead.payload) == (task.id, item, "poison", {"to": "mo"})
+
+
+def test_a_person_may_have_a_buried_task_tried_again(store: SqlStore) -> None:
+    item = with_task(store)
+    (task,) = lease(store)
+    store.bury_task(task, "poison")
+    assert store.revive_task(task.id, seconds(5))
+    assert not store.revive_task(task.id, seconds(5))
+    (again,) = lease(store, 5)
+    assert (again.item, again.attempts) == (item, 1)
+
+
+def test_a_buried_task_stays_where_a_newer_one_is_open(store: SqlStore) -> None:
+    item = with_task(store)
+    (task,) = lease(store)
+    store.bury_task(task, "poison")
+    store.add_tasks(item, [NewTask(kind="judge", due_at=NOON)], NOON)
+    assert not store.revive_task(task.id, NOON)
+    assert len(store.dead_tasks()) == 1
+    assert len(lease(store)) == 1
+
+
+def test_the_lag_is_the_age_of_the_oldest_task_that_is_due(store: SqlStore) -> None:
+    assert store.task_lag(NOON) == 0
+    with_task(store, due=10)
+    with_task(store, due=20)
+    assert store.task_lag(seconds(5)) == 0
+    assert store.task_lag(seconds(25)) == 15
+
+
+def test_the_next_task_is_the_one_that_may_be_taken_first(store: SqlStore) -> None:
+    assert store.next_due() is None
+    with_task(store, due=10)
+    with_task(store, "mail", due=90)
+    assert store.next_due() == seconds(10)
+    assert store.next_due(["mail"]) == seconds(90)
+    lease(store, 10, seconds=60)
+    assert store.next_due() == seconds(70)
