@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from moderate.checks.base import Check
     from moderate.limits.redis import RedisLimiter
     from moderate.model import Article
-    from moderate.ports import Clock, Fetcher
+    from moderate.ports import Clock, Fetcher, SpamService
     from moderate.protocols.base import InboundProtocol
     from moderate.settings import Settings
 
@@ -131,7 +131,15 @@ def make_limits(settings: Settings, parts: Parts, signer: Signer, clock: Clock) 
 
 def make_services(settings: Settings, clock: Clock) -> Services:
     """What checks ask beyond the store."""
-    return Services(fetcher=make_fetcher(settings, clock))
+    return Services(fetcher=make_fetcher(settings, clock), spam=make_spam_service(settings, clock))
+
+
+def make_spam_service(settings: Settings, clock: Clock) -> SpamService | None:
+    if settings.akismet_key is None:
+        return None
+    from moderate.services.akismet import AkismetService
+
+    return AkismetService(settings.akismet_key, settings.site_url or "", clock=clock, base_url=settings.akismet_url)
 
 
 def make_fetcher(settings: Settings, clock: Clock) -> Fetcher | None:

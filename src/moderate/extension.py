@@ -161,10 +161,7 @@ class Moderate:
             title=title,
             blog_name=blog_name,
         )
-        state = current_state()
-        receipt = submit(state.desk, raw)
-        state.worker.wake()
-        return receipt
+        return submit(current_state().desk, raw)
 
     def decide(self, item_id: int, decision: str, *, version: int, by: str, note: str | None = None) -> Item:
         """Decide from code. Raises `UnknownItem` or `DecidedMeanwhile`."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from moderate import signals
 from moderate.errors import UnknownItem
+from moderate.teaching import tasks_for_decision
 
 if TYPE_CHECKING:
     from moderate.desk import Desk
@@ -20,7 +21,9 @@ def decide(
     Raises `UnknownItem`, or `DecidedMeanwhile` where somebody decided otherwise after `version`.
     The same decision as the current status changes nothing and is no error.
     """
-    decided = desk.store.decide(item_id, decision, version=version, by=by.name, note=note, now=desk.clock.now())
+    now = desk.clock.now()
+    tasks = tasks_for_decision(desk, now)
+    decided = desk.store.decide(item_id, decision, version=version, by=by.name, note=note, now=now, tasks=tasks)
     if decided.changed:
         signals.announce(desk.app, decided.item, before=decided.before, by=by.name)
     return decided.item

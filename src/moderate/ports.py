@@ -488,7 +488,7 @@ class Store(Earlier, Protocol):
     def save_sample(
         self, item_id: int, payload: Mapping[str, object], verdict: str, guid: str | None, now: datetime
     ) -> None:
-        """Keep what a spam service was asked, for feedback; the first one stays."""
+        """Keep what a spam service was asked last, and what it believes, for feedback."""
 
     def sample(self, item_id: int) -> Sample | None: ...
 

@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from moderate import signals
+from moderate.checks.akismet import sample_of
 from moderate.checks.base import Facts, judge
 from moderate.clean import clean
 from moderate.errors import ServiceDown
@@ -22,6 +23,7 @@ from moderate.model import Awaiting, Finding, Lean, Status, Verdict
 from moderate.ports import Content, NewTask
 from moderate.sources import Seen, described, look_at, raw_of
 from moderate.spam import SpamSample
+from moderate.teaching import keep_sample, teach
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,7 +55,13 @@ LOOK_AGAIN = (timedelta(days=1), timedelta(days=7), timedelta(days=30))
 
 
 def run_due(desk: Desk) -> int:
-    """Do one task that is due. Returns how many were taken: 0 means that nothing is due."""
+    """Do one task that is due. Returns how many were taken: 0 means that nothing is due.
+
+    Looks before it takes: to take is to write, and an idle worker should not.
+    """
+    due = desk.store.next_due()
+    if due is None or due > desk.clock.now():
+        return 0
     tasks = desk.store.lease_due(desk.clock.now(), limit=1, seconds=LEASE)
     for task in tasks:
         run(desk, task)
@@ -112,8 +120,10 @@ def judge_again(desk: Desk, task: Task) -> None:
         lose(desk, task, item)
         return
     submission = described(item, article, seen, desk.policy) if seen else as_submitted(desk, item, article)
-    facts = facts_of(desk, task, item, article, seen)
+    facts = with_sample(facts_of(desk, task, item, article, seen), submission)
     verdict = judge(submission, facts, desk.checks, remote=True)
+    if facts.sample is not None:
+        keep_sample(desk, item, facts.sample, verdict)
     settle(desk, task, item, patient(verdict, task, desk.clock.now()), content_of(submission, seen))
 
 
@@ -176,6 +186,13 @@ def facts_of(desk: Desk, task: Task, item: Item, article: Article, seen: Seen | 
         item_id=item.id,
         is_recheck=task.attempts > 1,
     )
+
+
+def with_sample(facts: Facts, submission: Submission) -> Facts:
+    """Fix what the spam service is asked, so that what is kept is what was sent."""
+    if facts.services.spam is None or facts.sample is not None:
+        return facts
+    return replace(facts, sample=sample_of(submission, facts))
 
 
 def content_of(submission: Submission, seen: Seen | None) -> Content | None:
@@ -242,4 +259,5 @@ def looks_to_come(item: Item, now: datetime) -> tuple[NewTask, ...]:
     return (NewTask(kind="look", due_at=due),) if due else ()
 
 
-HANDLERS: Mapping[str, Callable[[Desk, Task], None]] = {"judge": judge_again, "look": judge_again}
+#: What each kind of task does.
+HANDLERS: Mapping[str, Callable[[Desk, Task], None]] = {"judge": judge_again, "look": judge_again, "teach": teach}

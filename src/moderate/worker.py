@@ -38,11 +38,13 @@ class Worker:
         self._pid = 0
 
     def wake(self) -> None:
-        """Look for tasks now; starts the thread where this process has none yet."""
-        if not self._enabled:
-            return
+        """Look for tasks now."""
         self._work.set()
-        if self._thread is None or self._pid != os.getpid():
+        self.start()
+
+    def start(self) -> None:
+        """Start the thread where this process has none yet; it takes up what an earlier process left behind."""
+        if self._enabled and not self.started():
             with self._lock:
                 self._start()
 

@@ -99,8 +99,8 @@ class Keepsakes:
         self, item_id: int, payload: Mapping[str, object], verdict: str, guid: str | None, now: datetime
     ) -> None:
         row = {"item_id": item_id, "payload": dict(payload), "verdict": verdict, "guid": guid, "created_at": now}
-        first = insert_unless_there(self.database.dialect, samples, "item_id")
-        self.database.transaction(lambda conn: conn.execute(first, row))
+        earlier = delete(samples).where(samples.c.item_id == item_id)
+        self.database.transaction(lambda conn: (conn.execute(earlier), conn.execute(insert(samples), row)))
 
     def sample(self, item_id: int) -> Sample | None:
         with self.database.read() as conn:

@@ -11,6 +11,7 @@ from moderate.web.health import health
 from moderate.web.intake import intake
 from moderate.web.pings import LOOKS, add_ping, webmention_status
 from moderate.web.routing import METHODS, nothing_here, route
+from moderate.web.state import current_state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +26,14 @@ def build_blueprint(protocols: Sequence[InboundProtocol]) -> Blueprint:
         add_protocol(blueprint, protocol)
     add_public(blueprint)
     add_moderation(blueprint)
+    blueprint.before_request(start_worker)
     blueprint.add_url_rule("/<path:_>", "nothing_here", nothing_here, methods=METHODS)
     return blueprint
+
+
+def start_worker() -> None:
+    """The first request of any kind starts this process's worker; never an import, for servers fork."""
+    current_state().worker.start()
 
 
 def add_protocol(blueprint: Blueprint, protocol: InboundProtocol) -> None:

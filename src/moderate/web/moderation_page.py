@@ -59,6 +59,7 @@ def queue() -> ResponseReturnValue:
         tabs=tabs(state, which),
         next_url=here(cursor=found.next) if found.next else None,
         csrf_token=csrf_token(state, who),
+        now=state.desk.clock.now(),
         decisions=list(Decision),
         notice=request.args.get("notice", ""),
     )

@@ -1,0 +1,74 @@
+"""What a person has decided is told to those who judge: the spam service and the filter that learns.
+
+A task, as all that waits on another server. It tells where the item stands when it runs, so that a
+decision that was undone meanwhile is told as undone; telling twice is harmless.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from moderate.checks.learned import learn
+from moderate.model import Lean, Status
+from moderate.ports import NewTask
+from moderate.spam import SpamSample, SpamWord
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from moderate.desk import Desk
+    from moderate.model import Item, Task, Verdict
+
+
+def tasks_for_decision(desk: Desk, now: datetime) -> Sequence[NewTask]:
+    """The task that goes with a decision, where there is anybody to tell."""
+    if desk.services.spam is None and desk.services.tokens is None:
+        return ()
+    return (NewTask(kind="teach", due_at=now),)
+
+
+def teach(desk: Desk, task: Task) -> None:
+    """Tell what a person decided last about the item. Raises `ServiceDown`; then it is told later."""
+    item = desk.store.item(task.item)
+    if item is not None and item.decided_by is not None:
+        is_spam = human_word(item)
+        if desk.services.tokens is not None:
+            learn(desk.services.tokens, desk.services.token_key, item, is_spam)
+        if is_spam is not None:
+            tell_service(desk, item, is_spam)
+    desk.store.finish_task(task)
+
+
+def human_word(item: Item) -> bool | None:
+    """Whether a person called the item spam; None where they called it neither spam nor good."""
+    return {Status.SPAM: True, Status.APPROVED: False}.get(item.status)
+
+
+def tell_service(desk: Desk, item: Item, is_spam: bool) -> None:
+    """Send the sample as it was checked, where the service believes otherwise."""
+    stored = desk.store.sample(item.id)
+    if desk.services.spam is None or stored is None:
+        return
+    believed = stored.verdict in {SpamWord.SPAM, SpamWord.DISCARD}
+    if believed is is_spam:
+        return
+    desk.services.spam.teach(SpamSample.from_json(stored.payload), is_spam)
+    word = SpamWord.SPAM if is_spam else SpamWord.HAM
+    desk.store.save_sample(item.id, stored.payload, word.value, stored.guid, desk.clock.now())
+
+
+def keep_sample(desk: Desk, item: Item, sample: SpamSample, verdict: Verdict) -> None:
+    """Keep what the spam service was asked, if it has answered for good; feedback must repeat it."""
+    word = answered(verdict)
+    if word is not None:
+        desk.store.save_sample(item.id, sample.to_json(), word.value, None, desk.clock.now())
+
+
+def answered(verdict: Verdict) -> SpamWord | None:
+    """What the service said, None where it was not asked or has not made up its mind."""
+    if "akismet" in verdict.passed:
+        return SpamWord.HAM
+    said = next((finding.lean for finding in verdict.findings if finding.check == "akismet"), None)
+    words = {Lean.SPAM: SpamWord.SPAM, Lean.DISCARD: SpamWord.DISCARD, Lean.NOTE: SpamWord.HAM}
+    return words.get(said) if said else None
