@@ -36,6 +36,8 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int = 200
     is_slow: bool = False
+    #: The body is the content that was asked about.
+    is_echo: bool = False
 
 
 #: Marker to answer. The first that occurs in author, e-mail or content counts; without one it is ham.
@@ -48,6 +50,7 @@ REPLIES: dict[str, Reply] = {
     "akismet-invalid": Reply("invalid", {"X-akismet-debug-help": "We were unable to parse your blog URI"}),
     "akismet-garbage": Reply("perhaps"),
     "akismet-empty": Reply(""),
+    "akismet-echo": Reply(is_echo=True),
     "akismet-status-429": Reply("slow down", {"Retry-After": "7200"}, status=429),
     "akismet-status-500": Reply("oops", status=500),
     "akismet-redirect": Reply("", {"Location": "https://example.org/"}, status=302),
@@ -136,7 +139,8 @@ def verdict_on(received: Received, number: int) -> Reply:
     if marker is None or (marker == "akismet-recheck-after" and received.get("recheck_reason")):
         return Reply(headers=guid)
     reply = REPLIES[marker]
-    return Reply(reply.body, {**guid, **reply.headers}, reply.status, reply.is_slow)
+    body = received.get("comment_content") if reply.is_echo else reply.body
+    return Reply(body, {**guid, **reply.headers}, reply.status, reply.is_slow)
 
 
 class Handler(BaseHTTPRequestHandler):

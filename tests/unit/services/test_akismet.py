@@ -224,7 +224,7 @@ def test_the_key_stands_in_no_error_log_or_repr(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     texts = [repr(service), repr(SAMPLE)]
-    for marker in ("akismet-invalid", "akismet-garbage", "akismet-status-500", "akismet-error"):
+    for marker in ("akismet-invalid", "akismet-echo", "akismet-status-500", "akismet-error"):
         try:
             service.check(said(f"{marker} {KEY}"))
         except ServiceDown as error:

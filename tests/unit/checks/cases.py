@@ -1,0 +1,62 @@
+"""Submissions and facts for tests of checks, with only what a test is about."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from moderate.checks.base import Facts
+from moderate.model import Article, Body, Client, Kind, Status, Submission
+from moderate.testing import ManualClock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+ARTICLE = Article(key="ferry", title="The new ferry", url="https://news.example.org/2026/ferry")
+
+
+class Past:
+    """What was there before. See the port `Earlier`."""
+
+    def __init__(
+        self, seen: Sequence[tuple[Kind, Status, str]] = (), record: Mapping[str, Mapping[Status, int]] | None = None
+    ) -> None:
+        self.seen = seen
+        self.record = record or {}
+        self.since: datetime | None = None
+
+    def same_text(self, text_key: str, since: datetime) -> Sequence[tuple[Kind, Status, str]]:
+        self.since = since
+        return self.seen
+
+    def author_record(self, author_id: str) -> Mapping[Status, int]:
+        return self.record.get(author_id, {})
+
+
+def comment(text: str = "What a day, and what a ferry.", **changes: Any) -> Submission:
+    """A comment as the cleaner leaves it."""
+    links = changes.pop("links", ())
+    client = Client(ip=changes.pop("ip", "203.0.113.9"), user_agent="Mozilla/5.0")
+    made = Submission(
+        kind=Kind.COMMENT,
+        article=ARTICLE,
+        client=client,
+        body=Body(raw=text, html="", policy="test", links=tuple(links)),
+        author="Åsa",
+        text_key=hashlib.sha256(" ".join(text.lower().split()).encode()).hexdigest(),
+    )
+    return replace(made, **changes)
+
+
+def ping(text: str = "[…] they wrote about the ferry […]", **changes: Any) -> Submission:
+    """A trackback."""
+    given = {"kind": Kind.TRACKBACK, "source_url": "https://blog.example.net/ferry", "author": "", **changes}
+    return comment(text, **given)
+
+
+def facts(**changes: Any) -> Facts:
+    clock = changes.pop("clock", None) or ManualClock()
+    given: dict[str, Any] = {"premoderation": "none", "now": clock.now(), "earlier": Past(), **changes}
+    return Facts(article=ARTICLE, clock=clock, **given)
