@@ -127,7 +127,7 @@ def reads_as_words(words: list[str], ideographs: int) -> bool:
     """
     in_words = sum(len(word) for word in words if len(word) > 1)
     common = sum(is_common(sign) for word in words for sign in word)
-    return in_words * 2 > ideographs and common * 2 >= ideographs > 0
+    return in_words * 2 > ideographs and common * 3 >= ideographs * 2
 
 
 def is_common(sign: str) -> bool:

@@ -1,0 +1,163 @@
+"""A site around the ping protocols, as small as can be: it takes what they read and notes it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Flask, Response, request
+from werkzeug.serving import make_server
+
+import moderate
+from moderate.errors import RateLimited, Refused, ServiceDown, UnknownArticle
+from moderate.model import Article, Awaiting, Item, Kind, Raw, Receipt, Status
+from moderate.protocols import pingback, trackback, webmention
+from tests.servers import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SITE = "https://site.example"
+
+ARTICLE = Article(key="1", title="On ferries", url=f"{SITE}/a/1")
+
+ITEM = Item(
+    id=7,
+    kind=Kind.TRACKBACK,
+    status=Status.PENDING,
+    awaiting=Awaiting.CHECKS,
+    version=1,
+    article="1",
+    article_title=ARTICLE.title,
+    article_url=ARTICLE.url,
+    author="",
+    email=None,
+    url=None,
+    author_id=None,
+    text="",
+    html="",
+    policy="",
+    parent=None,
+    source_url="https://blog.example/post",
+    title=None,
+    blog_name=None,
+    ip=None,
+    user_agent=None,
+    referrer=None,
+    text_key="",
+    created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    edited_at=None,
+)
+
+
+def item(**changes: Any) -> Item:
+    return replace(ITEM, **changes)
+
+
+class StandInEdge:
+    """What the ping protocols ask of a site, and no more than that."""
+
+    max_length = 8000
+    honeypot = ""
+
+    def status_url(self, receipt: Receipt) -> str:
+        return f"{SITE}/discuss/webmention/token-{receipt.item.id}"
+
+    def problem(self, error: Refused | ServiceDown) -> Response:
+        status = 429 if isinstance(error, RateLimited) else 503
+        body = json.dumps({"status": status, "code": error.code})
+        response = Response(body, status, mimetype="application/problem+json")
+        response.headers["Retry-After"] = "12"
+        if isinstance(error, RateLimited):
+            response.headers["RateLimit"] = '"pings";r=0;t=12'
+        return response
+
+
+@dataclass(slots=True)
+class Site:
+    """The app, what it has received, and what it says instead where a test wants a refusal."""
+
+    app: Flask
+    received: list[Raw] = field(default_factory=list)
+    refuses: Refused | ServiceDown | None = None
+    listed: list[Item] = field(default_factory=list)
+    items_were_read: bool = False
+
+    @property
+    def last(self) -> Raw:
+        assert self.received, "nothing was received"
+        return self.received[-1]
+
+    def submit(self, raw: Raw) -> Receipt:
+        if self.refuses is not None:
+            raise self.refuses
+        if raw.kind is Kind.TRACKBACK and raw.article != ARTICLE.key:
+            raise UnknownArticle
+        self.received.append(raw)
+        return Receipt(item(kind=raw.kind, source_url=raw.source_url), ARTICLE)
+
+    def items(self) -> list[Item]:
+        self.items_were_read = True
+        return self.listed
+
+    def view(self, protocol: Any, look: Callable[[str | None], Any]) -> Callable[..., Any]:
+        edge: Any = StandInEdge()
+
+        def view(article: str | None = None) -> Any:
+            if request.method != "POST":
+                return look(article)
+            try:
+                return protocol.answer(request, self.submit(protocol.read(request, article, edge)), edge)
+            except (Refused, ServiceDown) as error:
+                return protocol.refuse(request, article, error, edge)
+
+        return view
+
+
+def make_site() -> Site:
+    app = Flask("site", template_folder=f"{moderate.__path__[0]}/web/templates")
+    site = Site(app)
+    looks: list[tuple[Any, Callable[[str | None], Any]]] = [
+        (trackback.Trackback(), lambda key: trackback.look(request, ARTICLE if key == "1" else None, site.items)),
+        (pingback.Pingback(), lambda _: pingback.look(request)),
+        (webmention.Webmention(), lambda _: webmention.look(request)),
+    ]
+    blueprint = Blueprint("moderate", __name__)
+    for protocol, look in looks:
+        blueprint.add_url_rule(
+            protocol.rule,
+            protocol.name,
+            site.view(protocol, look),
+            methods=["GET", "POST", "PUT", "DELETE", "OPTIONS"],
+            provide_automatic_options=False,
+        )
+    app.register_blueprint(blueprint, url_prefix="/discuss")
+    return site
+
+
+@contextmanager
+def serving(app: Flask) -> Iterator[int]:
+    """A real server on a free port of this machine."""
+    server = make_server(HOST, 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def exchange(port: int, request_bytes: bytes, *, hang_up: bool = False) -> bytes:
+    """Send bytes as they are; return all that comes back until the server closes the line."""
+    with socket.create_connection((HOST, port), timeout=10) as line:
+        line.sendall(request_bytes)
+        if hang_up:
+            line.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: line.recv(65536), b""))
