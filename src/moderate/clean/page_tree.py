@@ -51,8 +51,8 @@ def parse_html(text: str) -> etree._Element | None:
     target: Any = _SmallTree(etree.TreeBuilder())
     parser = etree.HTMLParser(target=target, encoding="utf-8", recover=True, no_network=True, huge_tree=False)
     try:
-        root: etree._Element = etree.fromstring(text.encode("utf-8", "replace"), parser)
-    except (AssertionError, etree.XMLSyntaxError):
+        root: etree._Element | None = etree.fromstring(text.encode("utf-8", "replace"), parser)
+    except etree.XMLSyntaxError:
         return None
     return root
 
@@ -100,5 +100,10 @@ class _SmallTree:
     def pi(self, target: str, data: str) -> None:
         """Processing instructions are no part of the page."""
 
-    def close(self) -> etree._Element:
-        return self._builder.close()
+    def close(self) -> etree._Element | None:
+        # lxml calls this after a failure too, and an error from here would hide that one.
+        try:
+            root: etree._Element = self._builder.close()
+        except AssertionError:
+            return None
+        return root

@@ -40,8 +40,8 @@ _LOOKED_AT = 20
 #: JSON sources are searched this deep and this far.
 _MAX_DEPTH = 64
 _MAX_VALUES = 50_000
-_WORD = re.compile(r"https?://[^\s<>\"'`{}|\\^]+", re.IGNORECASE)
-_TRAILING = re.compile(r"[)\].,;:!?]+$")
+_WORD = re.compile(r"https?://[^\s<>\"'`{}|\\^]{1,2048}", re.IGNORECASE)
+_TRAILING = ")].,;:!?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def _described(element: etree._Element, address: str) -> LinkFound:
 def _in_text(text: str, wanted: set[str]) -> LinkFound | None:
     for match in _WORD.finditer(text):
         # A sentence's full stop belongs to the sentence, unless the address is wanted with it.
-        for address in (match[0], _TRAILING.sub("", match[0])):
+        for address in (match[0], match[0].rstrip(_TRAILING)):
             if comparable(address) in wanted:
                 return LinkFound(address, "text", text=address, context=_sentence(text, *match.span()))
     return None

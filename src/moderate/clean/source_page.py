@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from moderate.clean.link_address import comparable, host_of, resolved
+from moderate.clean.link_address import host_of, resolved
 from moderate.clean.page_charset import page_text
 from moderate.clean.page_tree import parse_html
 from moderate.clean.page_words import cropped_end, words_of
@@ -123,4 +123,4 @@ def _outgoing(url: str, base: str, tree: etree._Element) -> Iterator[str]:
     for link in tree.iter("a"):
         address = resolved(base, link.get("href", ""))
         if address and host_of(address) != own:
-            yield comparable(address) or address
+            yield address
