@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from pathlib import Path
 
 from werkzeug.serving import make_server
@@ -15,7 +14,6 @@ from examples.newsroom.sign_in import new_link
 
 def main() -> None:
     wanted = arguments()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     if wanted.fresh:
         forget(wanted.data)
     address = f"http://{wanted.host}:{wanted.port}"
@@ -24,7 +22,8 @@ def main() -> None:
         "NEWSROOM_URL": address,
         "TRUSTED_HOSTS": ["127.0.0.1", "localhost", wanted.host],
     }
-    seed(config)
+    if not (wanted.data / "moderate.sqlite3").exists():
+        seed(config)
     app = create_app(config)
     server = make_server(wanted.host, wanted.port, app, threaded=True)
     print(f"The Tsukimori Times: {address}/")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from examples.newsroom.app import create_app
-from examples.newsroom.articles import BY_KEY, STORIES
+from examples.newsroom.articles import BY_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -149,14 +149,15 @@ SENT: Sequence[Sent] = (
         minutes=2000,
         more=(("blog_name", "Tile Diary タイル日記"),),
     ),
-    Sent(YUZU, "“Only the smell” is a fair verdict and I will not hear a word against it.", "Lunch monitor", minutes=25),
+    Sent(
+        YUZU, "“Only the smell” is a fair verdict and I will not hear a word against it.", "Lunch monitor", minutes=25
+    ),
     Sent(
         BOARDS,
         "The line was <code>minutes = seconds // 60</code>. I have three of these in my own program.",
         "m_ota",
         minutes=12,
     ),
-    Sent(MARKET, "We shall miss the river, not the rain.", "Stall 14", minutes=300),
     # This morning's work.
     Sent(
         TRAM,
@@ -167,8 +168,8 @@ SENT: Sequence[Sent] = (
     ),
     Sent(
         TRAM,
-        "My cousin sells LED lanterns for night walkers, see https://lanterns.example/shop, https://lanterns.example/sale "
-        "and https://lanterns.example/wholesale. Mention the Times for five per cent.",
+        "My cousin sells LED lanterns for night walkers, see https://lanterns.example/shop, "
+        "https://lanterns.example/sale and https://lanterns.example/wholesale. Mention the Times for five per cent.",
         "Lantern Lee",
         decision=None,
         more=(("url", "https://lanterns.example/"),),
@@ -220,19 +221,14 @@ class SeedClock:
         return self.moment.timestamp()
 
 
-def seed(config: Mapping[str, Any]) -> bool:
-    """Fill an empty site; returns False where there was something already."""
+def seed(config: Mapping[str, Any]) -> None:
+    """Fill an empty site."""
     clock = SeedClock()
     # One after the other and all at once: without limits, and without a worker that would fetch the pings' pages.
-    quiet = {**config, "MODERATE_LIMITS": {}, "MODERATE_WORKER": "external"}
-    app = create_app(quiet, clock=clock)
+    app = create_app({**config, "MODERATE_LIMITS": {}, "MODERATE_WORKER": "external"}, clock=clock)
     moderate: Moderate = app.extensions["newsroom.moderate"]
     with app.app_context():
-        counts = moderate.counts([story.key for story in STORIES])
-        if any(count.approved or count.pending for count in counts.values()):
-            return False
         send_all(moderate, clock)
-    return True
 
 
 def send_all(moderate: Moderate, clock: SeedClock) -> None:

@@ -1,5 +1,5 @@
-// Two conveniences for the comment form. Without this file everything still works: the server takes a
-// form that is sent twice as one comment, and a preview is only a look ahead.
+// Three conveniences. Without this file everything still works: the server takes a form that is sent
+// twice as one comment, a preview is only a look ahead, and times are written out in UTC.
 (() => {
   "use strict";
 
@@ -7,6 +7,7 @@
     holdSecondSend(form);
     addPreview(form);
   }
+  tellLocalTimes();
 
   // While a form is on its way, the button says so and a second click does nothing.
   function holdSecondSend(form) {
@@ -43,6 +44,15 @@
     button.addEventListener("click", () => preview(form.dataset.moderatePreview, text, shown));
     form.querySelector(".moderate-buttons").append(button);
     form.append(shown);
+  }
+
+  // The reader's own time zone, in the language of the page.
+  function tellLocalTimes() {
+    const clock = new Intl.DateTimeFormat(document.documentElement.lang || undefined, { dateStyle: "long", timeStyle: "short" });
+    for (const time of document.querySelectorAll(".moderate time[datetime]")) {
+      time.title = time.textContent;
+      time.textContent = clock.format(new Date(time.dateTime));
+    }
   }
 
   async function preview(address, text, shown) {
