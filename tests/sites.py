@@ -1,0 +1,80 @@
+"""Small hosts for tests: Flask apps that mount moderate as a stranger would."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, render_template_string
+
+from moderate import Article, Author, Moderate, Moderator
+from moderate.testing import ManualClock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{{ article.title }}</title>
+{{ moderate_discovery(article.key) }}</head><body><h1>{{ article.title }}</h1>
+<p>Comment ({{ moderate_counts(article.key).comments }}) Trackback({{ moderate_counts(article.key).trackbacks }})</p>
+{{ moderate_thread(article.key) }}</body></html>"""
+
+
+class Host:
+    """One app with its articles, its clock, and who is signed in."""
+
+    def __init__(self, folder: Path, *, extension: dict[str, Any] | None = None, **config: Any) -> None:
+        self.clock = ManualClock()
+        self.articles: dict[str, Article] = {}
+        self.moderator: Moderator | None = None
+        self.author: Author | None = None
+        self.add_article("thaw")
+        self.app = Flask("host", instance_path=str(folder))
+        self.app.config.update(SECRET_KEY="for tests only", MODERATE_WORKER="external", **config)
+        self.moderate = Moderate(**{"clock": self.clock, **(extension or {})})
+        self.moderate.article_loader(self.articles.get)
+        self.moderate.moderator_loader(lambda: self.moderator)
+        self.moderate.author_loader(lambda: self.author)
+        self.moderate.init_app(self.app)
+        self.app.add_url_rule("/<path:key>", "article", self.page)
+        self.client = self.app.test_client()
+
+    def add_article(self, key: str, **changes: Any) -> Article:
+        values = {"key": key, "title": f"About {key}", "url": f"http://localhost/{key}", **changes}
+        self.articles[key] = Article(**values)
+        return self.articles[key]
+
+    def page(self, key: str) -> Any:
+        headers = self.moderate.discovery_headers(key)
+        return render_template_string(PAGE, article=self.articles[key]), 200, headers
+
+    def token(self, name: str = "mori") -> dict[str, str]:
+        """Header fields of a moderator."""
+        with self.app.app_context():
+            token = self.state.desk.store.create_token(name, self.clock.now())
+        return {"Authorization": f"Bearer {token}"}
+
+    @property
+    def state(self) -> Any:
+        return self.app.extensions["moderate"]
+
+    def comment(self, text: str = "The river froze twice.", article: str = "thaw", **fields: Any) -> Any:
+        """Post a comment as JSON."""
+        return self.client.post(f"/discuss/comments/{article}", json={"author": "Mika", "text": text, **fields})
+
+    def decide(self, item_id: int, decision: str, version: int = 1, **headers: str) -> Any:
+        return self.client.post(
+            f"/discuss/moderation/items/{item_id}/decisions",
+            json={"decision": decision, "version": version},
+            headers=headers or self.token(),
+        )
+
+    def counts(self, article: str = "thaw") -> dict[str, int]:
+        answer: dict[str, int] = self.client.get(f"/discuss/counts?article={article}").json[article]
+        return answer
+
+    def total(self) -> int:
+        """How many items are stored, of whatever status."""
+        with self.app.app_context():
+            return sum(self.state.desk.store.totals().__getattribute__(name) for name in NAMES)
+
+
+NAMES = ("comments", "trackback", "pingback", "webmention", "pending", "spam", "trash")

@@ -1,0 +1,277 @@
+"""Comments come in as a form or as JSON; what is refused leaves nothing behind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from moderate import Author
+
+if TYPE_CHECKING:
+    from tests.sites import Host
+
+FORM = {"author": "Mika", "text": "The river froze twice."}
+
+
+def test_a_comment_in_json_waits_and_is_returned_with_its_address_and_an_edit_token(host: Host) -> None:
+    answer = host.comment()
+    assert answer.status_code == 202
+    assert answer.json["status"] == "pending"
+    assert answer.json["edit_token"]
+    assert answer.headers["Location"] == f"/discuss/items/{answer.json['id']}"
+
+
+def test_without_premoderation_a_comment_is_public_at_once(tmp_path: Any) -> None:
+    from tests.sites import Host
+
+    host = Host(tmp_path, MODERATE_PREMODERATION="none")
+    answer = host.comment()
+    assert answer.status_code == 201
+    assert answer.json["status"] == "approved"
+    assert host.counts() == {"comments": 1, "trackbacks": 0}
+
+
+def test_a_form_goes_back_to_the_article_at_the_comment(host: Host) -> None:
+    answer = host.client.post("/discuss/comments/thaw", data=FORM)
+    assert answer.status_code == 303
+    assert answer.headers["Location"] == "http://localhost/thaw#comment-1"
+    page = host.client.get("/thaw").text
+    assert 'id="comment-1"' in page
+    assert "Only you can see this" in page
+
+
+def test_a_multipart_form_is_read_like_any_other(host: Host) -> None:
+    answer = host.client.post("/discuss/comments/thaw", data=FORM, content_type="multipart/form-data")
+    assert answer.status_code == 303
+    assert host.total() == 1
+
+
+def test_nobody_else_sees_what_waits(host: Host) -> None:
+    item = host.comment().json
+    other = host.app.test_client()
+    assert "comment-1" not in other.get("/thaw").text
+    assert other.get("/discuss/comments/thaw").json["items"] == []
+    assert other.get(f"/discuss/items/{item['id']}").status_code == 404
+    assert other.get(f"/discuss/items/{item['id']}?edit_token={item['edit_token']}").json["id"] == item["id"]
+
+
+def test_what_is_public_holds_no_personal_data(host: Host) -> None:
+    item = host.comment(email="mika@mail.example", url="https://mika.example/").json
+    host.decide(item["id"], "approve")
+    public = host.app.test_client().get("/discuss/comments/thaw")
+    assert set(public.json["items"][0]) == {
+        "id", "article", "kind", "status", "parent", "author", "html", "created_at", "edited_at",
+    }  # fmt: skip
+    assert "mail.example" not in public.text
+    assert "127.0.0.1" not in public.text
+
+
+@pytest.mark.parametrize("kind", ["header", "form"])
+def test_a_double_click_is_one_comment(host: Host, kind: str) -> None:
+    if kind == "header":
+        first, second = (
+            host.client.post("/discuss/comments/thaw", json=FORM, headers={"Idempotency-Key": "k-1"}) for _ in range(2)
+        )
+        assert first.json["id"] == second.json["id"]
+    else:
+        token = host.client.get("/discuss/comments/thaw").headers["Moderate-Form-Token"]
+        first, second = (
+            host.client.post("/discuss/comments/thaw", data={**FORM, "form_token": token}) for _ in range(2)
+        )
+        assert first.headers["Location"] == second.headers["Location"]
+    assert host.total() == 1
+
+
+def test_another_text_under_a_used_key_is_refused_and_kept_in_the_form(host: Host) -> None:
+    token = host.client.get("/discuss/comments/thaw").headers["Moderate-Form-Token"]
+    host.client.post("/discuss/comments/thaw", data={**FORM, "form_token": token})
+    again = host.client.post("/discuss/comments/thaw", data={**FORM, "text": "A second thought", "form_token": token})
+    assert again.status_code == 422
+    assert "A second thought" in again.text
+    assert token not in again.text
+    assert host.total() == 1
+
+
+def test_a_refused_form_keeps_what_was_typed_with_the_words_beside_the_field(host: Host) -> None:
+    answer = host.client.post(
+        "/discuss/comments/thaw", data={"author": "Mika", "email": "not an address", "text": "Kept <b>text</b>"}
+    )
+    assert answer.status_code == 422
+    assert answer.mimetype == "text/html"
+    assert "Kept &lt;b&gt;text&lt;/b&gt;" in answer.text
+    assert 'value="not an address"' in answer.text
+    assert 'aria-invalid="true"' in answer.text
+    assert host.total() == 0
+
+
+def test_answers_stand_under_the_comment_they_answer(host: Host) -> None:
+    parent = host.comment().json["id"]
+    host.decide(parent, "approve")
+    answer = host.comment("Three times.", parent=parent)
+    assert answer.status_code == 202
+    assert answer.json["parent"] == parent
+
+
+@pytest.mark.parametrize("parent", [0, -1, 999, 2**63 - 1, 2**63, "1", 1.5, True, [1], {"id": 1}])
+def test_a_parent_that_is_none_of_this_article_is_refused(host: Host, parent: object) -> None:
+    answer = host.comment(parent=parent)
+    assert answer.status_code == 422
+    assert answer.json["code"] == "invalid"
+    assert host.total() == 0
+
+
+def test_a_parent_of_another_article_is_refused(host: Host) -> None:
+    host.add_article("frost")
+    elsewhere = host.comment(article="frost").json["id"]
+    host.decide(elsewhere, "approve")
+    assert host.comment(parent=elsewhere).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "text"),
+        ({"text": "   \u200b \u3000 "}, "text"),
+        ({"text": "x" * 8001}, "text"),
+        ({"text": "a\x00b"}, "text"),
+        ({"author": ""}, "author"),
+        ({"author": "a\x00"}, "author"),
+        ({"email": "nobody"}, "email"),
+        ({"url": "javascript:alert(1)"}, "url"),
+        ({"url": "java\tscript:alert(1)"}, "url"),
+        ({"url": "//evil.example"}, "url"),
+        ({"status": "approved"}, "status"),
+        ({"ip": "192.0.2.1"}, "ip"),
+        ({"is_admin": True}, "is_admin"),
+        ({"text": ["x"]}, "text"),
+        ({"text": None}, "text"),
+    ],
+)
+def test_bad_fields_are_named_and_nothing_is_stored(host: Host, body: dict[str, object], field: str) -> None:
+    fields = {"author": "Mika", "text": "Fine", **body} if body else {"author": "Mika"}
+    answer = host.client.post("/discuss/comments/thaw", json=fields)
+    assert answer.status_code == 422
+    assert answer.mimetype == "application/problem+json"
+    assert answer.json["code"] == "invalid"
+    assert field in [error["field"] for error in answer.json["errors"]]
+    assert host.total() == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type", "status", "code"),
+    [
+        (b"[" * 100_000, "application/json", 422, "invalid"),
+        (b'{"text": "\\ud800"}', "application/json", 422, "invalid"),
+        (b'{"text": "\xff"}', "application/json", 422, "invalid"),
+        (b"not json", "application/json", 422, "invalid"),
+        (b"null", "application/json", 422, "invalid"),
+        (b'{"text": "' + b"x" * 200_000 + b'"}', "application/json", 413, "too-large"),
+        (b"text=hello", "text/plain", 415, "unsupported-media-type"),
+        (b"text=hello", "", 415, "unsupported-media-type"),
+        (b"<x/>", "application/xml", 415, "unsupported-media-type"),
+    ],
+)
+def test_bodies_that_cannot_be_read_are_refused(
+    host: Host, data: bytes, content_type: str, status: int, code: str
+) -> None:
+    answer = host.client.post("/discuss/comments/thaw", data=data, content_type=content_type)
+    assert answer.status_code == status
+    assert answer.json["code"] == code
+    assert host.total() == 0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"author=M&text=%FF%FE",
+        b"author=M&text=%ED%A0%80",
+        b"author=M&text=a%00b",
+        b"author=M&text[]=x",
+        b"&".join([b"a=1"] * 90),
+    ],
+)
+def test_forms_that_are_not_utf_8_or_not_forms_are_refused(host: Host, data: bytes) -> None:
+    answer = host.client.post("/discuss/comments/thaw", data=data, content_type="application/x-www-form-urlencoded")
+    assert answer.status_code == 422
+    assert host.total() == 0
+
+
+def test_a_multipart_form_that_is_not_utf_8_is_refused_and_a_typed_replacement_character_is_not(host: Host) -> None:
+    def body(text: bytes) -> bytes:
+        part = b'--X\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
+        return part % (b"author", b"Mika") + part % (b"text", text) + b"--X--\r\n"
+
+    kind = "multipart/form-data; boundary=X"
+    assert host.client.post("/discuss/comments/thaw", data=body(b"\xff"), content_type=kind).status_code == 422
+    typed = "\ufffd is what it showed".encode()
+    assert host.client.post("/discuss/comments/thaw", data=body(typed), content_type=kind).status_code == 303
+
+
+@pytest.mark.parametrize(("article", "status"), [("nowhere", 404), ("x" * 201, 404), ("a%00b", 404)])
+def test_an_article_that_is_not_there_is_refused(host: Host, article: str, status: int) -> None:
+    answer = host.client.post(f"/discuss/comments/{article}", json=FORM)
+    assert (answer.status_code, answer.json["code"]) == (status, "unknown-article")
+    assert host.total() == 0
+
+
+def test_a_closed_article_takes_no_comments(host: Host) -> None:
+    host.add_article("thaw", comments_open=False)
+    answer = host.comment()
+    assert (answer.status_code, answer.json["code"]) == (403, "closed")
+    assert host.total() == 0
+    assert "closed" in host.client.get("/thaw").text
+
+
+def test_a_key_with_slashes_and_other_scripts_is_a_key(host: Host) -> None:
+    host.add_article("2026/雪解け")
+    answer = host.comment(article="2026/雪解け")
+    assert answer.status_code == 202
+    assert host.client.get("/discuss/counts", query_string={"article": "2026/雪解け"}).json == {
+        "2026/雪解け": {"comments": 0, "trackbacks": 0}
+    }
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete", "trace"])
+def test_other_methods_are_told_which_ones_there_are(host: Host, method: str) -> None:
+    answer = host.client.open("/discuss/comments/thaw", method=method.upper())
+    assert answer.status_code == 405
+    assert answer.json["code"] == "method-not-allowed"
+    assert answer.headers["Allow"] == "GET, HEAD, OPTIONS, POST"
+
+
+def test_an_address_that_is_not_ours_is_a_problem_document(host: Host) -> None:
+    answer = host.client.get("/discuss/nothing/here")
+    assert (answer.status_code, answer.json["code"]) == (404, "not-found")
+
+
+def test_who_fills_in_the_hidden_field_is_told_the_same_and_ends_as_spam(host: Host) -> None:
+    answer = host.client.post("/discuss/comments/thaw", json={**FORM, "homepage": "https://pills.example/"})
+    assert (answer.status_code, answer.json["status"]) == (202, "pending")
+    stored = host.client.get("/discuss/moderation/items?status=spam", headers=host.token()).json["items"]
+    assert [item["findings"][0]["check"] for item in stored] == ["honeypot"]
+    assert host.counts() == {"comments": 0, "trackbacks": 0}
+
+
+def test_the_hosts_own_login_comments_under_its_own_name(host: Host) -> None:
+    host.author = Author("Editor", "editor@news.example", id="7")
+    answer = host.comment(author="Somebody else", email="other@mail.example")
+    assert answer.json["author"]["name"] == "Editor"
+    page = host.client.get("/thaw").text
+    assert "Editor" in page
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}]
+)
+def test_another_sites_page_cannot_comment_under_a_readers_login(host: Host, headers: dict[str, str]) -> None:
+    host.author = Author("Editor", id="7")
+    answer = host.client.post("/discuss/comments/thaw", json=FORM, headers=headers)
+    assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
+    assert host.total() == 0
+
+
+def test_the_body_cap_holds_before_anything_is_read(host: Host) -> None:
+    answer = host.client.post("/discuss/comments/thaw", data={"author": "M", "text": "x" * 2_000_000})
+    assert answer.status_code == 413
+    assert host.total() == 0
