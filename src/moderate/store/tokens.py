@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets as random
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, insert, or_, select, update
@@ -14,11 +15,13 @@ from sqlalchemy.exc import IntegrityError
 from moderate.ports import Sample, TokenInfo
 from moderate.store.rows import digest
 from moderate.store.schema import reservations, samples, secrets, tokens
-from moderate.store.upsert import insert_unless_there
+from moderate.store.upsert import insert_unless_there, upsert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+
+    from sqlalchemy.sql.dml import Insert
 
     from moderate.store.engine import Database
 
@@ -99,8 +102,8 @@ class Keepsakes:
         self, item_id: int, payload: Mapping[str, object], verdict: str, guid: str | None, now: datetime
     ) -> None:
         row = {"item_id": item_id, "payload": dict(payload), "verdict": verdict, "guid": guid, "created_at": now}
-        earlier = delete(samples).where(samples.c.item_id == item_id)
-        self.database.transaction(lambda conn: (conn.execute(earlier), conn.execute(insert(samples), row)))
+        latest = _latest_sample(self.database.dialect)
+        self.database.transaction(lambda conn: conn.execute(latest, row))
 
     def sample(self, item_id: int) -> Sample | None:
         with self.database.read() as conn:
@@ -110,6 +113,12 @@ class Keepsakes:
     def expire_samples(self, before: datetime) -> int:
         old = delete(samples).where(and_(samples.c.created_at < before))
         return self.database.transaction(lambda conn: conn.execute(old).rowcount)
+
+
+@lru_cache
+def _latest_sample(dialect: str) -> Insert:
+    names = ("payload", "verdict", "guid", "created_at")
+    return upsert(dialect, samples, "item_id", lambda new: {name: new[name] for name in names})
 
 
 def _digest(secret: str) -> str:

@@ -1,0 +1,143 @@
+"""Counters: moved with their items, read in one query, rebuilt where they drifted. On every store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import delete, event, update
+
+from moderate.model import Counts, Decision, Kind, Status
+from moderate.ports import Drift
+from moderate.store.schema import counters, items
+from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping, a_verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from moderate.store import SqlStore
+
+KINDS = {"a": Kind.TRACKBACK, "b": Kind.PINGBACK, "c": Kind.WEBMENTION}
+
+
+@pytest.fixture
+def filled(store: SqlStore) -> SqlStore:
+    for verdict in (APPROVED, APPROVED, HELD, TO_CHECK, SPAM, a_verdict(Status.TRASH)):
+        store.record(a_comment(), verdict, [], NOON)
+    for source, kind in KINDS.items():
+        store.record(a_ping(f"https://{source}.example/", kind=kind, article="b"), APPROVED, [], NOON)
+    return store
+
+
+@pytest.fixture
+def statements(store: SqlStore) -> Iterator[list[str]]:
+    """What was sent to the database."""
+    sent: list[str] = []
+
+    def note(_conn: object, _cursor: object, statement: str, *_rest: object) -> None:
+        sent.append(" ".join(statement.split()))
+
+    event.listen(store.database.engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(store.database.engine, "before_cursor_execute", note)
+
+
+def test_each_article_and_the_site_have_their_numbers(filled: SqlStore) -> None:
+    thaw = Counts(comments=2, pending=2, spam=1, trash=1)
+    pinged = Counts(trackback=1, pingback=1, webmention=1)
+    assert filled.counts(["2026/thaw", "b", "unknown"]) == {"2026/thaw": thaw, "b": pinged, "unknown": Counts()}
+    assert pinged.trackbacks == 3
+    assert filled.totals() == Counts(2, 1, 1, 1, pending=2, spam=1, trash=1)
+
+
+def test_an_empty_store_counts_nothing(store: SqlStore) -> None:
+    assert store.totals() == Counts()
+    assert store.counts([]) == {}
+    assert list(store.recount(repair=True)) == [None]
+
+
+def test_a_page_of_articles_costs_one_query(filled: SqlStore, statements: list[str]) -> None:
+    assert len(filled.counts([str(number) for number in range(50)])) == 50
+    assert len(statements) == 1
+
+
+def test_a_comment_costs_few_statements(filled: SqlStore, statements: list[str]) -> None:
+    filled.record(a_comment(), HELD, [], NOON)
+    writes = [statement.split()[0:3] for statement in statements if not statement.startswith("BEGIN")]
+    # Both rows of counters go in one call.
+    assert writes == [
+        ["INSERT", "INTO", "moderate_items"],
+        ["INSERT", "INTO", "moderate_history"],
+        ["INSERT", "INTO", "moderate_counters"],
+    ]
+
+
+def test_article_keys_are_told_apart_letter_by_letter(store: SqlStore) -> None:
+    for key in ("key", "Key", "key ", "кey", "ke\u0301y", "k\u00e9y"):
+        store.record(a_comment(article=key), APPROVED, [], NOON)
+    numbers = store.counts(["key", "Key", "key ", "кey", "ke\u0301y", "k\u00e9y"])
+    assert [counts.comments for counts in numbers.values()] == [1] * 6
+
+
+# --- the revision ----------------------------------------------------------------------------------
+
+
+def test_the_revision_grows_with_what_readers_see_and_only_then(store: SqlStore) -> None:
+    item = store.record(a_comment(), HELD, [], NOON).item
+    assert store.revision("2026/thaw") == 0
+    approved = store.decide(item.id, Decision.APPROVE, version=1, by="mo", note=None, now=NOON).item
+    assert store.revision("2026/thaw") == 1
+    proposed = store.revise(item.id, a_comment("Other"), HELD, [], NOON).item
+    assert store.revision("2026/thaw") == 1
+    shown = store.decide(item.id, Decision.APPROVE, version=proposed.version, by="mo", note=None, now=NOON).item
+    assert store.revision("2026/thaw") == 2
+    store.decide(item.id, Decision.SPAM, version=shown.version, by="mo", note=None, now=NOON)
+    assert store.revision("2026/thaw") == 3
+    assert store.revision("b") == 0
+    assert store.revision("") == 3
+    assert approved.status is Status.APPROVED
+
+
+# --- counting anew ---------------------------------------------------------------------------------
+
+
+def test_a_recount_takes_one_step_for_each_article_and_one_for_the_site(filled: SqlStore) -> None:
+    assert filled.articles_with_items() == 3
+    assert list(filled.recount(repair=False)) == [None, None, None]
+
+
+def test_drift_is_found_reported_and_repaired(filled: SqlStore) -> None:
+    with filled.database.write() as conn:
+        conn.execute(update(counters).where(counters.c.article_key == "b").values(pingback=7, pending=2))
+    thaw = filled.counts(["2026/thaw"])["2026/thaw"]
+    wrong, right = Counts(trackback=1, pingback=7, webmention=1, pending=2), Counts(0, 1, 1, 1)
+    found = [drift for drift in filled.recount(repair=False) if drift]
+    # Without repair the site's row is compared with the sum as it stands.
+    assert found[0] == Drift("b", wrong, right)
+    assert filled.counts(["b"])["b"] == wrong
+    before = filled.revision("b")
+    assert [drift for drift in filled.recount(repair=True) if drift] == [Drift("b", wrong, right)]
+    assert filled.counts(["b", "2026/thaw"]) == {"b": right, "2026/thaw": thaw}
+    assert filled.revision("b") > before
+    assert not any(filled.recount(repair=True))
+
+
+def test_counters_that_are_missing_or_count_nothing_are_repaired(filled: SqlStore) -> None:
+    with filled.database.write() as conn:
+        conn.execute(delete(counters).where(counters.c.article_key.in_(["2026/thaw", ""])))
+        conn.execute(delete(items).where(items.c.article_key == "b"))
+    drifted = {drift.article for drift in filled.recount(repair=True) if drift}
+    assert drifted == {"2026/thaw", "b", ""}
+    assert filled.counts(["b"])["b"] == Counts()
+    assert (
+        filled.totals() == filled.counts(["2026/thaw"])["2026/thaw"] == Counts(comments=2, pending=2, spam=1, trash=1)
+    )
+
+
+def test_looking_without_repair_writes_nothing(filled: SqlStore) -> None:
+    with filled.database.write() as conn:
+        conn.execute(delete(counters))
+    assert [drift for drift in filled.recount(repair=False) if drift]
+    assert filled.counts(["2026/thaw", "b", ""]) == {"2026/thaw": Counts(), "b": Counts(), "": Counts()}
+    with filled.database.read() as conn:
+        assert conn.execute(counters.select()).all() == []

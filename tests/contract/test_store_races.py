@@ -1,0 +1,202 @@
+"""Many at once: real threads and real processes, on every store."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from moderate.errors import DecidedMeanwhile, Invalid
+from moderate.model import Counts, Decision, Kind, Status
+from moderate.ports import NewTask
+from moderate.store import Database, SqlStore
+from tests.factories import APPROVED, HELD, NOON, TO_CHECK, a_comment, a_ping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from moderate.ports import Decided, Recorded
+
+T = TypeVar("T")
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+def at_once(number: int, work: Callable[[int], T]) -> list[T | Exception]:
+    """Run *work* in as many threads, all of which begin together; what they returned or raised."""
+    start = threading.Barrier(number)
+
+    def run(index: int) -> T | Exception:
+        start.wait(30)
+        try:
+            return work(index)
+        except Exception as error:
+            return error
+
+    with ThreadPoolExecutor(number) as threads:
+        return list(threads.map(run, range(number)))
+
+
+def approve(store: SqlStore, item_id: int, by: str = "mo", version: int = 1) -> Decided:
+    return store.decide(item_id, Decision.APPROVE, version=version, by=by, note=None, now=NOON)
+
+
+def drift(store: SqlStore) -> list[object]:
+    return [found for found in store.recount(repair=False) if found]
+
+
+def test_a_hundred_approvals_at_once_count_a_hundred(store: SqlStore) -> None:
+    ids = [store.record(a_comment(str(number)), HELD, [], NOON).item.id for number in range(100)]
+    done = at_once(20, lambda index: [approve(store, item_id).changed for item_id in ids[index::20]])
+    assert done == [[True] * 5] * 20
+    assert store.totals() == Counts(comments=100) == store.counts(["2026/thaw"])["2026/thaw"]
+    assert drift(store) == []
+
+
+def _approve_in_process(url: str, ids: Iterable[int]) -> None:
+    store = SqlStore(Database(url))
+    for item_id in ids:
+        approve(store, item_id)
+    store.database.dispose()
+
+
+def test_approvals_by_several_processes_count_each_item_once(store: SqlStore, database_url: str) -> None:
+    ids = [store.record(a_comment(str(number)), HELD, [], NOON).item.id for number in range(60)]
+    # Every item is approved by two of the processes.
+    shares = [ids[:40], ids[20:], ids[:20] + ids[40:]]
+    workers = [SPAWN.Process(target=_approve_in_process, args=(database_url, share)) for share in shares]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(120)
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    assert store.totals() == Counts(comments=60)
+    assert drift(store) == []
+
+
+def test_of_moderators_who_disagree_only_the_first_decides(store: SqlStore) -> None:
+    decisions = [Decision.APPROVE, Decision.SPAM, Decision.TRASH] * 3
+    item = store.record(a_comment(), HELD, [], NOON).item
+
+    def decide(index: int) -> Decided:
+        return store.decide(item.id, decisions[index], version=1, by=str(index), note=None, now=NOON)
+
+    answers = at_once(9, decide)
+    changed = [index for index, answer in enumerate(answers) if getattr(answer, "changed", False)]
+    assert len(changed) == 1
+    first = changed[0]
+    for index, answer in enumerate(answers):
+        if decisions[index] is decisions[first]:
+            assert not isinstance(answer, Exception)
+        else:
+            assert isinstance(answer, DecidedMeanwhile)
+            assert answer.by == str(first)
+    assert len(store.history(item.id)) == 2
+    assert drift(store) == []
+
+
+def test_one_form_sent_from_eight_threads_is_one_comment(store: SqlStore) -> None:
+    answers = at_once(8, lambda _: store.record(a_comment(idempotency_key="k"), HELD, [], NOON))
+    assert sorted(answer.is_new for answer in answers) == [False] * 7 + [True]  # type: ignore[union-attr]
+    assert len({answer.item.id for answer in answers}) == 1  # type: ignore[union-attr]
+    assert store.totals() == Counts(pending=1)
+
+
+def test_two_texts_under_one_key_at_once_are_one_comment_and_refusals(store: SqlStore) -> None:
+    answers = at_once(8, lambda index: store.record(a_comment(str(index), idempotency_key="k"), HELD, [], NOON))
+    assert sum(isinstance(answer, Invalid) for answer in answers) == 7
+    assert store.totals() == Counts(pending=1)
+
+
+def test_one_source_over_three_protocols_at_once_is_one_item(store: SqlStore) -> None:
+    kinds = [Kind.TRACKBACK, Kind.PINGBACK, Kind.WEBMENTION] * 3
+
+    def ping(index: int) -> Recorded:
+        return store.record(a_ping(text=f"Version {index}", kind=kinds[index]), HELD, [], NOON)
+
+    answers = at_once(9, ping)
+    assert not [answer for answer in answers if isinstance(answer, Exception)]
+    assert sum(answer.is_new for answer in answers) == 1  # type: ignore[union-attr]
+    assert store.totals().pending == 1
+    assert drift(store) == []
+
+
+def test_a_task_is_leased_by_one_of_many_workers(store: SqlStore) -> None:
+    for number in range(60):
+        store.record(a_comment(str(number)), TO_CHECK, [NewTask(kind="judge", due_at=NOON)], NOON)
+
+    def work(_: int) -> list[int]:
+        taken: list[int] = []
+        while leased := store.lease_due(NOON, limit=7, seconds=60):
+            taken += [task.id for task in leased]
+        return taken
+
+    answers = at_once(4, work)
+    assert not [answer for answer in answers if isinstance(answer, Exception)]
+    taken = [task for answer in answers for task in answer]  # type: ignore[union-attr]
+    assert len(taken) == len(set(taken)) >= 53
+    # With SKIP LOCKED a worker may go home while another still holds the last rows; none is lost.
+    rest = store.lease_due(NOON, limit=60, seconds=60)
+    assert len(set(taken) | {task.id for task in rest}) == 60
+
+
+def test_a_late_verdict_and_a_moderator_at_once_end_as_the_moderator_said(store: SqlStore) -> None:
+    for number in range(10):
+        item = store.record(a_comment(str(number)), TO_CHECK, [], NOON).item
+
+        def act(index: int, item_id: int = item.id) -> object:
+            if index == 0:
+                return store.settle(None, item_id, 1, APPROVED, NOON)
+            for _ in range(3):
+                found = store.item(item_id)
+                assert found is not None
+                try:
+                    return store.decide(item_id, Decision.TRASH, version=found.version, by="mo", note=None, now=NOON)
+                except DecidedMeanwhile:
+                    continue
+            raise AssertionError("the verdict came more than once")
+
+        answers = at_once(2, act)
+        assert not [answer for answer in answers if isinstance(answer, Exception)]
+        found = store.item(item.id)
+        assert found is not None
+        assert found.status is Status.TRASH
+    assert store.totals() == Counts(trash=10)
+    assert drift(store) == []
+
+
+def test_a_recount_while_others_write_neither_finds_nor_makes_drift(store: SqlStore) -> None:
+    articles = ["a", "b", "c"]
+    ids = [store.record(a_comment(str(n), articles[n % 3]), HELD, [], NOON).item.id for n in range(30)]
+
+    def work(index: int) -> list[object]:
+        if index == 0:
+            return [found for _ in range(8) for found in store.recount(repair=True) if found]
+        for item_id in ids[index::4]:
+            approve(store, item_id)
+            store.record(a_comment(str(item_id), articles[item_id % 3]), APPROVED, [], NOON + timedelta(seconds=1))
+        return []
+
+    answers = at_once(4, work)
+    assert answers == [[]] * 4
+    approved = sum(len(ids[index::4]) for index in (1, 2, 3))
+    assert store.totals().comments == 2 * approved
+    assert drift(store) == []
+
+
+def test_a_secret_asked_for_by_many_at_once_is_one(store: SqlStore) -> None:
+    assert len(set(at_once(8, lambda _: store.secret("cookies")))) == 1
+
+
+def test_a_single_use_is_given_to_one_of_many(store: SqlStore) -> None:
+    answers = at_once(8, lambda _: store.use_once("link", NOON + timedelta(days=1), NOON))
+    assert sorted(map(bool, answers)) == [False] * 7 + [True]
+    assert not [answer for answer in answers if isinstance(answer, Exception)]
+
+
+def test_counters_of_an_article_that_all_comment_at_once_are_made_once(store: SqlStore) -> None:
+    answers: list[Any] = at_once(12, lambda index: store.record(a_comment(str(index)), APPROVED, [], NOON))
+    assert all(getattr(answer, "is_new", False) for answer in answers)
+    assert store.totals() == Counts(comments=12)
