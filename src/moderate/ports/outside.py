@@ -1,0 +1,129 @@
+"""Time, the host, other sites, and who judges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from moderate.model import Article
+    from moderate.spam import SpamAnswer, SpamSample, SpamUsage
+
+
+class Clock(Protocol):
+    """The only source of time; tests move it by hand."""
+
+    def now(self) -> datetime:
+        """The current moment, aware, in UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start, never going back."""
+
+
+class Articles(Protocol):
+    """The host's articles. Everything that a loader raises goes through: a bug there is the host's to see."""
+
+    def load(self, key: str) -> Article | None: ...
+
+    def find(self, url: str) -> Article | None: ...
+
+    def remember(self, article: Article) -> None:
+        """Note that the article is being shown, so that pings to its addresses find it."""
+
+
+class Tables(Protocol):
+    """The version of the store's tables. Failures raise `ServiceDown`."""
+
+    def upgrade(self) -> str:
+        """Create the tables or bring them up to date; returns the version. Safe from several processes at once."""
+
+    def current(self) -> str | None:
+        """The version of the tables as they are, None where there are none."""
+
+    def is_current(self) -> bool: ...
+
+    def differences(self) -> list[str]:
+        """What differs between the tables and this version of the code, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line that a moderator wrote: what matches *value* is held, spam, or trusted."""
+
+    id: int
+    kind: Literal["word", "host", "email", "ip"]
+    value: str
+    effect: Literal["hold", "spam", "trust"]
+    note: str = ""
+
+
+class Rules(Protocol):
+    """The moderators' rules, cheap to ask for: an adapter may answer from memory for a few seconds."""
+
+    def active(self) -> Sequence[Rule]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TokenTable:
+    """What was learned of some tokens: (as spam, as good) for each, and for all messages and tokens together."""
+
+    counts: Mapping[int, tuple[int, int]]
+    messages: tuple[int, int]
+    tokens: tuple[int, int]
+
+
+class TokenCounts(Protocol):
+    """What the learned filter has seen. Tokens are keyed 64-bit hashes: the table is no word list."""
+
+    def lookup(self, tokens: Collection[int]) -> TokenTable:
+        """The counts of *tokens* in one query; tokens never seen are left out."""
+
+    def teach(self, item: int, tokens: Collection[int], is_spam: bool | None) -> bool:
+        """Count an item's tokens as spam or good, or forget them (None).
+
+        Doing it twice changes nothing, and an item that was taught the other way is unlearned
+        first. Returns whether anything changed.
+        """
+
+
+class SpamService(Protocol):
+    """Judges text for us. Every failure is raised as `ServiceDown`; no answer is ever guessed."""
+
+    def check(self, sample: SpamSample) -> SpamAnswer: ...
+
+    def teach(self, sample: SpamSample, is_spam: bool) -> None:
+        """Tell the service what a person decided. *sample* is what was checked, field by field."""
+
+    def verify(self) -> bool:
+        """Whether the service accepts our key for this site."""
+
+    def usage(self) -> SpamUsage: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The answer of another site, whole and decompressed.
+
+    `url` is where the redirects ended, without a fragment. `content_type` is the header field as
+    it came. `body` is empty where `status` is 400 or more: what an error page says matters to nobody.
+    """
+
+    url: str
+    status: int
+    content_type: str
+    body: bytes
+
+
+class Fetcher(Protocol):
+    """Reads pages of other sites, which name themselves and are therefore never trusted."""
+
+    def fetch(self, url: str, *, about: str) -> Fetched:
+        """GET a page and return the answer for every status of 200 to 299 and of 400 to 599.
+
+        `about` says for whom and why, and goes into the User-Agent: ``"+https://news.example/;
+        verifying webmention ping from 192.0.2.7"``. Raises `FetchFailed` for all else. Blocks for
+        seconds: only for deferred work, never within a request.
+        """

@@ -1,0 +1,198 @@
+"""What a store promises."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from moderate.model import Article, Counts, Decision, HistoryEntry, Item, Kind, Status, Submission, Task, Verdict
+    from moderate.ports.stored import (
+        Content,
+        Decided,
+        Drift,
+        ItemFilter,
+        NewTask,
+        Overrides,
+        Page,
+        Recorded,
+        Sample,
+        Settled,
+        TokenInfo,
+    )
+
+
+class Earlier(Protocol):
+    """What checks may ask about the past. Reads only."""
+
+    def same_text(self, text_key: str, since: datetime) -> Sequence[tuple[Kind, Status, str]]:
+        """Kind, status and article of items with that text since then, newest first, at most 50."""
+
+    def author_record(self, author_id: str) -> Mapping[Status, int]:
+        """How many items of a verified author stand where."""
+
+
+class Store(Earlier, Protocol):
+    """Keeps items, history, counters and tasks.
+
+    Every write is one transaction. Status moves only together with its history line and its
+    counters, and only from the version that the caller saw. Failures raise `ServiceDown`.
+    """
+
+    def record(self, submission: Submission, verdict: Verdict, tasks: Sequence[NewTask], now: datetime) -> Recorded:
+        """Store a submission, or meet the sender's first one: same idempotency key, or same ping source.
+
+        A comment's repeat changes nothing. A ping's repeat revises the one item where it says
+        something new, and in any case asks for its tasks again. Raises `Invalid` where the key was
+        used for another text, or where the parent is no comment of the same article.
+        """
+
+    def item(self, item_id: int) -> Item | None: ...
+
+    def repeat_of(self, article: str, idempotency_key: str) -> Item | None: ...
+
+    def thread(
+        self, article: str, *, cursor: int | None, limit: int, newest_first: bool, mine: Collection[int] = ()
+    ) -> Page:
+        """Approved items of an article in the order of their ids, with the pending or spam ones of `mine`."""
+
+    def items(self, which: ItemFilter, *, cursor: int | None, limit: int) -> Page:
+        """Items for moderators, newest first."""
+
+    def decide(
+        self,
+        item_id: int,
+        decision: Decision,
+        *,
+        version: int,
+        by: str,
+        note: str | None,
+        now: datetime,
+        tasks: Sequence[NewTask] = (),
+        batch: str | None = None,
+    ) -> Decided:
+        """Move an item. Raises `UnknownItem`, or `DecidedMeanwhile` where `version` is stale.
+
+        The same decision as the current status changes nothing, whatever the version. A changed
+        text that waits becomes the item's text with any decision: the newest one was decided about.
+        `tasks` are written only where the decision changed something.
+        """
+
+    def revise(
+        self, item_id: int, submission: Submission, verdict: Verdict, tasks: Sequence[NewTask], now: datetime
+    ) -> Recorded:
+        """Give an item a new text. An approved item keeps its old text until the new one is approved.
+
+        Raises `UnknownItem`. A text that says nothing new changes nothing.
+        """
+
+    def settle(
+        self,
+        task: Task | None,
+        item_id: int,
+        version: int,
+        verdict: Verdict,
+        now: datetime,
+        *,
+        content: Content | None = None,
+        tasks: Sequence[NewTask] = (),
+        retry_at: datetime | None = None,
+        error: str | None = None,
+    ) -> Settled:
+        """Write a deferred verdict on the version that was judged, and end its task, in one transaction.
+
+        Status moves only where the item still awaits checks: what a person decided stays, and an
+        item that a person held goes on waiting for a person. `content` replaces what is known of a
+        ping's source; a changed text of an approved ping waits for a moderator. The task is done,
+        or due again at `retry_at` with `error`; `tasks` come after it. A verdict on an earlier
+        version changes nothing, and its task is due again at once where the newer text awaits checks.
+        """
+
+    def withdraw(self, item_id: int, now: datetime, note: str | None = None) -> Decided:
+        """The author, or a ping's source, takes an item back: to the trash. Spam stays spam."""
+
+    def delete(self, item_id: int, by: str, now: datetime) -> None:
+        """Delete for good. Raises `UnknownItem`, or `NotAllowed` outside spam and trash."""
+
+    def history(self, item_id: int) -> Sequence[HistoryEntry]: ...
+
+    def counts(self, keys: Sequence[str]) -> dict[str, Counts]:
+        """Counters of the articles, in one query whatever the number of keys; unknown keys count zero."""
+
+    def totals(self) -> Counts:
+        """The counters of the whole site."""
+
+    def revision(self, article: str) -> int:
+        """Grows whenever what readers see of the article changes."""
+
+    def recount(self, *, repair: bool) -> Iterator[Drift | None]:
+        """Count every article anew, one step an article; yields the drift found, None where there was none."""
+
+    def articles_with_items(self) -> int:
+        """How many steps `recount` will take, the site's own included."""
+
+    def overrides(self, article: str) -> Overrides: ...
+
+    def set_overrides(self, article: str, overrides: Overrides, now: datetime) -> None: ...
+
+    def remember_article(self, article: Article, url_keys: Mapping[str, str], now: datetime) -> None:
+        """Note an article, and its addresses as {key: address}; writes only what is new or changed."""
+
+    def article_by_url(self, url_key: str) -> str | None:
+        """The key of the article that was remembered under that address."""
+
+    def lease_due(self, now: datetime, *, limit: int, seconds: float, kinds: Iterable[str] | None = None) -> list[Task]:
+        """Take tasks that are due and whose lease has ended. No two workers get the same one."""
+
+    def add_tasks(self, item_id: int, wanted: Sequence[NewTask], now: datetime) -> None:
+        """Write tasks on their own; one of a kind that is open already is merged with it."""
+
+    def finish_task(self, task: Task) -> None:
+        """The task is done. Without effect where its lease was lost to another worker."""
+
+    def retry_task(self, task: Task, due_at: datetime, error: str) -> None:
+        """The task failed and is due again then."""
+
+    def bury_task(self, task: Task, error: str) -> None:
+        """The task cannot be done; it is kept for a person."""
+
+    def revive_task(self, task_id: int, now: datetime) -> bool:
+        """A person wants a buried task tried again. False where there is none, or an open one of its kind."""
+
+    def dead_tasks(self, limit: int = 100) -> Sequence[Task]:
+        """Buried tasks, the latest first."""
+
+    def task_lag(self, now: datetime) -> float:
+        """Seconds for which the oldest task has been due, 0 where nothing is late."""
+
+    def next_due(self, kinds: Iterable[str] | None = None) -> datetime | None:
+        """When the next task may be taken, None where none is open."""
+
+    def save_sample(
+        self, item_id: int, payload: Mapping[str, object], verdict: str, guid: str | None, now: datetime
+    ) -> None:
+        """Keep what a spam service was asked last, and what it believes, for feedback."""
+
+    def sample(self, item_id: int) -> Sample | None: ...
+
+    def expire_samples(self, before: datetime) -> int:
+        """Delete samples made before then; returns how many."""
+
+    def secret(self, name: str) -> bytes:
+        """32 random bytes, made once and the same for all processes."""
+
+    def use_once(self, name: str, expires_at: datetime, now: datetime) -> bool:
+        """Whether this is the first use of *name*, remembered until `expires_at`."""
+
+    def create_token(self, name: str, now: datetime) -> str:
+        """Make a bearer token for a moderator and return it; only its digest is kept."""
+
+    def token_owner(self, token: str, now: datetime) -> str | None:
+        """The moderator's name, None for what is unknown or revoked. Compared in constant time."""
+
+    def tokens(self) -> Sequence[TokenInfo]: ...
+
+    def revoke_token(self, name_or_id: str, now: datetime) -> int:
+        """Revoke by name or id; returns how many were revoked."""
