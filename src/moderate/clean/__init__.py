@@ -60,9 +60,9 @@ def clean(raw: Raw, article: Article, policy: Policy, *, require_author: bool = 
 
 def _comment(raw: Raw, article: Article, policy: Policy, require_author: bool) -> Submission:
     checked = _Fields()
-    author, email, url = _vouched(raw.identity) if raw.identity else _typed(raw, checked)
-    if require_author and not author and not any(error.field == "author" for error in checked.errors):
-        checked.refuse("author", "Tell us your name.")
+    name = _vouched_name(raw.identity) if raw.identity else raw.author
+    author = checked.take("author", lambda: _author(name, require_author), "")
+    email, url = _vouched_addresses(raw.identity) if raw.identity else _addresses(raw.email, raw.url, checked)
     text = checked.take("text", lambda: fields.body_text(raw.text, policy.max_length), "")
     shown = render(text, policy) if text else Rendered("")
     if text and not shown.html:
@@ -113,23 +113,27 @@ def _ping(raw: Raw, article: Article, policy: Policy) -> Submission:
     )
 
 
-def _typed(raw: Raw, checked: _Fields) -> tuple[str, str | None, str | None]:
-    return (
-        checked.take("author", lambda: fields.author_name(raw.author), ""),
-        checked.take("email", lambda: fields.email(raw.email), None),
-        checked.take("url", lambda: fields.web_address(raw.url, fields.MAX_AUTHOR_URL), None),
-    )
+def _author(name: str, is_required: bool) -> str:
+    author = fields.author_name(name)
+    if is_required and not author:
+        raise ValueError("Tell us your name.")
+    return author
 
 
-def _vouched(identity: Author) -> tuple[str, str | None, str | None]:
-    """A login's own values. What the host has wrong there is left out; the author could not correct it here."""
-    checked = _Fields()
-    email, url = identity.email or "", identity.url or ""
+def _addresses(email: str, url: str, checked: _Fields) -> tuple[str | None, str | None]:
     return (
-        cropped(single_line(identity.name), fields.MAX_AUTHOR),
         checked.take("email", lambda: fields.email(email), None),
         checked.take("url", lambda: fields.web_address(url, fields.MAX_AUTHOR_URL), None),
     )
+
+
+def _vouched_name(identity: Author) -> str:
+    return cropped(single_line(identity.name), fields.MAX_AUTHOR)
+
+
+def _vouched_addresses(identity: Author) -> tuple[str | None, str | None]:
+    """A login's own addresses. What the host has wrong there is left out; the author could not correct it here."""
+    return _addresses(identity.email or "", identity.url or "", _Fields())
 
 
 def _source(source: str | None) -> str:

@@ -100,7 +100,12 @@ def _is_host(host: str) -> bool:
     # A host whose last label is a number is an IPv4 address to browsers, or nothing (WHATWG §3.5).
     if _NUMBER.fullmatch(labels[-1]):
         return folded.isascii() and _is_ip(folded, 4)
-    return folded.isascii() or _ascii_host(folded).isascii()
+    return folded.isascii() or (all(map(_is_lettering, folded)) and _ascii_host(folded).isascii())
+
+
+def _is_lettering(character: str) -> bool:
+    """Letters, marks and numbers of any script; IDNA 2003, which Python has, would also pass what is unassigned."""
+    return character in "-._\xb7\u30fb\u200c\u200d" or unicodedata.category(character)[0] in "LMN"
 
 
 def _is_ip(host: str, version: int) -> bool:

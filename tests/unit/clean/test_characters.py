@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moderate.clean.characters import MAX_MARKS, cropped, decoded, is_blank, is_storable, readable, single_line
+
+ANY_TEXT = st.text(
+    st.one_of(
+        st.characters(),
+        st.sampled_from(
+            "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u0300\u0316\u200d\u200b\r\n\t e\U0001f3f4\U000e0067"
+        ),
+    )
+)
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800", "a\udfff"])
+def test_nul_and_lone_surrogates_cannot_be_stored(text: str) -> None:
+    assert not is_storable(text)
+
+
+def test_everything_else_can_be_stored() -> None:
+    assert is_storable("山田 \U0001f600 \ufffe \x01")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "\n\n\t",
+        "\u200b",
+        "\u200b\u200c\u200d\u2060\ufeff",
+        "\u3164",
+        "\u2800",
+        "\xad",
+        "\u034f",
+        "\u180e",
+        "\u3000",
+        "\ufe0f",
+        "\u115f\u1160",
+        "\uffa0",
+        "\x1f",
+        "\u2063",
+        "\U000e0041",
+        "\xa0",
+    ],
+)
+def test_what_nobody_can_see_is_blank(text: str) -> None:
+    assert is_blank(text)
+
+
+@pytest.mark.parametrize("text", ["a", ".", " 李", "\u200b!", "\U0001f600", "0", "ـ"])
+def test_what_somebody_can_see_is_not_blank(text: str) -> None:
+    assert not is_blank(text)
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("a\r\nb\rc\nd", "a\nb\nc\nd"),
+        ("a\x85b\u2028c\u2029d", "a\nb\nc\n\nd"),
+        ("a\x01\x08\x0b\x0c\x1b[31mb\x7f", "a[31mb"),
+        ("a\x80\x9bb", "ab"),
+        ("a\tb", "a\tb"),
+        ("\ufeffa\ufffe\U0001fffeb\ufdd0", "ab"),
+        ("\ufff9a\ufffab\ufffb", "ab"),
+        ("safe\u202egpj.exe\u202c", "safegpj.exe"),
+        ("hi\U000e0073\U000e0065", "hi"),
+        ("\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", None),
+        ("e\u0301", "é"),
+        ("葛\U000e0100城", None),
+        ("\U0001f469\u200d\U0001f467", None),
+    ],
+)
+def test_what_disturbs_is_dropped_and_what_scripts_need_is_kept(typed: str, kept: str | None) -> None:
+    assert readable(typed) == (typed if kept is None else kept)
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("\u202bעברית\u202c and back", "\u202bעברית\u202c and back"),
+        ("\u2067\u2067abc", "\u2067\u2067abc\u2069\u2069"),
+        ("\u202babc\nnext", "\u202babc\u202c\nnext"),
+        ("a\u202cb\u2069c", "abc"),
+        # A closed isolate closes what was opened within it (UAX #9, X6a); its own closer is then one of nothing.
+        ("\u2066\u202ba\u2069b\u202c", "\u2066\u202ba\u2069b"),
+    ],
+)
+def test_directions_never_reach_beyond_their_line(typed: str, kept: str) -> None:
+    assert readable(typed) == kept
+
+
+def test_marks_on_one_letter_are_capped() -> None:
+    zalgo = "".join("\u0300\u0316\u0321\u0332"[i % 4] for i in range(100))
+    assert len(readable(f"Z{zalgo}!")) <= MAX_MARKS + 2
+
+
+@pytest.mark.parametrize("text", ["Nguyễn Thị Hương", "דָּוִד", "क्षत्रिय", "ณัฐพล", "བསྒྲུབས"])
+def test_marks_that_scripts_need_are_kept(text: str) -> None:
+    assert readable(text) == unicodedata.normalize("NFC", text)
+
+
+@given(ANY_TEXT)
+def test_reading_twice_changes_nothing_more(text: str) -> None:
+    once = readable(text)
+    assert readable(once) == once
+    assert is_storable(once)
+    assert unicodedata.is_normalized("NFC", once)
+
+
+@given(ANY_TEXT)
+def test_a_single_line_is_one_line_and_stays_as_it_is(text: str) -> None:
+    line = single_line(text)
+    assert single_line(line) == line
+    assert len(line.splitlines()) <= 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("AT&amp;T &lt;b&gt; &#x41;&#66;", "AT&T <b> AB"),
+        ("?a=1&region=jp&copy=2 &nonsense;", "?a=1&region=jp&copy=2 &nonsense;"),
+        ("&#0;&#xD800;", "\ufffd\ufffd"),
+        ("a&#8238;b&#x202a;c&#1;d", "abcd"),
+        ("&amp;lt;", "&lt;"),
+    ],
+)
+def test_references_are_decoded_once_and_smuggle_nothing_in(typed: str, meant: str) -> None:
+    assert decoded(typed) == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "ending", "cut"),
+    [
+        ("short", 5, "...", "short"),
+        ("a longer text", 8, "...", "a lon..."),
+        ("a longer text", 5, "...", "a..."),
+        ("aae\u0308\u0304b", 4, "", "aa"),
+        ("ab\U0001f469\u200d\U0001f467", 4, "", "ab"),
+        ("ab\U0001f44d\U0001f3fdc", 3, "", "ab"),
+    ],
+)
+def test_a_cut_never_splits_what_is_read_as_one_character(text: str, limit: int, ending: str, cut: str) -> None:
+    assert cropped(text, limit, ending) == cut

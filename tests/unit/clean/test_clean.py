@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from moderate.clean import clean
+from moderate.clean.html import render
+from moderate.clean.policy import Policy
+from moderate.errors import Invalid
+from moderate.model import Author, Client, Kind, Raw, Submission
+from tests.factories import an_article
+
+ARTICLE = an_article()
+READER = Client("192.0.2.7", "Mozilla/5.0", "https://news.example/1")
+PINGS = pytest.mark.parametrize("kind", [Kind.TRACKBACK, Kind.PINGBACK, Kind.WEBMENTION])
+
+
+def cleaned(*, policy: Policy | None = None, require_author: bool = True, **fields: Any) -> Submission:
+    values = {"kind": Kind.COMMENT, "client": READER, "author": "Mika", "text": "Hello", **fields}
+    return clean(Raw(**values), ARTICLE, policy or Policy(), require_author=require_author)
+
+
+def pinged(kind: Kind = Kind.TRACKBACK, **fields: Any) -> Submission:
+    return cleaned(**{"kind": kind, "author": "", "text": "", "source_url": "https://blog.example/1", **fields})
+
+
+def refused(**fields: Any) -> dict[str, str]:
+    """The fields that were refused, and why."""
+    with pytest.raises(Invalid) as caught:
+        cleaned(**fields)
+    return {error.field: error.message for error in caught.value.errors}
+
+
+def test_a_comment_keeps_its_raw_text_beside_the_clean_one() -> None:
+    text = "One <b>two</b>\r\n\r\n<script>x</script> https://a.example"
+    comment = cleaned(author=" Mika ", email="Mika@Mail.Example", url="https://mika.example/", text=text, parent=7)
+    assert comment.body.raw == text
+    assert comment.body.html == render(text, Policy()).html
+    assert comment.body.policy == "1.html.bleach"
+    assert comment.body.links == ("https://a.example",)
+    assert (comment.author, comment.email, comment.url) == ("Mika", "Mika@mail.example", "https://mika.example/")
+    assert (comment.kind, comment.article, comment.parent, comment.client) == (Kind.COMMENT, ARTICLE, 7, READER)
+    assert (comment.source_url, comment.title, comment.blog_name, comment.author_id) == (None, None, None, None)
+
+
+def test_all_fields_at_fault_are_named_at_once() -> None:
+    found = refused(author="", email="nobody", url="javascript:alert(1)", text="\u200b", parent=0, idempotency_key="\n")
+    assert list(found) == ["author", "email", "url", "text", "parent", "idempotency_key"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", " \n", "\u3164", "<p></p>", "&nbsp;&#8203;", "<b> </b><br>", "<a href=https://a.example></a>"]
+)
+def test_a_text_without_anything_to_see_is_refused(text: str) -> None:
+    assert refused(text=text) == {"text": "Write something first."}
+
+
+@pytest.mark.parametrize("field", ["author", "email", "url", "text"])
+@pytest.mark.parametrize("value", ["a\0b", "\ud800abc"])
+def test_what_no_database_can_hold_is_refused_in_every_field(field: str, value: str) -> None:
+    assert list(refused(**{field: value})) == [field]
+
+
+def test_a_text_over_the_limit_is_refused_and_one_at_the_limit_is_whole() -> None:
+    policy = Policy(max_length=20)
+    assert "at most 20" in refused(text="x" * 21, policy=policy)["text"]
+    assert cleaned(text="x" * 20, policy=policy).body.html == f"<p>{'x' * 20}</p>"
+
+
+def test_the_author_may_be_optional() -> None:
+    assert refused(author="\u200b") == {"author": "Tell us your name."}
+    assert cleaned(author="\u200b", require_author=False).author == ""
+    assert list(refused(author="x" * 101)) == ["author"]
+
+
+def test_a_vouched_author_is_taken_from_the_host_and_never_from_the_form() -> None:
+    identity = Author("Aki\u202e", "aki@host.example", "https://host.example/aki", "17")
+    comment = cleaned(identity=identity, author="Somebody else", email="nobody", url="javascript:x")
+    assert (comment.author, comment.author_id) == ("Aki", "17")
+    assert (comment.email, comment.url) == ("aki@host.example", "https://host.example/aki")
+
+
+def test_what_a_host_has_wrong_about_its_author_is_left_out() -> None:
+    comment = cleaned(
+        identity=Author("A" * 300, "broken", "/users/1"), email="form@mail.example", url="https://form.example"
+    )
+    assert (comment.author, comment.email, comment.url, comment.author_id) == ("A" * 100, None, None, None)
+
+
+@pytest.mark.parametrize("parent", [0, -1, 2**63])
+def test_a_parent_that_no_database_has_is_refused(parent: int) -> None:
+    assert list(refused(parent=parent)) == ["parent"]
+
+
+def test_one_text_in_two_spellings_has_one_key() -> None:
+    assert (
+        cleaned(text="Hello  WORLD").text_key == cleaned(text="hello\nworld").text_key != cleaned(text="hello").text_key
+    )
+
+
+def test_what_clients_send_along_is_bounded_and_storable() -> None:
+    comment = cleaned(client=Client("1" * 99, "x\0\n" * 5000, "r\ud800" * 5000), honeypot="h\0" * 5000)
+    assert len(comment.client.ip) <= 64
+    for value in (comment.client.user_agent, comment.client.referrer, comment.honeypot):
+        assert 0 < len(value) <= 1000
+        assert value.isprintable()
+
+
+@PINGS
+def test_a_ping_says_who_wrote_what_and_where(kind: Kind) -> None:
+    ping = pinged(kind, title="A &amp; <b>B</b>", blog_name="The Blog", text="It says <i>this</i> https://a.example")
+    assert (ping.title, ping.blog_name, ping.author) == ("A & B", "The Blog", "The Blog")
+    assert (ping.url, ping.source_url, ping.source_key) == (
+        "https://blog.example/1",
+        "https://blog.example/1",
+        "blog.example/1",
+    )
+    assert ping.body.html == "<p>It says this https://a.example</p>"
+    assert ping.body.links == ()
+    assert ping.body.raw == "It says <i>this</i> https://a.example"
+
+
+@PINGS
+def test_a_ping_that_names_nothing_is_named_by_its_address(kind: Kind) -> None:
+    ping = pinged(kind, source_url="https://Blog.example:8080/post?x=1")
+    assert (ping.title, ping.blog_name) == ("https://Blog.example:8080/post?x=1", "blog.example")
+    assert (ping.body.html, ping.text_key) == ("", "")
+
+
+def test_what_a_ping_says_is_cropped_and_never_refused() -> None:
+    ping = pinged(title="t\0" * 5000, blog_name="b" * 500, text="e\ud800" * 50_000)
+    assert ping.title == "t" * 250
+    assert ping.blog_name == "b" * 100
+    assert ping.body.html == f"<p>{'e' * 252}...</p>"
+    assert len(ping.body.raw) <= 8000
+    assert ping.body.raw.encode()
+
+
+@pytest.mark.parametrize(
+    "source", [None, "", "javascript:alert(1)", "/post", "//blog.example/", "https://u:p@blog.example/", "http://\0"]
+)
+def test_a_ping_without_a_usable_source_is_refused(source: str | None) -> None:
+    assert list(refused(kind=Kind.TRACKBACK, source_url=source)) == ["source"]
+
+
+def test_a_ping_never_carries_markup_whatever_it_says() -> None:
+    ping = pinged(title="<script>alert(1)</script>", text="&lt;img src=x onerror=alert(1)&gt;")
+    assert ping.title == "alert(1)"
+    assert ping.body.html == "<p>&lt;img src=x onerror=alert(1)&gt;</p>"

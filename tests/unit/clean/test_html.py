@@ -1,0 +1,334 @@
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+
+import pytest
+
+from moderate.clean.html import Rendered, prepare, render, render_excerpt, sanitized, verified
+from moderate.clean.policy import Policy
+from moderate.errors import ConfigError
+from tests.unit.clean.dom import is_stable, meaning, strangers, text_of
+
+REL = 'rel="nofollow ugc noopener"'
+BLEACH, NH3 = Policy(), Policy(sanitizer="nh3")
+BOTH = pytest.mark.parametrize("policy", [BLEACH, NH3], ids=["bleach", "nh3"])
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        # Paragraphs and line breaks.
+        ("one\ntwo\n\n\n three ", "<p>one<br>\ntwo</p>\n<p>three</p>"),
+        ("one\n \u3000\ntwo", "<p>one</p>\n<p>two</p>"),
+        ("<b>one</b>\ntwo\n\nthree", "<p><b>one</b><br>\ntwo</p>\n<p>three</p>"),
+        ("one<br>two<br/>\nthree", "<p>one<br>\ntwo<br>\nthree</p>"),
+        ("<p>one</p><p>two", "<p>one</p>\n<p>two</p>"),
+        ("one</p>two", "<p>one</p>\n<p>two</p>"),
+        # Styles.
+        ("a <B>b</B> <em>c</em>", "<p>a <b>b</b> <em>c</em></p>"),
+        ("<b>one\n\ntwo</b> three", "<p><b>one</b></p>\n<p><b>two</b> three</p>"),
+        ("<b>a<i>b</b>c</i>d", "<p><b>a<i>b</i></b><i>c</i>d</p>"),
+        ("<b>a<b>b</b>c</b>d", "<p><b>abc</b>d</p>"),
+        ("<b>never closed", "<p><b>never closed</b></p>"),
+        ("never opened</b></q>", "<p>never opened</p>"),
+        ('<abbr title="Hyper&quot;Text">HT</abbr>', "<p><abbr title='Hyper\"Text'>HT</abbr></p>"),
+        # Blocks.
+        ("<ul><li>a<li>b</ul>c", "<ul>\n<li>a</li>\n<li>b</li></ul>\n<p>c</p>"),
+        ("<li>a</li>", "<ul>\n<li>a</li></ul>"),
+        ("<ol>a<li>b\n\nc</ol>", "<ol>\n<li>a</li>\n<li>b<br>\n<br>\nc</li></ol>"),
+        ("<ul><li>a<ul><li>b</li></ul></li><li>c</li></ul>", None),
+        ("a<blockquote>b\n\nc</blockquote>d", "<p>a</p>\n<blockquote>\n<p>b</p>\n<p>c</p></blockquote>\n<p>d</p>"),
+        ("<b>a<blockquote>b</b></blockquote>c", None),
+        # Code keeps its lines and shows its tags.
+        ("<pre>\n  a\n    b\n\n\nc\n</pre>", "<pre>  a\n    b\n\n\nc</pre>"),
+        ("<pre><code class=py>x = a<b>c</b></code></pre>d", None),
+        ("<code><script>x</script></code>", "<p><code>&lt;script&gt;x&lt;/script&gt;</code></p>"),
+        # What is not allowed is read as written.
+        ("use <div> & <img src=x onerror=alert(1)>", "<p>use &lt;div&gt; &amp; &lt;img src=x onerror=alert(1)&gt;</p>"),
+        ("<script>alert(1)</script>", "<p>&lt;script&gt;alert(1)&lt;/script&gt;</p>"),
+        ("<style>p{}</style><!-- c --><?php ?>", None),
+        ("1 < 2 && 3 > 2 <3 </", "<p>1 &lt; 2 &amp;&amp; 3 &gt; 2 &lt;3 &lt;/</p>"),
+        ("AT&T &amp; R&D &lt;b&gt;", "<p>AT&amp;T &amp; R&amp;D &lt;b&gt;</p>"),
+        ("std::vector<int> v; if (a<b) {}", "<p>std::vector&lt;int&gt; v; if (a&lt;b) {}</p>"),
+        ("<b and more", "<p>&lt;b and more</p>"),
+        ("</div></article></body>", "<p>&lt;/div&gt;&lt;/article&gt;&lt;/body&gt;</p>"),
+        ("<bold>x</bold> <plaintext>", None),
+        # Attributes.
+        ("<b onclick=x style='color:red' class=y id=z>a</b>", "<p><b>a</b></p>"),
+        ("<b\ntitle=x>a</b/><br clear=all>c", "<p><b>a</b><br>\nc</p>"),
+        # Nothing to see.
+        ("<p></p><b> </b><ul><li></ul>&nbsp;&#8203;<a href=https://a.example></a><br>", ""),
+        ("", ""),
+        (" \n\u200b", ""),
+        ("\0\ud800a", "<p>a</p>"),
+    ],
+)
+def test_a_text_becomes_the_html_that_its_author_meant(policy: Policy, typed: str, shown: str | None) -> None:
+    html = render(typed, policy).html
+    if shown is not None:
+        assert meaning(html) == meaning(shown)
+    assert strangers(html, policy) == []
+    assert is_stable(html)
+
+
+def test_nested_lists_stay_nested() -> None:
+    html = render("<ul><li>a<ul><li>b</li></ul></li><li>c</li></ul>", BLEACH).html
+    assert html.replace("\n", "") == "<ul><li>a<ul><li>b</li></ul></li><li>c</li></ul>"
+
+
+def test_code_within_preformatted_text_keeps_its_text() -> None:
+    html = render("<pre><code class=py>x = a<b>c</b>\n  y\n</code></pre>d", BLEACH).html
+    assert html == "<pre><code>x = a&lt;b&gt;c&lt;/b&gt;\n  y</code></pre>\n<p>d</p>"
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("typed", "href", "text"),
+    [
+        ('<a href="https://a.example/?b=1&amp;c=2">x</a>', "https://a.example/?b=1&c=2", "x"),
+        ("<A HREF='http://a.example/'\n>x</A>", "http://a.example/", "x"),
+        ("<a href=https://a.example/?a=1&copy=2>x", "https://a.example/?a=1&copy=2", "x"),
+        ('<a rel="follow" target=_blank href="https://a.example">x</a>', "https://a.example", "x"),
+        ("<a href=' https://a.example '>x</a>", "https://a.example", "x"),
+        ('<a href="https://a.example"title="t">x</a>', "https://a.example", "x"),
+        ("<a href=https://a.example href=https://b.example>x</a>", "https://a.example", "x"),
+        ("https://a.example/?a=1&region=jp.", "https://a.example/?a=1&region=jp", "https://a.example/?a=1&region=jp"),
+        ("<i>https://a.example/?a=1&amp;b</i>", "https://a.example/?a=1&b", "https://a.example/?a=1&b"),
+        ("<a href=https://a.example>https://b.example</a>", "https://a.example", "https://b.example"),
+    ],
+)
+def test_links_are_kept_and_carry_the_sites_own_rel(policy: Policy, typed: str, href: str, text: str) -> None:
+    shown = render(typed, policy)
+    assert shown.links == (href,)
+    assert REL in shown.html
+    assert "target" not in shown.html
+    assert text_of(shown.html).removesuffix(".") == text
+    assert strangers(shown.html, policy) == []
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "href",
+    [
+        "javascript:alert(1)",
+        "JaVaScRiPt:alert(1)",
+        "java&#10;script:alert(1)",
+        "&#1;javascript:alert(1)",
+        "data:text/html,x",
+        "javascript&colon;alert(1)",
+        "&#106avascript:alert(1)",
+        "javascript\u200b:x",
+        "\u2028javascript:x",
+        "vbscript:x",
+        "/relative",
+        "//evil.example",
+        "\\\\evil.example",
+        "#top",
+        "?q",
+        "mailto:a@b.example",
+        "https:evil.example",
+        "",
+        "https://user:pw@a.example/",
+        "https://a.example\\@b.example/",
+        "http://a.example:99999",
+        "feed:https://a.example",
+    ],
+)
+def test_other_addresses_leave_the_words_and_no_link(policy: Policy, href: str) -> None:
+    shown = render(f'see <a href="{href}">this</a>', policy)
+    assert shown.html == "<p>see this</p>"
+    assert shown.links == ()
+
+
+@BOTH
+def test_addresses_in_code_are_not_linked(policy: Policy) -> None:
+    assert render("<code>https://a.example</code> <pre>https://b.example</pre>", policy).links == ()
+
+
+def test_links_are_told_in_order_and_with_repeats() -> None:
+    text = "https://a.example https://b.example <a href='https://a.example'>again</a>"
+    assert render(text, BLEACH).links == ("https://a.example", "https://b.example", "https://a.example")
+    assert render("https://a.example https://a.example", BLEACH).links == ("https://a.example", "https://a.example")
+
+
+def test_a_text_with_too_many_brackets_is_shown_as_it_was_typed() -> None:
+    shown = render("<b>x</b>" * 201, BLEACH)
+    assert shown.html.startswith("<p>&lt;b&gt;x&lt;/b&gt;")
+    assert "<b>" in render("<b>x</b>" * 200, BLEACH).html
+
+
+def test_markup_can_be_turned_off() -> None:
+    shown = render("<b>x</b> &amp; https://a.example", Policy(markup="text")).html
+    assert shown == f'<p>&lt;b&gt;x&lt;/b&gt; &amp;amp; <a href="https://a.example" {REL}>https://a.example</a></p>'
+
+
+def test_tags_can_be_narrowed() -> None:
+    policy = Policy(tags=frozenset({"p", "br", "b", "a"}), attributes=frozenset({("a", "href")}))
+    html = render("<b>x</b> <i>y</i> <a href=https://a.example title=t>z</a>", policy).html
+    assert html == f'<p><b>x</b> &lt;i&gt;y&lt;/i&gt; <a href="https://a.example" {REL}>z</a></p>'
+
+
+@pytest.mark.parametrize("wrong", [{"tags": frozenset({"p", "img"})}, {"sanitizer": "none"}, {"markup": "bbcode"}])
+def test_a_policy_cannot_be_widened(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError):
+        Policy(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_name_of_a_policy_tells_all_that_html_depends_on() -> None:
+    assert Policy(sanitizer="nh3", markup="markdown").name == "1.markdown.nh3"
+
+
+def test_markdown_is_rendered_and_cleaned_alike() -> None:
+    source = "*a* **b** ~~c~~ `<d>`\nnext\n\n> q\n\n- l\n\n```\n  code <b>\n```\n\n[x](https://a.example 'T')"
+    html = render(source, Policy(markup="markdown")).html
+    assert meaning(html) == meaning(
+        "<p><em>a</em> <strong>b</strong> <s>c</s> <code>&lt;d&gt;</code><br>\nnext</p>"
+        "\n<blockquote>\n<p>q</p></blockquote>\n<ul>\n<li>l</li></ul>\n<pre><code>  code &lt;b&gt;</code></pre>"
+        f'\n<p><a href="https://a.example" title="T" {REL}>x</a></p>'
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "# heading",
+        "![pic](https://a.example/x.png)",
+        "<script>alert(1)</script>",
+        "<b>html</b>",
+        "[x](javascript:alert(1))",
+        "[x](//evil.example)",
+        "<javascript:alert(1)>",
+        "[x]: javascript:alert(1)\n\n[x]",
+        "---",
+        "a\n===",
+    ],
+)
+def test_markdown_gives_no_headings_pictures_html_or_other_addresses(source: str) -> None:
+    policy = Policy(markup="markdown")
+    shown = render(source, policy)
+    assert strangers(shown.html, policy) == []
+    assert is_stable(shown.html)
+    assert all(link == "https://a.example/x.png" for link in shown.links)
+
+
+def test_addresses_in_markdown_are_not_taken_for_emphasis() -> None:
+    shown = render("see https://a.example/_b_/*c*d, _really_", Policy(markup="markdown"))
+    assert shown.links == ("https://a.example/_b_/*c*d",)
+    assert "<em>really</em>" in shown.html
+
+
+def test_markdown_that_makes_too_many_tags_is_shown_as_it_was_typed() -> None:
+    assert render("*a* " * 1300, Policy(markup="markdown")).html.startswith("<p>*a* *a*")
+
+
+def test_an_excerpt_has_no_markup_and_no_links() -> None:
+    assert render_excerpt("<b>x</b> https://a.example") == Rendered("<p>&lt;b&gt;x&lt;/b&gt; https://a.example</p>")
+    assert render_excerpt("") == Rendered("")
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<p>a",
+        "</p>",
+        "<p><b>a</p></b>",
+        "<img>",
+        "<p onclick='x'>a</p>",
+        "<p class=x>a</p>",
+        "<!-- -->",
+        "a < b",
+        '<a href="https://a.example">no rel</a>',
+        f'<a {REL} href="javascript:alert(1)">x</a>',
+        f'<a {REL} href="/x">x</a>',
+        '<a href="https://a.example" rel="follow">x</a>',
+        f'<a href="https://a.example" {REL} target="_blank">x</a>',
+        "<P>a</P>",
+        "<svg></svg>",
+        "<br/>",
+        f"<b {REL}>x</b>",
+        "<p>a</p >",
+        "</br>",
+        "<",
+    ],
+)
+def test_what_a_sanitizer_should_never_return_is_not_shown(html: str) -> None:
+    assert verified(html, BLEACH) is None
+
+
+def test_what_a_sanitizer_returns_is_read_in_either_kind_of_quotes() -> None:
+    html = f"<p>a<br><a href='https://a.example/?b&amp;c' {REL}>x</a> > y</p>"
+    assert verified(html, BLEACH) == Rendered(html, ("https://a.example/?b&c",))
+
+
+@BOTH
+def test_the_sanitizers_themselves_hold_without_our_layout(policy: Policy) -> None:
+    hostile = "<svg><style><img src=x onerror=alert(1)></style></svg><a href='javascript:x' onclick=y>z</a><p id=q>w"
+    assert strangers(sanitized(hostile, policy).replace("<a>", ""), policy) in ([], ["a link without rel"])
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<b>x</b>" + "a\n\n" * 2660,
+        "<b>x</b>" + "a\n" * 3990,
+        "<ul><li>" * 199 + "x\n" * 3200,
+        "<blockquote>" * 399 + "x\n\n" * 1000,
+        "<b><i><em><strong><q><s><del><cite>" + "x\n\n" * 2600,
+        "<a " + "x=1 " * 1990 + ">x",
+        '<a title="' * 399 + "x" * 4000,
+        "<a href=http://a.jp>" * 390,
+        "<b>" + "http://a.jp " * 660,
+        "<b>" + "&amp;" * 1590,
+        "<b>" + "\u0316\u0300" * 3990,
+        "<b>" + "\u202a" * 4000 + "\u2069" * 3990,
+        "<b>" + " " * 7990 + "x",
+        "<" * 400 + "b" * 7000,
+        ("<a" + " " * 18) * 399,
+    ],
+)
+def test_the_worst_texts_that_are_taken_stay_cheap(policy: Policy, text: str) -> None:
+    assert len(text) <= 8100
+    start = perf_counter()
+    shown = render(text, policy)
+    # Far above what it takes (a tenth of a second): a busy machine does not fail it, and quadratic cost would.
+    assert perf_counter() - start < 1.5
+    assert len(shown.html) < 60_000
+
+
+@BOTH
+def test_threads_never_see_each_others_texts(policy: Policy) -> None:
+    def own(number: int) -> bool:
+        return render(f"<b>{number}</b> <i>of many</i> " * 8, policy).html.count(f"<b>{number}</b>") == 8
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            assert all(pool.map(own, range(200)))
+    finally:
+        sys.setswitchinterval(interval)
+
+
+@pytest.mark.parametrize("policy", [BLEACH, NH3, Policy(markup="markdown")], ids=["bleach", "nh3", "markdown"])
+def test_what_is_installed_is_ready_at_the_start(policy: Policy) -> None:
+    prepare(policy)
+
+
+@pytest.mark.parametrize(
+    ("missing", "policy", "key"),
+    [("nh3", NH3, "MODERATE_SANITIZER"), ("markdown_it", Policy(markup="markdown"), "MODERATE_MARKUP")],
+)
+def test_a_missing_extra_stops_the_start_with_its_name(
+    monkeypatch: pytest.MonkeyPatch, missing: str, policy: Policy, key: str
+) -> None:
+    from moderate.clean import html, markdown
+
+    html._nh3_cleaner.cache_clear()
+    markdown._parser.cache_clear()
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ConfigError, match=rf'{key}.*pip install "flask-moderate\['):
+        prepare(policy)

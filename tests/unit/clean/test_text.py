@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from time import perf_counter
+
+import pytest
+
+from moderate.clean import text as fields
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("  Mika\n\tSato ", "Mika Sato"),
+        ("admin\u200b", "admin"),
+        ("ad\xadmin", "admin"),
+        ("admin\xa0", "admin"),
+        ("\u3000山田\u3000太郎", "山田 太郎"),
+        ("Jean\xa0Paul", "Jean Paul"),
+        ("safe\u202egpj.exe\u202c", "safegpj.exe"),
+        ("\u2067\u202aabc", "abc"),
+        ("e\u0301", "é"),
+        ("\u212b", "Å"),
+        ("\U0001f469\u200d\U0001f467", "\U0001f469\u200d\U0001f467"),
+        ("O'Brien <b>", "O'Brien <b>"),
+        ("0", "0"),
+        ("\u3164", ""),
+        ("\u200b\u2060", ""),
+        ("a\x01\x1b[31m", "a[31m"),
+    ],
+)
+def test_a_name_is_one_line_and_what_it_seems(typed: str, kept: str) -> None:
+    assert fields.author_name(typed) == kept
+
+
+@pytest.mark.parametrize("typed", ["a\0b", "\ud800abc", "n" * 101, "n" * 100_000])
+def test_names_that_cannot_be_kept_are_refused(typed: str) -> None:
+    with pytest.raises(ValueError, match=r"characters"):
+        fields.author_name(typed)
+
+
+def test_a_name_of_a_hundred_characters_is_taken() -> None:
+    assert fields.author_name("名" * 100) == "名" * 100
+
+
+def test_an_e_mail_address_is_optional_and_its_host_is_in_lower_case() -> None:
+    assert fields.email("  ") is None
+    assert fields.email(" Mika@Mail.Example ") == "Mika@mail.example"
+
+
+@pytest.mark.parametrize(
+    "typed", ["a@b.example\0", "a@b.example\nBcc: x@y.example", "nobody", "a" * 300 + "@b.example"]
+)
+def test_wrong_e_mail_addresses_are_refused(typed: str) -> None:
+    with pytest.raises(ValueError):
+        fields.email(typed)
+
+
+def test_a_web_address_is_optional_and_stays_as_typed() -> None:
+    assert fields.web_address(" \n") is None
+    assert fields.web_address(" https://Blog.example/A?b#c\n") == "https://Blog.example/A?b#c"
+
+
+@pytest.mark.parametrize(
+    "typed", ["javascript:alert(1)", "blog.example", "https://a.example/\0", "https://a.example/\ud800"]
+)
+def test_wrong_web_addresses_are_refused(typed: str) -> None:
+    with pytest.raises(ValueError):
+        fields.web_address(typed)
+
+
+def test_a_web_address_may_have_a_limit_of_its_own() -> None:
+    with pytest.raises(ValueError, match="at most 500"):
+        fields.web_address("https://a.example/" + "a" * 500, 500)
+
+
+@pytest.mark.parametrize("typed", ["", " \n", "\u200b\ufeff", "\u2800\u3164", "\x01\x02"])
+def test_a_text_without_anything_to_see_is_refused(typed: str) -> None:
+    with pytest.raises(ValueError, match="Write something"):
+        fields.body_text(typed)
+
+
+def test_an_over_long_text_is_refused_and_never_cut() -> None:
+    assert fields.body_text("a" * 20, 20) == "a" * 20
+    with pytest.raises(ValueError, match="at most 20 characters; this has 21"):
+        fields.body_text("a" * 21, 20)
+
+
+@pytest.mark.parametrize("typed", ["a\0b", "\ud800abc"])
+def test_a_text_that_cannot_be_stored_is_refused(typed: str) -> None:
+    with pytest.raises(ValueError, match="cannot be stored"):
+        fields.body_text(typed)
+
+
+def test_a_text_keeps_its_lines_and_indents() -> None:
+    assert fields.body_text("\ufeffa\r\n  b\x01\rc") == "a\n  b\nc"
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("A &amp; B", "A & B"),
+        ("<b>Bold</b> &lt;tag&gt;", "Bold <tag>"),
+        ("1 < 2 > 0", "1 < 2 > 0"),
+        ("a\0b\n\nc", "ab c"),
+        ("x" * 300, "x" * 250),
+        ("<!-- c -->\u200b", ""),
+    ],
+)
+def test_titles_of_other_sites_are_plain_text_and_cropped(sent: str, kept: str) -> None:
+    assert fields.title(sent) == kept
+
+
+def test_names_of_other_sites_are_cropped_to_a_hundred_characters() -> None:
+    assert fields.blog_name("b" * 101) == "b" * 100
+
+
+def test_an_excerpt_of_255_characters_stays_and_a_longer_one_ends_in_dots() -> None:
+    assert fields.excerpt("x" * 255) == "x" * 255
+    assert fields.excerpt("x" * 256) == "x" * 252 + "..."
+
+
+@pytest.mark.parametrize(
+    "other", ["buy  PILLS\nnow!", "Ｂｕｙ pills now！", "b\u200buy pi\xadlls\u3000now!", " Buy pills now! "]
+)
+def test_one_text_in_other_spellings_has_one_key(other: str) -> None:
+    assert fields.text_key(other) == fields.text_key("Buy pills now!")
+
+
+@pytest.mark.parametrize("other", ["Buy pills now", "Buy pill snow!", ""])
+def test_another_text_has_another_key(other: str) -> None:
+    assert fields.text_key(other) != fields.text_key("Buy pills now!")
+
+
+def test_a_text_without_anything_to_see_has_no_key() -> None:
+    assert fields.text_key(" \u200b\u2800") == ""
+
+
+@pytest.mark.parametrize(
+    "unit", ["\ufdfa", "\u0390", "\u0316\u0300", "\u202a", "\u2069", " ", "<a", "&amp;", "\u200b", "("]
+)
+def test_no_text_of_the_greatest_length_costs_much(unit: str) -> None:
+    text = (unit * 8000)[:8000]
+    start = perf_counter()
+    fields.text_key(text)
+    fields.excerpt(text)
+    fields.title(text)
+    fields.one_line(text, 8000)
+    assert perf_counter() - start < 1.0
