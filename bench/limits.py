@@ -33,6 +33,7 @@ ROUNDS = 15
 CALLS = 400
 #: Rates that nothing here reaches, with the windows of the default table.
 WINDOWS = (60, 3600, 61, 62)
+SCOPES = ("client", "client", "article", "site")
 PLENTY = 1_000_000
 
 PING = "bare PING"
@@ -52,10 +53,19 @@ def redis_server() -> Iterator[str]:
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
             share_processors(server.pid)
+            wait_for(port)
             yield f"redis://127.0.0.1:{port}/0?socket_timeout=10&socket_connect_timeout=10"
         finally:
             server.terminate()
             server.wait()
+
+
+def wait_for(port: int) -> None:
+    """Return when somebody listens there."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), 1):
+            return
 
 
 def share_processors(server: int) -> None:
@@ -68,18 +78,13 @@ def share_processors(server: int) -> None:
 def rows(url: str) -> dict[str, Callable[[], object]]:
     """What is measured, by name."""
     client = connect(url)
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        with contextlib.suppress(OSError, Exception):
-            client.ping()
-            break
     clock = SystemClock()
     buckets = [Bucket(str(w), f"comments:5/{w}:client:pDhrwDFm3hW0lzLj", Rate(PLENTY, w)) for w in WINDOWS]
     ours, local = RedisLimiter(client), LocalLimiter(clock)
     texts = [f"{PLENTY}/{w} seconds per {scope}" for w, scope in zip(WINDOWS, SCOPES, strict=True)]
     whole = Limits(parse_limits({"comments": texts}), ours, secret=lambda: b"secret", clock=clock)
     costs = Costs("comments", "192.0.2.1", article="an/article")
-    storage = RedisStorage(url.partition("?")[0], implementation="redispy")
+    storage = RedisStorage(url.partition("?")[0])
     items = [limits.RateLimitItemPerSecond(PLENTY, w) for w in WINDOWS]
     fixed, moving = FixedWindowRateLimiter(storage), MovingWindowRateLimiter(storage)
     return {
@@ -91,9 +96,6 @@ def rows(url: str) -> dict[str, Callable[[], object]]:
         "four `limits` calls, moving window": lambda: [moving.hit(item, "moving", "192.0.2.1") for item in items],
         "four limits in this process": lambda: local.take(buckets),
     }
-
-
-SCOPES = ("client", "client", "article", "site")
 
 
 def measure(asked: dict[str, Callable[[], object]]) -> dict[str, list[float]]:

@@ -135,15 +135,6 @@ def test_prefixes_keep_two_sites_apart(client: redis.Redis) -> None:
     assert not RedisLimiter(client, "one").take(asked).passed
 
 
-def test_advice_is_given_for_a_client_that_waits_or_repeats(client: redis.Redis) -> None:
-    url = f"redis://{HOST}:1/0?socket_timeout=0.25&socket_connect_timeout=0.25"
-    with connect(url) as ours, redis.Redis(socket_timeout=None) as theirs:
-        assert RedisLimiter(ours).advice() == ()
-        said = " ".join(RedisLimiter(theirs).advice())
-    assert "socket_timeout=0.25" in said
-    assert "NoBackoff" in said
-
-
 def spend_from_another_process(url: str, threads: int, tries: int, start: multiprocessing.synchronize.Barrier) -> int:
     asked = [Bucket("shared", "shared", Rate(23, 36_000)), Bucket("wide", "wide", Rate(1000, 36_000))]
     with connect(url) as client:

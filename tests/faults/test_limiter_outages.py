@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel as SentinelClient
@@ -18,14 +19,13 @@ from redis.sentinel import Sentinel as SentinelClient
 from moderate.errors import RateLimited, ServiceDown
 from moderate.limits import Costs, Limits, parse_limits
 from moderate.limits.redis import RedisLimiter, connect
+from moderate.ports import Bucket, Rate
 from moderate.services.clock import SystemClock
 from tests.redis_servers import PausableRedis, Sentinel
 from tests.servers import HOST, free_port, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import redis
 
     from moderate.limits import OutagePolicy
 
@@ -46,10 +46,9 @@ def limits_at() -> Iterator[Callable[..., Limits]]:
         def make(
             where: str | redis.Redis, outage: OutagePolicy = "local", table: dict[str, list[str]] = THREE
         ) -> Limits:
-            client = running.enter_context(connect(where)) if isinstance(where, str) else where
-            limits = Limits(
-                parse_limits(table), RedisLimiter(client), secret=lambda: b"secret", clock=SystemClock(), outage=outage
-            )
+            limiter = RedisLimiter(running.enter_context(connect(where)) if isinstance(where, str) else where)
+            running.callback(limiter.close)
+            limits = Limits(parse_limits(table), limiter, secret=lambda: b"secret", clock=SystemClock(), outage=outage)
             running.callback(limits.close)
             return limits
 
@@ -113,6 +112,22 @@ def test_a_hanging_redis_costs_one_request_a_moment_and_all_others_nothing(
         worst = max(worst, seconds_of(lambda: spend(limits)))
     assert 0.2 < first < 0.3 + 0.1
     assert worst < 0.15
+
+
+def test_a_hosts_own_client_with_the_defaults_of_its_library_waits_no_longer_and_stays_as_it_is(
+    server: PausableRedis, limits_at: Callable[..., Limits]
+) -> None:
+    with redis.Redis(host=HOST, port=server.port) as theirs:
+        before = repr(theirs)
+        limiter = RedisLimiter(theirs)
+        assert limiter.advice() == ()
+        limiter.ping()
+        server.pause()
+        with pytest.raises(ServiceDown, match="no answer in time"):
+            limiter.take([Bucket("a", "a", Rate(1, 60))])
+        assert seconds_of(lambda: spend(limits_at(theirs))) < 0.4
+        assert repr(theirs) == before
+        limiter.close()
 
 
 def test_a_redis_that_wakes_up_is_noticed_within_five_seconds(
@@ -264,7 +279,7 @@ def test_a_failover_under_load_keeps_serving(limits_at: Callable[..., Limits]) -
         primary = running.enter_context(PausableRedis("--repl-diskless-sync-delay", "0"))
         running.enter_context(PausableRedis("--replicaof", HOST, str(primary.port)))
         watching = running.enter_context(Sentinel(primary.port))
-        sentinel = SentinelClient([(HOST, watching.port)], sentinel_kwargs=quick, **quick)
+        sentinel = SentinelClient([(HOST, watching.port)], sentinel_kwargs=quick)
         running.callback(lambda: [one.close() for one in sentinel.sentinels])
         wait_until(lambda: len(sentinel.discover_slaves("main")) == 1, within=30)
         client = running.enter_context(sentinel.master_for("main"))
@@ -276,7 +291,6 @@ def test_a_failover_under_load_keeps_serving(limits_at: Callable[..., Limits]) -
             wait_until(lambda: limits.outage is None, within=30)
 
         assert 40 <= under_load(limits, fail_over) <= 2 * 40 + 40
-        assert "at" in RedisLimiter(client).describe()
         limits.close()
 
 

@@ -13,17 +13,18 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, Protocol
 from zlib import crc32
 
-from redis import Redis
+from redis import ConnectionPool, Redis
 from redis import exceptions as failures
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.sentinel import SentinelConnectionPool
 
 from moderate.errors import ServiceDown
 from moderate.limits.gcra import answer, interval_us
 from moderate.ports import Taken
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from moderate.ports import Bucket, Rate
 
@@ -64,6 +65,33 @@ def connect(url: str) -> Redis:
     )
 
 
+def bounded(client: RedisClient) -> RedisClient:
+    """The server of a host's client, over connections of our own that neither wait long nor repeat.
+
+    redis-py's own defaults would hold up a request for many seconds and count it several times. The host's
+    client is left as it is. A Cluster client is used itself, and so is one with time-outs and no retries:
+    these were chosen.
+    """
+    settings = _connection_settings(client)
+    pool = getattr(client, "connection_pool", None)
+    chosen = settings.get("socket_timeout") is not None and not _retries(client, settings)
+    if chosen or not isinstance(pool, ConnectionPool):
+        return client
+    ours = {name: value for name, value in settings.items() if not name.startswith(_BOUND_TO_ITS_POOL)}
+    ours |= {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT, "retry": Retry(NoBackoff(), 0)}
+    ours |= {"retry_on_timeout": False, "retry_on_error": [], "health_check_interval": 0}
+    ours["connection_class"] = pool.connection_class
+    if isinstance(pool, SentinelConnectionPool):
+        ours |= {"is_master": pool.is_master, "check_connection": pool.check_connection}
+        make: Callable[..., ConnectionPool] = SentinelConnectionPool
+        return Redis(connection_pool=make(pool.service_name, pool.sentinel_manager, **ours))
+    return Redis(connection_pool=ConnectionPool(**ours))
+
+
+# What a pool adds to the settings of its connections, and another pool must not be given.
+_BOUND_TO_ITS_POOL = ("connection_pool", "maint_notifications", "oss_cluster", "orig_", "himport", "event_dispatcher")
+
+
 class RedisLimiter:
     """See the port `Limiter`. One EVALSHA per decision, whatever the number of buckets.
 
@@ -72,14 +100,15 @@ class RedisLimiter:
     still limited exactly, while each shared budget (article, site, source host) then counts per shard
     and should be divided by their number in the settings.
 
-    A client that was handed in stays the host's to close, and is used with its own time-outs and
-    retries; `advice` tells where these could hold up a request.
+    A client that waits for ever or repeats is replaced by `bounded` connections to the same server; for a
+    Cluster client that cannot be done, and `advice` tells what to give it.
     """
 
     def __init__(self, client: RedisClient, prefix: str = "moderate", *, shards: int = 1) -> None:
         if set("{}") & set(prefix) or shards < 1:
             raise ValueError("prefix: text without braces; shards: 1 or more")
-        self._client = client
+        self._client = bounded(client)
+        self._is_ours = self._client is not client
         self._prefix = prefix
         self._shards = shards
         self._tag = f"{{{prefix}}}:"
@@ -121,19 +150,19 @@ class RedisLimiter:
         return f"{name} {version} ({mode}) at {self._address()}"
 
     def advice(self) -> tuple[str, ...]:
-        """What about a handed-in client could hold up requests or count twice, one sentence each."""
+        """What about the client could hold up requests or count twice, one sentence each."""
         said = []
         settings = _connection_settings(self._client)
-        waits = (settings.get("socket_timeout"), settings.get("socket_connect_timeout"))
-        if any(wait is None or wait > 2 * TIMEOUT for wait in waits):
+        if _waits(settings):
             said.append(f"give the Redis client socket_timeout={TIMEOUT} and socket_connect_timeout={TIMEOUT}")
         if _retries(self._client, settings):
             said.append("give the Redis client retry=Retry(NoBackoff(), 0): a repeated command counts twice")
         return tuple(said)
 
     def close(self) -> None:
-        """Close the client's connections."""
-        self._client.close()
+        """Close the connections that are the limiter's own; a client that was handed in is its owner's to close."""
+        if self._is_ours:
+            self._client.close()
 
     def _tag_of(self, first: Bucket) -> str:
         return f"{{{self._prefix}:{crc32(first.key.encode()) % self._shards}}}:"
@@ -202,6 +231,11 @@ def _connection_settings(client: object) -> dict[str, Any]:
     owner = getattr(client, "connection_pool", None) or getattr(client, "nodes_manager", None)
     settings: dict[str, Any] = getattr(owner, "connection_kwargs", {})
     return settings
+
+
+def _waits(settings: dict[str, Any]) -> bool:
+    asked = (settings.get("socket_timeout"), settings.get("socket_connect_timeout"))
+    return any(wait is None or wait > 2 * TIMEOUT for wait in asked)
 
 
 def _retries(client: object, settings: dict[str, Any]) -> int:
