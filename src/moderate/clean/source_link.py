@@ -75,9 +75,9 @@ def find_link(page: SourcePage, targets: Sequence[str], *, any_element: bool) ->
     return _in_text(page.data, wanted) if page.kind == "text" else _in_json(page.data, wanted)
 
 
-def links_to(page: SourcePage, element: etree._Element, wanted: set[str], attributes: dict[str, str]) -> str | None:
+def _link_to(page: SourcePage, element: etree._Element, wanted: set[str], attributes: dict[str, str]) -> str | None:
     """The address that the element names, if it is wanted."""
-    value = element.get(attributes.get(str(element.tag), ""))
+    value = element.get(attributes[str(element.tag)])
     address = resolved(page.base, value) if value else None
     return address if address and comparable(address) in wanted else None
 
@@ -88,7 +88,7 @@ def _in_elements(page: SourcePage, wanted: set[str], attributes: dict[str, str])
     matches = (
         (element, address)
         for element in page.tree.iter(*attributes)
-        if (address := links_to(page, element, wanted, attributes))
+        if (address := _link_to(page, element, wanted, attributes))
     )
     found = [_described(element, address) for element, address in islice(matches, _LOOKED_AT)]
     return next((link for link in found if len(link.context) > len(link.text)), found[0] if found else None)
