@@ -84,7 +84,9 @@ def shoot(browser: Browser, app: Flask, address: str, pictures: Any, folder: Pat
     folder.mkdir(parents=True, exist_ok=True)
     for name, path, width, height, dark in pictures:
         scheme = "dark" if dark else "light"
-        context = browser.new_context(viewport={"width": width, "height": height or 800}, color_scheme=scheme)
+        context = browser.new_context(
+            viewport={"width": width, "height": height or 800}, color_scheme=scheme, timezone_id="Asia/Tokyo"
+        )
         page = context.new_page()
         sign_in(page, app, address, path)
         page.goto(address + path)
