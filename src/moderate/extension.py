@@ -9,7 +9,7 @@ from flask import current_app
 from moderate import moderation
 from moderate.build import Parts, build_state
 from moderate.cli import build_cli
-from moderate.desk import submit
+from moderate.desk import accept
 from moderate.model import Client, Decision, Kind, Moderator, Raw
 from moderate.settings import Settings
 from moderate.web import build_blueprint, thread
@@ -144,7 +144,7 @@ class Moderate:
         ip: str = "",
         user_agent: str = "",
     ) -> Receipt:
-        """Submit from code, for imports and tests: the same way in as over HTTP, limits included.
+        """Submit from code, for imports and tests: the same way in as over HTTP, but for the rate limits.
 
         Raises `Refused` where it is turned away.
         """
@@ -161,7 +161,7 @@ class Moderate:
             title=title,
             blog_name=blog_name,
         )
-        return submit(current_state().desk, raw)
+        return accept(current_state().desk, raw)
 
     def decide(self, item_id: int, decision: str, *, version: int, by: str, note: str | None = None) -> Item:
         """Decide from code. Raises `UnknownItem` or `DecidedMeanwhile`."""

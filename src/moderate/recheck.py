@@ -147,7 +147,8 @@ def look(desk: Desk, item: Item, article: Article) -> Seen | None:
     if desk.services.fetcher is None or not item.kind.is_ping:
         return None
     site = desk.site_url or article.url
-    return look_at(desk.services.fetcher, item, article, f"+{site}; verifying {item.kind.value} from {item.ip or '?'}")
+    about = f"+{site}; verifying {item.kind.value} from {item.ip or '?'}"
+    return look_at(desk.services.fetcher, item, article, about=about, now=desk.clock.now())
 
 
 def is_lost(item: Item, seen: Seen | None) -> bool:

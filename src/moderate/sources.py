@@ -9,12 +9,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from moderate.clean import clean
+from moderate.clean.hentry import read_hentry
 from moderate.clean.source_link import LinkFound, find_link
 from moderate.clean.source_page import read_page
 from moderate.errors import FetchFailed
 from moderate.model import Client, Kind, Raw, SourceLook
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from moderate.clean.hentry import HEntry
     from moderate.clean.policy import Policy
     from moderate.clean.source_page import SourcePage
     from moderate.model import Article, Item, Submission
@@ -28,9 +32,11 @@ class Seen:
     look: SourceLook
     page: SourcePage | None = None
     link: LinkFound | None = None
+    #: The page's own account of the post that links, where it has one (microformats2).
+    entry: HEntry | None = None
 
 
-def look_at(fetcher: Fetcher, item: Item, article: Article, about: str) -> Seen:
+def look_at(fetcher: Fetcher, item: Item, article: Article, *, about: str, now: datetime) -> Seen:
     """Fetch an item's source and look for the link. Never raises for what the other site does."""
     try:
         fetched = fetcher.fetch(item.source_url or "", about=about)
@@ -39,10 +45,11 @@ def look_at(fetcher: Fetcher, item: Item, article: Article, about: str) -> Seen:
         page = read_page(fetched)
     except FetchFailed as error:
         return Seen(SourceLook(trouble=str(error)))
-    link = find_link(page, (article.url, *article.aliases), any_element=item.kind is Kind.WEBMENTION)
+    targets = (article.url, *article.aliases)
+    link = find_link(page, targets, any_element=item.kind is Kind.WEBMENTION)
     found = link is not None and not page.is_gone
     look = SourceLook(is_gone=page.is_gone, links_here=found, outgoing_links=page.outgoing_links)
-    return Seen(look, page, link)
+    return Seen(look, page, link, read_hentry(page, targets, now=now) if found else None)
 
 
 def described(item: Item, article: Article, seen: Seen, policy: Policy) -> Submission:
@@ -88,5 +95,10 @@ def filled_in(raw: Raw, item: Item, seen: Seen) -> Raw:
 
 
 def words_of(seen: Seen) -> tuple[str | None, str | None, str]:
-    """Title, name of who wrote, and text, as the page tells them."""
-    return (seen.page.title if seen.page else None), None, (seen.link.context if seen.link else "")
+    """Title, name of who wrote, and text: the post's own account first, then what surrounds the link."""
+    title = seen.page.title if seen.page else None
+    context = seen.link.context if seen.link else ""
+    if seen.entry is None:
+        return title, None, context
+    text = seen.entry.summary or seen.entry.content or context
+    return seen.entry.name or title, seen.entry.author_name, text

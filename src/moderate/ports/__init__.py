@@ -1,6 +1,6 @@
 """What the acts ask of the world outside. Each promise stands here once; adapters say "see the port"."""
 
-from moderate.ports.limits import Bucket, BucketState, Limiter, Rate, Taken
+from moderate.ports.limits import Bucket, BucketState, Limiter, Rate, RemoteLimiter, Taken
 from moderate.ports.outside import (
     Articles,
     Clock,
@@ -31,7 +31,7 @@ from moderate.spam import SpamAnswer, SpamSample, SpamUsage
 
 __all__ = [
     "Articles", "Bucket", "BucketState", "Clock", "Content", "Decided", "Drift", "Earlier", "Fetched", "Fetcher",
-    "ItemFilter", "Limiter", "NewTask", "Overrides", "Page", "Rate", "Recorded", "Rule", "Rules", "Sample", "Settled",
+    "ItemFilter", "Limiter", "NewTask", "Overrides", "Page", "Rate", "Recorded", "RemoteLimiter", "Rule", "Rules", "Sample", "Settled",
     "SpamAnswer", "SpamSample", "SpamService", "SpamUsage", "Store", "Tables", "Taken", "TokenCounts", "TokenInfo",
     "TokenTable",
 ]  # fmt: skip

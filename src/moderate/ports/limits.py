@@ -62,3 +62,16 @@ class Limiter(Protocol):
 
     def take(self, buckets: Sequence[Bucket], *, spend: bool = True) -> Taken:
         """With `spend=False` only looks: the answer tells whether one more would pass."""
+
+
+class RemoteLimiter(Limiter, Protocol):
+    """A limiter on a server of its own, which operators want to know about."""
+
+    def ping(self) -> None:
+        """Raises `ServiceDown` where the server does not answer."""
+
+    def describe(self) -> str:
+        """What is connected, without any secret."""
+
+    def advice(self) -> tuple[str, ...]:
+        """What an operator had better change about the connection."""

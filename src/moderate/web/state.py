@@ -11,9 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from moderate.desk import Desk
-    from moderate.limits.redis import RedisLimiter
     from moderate.model import Author, Moderator
-    from moderate.ports import Tables
+    from moderate.ports import RemoteLimiter, Tables
     from moderate.protocols.base import InboundProtocol
     from moderate.settings import Settings
     from moderate.web.edge import SiteEdge
@@ -42,7 +41,7 @@ class State:
     worker: Worker
     tables: Tables
     #: The limiter in Redis, None where limits are counted in this process.
-    redis: RedisLimiter | None = None
+    redis: RemoteLimiter | None = None
 
 
 def current_state() -> State:
