@@ -4,8 +4,6 @@ Senders refuse to read any other status. What became of the ping is never told: 
 and an answer that tells "no link" from "no such host" is a port scanner for strangers (CVE-2013-0235).
 """
 
-# ruff: noqa: ARG002 - the port hands every protocol more than each of them needs
-
 from __future__ import annotations
 
 import logging

@@ -4,8 +4,6 @@ Sources: the TrackBack 1.2 text, and what deployed senders write and read in fac
 has the whole list. Senders read the answer with regular expressions, so its bytes are fixed.
 """
 
-# ruff: noqa: ARG002 - the port hands every protocol more than each of them needs
-
 from __future__ import annotations
 
 import re

@@ -4,8 +4,6 @@ Any fault of the sender is 400 (§3.2.3), except too many at once. What the chec
 the status page beyond "waits", "shown" and "gone": a spammer learns nothing there.
 """
 
-# ruff: noqa: ARG002 - the port hands every protocol more than each of them needs
-
 from __future__ import annotations
 
 import json

@@ -5,8 +5,6 @@ types it is told to. A ping needs two strings. Whatever holds a document type is
 first byte, so that entity bombs and external entities are never seen, let alone followed.
 """
 
-# ruff: noqa: ARG002 - expat hands over tags and attributes that are not looked at
-
 from __future__ import annotations
 
 import codecs

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderate.protocols.trackback_charset import charset_of, decode
+from moderate.protocols.trackback_charset import charset_of, codec_named, decode
 
 JAPANESE = [
     "日本語のテスト",
@@ -38,6 +38,9 @@ LATIN = [
     "öäü",
     "ÄÖÜß",
     "100 € für alle",
+    "It’s fine",
+    "‚Übergrößen",
+    "‚ÜBER ÄÖÜ",
     "à",
 ]
 
@@ -96,6 +99,11 @@ def test_a_label_that_is_wrong_or_senseless_is_passed_over(label: str) -> None:
 def test_charsets_that_hide_markup_are_not_to_be_had(label: str) -> None:
     assert charset_of(b"+ADw-script+AD4-", (label,)) == "utf-8"
     assert charset_of(b"\xe9t\xe9", (label,)) == "cp1252"
+
+
+def test_an_over_long_label_is_not_looked_up() -> None:
+    assert codec_named("shift_jis" + " " * 23) == "cp932"
+    assert codec_named("shift_jis" + " " * 24) is None
 
 
 def test_the_first_label_weighs_more_than_the_second() -> None:
