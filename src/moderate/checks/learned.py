@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from moderate.checks.base import ALL_KINDS
@@ -82,12 +83,14 @@ def opinion_of(tokens: Iterable[int], table: TokenTable) -> Opinion | None:
     spam, good = table.tokens
     base = math.log(spam / good)
     spam_share, good_share = SMOOTHING * spam / (spam + good), SMOOTHING * good / (spam + good)
-    weights: dict[int, float] = {}
-    for token in tokens:
-        seen = table.counts.get(token)
-        if seen is not None:
-            weight = math.log((seen[0] + spam_share) / (seen[1] + good_share)) - base
-            weights[token] = min(max(weight, -MOST), MOST)
+
+    @cache
+    def weight(seen: tuple[int, int]) -> float:
+        odds = math.log((seen[0] + spam_share) / (seen[1] + good_share)) - base
+        return MOST if odds > MOST else max(odds, -MOST)
+
+    # Most tokens were seen once or twice, so that few different weights have to be worked out.
+    weights = {token: weight(seen) for token in tokens if (seen := table.counts.get(token))}
     return Opinion(logistic(math.fsum(weights.values()) * DAMPING), weights)
 
 

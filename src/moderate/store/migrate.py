@@ -10,7 +10,10 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import SQLAlchemyError
 
+from moderate.errors import ServiceDown
+from moderate.store.outages import reason
 from moderate.store.schema import metadata
 from moderate.store.types import MYSQL
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 VERSION_TABLE = "moderate_alembic_version"
 
 #: The revision that this code works with; a test holds it equal to the newest migration.
-HEAD = "0001"
+HEAD = "0002"
 
 #: Any number that no other user of advisory locks in the same database is likely to take.
 _LOCK = 0x6D6F6465
@@ -33,19 +36,28 @@ def upgrade(database: Database) -> tuple[str | None, str]:
     """Bring the tables up to date and return the revisions before and after.
 
     Two processes that start at once both succeed: one upgrades, the other waits and finds it done.
+    Raises `ServiceDown` where a migration fails; where DDL is part of transactions (PostgreSQL,
+    SQLite), nothing of it remains.
     """
     before = current(database)
     if before == HEAD:
         return before, HEAD
-    with database.write() as conn:
-        _lock(conn)
-        before = _stamped(conn)
-        if before != HEAD:
-            from alembic import command
+    try:
+        with database.write() as conn:
+            return _upgrade(conn), HEAD
+    except SQLAlchemyError as error:
+        raise ServiceDown("database", f"its tables could not be upgraded: {reason(error)}") from error
 
-            command.upgrade(config(conn), "head")
-        _unlock(conn)
-    return before, HEAD
+
+def _upgrade(conn: Connection) -> str | None:
+    _lock(conn)
+    before = _stamped(conn)
+    if before != HEAD:
+        from alembic import command
+
+        command.upgrade(config(conn), "head")
+    _unlock(conn)
+    return before
 
 
 def current(database: Database) -> str | None:

@@ -204,3 +204,20 @@ samples = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Index(None, "created_at"),
 )
+
+# What the learned filter has counted: keyed hashes, so that the table is no word list.
+token_counts = Table(
+    "moderate_token_counts",
+    metadata,
+    Column("token", row_id(), primary_key=True, autoincrement=False),
+    Column("spam", BigInteger, nullable=False),
+    Column("good", BigInteger, nullable=False),
+)
+
+# As what each item was learned, so that learning twice counts once and a changed mind is taken back.
+learned_items = Table(
+    "moderate_learned_items",
+    metadata,
+    Column("item_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("is_spam", Boolean, nullable=False),
+)

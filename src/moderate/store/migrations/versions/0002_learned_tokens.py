@@ -1,0 +1,29 @@
+"""The counts of the learned filter."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from moderate.store.types import row_id
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "moderate_token_counts",
+        sa.Column("token", row_id(), nullable=False, autoincrement=False),
+        sa.Column("spam", sa.BigInteger, nullable=False),
+        sa.Column("good", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("token", name="pk_moderate_token_counts"),
+    )
+    op.create_table(
+        "moderate_learned_items",
+        sa.Column("item_id", sa.BigInteger, nullable=False, autoincrement=False),
+        sa.Column("is_spam", sa.Boolean, nullable=False),
+        sa.PrimaryKeyConstraint("item_id", name="pk_moderate_learned_items"),
+    )
