@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +14,12 @@ from moderate.articles import HostArticles
 from moderate.checks import CHECKS, in_use
 from moderate.checks.base import Measures, Services
 from moderate.clean.policy import Policy
-from moderate.desk import Desk, Intake
+from moderate.desk import Desk, Intake, Retention
+from moderate.errors import ConfigError
 from moderate.limits import Limits, LocalLimiter
 from moderate.protocols import PROTOCOLS
 from moderate.services.clock import SystemClock
+from moderate.settings import NOT_SHOWN
 from moderate.store import Database, SqlStore
 from moderate.store.tables import SqlTables
 from moderate.web.edge import SiteEdge
@@ -56,13 +60,15 @@ class Parts:
 
 def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     """Put one app's desk together. Nothing is connected to yet but the embedded database."""
+    refuse_missing(settings)
     clock = parts.clock or SystemClock()
     database = make_database(app, settings, parts, clock)
     store, tables = SqlStore(database), SqlTables(database)
     if parts.engine is None and settings.database_url is None:
         # The embedded database is ours alone, so it comes up to date by itself.
         tables.upgrade()
-    signer = Signer(lambda: secrets_of(app, store), clock)
+    kept = cache(lambda: store.secret("signing"))
+    signer = Signer(lambda: secrets_of(app, kept), clock)
     articles = HostArticles(parts.load_article, parts.article_finder, store, clock)
     services = make_services(settings, clock)
     limits, redis = make_limits(settings, parts, signer, clock)
@@ -79,7 +85,9 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
             close_comments_after=settings.close_comments_after,
             close_pings_after=settings.close_pings_after,
             edit_window=settings.edit_window,
+            discard=settings.akismet_discard,
         ),
+        retention=Retention(**settings.retention),
         measures=measures_of(settings),
         services=services,
         clock=clock,
@@ -98,10 +106,25 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     )
 
 
+#: What some values of settings need that not everybody installs: setting, value, module, extra.
+EXTRAS = (("sanitizer", "nh3", "nh3", "nh3"), ("markup", "markdown", "markdown_it", "markdown"))
+
+
+def refuse_missing(settings: Settings) -> None:
+    """Raise `ConfigError` at the start, and not at the first comment, where a package is missing."""
+    for name, value, module, extra in EXTRAS:
+        if getattr(settings, name) == value and find_spec(module) is None:
+            raise ConfigError(f"MODERATE_{name.upper()}", value, f"install flask-moderate[{extra}] first")
+
+
 def make_database(app: Flask, settings: Settings, parts: Parts, clock: Clock) -> Database:
     """The host's engine, the database of the settings, or an SQLite file in the instance folder."""
     source = parts.engine or settings.database_url or embedded_database(app)
-    return Database(source, sqlite_synchronous=settings.sqlite_synchronous, clock=clock)
+    database = Database(source, sqlite_synchronous=settings.sqlite_synchronous, clock=clock)
+    if database.is_ours:
+        # Connects to nothing yet, but a wrong address or a missing driver stops the start.
+        _ = database.engine
+    return database
 
 
 def embedded_database(app: Flask) -> str:
@@ -114,9 +137,7 @@ def make_limits(settings: Settings, parts: Parts, signer: Signer, clock: Clock) 
     """Limits in Redis where there is one, else in this process, which is said once."""
     limiter: RedisLimiter | None = None
     if parts.redis is not None or settings.redis_url is not None:
-        from moderate.limits.redis import RedisLimiter, connect
-
-        limiter = RedisLimiter(parts.redis if parts.redis is not None else connect(settings.redis_url or ""))
+        limiter = make_redis(parts.redis, settings.redis_url or "")
     else:
         log.warning("MODERATE_REDIS_URL is not set: rate limits hold for each process on its own.")
     limits = Limits(
@@ -129,6 +150,17 @@ def make_limits(settings: Settings, parts: Parts, signer: Signer, clock: Clock) 
     return limits, limiter
 
 
+def make_redis(client: Any, url: str) -> RedisLimiter:
+    from moderate.limits.redis import RedisLimiter, connect
+
+    try:
+        return RedisLimiter(connect(url) if client is None else client)
+    except ValueError:
+        accepted = "accepted is an address such as 'redis://host:6379/0', 'rediss://…' (TLS) or 'unix://…'"
+        # Without the cause, whose text may hold the password.
+        raise ConfigError("MODERATE_REDIS_URL", NOT_SHOWN, accepted) from None
+
+
 def make_services(settings: Settings, clock: Clock) -> Services:
     """What checks ask beyond the store."""
     return Services(fetcher=make_fetcher(settings, clock), spam=make_spam_service(settings, clock))
@@ -137,9 +169,11 @@ def make_services(settings: Settings, clock: Clock) -> Services:
 def make_spam_service(settings: Settings, clock: Clock) -> SpamService | None:
     if settings.akismet_key is None:
         return None
+    if settings.site_url is None:
+        raise ConfigError("MODERATE_SITE_URL", None, "with MODERATE_AKISMET_KEY the site's own address is needed")
     from moderate.services.akismet import AkismetService
 
-    return AkismetService(settings.akismet_key, settings.site_url or "", clock=clock, base_url=settings.akismet_url)
+    return AkismetService(settings.akismet_key, settings.site_url, clock=clock, base_url=settings.akismet_url)
 
 
 def make_fetcher(settings: Settings, clock: Clock) -> Fetcher | None:
@@ -168,9 +202,9 @@ def measures_of(settings: Settings) -> Measures:
     )
 
 
-def secrets_of(app: Flask, store: SqlStore) -> list[bytes | str]:
+def secrets_of(app: Flask, kept: Callable[[], bytes]) -> list[bytes | str]:
     """The app's keys, oldest first; without a SECRET_KEY one that the database keeps for all processes."""
     if not app.secret_key:
-        return [store.secret("signing")]
+        return [kept()]
     fallbacks = app.config.get("SECRET_KEY_FALLBACKS") or []
     return [*fallbacks, app.secret_key]

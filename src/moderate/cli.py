@@ -10,6 +10,7 @@ from flask.cli import AppGroup, with_appcontext
 
 from moderate import moderation
 from moderate.errors import ModerateError
+from moderate.housekeeping import tidy
 from moderate.model import Decision, Moderator, Status
 from moderate.ports import ItemFilter
 from moderate.recheck import run_due
@@ -195,6 +196,7 @@ def one_line(text: str) -> str:
 def worker(once: bool) -> None:
     state = current_state()
     if once:
+        tidy(state.desk)
         done = 0
         while count := run_due(state.desk):
             done += count

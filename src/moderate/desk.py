@@ -41,6 +41,18 @@ class Intake:
     close_pings_after: int = 0
     #: Minutes in which authors may edit or withdraw; 0 never.
     edit_window: int = 15
+    #: Whether spam that a service calls blatant is dropped unseen.
+    discard: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """After how many days personal data and junk are removed; 0 keeps them for ever."""
+
+    ip: int = 90
+    user_agent: int = 90
+    spam: int = 30
+    trash: int = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +70,7 @@ class Desk:
     measures: Measures
     services: Services
     clock: Clock
+    retention: Retention = Retention()
     #: The site's own address, None where the settings do not tell it.
     site_url: str | None = None
 
@@ -161,8 +174,9 @@ def tasks_for(submission: Submission, verdict: Verdict, facts: Facts) -> Sequenc
 
 def look_again(desk: Desk, recorded: Recorded, now: datetime) -> None:
     """A source that pings again says that it has changed, or that its link is gone: worth a look."""
-    if recorded.item.kind.is_ping and not recorded.is_new:
-        desk.store.add_tasks(recorded.item.id, [NewTask(kind="look", due_at=now)], now)
+    item = recorded.item
+    if item.kind.is_ping and not recorded.is_new and item.awaiting is not Awaiting.CHECKS:
+        desk.store.add_tasks(item.id, [NewTask(kind="look", due_at=now)], now)
 
 
 def tell(desk: Desk, recorded: Recorded) -> None:

@@ -244,6 +244,8 @@ def settle(desk: Desk, task: Task, item: Item, verdict: Verdict, content: Conten
     )
     if settled.item is not None and settled.before is not settled.item.status:
         signals.announce(desk.app, settled.item, before=settled.before, by=None)
+    if verdict.discard and desk.intake.discard and settled.changed:
+        desk.store.delete(item.id, "checks", now)
 
 
 def next_try(verdict: Verdict, task: Task, now: datetime) -> datetime:

@@ -28,6 +28,9 @@ PREFIX = "MODERATE_"
 #: These may also come from environment variables of the same name, so that no secret need stand in a file.
 SECRETS = frozenset({"DATABASE_URL", "REDIS_URL", "AKISMET_KEY"})
 
+#: Days after which personal data and junk are removed; 0 keeps them for ever.
+RETENTION = {"ip": 90, "user_agent": 90, "spam": 30, "trash": 30}
+
 #: Stands in error texts for values that may be secrets.
 NOT_SHOWN = "(not shown)"
 
@@ -134,22 +137,11 @@ def limits(value: object) -> LimitTable:
     return parse_limits(value)
 
 
-def retention(value: object) -> Retention:
-    names = {entry.name for entry in fields(Retention)}
+def retention(value: object) -> Mapping[str, int]:
     days = whole(0, 36500)
-    if not isinstance(value, Mapping) or not set(value) <= names:
-        raise ValueError(f"a table of days with the names {', '.join(sorted(names))}; 0 keeps for ever")
-    return Retention(**{name: days(number) for name, number in value.items()})
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """After how many days personal data is removed; 0 keeps it for ever."""
-
-    ip: int = 90
-    user_agent: int = 90
-    spam: int = 30
-    trash: int = 30
+    if not isinstance(value, Mapping) or not set(value) <= set(RETENTION):
+        raise ValueError(f"a table of days with the names {', '.join(sorted(RETENTION))}; 0 keeps for ever")
+    return {**RETENTION, **{name: days(number) for name, number in value.items()}}
 
 
 def setting(default: object, read: Callable[[object], object], *, secret: bool = False) -> Any:
@@ -191,7 +183,7 @@ class Settings:
     fetch_max_bytes: int = setting(1_048_576, whole(1024, 16_777_216))
     fetch_ports: tuple[int, ...] = setting([80, 443], ports)
     fetch_allow: tuple[Network, ...] = setting([], networks)
-    retention: Retention = setting({}, retention)
+    retention: Mapping[str, int] = setting(RETENTION, retention)
 
     @classmethod
     def from_config(cls, config: Mapping[str, object]) -> Settings:

@@ -11,9 +11,12 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from moderate.housekeeping import EVERY, tidy
 from moderate.recheck import run_due
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from flask import Flask
 
     from moderate.desk import Desk
@@ -36,6 +39,7 @@ class Worker:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._pid = 0
+        self._tidied: datetime | None = None
 
     def wake(self) -> None:
         """Look for tasks now."""
@@ -73,12 +77,20 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="moderate-worker", daemon=True)
         self._thread.start()
 
+    def _tidy(self) -> None:
+        """Housekeeping; the store is asked for its turn once an hour, not at every look."""
+        now = self._desk.clock.now()
+        if self._tidied is None or now - self._tidied >= EVERY:
+            self._tidied = now
+            tidy(self._desk)
+
     def _run(self) -> None:
         while not self._stop.is_set():
             self._work.wait(POLL)
             self._work.clear()
             try:
                 with self._app.app_context():
+                    self._tidy()
                     while not self._stop.is_set() and run_due(self._desk):
                         pass
             except Exception:

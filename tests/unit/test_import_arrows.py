@@ -27,7 +27,7 @@ GROUPS = {
     "clean": ("clean",),
     "checks": ("checks",),
     "protocols": ("protocols",),
-    "acts": ("desk", "moderation", "recheck", "sources", "teaching", "worker"),
+    "acts": ("desk", "housekeeping", "moderation", "recheck", "sources", "teaching", "worker"),
     "store": ("store",),
     "services": ("services",),
     "articles": ("articles",),  # the host's own, through its hooks

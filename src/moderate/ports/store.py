@@ -186,6 +186,12 @@ class Store(Earlier, Protocol):
     def use_once(self, name: str, expires_at: datetime, now: datetime) -> bool:
         """Whether this is the first use of *name*, remembered until `expires_at`."""
 
+    def forget_clients(self, *, ip_before: datetime | None, user_agent_before: datetime | None) -> int:
+        """Empty the IP addresses, and the user agents, of items that came in before then; None keeps them."""
+
+    def purge(self, status: Status, before: datetime, now: datetime) -> int:
+        """Delete items that have stood in *status* since before then, some at a time; returns how many."""
+
     def create_token(self, name: str, now: datetime) -> str:
         """Make a bearer token for a moderator and return it; only its digest is kept."""
 

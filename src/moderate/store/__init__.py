@@ -8,6 +8,7 @@ from moderate.store.articles import ArticleNotes, Known
 from moderate.store.counters import CounterReads
 from moderate.store.engine import Database
 from moderate.store.reads import ItemReads
+from moderate.store.retention import Retention
 from moderate.store.schema import metadata
 from moderate.store.sql import ItemWrites
 from moderate.store.tasks import Tasks
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Database", "SqlStore", "metadata"]
 
 
-class SqlStore(ItemWrites, ItemReads, CounterReads, Tasks, ArticleNotes, Tokens, Keepsakes):
+class SqlStore(ItemWrites, ItemReads, CounterReads, Tasks, ArticleNotes, Tokens, Keepsakes, Retention):
     """`moderate.ports.Store` on a database that SQLAlchemy reaches.
 
     Every method is one transaction and may be called from any thread. Bring the tables up to date
