@@ -120,7 +120,7 @@ def parse_limits(table: Mapping[str, Sequence[str]]) -> LimitTable:
     for name, texts in table.items():
         if name not in ACTIONS:
             raise ValueError(f"there is no action {name!r}; actions are {', '.join(ACTIONS)}")
-        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+        if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
             raise ValueError(f'{name}: give a list of texts, like ["5/minute per client", "30/hour per client"]')
         rows[name] = Row(name, _without_repeats(name, [parse_limit(text, row=name) for text in texts]))
     return LimitTable(MappingProxyType(rows))

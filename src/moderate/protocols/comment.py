@@ -99,7 +99,7 @@ class Comment:
             return edge.problem(error)
         try:
             typed = read_fields(request, edge)
-        except (Invalid, TooLarge, UnsupportedMediaType):
+        except (Invalid, TooLarge, UnsupportedMediaType, HTTPException):
             typed = {}
         return edge.form_page(article or "", typed, error)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Engine, make_url
-from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from moderate.errors import ConfigError, ServiceDown
@@ -49,6 +49,9 @@ DRIVERS = {
     "mysql": "mysql+pymysql",
     "mariadb": "mariadb+pymysql",
 }
+
+
+ADDRESSES = "accepted is an address such as 'postgresql://user:password@host/name' or 'sqlite:////path/to/file'"
 
 
 class Stale(Exception):
@@ -202,7 +205,12 @@ if hasattr(os, "register_at_fork"):
 
 def make_engine(source: str | URL, synchronous: Literal["full", "normal"], clock: Clock | None) -> Engine:
     """An engine for a database of our own. Raises `ConfigError` where the driver is missing."""
-    url = normalise(source)
+    try:
+        url = normalise(source)
+        url.get_dialect()
+    except (ArgumentError, ValueError):
+        # Without the cause, whose text may hold the password.
+        raise ConfigError("MODERATE_DATABASE_URL", "(not shown)", ADDRESSES) from None
     options: dict[str, Any] = {}
     backend = url.get_backend_name()
     if backend == "sqlite" and is_memory(url):

@@ -79,4 +79,12 @@ def is_cross_site(incoming: Request) -> bool:
     if incoming.headers.get("Sec-Fetch-Site", "none") in {"cross-site", "same-site"}:
         return True
     origin = incoming.headers.get("Origin")
-    return origin is not None and urlsplit(origin).netloc != incoming.host
+    return origin is not None and host_of(origin) != incoming.host
+
+
+def host_of(origin: str) -> str | None:
+    """Host and port of an Origin field, None where it is none."""
+    try:
+        return urlsplit(origin).netloc or None
+    except ValueError:
+        return None

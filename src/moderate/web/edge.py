@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response, render_template, url_for
 
-from moderate.errors import Forbidden, Invalid, RateLimited
+from moderate.desk import is_key
+from moderate.errors import Forbidden, Invalid, RateLimited, ServiceDown
 from moderate.web.access import is_cross_site
 from moderate.web.errors import headers_of, problem, public_text, status_of
 from moderate.web.present import public_item
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from flask import Request
     from werkzeug.wrappers import Response as AnyResponse
 
-    from moderate.errors import Refused, ServiceDown
+    from moderate.errors import Refused
     from moderate.model import Article, Author, Item, Receipt
     from moderate.ports import Articles
     from moderate.settings import Settings
@@ -61,6 +62,13 @@ class SiteEdge:
         """A new token for one showing of the form: when it was made, for what, and a key of its own."""
         return self.signer.sign("form", [article, secrets.token_urlsafe(9)])
 
+    def form_token_or_none(self, article: str) -> str:
+        """A form without a token is better than none, where the database keeps our key and is away."""
+        try:
+            return self.form_token(article)
+        except ServiceDown:
+            return ""
+
     def form_age(self, token: str | None, article: str) -> tuple[float | None, str | None]:
         opened = self.signer.open("form", token, max_age=FORM_SECONDS)
         if opened is None or opened[0][0] != article:
@@ -68,7 +76,8 @@ class SiteEdge:
         return opened[1], f"form:{opened[0][1]}"
 
     def article(self, key: str) -> Article | None:
-        return self.articles.load(key)
+        """What the host has under *key*; it is never asked about a key that none of its articles can have."""
+        return self.articles.load(key) if is_key(key) else None
 
     def item_json(self, item: Item, *, for_author: bool = False) -> dict[str, object]:
         return public_item(item, for_author=for_author)
@@ -100,7 +109,7 @@ class SiteEdge:
         return problem(error)
 
     def form_page(self, article: str, typed: dict[str, str], error: Refused | ServiceDown) -> Response:
-        found = self.articles.load(article)
+        found = self.article(article)
         page = render_template(
             "moderate/form_page.html",
             article=found,
@@ -126,7 +135,7 @@ class SiteEdge:
             values.setdefault("parent", str(reply_to.id))
         return {
             "action": url_for("moderate.comment", article=article),
-            "token": "" if self.settings.form_token == "off" else self.form_token(article),
+            "token": "" if self.settings.form_token == "off" else self.form_token_or_none(article),
             "honeypot": self.settings.honeypot,
             "max_length": self.settings.max_length,
             "require_author": self.settings.require_author,

@@ -52,16 +52,23 @@ def items() -> ResponseReturnValue:
 
 def item_filter() -> ItemFilter:
     """The filter of the query string. Raises `Invalid` for what no item can have."""
-    args = request.args
     return ItemFilter(
         status=choice("status", Status),
         kind=choice("kind", Kind),
         awaiting=choice("awaiting", Awaiting),
-        article=args.get("article") or None,
-        author=args.get("author") or None,
-        ip=args.get("ip") or None,
-        q=args.get("q", "").strip()[:200] or None,
+        article=words("article"),
+        author=words("author"),
+        ip=words("ip"),
+        q=words("q"),
     )
+
+
+def words(name: str) -> str | None:
+    """A text of the query string, None for a blank one. What no column can hold, no item can match."""
+    value = request.args.get(name, "").strip()
+    if len(value) > 200 or "\0" in value:
+        raise Invalid.field(name, "At most 200 characters, and none of them NUL.")
+    return value or None
 
 
 def choice(name: str, enum: type[E]) -> E | None:

@@ -13,7 +13,7 @@ from moderate.errors import DecidedMeanwhile, Invalid, Refused, ServiceDown, Una
 from moderate.model import Decision, Status
 from moderate.web.access import csrf_token, moderator
 from moderate.web.errors import public_text, status_of
-from moderate.web.moderation_api import item_filter, totals
+from moderate.web.moderation_api import MAX_BODY, item_filter, totals
 from moderate.web.read import number
 from moderate.web.state import current_state
 
@@ -98,6 +98,7 @@ def decide(item_id: int) -> ResponseReturnValue:
     """``POST /moderation/queue/<id>``: one decision by a form's button, and back to the queue."""
     state = current_state()
     try:
+        request.max_content_length = MAX_BODY
         who = moderator(state)
         decision, version = read_form()
         done = moderation.decide(state.desk, item_id, decision, version=version, by=who)

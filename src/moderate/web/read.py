@@ -142,8 +142,10 @@ def json_response(body: Mapping[str, object], tag: str | None = None) -> Respons
 
 
 def not_modified(tag: str | None) -> Response | None:
-    if tag is None or not request.if_none_match.contains(tag):
+    # A proxy that compresses makes our tag a weak one; it names the same thread all the same (RFC 9110, 13.1.2).
+    if tag is None or not request.if_none_match.contains_weak(tag):
         return None
     response = Response(status=304)
     response.set_etag(tag)
+    response.headers["Cache-Control"] = "no-cache"
     return response

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
-from moderate.errors import Refused, ServiceDown
+from moderate.errors import Refused, ServiceDown, TooLarge, UnknownItem
 from moderate.web.errors import MethodNotAllowed, NoSuchPage, problem
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
     View = Callable[..., ResponseReturnValue]
+
+#: The largest id that a database can hold.
+MAX_ID = 2**63 - 1
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
@@ -46,10 +50,14 @@ def allow_header(views: dict[str, View]) -> str:
 
 def guarded(view: View, values: dict[str, Any]) -> ResponseReturnValue:
     """Call a view; what it refuses becomes a problem document."""
+    if values.get("item_id", 0) > MAX_ID:
+        return problem(UnknownItem())
     try:
         return view(**values)
     except (Refused, ServiceDown) as error:
         return problem(error)
+    except RequestEntityTooLarge:
+        return problem(TooLarge())
 
 
 def nothing_here(**_: str) -> ResponseReturnValue:
