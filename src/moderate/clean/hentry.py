@@ -145,7 +145,7 @@ def _own_elements(root: etree._Element) -> Iterator[etree._Element]:
 
 
 def _first_words(properties: dict[str, list[etree._Element]], name: str, limit: int) -> str | None:
-    texts = (_words(element) for element in properties.get(name, ()))
+    texts = (_words(element) for element in properties.get(name, [])[:2])
     return cropped_end(next((text for text in texts if text), ""), limit) or None
 
 
@@ -218,7 +218,7 @@ def _author(
 ) -> tuple[str | None, str | None]:
     """Name and address of the author: the entry's own, else the feed's around it, else a link with rel=author."""
     candidates = properties.get("author", []) or _feed_authors(entry)
-    for element in candidates:
+    for element in candidates[:2]:
         name, url = _card(page, element)
         if name or url:
             return name, url

@@ -1,0 +1,270 @@
+"""The guarded fetcher against real servers on loopback that are slow, endless, broken or in disguise."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import gzip
+import ssl
+import threading
+import zlib
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+
+from moderate.errors import FetchFailed
+from moderate.services.slots import Slots
+from tests.unit.services.fetching import (
+    ABOUT,
+    HEAD,
+    TIMEOUT,
+    behind,
+    failed,
+    failure_of,
+    fetched_from,
+    fetcher,
+    takes_no_longer_than,
+)
+from tests.unit.services.loopback import PUBLIC, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from moderate.ports import Fetched
+    from tests.unit.services.loopback import Connection, Handler
+
+# --- servers that are slow, endless, broken -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [
+        lambda c: c.silence(),
+        lambda c: c.drip(HEAD * 100),
+        lambda c: (c.send(HEAD + b"Content-Length: 5000\r\n\r\n"), c.drip(b"x" * 5000)),
+        lambda c: (c.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n"), c.drip(b"1\r\nx\r\n" * 1000)),
+        lambda c: (c.send(HEAD + b"\r\n"), c.drip(b"x" * 5000)),
+        lambda c: c.drip(b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
+    ],
+    ids=["silence", "head", "body", "chunks", "body-to-the-end", "continue"],
+)
+def test_a_slow_server_is_left_at_the_deadline_however_it_drips(behave: Handler) -> None:
+    with takes_no_longer_than(TIMEOUT + 0.4):
+        failure = failure_of(behave)
+    assert failure.kind == "timeout"
+    assert failure.is_temporary
+
+
+def test_the_deadline_holds_for_all_redirects_together() -> None:
+    def slowly(connection: Connection) -> None:
+        connection.stop.wait(0.2)
+        connection.answer(status=302, location=f"{connection.path}x")
+
+    with takes_no_longer_than(TIMEOUT + 0.4):
+        assert failure_of(slowly).kind == "timeout"
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [
+        lambda c: (c.send(HEAD + b"\r\n"), c.endless(b"x" * 65536)),
+        lambda c: (
+            c.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n"),
+            c.endless(b"1000\r\n" + b"x" * 4096 + b"\r\n"),
+        ),
+        lambda c: (c.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n"), c.endless(b"1\r\nx\r\n" * 1000)),
+        lambda c: c.send(HEAD + b"Content-Length: 1000000000000\r\n\r\n"),
+        lambda c: (c.send(HEAD), c.endless(b"X-Field: " + b"y" * 1000 + b"\r\n")),
+        lambda c: (c.send(HEAD), c.send(b"X-Field: "), c.endless(b"y" * 1000)),
+        lambda c: c.endless(b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
+        lambda c: c.send(HEAD + b"X-Field: " + b"y" * 40_000 + b"\r\n\r\n"),
+        lambda c: c.answer(b"x" * 100_001),
+        lambda c: c.answer(gzip.compress(b"x" * 100_001), content_encoding="gzip"),
+    ],
+    ids=["endless", "chunked", "tiny-chunks", "length", "fields", "field", "100", "head", "one-more", "packed"],
+)
+def test_too_much_is_cut_off_and_nothing_of_it_kept(behave: Handler) -> None:
+    with takes_no_longer_than(TIMEOUT):
+        failure = failure_of(behave)
+    assert failure.kind == "too-large"
+    assert not failure.is_temporary
+
+
+def test_as_much_as_is_accepted_is_taken() -> None:
+    assert len(fetched_from(lambda c: c.answer(b"x" * 100_000)).body) == 100_000
+    packed = gzip.compress(b"x" * 100_000)
+    assert len(fetched_from(lambda c: c.answer(packed, content_encoding="gzip")).body) == 100_000
+
+
+def test_a_bomb_is_not_unfolded(bomb: bytes) -> None:
+    with takes_no_longer_than(TIMEOUT):
+        assert failure_of(lambda c: c.answer(bomb, content_encoding="gzip")).kind == "too-large"
+
+
+@pytest.fixture(scope="module")
+def bomb() -> bytes:
+    """90 KB that would be 90 MB."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    return b"".join(packer.compress(bytes(1_000_000)) for _ in range(90)) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        HEAD + b"Content-Length: 10\r\n\r\nshort",
+        HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+        HEAD + b"Content-Encoding: gzip\r\n\r\nno gzip at all",
+        HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"cut off")[:-9],
+        HEAD + b"Content-Encoding: br\r\n\r\nx",
+        HEAD + b"Content-Encoding: gzip, gzip\r\n\r\nx",
+        HEAD + b"X: a\0b\r\n\r\n",
+        b"<a href=x>",
+        b"HTTP/1.1 99999 X\r\n\r\n",
+        b"SSH-2.0-OpenSSH\r\n",
+        b"",
+    ],
+)
+def test_what_is_no_proper_answer_fails_cleanly(raw: bytes) -> None:
+    assert failure_of(lambda c: c.send(raw)).kind == "bad-response"
+
+
+@pytest.mark.parametrize("content_type", ["image/png", "application/octet-stream", "video/mp4", "text/css", ""])
+def test_what_holds_no_links_is_not_read(content_type: str) -> None:
+    failure = failure_of(lambda c: c.answer(b"x", content_type=content_type))
+    assert failure.kind == "content-type"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["TEXT/HTML ; charset=x", "application/xhtml+xml", "text/plain", "application/json", "application/ld+json"],
+)
+def test_textual_types_are_read(content_type: str) -> None:
+    assert fetched_from(lambda c: c.answer(b"x", content_type=content_type)).body == b"x"
+
+
+@pytest.mark.parametrize("status", [300, 304, 305, 306, 399])
+def test_other_statuses_are_no_page(status: int) -> None:
+    assert failure_of(lambda c: c.answer(status=status, location="/x")).kind == "status"
+
+
+# --- TLS ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def served_with(certificate: trustme.LeafCert) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    return context
+
+
+def over_tls(authority: trustme.CA, certificate: trustme.LeafCert) -> tuple[list[str | None], Callable[[], Fetched]]:
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    named: list[str | None] = []
+    context = served_with(certificate)
+    context.sni_callback = lambda _socket, name, _context: named.append(name)
+
+    def fetch() -> Fetched:
+        with serving(lambda c: c.answer(c.host.encode()), context) as server:
+            source, _, _ = behind({"blog.example": [[PUBLIC]]}, server, ssl_context=trust, timeout=2)
+            return source.fetch("https://blog.example/", about=ABOUT)
+
+    return named, fetch
+
+
+def test_tls_is_verified_for_the_host_of_the_url_not_for_the_address(authority: trustme.CA) -> None:
+    named, fetch = over_tls(authority, authority.issue_cert("blog.example"))
+    page = fetch()
+    assert (page.body, page.url, named) == (b"blog.example", "https://blog.example/", ["blog.example"])
+
+
+def test_a_certificate_for_another_host_an_expired_and_an_unknown_one_are_refused(authority: trustme.CA) -> None:
+    yesterday = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+    for certificate in (
+        authority.issue_cert("other.example"),
+        authority.issue_cert(PUBLIC),
+        authority.issue_cert("blog.example", not_after=yesterday),
+        trustme.CA().issue_cert("blog.example"),
+    ):
+        _, fetch = over_tls(authority, certificate)
+        with pytest.raises(FetchFailed) as failure:
+            fetch()
+        assert failure.value.kind == "refused"
+
+
+def test_a_handshake_that_drips_is_left_at_the_deadline() -> None:
+    with serving(lambda c: c.drip(b"\x16\x03\x03\x40\x00" + bytes(16384))) as server:
+        source, _, _ = behind({"blog.example": [[PUBLIC]]}, server)
+        with takes_no_longer_than(TIMEOUT + 0.4):
+            assert failed(source, "https://blog.example/").kind == "timeout"
+
+
+# --- courtesy -------------------------------------------------------------------------------------
+
+
+def test_few_connections_at_once_go_to_one_host_and_not_many_in_all() -> None:
+    at_once, most, lock, full = 0, 0, threading.Lock(), threading.Event()
+
+    def behave(connection: Connection) -> None:
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+            if at_once == 2:
+                full.set()
+        full.wait(2)
+        with lock:
+            at_once -= 1
+        connection.answer(b"x")
+
+    with serving(behave) as server:
+        source = fetcher(server, timeout=5, per_host=2)
+        threads = [
+            threading.Thread(target=source.fetch, args=(server.url(),), kwargs={"about": ABOUT}) for _ in range(6)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(server.connections) == 6
+    assert most == 2
+
+
+def test_waiting_for_a_place_ends_at_the_deadline() -> None:
+    with serving(lambda c: c.silence()) as server:
+        source = fetcher(server, per_host=1)
+        with takes_no_longer_than(2 * TIMEOUT + 0.4):
+            kinds: list[str] = []
+            threads = [threading.Thread(target=lambda: kinds.append(failed(source, server.url()).kind)) for _ in "ab"]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    assert kinds == ["timeout", "timeout"]
+
+
+def test_a_busy_host_does_not_hold_up_the_others() -> None:
+    slots = Slots(per_host=1, total=3)
+    with slots.hold("slow", 0), pytest.raises(TimeoutError), slots.hold("slow", 0.01):
+        pass
+    with slots.hold("slow", 0):
+        waiting = threading.Thread(target=lambda: contextlib.ExitStack().enter_context(slots.hold("slow", 5)))
+        waiting.start()
+        with slots.hold("other", 1):
+            assert waiting.is_alive()
+    waiting.join(5)
+    assert not waiting.is_alive()
+
+
+def test_places_are_bounded_over_all_hosts() -> None:
+    slots = Slots(per_host=2, total=2)
+    with slots.hold("one", 0), slots.hold("other", 0), pytest.raises(TimeoutError), slots.hold("third", 0.01):
+        pass
+    with slots.hold("third", 0):
+        assert True
