@@ -37,6 +37,7 @@ SMOOTHING = 1.5
 DAMPING = 0.5
 #: No single token may say more than this, in natural-log odds.
 MOST = 6.0
+EDGES = frozenset({"start", "end"})
 #: How many tokens an explanation names on each side.
 NAMED = 4
 
@@ -100,9 +101,11 @@ def logistic(odds: float) -> float:
 
 def explained(opinion: Opinion, labels: dict[int, Label], table: TokenTable) -> str:
     """The probability, what it rests on, and the tokens that counted most, both ways."""
-    ranked = sorted(opinion.weights.items(), key=lambda entry: entry[1])
-    against = [told(labels[token]) for token, weight in ranked[:NAMED] if weight < 0]
-    towards = [told(labels[token]) for token, weight in ranked[::-1][:NAMED] if weight > 0]
+    # Beginnings and endings help to judge, but a reader sees more in the words that they came from.
+    readable = ((weight, labels[token]) for token, weight in opinion.weights.items() if labels[token][0] not in EDGES)
+    ranked = sorted(readable)
+    against = [told(label) for weight, label in ranked[:NAMED] if weight < 0]
+    towards = [told(label) for weight, label in ranked[::-1][:NAMED] if weight > 0]
     seen = f"{table.messages[0]} spam and {table.messages[1]} good ones that moderators decided on"
     reason = f"{opinion.probability:.0%} like spam, going by {seen}; for spam: {', '.join(towards) or 'nothing'}"
     return reason + f"; against: {', '.join(against) or 'nothing'}"

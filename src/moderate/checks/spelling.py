@@ -13,11 +13,13 @@ import re
 import unicodedata
 from functools import lru_cache
 
-#: After NFKC and case folding: letters that most faces draw like a Latin one (after Unicode TR39).
-LOOKALIKES = str.maketrans(
-    "абвгеёһіїјкмнорѕтухԁԍԛԝѵӏьп" + "αβγεηικνορτυχωϲϳ" + "ոսօհզց" + "ıɡɑłøđƅɩʟᴀᴄᴅᴇᴊᴋᴍᴏᴘᴛᴜᴠᴡᴢ",
-    "abbreehiijkmhopstyxdgqwvlbn" + "abyenikvoptuxwcj" + "nuohqg" + "igalodbilacdejkmoptuvwz",
+#: After NFKC and case folding: letters that most faces draw like a Latin one, each before the Latin one (after TR39).
+LOOKALIKE_PAIRS = (
+    "аa вb гr еe ёe һh іi їi јj кk мm нh оo пn рp сc ѕs тt уy хx ьb ԁd ԛq ԝw ѵv ӏl",
+    "αa βb γy εe ηn ιi κk νv οo ρp τt υu χx ωw ϲc ϳj ոn սu օo հh զq ցg",
+    "ıi ɡg ɑa łl øo đd ƅb ɩi ʟl ᴀa ᴄc ᴅd ᴇe ᴊj ᴋk ᴍm ᴏo ᴘp ᴛt ᴜu ᴠv ᴡw ᴢz",
 )
+LOOKALIKES = str.maketrans({two[0]: two[1] for line in LOOKALIKE_PAIRS for two in line.split()})
 DIGITS = str.maketrans("0134578@$!", "oieastbasi")
 TAG = re.compile(r"<[^<>]{0,400}>")
 OVERLAID = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")

