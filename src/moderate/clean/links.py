@@ -6,11 +6,12 @@ import re
 from html import escape
 from typing import TYPE_CHECKING
 
-from moderate.clean.addresses import MAX_ADDRESS, is_web_address
+from moderate.clean.addresses import is_web_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Its greatest length is that of `is_web_address`, so that a longer one is refused and never linked in part.
 # An address ends at a blank, at what no address holds unescaped, and at CJK punctuation, because Chinese
 # and Japanese go on without a space. The look-behind knows ASCII only, for the same reason.
 _ADDRESS = re.compile(
@@ -29,7 +30,7 @@ def address_spans(text: str) -> Iterator[tuple[int, int]]:
         return
     for match in _ADDRESS.finditer(text):
         address = _trimmed(match[0])
-        if len(match[0]) < MAX_ADDRESS and is_web_address(address):
+        if is_web_address(address):
             yield match.start(), match.start() + len(address)
 
 

@@ -175,6 +175,7 @@ def test_addresses_that_mail_cannot_reach_or_that_reach_more_than_one_are_refuse
         ("see https://a.example.", ["https://a.example"]),
         ("(https://a.example/b)", ["https://a.example/b"]),
         ("https://a.example/b_(c)", ["https://a.example/b_(c)"]),
+        ("(https://a.example/b_(c))).", ["https://a.example/b_(c)"]),
         ("[https://a.example/b], http://c.example!?", ["https://a.example/b", "http://c.example"]),
         ("詳しくはhttps://a.example/b。次は", ["https://a.example/b"]),
         ("「https://a.example/b」と（https://c.example/）", ["https://a.example/b", "https://c.example/"]),

@@ -88,6 +88,7 @@ def test_what_disturbs_is_dropped_and_what_scripts_need_is_kept(typed: str, kept
         ("\u2067\u2067abc", "\u2067\u2067abc\u2069\u2069"),
         ("\u202babc\nnext", "\u202babc\u202c\nnext"),
         ("a\u202cb\u2069c", "abc"),
+        ("\u2066a\u2069b\u2069c", "\u2066a\u2069bc"),
         # A closed isolate closes what was opened within it (UAX #9, X6a); its own closer is then one of nothing.
         ("\u2066\u202ba\u2069b\u202c", "\u2066\u202ba\u2069b"),
     ],

@@ -74,6 +74,24 @@ def test_a_text_becomes_the_html_that_its_author_meant(policy: Policy, typed: st
     assert is_stable(html)
 
 
+def test_lists_and_quotes_are_flattened_beyond_a_depth_that_fits_a_page() -> None:
+    html = render("<blockquote>" * 40 + "deep" + "</blockquote>" * 40 + "after", BLEACH).html
+    assert 5 < html.count("<blockquote>") <= 12
+    assert html.endswith("<p>after</p>")
+    assert render("<ul><li>" * 40 + "deep", BLEACH).html.count("<ul>") <= 12
+
+
+def test_empty_lines_at_the_start_of_preformatted_text_are_dropped() -> None:
+    assert render("<pre>\n\n\n  a</pre>", BLEACH).html == "<pre>  a</pre>"
+
+
+@BOTH
+def test_a_link_ends_where_the_next_one_begins(policy: Policy) -> None:
+    shown = render("<a href=https://a.example>x <a href=https://b.example>y</a> z</a>", policy)
+    assert shown.links == ("https://a.example", "https://b.example")
+    assert shown.html.endswith("y</a> z</p>")
+
+
 def test_nested_lists_stay_nested() -> None:
     html = render("<ul><li>a<ul><li>b</li></ul></li><li>c</li></ul>", BLEACH).html
     assert html.replace("\n", "") == "<ul><li>a<ul><li>b</li></ul></li><li>c</li></ul>"
@@ -214,6 +232,11 @@ def test_markdown_gives_no_headings_pictures_html_or_other_addresses(source: str
     assert all(link == "https://a.example/x.png" for link in shown.links)
 
 
+@pytest.mark.parametrize("source", ["# heading", "---", "a\n===", "<b>html</b>", "!pic"])
+def test_what_markdown_leaves_out_is_shown_as_it_was_typed(source: str) -> None:
+    assert text_of(render(source, Policy(markup="markdown")).html) == source
+
+
 def test_addresses_in_markdown_are_not_taken_for_emphasis() -> None:
     shown = render("see https://a.example/_b_/*c*d, _really_", Policy(markup="markdown"))
     assert shown.links == ("https://a.example/_b_/*c*d",)
@@ -264,9 +287,26 @@ def test_what_a_sanitizer_returns_is_read_in_either_kind_of_quotes() -> None:
 
 
 @BOTH
-def test_the_sanitizers_themselves_hold_without_our_layout(policy: Policy) -> None:
-    hostile = "<svg><style><img src=x onerror=alert(1)></style></svg><a href='javascript:x' onclick=y>z</a><p id=q>w"
-    assert strangers(sanitized(hostile, policy).replace("<a>", ""), policy) in ([], ["a link without rel"])
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "<svg><style><img src=x onerror=alert(1)></style></svg>",
+        "<p id=q onclick=y style='color:red'>w</p>",
+        "<math><mtext><table><mglyph><style><!--</style><img title='--&gt;&lt;img src=1 onerror=alert(1)&gt;'>",
+        "<a href='javascript:x'>z</a>",
+        "<a href='//evil.example'>z</a>",
+        "<a href='/relative'>z</a>",
+    ],
+)
+def test_the_last_two_steps_hold_without_our_layout(policy: Policy, hostile: str) -> None:
+    html = sanitized(hostile, policy)
+    assert set(strangers(html, policy)) <= {"a link without rel", "a href=//evil.example", "a href=/relative"}
+    shown = verified(html, policy)
+    assert shown is None or strangers(shown.html, policy) == []
+
+
+def test_nh3_refuses_relative_addresses_by_itself() -> None:
+    assert "href" not in sanitized("<a href='//evil.example'>z</a>", NH3)
 
 
 @BOTH
