@@ -1,0 +1,133 @@
+"""The moderators' queue, as a page that works without JavaScript."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.newsroom_site import OTHER_STORY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playwright.sync_api import Page
+
+    from tests.newsroom_site import Newsroom
+
+
+@pytest.fixture
+def moderator(newsroom: Newsroom, reader: Callable[..., Page]) -> Page:
+    page = reader(javascript=False)
+    newsroom.sign_in(page)
+    return page
+
+
+def test_the_sign_in_link_asks_before_it_signs_in_and_works_once(
+    newsroom: Newsroom, reader: Callable[..., Page]
+) -> None:
+    page = reader(javascript=False)
+    newsroom.sign_in(page)
+    (link,) = page.context.cookies()
+    assert link["httpOnly"]
+    assert newsroom.app.extensions["newsroom.links"] == {}
+
+
+def test_whoever_is_not_signed_in_sees_no_item(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
+    newsroom.post("A secret text.", decision=None)
+    page = reader()
+    answer = page.goto(newsroom.queue)
+    assert answer is not None
+    assert answer.status == 401
+    expect(page.get_by_role("alert")).to_contain_text("Sign in as a moderator first.")
+    assert "A secret text." not in page.content()
+
+
+@pytest.mark.parametrize(("button", "tab"), [("Approve", "Approved 1"), ("Spam", "Spam 1"), ("Trash", "Trash 1")])
+def test_each_button_moves_the_item_and_the_numbers_on_the_tabs(
+    newsroom: Newsroom, moderator: Page, button: str, tab: str
+) -> None:
+    newsroom.post("Where does this go?", decision=None)
+    moderator.reload()
+    moderator.get_by_role("button", name=button).click()
+    expect(moderator.get_by_role("link", name="Pending 0")).to_be_visible()
+    moderator.get_by_role("link", name=tab).click()
+    expect(moderator.get_by_role("article")).to_contain_text("Where does this go?")
+    # And back again: the button that would change nothing is not there.
+    expect(moderator.get_by_role("button", name=button)).to_have_count(0)
+    moderator.get_by_role("button", name="Hold").click()
+    expect(moderator.locator("main")).not_to_contain_text("Where does this go?")
+    assert newsroom.counts().pending == 1
+
+
+def test_a_card_tells_what_the_checks_found_and_who_sent_it(newsroom: Newsroom, moderator: Page) -> None:
+    links = " ".join(f"https://shop.example/{number}" for number in range(4))
+    newsroom.post(f"Buy {links}", decision=None, author="Shop", email="shop@example.org", ip="192.0.2.9")
+    moderator.reload()
+    card = moderator.get_by_role("article")
+    expect(card).to_contain_text("Look closely 4 links")
+    expect(card).to_contain_text("shop@example.org")
+    expect(card).to_contain_text("192.0.2.9")
+    raw = card.get_by_text("Buy https://shop.example/0 https://shop.example/1", exact=False).last
+    expect(raw).to_be_hidden()
+    card.get_by_text("As it was sent").click()
+    expect(raw).to_be_visible()
+
+
+def test_a_decision_that_somebody_else_made_meanwhile_is_told_and_stands(
+    newsroom: Newsroom, moderator: Page, reader: Callable[..., Page]
+) -> None:
+    newsroom.post("Two people look at this.", decision=None)
+    moderator.reload()
+    colleague = reader(javascript=False)
+    newsroom.sign_in(colleague, "Sakai")
+    colleague.get_by_role("button", name="Approve").click()
+    moderator.get_by_role("button", name="Spam").click()
+    expect(moderator.get_by_role("status")).to_contain_text("Sakai has decided meanwhile: approved")
+    assert newsroom.counts().comments == 1
+
+
+def test_a_decision_leads_back_to_the_same_filters(newsroom: Newsroom, moderator: Page) -> None:
+    newsroom.post("The tram is late.", decision=None)
+    newsroom.post("The tram is early.", decision=None)
+    newsroom.post("The snow is late.", OTHER_STORY, decision=None)
+    moderator.reload()
+    moderator.get_by_label("Words").fill("tram")
+    moderator.get_by_role("button", name="Show").click()
+    expect(moderator.get_by_role("article")).to_have_count(2)
+    moderator.get_by_role("button", name="Approve").first.click()
+    expect(moderator.get_by_role("article")).to_have_count(1)
+    expect(moderator.get_by_label("Words")).to_have_value("tram")
+    moderator.get_by_role("link", name="Show everything").click()
+    expect(moderator.get_by_role("article")).to_have_count(2)
+
+
+def test_long_queues_come_in_pages(newsroom: Newsroom, moderator: Page) -> None:
+    for number in range(53):
+        newsroom.post(f"Comment number {number}.", decision=None)
+    moderator.reload()
+    expect(moderator.get_by_role("article")).to_have_count(50)
+    moderator.get_by_role("link", name="Older items").click()
+    expect(moderator.get_by_role("article")).to_have_count(3)
+    # A decision down there leads back to there.
+    moderator.get_by_role("button", name="Approve").first.click()
+    expect(moderator.get_by_role("article")).to_have_count(2)
+
+
+def test_a_form_without_the_pages_own_token_decides_nothing(newsroom: Newsroom, moderator: Page) -> None:
+    item = newsroom.post("Forged?", decision=None)
+    answer = moderator.request.post(
+        f"{newsroom.queue}queue/{item.id}", form={"decision": "approve", "version": str(item.version)}
+    )
+    assert answer.status == 403
+    assert newsroom.counts().comments == 0
+
+
+def test_the_queue_runs_no_script_and_may_not_be_framed(newsroom: Newsroom, moderator: Page) -> None:
+    answer = moderator.goto(newsroom.queue)
+    assert answer is not None
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy

@@ -1,0 +1,81 @@
+"""Every hostile payload of the corpus, posted and approved, in a real Chromium."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from examples.newsroom.articles import STORIES
+from moderate import Refused
+from tests.newsroom_site import Newsroom, serve
+from tests.watched_page import WatchedPage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.corpus
+
+OPEN = [story.key for story in STORIES if story.comments_open]
+
+
+@pytest.fixture(scope="module")
+def payloads(corpora: Path) -> list[str]:
+    lines = (corpora / "xss" / "xss_payloads.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["payload"] for line in lines]
+
+
+@pytest.fixture(params=["bleach", "nh3"])
+def newsroom(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Newsroom]:
+    with serve(tmp_path, MODERATE_SANITIZER=request.param) as site:
+        yield site
+
+
+def post_all(newsroom: Newsroom, payloads: Sequence[str], **fields: Any) -> int:
+    """Spread the payloads over the articles, each as the text and as every *fields* entry; returns how many went in."""
+    taken = 0
+    for number, payload in enumerate(payloads):
+        values = {name: value.format(number) if value else payload for name, value in fields.items()}
+        try:
+            newsroom.post(values.pop("text", payload), OPEN[number % len(OPEN)], **values)
+        except Refused:
+            continue
+        taken += 1
+    return taken
+
+
+def test_as_the_text_of_a_comment_nothing_runs(newsroom: Newsroom, page: Page, payloads: list[str]) -> None:
+    taken = post_all(newsroom, payloads)
+    assert taken > len(payloads) * 0.8, "what was refused cannot run, but then nothing was tried"
+    shown = look_at_all(newsroom, page)
+    assert shown == taken
+
+
+def test_as_name_title_and_blog_name_nothing_runs(newsroom: Newsroom, page: Page, payloads: list[str]) -> None:
+    post_all(newsroom, payloads, author="", text="Comment {}.")
+    ping = {"kind": "trackback", "source_url": "https://blog.example/{}", "title": "", "blog_name": ""}
+    assert post_all(newsroom, payloads, **ping) > len(payloads) * 0.8
+    assert look_at_all(newsroom, page) > len(payloads) * 0.8
+
+
+def look_at_all(newsroom: Newsroom, page: Page) -> int:
+    """Open every article as a reader, and the queue as a moderator; returns how many items the articles showed."""
+    watched = WatchedPage(page)
+    shown = 0
+    for key in OPEN:
+        watched.open(newsroom.article(key))
+        shown += page.locator(".moderate-comment, .moderate-ping").count()
+    newsroom.sign_in(page)
+    address = f"{newsroom.queue}?status=approved"
+    while True:
+        watched.open(address)
+        older = page.get_by_role("link", name="Older items")
+        if not older.count():
+            break
+        address = newsroom.url + (older.get_attribute("href") or "")
+    assert watched.happened == []
+    return shown
