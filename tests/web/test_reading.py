@@ -1,0 +1,307 @@
+"""What everybody may read: threads in pages, single items, counters, previews; and when a copy is still good."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+
+    from tests.sites import Host
+
+THREAD = "/discuss/comments/thaw"
+
+
+def approved(host: Host, text: str = "The river froze twice.", **fields: Any) -> int:
+    item = host.comment(text, **fields).json["id"]
+    assert host.decide(item, "approve").status_code == 200
+    return int(item)
+
+
+def reader(host: Host) -> FlaskClient:
+    """Somebody who has sent nothing."""
+    return host.app.test_client()
+
+
+def walked(client: FlaskClient, order: str, limit: int) -> list[int]:
+    """The ids of a whole thread, page by page."""
+    found: list[int] = []
+    cursor = ""
+    for _ in range(20):
+        page = client.get(f"{THREAD}?order={order}&limit={limit}{cursor}").json
+        found += [item["id"] for item in page["items"]]
+        assert len(page["items"]) <= limit
+        if page["next"] is None:
+            return found
+        cursor = f"&cursor={page['next']}"
+    raise AssertionError("the thread has no end")
+
+
+# --- threads --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 200])
+def test_a_thread_is_walked_in_pages_from_either_end(host: Host, limit: int) -> None:
+    ids = [approved(host, f"Number {n}") for n in range(5)]
+    assert walked(reader(host), "oldest", limit) == ids
+    assert walked(reader(host), "newest", limit) == ids[::-1]
+
+
+def test_own_pending_comments_have_their_place_in_the_pages_of_their_author_alone(host: Host) -> None:
+    first = approved(host, "One")
+    waiting = host.comment("Two").json["id"]
+    last = approved(host, "Three")
+    assert walked(host.client, "oldest", 1) == [first, waiting, last]
+    assert walked(host.client, "newest", 2) == [last, waiting, first]
+    assert walked(reader(host), "oldest", 1) == [first, last]
+
+
+def test_a_page_carries_the_articles_numbers_and_a_token_for_the_form(host: Host) -> None:
+    approved(host)
+    answer = reader(host).get(THREAD)
+    assert answer.json["counts"] == {"comments": 1, "trackbacks": 0}
+    assert set(answer.json) == {"items", "counts", "next", "form_token"}
+    assert answer.headers["Moderate-Form-Token"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=201", "limit=-1", "limit=x", "limit=1.5", "limit=", "cursor=0", "cursor=x", "order=random"]
+    + ["cursor=9223372036854775808", "limit=%D9%A1", "cursor=%00", "limit=1%00"],
+)
+def test_a_query_that_means_nothing_is_refused(host: Host, query: str) -> None:
+    answer = reader(host).get(f"{THREAD}?{query}")
+    assert (answer.status_code, answer.json["code"]) == (422, "invalid")
+
+
+def test_a_cursor_past_the_end_is_an_empty_page(host: Host) -> None:
+    approved(host)
+    page = reader(host).get(f"{THREAD}?cursor={2**63 - 1}").json
+    assert (page["items"], page["next"]) == ([], None)
+
+
+@pytest.mark.parametrize("key", ["nowhere", "x" * 201, "a%00b", "%F0%9F%90%9F"])
+def test_a_thread_of_no_article_is_not_found(host: Host, key: str) -> None:
+    answer = reader(host).get(f"/discuss/comments/{key}")
+    assert (answer.status_code, answer.json["code"]) == (404, "unknown-article")
+
+
+# --- when a copy is still good --------------------------------------------------------------------
+
+
+def tag(client: FlaskClient, address: str = THREAD) -> str:
+    found = client.get(address).headers["ETag"]
+    assert not found.startswith("W/")
+    return str(found)
+
+
+def is_current(client: FlaskClient, etag: str, address: str = THREAD) -> bool:
+    answer = client.get(address, headers={"If-None-Match": etag})
+    assert answer.status_code in {200, 304}
+    assert (answer.data == b"") is (answer.status_code == 304)
+    return bool(answer.status_code == 304)
+
+
+def test_what_readers_cannot_see_leaves_their_copy_good(host: Host) -> None:
+    approved(host)
+    etag = tag(reader(host))
+    waiting = host.comment("Another").json["id"]
+    for decision in ("spam", "trash", "hold"):
+        version = host.client.get(f"/discuss/moderation/items/{waiting}", headers=host.token()).json["version"]
+        assert host.decide(waiting, decision, version).status_code == 200
+        assert is_current(reader(host), etag), decision
+
+
+def test_what_readers_see_makes_their_copy_old(host: Host) -> None:
+    item = host.comment().json
+    seen = {tag(reader(host))}
+    steps = [
+        lambda: host.decide(item["id"], "approve", 1),
+        lambda: host.decide(item["id"], "hold", 2),
+        lambda: host.decide(item["id"], "approve", 3),
+        lambda: host.client.delete(f"/discuss/items/{item['id']}?edit_token={item['edit_token']}"),
+    ]
+    for step in steps:
+        old = tag(reader(host))
+        assert step().status_code in {200, 204}
+        assert not is_current(reader(host), old)
+        new = tag(reader(host))
+        assert is_current(reader(host), new)
+        # Two states never share a tag, not even where one is restored.
+        assert new not in seen
+        seen.add(new)
+
+
+def test_a_changed_text_makes_copies_old_when_it_is_approved_and_not_before(host: Host) -> None:
+    item = host.comment().json
+    host.decide(item["id"], "approve")
+    etag = tag(reader(host))
+    changed = host.client.patch(
+        f"/discuss/items/{item['id']}", json={"text": "It froze once.", "edit_token": item["edit_token"]}
+    )
+    assert changed.status_code == 200
+    assert is_current(reader(host), etag)
+    host.decide(item["id"], "approve", 3)
+    assert not is_current(reader(host), etag)
+    assert "froze once" in reader(host).get(THREAD).text
+
+
+def test_authors_copies_change_with_what_they_alone_see(host: Host) -> None:
+    approved(host)
+    item = host.comment("Mine").json
+    etag = tag(host.client)
+    assert is_current(host.client, etag)
+    host.client.patch(f"/discuss/items/{item['id']}", json={"text": "Changed", "edit_token": item["edit_token"]})
+    assert not is_current(host.client, etag)
+    etag = tag(host.client)
+    host.decide(item["id"], "trash", 2)
+    assert not is_current(host.client, etag)
+
+
+def test_authors_and_readers_never_share_a_copy(host: Host) -> None:
+    host.comment("Mine")
+    assert not is_current(reader(host), tag(host.client))
+    assert not is_current(host.client, tag(reader(host)))
+    assert "Cookie" in host.client.get(THREAD).headers["Vary"]
+
+
+def test_each_page_of_a_thread_has_a_tag_of_its_own(host: Host) -> None:
+    for n in range(3):
+        approved(host, f"Number {n}")
+    queries = ["", "?limit=1", "?limit=2", "?order=newest", "?cursor=1", "?cursor=1&limit=1"]
+    assert len({tag(reader(host), THREAD + query) for query in queries}) == len(queries)
+
+
+def test_the_tag_of_one_article_is_none_of_another(host: Host) -> None:
+    host.add_article("frost")
+    assert tag(reader(host)) != tag(reader(host), "/discuss/comments/frost")
+
+
+@pytest.mark.parametrize("address", [THREAD, "/discuss/counts?article=thaw"])
+def test_a_tag_that_a_proxy_has_weakened_or_one_of_several_still_matches(host: Host, address: str) -> None:
+    etag = tag(reader(host), address)
+    assert is_current(reader(host), f"W/{etag}", address)
+    assert is_current(reader(host), f'"other", {etag}', address)
+    assert is_current(reader(host), "*", address)
+    assert not is_current(reader(host), '"other"', address)
+
+
+def test_a_copy_that_is_still_good_brings_a_fresh_form_token(host: Host) -> None:
+    etag = tag(reader(host))
+    answer = reader(host).get(THREAD, headers={"If-None-Match": etag})
+    assert answer.status_code == 304
+    assert answer.headers["ETag"] == etag
+    assert answer.headers["Moderate-Form-Token"]
+    assert answer.headers["Cache-Control"] == "no-cache"
+
+
+def test_head_has_the_fields_of_get_and_no_body(host: Host) -> None:
+    got, head = reader(host).get(THREAD), reader(host).head(THREAD)
+    assert head.status_code == 200
+    assert head.data == b""
+    assert (head.headers["ETag"], head.content_length) == (got.headers["ETag"], got.content_length)
+
+
+# --- counters -------------------------------------------------------------------------------------
+
+
+def test_counters_of_many_articles_come_at_once_and_unknown_ones_count_nothing(host: Host) -> None:
+    host.add_article("2026/雪解け")
+    approved(host)
+    approved(host, article="2026/雪解け")
+    host.comment("Waits")
+    answer = reader(host).get("/discuss/counts", query_string={"article": ["thaw", "2026/雪解け", "never heard of"]})
+    assert answer.json == {
+        "thaw": {"comments": 1, "trackbacks": 0},
+        "2026/雪解け": {"comments": 1, "trackbacks": 0},
+        "never heard of": {"comments": 0, "trackbacks": 0},
+    }
+
+
+@pytest.mark.parametrize(
+    ("keys", "status"),
+    [([], 422), (["k"] * 300, 200), ([f"k{n}" for n in range(100)], 200), ([f"k{n}" for n in range(101)], 422)]
+    + [([""], 422), (["x" * 200], 200), (["x" * 201], 422), (["a\0b"], 422)],
+)
+def test_counters_are_asked_for_a_hundred_articles_at_most(host: Host, keys: list[str], status: int) -> None:
+    assert reader(host).get("/discuss/counts", query_string={"article": keys}).status_code == status
+
+
+def test_the_copy_of_counters_is_good_until_a_number_changes(host: Host) -> None:
+    address = "/discuss/counts?article=thaw&article=frost"
+    etag = tag(reader(host), address)
+    item = host.comment().json["id"]
+    assert is_current(reader(host), etag, address)
+    host.decide(item, "approve")
+    assert not is_current(reader(host), etag, address)
+
+
+def test_a_page_of_fifty_articles_costs_one_query(host: Host) -> None:
+    from sqlalchemy import event
+
+    statements: list[str] = []
+    with host.app.app_context():
+        engine = host.state.desk.store.database.engine
+        event.listen(engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+        counts = host.moderate.counts([f"article {n}" for n in range(50)])
+    assert len(counts) == 50
+    assert len(statements) == 1
+
+
+# --- single items and previews --------------------------------------------------------------------
+
+
+def test_an_item_is_public_when_it_is_approved(host: Host) -> None:
+    item = host.comment().json
+    address = f"/discuss/items/{item['id']}"
+    assert reader(host).get(address).status_code == 404
+    host.decide(item["id"], "approve")
+    assert reader(host).get(address).json["html"] == "<p>The river froze twice.</p>"
+    host.decide(item["id"], "spam", 2)
+    assert reader(host).get(address).status_code == 404
+
+
+def test_authors_see_their_own_item_by_cookie_or_by_token_and_others_do_not(host: Host) -> None:
+    item, other = host.comment().json, host.comment("Other").json
+    address = f"/discuss/items/{item['id']}"
+    assert host.client.get(address).json["status"] == "pending"
+    assert reader(host).get(f"{address}?edit_token={item['edit_token']}").status_code == 200
+    for token in (other["edit_token"], item["edit_token"][:-1], "", "x" * 5000, "é"):
+        assert reader(host).get(address, query_string={"edit_token": token}).status_code == 404
+
+
+def test_what_the_checks_took_for_spam_is_shown_to_its_author_as_pending(host: Host) -> None:
+    item = host.comment(homepage="filled in").json
+    assert item["status"] == "pending"
+    assert host.client.get(f"/discuss/items/{item['id']}").json["status"] == "pending"
+    assert [entry["status"] for entry in host.client.get(THREAD).json["items"]] == ["pending"]
+    assert reader(host).get(f"/discuss/items/{item['id']}").status_code == 404
+
+
+@pytest.mark.parametrize("number", ["0", "999", "9223372036854775807", "9223372036854775808", "9" * 400])
+def test_a_number_that_no_item_has_is_not_found(host: Host, number: str) -> None:
+    for address in (f"/discuss/items/{number}", f"/discuss/moderation/items/{number}"):
+        answer = host.client.get(address, headers=host.token())
+        assert (answer.status_code, answer.json["code"]) == (404, "unknown-item")
+
+
+def test_a_preview_shows_the_text_as_it_would_be_and_stores_nothing(host: Host) -> None:
+    typed = "Look: https://ice.example\n\n<b>Bold</b><script>alert(1)</script>"
+    shown = host.client.post("/discuss/preview", json={"text": typed})
+    posted = host.comment(typed)
+    assert shown.status_code == 200
+    assert shown.json == {"html": posted.json["html"]}
+    assert "<script" not in shown.text
+    assert host.total() == 1
+
+
+@pytest.mark.parametrize(
+    ("json", "status"),
+    [({"text": "x" * 8001}, 413), ({"text": "a\0b"}, 422), ({"text": 5}, 422), ({"unknown": "x"}, 422), ([], 422)],
+)
+def test_a_text_that_could_not_be_posted_has_no_preview(host: Host, json: object, status: int) -> None:
+    answer = host.client.post("/discuss/preview", json=json)
+    assert answer.status_code == status
+    assert answer.mimetype == "application/problem+json"
