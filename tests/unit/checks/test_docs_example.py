@@ -1,0 +1,48 @@
+"""The page about writing a check holds what it promises: its code runs, and the check in it works."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from moderate.checks import CHECKS
+from moderate.checks.base import judge
+from moderate.model import Lean, Status
+from tests.servers import ROOT
+from tests.unit.checks.cases import comment, facts
+
+PAGE = (ROOT / "docs" / "writing-a-check.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def example() -> dict[str, Any]:
+    names: dict[str, Any] = {"__name__": "example"}
+    for block in BLOCKS:
+        exec(compile(block, "docs/writing-a-check.md", "exec"), names)
+    return names
+
+
+def test_the_check_of_the_page_holds_what_it_says(example: dict[str, Any]) -> None:
+    shouting = example["Shouting"]()
+    verdict = judge(comment("WHO HAS TAKEN THE FERRY AWAY?!"), facts(), (shouting,), remote=True)
+    assert (verdict.status, verdict.findings[0].lean) == (Status.PENDING, Lean.HOLD)
+    assert verdict.findings[0].reason == "100% of the letters are capitals"
+    assert judge(comment("Who has taken the ferry away?"), facts(), (shouting,), remote=True).passed == ("shouting",)
+
+
+def test_the_page_names_every_lean(example: dict[str, Any]) -> None:
+    table = set(re.findall(r"^\| `([A-Z]+)` \|", PAGE, re.MULTILINE))
+    assert table == {lean.name for lean in Lean}
+    assert len(BLOCKS) == 2
+
+
+def test_every_check_of_ours_has_a_name_of_its_own_and_a_reason_to_stand_where_it_stands() -> None:
+    names = [check.name for check in CHECKS]
+    assert len(set(names)) == len(names)
+    source = (ROOT / "src" / "moderate" / "checks" / "__init__.py").read_text(encoding="utf-8")
+    listed = source.partition("CHECKS: tuple[Check, ...] = (\n")[2].partition("\n)\n")[0].splitlines()
+    assert len(listed) == len(CHECKS)
+    assert all(re.search(r"\),  # \w", line) for line in listed)
