@@ -1,0 +1,36 @@
+"""The learned filter on 1,956 real comments that people have labelled."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bench.spam import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.corpus
+
+
+def figures(corpora: Path, protocol: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    main([str(corpora / "spam" / "youtube_spam_collection.jsonl"), "--protocol", protocol, "--no-speed"])
+    printed: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return printed
+
+
+def test_learning_as_it_goes_it_finds_most_spam(corpora: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = figures(corpora, "online", capsys)
+    assert found["f1"] >= 0.94
+    assert found["auto_spam"]["recall"] >= 0.85
+    assert found["auto_spam"]["false_positive_rate"] <= 0.02
+
+
+def test_it_judges_texts_that_it_has_not_seen(corpora: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert figures(corpora, "kfold", capsys)["f1"] >= 0.96
+
+
+def test_it_judges_what_comes_from_elsewhere(corpora: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert figures(corpora, "by-source", capsys)["f1"] >= 0.93
