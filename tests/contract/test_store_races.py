@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -13,6 +12,7 @@ from moderate.model import Counts, Decision, Kind, Status
 from moderate.ports import NewTask
 from moderate.store import Database, SqlStore
 from tests.factories import APPROVED, HELD, NOON, TO_CHECK, a_comment, a_ping
+from tests.processes import PROCESSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from moderate.ports import Decided, Recorded
 
 T = TypeVar("T")
-
-SPAWN = multiprocessing.get_context("spawn")
 
 
 def at_once(number: int, work: Callable[[int], T]) -> list[T | Exception]:
@@ -66,7 +64,7 @@ def test_approvals_by_several_processes_count_each_item_once(store: SqlStore, da
     ids = [store.record(a_comment(str(number)), HELD, [], NOON).item.id for number in range(60)]
     # Every item is approved by two of the processes.
     shares = [ids[:40], ids[20:], ids[:20] + ids[40:]]
-    workers = [SPAWN.Process(target=_approve_in_process, args=(database_url, share)) for share in shares]
+    workers = [PROCESSES.Process(target=_approve_in_process, args=(database_url, share)) for share in shares]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -1,0 +1,378 @@
+"""Connections: what is set on ours, what is left alone on the host's, and what an outage looks like."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sqlite3
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.exc import IntegrityError
+
+from moderate.errors import ConfigError, ServiceDown
+from moderate.model import Counts
+from moderate.store import Database, SqlStore, metadata
+from moderate.store.engine import ATTEMPTS, IDLE_SECONDS, Stale, normalise
+from moderate.store.migrate import upgrade
+from tests.factories import APPROVED, HELD, NOON, a_comment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sqlalchemy.engine import Connection, Engine
+
+    from tests.servers import PostgreSQL
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "moderate.db"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[Database]:
+    made = Database(f"sqlite:///{path}")
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def hosts_engine(path: Path) -> Iterator[Engine]:
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 0.05})
+    yield engine
+    engine.dispose()
+
+
+def pragma(database: Database, name: str) -> object:
+    with database.read() as conn:
+        return conn.execute(text(f"PRAGMA {name}")).scalar()
+
+
+# --- SQLite ----------------------------------------------------------------------------------------
+
+
+def test_an_acknowledged_write_on_sqlite_survives_a_power_cut(database: Database) -> None:
+    assert pragma(database, "journal_mode") == "wal"
+    assert pragma(database, "synchronous") == 2
+    assert pragma(database, "foreign_keys") == 1
+    assert pragma(database, "busy_timeout") == 10_000
+
+
+def test_durability_can_be_relaxed(path: Path) -> None:
+    database = Database(f"sqlite:///{path}", sqlite_synchronous="normal")
+    assert pragma(database, "synchronous") == 1
+    database.dispose()
+
+
+def test_writers_take_the_lock_before_they_read(database: Database) -> None:
+    with database.write() as conn:
+        conn.execute(text("CREATE TABLE t (n INTEGER)"))
+        conn.execute(text("INSERT INTO t VALUES (0)"))
+
+    def add(_: int) -> None:
+        with database.write() as conn:
+            n = conn.execute(text("SELECT n FROM t")).scalar_one()
+            conn.execute(text("UPDATE t SET n = :n"), {"n": n + 1})
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(add, range(80)))
+    with database.read() as conn:
+        assert conn.execute(text("SELECT n FROM t")).scalar() == 80
+
+
+def test_an_exception_rolls_everything_back(database: Database) -> None:
+    upgrade(database)
+
+    def fail(conn: Connection) -> None:
+        conn.execute(text("INSERT INTO moderate_secrets VALUES ('a', 'b')"))
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        database.transaction(fail)
+    with database.read() as conn:
+        assert conn.execute(text("SELECT count(*) FROM moderate_secrets")).scalar() == 0
+
+
+def test_a_database_in_memory_serves_all_threads() -> None:
+    database = Database("sqlite://")
+    upgrade(database)
+    store = SqlStore(database)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: store.record(a_comment(str(number)), APPROVED, [], NOON), range(40)))
+    assert store.totals() == Counts(comments=40)
+    assert not any(store.recount(repair=False))
+    database.dispose()
+
+
+# --- the host's engine -----------------------------------------------------------------------------
+
+
+def test_an_engine_of_the_host_is_used_as_it_is(hosts_engine: Engine) -> None:
+    database = Database(hosts_engine)
+    upgrade(database)
+    store = SqlStore(database)
+    store.record(a_comment(), HELD, [], NOON)
+    assert store.totals() == Counts(pending=1)
+    assert not database.is_ours
+    assert pragma(database, "journal_mode") == "delete"
+    database.dispose()
+    assert hosts_engine.pool.checkedin() > 0
+
+
+def test_many_threads_share_an_engine_of_the_host(path: Path) -> None:
+    engine = create_engine(f"sqlite:///{path}")
+    store = SqlStore(Database(engine))
+    upgrade(store.database)
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(lambda number: store.record(a_comment(str(number)), APPROVED, [], NOON), range(48)))
+    assert store.totals() == Counts(comments=48)
+    engine.dispose()
+
+
+def test_an_engine_whose_host_begins_transactions_itself_works_too(path: Path) -> None:
+    engine = create_engine(f"sqlite:///{path}")
+
+    @event.listens_for(engine, "connect")
+    def connect(raw: sqlite3.Connection, _entry: object) -> None:
+        raw.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def begin(conn: Connection) -> None:
+        conn.exec_driver_sql("BEGIN")
+
+    store = SqlStore(Database(engine))
+    upgrade(store.database)
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(lambda number: store.record(a_comment(str(number)), APPROVED, [], NOON), range(48)))
+    assert store.totals() == Counts(comments=48)
+    engine.dispose()
+
+
+def test_a_callable_is_asked_when_the_engine_is_first_needed(hosts_engine: Engine) -> None:
+    asked: list[int] = []
+
+    def engine() -> Engine:
+        asked.append(1)
+        return hosts_engine
+
+    database = Database(engine)
+    assert asked == []
+    upgrade(database)
+    assert database.dialect == "sqlite"
+    assert asked == [1]
+
+
+def test_a_lock_that_the_host_holds_for_too_long_is_an_outage(hosts_engine: Engine, path: Path) -> None:
+    store = SqlStore(Database(hosts_engine))
+    upgrade(store.database)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(ServiceDown, match="locked"):
+        store.record(a_comment(), HELD, [], NOON)
+    other.execute("COMMIT")
+    other.close()
+    assert store.record(a_comment(), HELD, [], NOON).is_new
+
+
+# --- outages ---------------------------------------------------------------------------------------
+
+
+def test_missing_tables_say_what_to_do(database_without_tables: Database) -> None:
+    store = SqlStore(database_without_tables)
+    with pytest.raises(ServiceDown, match="flask moderate db upgrade") as down:
+        store.totals()
+    assert down.value.service == "database"
+    assert down.value.__cause__ is not None
+    with pytest.raises(ServiceDown, match="flask moderate db upgrade"):
+        store.record(a_comment(), HELD, [], NOON)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_without_tables(request: pytest.FixtureRequest, path: Path) -> Iterator[Database]:
+    made = Database(f"sqlite:///{path}" if request.param == "sqlite" else request.getfixturevalue("pg_url"))
+    yield made
+    made.dispose()
+
+
+def test_a_server_that_is_not_there_is_an_outage_and_its_password_stays_secret() -> None:
+    database = Database("postgresql://mo:hunter2hunter2@127.0.0.1:1/x?connect_timeout=2")
+    with pytest.raises(ServiceDown) as down:
+        SqlStore(database).totals()
+    assert "hunter2hunter2" not in str(down.value)
+    assert down.value.service == "database"
+    database.dispose()
+
+
+def test_a_wrong_password_is_an_outage_that_does_not_show_it(pg_url: str) -> None:
+    database = Database(pg_url.replace(":moderate@", ":hunter2hunter2@"))
+    with pytest.raises(ServiceDown) as down:
+        SqlStore(database).totals()
+    assert "hunter2hunter2" not in str(down.value)
+    database.dispose()
+
+
+def test_a_file_that_is_no_database_is_an_outage(path: Path) -> None:
+    path.write_bytes(b"no database at all " * 100)
+    database = Database(f"sqlite:///{path}")
+    with pytest.raises(ServiceDown):
+        SqlStore(database).totals()
+    database.dispose()
+
+
+def test_a_folder_that_is_not_there_is_an_outage(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/missing/x.db")
+    with pytest.raises(ServiceDown):
+        SqlStore(database).totals()
+    database.dispose()
+
+
+def test_a_refused_row_is_no_outage(database: Database) -> None:
+    upgrade(database)
+    with pytest.raises(IntegrityError), database.write() as conn:
+        conn.execute(text("INSERT INTO moderate_secrets VALUES ('a', NULL)"))
+
+
+def test_a_driver_that_is_not_installed_is_a_wrong_setting() -> None:
+    with pytest.raises(ConfigError, match="MODERATE_DATABASE_URL") as wrong:
+        Database("postgresql+pg8000://mo:hunter2hunter2@localhost/x").engine  # noqa: B018
+    assert "hunter2hunter2" not in str(wrong.value)
+
+
+def test_the_store_goes_on_when_the_server_has_come_back(postgresql: PostgreSQL, pg_url: str) -> None:
+    store = SqlStore(Database(pg_url))
+    upgrade(store.database)
+    store.record(a_comment(), HELD, [], NOON)
+    name = pg_url.rsplit("/", 1)[1]
+    postgresql.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    with pytest.raises(ServiceDown):
+        store.totals()
+    assert store.totals() == Counts(pending=1)
+    store.database.dispose()
+
+
+class HandClock:
+    """A clock whose monotonic time is moved by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> object:
+        return NOON
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+def test_a_connection_that_died_while_idle_is_replaced_unnoticed(postgresql: PostgreSQL, pg_url: str) -> None:
+    clock = HandClock()
+    store = SqlStore(Database(pg_url, clock=clock))  # type: ignore[arg-type]
+    upgrade(store.database)
+    name = pg_url.rsplit("/", 1)[1]
+    postgresql.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    clock.seconds += IDLE_SECONDS
+    assert store.totals() == Counts()
+    store.database.dispose()
+
+
+# --- addresses -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("postgres://mo@db/x", "postgresql+psycopg://mo@db/x"),
+        ("postgresql://mo@db/x", "postgresql+psycopg://mo@db/x"),
+        ("postgresql+psycopg2://mo@db/x", "postgresql+psycopg2://mo@db/x"),
+        ("mysql://mo@db/x", "mysql+pymysql://mo@db/x?charset=utf8mb4"),
+        ("mariadb://mo@db/x?charset=utf8", "mariadb+pymysql://mo@db/x?charset=utf8"),
+        ("sqlite:///x.db", "sqlite:///x.db"),
+    ],
+)
+def test_addresses_mean_the_drivers_that_are_used_here(given: str, used: str) -> None:
+    assert normalise(given).render_as_string() == used
+
+
+# --- lost races and forks --------------------------------------------------------------------------
+
+
+def test_work_that_lost_a_race_is_done_again_and_given_up_in_the_end(database: Database) -> None:
+    tries: list[int] = []
+
+    def lose_twice(_conn: object) -> str:
+        tries.append(1)
+        if len(tries) < 3:
+            raise Stale
+        return "done"
+
+    assert database.transaction(lose_twice) == "done"
+    assert len(tries) == 3
+
+    def lose(_conn: object) -> None:
+        tries.append(1)
+        raise Stale
+
+    with pytest.raises(ServiceDown):
+        database.transaction(lose)
+    assert len(tries) == 3 + ATTEMPTS
+
+
+def test_a_deadlock_is_tried_again(pg_url: str) -> None:
+    database = Database(pg_url)
+    with database.write() as conn:
+        conn.execute(text("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)"))
+        conn.execute(text("INSERT INTO t VALUES (1, 0), (2, 0)"))
+    both_hold_one = threading.Barrier(2)
+
+    def cross(first: int) -> None:
+        attempts = 0
+
+        def work(conn: Connection) -> None:
+            nonlocal attempts
+            attempts += 1
+            conn.execute(text("UPDATE t SET n = n + 1 WHERE id = :id"), {"id": first})
+            if attempts == 1:
+                both_hold_one.wait(30)
+            conn.execute(text("UPDATE t SET n = n + 1 WHERE id = :id"), {"id": 3 - first})
+
+        database.transaction(work)
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(cross, (1, 2)))
+    with database.read() as conn:
+        assert conn.execute(text("SELECT sum(n) FROM t")).scalar() == 4
+    database.dispose()
+
+
+def test_a_forked_process_uses_connections_of_its_own(database_url: str) -> None:
+    store = SqlStore(Database(database_url))
+    store.record(a_comment("before"), APPROVED, [], NOON)
+    with warnings.catch_warnings():
+        # Later Pythons warn of any fork beside threads, and the test runner has some.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        # Nothing of the test process may run on in the child, whatever happens.
+        try:
+            for number in range(20):
+                store.record(a_comment(str(number)), APPROVED, [], NOON)
+            gc.collect()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    for number in range(20):
+        store.record(a_comment(str(number)), APPROVED, [], NOON)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert store.totals() == Counts(comments=41)
+    assert not any(store.recount(repair=False))
+    store.database.dispose()
+
+
+def test_the_metadata_is_there_for_hosts_that_migrate_themselves() -> None:
+    assert all(name.startswith("moderate_") for name in metadata.tables)

@@ -1,0 +1,152 @@
+"""The tables are made and kept up to date by the package itself, in a database that may be the host's."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from alembic.script import ScriptDirectory
+from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, inspect, text
+
+from moderate.errors import ServiceDown
+from moderate.store import Database, SqlStore, metadata, migrate
+from moderate.store.migrate import check, config, current, upgrade
+from tests.factories import HELD, NOON, a_comment
+from tests.processes import PROCESSES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.db'}"
+    url: str = request.getfixturevalue("pg_url")
+    return url
+
+
+@pytest.fixture
+def database(empty_url: str) -> Iterator[Database]:
+    made = Database(empty_url)
+    yield made
+    made.dispose()
+
+
+def test_an_upgrade_makes_all_tables_as_the_code_wants_them(database: Database) -> None:
+    assert current(database) is None
+    assert upgrade(database) == (None, migrate.HEAD)
+    assert current(database) == migrate.HEAD
+    assert check(database) == []
+    with database.read() as conn:
+        names = set(inspect(conn).get_table_names())
+    assert names == {*metadata.tables, migrate.VERSION_TABLE}
+
+
+def test_a_second_upgrade_changes_nothing(database: Database) -> None:
+    upgrade(database)
+    item = SqlStore(database).record(a_comment(), HELD, [], NOON).item
+    assert upgrade(database) == (migrate.HEAD, migrate.HEAD)
+    assert SqlStore(database).item(item.id) == item
+
+
+def test_the_newest_migration_is_the_one_that_the_code_works_with(database: Database) -> None:
+    with database.write() as conn:
+        scripts = ScriptDirectory.from_config(config(conn))
+        assert scripts.get_current_head() == migrate.HEAD
+
+
+def test_a_difference_is_told_in_words(database: Database) -> None:
+    upgrade(database)
+    with database.write() as conn:
+        conn.execute(text("DROP TABLE moderate_samples"))
+        conn.execute(text("DROP INDEX ix_moderate_items_status_id"))
+    found = check(database)
+    assert any("moderate_samples" in words for words in found)
+    assert any("ix_moderate_items_status_id" in words for words in found)
+
+
+def test_tables_of_the_host_are_left_alone(database: Database) -> None:
+    hosts = MetaData()
+    Table("users", hosts, Column("id", Integer, primary_key=True), Column("name", String(20), index=True))
+    Table("alembic_version", hosts, Column("version_num", String(32), primary_key=True))
+    with database.write() as conn:
+        hosts.create_all(conn)
+        conn.execute(text("INSERT INTO alembic_version VALUES ('hosts-own')"))
+        conn.execute(text("INSERT INTO users VALUES (1, 'Mika')"))
+    upgrade(database)
+    assert check(database) == []
+    with database.read() as conn:
+        assert conn.execute(text("SELECT version_num FROM alembic_version")).scalar() == "hosts-own"
+        assert conn.execute(text("SELECT name FROM users")).scalar() == "Mika"
+
+
+def test_an_upgrade_that_fails_half_way_leaves_nothing(database: Database) -> None:
+    with database.write() as conn:
+        conn.execute(text("CREATE TABLE moderate_samples (other INTEGER)"))
+    with pytest.raises(ServiceDown):
+        upgrade(database)
+    with database.read() as conn:
+        assert inspect(conn).get_table_names() == ["moderate_samples"]
+    with database.write() as conn:
+        conn.execute(text("DROP TABLE moderate_samples"))
+    assert upgrade(database) == (None, migrate.HEAD)
+
+
+def test_the_hosts_logging_is_left_alone(database: Database) -> None:
+    before = (list(logging.root.handlers), logging.root.level, logging.getLogger("alembic").level)
+    disabled = {name: logger.disabled for name, logger in loggers()}
+    upgrade(database)
+    assert (list(logging.root.handlers), logging.root.level, logging.getLogger("alembic").level) == before
+    assert {name: logger.disabled for name, logger in loggers() if name in disabled} == disabled
+
+
+def loggers() -> list[tuple[str, logging.Logger]]:
+    found = list(logging.root.manager.loggerDict.items())
+    return [(name, logger) for name, logger in found if isinstance(logger, logging.Logger)]
+
+
+def _upgrade_and_write(url: str) -> None:
+    database = Database(url)
+    upgrade(database)
+    SqlStore(database).record(a_comment(), HELD, [], NOON)
+    database.dispose()
+
+
+def test_processes_that_start_at_once_all_succeed(empty_url: str, database: Database) -> None:
+    workers = [PROCESSES.Process(target=_upgrade_and_write, args=(empty_url,)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(120)
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    assert check(database) == []
+    assert SqlStore(database).totals().pending == 4
+
+
+def test_a_start_on_tables_that_are_up_to_date_imports_no_alembic(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    database = Database(url)
+    upgrade(database)
+    database.dispose()
+    lines = (
+        "import sys",
+        "from moderate.store import Database, SqlStore",
+        "from moderate.store.migrate import upgrade",
+        f"database = Database({url!r})",
+        "upgrade(database); SqlStore(database).totals(); database.dispose()",
+        "assert not [name for name in sys.modules if name.startswith(('alembic', 'mako'))]",
+    )
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True, timeout=60)
+
+
+def test_an_engine_of_the_host_can_be_upgraded(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'host.db'}")
+    database = Database(engine)
+    assert upgrade(database) == (None, migrate.HEAD)
+    assert check(database) == []
+    engine.dispose()

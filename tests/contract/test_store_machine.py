@@ -1,0 +1,203 @@
+"""Any order of submissions, decisions, edits, verdicts and deletions, against a model of what must hold."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from moderate.errors import DecidedMeanwhile, NotAllowed
+from moderate.lifecycle import AFTER, counter_of
+from moderate.model import Counts, Decision, Kind, Status
+from moderate.store import Database, SqlStore, metadata
+from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping, a_verdict
+
+if TYPE_CHECKING:
+    from moderate.model import Item, Verdict
+
+VERDICTS = st.sampled_from([APPROVED, HELD, TO_CHECK, SPAM, a_verdict(Status.TRASH)])
+TEXTS = st.sampled_from(["one", "two", "three"])
+ARTICLES = st.sampled_from(["a", "b"])
+NUMBERS = ("comments", "trackback", "pingback", "webmention", "pending", "spam", "trash")
+
+
+@dataclass
+class Stored:
+    """What the model knows of an item."""
+
+    item: Item
+    #: Where the last decision of a person put it, None once the author or nobody has acted since.
+    decided: Status | None = None
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Drives a store; subclasses say which."""
+
+    items = Bundle("items")
+    url = ""
+
+    @initialize()
+    def begin(self) -> None:
+        self.store = SqlStore(Database(self.url, sqlite_synchronous="normal"))
+        self.stored: dict[int, Stored] = {}
+        self.ticks = 0
+
+    def teardown(self) -> None:
+        if hasattr(self, "store"):
+            with self.store.database.write() as conn:
+                for table in metadata.sorted_tables:
+                    conn.execute(table.delete())
+            self.store.database.dispose()
+
+    def now(self) -> object:
+        self.ticks += 1
+        return NOON + timedelta(seconds=self.ticks)
+
+    def keep(self, item: Item, decided: Status | None) -> int:
+        self.stored[item.id] = Stored(item, decided)
+        assert self.store.item(item.id) == item, "what was returned is not what is stored"
+        return item.id
+
+    @rule(target=items, words=TEXTS, article=ARTICLES, verdict=VERDICTS, key=st.sampled_from([None, "k1", "k2"]))
+    def comment(self, words: str, article: str, verdict: Verdict, key: str | None) -> int:
+        # One text to a key: another would be refused.
+        words = key or words
+        recorded = self.store.record(a_comment(words, article, idempotency_key=key), verdict, [], self.now())
+        known = self.stored.get(recorded.item.id)
+        assert recorded.is_new is (known is None)
+        return self.keep(recorded.item, known.decided if known else None)
+
+    @rule(
+        target=items,
+        source=st.integers(1, 3),
+        words=TEXTS,
+        article=ARTICLES,
+        verdict=VERDICTS,
+        kind=st.sampled_from(Kind),
+    )
+    def ping(self, source: int, words: str, article: str, verdict: Verdict, kind: Kind) -> int:
+        kind = Kind.TRACKBACK if kind is Kind.COMMENT else kind
+        submission = a_ping(f"https://{source}.example/", words, article, kind=kind)
+        recorded = self.store.record(submission, verdict, [], self.now())
+        known = self.stored.get(recorded.item.id)
+        if known:
+            self.is_no_worse_off(known, recorded.item)
+        return self.keep(recorded.item, known.decided if known else None)
+
+    @rule(item=items, decision=st.sampled_from(Decision), age=st.integers(0, 1))
+    def decide(self, item: int, decision: Decision, age: int) -> None:
+        known = self.stored.get(item)
+        if known is None:
+            return
+        version = known.item.version - age
+        waits = known.item.proposed is not None and decision is Decision.APPROVE
+        same = known.item.status is AFTER[decision] and not waits
+        if age and not same:
+            with pytest.raises(DecidedMeanwhile) as refused:
+                self.store.decide(item, decision, version=version, by="mo", note=None, now=self.now())
+            assert refused.value.item == known.item
+            return
+        decided = self.store.decide(item, decision, version=version, by="mo", note=None, now=self.now())
+        assert decided.changed is not same
+        assert decided.item.status is AFTER[decision]
+        self.keep(decided.item, AFTER[decision] if decided.changed else known.decided)
+
+    @rule(item=items, words=TEXTS, verdict=VERDICTS)
+    def edit(self, item: int, words: str, verdict: Verdict) -> None:
+        known = self.stored.get(item)
+        if known is None or known.item.kind is not Kind.COMMENT:
+            return
+        revised = self.store.revise(item, a_comment(words, known.item.article), verdict, [], self.now()).item
+        self.is_no_worse_off(known, revised)
+        self.keep(revised, known.decided)
+
+    @rule(item=items, verdict=VERDICTS, age=st.integers(0, 1))
+    def settle(self, item: int, verdict: Verdict, age: int) -> None:
+        known = self.stored.get(item)
+        if known is None:
+            return
+        settled = self.store.settle(None, item, known.item.version - age, verdict, self.now())
+        assert settled.item is not None
+        if age:
+            assert settled.item == known.item
+        self.is_no_worse_off(known, settled.item)
+        self.keep(settled.item, known.decided)
+
+    @rule(item=items)
+    def withdraw(self, item: int) -> None:
+        known = self.stored.get(item)
+        if known is None:
+            return
+        taken = self.store.withdraw(item, self.now()).item
+        assert taken.status in {Status.TRASH, Status.SPAM}
+        self.keep(taken, None if taken.status is not known.item.status else known.decided)
+
+    @rule(item=items)
+    def delete(self, item: int) -> None:
+        known = self.stored.get(item)
+        if known is None:
+            return
+        if known.item.status not in {Status.SPAM, Status.TRASH}:
+            with pytest.raises(NotAllowed):
+                self.store.delete(item, "mo", self.now())
+            return
+        self.store.delete(item, "mo", self.now())
+        del self.stored[item]
+        assert self.store.item(item) is None
+
+    def is_no_worse_off(self, known: Stored, after: Item) -> None:
+        """A person's decision stands, and nothing that was public changed its words unapproved."""
+        if known.decided is not None:
+            assert after.status is known.decided
+        if known.item.status is Status.APPROVED:
+            assert after.status is Status.APPROVED
+        assert after.version >= known.item.version
+
+    @invariant()
+    def counters_are_what_the_items_say(self) -> None:
+        if not hasattr(self, "store"):
+            return
+        expected = dict.fromkeys(["a", "b", ""], Counts())
+        for article in expected:
+            numbers = dict.fromkeys(NUMBERS, 0)
+            for stored in self.stored.values():
+                if article in {"", stored.item.article}:
+                    numbers[counter_of(stored.item.kind, stored.item.status)] += 1
+            expected[article] = Counts(**numbers)
+        assert self.store.counts(list(expected)) == expected
+        assert not any(self.store.recount(repair=False))
+
+    @invariant()
+    def every_version_and_status_is_in_the_history(self) -> None:
+        for item_id, stored in getattr(self, "stored", {}).items():
+            lines = self.store.history(item_id)
+            assert lines[0].act == "received"
+            assert (lines[-1].after, lines[-1].version) == (stored.item.status, stored.item.version)
+            for earlier, later in pairwise(lines):
+                assert later.before is earlier.after
+
+
+LIMITS = settings(
+    max_examples=20, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+)
+
+
+def test_any_order_of_events_on_sqlite(migrated_file: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = shutil.copy(migrated_file, Path(folder) / "machine.db")
+        machine = type("OnSqlite", (StoreMachine,), {"url": f"sqlite:///{path}"})
+        run_state_machine_as_test(machine, settings=LIMITS)
+
+
+def test_any_order_of_events_on_postgresql(migrated_url: str) -> None:
+    machine = type("OnPostgresql", (StoreMachine,), {"url": migrated_url})
+    run_state_machine_as_test(machine, settings=settings(LIMITS, max_examples=10))
