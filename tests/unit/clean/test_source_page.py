@@ -1,0 +1,415 @@
+"""Reading a source page and finding the link in it."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from moderate.clean.hentry import HEntry, read_hentry
+from moderate.clean.page_tree import MAX_ELEMENTS
+from moderate.clean.source_link import LinkFound, find_link
+from moderate.clean.source_page import SourcePage, read_page
+from moderate.errors import FetchFailed
+from moderate.ports import Fetched
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ARTICLE = "https://news.example/article/1"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def page(body: str | bytes, content_type: str = "text/html", url: str = "https://blog.example/dir/post") -> SourcePage:
+    return read_page(Fetched(url, 200, content_type, body.encode() if isinstance(body, str) else body))
+
+
+def found(
+    body: str, content_type: str = "text/html", *, targets: Sequence[str] = (ARTICLE,), any_element: bool = False
+) -> LinkFound | None:
+    return find_link(page(body, content_type), targets, any_element=any_element)
+
+
+def hentry(body: str) -> HEntry:
+    entry = read_hentry(page(body), [ARTICLE], now=NOW)
+    assert entry is not None
+    return entry
+
+
+# --- what is a link to the article ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "href",
+    [
+        *(ARTICLE, "HTTPS://NEWS.example/article/1", "https://news.example:443/article/1", f"{ARTICLE}#c3"),
+        *(
+            "//news.example/article/1",
+            f" \n{ARTICLE}\t",
+            "https://news.example/%61rticle/1",
+            "https:\\\\news.example\\article\\1",
+        ),
+        f"{ARTICLE}?",
+    ],
+)
+def test_other_spellings_of_the_address_are_the_same_link(href: str) -> None:
+    assert found(f'<p><a href="{href}">x</a>')
+
+
+@pytest.mark.parametrize(
+    "href",
+    [
+        *(f"{ARTICLE}0", f"{ARTICLE}/", f"{ARTICLE}/more", f"{ARTICLE}?x=1", "https://news.example/article/"),
+        *("http://news.example/article/1", "https://news.example:8443/article/1", "https://www.news.example/article/1"),
+        *("https://news.example@evil.example/article/1", "https://evil.example/?u=https://news.example/article/1"),
+        *(
+            "https://evil.example/https://news.example/article/1",
+            "https://user@news.example/article/1",
+            "https://news.example/ARTICLE/1",
+        ),
+        *(
+            "article/1",
+            "/article/1",
+            "javascript:location='https://news.example/article/1'",
+            "",
+            "http://[",
+            "https://news.example:x/",
+        ),
+        "https://nеws.example/article/1",
+    ],
+)
+def test_other_addresses_are_no_link_to_the_article(href: str) -> None:
+    assert found(f'<p><a href="{href.replace(chr(34), "")}">x</a>') is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<!-- <a href='{}'>x</a> -->",
+        "<script>var a = \"<a href='{}'>\"</script>",
+        "<style>/*<a href='{}'>*/</style>",
+        "<template><p><a href='{}'>x</a></p></template>",
+        "<noscript><a href='{}'>x</a></noscript>",
+        "<textarea><a href='{}'>x</a></textarea>",
+        "<iframe><a href='{}'>x</a></iframe>",
+        "<title><a href='{}'>x</a></title>",
+        "<xmp><a href='{}'>x</a></xmp>",
+        '<!DOCTYPE html SYSTEM "{}">',
+        "<p>{}",
+        "<p title='{}' data-href='{}'>",
+        "<a name='{}'>x</a>",
+        "<b href='{}'>x</b>",
+        "<code>&lt;a href='{}'&gt;</code>",
+        "<form action='{}'>",
+        "<meta http-equiv=refresh content='0;url={}'>",
+        "<link rel=canonical href='{}'>",
+        "<img src='{}'>",
+        "",
+    ],
+)
+def test_what_no_reader_can_follow_is_no_link(body: str) -> None:
+    assert found(body.replace("{}", ARTICLE)) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(
+            "<a href='{}'>x</a>",
+            "<map><area href='{}'></map>",
+            "<link href='{}'>",
+            "<img src='{}'>",
+            "<iframe src='{}'></iframe>",
+        ),
+        *(
+            "<video src='{}'></video>",
+            "<audio src='{}'></audio>",
+            "<video><source src='{}'></video>",
+            "<embed src='{}'>",
+        ),
+        *(
+            "<object data='{}'></object>",
+            "<blockquote cite='{}'>x</blockquote>",
+            "<q cite='{}'>x</q>",
+            "<del cite='{}'>x</del>",
+        ),
+    ],
+)
+def test_webmention_takes_every_element_that_names_an_address(body: str) -> None:
+    assert found(body.replace("{}", ARTICLE), any_element=True)
+
+
+def test_relative_links_start_from_the_base_and_that_from_where_the_redirects_ended() -> None:
+    assert found('<base href="https://news.example/"><base href="/no"><a href="article/1">x</a>')
+    assert found('<a href="../article/1">x</a>', targets=["https://blog.example/article/1"])
+    assert found('<base href="javascript:x"><a href="/1">x</a>', targets=["https://blog.example/1"])
+
+
+def test_any_of_several_targets_will_do() -> None:
+    link = found('<a href="https://news.example/1/">x</a>', targets=[ARTICLE, "https://news.example/1/", "no address"])
+    assert link is not None
+    assert link.url == "https://news.example/1/"
+
+
+def test_a_page_that_is_the_article_itself_does_not_link_to_it() -> None:
+    article = page(f'<a href="{ARTICLE}">permalink</a>', url=f"{ARTICLE}#top")
+    assert find_link(article, [ARTICLE], any_element=True) is None
+
+
+def test_deep_and_broken_markup_hides_no_link() -> None:
+    assert found(f"{'<div><b>' * 5000}<a href='{ARTICLE}'>x</a>")
+    assert found(f"<x\"y><a:b c=d><p></i></div><a href='{ARTICLE}'>&#1;\x01&#xffff;x</a>")
+
+
+def test_text_and_json_sources_count_for_webmention_only() -> None:
+    text, json = f"see {ARTICLE}.", f'{{"a": [1, {{"b": "{ARTICLE}"}}]}}'
+    assert found(text, "text/plain; charset=utf-8", any_element=True)
+    assert found(json, "application/json", any_element=True)
+    assert found(json, "application/activity+json", any_element=True)
+    assert found(text, "text/plain") is None
+    assert found(json, "application/json") is None
+
+
+@pytest.mark.parametrize("text", [f"{ARTICLE}0", f"{ARTICLE}/x", f"x{ARTICLE[1:]}", "news.example/article/1"])
+def test_text_and_json_sources_match_as_a_whole(text: str) -> None:
+    assert found(text, "text/plain", any_element=True) is None
+    assert found(f'["{text}", "see {ARTICLE}"]', "application/json", any_element=True) is None
+
+
+# --- what stands around it ------------------------------------------------------------------------
+
+
+def test_the_link_comes_with_its_words_and_its_sentence() -> None:
+    link = found(
+        f"<p>Before.<p>I read <a rel='NoFollow ugc' href='{ARTICLE}'>this <b>fine</b>\n piece</a>, and liked it."
+        "<p>After."
+    )
+    assert link == LinkFound(
+        ARTICLE, "a", frozenset({"nofollow", "ugc"}), "this fine piece", "I read this fine piece, and liked it."
+    )
+
+
+def test_long_surroundings_are_cut_between_words() -> None:
+    link = found(f"<p>{'before ' * 50}<a href='{ARTICLE}'>{'link ' * 50}</a>{' after' * 50}</p>")
+    assert link is not None
+    assert link.context.startswith("…before before")
+    assert link.context.endswith("after after…")
+    assert len(link.text) <= 101
+    assert len(link.context) < 320
+
+
+def test_text_without_blanks_is_cut_too() -> None:
+    link = found(f"<p>{'前' * 500}<a href='{ARTICLE}'>記事</a>{'後' * 500}</p>")
+    assert link is not None
+    assert link.context == f"…{'前' * 100}記事{'後' * 100}…"
+
+
+def test_the_link_with_prose_around_it_is_preferred_to_the_one_in_the_menu() -> None:
+    link = found(f"<ul><li><a href='{ARTICLE}'>Menu</a></ul><p>As <a href='{ARTICLE}'>they</a> say.")
+    assert link is not None
+    assert link.context == "As they say."
+
+
+def test_markup_in_the_text_stays_text() -> None:
+    link = found(f"<p>&lt;script&gt;x <a href='{ARTICLE}'>y</a><script>alert(1)</script>")
+    assert link is not None
+    assert link.context == "<script>x y"
+
+
+# --- what the page says of itself -----------------------------------------------------------------
+
+
+def test_title_canonical_address_and_outgoing_links_are_read() -> None:
+    read = page(
+        "<title> A &amp; \n B </title><svg><title>no</title></svg><link rel='Canonical' href='/post'>"
+        "<a href='/own'>1</a><a href='//a.example/'>2</a><a href='https://a.example/'>2</a><a href='http://b.example'>3</a>"
+    )
+    assert (read.title, read.canonical, read.outgoing_links) == ("A & B", "https://blog.example/post", 2)
+
+
+def test_a_title_may_come_from_open_graph_and_is_bounded() -> None:
+    assert page("<meta property='og:title' content='From there'>").title == "From there"
+    assert len(page(f"<title>{'x' * 5000}").title or "") == 201
+    assert page("<svg><title>drawing</title></svg>").title is None
+
+
+def test_a_canonical_address_on_another_host_is_not_believed() -> None:
+    assert page("<link rel=canonical href='https://evil.example/'>").canonical is None
+
+
+@pytest.mark.parametrize(
+    "body", ["<meta http-equiv='Status' content='410 Gone'>", "<META HTTP-EQUIV=status CONTENT=410>"]
+)
+def test_a_page_may_say_that_it_is_gone(body: str) -> None:
+    assert page(body).is_gone
+    assert read_page(Fetched("https://blog.example/", 410, "", b"")).is_gone
+    assert not page("<meta http-equiv=status content='4100'><p>410 Gone").is_gone
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        ("<title>日本語</title>".encode(), "text/html"),
+        ("<title>日本語</title>".encode("euc_jp"), "text/html; charset=EUC-JP"),
+        ("<title>日本語</title>".encode("cp932"), "text/html; charset='Shift_JIS'"),
+        ("<meta charset=iso-2022-jp><title>日本語</title>".encode("iso2022_jp"), "text/html"),
+        (
+            "<meta http-equiv=content-type content='text/html; charset=x-sjis'><title>日本語</title>".encode("cp932"),
+            "text/html",
+        ),
+        ("<?xml version='1.0' encoding='gb2312'?><title>日本語</title>".encode("gb18030"), "application/xhtml+xml"),
+        ("<meta charset=utf-8><title>日本語</title>".encode("euc_jp"), "text/html; charset=euc-jp"),
+        (b"\xef\xbb\xbf" + "<title>日本語</title>".encode(), "text/html; charset=euc-jp"),
+        (b"\xff\xfe" + "<title>日本語</title>".encode("utf-16-le"), "text/html"),
+        ("<meta charset=utf-16><title>日本語</title>".encode(), "text/html"),
+        ("<title>日本語</title>".encode(), "text/html; charset=x-none"),
+        ("<title>日本語</title>".encode(), "text/html; charset=unicode_escape"),
+    ],
+)
+def test_the_charset_is_that_of_mark_header_or_meta(body: bytes, content_type: str) -> None:
+    assert page(body, content_type).title == "日本語"
+
+
+def test_without_any_charset_it_is_utf_8_or_else_windows_1252() -> None:
+    assert page(b"<title>caf\xe9 \x93x\x94").title == "café “x”"
+    assert page(b"<title>a\xff\x81</title>", "text/html; charset=utf-8").title == "a\ufffd\ufffd"
+
+
+# --- microformats ---------------------------------------------------------------------------------
+
+
+def test_an_entry_tells_author_title_text_and_time() -> None:
+    entry = hentry(
+        "<article class=h-entry><a class='p-author h-card' href=/me><img alt='' src=x>Ann</a>"
+        "<h1 class=p-name>Re: it</h1>"
+        "<time class=dt-published datetime='2024-05-01T10:00:00+0200'>x</time><p class=p-summary>Short.</p>"
+        f"<div class=e-content><p>Hello <a href='{ARTICLE}'>there</a></p><p>World</p></div>"
+        "<div class='u-comment h-cite'><p class=p-name>not mine</p></div></article>"
+    )
+    assert entry == HEntry(
+        type="mention",
+        author_name="Ann",
+        author_url="https://blog.example/me",
+        name="Re: it",
+        summary="Short.",
+        content="Hello there World",
+        published=datetime(2024, 5, 1, 8, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize(
+    ("markup", "type_"),
+    [
+        ("<a class=u-in-reply-to href='{}'>x</a>", "reply"),
+        ("<div class='u-in-reply-to h-cite'><a class=u-url href='{}'>x</a></div>", "reply"),
+        ("<a class=u-like-of href='{}'>x</a>", "like"),
+        ("<a class=u-like-of href='{}'>x</a><a class=u-in-reply-to href='{}'>x</a>", "like"),
+        ("<a class=u-repost-of href='{}'>x</a>", "repost"),
+        ("<a class=u-bookmark-of href='{}'>x</a>", "bookmark"),
+        ("<a class=u-in-reply-to href='{}'>x</a><data class=p-rsvp value=yes>", "rsvp"),
+        ("<a class=u-like-of href='{}0'>x</a>", "mention"),
+        ("<div class=h-cite><a class=u-like-of href='{}'>x</a></div>", "mention"),
+        ("<p class=p-rsvp>yes</p>", "mention"),
+    ],
+)
+def test_the_type_of_response_counts_only_towards_the_target(markup: str, type_: str) -> None:
+    assert hentry(f"<div class=h-entry>{markup.replace('{}', ARTICLE)}</div>").type == type_
+
+
+def test_of_several_entries_the_one_that_links_is_read() -> None:
+    entry = hentry(
+        "<div class=h-feed><p class='p-author h-card'>Feed</p><div class=h-entry><p class=p-name>One</p></div>"
+        f"<div class=h-entry><p class=p-name>Two</p><a href='{ARTICLE}'>x</a></div></div>"
+    )
+    assert (entry.name, entry.author_name) == ("Two", "Feed")
+
+
+def test_classic_markup_of_blog_themes_is_read_too() -> None:
+    entry = hentry(
+        "<div class='post hentry'><h2 class=entry-title>T</h2>"
+        "<span class='author vcard'><a class='url fn n' href=//a.example>Bob</a>"
+        "</span><abbr class=published title=2020-05-01>x</abbr><div class=entry-content>text</div></div>"
+    )
+    assert (entry.name, entry.author_name, entry.author_url, entry.content) == ("T", "Bob", "https://a.example", "text")
+    assert entry.published == datetime(2020, 5, 1, tzinfo=UTC)
+
+
+def test_nothing_was_written_in_the_future_and_broken_dates_are_left_out() -> None:
+    def published(text: str) -> datetime | None:
+        return hentry(f"<p class=h-entry><time class=dt-published datetime='{text}'></time>").published
+
+    assert published("2999-01-01") == NOW
+    assert published("soon") is None
+    assert published("0001-01-01T00:00+23:00") is None
+
+
+def test_a_name_that_only_repeats_the_text_and_a_hostile_author_are_left_out() -> None:
+    entry = hentry(
+        "<div class=h-entry><p class='p-name e-content'>A note</p>"
+        f"<a class='p-author h-card' href='javascript:x'>{'N' * 500}</a>"
+    )
+    assert (entry.name, entry.content, entry.author_url) == (None, "A note", None)
+    assert len(entry.author_name or "") == 81
+
+
+def test_of_a_long_text_the_summary_is_shown() -> None:
+    entry = hentry(f"<div class=h-entry><p class=p-summary>Short.</p><p class=e-content>{'long ' * 300}</p></div>")
+    assert entry.content == "Short."
+
+
+def test_a_page_without_entries_is_still_a_mention() -> None:
+    assert read_hentry(page(f"<a href='{ARTICLE}'>x</a>"), [ARTICLE], now=NOW) is None
+
+
+# --- hostile pages --------------------------------------------------------------------------------
+
+HOSTILE = {
+    "one tag with many attributes": "<a " + " ".join(f"a{n}" for n in range(60_000)) + ">",
+    "many tags with many attributes": ("<a " + " ".join(f"a{n}" for n in range(1000)) + ">") * 100,
+    "deep": "<div>" * 49_000,
+    "open quotes": '<a href="' * 50_000,
+    "open comments": "<!--" * 100_000,
+    "only brackets": "<" * 500_000,
+    "unclosed": "<p><a href=x><b>" * 16_000,
+    "many links": f"<a href='{ARTICLE}'>x</a> " * 16_000,
+    "nested entries": "<div class='h-entry h-card p-author p-name e-content u-like-of u-url'>" * 190
+    + "<i></i>" * 20_000,
+    "long base": f"<base href='{'../' * 50_000}'><a href='{'../' * 50_000}'>",
+    "escapes": f"<a href='{'%zz%4' * 50_000}'>",
+    "blanks": f"<title>{' ' * 500_000}x</title><p>{' ' * 500_000}<a href='{ARTICLE}'>x</a>",
+    "meta": "<meta " * 50_000,
+    "nothing": "\0" * 300_000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_pages_are_read_in_linear_time(name: str) -> None:
+    begin = time.perf_counter()
+    read = page(HOSTILE[name])
+    find_link(read, [ARTICLE], any_element=True)
+    read_hentry(read, [ARTICLE], now=NOW)
+    assert time.perf_counter() - begin < 2
+
+
+@pytest.mark.parametrize("text", ["http://x" * 60_000, f"http://x{')' * 500_000}y", "http://x.example/ " * 25_000])
+def test_hostile_texts_are_read_in_linear_time(text: str) -> None:
+    begin = time.perf_counter()
+    found(text, "text/plain", any_element=True)
+    assert time.perf_counter() - begin < 2
+
+
+def test_pages_with_too_many_elements_or_characters_are_not_read() -> None:
+    assert page("<br>" * (MAX_ELEMENTS - 5)).tree is not None
+    for body in ("<br>" * (MAX_ELEMENTS + 5), "x" * 2_200_000):
+        with pytest.raises(FetchFailed) as failure:
+            page(body)
+        assert failure.value.kind == "too-large"
+
+
+@pytest.mark.parametrize("body", ["[" * 100_000, "{", "9" * 10_000, ""])
+def test_what_is_not_the_json_that_it_says_fails_cleanly(body: str) -> None:
+    with pytest.raises(FetchFailed) as failure:
+        page(body, "application/json")
+    assert failure.value.kind == "bad-response"
