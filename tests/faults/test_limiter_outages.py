@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from moderate.limits import OutagePolicy
 
+PATIENT = "?socket_timeout=10&socket_connect_timeout=10"
 THREE = {"comments": ["3/hour per client"]}
 MANY = {"comments": ["40/hour per client"]}
 
@@ -72,7 +73,7 @@ def seconds_of(act: Callable[[], object]) -> float:
 def test_a_dead_redis_leaves_the_same_rates_in_this_process(
     server: PausableRedis, limits_at: Callable[..., Limits]
 ) -> None:
-    limits = limits_at(server.url)
+    limits = limits_at(server.url + PATIENT)
     assert [spend(limits) for _ in range(2)] == [True, True]
     server.kill()
     assert [spend(limits) for _ in range(5)] == [True, True, True, False, False]
@@ -81,7 +82,7 @@ def test_a_dead_redis_leaves_the_same_rates_in_this_process(
 def test_with_the_policy_open_nothing_is_limited_meanwhile(
     server: PausableRedis, limits_at: Callable[..., Limits]
 ) -> None:
-    limits = limits_at(server.url, "open")
+    limits = limits_at(server.url + PATIENT, "open")
     server.kill()
     assert all(spend(limits) for _ in range(20))
 
@@ -89,7 +90,7 @@ def test_with_the_policy_open_nothing_is_limited_meanwhile(
 def test_with_the_policy_closed_what_is_limited_is_refused_as_unavailable(
     server: PausableRedis, limits_at: Callable[..., Limits]
 ) -> None:
-    limits = limits_at(server.url, "closed")
+    limits = limits_at(server.url + PATIENT, "closed")
     assert spend(limits)
     server.kill()
     for _ in range(3):
@@ -99,19 +100,28 @@ def test_with_the_policy_closed_what_is_limited_is_refused_as_unavailable(
         assert down.value.retry_after > 0
 
 
-def test_a_hanging_redis_costs_one_request_a_moment_and_all_others_nothing(
+def test_a_hanging_redis_costs_one_request_its_time_out_and_all_others_nothing(
     server: PausableRedis, limits_at: Callable[..., Limits]
 ) -> None:
-    limits = limits_at(server.url, "open")
+    # A time-out far longer than any pause of a busy machine, so that who paid for it can be told.
+    limits = limits_at(server.url + "?socket_timeout=2", "open")
     spend(limits)
     server.pause()
-    first = seconds_of(lambda: spend(limits))
-    # Long enough for two probes, none of which a request may pay for.
-    worst, until = 0.0, time.monotonic() + 2.5
+    assert seconds_of(lambda: spend(limits)) >= 1.9
+    # Long enough for a probe to be sent and to time out, which no request may pay for.
+    worst, until = 0.0, time.monotonic() + 3.5
     while time.monotonic() < until:
         worst = max(worst, seconds_of(lambda: spend(limits)))
-    assert 0.2 < first < 0.3 + 0.1
-    assert worst < 0.15
+    assert worst < 1.5
+
+
+def test_the_one_request_that_meets_a_hang_pays_three_tenths_of_a_second_at_most(
+    server: PausableRedis, limits_at: Callable[..., Limits]
+) -> None:
+    server.pause()
+    tries = [limits_at(server.url) for _ in range(4)]
+    # The quickest of a few tells what we wait for; the others, what else the machine had to do.
+    assert 0.2 < min(seconds_of(lambda limits=limits: spend(limits)) for limits in tries) < 0.3
 
 
 def test_a_hosts_own_client_with_the_defaults_of_its_library_waits_no_longer_and_stays_as_it_is(
@@ -121,11 +131,10 @@ def test_a_hosts_own_client_with_the_defaults_of_its_library_waits_no_longer_and
         before = repr(theirs)
         limiter = RedisLimiter(theirs)
         assert limiter.advice() == ()
-        limiter.ping()
         server.pause()
         with pytest.raises(ServiceDown, match="no answer in time"):
             limiter.take([Bucket("a", "a", Rate(1, 60))])
-        assert seconds_of(lambda: spend(limits_at(theirs))) < 0.4
+        assert min(seconds_of(lambda: spend(limits_at(theirs))) for _ in range(4)) < 0.3
         assert repr(theirs) == before
         limiter.close()
 
@@ -133,7 +142,7 @@ def test_a_hosts_own_client_with_the_defaults_of_its_library_waits_no_longer_and
 def test_a_redis_that_wakes_up_is_noticed_within_five_seconds(
     server: PausableRedis, limits_at: Callable[..., Limits]
 ) -> None:
-    limits = limits_at(server.url)
+    limits = limits_at(server.url + "?socket_timeout=1")
     server.pause()
     spend(limits)
     assert limits.outage is not None
@@ -143,7 +152,7 @@ def test_a_redis_that_wakes_up_is_noticed_within_five_seconds(
 
 
 def test_a_restarted_redis_is_noticed_and_counts_again(server: PausableRedis, limits_at: Callable[..., Limits]) -> None:
-    limits = limits_at(server.url)
+    limits = limits_at(server.url + PATIENT)
     spend(limits)
     server.kill()
     spend(limits)
@@ -158,7 +167,7 @@ def test_an_outage_is_said_and_counted_once(
     server: PausableRedis, limits_at: Callable[..., Limits], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="moderate")
-    limits = limits_at(server.url)
+    limits = limits_at(server.url + PATIENT)
     server.kill()
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: spend(limits), range(40)))
@@ -173,7 +182,7 @@ def test_an_outage_is_said_and_counted_once(
 
 
 def test_a_hang_is_never_counted_twice(server: PausableRedis, limits_at: Callable[..., Limits]) -> None:
-    limits = limits_at(server.url)
+    limits = limits_at(server.url + "?socket_timeout=1")
     spend(limits)
     server.pause()
     spend(limits)
@@ -245,7 +254,7 @@ def under_load(limits: Limits, disturb: Callable[[], None], *, threads: int = 4,
 def test_flushed_scripts_under_load_count_nothing_twice_and_let_nothing_slip(
     server: PausableRedis, limits_at: Callable[..., Limits]
 ) -> None:
-    limits = limits_at(server.url + "?socket_timeout=5", table=MANY)
+    limits = limits_at(server.url + PATIENT, table=MANY)
 
     def flush_often() -> None:
         with server.client() as client:
@@ -259,7 +268,7 @@ def test_flushed_scripts_under_load_count_nothing_twice_and_let_nothing_slip(
 def test_a_kill_and_a_restart_under_load_give_each_count_once(
     server: PausableRedis, limits_at: Callable[..., Limits]
 ) -> None:
-    limits = limits_at(server.url, table=MANY)
+    limits = limits_at(server.url + PATIENT, table=MANY)
 
     def restart() -> None:
         wait_until(lambda: not spend(limits))
@@ -297,7 +306,7 @@ def test_a_failover_under_load_keeps_serving(limits_at: Callable[..., Limits]) -
 def test_a_process_forked_in_an_outage_notices_the_return_by_itself(
     server: PausableRedis, limits_at: Callable[..., Limits]
 ) -> None:
-    limits = limits_at(server.url)
+    limits = limits_at(server.url + PATIENT)
     server.kill()
     spend(limits)
     child = os.fork()
