@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from moderate.articles import HostArticles
 from moderate.checks import CHECKS, in_use
 from moderate.checks.base import Measures, Services
+from moderate.clean.html import prepare
 from moderate.clean.policy import Policy
 from moderate.desk import Desk, Intake, Retention
 from moderate.errors import ConfigError
@@ -70,6 +71,8 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     kept = cache(lambda: store.secret("signing"))
     signer = Signer(lambda: secrets_of(app, kept), clock)
     articles = HostArticles(parts.load_article, parts.article_finder, store, clock)
+    policy = Policy(sanitizer=settings.sanitizer, markup=settings.markup, max_length=settings.max_length)
+    prepare(policy)
     services = make_services(settings, clock)
     limits, redis = make_limits(settings, parts, signer, clock)
     desk = Desk(
@@ -78,7 +81,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         store=store,
         limits=limits,
         checks=in_use(CHECKS if parts.checks is None else parts.checks, services),
-        policy=Policy(sanitizer=settings.sanitizer, markup=settings.markup, max_length=settings.max_length),
+        policy=policy,
         intake=Intake(
             premoderation=settings.premoderation,
             require_author=settings.require_author,
