@@ -15,6 +15,7 @@ from moderate.protocols.comment import field_errors
 from moderate.web.access import moderator
 from moderate.web.present import moderator_item
 from moderate.web.read import number
+from moderate.web.routing import MAX_ID
 from moderate.web.state import current_state
 
 if TYPE_CHECKING:
@@ -36,8 +37,9 @@ class DecisionIn(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     decision: Decision
-    version: int = Field(ge=1)
-    note: str | None = Field(default=None, max_length=1000)
+    version: int = Field(ge=1, le=MAX_ID)
+    #: NUL is the one character that not every database can store.
+    note: str | None = Field(default=None, max_length=1000, pattern=r"^[^\x00]*$")
 
 
 def items() -> ResponseReturnValue:
