@@ -85,8 +85,8 @@ def serving(app: Flask, server: Any = None) -> Iterator[str]:
 
 
 @contextmanager
-def interop_site(folder: Path) -> Iterator[InteropSite]:
-    """Our site and the blog. The site may fetch from this machine, and from the blog's port only."""
+def interop_site(folder: Path, *ports: int) -> Iterator[InteropSite]:
+    """Our site and the blog. The site may fetch from this machine: from the blog's port and from those named."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with ExitStack() as stack:
         site = Flask("site", instance_path=str(folder))
@@ -95,7 +95,7 @@ def interop_site(folder: Path) -> Iterator[InteropSite]:
         blog_url = stack.enter_context(serving(blog))
         article_url = f"{base_url}/2026/ferries"
         blog.add_url_rule("/<path:name>", "post", lambda name: POST_PAGE.format(name=name, target=article_url))
-        moderate = embed(site, base_url, int(blog_url.rpartition(":")[2]))
+        moderate = embed(site, base_url, int(blog_url.rpartition(":")[2]), *ports)
         stack.callback(site.extensions["moderate"].worker.stop)
         yield InteropSite(site, moderate, base_url, blog_url)
 
