@@ -1,0 +1,155 @@
+"""Rate limits over HTTP: what is refused says when to come back, and what was typed is kept."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from moderate import Author
+from tests.sites import Host
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORM = {"author": "Mika", "text": "The river froze twice."}
+
+
+def limited(tmp_path: Path, **rows: list[str]) -> Host:
+    return Host(tmp_path, MODERATE_LIMITS=rows)
+
+
+def test_too_many_are_told_when_the_next_one_passes(tmp_path: Path) -> None:
+    host = limited(tmp_path, comments=["2/minute per client", "20/hour per client"])
+    assert [host.comment(f"Number {n}").status_code for n in range(3)] == [202, 202, 429]
+    answer = host.comment("Again")
+    assert (answer.mimetype, answer.json["code"]) == ("application/problem+json", "rate-limited")
+    wait = int(answer.headers["Retry-After"])
+    assert wait == 30
+    assert answer.headers["RateLimit-Policy"] == '"2/minute per client";q=2;w=60, "20/hour per client";q=20;w=3600'
+    assert answer.headers["RateLimit"].startswith('"2/minute per client";r=0;t=30, "20/hour per client";r=18;t=')
+    assert host.total() == 2
+    host.clock.advance(seconds=wait - 1)
+    assert host.comment("Too early").status_code == 429
+    host.clock.advance(seconds=1)
+    assert host.comment("In time").status_code == 202
+
+
+def test_a_refused_form_says_when_and_keeps_what_was_typed(tmp_path: Path) -> None:
+    host = limited(tmp_path, comments=["1/10 minutes per client"])
+    host.client.post("/discuss/comments/thaw", data=FORM)
+    answer = host.client.post("/discuss/comments/thaw", data={**FORM, "text": "Kept <i>words</i>"})
+    assert (answer.status_code, answer.mimetype) == (429, "text/html")
+    assert answer.headers["Retry-After"] == "600"
+    assert answer.headers["RateLimit-Policy"]
+    assert "Kept &lt;i&gt;words&lt;/i&gt;" in answer.text
+    assert re.search(r"send it again in\s+10 minutes", answer.text)
+    assert host.total() == 1
+    token = re.search(r'name="form_token" value="([^"]+)"', answer.text)
+    assert token is not None
+    host.clock.advance(minutes=10)
+    again = host.client.post("/discuss/comments/thaw", data={**FORM, "text": "Kept", "form_token": token[1]})
+    assert again.status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"not json", "application/json"),
+        (b"", ""),
+        (b"x" * 300_000, "application/json"),
+        (b"text=%FF", "application/x-www-form-urlencoded"),
+        (b"x=" + b"x" * 300_000, "application/x-www-form-urlencoded"),
+        (b"--X--", "multipart/form-data; boundary=X"),
+        (b'{"author":"M","text":""}', "application/json"),
+        (b'{"author":"M","text":"x","is_admin":true}', "application/json"),
+    ],
+)
+def test_what_cannot_be_read_costs_as_much_as_what_can(tmp_path: Path, data: bytes, kind: str) -> None:
+    host = limited(tmp_path, comments=["2/minute per client"])
+    answers = [host.client.post("/discuss/comments/thaw", data=data, content_type=kind) for _ in range(3)]
+    assert [answer.status_code for answer in answers[:2]] != [429, 429]
+    assert answers[2].status_code == 429
+    assert host.comment().status_code == 429
+
+
+def test_unknown_articles_cost_too(tmp_path: Path) -> None:
+    host = limited(tmp_path, comments=["2/minute per client"])
+    assert [host.comment(article=f"nowhere-{n}").status_code for n in range(3)] == [404, 404, 429]
+
+
+def test_one_sender_is_no_other(tmp_path: Path) -> None:
+    host = limited(tmp_path, comments=["1/minute per client"])
+
+    def post(ip: str) -> int:
+        return int(host.client.post("/discuss/comments/thaw", json=FORM, environ_base={"REMOTE_ADDR": ip}).status_code)
+
+    assert [post("192.0.2.1"), post("192.0.2.1"), post("192.0.2.2")] == [202, 429, 202]
+    # One household has a whole /64 of addresses.
+    assert [post("2001:db8::1"), post("2001:db8::2"), post("2001:db8:0:1::1")] == [202, 429, 202]
+
+
+def test_the_header_of_a_stranger_makes_nobody_another_sender(tmp_path: Path) -> None:
+    host = limited(tmp_path, comments=["1/minute per client"])
+    host.comment()
+    for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP", "CF-Connecting-IP"):
+        assert host.client.post("/discuss/comments/thaw", json=FORM, headers={name: "192.0.2.9"}).status_code == 429
+
+
+def test_a_verified_author_has_a_budget_of_their_own_wherever_they_are(tmp_path: Path) -> None:
+    host = limited(tmp_path, comments=["1/minute per author"])
+    host.author = Author("Editor", id="7")
+    answers = [
+        host.client.post("/discuss/comments/thaw", json=FORM, environ_base={"REMOTE_ADDR": f"192.0.2.{n}"})
+        for n in (1, 2)
+    ]
+    assert [answer.status_code for answer in answers] == [202, 429]
+
+
+def test_a_crowded_article_holds_comments_instead_of_refusing_them(tmp_path: Path) -> None:
+    host = Host(tmp_path, MODERATE_LIMITS={"comments": ["2/minute per article"]}, MODERATE_PREMODERATION="none")
+    assert [host.comment(f"Number {n}").status_code for n in range(8)] == [201, 201, 202, 202, 202, 202, 202, 202]
+    assert host.comment("One too many").status_code == 429
+    assert host.counts() == {"comments": 2, "trackbacks": 0}
+    held = host.client.get("/discuss/moderation/items?status=pending", headers=host.token()).json["items"]
+    assert {finding["check"] for item in held for finding in item["findings"]} == {"crowd"}
+
+
+def test_an_empty_table_turns_all_limits_off(tmp_path: Path) -> None:
+    host = limited(tmp_path)
+    assert {host.comment(f"Number {n}").status_code for n in range(40)} == {202}
+
+
+def test_the_defaults_let_a_reader_write_five_a_minute(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    assert [host.comment(f"Number {n}").status_code for n in range(6)] == [202] * 5 + [429]
+
+
+@pytest.mark.parametrize(
+    ("row", "method", "address", "sent"),
+    [
+        ("previews", "POST", "/discuss/preview", {"json": {"text": "x"}}),
+        ("reads", "GET", "/discuss/counts?article=thaw", {}),
+        ("edits", "PATCH", "/discuss/items/1", {"json": {"text": "x", "edit_token": "guess"}}),
+        ("moderation", "GET", "/discuss/moderation/items", {"headers": {"Authorization": "Bearer mod_0_x"}}),
+    ],
+)
+def test_each_row_limits_its_own_action(
+    tmp_path: Path, row: str, method: str, address: str, sent: dict[str, Any]
+) -> None:
+    host = limited(tmp_path, **{row: ["1/minute per client"]})
+    first, second = (host.client.open(address, method=method, **sent) for _ in range(2))
+    assert first.status_code != 429
+    assert second.status_code == 429
+    assert int(second.headers["Retry-After"]) >= 1
+    assert host.comment().status_code == 202
+
+
+def test_pings_are_limited_in_their_own_tongue(tmp_path: Path) -> None:
+    host = limited(tmp_path, pings=["1/minute per client"])
+    ping = {"url": "https://blog.example/1", "title": "On ice"}
+    first, second = (host.client.post("/discuss/trackback/thaw", data=ping) for _ in range(2))
+    assert "<error>0</error>" in first.text
+    assert "<error>1</error>" in second.text
+    assert second.headers["Retry-After"]

@@ -1,0 +1,192 @@
+"""The queue as a page of forms: everything a moderator does with a browser that runs no script."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from moderate import Moderator
+
+if TYPE_CHECKING:
+    from tests.sites import Host
+
+QUEUE = "/discuss/moderation/"
+
+
+class Page(HTMLParser):
+    """A page as a browser without scripts has it: forms with fields and buttons, links."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.forms: list[dict[str, Any]] = []
+        self.links: list[str] = []
+        self.html = html
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        if tag == "a":
+            self.links.append(found.get("href", ""))
+        if tag == "form":
+            self.forms.append({"action": found["action"], "method": found["method"], "fields": {}, "buttons": []})
+        if tag == "input" and self.forms and "name" in found:
+            self.forms[-1]["fields"][found["name"]] = found.get("value", "")
+        if tag == "button" and found.get("name") == "decision":
+            self.forms[-1]["buttons"].append(found["value"])
+
+    def form_of(self, item: int) -> dict[str, Any]:
+        return next(form for form in self.forms if form["action"].endswith(f"/queue/{item}"))
+
+
+@pytest.fixture
+def desk(host: Host) -> Host:
+    host.moderator = Moderator("mori")
+    return host
+
+
+def shown(host: Host, query: str = "") -> Page:
+    answer = host.client.get(QUEUE + query)
+    assert answer.status_code == 200
+    return Page(answer.text)
+
+
+def press(host: Host, page: Page, item: int, decision: str) -> Any:
+    form = page.form_of(item)
+    assert form["method"] == "post"
+    assert decision in form["buttons"]
+    return host.client.post(form["action"], data={**form["fields"], "decision": decision})
+
+
+def test_a_button_decides_and_comes_back_to_the_queue_with_a_word_about_it(desk: Host) -> None:
+    desk.comment()
+    answer = press(desk, shown(desk), 1, "approve")
+    assert answer.status_code == 303
+    page = Page(desk.client.get(answer.headers["Location"]).text)
+    assert "Item 1: approved." in page.html
+    assert not any("/queue/" in form["action"] for form in page.forms)
+    assert desk.counts() == {"comments": 1, "trackbacks": 0}
+
+
+@pytest.mark.parametrize(("decision", "status"), [("spam", "spam"), ("trash", "trash")])
+def test_what_was_decided_stands_under_its_own_tab(desk: Host, decision: str, status: str) -> None:
+    desk.comment()
+    press(desk, shown(desk), 1, decision)
+    assert shown(desk, f"?status={status}").form_of(1)["buttons"]
+    assert decision not in shown(desk, f"?status={status}").form_of(1)["buttons"]
+
+
+def test_tabs_links_and_forms_keep_the_moderators_place(desk: Host) -> None:
+    for n in range(60):
+        desk.comment(f"Number {n}")
+    page = shown(desk, "?status=pending&kind=comment&q=Number")
+    older = next(link for link in page.links if "cursor=" in link)
+    second = shown(desk, "?" + urlsplit(older).query)
+    assert [form["action"].rpartition("/")[2] for form in second.forms if "queue/" in form["action"]] == [
+        str(n) for n in range(10, 0, -1)
+    ]
+    back = parse_qs(urlsplit(press(desk, second, 5, "spam").headers["Location"]).query)
+    assert back["cursor"] == parse_qs(urlsplit(older).query)["cursor"]
+    assert (back["status"], back["kind"], back["q"]) == (["pending"], ["comment"], ["Number"])
+
+
+def test_the_second_of_two_moderators_is_told_what_the_first_decided(desk: Host) -> None:
+    desk.comment()
+    page = shown(desk)
+    desk.decide(1, "spam", **desk.token("sato"))
+    answer = press(desk, page, 1, "approve")
+    assert answer.status_code == 303
+    assert "sato has decided meanwhile: spam" in desk.client.get(answer.headers["Location"]).text
+    assert desk.counts() == {"comments": 0, "trackbacks": 0}
+
+
+def test_a_double_click_decides_once(desk: Host) -> None:
+    desk.comment()
+    page = shown(desk)
+    assert [press(desk, page, 1, "approve").status_code for _ in range(2)] == [303, 303]
+    assert desk.counts() == {"comments": 1, "trackbacks": 0}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"csrf_token": ""},
+        {"csrf_token": "made up"},
+        {"headers": {"Origin": "https://evil.example"}},
+        {"headers": {"Sec-Fetch-Site": "cross-site"}},
+    ],
+)
+def test_a_form_of_another_site_decides_nothing(desk: Host, changes: dict[str, Any]) -> None:
+    desk.comment()
+    form = shown(desk).form_of(1)
+    headers = changes.pop("headers", {})
+    data = {**form["fields"], "decision": "approve", **changes}
+    answer = desk.client.post(form["action"], data=data, headers=headers)
+    assert answer.status_code == 403
+    assert desk.counts() == {"comments": 0, "trackbacks": 0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"decision": "delete"}, 422),
+        ({"decision": ""}, 422),
+        ({"version": ""}, 422),
+        ({"version": "-1"}, 422),
+        ({"version": "١"}, 422),
+        ({"version": "9" * 40}, 422),
+    ],
+)
+def test_a_form_that_means_nothing_is_refused_with_a_page(desk: Host, changes: dict[str, str], status: int) -> None:
+    desk.comment()
+    form = shown(desk).form_of(1)
+    answer = desk.client.post(form["action"], data={**form["fields"], "decision": "approve", **changes})
+    assert (answer.status_code, answer.mimetype) == (status, "text/html")
+    assert desk.counts() == {"comments": 0, "trackbacks": 0}
+
+
+def test_an_item_that_is_gone_is_told_with_a_page(desk: Host) -> None:
+    desk.comment()
+    form = shown(desk).form_of(1)
+    answer = desk.client.post("/discuss/moderation/queue/999", data={**form["fields"], "decision": "spam"})
+    assert (answer.status_code, answer.mimetype) == (404, "text/html")
+
+
+def test_strangers_get_a_page_that_tells_them_to_sign_in(host: Host) -> None:
+    host.comment("Nobody may read this yet")
+    answer = host.client.get(QUEUE)
+    assert (answer.status_code, answer.mimetype) == (401, "text/html")
+    assert "Nobody may read this" not in answer.text
+    assert host.client.post("/discuss/moderation/queue/1", data={"decision": "approve"}).status_code == 401
+
+
+def test_the_page_runs_no_script_but_its_own_and_is_framed_by_nobody(desk: Host) -> None:
+    answer = desk.client.get(QUEUE)
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "style=" not in answer.text
+    assert "onclick" not in answer.text
+
+
+def test_hostile_words_are_words_everywhere_on_the_page(desk: Host) -> None:
+    hostile = '"><img src=x onerror=alert(1)>'
+    desk.comment(hostile, author=hostile)
+    for query in ("", "?notice=" + hostile, "?q=" + hostile, "?author=" + hostile, "?article=" + hostile):
+        assert "<img" not in shown(desk, query).html
+
+
+@pytest.mark.parametrize("query", ["?status=nothing", "?cursor=x", "?q=%00", "?kind=email"])
+def test_a_query_that_means_nothing_is_refused(desk: Host, query: str) -> None:
+    assert desk.client.get(QUEUE + query).status_code == 422
+
+
+def test_checks_that_found_something_say_so_and_the_others_are_named(desk: Host) -> None:
+    desk.comment(" ".join(f"https://site{n}.example/" for n in range(5)))
+    html = shown(desk).html
+    assert "5 links" in html
+    assert "honeypot" in html
