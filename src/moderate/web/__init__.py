@@ -10,6 +10,7 @@ from moderate.web import author, moderation_api, moderation_page, read
 from moderate.web.health import health
 from moderate.web.intake import intake
 from moderate.web.pings import LOOKS, add_ping, webmention_status
+from moderate.web.proxies import ProxyWatch
 from moderate.web.routing import METHODS, nothing_here, route
 from moderate.web.state import current_state
 
@@ -27,6 +28,7 @@ def build_blueprint(protocols: Sequence[InboundProtocol]) -> Blueprint:
     add_public(blueprint)
     add_moderation(blueprint)
     blueprint.before_request(start_worker)
+    blueprint.before_request(ProxyWatch())
     blueprint.add_url_rule("/<path:_>", "nothing_here", nothing_here, methods=METHODS)
     return blueprint
 

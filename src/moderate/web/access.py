@@ -39,9 +39,12 @@ def identify(state: State) -> Moderator:
 
 def by_token(state: State, token: str) -> Moderator:
     """A token is looked up by its id and compared in constant time; guessing is limited by address."""
+    costs = Costs("moderation", request.remote_addr or "")
+    # Who has guessed too often is not even told whether this guess was right.
+    state.desk.limits.look(costs)
     owner = state.desk.store.token_owner(token, state.desk.clock.now())
     if owner is None:
-        state.desk.limits.spend(Costs("moderation", request.remote_addr or ""))
+        state.desk.limits.spend(costs)
         raise Unauthorized("This token is unknown or was revoked.")
     return Moderator(owner)
 
