@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from moderate.checks.base import ALL_KINDS
@@ -37,7 +37,7 @@ SMOOTHING = 1.5
 DAMPING = 0.5
 #: No single token may say more than this, in natural-log odds.
 MOST = 6.0
-EDGES = frozenset({"start", "end"})
+EDGES = "<>"
 #: How many tokens an explanation names on each side.
 NAMED = 4
 
@@ -81,18 +81,21 @@ def opinion_of(tokens: Iterable[int], table: TokenTable) -> Opinion | None:
     """What the counts say of *tokens*, or None while too little of either kind was seen."""
     if min(table.messages) < LEAST or min(table.tokens) <= 0:
         return None
-    spam, good = table.tokens
-    base = math.log(spam / good)
-    spam_share, good_share = SMOOTHING * spam / (spam + good), SMOOTHING * good / (spam + good)
-
-    @cache
-    def weight(seen: tuple[int, int]) -> float:
-        odds = math.log((seen[0] + spam_share) / (seen[1] + good_share)) - base
-        return MOST if odds > MOST else max(odds, -MOST)
-
-    # Most tokens were seen once or twice, so that few different weights have to be worked out.
-    weights = {token: weight(seen) for token in tokens if (seen := table.counts.get(token))}
+    totals = table.tokens
+    weights = {token: weight(seen, totals) for token in tokens if (seen := table.counts.get(token))}
     return Opinion(logistic(math.fsum(weights.values()) * DAMPING), weights)
+
+
+@lru_cache(maxsize=16_384)
+def weight(seen: tuple[int, int], totals: tuple[int, int]) -> float:
+    """What a token says that was seen so often as (spam, good) among so many tokens: log odds, positive for spam.
+
+    Remembered, because most tokens of a text were seen once or twice and the totals seldom change.
+    """
+    spam, good = totals
+    start = SMOOTHING / (spam + good)
+    odds = math.log((seen[0] + start * spam) / (seen[1] + start * good)) - math.log(spam / good)
+    return min(max(odds, -MOST), MOST)
 
 
 def logistic(odds: float) -> float:

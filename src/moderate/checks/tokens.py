@@ -9,7 +9,6 @@ BLAKE2b under the site's key, pairs by mixing the numbers of their words, a fift
 from __future__ import annotations
 
 import html
-import operator
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
 
     from moderate.model import Item, Kind, Submission
 
-#: What a token was in the text: ("word", "free"), ("pair", "check", "channel"), ("sign", "links: 2") …
-Label = tuple[str, ...]
+#: What a token was in the text: one character that tells the sort of it (see `TOLD`), and its words.
+Label = str
 
 #: No text has more words than this read: the cost stays bounded, and spam says it early.
 MOST_WORDS = 600
@@ -40,6 +39,8 @@ WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[^\w\s\x00-\x7f]")
 PART = re.compile(r"[^\W_]+")
 
 NUMBER = re.compile(r"\d+")
+#: Latin, Greek and Cyrillic; other scripts have no capitals, or too few people who shout in them.
+CAPITAL = re.compile("[A-ZÀ-ÖØ-ÞΑ-ΩА-ЯЁ]")
 LETTERS = re.compile(r"[^\W\d_]+")
 
 MASK = (1 << 64) - 1
@@ -82,17 +83,17 @@ def features(writing: Writing, key: bytes) -> dict[int, Label]:
         return " link "
 
     words = list(words_of(ADDRESS.sub(kept_aside, text)))
-    numbers = [word_number(key, word) for word in words]
-    found = paired(words, numbers)
-    found.update({numbered: ("word", word) for numbered, word in zip(numbers, words, strict=True)})
-    found.update({number(key, label): label for label in {*edges(words), *signs(writing, text, addresses)}})
-    return found
-
-
-def paired(words: list[str], numbers: list[int]) -> dict[int, Label]:
-    """Every two neighbours, in their order."""
+    found: dict[int, Label] = {}
+    numbers = []
+    for word in words:
+        of_it = word_tokens(key, word)
+        numbers.append(of_it[0][0])
+        found.update(of_it)
+    found.update({number(key, label): label for label in signs(writing, text, addresses)})
+    # Every two neighbours, in their order.
     neighbours = zip(numbers, numbers[1:], words, words[1:], strict=False)
-    return {((one ^ (two * MIXER)) & MASK) - HALF: ("pair", first, second) for one, two, first, second in neighbours}
+    found.update({((one ^ (two * MIXER)) & MASK) - HALF: f"+{this} {next_}" for one, two, this, next_ in neighbours})
+    return found
 
 
 def words_of(text: str) -> Iterator[str]:
@@ -101,41 +102,44 @@ def words_of(text: str) -> Iterator[str]:
         yield "0" * min(len(word), 6) if word.isdigit() else word[:30]
 
 
-def edges(words: list[str]) -> Iterator[Label]:
-    """How longer words begin and end: brings "subscribe", "subscriber" and "subscribing" together."""
-    for word in words:
-        if len(word) > 4 and word[0] != "0":
-            yield ("start", word[:4])
-            yield ("end", word[-3:])
+@lru_cache(maxsize=16_384)
+def word_tokens(key: bytes, word: str) -> tuple[tuple[int, Label], ...]:
+    """The word itself, and of longer ones how they begin and end.
+
+    Edges bring "subscribe", "subscriber" and "subscribing" together.
+    """
+    labels = [f"={word}"]
+    if len(word) > 4 and word[0] != "0":
+        labels += [f"<{word[:4]}", f">{word[-3:]}"]
+    return tuple((number(key, label), label) for label in labels)
 
 
 def signs(writing: Writing, text: str, addresses: list[str]) -> Iterator[Label]:
     """What is not words: the way in, addresses, length, capitals, exclamation, digits."""
-    yield ("sign", f"kind: {writing.kind}")
-    yield ("sign", f"links: {min(len(addresses), 4)}")
-    yield ("sign", f"size: {len(text).bit_length()}")
-    yield ("sign", f"lines: {min(text.count(chr(10)), 5)}")
-    yield ("sign", f"exclamation marks: {min(text.count('!'), 4)}")
-    yield ("sign", f"digits: {min(sum(map(len, NUMBER.findall(text))).bit_length(), 5)}")
+    yield f"#kind: {writing.kind}"
+    yield f"#links: {min(len(addresses), 4)}"
+    yield f"#size: {len(text).bit_length()}"
+    yield f"#lines: {min(text.count(chr(10)), 5)}"
+    yield f"#exclamation marks: {min(text.count('!'), 4)}"
+    yield f"#digits: {min(sum(map(len, NUMBER.findall(text))).bit_length(), 5)}"
     letters = sum(map(len, LETTERS.findall(text)))
     if letters:
-        # Letters that change in lower case are capitals; counting that way needs no look at each one.
-        capitals = sum(map(operator.ne, text, text.lower()))
-        yield ("sign", f"capitals: {min(capitals * 4 // letters, 4)} of 4")
+        capitals = len(CAPITAL.findall(text))
+        yield f"#capitals: {min(capitals * 4 // letters, 4)} of 4"
     for address in addresses[:20]:
         yield from address_parts(address)
     if writing.url:
-        yield ("sign", f"author's site: {host(writing.url)}")
+        yield f"#author's site: {host(writing.url)}"
     if writing.email:
-        yield ("sign", f"author's mail: {writing.email.rpartition('@')[2].lower()}")
+        yield f"#author's mail: {writing.email.rpartition('@')[2].lower()}"
 
 
 def address_parts(address: str) -> Iterator[Label]:
     """The host of an address, and the words in its path."""
-    yield ("host", host(address))
+    yield f"@{host(address)}"
     parts = Counter(PART.findall(address.lower().partition("://")[2] or address.lower()))
     for part in list(parts)[:12]:
-        yield ("in address", part[:30])
+        yield f"/{part[:30]}"
 
 
 def host(address: str) -> str:
@@ -146,26 +150,21 @@ def host(address: str) -> str:
 @lru_cache(maxsize=32_768)
 def number(key: bytes, label: Label) -> int:
     """The keyed number of one token, as a signed 64-bit integer."""
-    digest = blake2b("\0".join(label).encode("utf-8", "surrogatepass"), key=key[:64], digest_size=8).digest()
+    digest = blake2b(label.encode("utf-8", "surrogatepass"), key=key[:64], digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
-
-
-@lru_cache(maxsize=32_768)
-def word_number(key: bytes, word: str) -> int:
-    return number(key, ("word", word))
 
 
 def told(label: Label) -> str:
     """A token in words for a moderator."""
-    return TOLD[label[0]].format(*label[1:])
+    return TOLD[label[0]].format(label[1:])
 
 
 TOLD = {
-    "word": "“{}”",
-    "pair": "“{} {}”",
-    "start": "“{}…”",
-    "end": "“…{}”",
-    "host": "a link to {}",
-    "in address": "“{}” in an address",
-    "sign": "{}",
+    "=": "“{}”",
+    "+": "“{}”",
+    "<": "“{}…”",
+    ">": "“…{}”",
+    "@": "a link to {}",
+    "/": "“{}” in an address",
+    "#": "{}",
 }

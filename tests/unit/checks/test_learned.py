@@ -131,19 +131,19 @@ def test_learning_twice_changes_nothing_and_taking_back_leaves_nothing() -> None
 @pytest.mark.parametrize(
     ("text", "label"),
     [
-        ("visit HTTPS://WWW.Pills.example/Free-Trial?x=1", ("host", "pills.example")),
-        ("visit HTTPS://WWW.Pills.example/Free-Trial?x=1", ("in address", "trial")),
-        ("visit <a href='https://pills.example'>us</a>", ("host", "pills.example")),
-        ("v&#105;sit сheap shops", ("word", "cheap")),
-        ("we love ❤ it", ("word", "❤")),
-        ("call 555123", ("word", "000000")),
-        ("subscribers", ("start", "subs")),
-        ("subscribers", ("end", "ers")),
-        ("two words", ("pair", "two", "words")),
-        ("LOUD TEXT", ("sign", "capitals: 4 of 4")),
+        ("visit HTTPS://WWW.Pills.example/Free-Trial?x=1", "@pills.example"),
+        ("visit HTTPS://WWW.Pills.example/Free-Trial?x=1", "/trial"),
+        ("visit <a href='https://pills.example'>us</a>", "@pills.example"),
+        ("v&#105;sit сheap shops", "=cheap"),
+        ("we love ❤ it", "=❤"),
+        ("call 555123", "=000000"),
+        ("subscribers", "<subs"),
+        ("subscribers", ">ers"),
+        ("two words", "+two words"),
+        ("LOUD TEXT", "#capitals: 4 of 4"),
     ],
 )
-def test_what_is_read_in_a_text(text: str, label: tuple[str, ...]) -> None:
+def test_what_is_read_in_a_text(text: str, label: str) -> None:
     assert label in features(Writing(text=text), KEY).values()
 
 
@@ -162,4 +162,4 @@ def test_an_endless_text_costs_no_more_than_its_beginning() -> None:
 
 def test_words_in_another_order_are_another_pair() -> None:
     one, other = features(Writing(text="good bad"), KEY), features(Writing(text="bad good"), KEY)
-    assert {label for number, label in one.items() if number not in other} == {("pair", "good", "bad")}
+    assert {label for number, label in one.items() if number not in other} == {"+good bad"}
