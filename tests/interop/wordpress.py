@@ -94,7 +94,7 @@ class MariaDB(Server):
 
 
 class WordPress(Server):
-    """The blog, on PHP's own server with a few processes, so that it can be read while it pings."""
+    """The blog, on PHP's own server. It is written by single commands, so one process is enough."""
 
     def __init__(self, database: MariaDB, port: int) -> None:
         super().__init__("wordpress")
@@ -130,7 +130,7 @@ class WordPress(Server):
         return address, pinged.strip()
 
     def command(self) -> Sequence[str | Path]:
-        return ["env", "PHP_CLI_SERVER_WORKERS=4", php(), "-S", f"{HOST}:{self.port}", "-t", self.root]
+        return [php(), "-S", f"{HOST}:{self.port}", "-t", self.root]
 
 
 def php() -> Path:
