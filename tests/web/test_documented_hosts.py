@@ -1,0 +1,164 @@
+"""The examples on the pages are run as they stand there, as files of their own."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.servers import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
+    from flask import Flask
+    from flask.testing import FlaskClient
+
+NUMBERS = itertools.count()
+
+
+def python_blocks(page: str) -> dict[str, str]:
+    """The examples of a page by the heading that they stand under."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = {}
+    for section in re.split(r"^## ", text, flags=re.MULTILINE):
+        for number, block in enumerate(re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL)):
+            found[f"{section.splitlines()[0]} {number or ''}".strip()] = block
+    return found
+
+
+def load(source: str, folder: Path) -> ModuleType:
+    """Import an example from a file, so that Flask finds its root and its instance folder beside it."""
+    path = folder / "app.py"
+    path.write_text(source, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location(f"documented_{next(NUMBERS)}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(app: Flask, *words: str) -> str:
+    done = app.test_cli_runner().invoke(args=["moderate", *words])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def post(client: FlaskClient, page: str, article: str) -> Any:
+    """Send the form that stands on *page*."""
+    shown = client.get(page).text
+    token = re.search(r'name="form_token" value="([^"]+)"', shown)
+    assert token is not None
+    return client.post(
+        f"/discuss/comments/{article}", data={"author": "Mika", "text": "Hello.", "form_token": token[1]}
+    )
+
+
+def test_the_lines_in_the_readme_give_an_article_a_discussion(here: Path) -> None:
+    (source,) = python_blocks("README.md").values()
+    assert len([line for line in source.splitlines() if line.strip()]) <= 14
+    app = load(source, here).app
+    client = app.test_client()
+    answer = post(client, "/first", "first")
+    assert answer.status_code == 303
+    assert "Only you can see this" in client.get("/first").text
+    assert "Hello." not in app.test_client().get("/first").text
+    assert "Mika" in run(app, "queue")
+    run(app, "decide", "1", "approve")
+    assert "Comments (1)" in app.test_client().get("/first").text
+
+
+def test_the_quickstart_leads_to_a_moderated_comment(here: Path) -> None:
+    (source,) = python_blocks("docs/quickstart.md").values()
+    app = load(source, here).app
+    client = app.test_client()
+    assert post(client, "/2026/thaw", "2026/thaw").status_code == 303
+    page = client.get("/2026/thaw")
+    assert "Waiting for a moderator. Only you can see this." in page.text
+    assert "Comment (0)" in page.text
+    assert 'rel="webmention"' in page.headers["Link"]
+
+    token = run(app, "token", "create", "mori").splitlines()[-1]
+    bearer = {"Authorization": f"Bearer {token}"}
+    waiting = client.get("/discuss/moderation/items?status=pending", headers=bearer).json["items"]
+    decision = {"decision": "approve", "version": waiting[0]["version"]}
+    answer = client.post("/discuss/moderation/items/1/decisions", json=decision, headers=bearer)
+    assert answer.status_code == 200
+    assert "Comment (1)" in client.get("/2026/thaw").text
+    assert "The river thaws: Comment (1)" in client.get("/").text
+
+    assert client.get("/discuss/moderation/").status_code == 401
+    with client.session_transaction() as session:
+        session.update(name="Mori", is_editor=True)
+    assert client.get("/discuss/moderation/").status_code == 200
+
+
+EMBEDDING = python_blocks("docs/embedding.md")
+
+
+@pytest.mark.parametrize("heading", EMBEDDING)
+def test_each_way_of_embedding_takes_a_comment(heading: str, here: Path) -> None:
+    names = vars(load(EMBEDDING[heading], here))
+    apps = [(names.get("app") or names["one"], "/news/discuss" if "news" in names else "/discuss")]
+    if "other" in names:
+        apps.append((names["other"], "/letters"))
+    for app, prefix in apps:
+        run(app, "db", "upgrade")
+        client = app.test_client()
+        answer = client.post(f"{prefix}/comments/first", json={"author": "Mika", "text": "Hello again."})
+        assert answer.status_code == 202, answer.text
+        # A form too: where the host checks tokens of its own, ours needs none.
+        answer = client.post(f"{prefix}/comments/first", data={"author": "Mika", "text": "By form."})
+        assert answer.status_code == 303, answer.text
+        assert client.get(f"{prefix}/counts?article=first").status_code == 200
+
+
+def test_two_apps_of_one_factory_share_nothing(here: Path) -> None:
+    names = vars(load(EMBEDDING["Application factories"], here))
+    one, other = names["one"], names["other"]
+    run(other, "db", "upgrade")
+    one.test_client().post("/discuss/comments/first", json={"author": "Mika", "text": "Here only."})
+    assert "Here" in run(one, "queue")
+    assert "Here" not in run(other, "queue")
+
+
+@pytest.mark.parametrize(
+    ("template", "gone"), [("_styles.html", "moderate.css"), ("_scripts.html", "thread.js"), ("thread.html", "<form")]
+)
+def test_an_empty_template_of_the_host_takes_the_place_of_ours(here: Path, template: str, gone: str) -> None:
+    (source,) = python_blocks("README.md").values()
+    folder = here / "templates" / "moderate"
+    folder.mkdir(parents=True)
+    client = load(source, here).app.test_client()
+    assert gone in client.get("/first").text
+    (folder / template).write_text("", encoding="utf-8")
+    client = load(source, here).app.test_client()
+    assert gone not in client.get("/first").text
+
+
+def test_the_page_of_a_refused_form_can_be_the_hosts_own(here: Path) -> None:
+    (source,) = python_blocks("README.md").values()
+    text = (ROOT / "docs" / "embedding.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```html\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    folder = here / "templates" / "moderate"
+    folder.mkdir(parents=True)
+    (folder / "form_page.html").write_text(example, encoding="utf-8")
+    (here / "templates" / "base.html").write_text("<title>Ours</title>{% block main %}{% endblock %}", encoding="utf-8")
+    client = load(source, here).app.test_client()
+    answer = client.post(
+        "/discuss/comments/first", data={"author": "", "text": "Kept."}, headers={"Accept": "text/html"}
+    )
+    assert answer.status_code == 422
+    assert "<title>Ours</title>" in answer.text
+    assert "Kept." in answer.text
