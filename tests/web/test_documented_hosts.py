@@ -114,7 +114,7 @@ def test_each_way_of_embedding_takes_a_comment(heading: str, here: Path) -> None
     if "other" in names:
         apps.append((names["other"], "/letters"))
     for app, prefix in apps:
-        run(app, "db", "upgrade")
+        run(names.get("news", app), "db", "upgrade")
         client = app.test_client()
         answer = client.post(f"{prefix}/comments/first", json={"author": "Mika", "text": "Hello again."})
         assert answer.status_code == 202, answer.text
