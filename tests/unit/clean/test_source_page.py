@@ -212,6 +212,12 @@ def test_the_link_with_prose_around_it_is_preferred_to_the_one_in_the_menu() -> 
     assert link.context == "As they say."
 
 
+def test_what_browsers_do_not_show_is_no_part_of_the_text() -> None:
+    link = found(f"<p>a <iframe>b</iframe><noscript>c</noscript><!--d--><script>e</script><a href='{ARTICLE}'>x</a>")
+    assert link is not None
+    assert link.context == "a x"
+
+
 def test_markup_in_the_text_stays_text() -> None:
     link = found(f"<p>&lt;script&gt;x <a href='{ARTICLE}'>y</a><script>alert(1)</script>")
     assert link is not None
