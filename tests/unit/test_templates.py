@@ -1,0 +1,48 @@
+"""What holds for all templates: nothing inline, nothing unescaped but what was cleaned, classes of our own."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.servers import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WEB = ROOT / "src" / "moderate" / "web"
+TEMPLATES = sorted((WEB / "templates" / "moderate").glob("*.html"))
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_only_cleaned_html_goes_in_unescaped(template: Path) -> None:
+    text = template.read_text(encoding="utf-8")
+    assert set(re.findall(r"[\w.']+\s*\|\s*safe", text)) <= {"item.html|safe"}
+    assert "autoescape" not in text
+    assert "Markup" not in text
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_nothing_is_inline_that_a_content_security_policy_refuses(template: Path) -> None:
+    text = template.read_text(encoding="utf-8")
+    assert re.findall(r"<style|\sstyle=|\son[a-z]+=", text) == []
+    assert [tag for tag in re.findall(r"<script[^>]*>", text) if "src=" not in tag] == []
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_every_way_out_that_strangers_named_is_marked_as_such(template: Path) -> None:
+    """Addresses of strangers become links in one place, which looks at their scheme and says nofollow."""
+    text = template.read_text(encoding="utf-8")
+    direct = re.findall(r'href="{{ (?:item|finding)\.(?!id\b)[\w.]+ }}"', text)
+    assert set(direct) <= {'href="{{ item.article_url }}"'}
+
+
+def test_the_style_sheet_of_the_thread_touches_nothing_of_the_host() -> None:
+    sheet = re.sub(r"/\*.*?\*/", "", (WEB / "static" / "moderate.css").read_text(encoding="utf-8"), flags=re.DOTALL)
+    selectors = [line for line in re.findall(r"^ *([^@{};]+?)\s*{", sheet, re.MULTILINE) if line]
+    assert len(selectors) > 40
+    parts = [part for line in selectors for part in line.split(",\n")]
+    assert [part for part in parts if not part.strip().startswith(".moderate")] == []
+    assert "!important" not in sheet
