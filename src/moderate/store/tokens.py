@@ -91,9 +91,9 @@ class Keepsakes:
 
     def use_once(self, name: str, expires_at: datetime, now: datetime) -> bool:
         row = {"name": digest(name), "expires_at": expires_at}
-        expired = delete(reservations).where(reservations.c.expires_at < now)
+        expired = delete(reservations).where(reservations.c.expires_at <= now)
         try:
-            self.database.transaction(lambda conn: (conn.execute(insert(reservations), row), conn.execute(expired)))
+            self.database.transaction(lambda conn: (conn.execute(expired), conn.execute(insert(reservations), row)))
         except IntegrityError:
             return False
         return True
