@@ -143,7 +143,7 @@ def in_sqlite() -> Iterator[TokenCounts]:
         database = Database(f"sqlite:///{folder}/spam.db")
         upgrade(database)
         try:
-            yield SqlTokenCounts(database)
+            yield SqlTokenCounts(database, lambda: KEY)
         finally:
             database.dispose()
 

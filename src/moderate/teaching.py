@@ -34,7 +34,7 @@ def teach(desk: Desk, task: Task) -> None:
     if item is not None and item.decided_by is not None:
         is_spam = human_word(item)
         if desk.services.tokens is not None:
-            learn(desk.services.tokens, desk.services.token_key, item, is_spam)
+            learn(desk.services.tokens, item, is_spam)
         if is_spam is not None:
             tell_service(desk, item, is_spam)
     desk.store.finish_task(task)

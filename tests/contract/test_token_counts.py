@@ -30,7 +30,7 @@ def counts(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TokenCoun
     in_file = f"sqlite:///{tmp_path / 'counts.db'}"
     database = Database(in_file if request.param == "sqlite" else request.getfixturevalue("pg_url"))
     upgrade(database)
-    yield SqlTokenCounts(database)
+    yield SqlTokenCounts(database, lambda: b"key")
     database.dispose()
 
 
@@ -99,5 +99,5 @@ def test_hundreds_of_tokens_are_one_question(counts: TokenCounts) -> None:
 def test_a_database_without_tables_is_an_outage(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'empty.db'}")
     with pytest.raises(ServiceDown, match="db upgrade"):
-        SqlTokenCounts(database).lookup([1])
+        SqlTokenCounts(database, lambda: b"key").lookup([1])
     database.dispose()

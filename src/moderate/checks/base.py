@@ -50,8 +50,6 @@ class Services:
     spam: SpamService | None = None
     #: Reads the pages that pings name; None where these are not to be verified.
     fetcher: Fetcher | None = None
-    #: Keys the hashes of learned tokens; the same bytes for as long as the counts are kept.
-    token_key: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

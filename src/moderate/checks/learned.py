@@ -63,7 +63,7 @@ class Learned:
         counts = facts.services.tokens
         if counts is None:
             return None
-        labels = features(Writing.of(submission), facts.services.token_key)
+        labels = features(Writing.of(submission), counts.key())
         table = counts.lookup(labels.keys())
         opinion = opinion_of(labels, table)
         if opinion is None or opinion.probability < HOLD_AT:
@@ -72,9 +72,9 @@ class Learned:
         return Finding(self.name, lean, explained(opinion, labels, table), score=round(opinion.probability, 4))
 
 
-def learn(counts: TokenCounts, key: bytes, item: Item, is_spam: bool | None) -> bool:
+def learn(counts: TokenCounts, item: Item, is_spam: bool | None) -> bool:
     """Teach the filter a moderator's decision on *item*, or take it back (None). Harmless when done twice."""
-    return counts.teach(item.id, features(Writing.of_item(item), key).keys(), is_spam)
+    return counts.teach(item.id, features(Writing.of_item(item), counts.key()).keys(), is_spam)
 
 
 def opinion_of(tokens: Iterable[int], table: TokenTable) -> Opinion | None:

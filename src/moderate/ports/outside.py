@@ -78,6 +78,9 @@ class TokenTable:
 class TokenCounts(Protocol):
     """What the learned filter has seen. Tokens are keyed 64-bit hashes: the table is no word list."""
 
+    def key(self) -> bytes:
+        """The secret that tokens are hashed under, the same for as long as the counts are kept."""
+
     def lookup(self, tokens: Collection[int]) -> TokenTable:
         """The counts of *tokens* in one query; tokens never seen are left out."""
 

@@ -61,12 +61,16 @@ class FixedRules:
 class MemoryTokenCounts:
     """Counts in this process; gone with it. See `TokenCounts`."""
 
-    def __init__(self) -> None:
+    def __init__(self, key: bytes = b"a stand-in's key") -> None:
+        self._key = key
         self._counts: dict[int, list[int]] = {}
         self._items: dict[int, bool] = {}
         self._messages = [0, 0]
         self._tokens = [0, 0]
         self._lock = threading.Lock()
+
+    def key(self) -> bytes:
+        return self._key
 
     def lookup(self, tokens: Collection[int]) -> TokenTable:
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, bindparam, case, delete, func, select, update
@@ -15,7 +16,7 @@ from moderate.store.schema import learned_items, token_counts
 from moderate.store.upsert import insert_unless_there, upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from sqlalchemy.engine import Connection
     from sqlalchemy.sql import Executable
@@ -37,10 +38,17 @@ ELSEWHERE = select(*COLUMNS).where(token_counts.c.token.in_(bindparam("tokens", 
 
 
 class SqlTokenCounts:
-    """Keeps its promise in one query and one transaction. Failures raise `ServiceDown`."""
+    """Keeps its promise in one query and one transaction. Failures raise `ServiceDown`.
 
-    def __init__(self, database: Database) -> None:
+    *key* gives the secret when it is first needed: the database need not be there at the start.
+    """
+
+    def __init__(self, database: Database, key: Callable[[], bytes]) -> None:
         self._database = database
+        self._key = cache(key)
+
+    def key(self) -> bytes:
+        return self._key()
 
     def lookup(self, tokens: Collection[int]) -> TokenTable:
         wanted = [MESSAGES, TOKENS, *tokens]

@@ -27,7 +27,7 @@ GOODS = ["I love this song, what a voice", "The ferry was late again today", "Th
 
 
 def taught(times: int = LEAST, *, goods: int | None = None) -> MemoryTokenCounts:
-    counts = MemoryTokenCounts()
+    counts = MemoryTokenCounts(KEY)
     for number in range(times):
         counts.teach(number, features(Writing(text=SPAMS[number % 3]), KEY).keys(), True)
     for number in range(times if goods is None else goods):
@@ -35,8 +35,8 @@ def taught(times: int = LEAST, *, goods: int | None = None) -> MemoryTokenCounts
     return counts
 
 
-def look(submission: Submission, counts: MemoryTokenCounts, key: bytes = KEY) -> Finding | None:
-    return Learned().look(submission, facts(services=Services(tokens=counts, token_key=key)))
+def look(submission: Submission, counts: MemoryTokenCounts) -> Finding | None:
+    return Learned().look(submission, facts(services=Services(tokens=counts)))
 
 
 def test_what_looks_like_earlier_spam_is_spam_and_the_good_passes() -> None:
@@ -69,7 +69,7 @@ def test_it_never_trusts_anything(text: str, spams: int, goods: int) -> None:
 
 
 def test_a_good_opinion_publishes_nothing_that_would_be_held() -> None:
-    about = facts(services=Services(tokens=taught(), token_key=KEY), premoderation="strangers")
+    about = facts(services=Services(tokens=taught()), premoderation="strangers")
     assert judge(comment(GOODS[0]), about, [Learned()], remote=True).status is Status.PENDING
 
 
@@ -120,11 +120,11 @@ def test_an_item_is_read_exactly_like_the_submission_it_came_from() -> None:
 
 
 def test_learning_twice_changes_nothing_and_taking_back_leaves_nothing() -> None:
-    counts = MemoryTokenCounts()
+    counts = MemoryTokenCounts(KEY)
     item = an_item(SPAMS[0])
-    assert learn(counts, KEY, item, True)
-    assert not learn(counts, KEY, item, True)
-    assert learn(counts, KEY, replace(item, status=Status.APPROVED), None)
+    assert learn(counts, item, True)
+    assert not learn(counts, item, True)
+    assert learn(counts, replace(item, status=Status.APPROVED), None)
     assert counts.lookup(features(Writing.of_item(item), KEY).keys()) == TokenTable({}, (0, 0), (0, 0))
 
 

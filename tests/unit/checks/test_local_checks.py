@@ -155,7 +155,7 @@ def test_one_sign_holds_a_ping_and_two_are_spam() -> None:
 
 
 def all_services() -> Services:
-    return Services(rules=FixedRules(), tokens=MemoryTokenCounts(), spam=ScriptedSpamService(), token_key=b"k")
+    return Services(rules=FixedRules(), tokens=MemoryTokenCounts(), spam=ScriptedSpamService())
 
 
 def test_checks_without_their_service_are_left_out() -> None:
