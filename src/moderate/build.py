@@ -82,14 +82,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         limits=limits,
         checks=in_use(CHECKS if parts.checks is None else parts.checks, services),
         policy=policy,
-        intake=Intake(
-            premoderation=settings.premoderation,
-            require_author=settings.require_author,
-            close_comments_after=settings.close_comments_after,
-            close_pings_after=settings.close_pings_after,
-            edit_window=settings.edit_window,
-            discard=settings.akismet_discard,
-        ),
+        intake=intake_of(settings),
         retention=Retention(**settings.retention),
         measures=measures_of(settings),
         services=services,
@@ -190,7 +183,20 @@ def make_fetcher(settings: Settings, clock: Clock) -> Fetcher | None:
         max_bytes=settings.fetch_max_bytes,
         ports=settings.fetch_ports,
         allow=settings.fetch_allow,
+        # The site never reads its own pages: that would be a way past whatever guards them.
+        own=[settings.site_url] if settings.site_url else [],
         user_agent=f"moderate/{version('flask-moderate')}",
+    )
+
+
+def intake_of(settings: Settings) -> Intake:
+    return Intake(
+        premoderation=settings.premoderation,
+        require_author=settings.require_author,
+        close_comments_after=settings.close_comments_after,
+        close_pings_after=settings.close_pings_after,
+        edit_window=settings.edit_window,
+        discard=settings.akismet_discard,
     )
 
 
