@@ -18,7 +18,7 @@ from moderate.model import Kind, Raw
 from moderate.protocols.addresses import MAX_ADDRESS, address
 from moderate.protocols.base import client_of
 from moderate.protocols.parameters import parameters
-from moderate.protocols.plaintext import crop, plain, storable
+from moderate.protocols.plaintext import plain, storable
 from moderate.protocols.trackback_charset import MAX_LABEL, decode
 
 if TYPE_CHECKING:
@@ -33,11 +33,6 @@ if TYPE_CHECKING:
 
 #: Far more than title, excerpt and name of a blog need, and little enough to read at once.
 MAX_BODY = 65_536
-
-#: What is kept of each text, in characters. Longer excerpts end in three dots, as is the custom.
-MAX_TITLE = 250
-MAX_BLOG_NAME = 100
-MAX_EXCERPT = 255
 
 METHODS = "GET, HEAD, OPTIONS, POST"
 
@@ -70,9 +65,9 @@ class Trackback:
             client=client_of(request),
             article=article,
             source_url=source_of(texts["url"]),
-            title=crop(plain(texts["title"]), MAX_TITLE) or None,
-            blog_name=crop(plain(texts["blog_name"]), MAX_BLOG_NAME) or None,
-            text=crop(plain(texts["excerpt"]), MAX_EXCERPT, "..."),
+            title=texts["title"] or None,
+            blog_name=texts["blog_name"] or None,
+            text=texts["excerpt"],
         )
 
     def answer(self, request: Request, receipt: Receipt, edge: Edge) -> ResponseReturnValue:
@@ -103,7 +98,7 @@ def xml(body: bytes, status: int = 200) -> Response:
 
 def failure(message: str, status: int = 200) -> Response:
     """The error document. One reader takes an error without a message for success, so there always is one."""
-    text = plain(message) or Refused.default
+    text = " ".join(storable(message).split()) or Refused.default
     return xml(FAILURE.format(escape(text, quote=False)).encode(), status)
 
 

@@ -14,6 +14,8 @@ from flask import Blueprint, Flask, Response, request
 from werkzeug.serving import make_server
 
 import moderate
+from moderate.clean import clean
+from moderate.clean.policy import Policy
 from moderate.errors import RateLimited, Refused, ServiceDown, UnknownArticle
 from moderate.model import Article, Awaiting, Item, Kind, Raw, Receipt, Status
 from moderate.protocols import pingback, trackback, webmention
@@ -21,6 +23,8 @@ from tests.servers import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from moderate.model import Submission
 
 SITE = "https://site.example"
 
@@ -92,6 +96,11 @@ class Site:
     def last(self) -> Raw:
         assert self.received, "nothing was received"
         return self.received[-1]
+
+    @property
+    def cleaned(self) -> Submission:
+        """The last one as it is stored: what senders call text is made plain there."""
+        return clean(self.last, ARTICLE, Policy(), require_author=False)
 
     def submit(self, raw: Raw) -> Receipt:
         if self.refuses is not None:

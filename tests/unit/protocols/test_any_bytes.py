@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.test import EnvironBuilder
 
+from moderate.clean import clean
+from moderate.clean.policy import Policy
 from moderate.errors import Refused
 from moderate.protocols.pingback import Pingback
 from moderate.protocols.trackback import Trackback
 from moderate.protocols.webmention import Webmention
-from tests.unit.protocols.stand_in import StandInEdge
+from tests.unit.protocols.stand_in import ARTICLE, StandInEdge
 
 if TYPE_CHECKING:
     from moderate.model import Raw
@@ -59,11 +61,10 @@ def test_reading_ends_in_a_raw_submission_or_a_refusal(
 
 
 def check(raw: Raw) -> None:
-    """What was read is bounded and can be stored."""
+    """What was read is bounded, and cleaning takes it or refuses it."""
     assert raw.source_url is not None
     assert raw.source_url.startswith(("http", "HTTP"))
-    bounds = {250: raw.title, 100: raw.blog_name, 255: raw.text, 2048: raw.source_url}
-    for limit, text in bounds.items():
-        assert len(text or "") <= limit
-        assert "\x00" not in (text or "")
-        (text or "").encode()
+    assert len(raw.source_url) <= 2048
+    for text in (raw.title, raw.blog_name, raw.text, raw.source_url, raw.target_url):
+        assert (text or "").encode().decode() == (text or "")
+    clean(raw, ARTICLE, Policy(), require_author=False)

@@ -59,10 +59,12 @@ def test_wordpress_sends_no_charset_and_escaped_texts(site: Site, port: int) -> 
         FORM,
     )
     read_trackback(site, port, post(TRACKBACK, body, *fields))
-    assert site.last.title == "A & B"
+    assert site.last.title == "A &amp; B"
+    assert site.cleaned.title == "A & B"
     assert site.last.source_url == "https://wp.example/2026/%e6%97%a5/"
     assert site.last.blog_name == "WP"
-    assert site.last.text == "Text — & …"
+    assert site.last.text == "Text — &amp; &hellip;"
+    assert site.cleaned.body.html == "<p>Text — &amp; …</p>"
     assert site.last.client.user_agent == "WordPress/6.1.9; https://wp.example"
 
 

@@ -74,29 +74,30 @@ def test_a_ping_without_url_is_an_error(client: FlaskClient) -> None:
     assert failed(client.post(PING)) == "The parameter url is missing."
 
 
-def test_texts_become_plain_and_single_lines(client: FlaskClient, site: Site) -> None:
+def test_texts_are_kept_as_they_came_and_made_plain_once(client: FlaskClient, site: Site) -> None:
     ping(client, title=" <b>Bold</b>\x00 &amp;\n &lt;i&gt; ", excerpt="1 < 2 <br/> e\u0301", blog_name="A\x07B")
-    assert site.last.title == "Bold & <i>"
-    assert site.last.text == "1 < 2 \xe9"
-    assert site.last.blog_name == "AB"
+    assert site.last.title == "<b>Bold</b>\x00 &amp;\n &lt;i&gt;"
+    assert site.cleaned.title == "Bold & <i>"
+    assert site.cleaned.body.html == "<p>1 &lt; 2 \xe9</p>"
+    assert site.cleaned.blog_name == "AB"
 
 
 def test_entities_are_undone_once_only(client: FlaskClient, site: Site) -> None:
     ping(client, title="&amp;lt;b&amp;gt;")
-    assert site.last.title == "&lt;b&gt;"
+    assert site.cleaned.title == "&lt;b&gt;"
 
 
 def test_long_texts_are_cropped_by_characters(client: FlaskClient, site: Site) -> None:
     ping(client, title="語" * 300, excerpt="é" * 300, blog_name="x" * 300)
-    assert site.last.title == "語" * 250
-    assert site.last.text == "é" * 252 + "..."
-    assert site.last.blog_name == "x" * 100
+    assert site.cleaned.title == "語" * 250
+    assert site.cleaned.body.html == f"<p>{'é' * 252}...</p>"
+    assert site.cleaned.blog_name == "x" * 100
 
 
 def test_a_letter_is_not_parted_from_its_accent(client: FlaskClient, site: Site) -> None:
     ping(client, blog_name="x" * 99 + "q\u0323\u0301", excerpt="y" * 251 + "👩\u200d🚀" + "z" * 9)
-    assert site.last.blog_name == "x" * 99
-    assert site.last.text == "y" * 251 + "..."
+    assert site.cleaned.blog_name == "x" * 99
+    assert site.cleaned.body.html == f"<p>{'y' * 251}...</p>"
 
 
 def test_missing_texts_are_left_for_the_source_to_give(client: FlaskClient, site: Site) -> None:
@@ -121,7 +122,7 @@ def test_a_broken_multipart_form_is_an_error(client: FlaskClient, boundary: str)
     ("error", "status", "words"),
     [
         (Closed("Pings are closed here."), 200, "Pings are closed here."),
-        (Invalid.field("url", "No <b>such</b> & such."), 200, "No such &amp; such."),
+        (Invalid.field("url", "1 < 2\n& more."), 200, "1 &lt; 2 &amp; more."),
         (Forbidden(), 200, "This is not allowed."),
         (RateLimited(11.2), 429, "That was a little fast."),
         (ServiceDown("database", "secret"), 503, "This is not available right now. Please try again later."),
