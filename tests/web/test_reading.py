@@ -101,6 +101,13 @@ def test_a_thread_of_no_article_is_not_found(host: Host, key: str) -> None:
     assert (answer.status_code, answer.json["code"]) == (404, "unknown-article")
 
 
+@pytest.mark.parametrize("value", ["9" * 30, "-1", "x", "١", "", "9223372036854775808", "1%00"])
+def test_an_article_page_takes_no_harm_from_a_strange_link_to_it(host: Host, value: str) -> None:
+    approved(host)
+    for name in ("moderate_after", "moderate_reply"):
+        assert reader(host).get(f"/thaw?{name}={value}").status_code == 200
+
+
 # --- when a copy is still good --------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import weakref
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Engine, make_url
@@ -61,6 +61,14 @@ class Stale(Exception):
     """
 
 
+class Engines(NamedTuple):
+    """One engine under the options of each use: making these anew costs as much as a short query."""
+
+    plain: Engine
+    reading: Engine
+    writing: Engine
+
+
 class Database:
     """The engine and the two ways to use it: `read` and `write` (or `transaction`, which retries).
 
@@ -79,7 +87,7 @@ class Database:
         self._source = source
         self._synchronous = sqlite_synchronous
         self._clock = clock
-        self._engine: Engine | None = None
+        self._engines: Engines | None = None
         self._resolving = threading.Lock()
         # One connection for all threads, as an in-memory database needs it, serves one at a time.
         self._turn: AbstractContextManager[Any] = nullcontext()
@@ -92,40 +100,43 @@ class Database:
 
     @property
     def engine(self) -> Engine:
-        if self._engine is None:
-            with self._resolving:
-                if self._engine is None:
-                    self._engine = self._resolve()
-        return self._engine
+        return self._of_use().plain
 
     @property
     def dialect(self) -> str:
         """``sqlite``, ``postgresql``, ``mysql`` or ``mariadb``."""
         return self.engine.dialect.name
 
-    def _resolve(self) -> Engine:
+    def _of_use(self) -> Engines:
+        if self._engines is None:
+            with self._resolving:
+                if self._engines is None:
+                    self._engines = self._resolve()
+        return self._engines
+
+    def _resolve(self) -> Engines:
         if isinstance(self._source, str | URL):
             engine = make_engine(self._source, self._synchronous, self._clock)
         else:
             engine = self._source if isinstance(self._source, Engine) else self._source()
         if isinstance(engine.pool, StaticPool):
             self._turn = threading.Lock()
-        return engine
+        # Spares PostgreSQL the round trips for BEGIN and ROLLBACK around each single statement that reads.
+        is_postgresql = engine.dialect.name == "postgresql"
+        reading = engine.execution_options(isolation_level="AUTOCOMMIT") if is_postgresql else engine
+        return Engines(engine, reading, engine.execution_options(moderate_write=True))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for reading. Each statement sees what was committed when it began."""
-        engine = self.engine
-        if engine.dialect.name == "postgresql":
-            # Spares the round trips for BEGIN and ROLLBACK around each single statement.
-            engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        engine = self._of_use().reading
         with self._turn, self._translated(), engine.connect() as conn:
             yield conn
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction: committed at the end of the block, rolled back by any exception."""
-        engine = self.engine.execution_options(moderate_write=True)
+        engine = self._of_use().writing
         with self._turn, self._translated(), engine.begin() as conn:
             if engine.dialect.name == "sqlite":
                 self._begin_immediate(conn)
@@ -156,8 +167,8 @@ class Database:
 
     def dispose(self) -> None:
         """Close all pooled connections of an engine that was made here."""
-        if self._engine is not None and self.is_ours:
-            self._engine.dispose()
+        if self._engines is not None and self.is_ours:
+            self._engines.plain.dispose()
 
     def _begin_immediate(self, conn: Connection) -> None:
         """Take SQLite's write lock before anything is read, also on an engine of the host.
@@ -182,7 +193,7 @@ class Database:
     def _forget_connections(self) -> None:
         """In a forked child: leave the parent's connections alone, neither using nor closing them."""
         self._resolving = threading.Lock()
-        engine = self._engine
+        engine = self._engines.plain if self._engines else None
         if engine is None or not self.is_ours or isinstance(engine.pool, StaticPool):
             return
         _left_to_the_parent.append(engine.pool)
@@ -211,14 +222,15 @@ def make_engine(source: str | URL, synchronous: Literal["full", "normal"], clock
     except (ArgumentError, ValueError):
         # Without the cause, whose text may hold the password.
         raise ConfigError("MODERATE_DATABASE_URL", "(not shown)", ADDRESSES) from None
-    options: dict[str, Any] = {}
+    # Errors and logs tell which statement failed, never what somebody has written.
+    options: dict[str, Any] = {"hide_parameters": True}
     backend = url.get_backend_name()
     if backend == "sqlite" and is_memory(url):
-        options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+        options |= {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
     elif backend == "sqlite":
-        options = {"pool_timeout": POOL_SECONDS, "connect_args": {"timeout": LOCK_SECONDS}}
+        options |= {"pool_timeout": POOL_SECONDS, "connect_args": {"timeout": LOCK_SECONDS}}
     else:
-        options = {"pool_timeout": POOL_SECONDS}
+        options |= {"pool_timeout": POOL_SECONDS}
         if "connect_timeout" not in url.query:
             options["connect_args"] = {"connect_timeout": CONNECT_SECONDS}
     try:

@@ -57,11 +57,15 @@ def public_text(error: Refused | ServiceDown) -> str:
     return error.public if isinstance(error, Refused) else "This is not available right now. Please try again soon."
 
 
+def report(error: Refused | ServiceDown) -> None:
+    """Note an outage in the log, in one line: the driver's own error may hold what somebody has sent."""
+    if isinstance(error, ServiceDown):
+        log.error("%s", error)
+
+
 def problem(error: Refused | ServiceDown) -> Response:
     """The error as a problem document, with the header fields that belong to it."""
     status = status_of(error)
-    if isinstance(error, ServiceDown):
-        log.error("%s", error, exc_info=error)
     body: dict[str, object] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,

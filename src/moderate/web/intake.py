@@ -11,6 +11,7 @@ from moderate.desk import submit
 from moderate.errors import Invalid, Refused, ServiceDown, TooLarge
 from moderate.limits import Costs
 from moderate.model import Awaiting
+from moderate.web.errors import report
 from moderate.web.state import current_state
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def intake(protocol: InboundProtocol) -> Callable[..., ResponseReturnValue]:
                 state.worker.wake()
             return protocol.answer(request, receipt, state.edge)
         except (Refused, ServiceDown) as error:
+            report(error)
             return protocol.refuse(request, article, error, state.edge)
 
     return view

@@ -12,7 +12,7 @@ from moderate import moderation
 from moderate.errors import DecidedMeanwhile, Invalid, Refused, ServiceDown, Unauthorized
 from moderate.model import Decision, Status
 from moderate.web.access import csrf_token, moderator
-from moderate.web.errors import public_text, status_of
+from moderate.web.errors import public_text, report, status_of
 from moderate.web.moderation_api import MAX_BODY, item_filter, totals
 from moderate.web.read import number
 from moderate.web.state import current_state
@@ -106,6 +106,7 @@ def decide(item_id: int) -> ResponseReturnValue:
     except DecidedMeanwhile as error:
         notice = f"Item {item_id}: {error.by or 'somebody'} has decided meanwhile: {error.item.status.value}."
     except (Refused, ServiceDown) as error:
+        report(error)
         return page("moderate/sign_in.html", status_of(error), message=public_text(error))
     return redirect(back(notice), 303)
 

@@ -10,7 +10,7 @@ from moderate.desk import is_key
 from moderate.errors import Refused, ServiceDown, UnknownItem
 from moderate.model import Kind
 from moderate.protocols import pingback, trackback, webmention
-from moderate.web.errors import problem
+from moderate.web.errors import problem, report
 from moderate.web.intake import intake
 from moderate.web.routing import METHODS
 from moderate.web.state import current_state
@@ -66,6 +66,7 @@ def webmention_status(token: str) -> ResponseReturnValue:
         if item is None or item.kind is Kind.COMMENT:
             raise UnknownItem
     except (Refused, ServiceDown) as error:
+        report(error)
         return problem(error)
     return webmention.status_page(request, item)
 

@@ -12,7 +12,7 @@ from flask import Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from moderate.errors import Refused, ServiceDown, TooLarge, UnknownItem
-from moderate.web.errors import MethodNotAllowed, NoSuchPage, problem
+from moderate.web.errors import MethodNotAllowed, NoSuchPage, problem, report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +55,7 @@ def guarded(view: View, values: dict[str, Any]) -> ResponseReturnValue:
     try:
         return view(**values)
     except (Refused, ServiceDown) as error:
+        report(error)
         return problem(error)
     except RequestEntityTooLarge:
         return problem(TooLarge())

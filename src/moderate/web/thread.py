@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,16 +10,21 @@ from flask import render_template, request
 from markupsafe import Markup
 
 from moderate.desk import refuse_closed
-from moderate.errors import Closed
-from moderate.model import Kind
+from moderate.errors import Closed, ServiceDown
+from moderate.model import Counts, Kind
 from moderate.protocols import discovery
 from moderate.web.state import current_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from moderate.model import Article, Counts, Item
+    from moderate.model import Article, Item
     from moderate.web.state import State
+
+log = logging.getLogger("moderate")
+
+#: Stands in for the thread while the database is away: the host's page goes out all the same.
+AWAY = Markup('<p class="moderate-notice" role="status">The comments cannot be shown right now.</p>')
 
 #: Items on one page of a thread; the rest is one link away.
 PAGE = 500
@@ -66,8 +72,15 @@ def place(node: Node, above: tuple[Node, list[Node]] | None, tops: list[Node], m
 
 
 def moderate_counts(key: str) -> Counts:
-    """For templates: ``moderate_counts(key).comments``, ``.trackbacks``, ``.pending``."""
-    return current_state().desk.store.counts([key])[key]
+    """For templates: ``moderate_counts(key).comments``, ``.trackbacks``, ``.pending``.
+
+    While the database is away they are zero: the host's page is worth more than its numbers.
+    """
+    try:
+        return current_state().desk.store.counts([key])[key]
+    except ServiceDown as error:
+        log.warning("An article page went out without its numbers: %s", error)
+        return Counts()
 
 
 def moderate_thread(key: str) -> Markup:
@@ -76,7 +89,12 @@ def moderate_thread(key: str) -> Markup:
     article = state.desk.articles.load(key)
     if article is None:
         return Markup()
-    return Markup(render_template("moderate/thread.html", **thread_context(state, article)))  # noqa: S704
+    try:
+        context = thread_context(state, article)
+    except ServiceDown as error:
+        log.warning("An article page went out without its comments: %s", error)
+        return AWAY
+    return Markup(render_template("moderate/thread.html", **context))  # noqa: S704
 
 
 def moderate_discovery(key: str) -> Markup:
@@ -95,9 +113,13 @@ def discovery_headers(key: str) -> list[tuple[str, str]]:
 
 def endpoints_of(state: State, article: Article) -> discovery.Endpoints:
     """Where this article takes pings. Whoever is shown an endpoint must be able to find the article by it."""
-    if not is_open(state, article, Kind.TRACKBACK):
+    try:
+        if not is_open(state, article, Kind.TRACKBACK):
+            return discovery.Endpoints()
+        state.desk.articles.remember(article)
+    except ServiceDown as error:
+        log.warning("An article page went out without its addresses for pings: %s", error)
         return discovery.Endpoints()
-    state.desk.articles.remember(article)
     mounted = {protocol.name for protocol in state.protocols}
     address = state.edge.absolute_url
     return discovery.Endpoints(
@@ -109,7 +131,7 @@ def endpoints_of(state: State, article: Article) -> discovery.Endpoints:
 
 def thread_context(state: State, article: Article) -> dict[str, Any]:
     """Everything that ``moderate/thread.html`` shows."""
-    after = request.args.get(AFTER, type=int)
+    after = cursor_of(request.args.get(AFTER, ""))
     mine = state.edge.own_items(request)
     page = state.desk.store.thread(article.key, cursor=after, limit=PAGE, newest_first=False, mine=mine)
     comments = [item for item in page.items if item.kind is Kind.COMMENT]
@@ -126,6 +148,11 @@ def thread_context(state: State, article: Article) -> dict[str, Any]:
         "rdf": discovery.rdf_block(article, endpoints_of(state, article)),
         "form": state.edge.form(article.key, reply_to=replied_to(comments)),
     }
+
+
+def cursor_of(value: str) -> int | None:
+    """Where this page of the thread begins; the host's page begins at the top for whatever is no number of ours."""
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
 
 
 def replied_to(comments: list[Item]) -> Item | None:

@@ -1,0 +1,141 @@
+"""What happens while the database or Redis is away: a clear answer, nothing lost, and back to work by itself."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from moderate import Moderator
+from tests.sites import Host
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.servers import PostgreSQL
+
+FORM = {"author": "Mika", "email": "mika@mail.example", "text": "Kept <b>words</b>"}
+
+REQUESTS: list[tuple[str, str, dict[str, Any]]] = [
+    ("POST", "/discuss/comments/thaw", {"json": {"author": "Mika", "text": "Hello"}}),
+    ("GET", "/discuss/comments/thaw", {}),
+    ("GET", "/discuss/items/1", {}),
+    ("PATCH", "/discuss/items/1", {"json": {"text": "x", "edit_token": "x"}}),
+    ("DELETE", "/discuss/items/1?edit_token=x", {}),
+    ("GET", "/discuss/counts?article=thaw", {}),
+    ("POST", "/discuss/webmention", {"data": {"source": "https://blog.example/1", "target": "http://localhost/thaw"}}),
+    ("GET", "/discuss/moderation/items", {"headers": {"Authorization": "Bearer mod_0_x"}}),
+]
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Host:
+    """A host whose database file is a folder: it can be opened by nobody."""
+    (tmp_path / "moderate.sqlite3").mkdir()
+    return Host(tmp_path / "app", MODERATE_DATABASE_URL=f"sqlite:///{tmp_path / 'moderate.sqlite3'}")
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "sent"), REQUESTS, ids=lambda part: part if isinstance(part, str) else ""
+)
+def test_without_a_database_every_answer_says_try_again_soon(
+    broken: Host, caplog: pytest.LogCaptureFixture, method: str, address: str, sent: dict[str, Any]
+) -> None:
+    answer = broken.client.open(address, method=method, **sent)
+    assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
+    assert answer.json["code"] == "unavailable"
+    assert int(answer.headers["Retry-After"]) >= 1
+    # Why is for the log, not for strangers.
+    assert "sqlite" not in answer.text.lower()
+    assert "database" in caplog.text
+    assert {record.levelno for record in caplog.records if "database" in record.getMessage()} == {logging.ERROR}
+
+
+def test_the_log_tells_of_an_outage_without_what_was_sent(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    host = Host(tmp_path, MODERATE_DATABASE_URL=f"sqlite:///{tmp_path / 'empty.sqlite3'}")
+    for sent in ({"json": FORM}, {"data": FORM}):
+        assert host.client.post("/discuss/comments/thaw", **sent).status_code == 503
+    assert "flask moderate db upgrade" in caplog.text
+    assert not [word for word in ("mika", "Kept", "127.0.0.1") if word in caplog.text]
+
+
+@pytest.mark.parametrize("secret_key", ["for tests only", None])
+def test_a_form_keeps_what_was_typed_while_the_database_is_away(broken: Host, secret_key: str | None) -> None:
+    broken.app.config["SECRET_KEY"] = secret_key
+    answer = broken.client.post("/discuss/comments/thaw", data=FORM)
+    assert (answer.status_code, answer.mimetype) == (503, "text/html")
+    assert "Kept &lt;b&gt;words&lt;/b&gt;" in answer.text
+    assert 'value="mika@mail.example"' in answer.text
+    assert "try again soon" in answer.text
+    assert answer.headers["Retry-After"]
+
+
+def test_an_article_page_goes_out_without_its_comments(broken: Host, caplog: pytest.LogCaptureFixture) -> None:
+    page = broken.client.get("/thaw")
+    assert page.status_code == 200
+    assert "About thaw" in page.text
+    assert "The comments cannot be shown right now." in page.text
+    assert "Link" not in page.headers
+    assert "without its comments" in caplog.text
+
+
+def test_pings_are_told_in_their_own_tongue(broken: Host) -> None:
+    answer = broken.client.post("/discuss/trackback/thaw", data={"url": "https://blog.example/1"})
+    assert answer.status_code == 503
+    assert "<error>1</error>" in answer.text
+
+
+def test_the_queue_page_of_a_signed_in_moderator_says_it_too(broken: Host) -> None:
+    broken.moderator = Moderator("mori")
+    assert broken.client.get("/discuss/moderation/").status_code == 503
+
+
+def test_health_names_the_part_that_is_ill_and_no_more(broken: Host, tmp_path: Path) -> None:
+    answer = broken.client.get("/discuss/health")
+    assert answer.status_code == 503
+    assert (answer.json["status"], answer.json["database"]) == ("degraded", "down")
+    assert str(tmp_path) not in answer.text
+
+
+def test_health_is_well_where_everything_answers(host: Host) -> None:
+    answer = host.client.get("/discuss/health")
+    assert answer.status_code == 200
+    assert answer.json == {
+        "status": "ok", "database": "ok", "redis": "not used", "akismet": "not used", "tasks": "ok",
+    }  # fmt: skip
+
+
+def test_a_preview_needs_no_database(broken: Host) -> None:
+    assert broken.client.post("/discuss/preview", json={"text": "Hello"}).status_code == 200
+
+
+def test_after_a_restart_of_postgresql_everything_goes_on(tmp_path: Path, postgresql: PostgreSQL, pg_url: str) -> None:
+    host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_DATABASE_URL=pg_url)
+    with host.app.app_context():
+        host.state.tables.upgrade()
+    assert host.comment("Before").status_code == 202
+    postgresql.kill()
+    try:
+        assert host.comment("Meanwhile").status_code == 503
+        assert host.client.post("/discuss/comments/thaw", data=FORM).status_code == 503
+    finally:
+        postgresql.start()
+    answers = [host.comment("After").status_code for _ in range(3)]
+    # One request may meet a connection that the server has closed.
+    assert answers[-1] == 202
+    with host.app.app_context():
+        assert [drift for drift in host.state.desk.store.recount(repair=False) if drift] == []
+        host.state.desk.store.database.dispose()
+
+
+@pytest.mark.parametrize(("policy", "status"), [("local", 202), ("open", 202), ("closed", 503)])
+def test_while_redis_is_away_the_setting_says_what_holds(tmp_path: Path, policy: str, status: int) -> None:
+    host = Host(tmp_path, MODERATE_REDIS_URL="redis://127.0.0.1:1/0", MODERATE_LIMITER_OUTAGE=policy)
+    answer = host.comment()
+    assert answer.status_code == status
+    if status == 503:
+        assert answer.json["code"] == "unavailable"
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert host.total() == 0
+    host.state.desk.limits.close()
