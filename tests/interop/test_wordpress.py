@@ -31,7 +31,7 @@ def test_wordpress_sends_a_trackback(site: InteropSite, wordpress: WordPress) ->
     item = site.item_from(source)
     assert (item["kind"], item["status"], item["awaiting"]) == ("trackback", "pending", "moderator")
     assert (item["title"], item["blog_name"]) == ("Boats & 船", "A WordPress")
-    assert "Café & more 日本語" in item["text"]
+    assert item["html"] == "<p>Café &amp; more 日本語</p>"
     assert pinged == site.trackback_url
 
 
