@@ -19,8 +19,8 @@ FOLDER = ROOT / "tmp" / "interop"
 PYTHON_PACKAGES = ("indieweb-utils==0.10.0", "ronkyuu==0.9", "webmention-tools==0.4.1")
 NODE_PACKAGES = ("trackback@0.0.3", "pingback@0.0.3", "send-webmention@2.0.0")
 
-#: Seconds that one program may take for its ping.
-PATIENCE = 60
+#: Seconds that an installation may take; a ping takes a few.
+PATIENCE = 600
 
 
 class Programs:
@@ -46,7 +46,7 @@ class Programs:
 
     def call(self, *command: str | Path) -> str:
         """Run a command in the folder; return what it printed. Fails with all that it said."""
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=600, check=False)
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
         if done.returncode:
             raise ServerFailed(f"{command[0]} failed:\n{done.stdout}\n{done.stderr}")
         return done.stdout
