@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, delete, func, or_, select, update
+from sqlalchemy import and_, case, delete, func, not_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from moderate.model import Task
@@ -170,10 +170,16 @@ class Tasks:
         return 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
 
     def next_due(self, kinds: Iterable[str] | None = None) -> datetime | None:
-        takeable = case((tasks.c.lease_until > tasks.c.due_at, tasks.c.lease_until), else_=tasks.c.due_at)
+        is_free = tasks.c.lease_until.is_(None)
+        free = select(tasks.c.due_at).where(*_takeable(kinds), is_free).order_by(tasks.c.due_at).limit(1)
+        held = select(func.min(tasks.c.lease_until)).where(*_takeable(kinds), not_(is_free))
         with self.database.read() as conn:
-            moment: datetime | None = conn.execute(select(func.min(takeable)).where(*_takeable(kinds))).scalar()
-        return moment
+            due: datetime | None = conn.execute(free).scalar()
+            if due is not None:
+                # A lease ends after its task was due: what is due later than that cannot be free sooner.
+                held = held.where(tasks.c.due_at < due)
+            ends: datetime | None = conn.execute(held).scalar()
+        return min((moment for moment in (due, ends) if moment is not None), default=None)
 
 
 def _task(row: Row[Any], *, attempts: int, lease: str) -> Task:
