@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from werkzeug.serving import make_server
 
@@ -12,18 +13,20 @@ from examples.newsroom.seed import EDITOR, seed
 from examples.newsroom.sign_in import new_link
 
 
+#: Listening on these means on every address that the machine has.
+EVERYWHERE = {"0.0.0.0", "::"}
+
+
 def main() -> None:
     wanted = arguments()
-    if wanted.fresh:
-        forget(wanted.data)
-    address = f"http://{wanted.host}:{wanted.port}"
+    everywhere = wanted.host in EVERYWHERE
+    address = f"http://{'127.0.0.1' if everywhere else wanted.host}:{wanted.port}"
     config = {
         "NEWSROOM_DATA": str(wanted.data),
         "NEWSROOM_URL": address,
-        "TRUSTED_HOSTS": ["127.0.0.1", "localhost", wanted.host],
+        "TRUSTED_HOSTS": None if everywhere else ["127.0.0.1", "localhost", wanted.host],
     }
-    if not (wanted.data / "moderate.sqlite3").exists():
-        seed(config)
+    fill(config, wanted.data, fresh=wanted.fresh)
     app = create_app(config)
     server = make_server(wanted.host, wanted.port, app, threaded=True)
     print(f"The Tsukimori Times: {address}/")
@@ -33,6 +36,19 @@ def main() -> None:
         server.serve_forever()
     except KeyboardInterrupt:
         server.server_close()
+
+
+def fill(config: dict[str, Any], folder: Path, *, fresh: bool) -> None:
+    """Seed the site unless it has data; what was begun and not finished is begun anew the next time."""
+    if fresh:
+        forget(folder)
+    if (folder / "moderate.sqlite3").exists():
+        return
+    try:
+        seed(config)
+    except BaseException:
+        forget(folder)
+        raise
 
 
 def arguments() -> argparse.Namespace:
