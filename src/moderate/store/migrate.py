@@ -13,6 +13,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from moderate.errors import ServiceDown
+from moderate.store import search
 from moderate.store.outages import reason
 from moderate.store.schema import metadata
 from moderate.store.types import MYSQL
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 VERSION_TABLE = "moderate_alembic_version"
 
 #: The revision that this code works with; a test holds it equal to the newest migration.
-HEAD = "0002"
+HEAD = "0003"
 
 #: Any number that no other user of advisory locks in the same database is likely to take.
 _LOCK = 0x6D6F6465
@@ -90,8 +91,11 @@ def config(conn: Connection) -> Config:
 
 
 def is_ours(name: str | None, kind: str, _parents: Any) -> bool:
-    """Whether a table in the database is one of ours; what belongs to a table is asked for with it."""
-    return kind != "table" or name in metadata.tables
+    """Whether a table in the database is one of ours; what belongs to a table is asked for with it.
+
+    The index for searches is each database's own, and no part of the tables as the code declares them.
+    """
+    return name in metadata.tables if kind == "table" else name != search.INDEX
 
 
 def _stamped(conn: Connection) -> str | None:

@@ -14,16 +14,20 @@ from moderate.store.engine import Stale
 from moderate.store.reads import HIDDEN, RENAMED
 from moderate.store.rows import altered, columns_of, item_from
 from moderate.store.schema import history, items, samples, tasks
+from moderate.store.search import terms_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from sqlalchemy import Table
     from sqlalchemy.engine import Connection
+    from sqlalchemy.sql.dml import Insert
 
     from moderate.model import Submission, Verdict
     from moderate.store.revising import Change
+
+NEW_ITEM = insert(items)
+NEW_LINE = insert(history)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +76,7 @@ def _move(conn: Connection, move: Move) -> tuple[int, int]:
         "note": move.note,
         "batch": move.batch,
     }
-    line_id = _inserted(conn, history, line)
+    line_id = _inserted(conn, NEW_LINE, line)
     change = counter_change(move.kind, move.before, move.after)
     is_visible = move.is_visible or is_public_change(move.before, move.after)
     if change or is_visible:
@@ -81,23 +85,25 @@ def _move(conn: Connection, move: Move) -> tuple[int, int]:
 
 
 def _write_item(conn: Connection, move: Move) -> int:
+    # Whatever brings a text brings what a search finds it by.
+    terms = {"search": terms_of(move.values)} if "text" in move.values else {}
     if move.item is None:
         where = {"kind": move.kind.value, "article_key": move.article, "version": move.version_after}
         status = {"status": move.after.value if move.after else None}
-        return _inserted(conn, items, {**move.values, **where, **status})
+        return _inserted(conn, NEW_ITEM, {**move.values, **terms, **where, **status})
     seen = _seen(move.item, move.version, move.awaiting)
     if move.after is None:
         done = conn.execute(delete(items).where(seen))
     else:
-        step = {**move.values, "status": move.after.value, "version": move.version_after}
+        step = {**move.values, **terms, "status": move.after.value, "version": move.version_after}
         done = conn.execute(update(items).where(seen).values(step))
     if done.rowcount != 1:
         raise Stale
     return move.item
 
 
-def _inserted(conn: Connection, table: Table, row: Mapping[str, Any]) -> int:
-    key = conn.execute(insert(table), row).inserted_primary_key
+def _inserted(conn: Connection, new: Insert, row: Mapping[str, Any]) -> int:
+    key = conn.execute(new, row).inserted_primary_key
     return int(key[0]) if key else 0
 
 

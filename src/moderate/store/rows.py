@@ -124,7 +124,7 @@ def _parsed(values: dict[str, Any]) -> dict[str, Any]:
     """Column values in the types of `Item`; works in place."""
     for name, parse in _PARSERS.items():
         value = values.get(name)
-        if value is not None:
+        if value is not None and value != ():
             values[name] = parse(value)
     return values
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from moderate.store.types import UtcDateTime, exact, json, row_id, words
+from moderate.store.types import UtcDateTime, exact, json, row_id, terms, words
 
 metadata = MetaData(
     naming_convention={
@@ -70,6 +70,8 @@ items = Table(
     Column("findings", json(), nullable=False),
     Column("passed", json(), nullable=False),
     Column("proposed", json()),
+    # What moderators' searches look at: see `moderate.store.search`, which also makes the indexes for it.
+    Column("search", terms()),
     # NULLs never collide, so comments without a key and pings share the two constraints.
     UniqueConstraint("article_key", "idempotency_key"),
     UniqueConstraint("article_key", "source_key"),
@@ -103,6 +105,10 @@ history = Table(
     Column("version", Integer, nullable=False),
     Column("note", Text),
     Column("batch", String(64)),
+    # By which check, and which rule of it: "akismet", "rules:7"; NULL where a person acted.
+    Column("cause", String(96)),
+    # The text that a decision replaced, for as long as the item is there: an undo puts it back.
+    Column("was", json()),
     Index(None, "item_id", "id"),
     Index(None, "actor", "id"),
     Index(None, "batch"),
@@ -152,6 +158,7 @@ articles = Table(
     Column("title", Text, nullable=False),
     Column("url", Text, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("published_at", UtcDateTime),
     # What moderators set; NULL leaves the host's own word.
     Column("comments_open", Boolean),
     Column("pings_open", Boolean),
@@ -176,6 +183,8 @@ tokens = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("last_used_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
+    # NULL for a token that is good until it is revoked; a signed-in session ends by itself.
+    Column("expires_at", UtcDateTime),
     Index(None, "name"),
 )
 
@@ -220,4 +229,21 @@ learned_items = Table(
     metadata,
     Column("item_id", BigInteger, primary_key=True, autoincrement=False),
     Column("is_spam", Boolean, nullable=False),
+)
+
+# What moderators wrote down themselves; the same value of a kind stands here once.
+rules = Table(
+    "moderate_rules",
+    metadata,
+    Column("id", row_id(), primary_key=True, autoincrement=True),
+    Column("kind", String(16), nullable=False),
+    Column("value", exact(200), nullable=False),
+    Column("effect", String(16), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", words(255), nullable=False),
+    Column("hits", BigInteger, nullable=False),
+    Column("last_hit_at", UtcDateTime),
+    UniqueConstraint("kind", "value"),
+    sqlite_autoincrement=True,
 )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, Integer, String, Text
-from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.types import TypeDecorator
 
 if TYPE_CHECKING:
@@ -47,6 +47,11 @@ def exact(length: int) -> String:
 def words(length: int) -> String:
     """Short text that is searched by equality; PostgreSQL has no use for the length."""
     return String(length).with_variant(Text(), "postgresql")
+
+
+def terms() -> Text:
+    """Words made ready for a search, each of them once, with spaces between; see `moderate.store.search`."""
+    return Text().with_variant(postgresql.TSVECTOR(), "postgresql")
 
 
 def row_id() -> BigInteger:

@@ -1,0 +1,125 @@
+"""What moderators' searches find, and what they do not, on every store and in every script."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moderate.model import Decision, Status
+from moderate.ports import ItemFilter
+from moderate.store.search import MOST_TERMS, asked_terms, terms_of
+from tests.factories import APPROVED, HELD, NOON, a_comment, a_ping
+
+if TYPE_CHECKING:
+    from moderate.store import SqlStore
+
+TEXTS = {
+    1: "The ferry was late again, see https://harbour.example/log",
+    2: "昨日の会議で市長が予算案を説明した。",
+    3: "Die Straße nach Åbo ist GESPERRT",
+    4: "ผู้อ่านเขียนถึงบรรณาธิการ",
+    5: "ＣＡＳＩＮＯ ﾎﾞｰﾅｽ <b>free</b> chips",
+    6: "Паром снова опоздал",
+    7: "100% _underscored_ 'quoted\" (AND) OR NOT * : & | ! -minus",
+}
+
+
+@pytest.fixture
+def filled(store: SqlStore) -> SqlStore:
+    for text in TEXTS.values():
+        store.record(a_comment(text), HELD, [], NOON)
+    return store
+
+
+def found(store: SqlStore, query: str, **also: object) -> list[int]:
+    return [item.id for item in store.items(ItemFilter(q=query, **also), cursor=None, limit=50).items]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("ferry", [1]),
+        ("FERRY late", [1]),
+        ("late ferr", [1]),
+        ("harbour.example", [1]),
+        ("erry", []),
+        ("ferry casino", []),
+        ("予算案", [2]),
+        ("市長", [2]),
+        ("議", [2]),
+        ("た", [2]),
+        ("市長 説明", [2]),
+        ("案予", []),
+        ("strasse", [3]),
+        ("abo", [3]),
+        ("gesperrt", [3]),
+        ("บรรณาธิการ", [4]),
+        ("casino", [5]),
+        ("ボーナス", [5]),
+        ("ПАРОМ", [6]),
+        ("опозд", [6]),
+        ("underscored", [7]),
+        ("not", [7]),
+        ("mika@mail.example", [7, 6, 5, 4, 3, 2, 1]),
+        ("%", []),
+        ("' OR 1=1 --", [7]),
+        ('"', []),
+    ],
+)
+def test_a_search_finds_words_by_their_beginning_in_any_script(
+    filled: SqlStore, query: str, expected: list[int]
+) -> None:
+    assert found(filled, query) == expected
+
+
+def test_a_search_goes_with_the_other_filters_and_in_pages(filled: SqlStore) -> None:
+    filled.decide(3, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
+    assert found(filled, "mika", status=Status.SPAM) == [3]
+    page = filled.items(ItemFilter(q="mika", status=Status.PENDING), cursor=None, limit=2)
+    assert ([item.id for item in page.items], page.next) == ([7, 6], 6)
+    page = filled.items(ItemFilter(q="mika", status=Status.PENDING), cursor=6, limit=9)
+    assert ([item.id for item in page.items], page.next) == ([5, 4, 2, 1], None)
+
+
+def test_a_search_follows_the_text(store: SqlStore) -> None:
+    item = store.record(a_comment("about ferries"), HELD, [], NOON).item
+    store.revise(item.id, a_comment("about trains"), HELD, [], NOON)
+    assert (found(store, "ferries"), found(store, "trains")) == ([], [item.id])
+    trashed = store.decide(item.id, Decision.TRASH, version=2, by="mo", note=None, now=NOON).item
+    assert found(store, "trains") == [trashed.id]
+    store.delete(item.id, "mo", NOON)
+    assert found(store, "trains") == []
+
+
+def test_a_changed_text_is_found_once_it_stands(store: SqlStore) -> None:
+    item = store.record(a_ping(text="about ferries"), APPROVED, [], NOON).item
+    store.record(a_ping(text="about trains"), HELD, [], NOON)
+    assert (found(store, "ferries"), found(store, "trains")) == ([item.id], [])
+    store.decide(item.id, Decision.APPROVE, version=2, by="mo", note=None, now=NOON)
+    assert (found(store, "ferries"), found(store, "trains")) == ([], [item.id])
+
+
+@given(st.text(max_size=60))
+def test_terms_are_plain_and_each_is_there_once(text: str) -> None:
+    terms = terms_of({"text": text}).split()
+    assert len(set(terms)) == len(terms)
+    assert all(term.isascii() and term.isalnum() and term.islower() for term in terms)
+
+
+@given(st.text(max_size=60), st.data())
+def test_every_stretch_of_a_text_that_is_words_finds_it(text: str, data: st.DataObject) -> None:
+    terms = terms_of({"text": text}).split()
+    asked = asked_terms(text)
+    assert all(any(term.startswith(word) if is_start else term == word for term in terms) for word, is_start in asked)
+
+
+def test_a_long_text_is_found_by_its_beginning() -> None:
+    assert len(terms_of({"text": " ".join(f"word{number}" for number in range(9000))}).split()) == MOST_TERMS
+
+
+@pytest.mark.parametrize("query", ["x" * 200, "予" * 200, "' \" ; \\ % _ ( ) & | ! : * - +", "\u202e\u0301", "ﷺ"])
+def test_no_search_breaks(filled: SqlStore, query: str) -> None:
+    assert found(filled, query) == []
