@@ -12,7 +12,6 @@ from examples.newsroom.app import HERE, create_app
 from examples.newsroom.seed import EDITOR, seed
 from examples.newsroom.sign_in import new_link
 
-
 #: Listening on these means on every address that the machine has.
 EVERYWHERE = {"0.0.0.0", "::"}
 
