@@ -1,0 +1,78 @@
+"""Comments as a tree, whatever answers what."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moderate.model import Item, Kind, Status
+from moderate.web.thread import Node, tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def a_comment(number: int, parent: int | None) -> Item:
+    empty = dict.fromkeys(
+        ("email", "url", "author_id", "source_url", "title", "blog_name", "ip", "user_agent", "referrer", "text_key")
+    )
+    return Item(
+        id=number,
+        parent=parent,
+        kind=Kind.COMMENT,
+        status=Status.APPROVED,
+        awaiting=None,
+        version=1,
+        article="a",
+        article_title="A",
+        article_url="https://news.example/a",
+        author="Mika",
+        text="x",
+        html="<p>x</p>",
+        policy="1",
+        created_at=datetime(2026, 1, 13, 12, tzinfo=UTC),
+        edited_at=None,
+        **empty,
+    )
+
+
+@st.composite
+def threads(draw: st.DrawFn) -> list[Item]:
+    """Comments in the order of their ids, each answering an earlier one, one that is not there, or nothing."""
+    count = draw(st.integers(0, 40))
+    return [a_comment(number, draw(st.none() | st.integers(max(1, number - 3), number))) for number in range(2, count)]
+
+
+def walk(nodes: list[Node], level: int = 0) -> Iterator[tuple[Node, int]]:
+    for node in nodes:
+        yield node, level
+        yield from walk(node.children, level + 1)
+
+
+@given(threads(), st.integers(1, 6))
+def test_every_comment_stands_once_and_none_deeper_than_the_page_shows(items: list[Item], max_depth: int) -> None:
+    found = list(walk(tree(items, max_depth)))
+    assert sorted(node.item.id for node, _ in found) == [item.id for item in items]
+    assert all(node.depth == level < max_depth for node, level in found)
+
+
+@given(threads(), st.integers(1, 6))
+def test_an_answer_stands_inside_what_it_answers_or_says_what_it_answers(items: list[Item], max_depth: int) -> None:
+    there = {item.id for item in items}
+    inside = {child.item.id: node.item.id for node, _ in walk(tree(items, max_depth)) for child in node.children}
+    for node, _ in walk(tree(items, max_depth)):
+        parent = node.item.parent
+        if node.answered is not None:
+            assert node.answered.id == parent
+        elif parent in there and parent != node.item.id:
+            assert inside[node.item.id] == parent
+        else:
+            assert node.depth == 0
+
+
+def test_a_very_long_chain_of_answers_makes_no_deep_tree() -> None:
+    chain = [a_comment(number, number - 1 or None) for number in range(1, 5001)]
+    assert max(level for _, level in walk(tree(chain, 5))) == 4
