@@ -71,6 +71,12 @@ class Host:
         answer: dict[str, int] = self.client.get(f"/discuss/counts?article={article}").json[article]
         return answer
 
+    def close(self) -> None:
+        """Close what stays open to the end of a process otherwise."""
+        service = self.state.desk.services.spam
+        if service is not None:
+            service.close()
+
     def total(self) -> int:
         """How many items are stored, of whatever status."""
         with self.app.app_context():

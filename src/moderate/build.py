@@ -22,6 +22,7 @@ from moderate.protocols import PROTOCOLS
 from moderate.services.clock import SystemClock
 from moderate.settings import NOT_SHOWN
 from moderate.store import Database, SqlStore
+from moderate.store.learned import SqlTokenCounts
 from moderate.store.tables import SqlTables
 from moderate.web.edge import SiteEdge
 from moderate.web.signing import Signer
@@ -73,7 +74,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     articles = HostArticles(parts.load_article, parts.article_finder, store, clock)
     policy = Policy(sanitizer=settings.sanitizer, markup=settings.markup, max_length=settings.max_length)
     prepare(policy)
-    services = make_services(settings, clock)
+    services = make_services(settings, database, store, clock)
     limits, redis = make_limits(settings, parts, signer, clock)
     desk = Desk(
         app=app,
@@ -157,19 +158,25 @@ def make_redis(client: Any, url: str) -> RedisLimiter:
         raise ConfigError("MODERATE_REDIS_URL", NOT_SHOWN, accepted) from None
 
 
-def make_services(settings: Settings, clock: Clock) -> Services:
+def make_services(settings: Settings, database: Database, store: SqlStore, clock: Clock) -> Services:
     """What checks ask beyond the store."""
-    return Services(fetcher=make_fetcher(settings, clock), spam=make_spam_service(settings, clock))
+    return Services(
+        fetcher=make_fetcher(settings, clock),
+        spam=make_spam_service(settings, clock),
+        tokens=SqlTokenCounts(database, lambda: store.secret("learned")),
+    )
 
 
 def make_spam_service(settings: Settings, clock: Clock) -> SpamService | None:
     if settings.akismet_key is None:
         return None
-    if settings.site_url is None:
-        raise ConfigError("MODERATE_SITE_URL", None, "with MODERATE_AKISMET_KEY the site's own address is needed")
     from moderate.services.akismet import AkismetService
 
-    return AkismetService(settings.akismet_key, settings.site_url, clock=clock, base_url=settings.akismet_url)
+    if settings.site_url is None:
+        log.warning("MODERATE_SITE_URL is not set: Akismet cannot tell whose site it is asked about.")
+    return AkismetService(
+        settings.akismet_key, settings.site_url or "http://localhost", clock=clock, base_url=settings.akismet_url
+    )
 
 
 def make_fetcher(settings: Settings, clock: Clock) -> Fetcher | None:

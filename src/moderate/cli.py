@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from flask import current_app
@@ -31,10 +31,20 @@ class Failed(click.ClickException):
         super().__init__(str(error))
 
 
+class Commands(AppGroup):
+    """Commands whose failures on our side, an outage say, end in one line and not in a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ModerateError as error:
+            raise Failed(error) from error
+
+
 def build_cli() -> AppGroup:
     """The command group, made anew for each app."""
-    group = AppGroup("moderate", help="Comments and trackbacks: database, tokens, queue, worker.")
-    for command in (db_group(), token_group(), recount, worker, queue, decide, check_config):
+    group = Commands("moderate", help="Comments and trackbacks: database, tokens, queue, worker.")
+    for command in (db_group(), token_group(), recount, worker, queue, decide, akismet_stand_in, check_config):
         group.add_command(command)
     return group
 
@@ -167,18 +177,15 @@ def walk(status: Status, limit: int) -> Iterator[Item]:
 
 
 @click.command("decide", help="Decide on an item: approve, hold, spam or trash.")
-@click.argument("item_id", type=int)
+@click.argument("item_id", type=click.IntRange(1, 2**63 - 1))
 @click.argument("decision", type=click.Choice([decision.value for decision in Decision]))
 @click.option("--by", default="terminal", show_default=True, help="The name that goes into the history.")
 @click.option("--note", default=None)
 @with_appcontext
 def decide(item_id: int, decision: str, by: str, note: str | None) -> None:
     desk = current_state().desk
-    try:
-        seen = moderation.look_up(desk, item_id)
-        done = moderation.decide(desk, item_id, Decision(decision), version=seen.version, by=Moderator(by), note=note)
-    except ModerateError as error:
-        raise Failed(error) from error
+    seen = moderation.look_up(desk, item_id)
+    done = moderation.decide(desk, item_id, Decision(decision), version=seen.version, by=Moderator(by), note=note)
     click.echo(f"Item {done.id} is {done.status.value}, version {done.version}.")
 
 
@@ -203,6 +210,16 @@ def worker(once: bool) -> None:
         click.echo(f"{done} tasks.")
         return
     state.worker.run_here()
+
+
+@click.command("akismet-stand-in", help="Serve a stand-in for Akismet that answers by markers in the author's name.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8899, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True)
+def akismet_stand_in(port: int, host: str) -> None:
+    from moderate.testing import serve_akismet_stand_in
+
+    click.echo(f"Set MODERATE_AKISMET_KEY to any text and MODERATE_AKISMET_URL to http://{host}:{port}")
+    serve_akismet_stand_in(port, host)
 
 
 @click.command("check-config", help="Check settings, database, Redis and services, and say what to do.")

@@ -12,6 +12,7 @@ from moderate import signals
 from moderate.checks.akismet import sample_of
 from moderate.checks.base import Facts, Measures, Services, judge
 from moderate.clean import clean
+from moderate.clean.text import source_key
 from moderate.errors import Closed, Invalid, UnknownArticle
 from moderate.lifecycle import DELETABLE
 from moderate.limits import Costs
@@ -108,6 +109,7 @@ def costs_of(raw: Raw) -> Costs:
 def facts_for(desk: Desk, raw: Raw, *, crowded: tuple[str, ...] = ()) -> Facts:
     """The article and all else that checks may know. Raises `UnknownArticle` or `Closed`."""
     article = find_article(desk, raw)
+    refuse_itself(article, raw)
     overrides = desk.store.overrides(article.key)
     now = desk.clock.now()
     refuse_closed(desk, article, overrides, raw.kind)
@@ -136,6 +138,12 @@ def find_article(desk: Desk, raw: Raw) -> Article:
 def is_key(key: str) -> bool:
     """Whether the host can have an article of that key at all: 1 to 200 characters, no control characters."""
     return 1 <= len(key) <= 200 and not any(unicodedata.category(char) in {"Cc", "Cs"} for char in key)
+
+
+def refuse_itself(article: Article, raw: Raw) -> None:
+    """Raise `Invalid` where an article claims to have written about itself."""
+    if raw.source_url and source_key(raw.source_url) in {source_key(url) for url in (article.url, *article.aliases)}:
+        raise Invalid.field("source", "A page cannot ping itself.")
 
 
 def refuse_closed(desk: Desk, article: Article, overrides: Overrides, kind: Kind) -> None:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from moderate.ports import Fetcher
 
 
+#: What a ping says of itself in one line each.
+NAMES = ("title", "blog_name")
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What the look has shown, and the page's own words where the link is there."""
@@ -54,10 +58,12 @@ def look_at(fetcher: Fetcher, item: Item, article: Article, *, about: str, now: 
 
 def described(item: Item, article: Article, seen: Seen, policy: Policy) -> Submission:
     """The item as a submission, with what its protocol left open told by the page itself."""
-    raw = raw_of(item)
-    if seen.page is not None and seen.look.links_here:
-        raw = filled_in(raw, item, seen)
-    return clean(raw, article, policy, require_author=False)
+    stored = raw_of(item)
+    raw = filled_in(stored, item, seen) if seen.page is not None and seen.look.links_here else stored
+    submission = clean(raw, article, policy, require_author=False)
+    # What was stored as a title is plain text by now: to clean it again would take a word like <b> for a tag.
+    kept = {name: value for name in NAMES if (value := getattr(stored, name)) and getattr(raw, name) == value}
+    return replace(submission, author=kept.get("blog_name", submission.author), **kept)
 
 
 def raw_of(item: Item) -> Raw:

@@ -134,6 +134,14 @@ def verdict_of(findings: Iterable[Finding], passed: Iterable[str], premoderation
     return Verdict(status, awaiting, kept, tuple(passed), discard)
 
 
+def is_momentary(check: Check) -> bool:
+    """Whether the check looks at what only the request knows, and so cannot be asked again by a task.
+
+    Such a check says so by ``momentary = True``; what it said when the item came in stays.
+    """
+    return bool(getattr(check, "momentary", False))
+
+
 def ask(check: Check, submission: Submission, facts: Facts) -> Finding | None:
     """Ask one check. An outage or a bug becomes "could not tell", which holds and never publishes."""
     started = facts.clock.monotonic()

@@ -18,6 +18,7 @@ class Crowd:
     name = "crowd"
     version = 1
     remote = False
+    momentary = True
     kinds = ALL_KINDS
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:

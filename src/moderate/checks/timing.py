@@ -24,6 +24,7 @@ class Timing:
     name = "timing"
     version = 1
     remote = False
+    momentary = True
     kinds = COMMENTS
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:

@@ -81,6 +81,7 @@ def _comment(raw: Raw, article: Article, policy: Policy, require_author: bool) -
         author_id=raw.identity.id if raw.identity else None,
         parent=parent,
         honeypot=_note(raw.honeypot),
+        from_form=raw.from_form,
         form_age=raw.form_age,
         idempotency_key=key,
         text_key=fields.text_key(text),
@@ -108,6 +109,7 @@ def _ping(raw: Raw, article: Article, policy: Policy) -> Submission:
         title=fields.title(raw.title or "") or cropped(source, fields.MAX_TITLE),
         blog_name=blog,
         honeypot=_note(raw.honeypot),
+        from_form=raw.from_form,
         form_age=raw.form_age,
         text_key=fields.text_key(excerpt),
     )

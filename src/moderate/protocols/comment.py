@@ -79,6 +79,7 @@ class Comment:
             parent=read_parent(fields.get("parent", "")),
             identity=edge.author(request),
             honeypot=fields.get(edge.honeypot, "") if edge.honeypot else "",
+            from_form=not is_json(request),
             form_age=token_age,
             idempotency_key=read_idempotency_key(request) or token_key,
         )
