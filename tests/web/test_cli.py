@@ -1,0 +1,235 @@
+"""``flask moderate …``: what operators and moderators do at a terminal."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import text
+
+from tests.sites import Host
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from click.testing import Result
+
+
+def run(host: Host, *words: str) -> Result:
+    result = host.app.test_cli_runner().invoke(args=["moderate", *words])
+    # Our own failures end in words and an exit code, never in a traceback.
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def tamper(host: Host, statement: str) -> None:
+    with host.app.app_context(), host.state.desk.store.database.write() as conn:
+        assert conn.execute(text(statement)).rowcount
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Host:
+    """A host whose database is its own to upgrade."""
+    return Host(tmp_path, MODERATE_LIMITS={}, MODERATE_DATABASE_URL=f"sqlite:///{tmp_path / 'shared.sqlite3'}")
+
+
+def test_help_names_every_command(host: Host) -> None:
+    shown = run(host, "--help").output
+    for name in ("db", "worker", "recount", "token", "queue", "decide", "check-config"):
+        assert re.search(rf"^  {name}\b", shown, re.MULTILINE), name
+
+
+# --- database -------------------------------------------------------------------------------------
+
+
+def test_tables_are_made_told_and_checked(fresh: Host) -> None:
+    assert run(fresh, "db", "current").output.strip() == "no tables yet"
+    missing = run(fresh, "db", "check")
+    assert missing.exit_code == 1
+    assert "flask moderate db upgrade" in missing.output
+    assert run(fresh, "db", "upgrade").exit_code == 0
+    assert re.fullmatch(r"\d{4}", run(fresh, "db", "current").output.strip())
+    assert run(fresh, "db", "check").exit_code == 0
+    again = run(fresh, "db", "upgrade")
+    assert again.exit_code == 0
+    assert fresh.comment().status_code == 202
+
+
+def test_tables_that_somebody_changed_are_named(host: Host) -> None:
+    with host.app.app_context(), host.state.desk.store.database.write() as conn:
+        conn.execute(text("ALTER TABLE moderate_items ADD COLUMN extra TEXT"))
+    found = run(host, "db", "check")
+    assert found.exit_code == 1
+    assert "extra" in found.output
+
+
+# --- tokens ---------------------------------------------------------------------------------------
+
+
+def test_a_new_token_stands_alone_on_the_last_line_and_works(host: Host) -> None:
+    made = run(host, "token", "create", "Mori Ōgai")
+    assert made.exit_code == 0
+    token = made.stdout.splitlines()[-1]
+    assert re.fullmatch(r"mod_[0-9a-f]+_[\w-]+", token)
+    # A script reads standard output, and nothing else stands there.
+    assert made.stdout == token + "\n"
+    headers = {"Authorization": f"Bearer {token}"}
+    assert host.client.get("/discuss/moderation/items", headers=headers).status_code == 200
+    host.comment()
+    host.decide(1, "spam", **headers)
+    entry = host.client.get("/discuss/moderation/items/1", headers=headers).json["history"][-1]
+    assert entry["by"] == "Mori Ōgai"
+
+
+def test_tokens_are_listed_without_their_secrets_and_revoked_by_name_or_id(host: Host) -> None:
+    first = run(host, "token", "create", "mori").stdout.strip()
+    second = run(host, "token", "create", "sato").stdout.strip()
+    listed = run(host, "token", "list").output
+    assert len(listed.splitlines()) == 2
+    assert not [token for token in (first, second) if token in listed or token.split("_", 2)[2] in listed]
+    assert "never" in listed
+    assert run(host, "token", "revoke", "mori").output == "Revoked 1.\n"
+    assert run(host, "token", "revoke", second.split("_")[1]).output == "Revoked 1.\n"
+    for token in (first, second):
+        headers = {"Authorization": f"Bearer {token}"}
+        assert host.client.get("/discuss/moderation/items", headers=headers).status_code == 401
+    again = run(host, "token", "revoke", "mori")
+    assert again.exit_code == 1
+    assert "mori" in again.output
+    assert "revoked" in run(host, "token", "list").output
+
+
+# --- counters -------------------------------------------------------------------------------------
+
+
+def test_counters_that_are_right_are_left_alone(host: Host) -> None:
+    host.comment()
+    for words in ([], ["--dry-run"]):
+        result = run(host, "recount", *words)
+        assert result.exit_code == 0
+        assert "Nothing had drifted." in result.output
+        assert "Counting" in result.output
+
+
+def test_counters_that_have_drifted_are_told_first_and_mended_then(host: Host) -> None:
+    host.add_article("frost")
+    host.comment()
+    host.comment(article="frost")
+    host.decide(1, "approve")
+    tamper(host, "UPDATE moderate_counters SET comments = 7 WHERE article_key = 'thaw'")
+    told = run(host, "recount", "--dry-run")
+    assert told.exit_code == 1
+    assert "thaw: stored comments 7" in told.output
+    assert "counted comments 1" in told.output
+    assert "frost" not in told.output
+    assert host.counts()["comments"] == 7
+    mended = run(host, "recount")
+    assert mended.exit_code == 1
+    assert "mended" in mended.output
+    assert host.counts()["comments"] == 1
+    assert run(host, "recount").exit_code == 0
+
+
+# --- the queue ------------------------------------------------------------------------------------
+
+
+def test_the_queue_shows_what_waits_and_no_text_can_command_the_terminal(host: Host) -> None:
+    hostile = "red\x1b[31m \u202ereversed\r\nsecond line\x9b2J \u2028 \u200b"
+    with host.app.app_context():
+        host.moderate.submit("thaw", "Plain", author="Mika")
+    host.comment("Before\nafter", author="A\u202eB")
+    tamper(host, "UPDATE moderate_items SET text = 'red' || char(27) || '[31m' || char(155) || '2J' || char(10) || 'x'")
+    shown = run(host, "queue")
+    assert shown.exit_code == 0
+    assert len(shown.output.splitlines()) == 4
+    assert not [char for char in shown.output if not char.isprintable() and char != "\n"]
+    assert [line.split()[0] for line in shown.output.splitlines()[::2]] == ["2", "1"]
+    assert hostile not in shown.output
+
+
+def test_the_queue_takes_a_status_and_a_number(host: Host) -> None:
+    for n in range(3):
+        host.comment(f"Number {n}")
+    host.decide(2, "spam")
+    assert "Number 1" in run(host, "queue", "--status", "spam").output
+    assert len(run(host, "queue", "--limit", "1").output.splitlines()) == 2
+    assert run(host, "queue", "--status", "lost").exit_code == 2
+
+
+def test_a_decision_at_the_terminal_is_one_like_any_other(host: Host) -> None:
+    host.comment()
+    done = run(host, "decide", "1", "approve", "--by", "mori", "--note", "fine")
+    assert (done.exit_code, done.output) == (0, "Item 1 is approved, version 2.\n")
+    assert host.counts() == {"comments": 1, "trackbacks": 0}
+    entry = host.client.get("/discuss/moderation/items/1", headers=host.token()).json["history"][-1]
+    assert (entry["by"], entry["note"]) == ("mori", "fine")
+    again = run(host, "decide", "1", "approve")
+    assert (again.exit_code, again.output) == (0, "Item 1 is approved, version 2.\n")
+
+
+def test_a_decision_about_nothing_is_told_in_one_line(host: Host) -> None:
+    result = run(host, "decide", "999", "spam")
+    assert result.exit_code == 1
+    assert result.output == "Error: There is no such item.\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["decide", "1", "delete"], ["decide", "9" * 20, "spam"], ["decide", "x", "spam"], ["decide"], ["token", "create"]],
+)
+def test_words_that_mean_nothing_end_with_the_usage(host: Host, words: list[str]) -> None:
+    result = run(host, *words)
+    assert result.exit_code == 2
+    assert "Usage:" in result.output
+
+
+# --- operating ------------------------------------------------------------------------------------
+
+
+def test_the_worker_does_what_is_due_and_stops(tmp_path: Path) -> None:
+    host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_FETCH_TIMEOUT=1)
+    assert "0 tasks." in run(host, "worker", "--once").output
+    host.client.post("/discuss/trackback/thaw", data={"url": "http://127.0.0.1:1/post", "title": "On ice"})
+    assert host.client.get("/discuss/moderation/items", headers=host.token()).json["items"][0]["awaiting"] == "checks"
+    assert "1 tasks." in run(host, "worker", "--once").output
+
+
+def test_check_config_says_what_works(host: Host) -> None:
+    result = run(host, "check-config")
+    assert result.exit_code == 0
+    assert "database: ok" in result.output
+    for name in ("redis", "akismet", "tasks"):
+        assert f"{name}:" in result.output
+
+
+def test_check_config_says_what_to_do_about_what_does_not(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {
+        "MODERATE_DATABASE_URL": f"sqlite:///{tmp_path / 'empty.sqlite3'}",
+        "MODERATE_REDIS_URL": "redis://:hunter2@127.0.0.1:1/0",
+    }
+    host = Host(tmp_path, **settings)
+    result = run(host, "check-config")
+    assert result.exit_code == 1
+    assert "flask moderate db upgrade" in result.output
+    assert "Check MODERATE_REDIS_URL" in result.output
+    assert "hunter2" not in result.output
+    host.state.desk.limits.close()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["recount"],
+        ["token", "create", "x"],
+        ["token", "list"],
+        ["token", "revoke", "x"],
+        ["queue"],
+        ["decide", "1", "spam"],
+        ["worker", "--once"],
+    ],
+)
+def test_without_tables_every_command_says_what_to_run_first(fresh: Host, words: list[str]) -> None:
+    result = run(fresh, *words)
+    assert result.exit_code == 1
+    assert "flask moderate db upgrade" in result.output
