@@ -7,7 +7,7 @@ from collections import OrderedDict
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from moderate.ports import Overrides
 from moderate.store.schema import article_urls, articles
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from moderate.lifecycle import Premoderation
     from moderate.model import Article
     from moderate.store.engine import Database
+
+
+# Asked with each submission or page view, and so built once.
+OF_KEY = articles.c.key == bindparam("of_key")
+STANDING = select(articles.c.title, articles.c.url).where(OF_KEY)
+OVERRIDES = select(articles.c.comments_open, articles.c.pings_open, articles.c.premoderation).where(OF_KEY)
+OWNER = select(article_urls.c.article_key).where(article_urls.c.url_key == bindparam("of_url"))
 
 
 class Known:
@@ -95,9 +102,8 @@ class ArticleNotes:
             return _owner(conn, url_key)
 
     def overrides(self, article: str) -> Overrides:
-        columns = (articles.c.comments_open, articles.c.pings_open, articles.c.premoderation)
         with self.database.read() as conn:
-            row = conn.execute(select(*columns).where(articles.c.key == article)).first()
+            row = conn.execute(OVERRIDES, {"of_key": article}).first()
         if row is None:
             return Overrides()
         return Overrides(row.comments_open, row.pings_open, cast("Premoderation | None", row.premoderation))
@@ -114,10 +120,9 @@ class ArticleNotes:
 
 
 def _stands(conn: Connection, article: Article) -> bool:
-    row = conn.execute(select(articles.c.title, articles.c.url).where(articles.c.key == article.key)).first()
+    row = conn.execute(STANDING, {"of_key": article.key}).first()
     return row is not None and (row.title, row.url) == (article.title, article.url)
 
 
 def _owner(conn: Connection, url_key: str) -> str | None:
-    query = select(article_urls.c.article_key).where(article_urls.c.url_key == url_key)
-    return conn.execute(query).scalar()
+    return conn.execute(OWNER, {"of_url": url_key}).scalar()

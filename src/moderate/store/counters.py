@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, literal, select, union, update
+from sqlalchemy import bindparam, func, literal, select, union, update
 
 from moderate.lifecycle import counter_of
 from moderate.model import Counts, Kind, Status
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 NAMES = ("comments", "trackback", "pingback", "webmention", "pending", "spam", "trash")
 COLUMNS = tuple(counters.c[name] for name in NAMES)
 NO_CHANGE = dict.fromkeys((*NAMES, "revision"), 0)
+
+# What page views ask is built once: putting a statement together costs as much as running it.
+OF_KEY = counters.c.article_key == bindparam("key")
+NUMBERS = select(*COLUMNS).where(OF_KEY)
+NUMBERS_OF_MANY = select(counters.c.article_key, *COLUMNS).where(
+    counters.c.article_key.in_(bindparam("keys", expanding=True))
+)
+REVISION = select(counters.c.revision).where(OF_KEY)
 
 
 def add(conn: Connection, article: str, change: Mapping[str, int], *, is_visible: bool) -> None:
@@ -56,9 +64,8 @@ class CounterReads:
         found = dict.fromkeys(keys, Counts())
         if not found:
             return found
-        query = select(counters.c.article_key, *COLUMNS).where(counters.c.article_key.in_(list(found)))
         with self.database.read() as conn:
-            for key, *numbers in conn.execute(query):
+            for key, *numbers in conn.execute(NUMBERS_OF_MANY, {"keys": list(found)}):
                 found[key] = Counts(*numbers)
         return found
 
@@ -66,9 +73,8 @@ class CounterReads:
         return self.counts([SITE])[SITE]
 
     def revision(self, article: str) -> int:
-        query = select(counters.c.revision).where(counters.c.article_key == article)
         with self.database.read() as conn:
-            return conn.execute(query).scalar() or 0
+            return conn.execute(REVISION, {"key": article}).scalar() or 0
 
     def articles_with_items(self) -> int:
         keys = _known_keys().subquery()
@@ -88,7 +94,7 @@ class CounterReads:
             # Adding nothing makes the row if need be and locks it: whoever moves an item of this
             # article has either finished, or waits and will add to the repaired numbers.
             conn.execute(_addition(conn.dialect.name), [{"article_key": key, **NO_CHANGE}])
-            stored = Counts(*conn.execute(select(*COLUMNS).where(counters.c.article_key == key)).one())
+            stored = Counts(*conn.execute(NUMBERS, {"key": key}).one())
             counted = _count(conn, key)
             if repair and counted != stored:
                 _overwrite(conn, key, counted)

@@ -66,6 +66,14 @@ BRIEF = _select(HIDDEN | LEFT_OUT.keys())
 # to find out anew each time that it has compiled them before.
 BY_ID = WHOLE.where(items.c.id == bindparam("wanted"))
 
+#: Asked with every submission, and so put together once.
+SAME_TEXT = (
+    select(items.c.kind, items.c.status, items.c.article_key)
+    .where(items.c.text_key == bindparam("of_text"), items.c.created_at >= bindparam("since"))
+    .order_by(items.c.created_at.desc(), items.c.id.desc())
+    .limit(50)
+)
+
 
 def find_item(conn: Connection, item_id: int) -> Item | None:
     row = conn.execute(BY_ID, {"wanted": item_id}).first()
@@ -119,10 +127,8 @@ class ItemReads:
             return [entry_from(row) for row in conn.execute(query)]
 
     def same_text(self, text_key: str, since: datetime) -> Sequence[tuple[Kind, Status, str]]:
-        query = select(items.c.kind, items.c.status, items.c.article_key)
-        query = query.where(items.c.text_key == text_key, items.c.created_at >= since)
         with self.database.read() as conn:
-            rows = conn.execute(query.order_by(items.c.created_at.desc(), items.c.id.desc()).limit(50)).all()
+            rows = conn.execute(SAME_TEXT, {"of_text": text_key, "since": since}).all()
         return [(Kind(row.kind), Status(row.status), row.article_key) for row in rows]
 
     def author_record(self, author_id: str) -> Mapping[Status, int]:

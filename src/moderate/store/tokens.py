@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, delete, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from moderate.ports import Sample, TokenInfo
@@ -30,6 +30,8 @@ PREFIX = "mod"
 #: `last_used_at` is written at most this often: a busy moderator is no reason for a write each click.
 USE_NOTED = timedelta(minutes=1)
 
+VALID = select(tokens).where(tokens.c.id == bindparam("token_id"), tokens.c.revoked_at.is_(None))
+
 
 class Tokens:
     """See `moderate.ports.Store`."""
@@ -47,9 +49,8 @@ class Tokens:
         token_id, _, secret = rest.partition("_")
         if prefix != PREFIX or not token_id.isalnum() or not token_id.isascii():
             return None
-        query = select(tokens).where(tokens.c.id == token_id, tokens.c.revoked_at.is_(None))
         with self.database.read() as conn:
-            row = conn.execute(query).first()
+            row = conn.execute(VALID, {"token_id": token_id}).first()
         if row is None or not hmac.compare_digest(row.digest, _digest(secret)):
             return None
         if row.last_used_at is None or now - row.last_used_at >= USE_NOTED:
