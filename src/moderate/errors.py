@@ -89,6 +89,11 @@ class UnknownItem(Refused):
     default = "There is no such item."
 
 
+class UnknownDecision(Refused):
+    code = "unknown-decision"
+    default = "There is no such decision."
+
+
 class Closed(Refused):
     code = "closed"
     default = "Comments on this article are closed."
@@ -143,6 +148,17 @@ class DecidedMeanwhile(Refused):
         self.by = by
 
 
+class UnexpectedNumber(Refused):
+    """A filter matches another number of items than the moderator saw; `found` is that number."""
+
+    code = "unexpected-number"
+    default = "The filter matches another number of items than expected. Look again before deciding."
+
+    def __init__(self, found: int, public: str = "") -> None:
+        super().__init__(public)
+        self.found = found
+
+
 class Unauthorized(Refused):
     code = "unauthorized"
     default = "Sign in as a moderator first."
@@ -169,6 +185,10 @@ class ServiceDown(ModerateError):
         self.retry_after = retry_after
         #: What sort of failure, where callers act on it (Akismet: bad-key, timeout, refused, protocol, resting).
         self.kind = kind
+
+
+class Undeliverable(ModerateError):
+    """A notice that its destination refused for good; a person has to look. The text holds no secret."""
 
 
 #: What kept a page of another site from being fetched; the closed set of `FetchFailed.kind`.

@@ -1,6 +1,7 @@
 """What the acts ask of the world outside. Each promise stands here once; adapters say "see the port"."""
 
 from moderate.ports.limits import Bucket, BucketState, Limiter, Rate, RemoteLimiter, Taken
+from moderate.ports.notices import Event, Hook, Mailbox, Notice, NoticeLinks, Notifier, Recipient
 from moderate.ports.outside import (
     Articles,
     Clock,
@@ -15,10 +16,13 @@ from moderate.ports.outside import (
 )
 from moderate.ports.store import Earlier, Store
 from moderate.ports.stored import (
+    Bulk,
     Content,
     Decided,
     Drift,
+    HistoryPage,
     ItemFilter,
+    Left,
     NewTask,
     Overrides,
     Page,
@@ -33,19 +37,29 @@ __all__ = [
     "Articles",
     "Bucket",
     "BucketState",
+    "Bulk",
     "Clock",
     "Content",
     "Decided",
     "Drift",
     "Earlier",
+    "Event",
     "Fetched",
     "Fetcher",
+    "HistoryPage",
+    "Hook",
     "ItemFilter",
+    "Left",
     "Limiter",
+    "Mailbox",
     "NewTask",
+    "Notice",
+    "NoticeLinks",
+    "Notifier",
     "Overrides",
     "Page",
     "Rate",
+    "Recipient",
     "Recorded",
     "RemoteLimiter",
     "Rule",

@@ -9,10 +9,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from moderate.model import Article, Counts, Decision, HistoryEntry, Item, Kind, Status, Submission, Task, Verdict
+    from moderate.ports.notices import Mailbox
     from moderate.ports.stored import (
+        Bulk,
         Content,
         Decided,
         Drift,
+        HistoryPage,
         ItemFilter,
         NewTask,
         Overrides,
@@ -79,6 +82,52 @@ class Store(Earlier, Protocol):
         text that waits becomes the item's text with any decision: the newest one was decided about.
         `tasks` are written only where the decision changed something.
         """
+
+    def decide_many(
+        self,
+        versions: Mapping[int, int],
+        decision: Decision,
+        *,
+        by: str,
+        note: str | None,
+        batch: str,
+        now: datetime,
+        tasks: Sequence[NewTask] = (),
+    ) -> Bulk:
+        """Decide on several items, given as {id: version}, in one transaction; see `decide` for each of them.
+
+        What another decision has overtaken is left. Nobody else can write to these items meanwhile, so
+        keep them to some dozens.
+        """
+
+    def undo(
+        self, entries: Collection[int], *, by: str, batch: str, now: datetime, tasks: Sequence[NewTask] = ()
+    ) -> Bulk:
+        """Put items back to where they stood before these lines of the history, in one transaction.
+
+        Left is what has changed since. A text that the decision had replaced comes back with it.
+        Lines that are no decisions are passed over.
+        """
+
+    def versions(self, which: ItemFilter, limit: int) -> Mapping[int, int]:
+        """The ids of items with their versions, newest first, at most *limit*."""
+
+    def related(self, item: Item, limit: int) -> Sequence[Item]:
+        """The newest other items with the same verified author, e-mail or IP address."""
+
+    def history_page(
+        self,
+        *,
+        moderator: str | None = None,
+        item: int | None = None,
+        batch: str | None = None,
+        cursor: int | None,
+        limit: int,
+    ) -> HistoryPage:
+        """The log, newest first; of one moderator, item or batch where these are given."""
+
+    def entry(self, entry_id: int) -> HistoryEntry | None:
+        """One line of the log."""
 
     def revise(
         self, item_id: int, submission: Submission, verdict: Verdict, tasks: Sequence[NewTask], now: datetime
@@ -185,6 +234,18 @@ class Store(Earlier, Protocol):
 
     def use_once(self, name: str, expires_at: datetime, now: datetime) -> bool:
         """Whether this is the first use of *name*, remembered until `expires_at`."""
+
+    def is_used(self, name: str, now: datetime) -> bool:
+        """Whether `use_once` remembers *name*; asking changes nothing."""
+
+    def mailbox(self, key: str) -> Mailbox:
+        """What is remembered of a mailbox; an unknown one is as good as new."""
+
+    def count_notices(self, key: str, mailbox: Mailbox) -> None:
+        """Remember what a mailbox got, all but whether its owner unsubscribed."""
+
+    def unsubscribe(self, key: str, at: datetime | None) -> None:
+        """The mailbox's owner wants no more mail, or some again (None)."""
 
     def forget_clients(self, *, ip_before: datetime | None, user_agent_before: datetime | None) -> int:
         """Empty the IP addresses, and the user agents, of items that came in before then; None keeps them."""

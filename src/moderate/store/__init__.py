@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moderate.store.articles import ArticleNotes, Known
+from moderate.store.bulk import BulkWrites
 from moderate.store.counters import CounterReads
 from moderate.store.engine import Database
+from moderate.store.mailboxes import Mailboxes
 from moderate.store.reads import ItemReads
 from moderate.store.retention import Retention
 from moderate.store.schema import metadata
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["Database", "SqlStore", "metadata"]
 
 
-class SqlStore(ItemWrites, ItemReads, CounterReads, Tasks, ArticleNotes, Tokens, Keepsakes, Retention):
+class SqlStore(
+    ItemWrites, BulkWrites, ItemReads, CounterReads, Tasks, ArticleNotes, Tokens, Keepsakes, Retention, Mailboxes
+):
     """`moderate.ports.Store` on a database that SQLAlchemy reaches.
 
     Every method is one transaction and may be called from any thread. Bring the tables up to date

@@ -247,3 +247,15 @@ rules = Table(
     UniqueConstraint("kind", "value"),
     sqlite_autoincrement=True,
 )
+
+# Whom moderate writes mails to, by a digest of the address: since when they want none, and how many they got.
+mailboxes = Table(
+    "moderate_mailboxes",
+    metadata,
+    Column("key", String(32), primary_key=True),
+    Column("unsubscribed_at", UtcDateTime),
+    Column("hour_at", UtcDateTime),
+    Column("sent", Integer, nullable=False),
+    Column("digest_due", UtcDateTime),
+    Column("digest_at", UtcDateTime),
+)

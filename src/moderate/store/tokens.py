@@ -99,6 +99,11 @@ class Keepsakes:
             return False
         return True
 
+    def is_used(self, name: str, now: datetime) -> bool:
+        known = and_(reservations.c.name == digest(name), reservations.c.expires_at > now)
+        with self.database.read() as conn:
+            return conn.execute(select(reservations.c.name).where(known)).first() is not None
+
     def save_sample(
         self, item_id: int, payload: Mapping[str, object], verdict: str, guid: str | None, now: datetime
     ) -> None:

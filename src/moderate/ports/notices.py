@@ -1,0 +1,133 @@
+"""Telling people and programs about items."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from moderate.model import Awaiting, Status
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from moderate.model import Decision, Item
+
+
+class Event(enum.StrEnum):
+    """Where an item has come to, as it is told."""
+
+    WAITING = "waiting"
+    APPROVED = "approved"
+    SPAM = "spam"
+    TRASH = "trash"
+
+
+def event_of(status: Status, awaiting: Awaiting | None) -> Event | None:
+    """What there is to tell of an item that stands there; None as long as checks are awaited.
+
+    A changed text that waits behind an approved one waits like any other.
+    """
+    if awaiting is not None:
+        return Event.WAITING if awaiting is Awaiting.MODERATOR else None
+    told = {Status.APPROVED: Event.APPROVED, Status.SPAM: Event.SPAM, Status.TRASH: Event.TRASH}
+    return told.get(status)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A moderator with a mailbox. `name` is whom the history will name for what is decided by mail."""
+
+    name: str
+    email: str
+    #: One mail for each item (until there are many), now and then one for all, or none.
+    notify: Literal["each", "digest", "off"] = "each"
+
+    @property
+    def key(self) -> str:
+        """Names the mailbox in tasks, links and tables, without telling the address."""
+        return short_key(f"mailto:{self.email.lower()}")
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A program that wants to be told. All `secrets` sign, so that an old one can be replaced in peace."""
+
+    url: str
+    secrets: tuple[str, ...]
+    events: frozenset[Event] = frozenset({Event.WAITING})
+
+    def __repr__(self) -> str:
+        return f"Hook({self.url!r})"
+
+    @property
+    def key(self) -> str:
+        """Names the hook in tasks; another secret leaves it the same."""
+        return short_key(self.url)
+
+
+def short_key(place: str) -> str:
+    return hashlib.sha256(place.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What one destination is told.
+
+    `id` is the same however often it is tried, so that a receiver can tell a repeat. `items` is
+    the one item that it is about, or the newest of the `total` that wait.
+    """
+
+    id: str
+    event: Event
+    items: tuple[Item, ...]
+    total: int
+    at: datetime
+    is_digest: bool = False
+
+
+class Notifier(Protocol):
+    """One destination: a mailbox, or a program somewhere."""
+
+    @property
+    def key(self) -> str:
+        """Up to 32 letters and digits, the same for as long as the destination is."""
+
+    @property
+    def events(self) -> frozenset[Event]: ...
+
+    @property
+    def per_hour(self) -> int | None:
+        """After how many notices in an hour further ones are gathered into one; None never gathers.
+
+        Whoever is told so is a person and may unsubscribe.
+        """
+
+    def deliver(self, notice: Notice) -> None:
+        """Tell. Raises `ServiceDown` where trying again may help, else `Undeliverable`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mailbox:
+    """What is remembered of a person who is told: since when they want nothing, and what they got lately."""
+
+    unsubscribed_at: datetime | None = None
+    #: The hour in which notices are counted began then.
+    hour_at: datetime | None = None
+    sent: int = 0
+    #: When what was gathered is to be told, None where nothing is.
+    digest_due: datetime | None = None
+    #: All that waited until then has been told.
+    digest_at: datetime | None = None
+
+
+class NoticeLinks(Protocol):
+    """Absolute addresses for mails and hooks; they are used outside of any request."""
+
+    def decide(self, item: Item, decision: Decision, to: Recipient) -> str:
+        """A page where *to* can decide on this version of the item with one button, without a login."""
+
+    def unsubscribe(self, to: Recipient) -> str: ...
+
+    def queue(self) -> str: ...

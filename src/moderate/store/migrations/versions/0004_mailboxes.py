@@ -1,0 +1,26 @@
+"""Who wants no more mail, and what each mailbox got lately."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from moderate.store.types import UtcDateTime
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "moderate_mailboxes",
+        sa.Column("key", sa.String(32), nullable=False),
+        sa.Column("unsubscribed_at", UtcDateTime),
+        sa.Column("hour_at", UtcDateTime),
+        sa.Column("sent", sa.Integer, nullable=False),
+        sa.Column("digest_due", UtcDateTime),
+        sa.Column("digest_at", UtcDateTime),
+        sa.PrimaryKeyConstraint("key", name="pk_moderate_mailboxes"),
+    )
