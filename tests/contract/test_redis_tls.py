@@ -1,0 +1,50 @@
+"""Limits over TLS: ``rediss://`` with a certificate of the tests' own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+import trustme
+
+from moderate.errors import ServiceDown
+from moderate.limits.redis import RedisLimiter, connect
+from moderate.ports import Bucket, Rate
+from tests.servers import Redis, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def secured(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """The port of a redis-server that speaks TLS, and the file of its certificate authority."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    port = free_port()
+    files = {"tls-cert-file": "cert.pem", "tls-key-file": "key.pem", "tls-ca-cert-file": "ca.pem"}
+    options = [part for name, file in files.items() for part in (f"--{name}", str(tmp_path / file))]
+    with Redis("--tls-port", str(port), "--tls-auth-clients", "no", *options):
+        yield f"rediss://127.0.0.1:{port}/0", tmp_path / "ca.pem"
+
+
+BUCKET = Bucket("client", "somebody", Rate(2, 3600))
+
+
+def test_a_server_that_we_trust_counts(secured: tuple[str, Path]) -> None:
+    url, authority = secured
+    limiter = RedisLimiter(connect(f"{url}?ssl_ca_certs={quote(str(authority))}"))
+    assert [limiter.take([BUCKET]).passed for _ in range(3)] == [True, True, False]
+    limiter.close()
+
+
+def test_a_server_that_we_do_not_trust_is_an_outage(secured: tuple[str, Path]) -> None:
+    limiter = RedisLimiter(connect(secured[0]))
+    with pytest.raises(ServiceDown):
+        limiter.take([BUCKET])
+    limiter.close()
