@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sqlite3
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import create_engine, event, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from moderate.errors import ConfigError, ServiceDown
 from moderate.model import Counts
 from moderate.store import Database, SqlStore, metadata
 from moderate.store.engine import ATTEMPTS, IDLE_SECONDS, Stale, normalise
 from moderate.store.migrate import upgrade
+from moderate.store.outages import reason
 from tests.factories import APPROVED, HELD, NOON, a_comment
 
 if TYPE_CHECKING:
@@ -217,6 +220,11 @@ def test_a_wrong_password_is_an_outage_that_does_not_show_it(pg_url: str) -> Non
     database.dispose()
 
 
+def test_a_driver_that_repeats_the_password_is_not_repeated() -> None:
+    error = OperationalError("SELECT 1", {}, Exception("cannot reach mo:hunter2@db\nwith more lines"))
+    assert reason(error, "hunter2") == "cannot reach mo:***@db"
+
+
 def test_a_file_that_is_no_database_is_an_outage(path: Path) -> None:
     path.write_bytes(b"no database at all " * 100)
     database = Database(f"sqlite:///{path}")
@@ -349,6 +357,22 @@ def test_a_deadlock_is_tried_again(pg_url: str) -> None:
     database.dispose()
 
 
+@contextmanager
+def at_most(seconds: int) -> Iterator[None]:
+    """Two processes on one connection would wait for each other's answers for ever."""
+
+    def too_long(*_: object) -> None:
+        raise TimeoutError
+
+    earlier = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, earlier)
+
+
 def test_a_forked_process_uses_connections_of_its_own(database_url: str) -> None:
     store = SqlStore(Database(database_url))
     store.record(a_comment("before"), APPROVED, [], NOON)
@@ -359,15 +383,17 @@ def test_a_forked_process_uses_connections_of_its_own(database_url: str) -> None
     if child == 0:
         # Nothing of the test process may run on in the child, whatever happens.
         try:
+            signal.alarm(60)
             for number in range(20):
                 store.record(a_comment(str(number)), APPROVED, [], NOON)
             gc.collect()
             os._exit(0)
         finally:
             os._exit(1)
-    for number in range(20):
-        store.record(a_comment(str(number)), APPROVED, [], NOON)
-    _, status = os.waitpid(child, 0)
+    with at_most(60):
+        for number in range(20):
+            store.record(a_comment(str(number)), APPROVED, [], NOON)
+        _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     assert store.totals() == Counts(comments=41)
     assert not any(store.recount(repair=False))

@@ -147,7 +147,7 @@ def test_an_approved_text_stays_public_until_the_next_is_approved(store: SqlStor
     assert revised.proposed["text"] == "Worse"
     assert revised.version == 2
     assert kept(store, item) == revised
-    assert store.thread("2026/thaw", cursor=None, limit=9, newest_first=False).items[0].text == item.text
+    assert store.thread("2026/thaw", cursor=None, limit=9, newest_first=False).items[0].html == item.html
     assert store.totals() == Counts(comments=1)
 
     approved = decide(store, revised, Decision.APPROVE)

@@ -48,15 +48,19 @@ class StoreMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.store = SqlStore(Database(self.url, sqlite_synchronous="normal"))
+        self.clear()
         self.stored: dict[int, Stored] = {}
         self.ticks = 0
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
-            with self.store.database.write() as conn:
-                for table in metadata.sorted_tables:
-                    conn.execute(table.delete())
             self.store.database.dispose()
+
+    def clear(self) -> None:
+        """An earlier run, or another test, may have left something."""
+        with self.store.database.write() as conn:
+            for table in metadata.sorted_tables:
+                conn.execute(table.delete())
 
     def now(self) -> object:
         self.ticks += 1

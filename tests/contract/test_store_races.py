@@ -7,6 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import pytest
+from sqlalchemy import event
+
 from moderate.errors import DecidedMeanwhile, Invalid
 from moderate.model import Counts, Decision, Kind, Status
 from moderate.ports import NewTask
@@ -17,6 +20,7 @@ from tests.processes import PROCESSES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from moderate.model import Verdict
     from moderate.ports import Decided, Recorded
 
 T = TypeVar("T")
@@ -74,9 +78,12 @@ def test_approvals_by_several_processes_count_each_item_once(store: SqlStore, da
     assert drift(store) == []
 
 
-def test_of_moderators_who_disagree_only_the_first_decides(store: SqlStore) -> None:
-    decisions = [Decision.APPROVE, Decision.SPAM, Decision.TRASH] * 3
-    item = store.record(a_comment(), HELD, [], NOON).item
+@pytest.mark.parametrize("verdict", [HELD, APPROVED], ids=lambda verdict: verdict.status)
+def test_of_moderators_who_disagree_only_the_first_decides(store: SqlStore, verdict: Verdict) -> None:
+    decisions = [Decision.HOLD, Decision.SPAM, Decision.TRASH] * 3
+    if verdict is HELD:
+        decisions = [Decision.APPROVE, Decision.SPAM, Decision.TRASH] * 3
+    item = store.record(a_comment(), verdict, [], NOON).item
 
     def decide(index: int) -> Decided:
         return store.decide(item.id, decisions[index], version=1, by=str(index), note=None, now=NOON)
@@ -93,6 +100,29 @@ def test_of_moderators_who_disagree_only_the_first_decides(store: SqlStore) -> N
             assert answer.by == str(first)
     assert len(store.history(item.id)) == 2
     assert drift(store) == []
+
+
+def test_decisions_that_both_read_the_same_version_are_told_apart_by_it(migrated_url: str) -> None:
+    """On PostgreSQL both may read before either writes; SQLite's writers take turns."""
+    store = SqlStore(Database(migrated_url))
+    item = store.record(a_comment(), APPROVED, [], NOON).item
+    both_have_read = threading.Barrier(2)
+
+    def meet(_conn: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith("UPDATE moderate_items"):
+            both_have_read.wait(30)
+
+    event.listen(store.database.engine, "before_cursor_execute", meet)
+    decisions = [Decision.SPAM, Decision.TRASH]
+
+    def decide(index: int) -> Decided:
+        return store.decide(item.id, decisions[index], version=1, by=str(index), note=None, now=NOON)
+
+    answers = at_once(2, decide)
+    assert sorted(type(answer).__name__ for answer in answers) == ["Decided", "DecidedMeanwhile"]
+    assert len(store.history(item.id)) == 2
+    assert drift(store) == []
+    store.database.dispose()
 
 
 def test_one_form_sent_from_eight_threads_is_one_comment(store: SqlStore) -> None:

@@ -90,6 +90,13 @@ def test_a_verdict_on_an_earlier_text_is_dropped_and_the_newer_text_judged_at_on
     assert leasable(store) == ["judge"]
 
 
+def test_the_task_of_an_earlier_text_goes_on_with_the_newer_one(store: SqlStore) -> None:
+    item, task = awaiting_checks(store)
+    store.revise(item.id, a_comment("Worse"), TO_CHECK, [], NOON)
+    assert not store.settle(task, item.id, item.version, APPROVED, LATER).changed
+    assert leasable(store) == ["judge"]
+
+
 def test_a_verdict_on_an_item_that_is_gone_ends_its_task(store: SqlStore) -> None:
     item, task = awaiting_checks(store)
     spam = store.decide(item.id, Decision.SPAM, version=1, by="mo", note=None, now=NOON).item
