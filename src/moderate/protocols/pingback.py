@@ -6,7 +6,6 @@ and an answer that tells "no link" from "no such host" is a port scanner for str
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from flask import Response
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from moderate.errors import Refused
     from moderate.model import Receipt
     from moderate.protocols.base import Edge
-
-log = logging.getLogger("moderate")
 
 #: A call with two addresses of full length, each character escaped, fits in.
 MAX_BODY = 16_384
@@ -73,8 +70,6 @@ class Pingback:
     def refuse(
         self, request: Request, article: str | None, error: Refused | ServiceDown, edge: Edge
     ) -> ResponseReturnValue:
-        if isinstance(error, ServiceDown):
-            log.error("%s", error, exc_info=error)
         if isinstance(error, TooLarge):
             return Response(error.public, 413, mimetype="text/plain")
         return xml(xmlrpc.fault(fault_of(error), text_of(error)))

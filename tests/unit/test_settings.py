@@ -1,0 +1,90 @@
+"""Settings stand in three places, the code, config/default.toml and the documentation: the same in all of them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from flask import Flask
+
+from moderate import Moderate
+from moderate.settings import PREFIX, SECRETS, Settings, names
+from tests.servers import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONFIG = ROOT / "config"
+DEFAULTS = tomllib.loads((CONFIG / "default.toml").read_text(encoding="utf-8"))
+PAGE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^### (MODERATE_\w+)\n\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL))
+NAMES = [PREFIX + name for name in names()]
+
+
+def written(name: str) -> object:
+    """The default as the code has it, in the terms of the file: none is an empty text, a tuple a list."""
+    default = next(entry.metadata["default"] for entry in fields(Settings) if PREFIX + entry.name.upper() == name)
+    if default is None:
+        return ""
+    if name == "MODERATE_LIMITS":
+        return {row: list(limits) for row, limits in default.items()}
+    return default
+
+
+def test_the_file_has_every_setting_and_no_other() -> None:
+    assert sorted(DEFAULTS) == sorted(NAMES)
+
+
+def test_the_page_has_a_heading_for_every_setting_and_no_other() -> None:
+    assert sorted(SECTIONS) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_file_has_the_default_of_the_code(name: str) -> None:
+    assert DEFAULTS[name] == written(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_has_the_default_of_the_file_and_says_what_is_accepted(name: str) -> None:
+    section = SECTIONS[name]
+    block = re.search(r"Default:\n\n```toml\n(.*?)```", section, re.DOTALL)
+    line = re.match(r"Default `([^`]+)`\.", section)
+    told = tomllib.loads(block[1]) if block else tomllib.loads(f"value = {line[1]}" if line else "")["value"]
+    assert told == DEFAULTS[name]
+    assert "Accepted: " in section
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_setting_of_the_file_has_one_sentence_above_it(name: str) -> None:
+    lines = (CONFIG / "default.toml").read_text(encoding="utf-8").splitlines()
+    at = next(n for n, line in enumerate(lines) if re.match(rf"\[?{name}\b", line))
+    assert re.fullmatch(r"# .+\.", lines[at - 1])
+    assert not lines[at - 2].strip()
+
+
+@pytest.mark.parametrize("name", sorted(SECRETS))
+def test_the_page_says_which_settings_may_come_from_the_environment(name: str) -> None:
+    assert "environment" in SECTIONS[PREFIX + name]
+
+
+def test_the_defaults_of_the_file_are_accepted_and_change_nothing() -> None:
+    assert repr(Settings.from_config(DEFAULTS)) == repr(Settings.from_config({}))
+
+
+@pytest.mark.parametrize("name", ["default.toml", "development.toml", "production.toml"])
+def test_each_file_is_loaded_by_flask_itself_and_starts_a_site(tmp_path: Path, name: str) -> None:
+    app = Flask("site", root_path=str(CONFIG), instance_path=str(tmp_path))
+    assert app.config.from_file(name, load=tomllib.load, text=False)
+    Moderate(app)
+    settings: Any = app.extensions["moderate"].settings
+    assert settings == Settings.from_config(tomllib.loads((CONFIG / name).read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("name", ["development.toml", "production.toml"])
+def test_the_other_files_hold_only_what_differs(name: str) -> None:
+    changed = tomllib.loads((CONFIG / name).read_text(encoding="utf-8"))
+    assert changed
+    assert [key for key, value in changed.items() if value == DEFAULTS[key]] == []
