@@ -56,6 +56,24 @@ def is_public_change(before: Status | None, after: Status | None) -> bool:
     return (before is Status.APPROVED) is not (after is Status.APPROVED)
 
 
+def cause_of(findings: Iterable[Finding], after: Status) -> str | None:
+    """Which check put an item where it stands, ``"akismet"``, and by which rule, ``"rules:7"``; None for none."""
+    told = tuple(findings)
+    for lean in CAUSES.get(after, ()):
+        for finding in told:
+            if finding.lean is lean:
+                return finding.check if finding.rule is None else f"{finding.check}:{finding.rule}"
+    return None
+
+
+#: The leans that lead to a status, the strongest first.
+CAUSES: dict[Status, tuple[Lean, ...]] = {
+    Status.SPAM: (Lean.SPAM, Lean.DISCARD),
+    Status.PENDING: (Lean.HOLD, Lean.UNSURE),
+    Status.APPROVED: (Lean.TRUST,),
+}
+
+
 def outcome(findings: Iterable[Finding], premoderation: Premoderation) -> tuple[Status, Awaiting | None]:
     """What follows from *findings*, the worst first. Anything unknown holds; nothing unknown publishes."""
     leans = {finding.lean for finding in findings}

@@ -214,6 +214,8 @@ class Finding:
     took_ms: float = 0.0
     at: datetime | None = None
     again_after: float | None = None
+    #: The moderators' rule that spoke, where the check is about rules.
+    rule: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +283,7 @@ class HistoryEntry:
     id: int
     item: int
     at: datetime
-    #: ``received``, ``judged``, ``decided``, ``revised``, ``withdrawn``, ``deleted``
+    #: ``received``, ``judged``, ``decided``, ``undone``, ``revised``, ``withdrawn``, ``deleted``
     act: str
     #: A moderator's name, or None where checks or the author acted.
     by: str | None
@@ -290,6 +292,8 @@ class HistoryEntry:
     version: int
     note: str | None = None
     batch: str | None = None
+    #: The check that spoke last, ``"akismet"``, with its rule where it has one, ``"rules:7"``.
+    cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

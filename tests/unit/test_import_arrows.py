@@ -27,7 +27,7 @@ GROUPS = {
     "clean": ("clean",),
     "checks": ("checks",),
     "protocols": ("protocols",),
-    "acts": ("desk", "housekeeping", "moderation", "recheck", "sources", "teaching", "worker"),
+    "acts": ("bulk", "desk", "housekeeping", "moderation", "notices", "recheck", "sources", "teaching", "worker"),
     "store": ("store",),
     "services": ("services",),
     "articles": ("articles",),  # the host's own, through its hooks

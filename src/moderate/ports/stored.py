@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from moderate.lifecycle import Premoderation
-    from moderate.model import Awaiting, Body, Counts, Item, Kind, Status
+    from moderate.model import Awaiting, Body, Counts, HistoryEntry, Item, Kind, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +60,36 @@ class Decided:
     before: Status
     changed: bool
     history: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """An item that a decision on many, or an undo, has left as it is, and why.
+
+    `now` is the item as it stands, None where it is gone; `by` decided on it last. `code` is that
+    of the refusal which the same would have met alone.
+    """
+
+    id: int
+    code: str
+    now: Item | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """What became of many items at once."""
+
+    done: tuple[Decided, ...] = ()
+    left: tuple[Left, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """A stretch of the log, newest first, and the cursor of the next one, None at the end."""
+
+    entries: tuple[HistoryEntry, ...]
+    next: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,25 @@ def add(conn: Connection, article: str, change: Mapping[str, int], *, is_visible
     conn.execute(_addition(conn.dialect.name), [{"article_key": article, **step}, {"article_key": SITE, **step}])
 
 
+class Tally:
+    """What several moves in one transaction change, written at their end: see `add` for the order of the rows."""
+
+    def __init__(self) -> None:
+        self._steps: dict[str, dict[str, int]] = {}
+
+    def add(self, article: str, change: Mapping[str, int], *, is_visible: bool) -> None:
+        for key in (article, SITE):
+            step = self._steps.setdefault(key, dict(NO_CHANGE))
+            for name, number in {**change, "revision": int(is_visible)}.items():
+                step[name] += number
+
+    def write(self, conn: Connection) -> None:
+        keys = [key for key in sorted(self._steps) if key != SITE and any(self._steps[key].values())]
+        if keys:
+            rows = [{"article_key": key, **self._steps[key]} for key in (*keys, SITE)]
+            conn.execute(_addition(conn.dialect.name), rows)
+
+
 @lru_cache
 def _addition(dialect: str) -> Insert:
     def merge(new: ReadOnlyColumnCollection[str, Any]) -> dict[str, Any]:

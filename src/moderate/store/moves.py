@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, delete, insert, update
 
-from moderate.lifecycle import counter_change, is_public_change
+from moderate.lifecycle import cause_of, counter_change, is_public_change
 from moderate.model import Awaiting, Item, Kind, Status
 from moderate.store import counters
 from moderate.store.engine import Stale
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.dml import Insert
 
     from moderate.model import Submission, Verdict
+    from moderate.store.counters import Tally
     from moderate.store.revising import Change
 
 NEW_ITEM = insert(items)
@@ -50,6 +51,8 @@ class Move:
     by: str | None = None
     note: str | None = None
     batch: str | None = None
+    cause: str | None = None
+    was: Mapping[str, Any] | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
     is_new_text: bool = False
     is_visible: bool = False
@@ -59,9 +62,10 @@ class Move:
         return self.version + int(self.is_new_text or self.before is not self.after)
 
 
-def _move(conn: Connection, move: Move) -> tuple[int, int]:
+def _move(conn: Connection, move: Move, tally: Tally | None = None) -> tuple[int, int]:
     """Write one step: the item, its history, its counters. Returns the ids of the item and the history line.
 
+    Where several steps share a transaction they share a *tally* too, which its owner writes at their end.
     Raises `Stale` where the item no longer is as it was read.
     """
     item_id = _write_item(conn, move)
@@ -75,11 +79,15 @@ def _move(conn: Connection, move: Move) -> tuple[int, int]:
         "version": move.version_after,
         "note": move.note,
         "batch": move.batch,
+        "cause": move.cause,
+        "was": None if move.was is None else dict(move.was),
     }
     line_id = _inserted(conn, NEW_LINE, line)
     change = counter_change(move.kind, move.before, move.after)
     is_visible = move.is_visible or is_public_change(move.before, move.after)
-    if change or is_visible:
+    if tally is not None:
+        tally.add(move.article, change, is_visible=is_visible)
+    elif change or is_visible:
         counters.add(conn, move.article, change, is_visible=is_visible)
     return item_id, line_id
 
@@ -124,6 +132,7 @@ def receive(conn: Connection, submission: Submission, verdict: Verdict, now: dat
         after=verdict.status,
         act="received",
         at=now,
+        cause=cause_of(verdict.findings, verdict.status),
         values=columns_of(submission, verdict, now),
     )
     item_id, _ = _move(conn, move)
@@ -135,8 +144,10 @@ def receive(conn: Connection, submission: Submission, verdict: Verdict, now: dat
     return item_from({**shown, **known, **about})
 
 
-def apply(conn: Connection, item: Item, change: Change, act: str, at: datetime, **about: Any) -> Applied:
-    """Move a stored item as *change* says. *about* goes into the history: by, note, batch."""
+def apply(
+    conn: Connection, item: Item, change: Change, act: str, at: datetime, *, tally: Tally | None = None, **about: Any
+) -> Applied:
+    """Move a stored item as *change* says. *about* goes into the history: by, note, batch, cause."""
     move = Move(
         kind=item.kind,
         article=item.article,
@@ -150,9 +161,10 @@ def apply(conn: Connection, item: Item, change: Change, act: str, at: datetime, 
         values=change.values,
         is_new_text=change.is_new_text,
         is_visible=change.is_visible,
+        was=change.was,
         **about,
     )
-    _, line_id = _move(conn, move)
+    _, line_id = _move(conn, move, tally)
     after = altered(item, {**change.values, "status": change.after, "version": move.version_after})
     return Applied(after, line_id)
 
@@ -174,6 +186,8 @@ def remove(conn: Connection, item: Item, by: str, at: datetime) -> None:
     _move(conn, move)
     conn.execute(delete(tasks).where(tasks.c.item_id == item.id))
     conn.execute(delete(samples).where(samples.c.item_id == item.id))
+    # Who decided what stays on record; what was written goes with the item.
+    conn.execute(update(history).where(history.c.item_id == item.id, history.c.was.is_not(None)).values(was=None))
 
 
 def explain(conn: Connection, item: Item, values: Mapping[str, Any]) -> Item:

@@ -7,6 +7,7 @@ text stays public until somebody, or a verdict, has approved the one that is to 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from moderate.lifecycle import AFTER
@@ -15,7 +16,6 @@ from moderate.store.rows import CONTENT, accept, content_of, current, is_news, j
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from moderate.model import Item, Submission, Verdict
     from moderate.ports import Content
@@ -31,6 +31,8 @@ class Change:
     is_new_text: bool = False
     #: Whether readers see another text of an item that stays approved.
     is_visible: bool = False
+    #: What an undo needs besides the status: the text that is replaced.
+    was: Mapping[str, Any] | None = None
 
 
 def revised(item: Item, submission: Submission, verdict: Verdict, now: datetime) -> Change:
@@ -73,7 +75,32 @@ def decided(item: Item, decision: Decision, by: str) -> Change | None:
     awaiting = Awaiting.MODERATOR.value if decision is Decision.HOLD else None
     text = {} if item.proposed is None else accept(item.proposed)
     values = {**text, "awaiting": awaiting, "decided_by": by}
-    return Change(after, values, is_new_text=bool(text), is_visible=bool(text))
+    was = replaced(item) if text else None
+    return Change(after, values, is_new_text=bool(text), is_visible=bool(text), was=was)
+
+
+def put_back(item: Item, before: Status, was: Mapping[str, Any] | None, by: str) -> Change:
+    """A moderator takes a decision back: the status from before, and the text if the decision replaced it.
+
+    It is a person's decision like any other. What awaited checks awaits a moderator: its task has
+    ended with the decision.
+    """
+    text = {} if was is None else {**was, "edited_at": moment(was.get("edited_at"))}
+    awaits = before is Status.PENDING or bool(text.get("proposed"))
+    values = {**text, "awaiting": Awaiting.MODERATOR.value if awaits else None, "decided_by": by}
+    again = replaced(item) if text else None
+    return Change(before, values, is_new_text=bool(text), is_visible=bool(text), was=again)
+
+
+def replaced(item: Item) -> dict[str, Any]:
+    """The text of an item as `put_back` takes it, with the one that waits behind it; plain JSON."""
+    content = {name: list(item.links) if name == "links" else getattr(item, name) for name in CONTENT}
+    proposed = None if item.proposed is None else dict(item.proposed)
+    return {**content, "edited_at": item.edited_at.isoformat() if item.edited_at else None, "proposed": proposed}
+
+
+def moment(written: str | None) -> datetime | None:
+    return datetime.fromisoformat(written) if written else None
 
 
 def withdrawn(item: Item) -> Change | None:

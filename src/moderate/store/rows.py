@@ -155,6 +155,7 @@ def entry_from(row: Row[Any]) -> HistoryEntry:
         version=row.version,
         note=row.note,
         batch=row.batch,
+        cause=row.cause,
     )
 
 

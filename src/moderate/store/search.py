@@ -111,7 +111,7 @@ def found_by(query: str, conn: Connection) -> ColumnElement[bool]:
     dialect = conn.dialect.name
     if dialect == "postgresql":
         words = " & ".join(f"{term}:*" if is_start else term for term, is_start in asked)
-        return items.c.search.op("@@")(cast(words, TSQUERY))  # type: ignore[no-any-return]
+        return items.c.search.op("@@")(cast(words, TSQUERY))
     if dialect in MYSQL:
         words = " ".join(f"+{term}*" if is_start else f"+{term}" for term, is_start in asked)
         matched = text(f"MATCH (moderate_items.search) AGAINST (:{SQLITE_INDEX} IN BOOLEAN MODE)")
@@ -125,13 +125,13 @@ def _by_fts(asked: Iterable[tuple[str, bool]]) -> ColumnElement[bool]:
     words = " AND ".join(f'"{term}"*' if is_start else f'"{term}"' for term, is_start in asked)
     index = table(SQLITE_INDEX, column("rowid"))
     matched = text(f"{SQLITE_INDEX} MATCH :{SQLITE_INDEX}").bindparams(bindparam(SQLITE_INDEX, words, String))
-    return items.c.id.in_(select(index.c.rowid).where(matched))  # type: ignore[no-any-return]
+    return items.c.id.in_(select(index.c.rowid).where(matched))
 
 
 def _by_like(term: str, is_start: bool) -> ColumnElement[bool]:
     """Where SQLite was built without FTS5: slow on many items, and the same answer."""
     padded = " " + items.c.search + " "
-    return padded.contains(f" {term}" if is_start else f" {term} ", autoescape=True)  # type: ignore[no-any-return]
+    return padded.contains(f" {term}" if is_start else f" {term} ", autoescape=True)
 
 
 #: Whether the SQLite database behind a pool has the index; asked once.

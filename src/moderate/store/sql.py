@@ -8,7 +8,7 @@ from sqlalchemy import and_, select
 from sqlalchemy.exc import IntegrityError
 
 from moderate.errors import DecidedMeanwhile, Invalid, NotAllowed, UnknownItem
-from moderate.lifecycle import DELETABLE
+from moderate.lifecycle import DELETABLE, cause_of
 from moderate.model import Awaiting, Item, Kind
 from moderate.ports import Decided, Recorded, Settled
 from moderate.store import revising
@@ -222,7 +222,7 @@ def _settled(conn: Connection, item: Item, verdict: Verdict, content: Content | 
     stays = change.after is item.status and change.values.get("awaiting") == item.awaiting
     if stays and not change.is_new_text:
         return explain(conn, item, change.values)
-    return apply(conn, item, change, "judged", now).item
+    return apply(conn, item, change, "judged", now, cause=cause_of(verdict.findings, change.after)).item
 
 
 def _end(conn: Connection, task: Task, again: datetime | None, error: str | None) -> None:

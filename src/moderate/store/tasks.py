@@ -40,6 +40,13 @@ def enqueue(conn: Connection, item_id: int, wanted: Sequence[NewTask], now: date
         conn.execute(_request(conn.dialect.name), [_columns(item_id, task, now) for task in wanted])
 
 
+def enqueue_all(conn: Connection, item_ids: Sequence[int], wanted: Sequence[NewTask], now: datetime) -> None:
+    """The same tasks for many items, in the order of their ids, as everybody takes them."""
+    rows = [_columns(item_id, task, now) for item_id in sorted(item_ids) for task in wanted]
+    if rows:
+        conn.execute(_request(conn.dialect.name), rows)
+
+
 def _columns(item_id: int, task: NewTask, now: datetime) -> dict[str, Any]:
     return {
         "kind": task.kind,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint
 
-from moderate.web import author, moderation_api, moderation_page, read
+from moderate.web import author, moderation_api, moderation_bulk, moderation_page, read
 from moderate.web.health import health
 from moderate.web.intake import intake
 from moderate.web.pings import LOOKS, add_ping, webmention_status
@@ -76,3 +76,6 @@ def add_moderation(blueprint: Blueprint) -> None:
         "moderation_decide",
         {"POST": moderation_api.decide},
     )
+    route(blueprint, "/moderation/decisions", "moderation_decisions", {"POST": moderation_bulk.decisions})
+    route(blueprint, "/moderation/undo", "moderation_undo", {"POST": moderation_bulk.undo})
+    route(blueprint, "/moderation/history", "moderation_history", {"GET": moderation_bulk.history})

@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from flask import Response
 
-from moderate.errors import DecidedMeanwhile, Invalid, NotAllowed, RateLimited, Refused, ServiceDown
+from moderate.errors import DecidedMeanwhile, Invalid, NotAllowed, RateLimited, Refused, ServiceDown, UnexpectedNumber
 from moderate.limits.headers import ratelimit_headers
 
 log = logging.getLogger("moderate")
@@ -24,7 +24,9 @@ STATUS_OF: dict[str, int] = {
     "method-not-allowed": 405,
     "closed": 403,
     "rate-limited": 429,
+    "unknown-decision": 404,
     "decided-meanwhile": 409,
+    "unexpected-number": 409,
     "not-allowed": 409,
     "unauthorized": 401,
     "forbidden": 403,
@@ -90,6 +92,8 @@ def particulars(error: Refused | ServiceDown) -> dict[str, object]:
         return {"errors": [{"field": entry.field, "message": entry.message} for entry in error.errors]}
     if isinstance(error, DecidedMeanwhile):
         return {"by": error.by, "decision": error.item.status.value, "item": moderator_item(error.item)}
+    if isinstance(error, UnexpectedNumber):
+        return {"found": error.found}
     if isinstance(error, NotAllowed):
         return {"legal": list(error.legal)}
     return {}

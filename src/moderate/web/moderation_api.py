@@ -13,7 +13,7 @@ from moderate.model import Awaiting, Decision, Kind, Status
 from moderate.ports import ItemFilter
 from moderate.protocols.comment import field_errors
 from moderate.web.access import moderator
-from moderate.web.present import moderator_item
+from moderate.web.present import moderator_item, related_json
 from moderate.web.read import number
 from moderate.web.routing import MAX_ID
 from moderate.web.state import current_state
@@ -29,6 +29,9 @@ M = TypeVar("M", bound=BaseModel)
 E = TypeVar("E", bound="StrEnum")
 
 MAX_BODY = 65_536
+
+#: How many other items of the same author are shown beside one.
+OTHERS = 10
 
 
 class DecisionIn(BaseModel):
@@ -90,11 +93,12 @@ def totals(state: State) -> dict[str, int]:
 
 
 def item(item_id: int) -> ResponseReturnValue:
-    """``GET /moderation/items/<id>``: with its findings and its history."""
+    """``GET /moderation/items/<id>``: with its findings, its history, and what else came from the same hand."""
     state = current_state()
     moderator(state)
     found = moderation.look_up(state.desk, item_id)
-    return private(moderator_item(found, state.desk.store.history(item_id)))
+    others = [related_json(found, other) for other in state.desk.store.related(found, OTHERS)]
+    return private({**moderator_item(found, state.desk.store.history(item_id)), "others": others})
 
 
 def decide(item_id: int) -> ResponseReturnValue:

@@ -56,8 +56,25 @@ def moderator_item(item: Item, history: Sequence[HistoryEntry] | None = None) ->
     return body
 
 
-def finding_json(finding: Finding) -> dict[str, object]:
+def related_json(item: Item, other: Item) -> dict[str, object]:
+    """Another item of the same hand, in short; `same` tells by what."""
+    same = [name for name in ("author_id", "email", "ip") if getattr(item, name) == getattr(other, name) is not None]
     return {
+        "id": other.id,
+        "kind": other.kind.value,
+        "status": other.status.value,
+        "version": other.version,
+        "article": other.article,
+        "article_title": other.article_title,
+        "author": other.author,
+        "text": other.text[:200],
+        "created_at": rfc3339(other.created_at),
+        "same": same,
+    }
+
+
+def finding_json(finding: Finding) -> dict[str, object]:
+    body: dict[str, object] = {
         "check": finding.check,
         "lean": finding.lean.value,
         "reason": finding.reason,
@@ -66,6 +83,7 @@ def finding_json(finding: Finding) -> dict[str, object]:
         "took_ms": finding.took_ms,
         "at": rfc3339(finding.at),
     }
+    return body if finding.rule is None else {**body, "rule": finding.rule}
 
 
 def history_json(entry: HistoryEntry) -> dict[str, object]:
@@ -79,7 +97,16 @@ def history_json(entry: HistoryEntry) -> dict[str, object]:
         "version": entry.version,
         "note": entry.note,
         "batch": entry.batch,
+        "cause": cause_json(entry.cause),
     }
+
+
+def cause_json(cause: str | None) -> dict[str, object] | None:
+    """The check that put the item where it stands, and the number of the rule, if one did."""
+    if cause is None:
+        return None
+    check, _, rule = cause.partition(":")
+    return {"check": check, "rule": int(rule) if rule.isdigit() else None}
 
 
 def counts_json(counts: Counts, *, pending: bool = False) -> dict[str, object]:
