@@ -20,7 +20,7 @@ class Honeypot:
     remote = False
     kinds = COMMENTS
 
-    def look(self, submission: Submission, facts: Facts) -> Finding | None:  # noqa: ARG002  (the port's signature)
+    def look(self, submission: Submission, facts: Facts) -> Finding | None:
         if not submission.honeypot.strip():
             return None
         return Finding(self.name, Lean.SPAM, "the field that people cannot see was filled in")

@@ -39,7 +39,7 @@ class PingSignals:
     remote = False
     kinds = PINGS
 
-    def look(self, submission: Submission, facts: Facts) -> Finding | None:  # noqa: ARG002  (the port's signature)
+    def look(self, submission: Submission, facts: Facts) -> Finding | None:
         found = list(signs(submission))
         if not found:
             return None

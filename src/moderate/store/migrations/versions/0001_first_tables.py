@@ -15,6 +15,7 @@ depends_on = None
 
 def upgrade() -> None:
     _items()
+    _item_indexes()
     _history()
     _counters()
     _tasks()
@@ -66,6 +67,9 @@ def _items() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_moderate_items"),
         sqlite_autoincrement=True,
     )
+
+
+def _item_indexes() -> None:
     op.create_index("ix_moderate_items_article_key_status_id", "moderate_items", ["article_key", "status", "id"])
     op.create_index("ix_moderate_items_author_id", "moderate_items", ["author", "id"])
     op.create_index("ix_moderate_items_author_id_status", "moderate_items", ["author_id", "status"])
