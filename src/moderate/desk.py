@@ -17,6 +17,7 @@ from moderate.errors import Closed, Invalid, UnknownArticle
 from moderate.lifecycle import DELETABLE
 from moderate.limits import Costs
 from moderate.model import Awaiting, Kind, Receipt
+from moderate.notices import Notices, tasks_to_tell
 from moderate.ports import NewTask
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Desk:
     services: Services
     clock: Clock
     retention: Retention = Retention()
+    notices: Notices = Notices()
     #: The site's own address, None where the settings do not tell it.
     site_url: str | None = None
 
@@ -92,7 +94,7 @@ def accept(desk: Desk, raw: Raw, *, crowded: tuple[str, ...] = ()) -> Receipt:
     facts = facts_for(desk, raw, crowded=crowded)
     submission = clean(raw, facts.article, desk.policy, require_author=desk.intake.require_author)
     verdict = judge(submission, facts, desk.checks, remote=False)
-    recorded = desk.store.record(submission, verdict, tasks_for(submission, verdict, facts), facts.now)
+    recorded = desk.store.record(submission, verdict, tasks_for(desk, submission, verdict, facts), facts.now)
     look_again(desk, recorded, facts.now)
     tell(desk, recorded)
     return Receipt(recorded.item, facts.article, recorded.is_new)
@@ -169,13 +171,13 @@ def age(desk: Desk, article: Article) -> timedelta:
     return desk.clock.now() - published
 
 
-def tasks_for(submission: Submission, verdict: Verdict, facts: Facts) -> Sequence[NewTask]:
+def tasks_for(desk: Desk, submission: Submission, verdict: Verdict, facts: Facts) -> Sequence[NewTask]:
     """The deferred work that a verdict makes necessary; stored in the item's own transaction.
 
     What a spam service will be asked is fixed now, while the request's own facts are at hand.
     """
     if verdict.awaiting is not Awaiting.CHECKS:
-        return []
+        return tasks_to_tell(desk.notices, verdict, facts.now)
     payload = {"sample": sample_of(submission, facts).to_json()} if facts.services.spam else {}
     return [NewTask(kind="judge", due_at=facts.now, payload=payload)]
 
@@ -203,7 +205,7 @@ def edit(desk: Desk, item: Item, raw: Raw) -> Item:
     facts = facts_for(desk, raw)
     submission = clean(raw, facts.article, desk.policy, require_author=False)
     verdict = judge(submission, replace(facts, item_id=item.id, is_edit=True), desk.checks, remote=False)
-    tasks = tasks_for(submission, verdict, facts)
+    tasks = tasks_for(desk, submission, verdict, facts)
     recorded = desk.store.revise(item.id, submission, verdict, tasks, facts.now)
     tell(desk, recorded)
     return recorded.item

@@ -20,6 +20,7 @@ from moderate.checks.base import Facts, is_momentary, judge, verdict_of
 from moderate.clean import clean
 from moderate.errors import ServiceDown
 from moderate.model import Awaiting, Finding, Lean, Status, Verdict
+from moderate.notices import tasks_to_tell, tell
 from moderate.ports import Content, NewTask
 from moderate.sources import Seen, described, look_at, raw_of
 from moderate.spam import SpamSample
@@ -72,7 +73,7 @@ def run_due(desk: Desk) -> int:
 def run(desk: Desk, task: Task) -> None:
     """Do one leased task. What it raises is kept with it; a task that always fails is kept for a person."""
     try:
-        HANDLERS[task.kind](desk, task)
+        HANDLERS[task.kind.partition(":")[0]](desk, task)
     except ServiceDown as error:
         desk.store.retry_task(task, desk.clock.now() + backoff(task), str(error))
     except Exception as error:
@@ -90,7 +91,7 @@ def spoil(desk: Desk, task: Task, error: Exception) -> None:
     if item is not None and item.awaiting is Awaiting.CHECKS:
         finding = Finding("task", Lean.HOLD, f"the {task.kind} task failed ({type(error).__name__})", at=now)
         verdict = Verdict(Status.PENDING, Awaiting.MODERATOR, (*item.findings, finding), item.passed)
-        desk.store.settle(None, item.id, item.version, verdict, now)
+        desk.store.settle(None, item.id, item.version, verdict, now, tasks=tasks_to_tell(desk.notices, verdict, now))
     desk.store.bury_task(task, type(error).__name__)
 
 
@@ -252,7 +253,7 @@ def settle(desk: Desk, task: Task, item: Item, verdict: Verdict, content: Conten
         verdict,
         now,
         content=content,
-        tasks=() if is_open else looks_to_come(item, now),
+        tasks=(*looks_to_come(item, now), *tasks_to_tell(desk.notices, verdict, now)) if not is_open else (),
         retry_at=next_try(verdict, task, now) if is_open else None,
         error="; ".join(finding.reason for finding in verdict.findings if finding.lean is Lean.UNSURE) or None,
     )
@@ -276,5 +277,10 @@ def looks_to_come(item: Item, now: datetime) -> tuple[NewTask, ...]:
     return (NewTask(kind="look", due_at=due),) if due else ()
 
 
-#: What each kind of task does.
-HANDLERS: Mapping[str, Callable[[Desk, Task], None]] = {"judge": judge_again, "look": judge_again, "teach": teach}
+#: What each kind of task does; what stands behind a colon in a kind is the handler's own.
+HANDLERS: Mapping[str, Callable[[Desk, Task], None]] = {
+    "judge": judge_again,
+    "look": judge_again,
+    "teach": teach,
+    "notify": tell,
+}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from moderate.checks.learned import learn
 from moderate.model import Lean, Status
+from moderate.notices import tasks_to_tell_of_decisions
 from moderate.ports import NewTask
 from moderate.spam import SpamSample, SpamWord
 
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
 
 
 def tasks_for_decision(desk: Desk, now: datetime) -> Sequence[NewTask]:
-    """The task that goes with a decision, where there is anybody to tell."""
+    """The tasks that go with a decision, where there is anybody to tell."""
+    news = tasks_to_tell_of_decisions(desk.notices, now)
     if desk.services.spam is None and desk.services.tokens is None:
-        return ()
-    return (NewTask(kind="teach", due_at=now),)
+        return news
+    return (NewTask(kind="teach", due_at=now), *news)
 
 
 def teach(desk: Desk, task: Task) -> None:

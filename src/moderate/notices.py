@@ -1,0 +1,199 @@
+"""Who is told of an item, when, and how often: mails to moderators, calls to programs.
+
+A task for each destination is written in the item's own transaction, once its verdict stands and
+never for spam that nobody asked to hear of. A worker tells. One that dies in between leaves the task
+to another, and what is then told twice carries the same id. People are not flooded: after some notices
+in an hour the rest is gathered into one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from moderate.errors import ServiceDown, Undeliverable
+from moderate.model import Awaiting
+from moderate.ports import ItemFilter, NewTask, Notice
+from moderate.ports.notices import Event, event_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from moderate.desk import Desk
+    from moderate.model import Item, Task, Verdict
+    from moderate.ports import Mailbox, Notifier
+
+#: What notices are counted and gathered in.
+HOUR = timedelta(hours=1)
+
+#: How often a notice is tried, over some two days, before it is left to a person.
+ATTEMPTS = 12
+
+#: How long it is remembered what was told: longer than any later look at a ping's source takes.
+MEMORY = timedelta(days=60)
+
+#: An item that is stored while a digest is written may miss it, so such a one is told again.
+OVERLAP = timedelta(minutes=1)
+
+#: For how long a digest that somebody else is about to send is left to them.
+CLAIM = timedelta(minutes=2)
+
+#: How many items a digest shows.
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """All destinations of a site."""
+
+    notifiers: tuple[Notifier, ...] = ()
+
+    def named(self, kind: str) -> Notifier | None:
+        """The destination of a task of that kind; None where the settings no longer name it."""
+        return next((notifier for notifier in self.notifiers if kind_of(notifier) == kind), None)
+
+
+def kind_of(notifier: Notifier) -> str:
+    """The kind of the tasks for one destination: each has its own, so that none waits for another."""
+    return f"notify:{notifier.key}"
+
+
+def tasks_to_tell(notices: Notices, verdict: Verdict, now: datetime) -> list[NewTask]:
+    """The tasks that go with a verdict, none as long as checks are awaited."""
+    event = event_of(verdict.status, verdict.awaiting)
+    return tasks_for((notifier for notifier in notices.notifiers if event in notifier.events), now)
+
+
+def tasks_to_tell_of_decisions(notices: Notices, now: datetime) -> list[NewTask]:
+    """The tasks that go with a decision: for those who want to hear more than that something waits."""
+    return tasks_for((notifier for notifier in notices.notifiers if notifier.events - {Event.WAITING}), now)
+
+
+def tasks_for(notifiers: Iterable[Notifier], now: datetime) -> list[NewTask]:
+    return [NewTask(kind=kind_of(each), due_at=now, payload={"at": now.timestamp()}) for each in notifiers]
+
+
+# --- telling --------------------------------------------------------------------------------------
+
+
+def tell(desk: Desk, task: Task) -> None:
+    """Do one task. What cannot be delivered is buried, to be looked at and tried again by a person."""
+    try:
+        tell_news(desk, task)
+    except Undeliverable as error:
+        desk.store.bury_task(task, str(error))
+    except ServiceDown as error:
+        if task.attempts < ATTEMPTS:
+            raise
+        desk.store.bury_task(task, str(error))
+
+
+def tell_news(desk: Desk, task: Task) -> None:
+    """Tell where the item stands now, unless that is no longer of interest or was told before."""
+    notifier, item = desk.notices.named(task.kind), desk.store.item(task.item)
+    event = event_of(item.status, item.awaiting) if item is not None else None
+    if notifier is None or item is None or event is None or event not in notifier.events:
+        desk.store.finish_task(task)
+        return
+    notice = Notice(
+        id=f"{item.id}.{item.version}.{event.value}", event=event, items=(item,), total=1, at=desk.clock.now()
+    )
+    if desk.store.is_used(mark(notifier, notice), notice.at):
+        desk.store.finish_task(task)
+    elif notifier.per_hour is None:
+        notifier.deliver(notice)
+        told(desk, task, notifier, notice)
+    else:
+        tell_person(desk, task, notifier, notice, notifier.per_hour)
+
+
+def mark(notifier: Notifier, notice: Notice) -> str:
+    return f"told:{notifier.key}:{notice.id}"
+
+
+def told(desk: Desk, task: Task, notifier: Notifier, notice: Notice) -> None:
+    """Remember that this was told, and end the task."""
+    desk.store.use_once(mark(notifier, notice), notice.at + MEMORY, notice.at)
+    desk.store.finish_task(task)
+
+
+def tell_person(desk: Desk, task: Task, notifier: Notifier, notice: Notice, per_hour: int) -> None:
+    """One notice, or a place in the next digest."""
+    box = desk.store.mailbox(notifier.key)
+    asked = asked_at(task)
+    if box.unsubscribed_at is not None or (box.digest_at is not None and asked <= box.digest_at):
+        told(desk, task, notifier, notice)
+        return
+    due = digest_due(box, per_hour, asked, notice.at)
+    if due is None:
+        # Counted first: what fails counts as well, so that a server that hangs is not asked for each item.
+        desk.store.count_notices(notifier.key, one_more(box, notice.at))
+        notifier.deliver(notice)
+        told(desk, task, notifier, notice)
+    elif notice.at < due:
+        desk.store.count_notices(notifier.key, replace(box, digest_due=due))
+        desk.store.retry_task(task, due, "gathered for the next digest")
+    else:
+        send_digest(desk, task, notifier, notice, replace(box, digest_due=due))
+
+
+def asked_at(task: Task) -> datetime:
+    """Since when there is something to tell."""
+    at = task.payload.get("at")
+    return datetime.fromtimestamp(at, UTC) if isinstance(at, int | float) else task.created_at
+
+
+def digest_due(box: Mailbox, per_hour: int, asked: datetime, now: datetime) -> datetime | None:
+    """When the digest is due that this item goes into; None where it is told on its own."""
+    if box.digest_due is not None and box.digest_due > asked:
+        return box.digest_due
+    if per_hour == 0:
+        return asked + HOUR
+    if box.hour_at is not None and now < box.hour_at + HOUR and box.sent >= per_hour:
+        return box.hour_at + HOUR
+    return None
+
+
+def one_more(box: Mailbox, now: datetime) -> Mailbox:
+    if box.hour_at is None or now >= box.hour_at + HOUR:
+        return replace(box, hour_at=now, sent=1)
+    return replace(box, sent=box.sent + 1)
+
+
+# --- digests --------------------------------------------------------------------------------------
+
+
+def send_digest(desk: Desk, task: Task, notifier: Notifier, notice: Notice, box: Mailbox) -> None:
+    """Tell of all that waits at once; whoever of the gathered tasks comes first does it for all."""
+    due = box.digest_due or notice.at
+    if not desk.store.use_once(f"digest:{notifier.key}:{due.timestamp()}", notice.at + CLAIM, notice.at):
+        desk.store.retry_task(task, notice.at + CLAIM * task.attempts, "the digest is being sent")
+        return
+    closed = replace(box, digest_due=None, digest_at=notice.at - OVERLAP, hour_at=None, sent=0)
+    try:
+        notifier.deliver(digest_of(desk, notice, due))
+    except Undeliverable:
+        # Else every gathered task would try the same again.
+        desk.store.count_notices(notifier.key, closed)
+        raise
+    desk.store.count_notices(notifier.key, closed)
+    told(desk, task, notifier, notice)
+
+
+def digest_of(desk: Desk, notice: Notice, due: datetime) -> Notice:
+    """The newest of what waits; a digest of one item is a notice like any other."""
+    waiting = newest(desk)
+    if len(waiting) <= 1:
+        return notice
+    return replace(
+        notice,
+        id=f"digest.{int(due.timestamp())}",
+        items=waiting,
+        total=max(len(waiting), desk.store.totals().pending),
+        is_digest=True,
+    )
+
+
+def newest(desk: Desk) -> tuple[Item, ...]:
+    return desk.store.items(ItemFilter(awaiting=Awaiting.MODERATOR), cursor=None, limit=SHOWN).items
