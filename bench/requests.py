@@ -43,7 +43,8 @@ PLAIN = ("The ferry was late again. Nobody was told, and we waited at the pier i
 POST = "POST 600 characters with markup"
 FLOOR_POST = "floor: Flask, form, bleach, insert and counter by hand"
 POST_PLAIN = "POST 600 characters of plain text"
-REFUSED = "POST refused by a limit"
+REFUSED = "POST refused by a limit, answered in JSON"
+REFUSED_PAGE = "POST refused by a limit, answered with the form again"
 FLOOR_REFUSED = "floor: Flask, form, one look into a dict"
 PING = "trackback, 250 characters"
 COUNTS = "GET the counts of 50 articles"
@@ -56,6 +57,7 @@ TARGETS = (
     (POST, FLOOR_POST, 1.35),
     (POST_PLAIN, POST, 0.65),
     (REFUSED, FLOOR_REFUSED, 1.25),
+    (REFUSED_PAGE, FLOOR_REFUSED, 2.5),
     (PING, POST, 0.75),
     (COUNTS, FLOOR_COUNTS, 1.25),
     (UNCHANGED, FLOOR_GET, 1.55),
@@ -99,12 +101,12 @@ def jobs(folder: Path) -> dict[str, Callable[[], object]]:
     tags = seeded(ours)
     limited.post("/discuss/comments/article-1", data={**form, "text": "The one that passes"})
 
-    def post(client: FlaskClient, path: str, text: str, expected: int) -> Callable[[], None]:
+    def post(client: FlaskClient, path: str, text: str, expected: int, **headers: str) -> Callable[[], None]:
         # Each text is another one, as it is in life: a repeat would be held for being one.
         numbers = itertools.count()
 
         def run() -> None:
-            answer = client.post(path, data={**form, "text": f"{next(numbers)} {text}"})
+            answer = client.post(path, data={**form, "text": f"{next(numbers)} {text}"}, headers=headers)
             assert answer.status_code == expected, answer.text
 
         return run
@@ -129,7 +131,8 @@ def jobs(folder: Path) -> dict[str, Callable[[], object]]:
         POST: post(ours, "/discuss/comments/article-1", MARKED_UP, 303),
         POST_PLAIN: post(ours, "/discuss/comments/article-2", PLAIN, 303),
         FLOOR_REFUSED: post(floor, "/refuse", MARKED_UP, 429),
-        REFUSED: post(limited, "/discuss/comments/article-1", MARKED_UP, 429),
+        REFUSED: post(limited, "/discuss/comments/article-1", MARKED_UP, 429, Accept="application/json"),
+        REFUSED_PAGE: post(limited, "/discuss/comments/article-1", MARKED_UP, 429),
         PING: send_ping,
         FLOOR_COUNTS: get(floor, f"/counts?{query}"),
         COUNTS: get(ours, f"/discuss/counts?{query}"),
@@ -181,6 +184,7 @@ def seeded(client: FlaskClient) -> str:
 
 def floor_app(folder: Path) -> FlaskClient:
     app, engine, seen = Flask("floor"), floor_engine(folder), threading.local()
+    app.secret_key = "as any host has one"
     meta = MetaData()
     rows = Table("rows", meta, Column("id", Integer, primary_key=True), Column("article", String), Column("html", Text))
     sums = Table("sums", meta, Column("article", String, primary_key=True), Column("n", Integer))

@@ -48,6 +48,17 @@ def test_tokens_are_counted_by_kind(counts: TokenCounts) -> None:
     assert (table.messages, table.tokens) == ((2, 1), (3, 2))
 
 
+def test_so_many_were_seen_once_there_were_as_many_of_either_kind(counts: TokenCounts) -> None:
+    counts.teach(1, [5], True)
+    counts.teach(2, [5], True)
+    assert not counts.has_seen(1)
+    counts.teach(3, [6], False)
+    assert counts.has_seen(1)
+    assert not counts.has_seen(2)
+    counts.teach(4, [6], False)
+    assert counts.has_seen(2)
+
+
 def test_learning_an_item_twice_counts_once(counts: TokenCounts) -> None:
     assert counts.teach(1, [5, 6], True)
     assert not counts.teach(1, [5, 6], True)

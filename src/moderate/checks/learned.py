@@ -61,7 +61,8 @@ class Learned:
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
         counts = facts.services.tokens
-        if counts is None:
+        # A young site's comments are not taken apart for nothing.
+        if counts is None or not counts.has_seen(LEAST):
             return None
         labels = features(Writing.of(submission), counts.key())
         table = counts.lookup(labels.keys())

@@ -13,6 +13,7 @@ import logging
 import threading
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 UNKNOWN = "unknown"
@@ -32,10 +33,19 @@ class ClientNet:
 
 def client_net(remote_addr: str | None) -> ClientNet:
     """The client behind `remote_addr`. What cannot be read shares one bucket and is said once per process."""
-    address = _address(remote_addr)
-    if address is None:
+    found = _net(remote_addr)
+    if found is None:
         _say_once(remote_addr)
         return ClientNet(UNKNOWN)
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _net(remote_addr: str | None) -> ClientNet | None:
+    """Remembered, because who writes much is read as often, and a flood should cost us least."""
+    address = _address(remote_addr)
+    if address is None:
+        return None
     if isinstance(address, IPv4Address):
         return ClientNet(str(address))
     return ClientNet(str(IPv6Network((address, 64), strict=False)), str(IPv6Network((address, 48), strict=False)))

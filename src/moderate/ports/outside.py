@@ -81,6 +81,9 @@ class TokenCounts(Protocol):
     def key(self) -> bytes:
         """The secret that tokens are hashed under, the same for as long as the counts are kept."""
 
+    def has_seen(self, least: int) -> bool:
+        """Whether so many items of either kind were ever taught; once they were, nobody is asked again."""
+
     def lookup(self, tokens: Collection[int]) -> TokenTable:
         """The counts of *tokens* in one query; tokens never seen are left out."""
 

@@ -72,6 +72,9 @@ class MemoryTokenCounts:
     def key(self) -> bytes:
         return self._key
 
+    def has_seen(self, least: int) -> bool:
+        return min(self._messages) >= least
+
     def lookup(self, tokens: Collection[int]) -> TokenTable:
         with self._lock:
             known = {token: (seen[0], seen[1]) for token in tokens if (seen := self._counts.get(token)) is not None}

@@ -68,7 +68,13 @@ def asked_terms(query: str) -> list[tuple[str, bool]]:
 
 
 def _terms(value: str) -> Iterator[str]:
-    for word in WORD.findall(_plain(value)):
+    plain = _plain(value)
+    # Each word once, before any of them costs more than that.
+    words = dict.fromkeys(WORD.findall(plain))
+    if plain.isascii():
+        yield from [f"ww{word[:LONGEST_WORD]}" for word in words]
+        return
+    for word in words:
         if IS_UNSPACED.match(word):
             yield from _pairs(word)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from itsdangerous import BadData, URLSafeSerializer
@@ -42,14 +43,24 @@ class Signer:
 
     def derive(self, purpose: str) -> bytes:
         """A key for one purpose, for keyed hashes."""
-        newest = self._secrets()[-1]
-        raw = newest.encode() if isinstance(newest, str) else newest
-        return hashlib.blake2b(purpose.encode(), key=hashlib.sha256(raw).digest(), digest_size=32).digest()
+        return _derived(purpose, self._secrets()[-1])
 
     def _serializer(self, purpose: str) -> URLSafeSerializer:
-        keys = [key.encode() if isinstance(key, str) else key for key in self._secrets()]
-        return URLSafeSerializer(
-            keys,
-            salt=f"moderate.{purpose}.v1",
-            signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
-        )
+        return _serializer_of(purpose, *self._secrets())
+
+
+@lru_cache(maxsize=64)
+def _derived(purpose: str, secret: bytes | str) -> bytes:
+    raw = secret.encode() if isinstance(secret, str) else secret
+    return hashlib.blake2b(purpose.encode(), key=hashlib.sha256(raw).digest(), digest_size=32).digest()
+
+
+@lru_cache(maxsize=64)
+def _serializer_of(purpose: str, *secrets: bytes | str) -> URLSafeSerializer:
+    """Keeps nothing between calls, so that one serves all threads."""
+    keys = [key.encode() if isinstance(key, str) else key for key in secrets]
+    return URLSafeSerializer(
+        keys,
+        salt=f"moderate.{purpose}.v1",
+        signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
+    )
