@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moderate.articles import HostArticles
+from moderate.build_notices import make_notices
 from moderate.checks import CHECKS, in_use
 from moderate.checks.base import Measures, Services
 from moderate.clean.html import prepare
@@ -21,7 +22,7 @@ from moderate.limits import Limits, LocalLimiter
 from moderate.protocols import PROTOCOLS
 from moderate.services.clock import SystemClock
 from moderate.settings import NOT_SHOWN
-from moderate.store import Database, SqlStore
+from moderate.store import Database, RuleBook, SqlStore
 from moderate.store.learned import SqlTokenCounts
 from moderate.store.tables import SqlTables
 from moderate.web.edge import SiteEdge
@@ -89,6 +90,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         services=services,
         clock=clock,
         site_url=settings.site_url,
+        notices=make_notices(app, settings, signer, clock),
     )
     return State(
         settings=settings,
@@ -163,6 +165,7 @@ def make_services(settings: Settings, database: Database, store: SqlStore, clock
     return Services(
         fetcher=make_fetcher(settings, clock),
         spam=make_spam_service(settings, clock),
+        rules=RuleBook(store, clock),
         tokens=SqlTokenCounts(database, lambda: store.secret("learned")),
     )
 

@@ -94,6 +94,11 @@ class UnknownDecision(Refused):
     default = "There is no such decision."
 
 
+class UnknownRule(Refused):
+    code = "unknown-rule"
+    default = "There is no such rule."
+
+
 class Closed(Refused):
     code = "closed"
     default = "Comments on this article are closed."

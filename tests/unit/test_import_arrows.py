@@ -21,26 +21,28 @@ GROUPS = {
     "core": ("errors", "model", "lifecycle", "spam"),
     "ports": ("ports",),
     "signals": ("signals",),
-    "settings": ("settings",),
+    "settings": ("settings", "settings_notices"),
     "limits": ("limits",),  # rates, costs, and keeping count in this process
     "redis": ("limits.redis",),  # keeping count together
     "clean": ("clean",),
+    # How texts are read: pure functions, which checks ask with and the store keeps the answers of.
+    "reading": ("checks.spelling", "checks.near"),
     "checks": ("checks",),
     "protocols": ("protocols",),
-    "acts": ("bulk", "desk", "housekeeping", "moderation", "notices", "recheck", "sources", "teaching", "worker"),
+    "acts": ("bulk", "desk", "housekeeping", "moderation", "notices", "recheck", "rulebook", "sources", "teaching", "worker"),
     "store": ("store",),
     "services": ("services",),
     "articles": ("articles",),  # the host's own, through its hooks
     "web": ("web", "health"),
     "cli": ("cli",),
-    "build": ("build",),
+    "build": ("build", "build_notices"),
     "extension": ("extension",),
     "testing": ("testing",),
     "package": ("",),
 }
 
 DOMAIN = ("core", "ports")
-WAY_IN = (*DOMAIN, "signals", "limits", "clean", "checks", "protocols")
+WAY_IN = (*DOMAIN, "signals", "limits", "clean", "reading", "checks", "protocols")
 
 #: What each group may import beside itself. Imports for type checkers count as well.
 ARROWS = {
@@ -51,11 +53,12 @@ ARROWS = {
     "limits": DOMAIN,
     "redis": (*DOMAIN, "limits"),
     "clean": DOMAIN,
-    "checks": DOMAIN,
+    "reading": DOMAIN,
+    "checks": (*DOMAIN, "reading"),
     "protocols": DOMAIN,
     "acts": WAY_IN,
     "articles": (*DOMAIN, "clean"),
-    "store": DOMAIN,
+    "store": (*DOMAIN, "reading"),
     "services": DOMAIN,
     "web": (*WAY_IN, "acts", "settings"),
     # The command line serves the stand-in for Akismet, which ships with the helpers for tests.

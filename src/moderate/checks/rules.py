@@ -10,7 +10,7 @@ from moderate.model import Finding, Lean
 
 if TYPE_CHECKING:
     from moderate.checks.base import Facts
-    from moderate.model import Submission
+    from moderate.model import Item, Submission
     from moderate.ports import Rule
 
 KINDS = {"word": "the word", "host": "an address at", "email": "the e-mail", "ip": "the network"}
@@ -36,7 +36,7 @@ class Rules:
         if not hit:
             return None
         rule, what = next(((rule, what) for rule, what in hit if rule.effect == "spam"), hit[0])
-        return Finding(self.name, Lean.SPAM if rule.effect == "spam" else Lean.HOLD, words(rule, what))
+        return Finding(self.name, Lean.SPAM if rule.effect == "spam" else Lean.HOLD, words(rule, what), rule=rule.id)
 
 
 class TrustRules:
@@ -63,11 +63,11 @@ class TrustRules:
         for rule in rules:
             what = matches(rule, written)
             if what and is_proven(rule, submission):
-                return Finding(self.name, Lean.TRUST, words(rule, what))
+                return Finding(self.name, Lean.TRUST, words(rule, what), rule=rule.id)
         return None
 
 
-def is_proven(rule: Rule, submission: Submission) -> bool:
+def is_proven(rule: Rule, submission: Submission | Item) -> bool:
     """Whether the sender cannot simply have claimed what the rule trusts."""
     if rule.kind == "email":
         return submission.author_id is not None

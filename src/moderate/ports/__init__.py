@@ -8,6 +8,7 @@ from moderate.ports.outside import (
     Fetched,
     Fetcher,
     Rule,
+    RuleInfo,
     Rules,
     SpamService,
     Tables,
@@ -31,13 +32,19 @@ from moderate.ports.stored import (
     Settled,
     TokenInfo,
 )
+from moderate.ports.watching import AccountNote, AccountNotes, Alike, Bell, Burst, NearText, Wave, Waves
 from moderate.spam import SpamAnswer, SpamSample, SpamUsage
 
 __all__ = [
+    "AccountNote",
+    "AccountNotes",
+    "Alike",
     "Articles",
+    "Bell",
     "Bucket",
     "BucketState",
     "Bulk",
+    "Burst",
     "Clock",
     "Content",
     "Decided",
@@ -52,6 +59,7 @@ __all__ = [
     "Left",
     "Limiter",
     "Mailbox",
+    "NearText",
     "NewTask",
     "Notice",
     "NoticeLinks",
@@ -63,6 +71,7 @@ __all__ = [
     "Recorded",
     "RemoteLimiter",
     "Rule",
+    "RuleInfo",
     "Rules",
     "Sample",
     "Settled",
@@ -76,4 +85,6 @@ __all__ = [
     "TokenCounts",
     "TokenInfo",
     "TokenTable",
+    "Wave",
+    "Waves",
 ]

@@ -60,6 +60,17 @@ class Rule:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RuleInfo:
+    """A rule as it is kept: who wrote it, and how often it was met since."""
+
+    rule: Rule
+    created_at: datetime
+    created_by: str
+    hits: int
+    last_hit_at: datetime | None
+
+
 class Rules(Protocol):
     """The moderators' rules, cheap to ask for: an adapter may answer from memory for a few seconds."""
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from moderate.model import Article, Counts, Decision, HistoryEntry, Item, Kind, Status, Submission, Task, Verdict
     from moderate.ports.notices import Mailbox
+    from moderate.ports.outside import Rule, RuleInfo
     from moderate.ports.stored import (
         Bulk,
         Content,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         Settled,
         TokenInfo,
     )
+    from moderate.ports.watching import Alike, NearText
 
 
 class Earlier(Protocol):
@@ -33,8 +35,11 @@ class Earlier(Protocol):
     def same_text(self, text_key: str, since: datetime) -> Sequence[tuple[Kind, Status, str]]:
         """Kind, status and article of items with that text since then, newest first, at most 50."""
 
-    def author_record(self, author_id: str) -> Mapping[Status, int]:
-        """How many items of a verified author stand where."""
+    def near_text(self, text_key: str, near: NearText, since: datetime) -> Sequence[Alike]:
+        """Items since then that may say nearly the same, the same text among them; newest first, at most 100."""
+
+    def author_record(self, author_id: str, since: datetime | None = None) -> Mapping[Status, int]:
+        """How many items of a verified author stand where; only those that came in since then, if given."""
 
 
 class Store(Earlier, Protocol):
@@ -185,6 +190,21 @@ class Store(Earlier, Protocol):
     def overrides(self, article: str) -> Overrides: ...
 
     def set_overrides(self, article: str, overrides: Overrides, now: datetime) -> None: ...
+
+    def override_older(self, before: datetime, set_here: Mapping[str, object], now: datetime) -> int:
+        """Set some fields of `Overrides` for all known articles published before then; returns for how many."""
+
+    def add_rule(self, rule: Rule, by: str, now: datetime) -> tuple[RuleInfo, bool]:
+        """Keep a moderator's rule, and tell whether it is new.
+
+        The same value of a kind is there once: written again it takes the new effect and note.
+        """
+
+    def rules(self) -> Sequence[RuleInfo]:
+        """All rules, the oldest first."""
+
+    def delete_rule(self, rule_id: int) -> bool:
+        """Whether there was such a rule."""
 
     def remember_article(self, article: Article, url_keys: Mapping[str, str], now: datetime) -> None:
         """Note an article, and its addresses as {key: address}; writes only what is new or changed."""

@@ -11,6 +11,7 @@ from moderate.store.engine import Database
 from moderate.store.mailboxes import Mailboxes
 from moderate.store.reads import ItemReads
 from moderate.store.retention import Retention
+from moderate.store.rules import RuleBook, RuleRows
 from moderate.store.schema import metadata
 from moderate.store.sql import ItemWrites
 from moderate.store.tasks import Tasks
@@ -19,11 +20,21 @@ from moderate.store.tokens import Keepsakes, Tokens
 if TYPE_CHECKING:
     from moderate import ports
 
-__all__ = ["Database", "SqlStore", "metadata"]
+__all__ = ["Database", "RuleBook", "SqlStore", "metadata"]
 
 
 class SqlStore(
-    ItemWrites, BulkWrites, ItemReads, CounterReads, Tasks, ArticleNotes, Tokens, Keepsakes, Retention, Mailboxes
+    ItemWrites,
+    BulkWrites,
+    RuleRows,
+    ItemReads,
+    CounterReads,
+    Tasks,
+    ArticleNotes,
+    Tokens,
+    Keepsakes,
+    Retention,
+    Mailboxes,
 ):
     """`moderate.ports.Store` on a database that SQLAlchemy reaches.
 

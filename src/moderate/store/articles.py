@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, update
 
 from moderate.ports import Overrides
 from moderate.store.schema import article_urls, articles
@@ -15,7 +16,6 @@ from moderate.store.upsert import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
-    from datetime import datetime
 
     from sqlalchemy.engine import Connection
     from sqlalchemy.sql.base import ReadOnlyColumnCollection
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # Asked with each submission or page view, and so built once.
 OF_KEY = articles.c.key == bindparam("of_key")
-STANDING = select(articles.c.title, articles.c.url).where(OF_KEY)
+STANDING = select(articles.c.title, articles.c.url, articles.c.published_at).where(OF_KEY)
 OVERRIDES = select(articles.c.comments_open, articles.c.pings_open, articles.c.premoderation).where(OF_KEY)
 OWNER = select(article_urls.c.article_key).where(article_urls.c.url_key == bindparam("of_url"))
 
@@ -55,9 +55,18 @@ class Known:
 
 
 def note_article(conn: Connection, article: Article, now: datetime) -> None:
-    """Write title and address of an article; what moderators set for it stays."""
-    values = {"key": article.key, "title": article.title, "url": article.url, "updated_at": now}
-    conn.execute(_upsert_of(conn.dialect.name, ("title", "url", "updated_at")), values)
+    """Write what the host says of an article; what moderators set for it stays."""
+    title, url, published_at = fact_of(article)
+    values = {"key": article.key, "title": title, "url": url, "published_at": published_at, "updated_at": now}
+    conn.execute(_upsert_of(conn.dialect.name, ("title", "url", "published_at", "updated_at")), values)
+
+
+def fact_of(article: Article) -> tuple[str, str, datetime | None]:
+    """What is kept of an article. A host that names no time zone means UTC, as Flask's own examples do."""
+    published = article.published_at
+    if published is not None and published.tzinfo is None:
+        published = published.replace(tzinfo=UTC)
+    return article.title, article.url, published
 
 
 @lru_cache
@@ -80,7 +89,7 @@ class ArticleNotes:
     _known: Known
 
     def remember_article(self, article: Article, url_keys: Mapping[str, str], now: datetime) -> None:
-        fact = (article.title, article.url, frozenset(url_keys))
+        fact = (*fact_of(article), frozenset(url_keys))
         if self._known.has(("urls", article.key), fact):
             return
         # In one order for everybody, so that two processes cannot wait for each other.
@@ -95,7 +104,7 @@ class ArticleNotes:
 
         self.database.transaction(remember)
         self._known.add(("urls", article.key), fact)
-        self._known.add(article.key, (article.title, article.url))
+        self._known.add(article.key, fact_of(article))
 
     def article_by_url(self, url_key: str) -> str | None:
         with self.database.read() as conn:
@@ -118,10 +127,15 @@ class ArticleNotes:
         statement = _upsert_of(self.database.dialect, tuple(set_here))
         self.database.transaction(lambda conn: conn.execute(statement, values))
 
+    def override_older(self, before: datetime, set_here: Mapping[str, object], now: datetime) -> int:
+        older = update(articles).where(articles.c.published_at < before)
+        changed = older.values({**set_here, "updated_at": now})
+        return self.database.transaction(lambda conn: conn.execute(changed).rowcount)
+
 
 def _stands(conn: Connection, article: Article) -> bool:
     row = conn.execute(STANDING, {"of_key": article.key}).first()
-    return row is not None and (row.title, row.url) == (article.title, article.url)
+    return row is not None and tuple(row) == fact_of(article)
 
 
 def _owner(conn: Connection, url_key: str) -> str | None:

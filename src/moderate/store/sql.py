@@ -12,10 +12,11 @@ from moderate.lifecycle import DELETABLE, cause_of
 from moderate.model import Awaiting, Item, Kind
 from moderate.ports import Decided, Recorded, Settled
 from moderate.store import revising
-from moderate.store.articles import Known, note_article
+from moderate.store.articles import Known, fact_of, note_article
 from moderate.store.moves import apply, explain, receive, remove
 from moderate.store.reads import find_item, last_actor
 from moderate.store.rows import brings_something, content_of, digest, fingerprint, is_news
+from moderate.store.rules import note_hits
 from moderate.store.schema import items
 from moderate.store.tasks import enqueue, finish, retry
 
@@ -54,13 +55,14 @@ class ItemWrites:
 
     def _insert(self, submission: Submission, verdict: Verdict, wanted: Sequence[NewTask], now: datetime) -> Item:
         article = submission.article
-        fact = (article.title, article.url)
+        fact = fact_of(article)
 
         def store(conn: Connection) -> Item:
             if submission.parent is not None and not submission.kind.is_ping:
                 _check_parent(conn, article.key, submission.parent)
             if not self._known.has(article.key, fact):
                 note_article(conn, article, now)
+            note_hits(conn, verdict.findings, (), now)
             item = receive(conn, submission, verdict, now)
             enqueue(conn, item.id, wanted, now)
             return item
@@ -108,6 +110,7 @@ class ItemWrites:
             says_something = not is_ping or brings_something(content)
             after = item
             if says_something and is_news(item, content):
+                note_hits(conn, verdict.findings, item.findings, now)
                 change = revising.revised(item, submission, verdict, now)
                 after = apply(conn, item, change, "revised", now).item
             if is_ping or after is not item:
@@ -158,6 +161,7 @@ class ItemWrites:
             item = find_item(conn, item_id)
             after, again = item, retry_at
             if item is not None and item.version == version:
+                note_hits(conn, verdict.findings, item.findings, now)
                 after = _settled(conn, item, verdict, content, now)
             elif item is not None and item.awaiting is Awaiting.CHECKS:
                 # The verdict is about an earlier text; the newer one is still to be judged.

@@ -6,9 +6,20 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint
 
-from moderate.web import author, moderation_api, moderation_bulk, moderation_page, read
+from moderate.web import (
+    author,
+    feed,
+    mail_links,
+    moderation_api,
+    moderation_articles,
+    moderation_bulk,
+    moderation_page,
+    moderation_rules,
+    read,
+)
 from moderate.web.health import health
 from moderate.web.intake import intake
+from moderate.web.openapi import OpenApi
 from moderate.web.pings import LOOKS, add_ping, webmention_status
 from moderate.web.proxies import ProxyWatch
 from moderate.web.routing import METHODS, nothing_here, route
@@ -27,6 +38,7 @@ def build_blueprint(protocols: Sequence[InboundProtocol]) -> Blueprint:
         add_protocol(blueprint, protocol)
     add_public(blueprint)
     add_moderation(blueprint)
+    add_mail_links(blueprint)
     blueprint.before_request(start_worker)
     blueprint.before_request(ProxyWatch())
     blueprint.add_url_rule("/<path:_>", "nothing_here", nothing_here, methods=METHODS)
@@ -57,7 +69,20 @@ def add_public(blueprint: Blueprint) -> None:
     route(blueprint, "/preview", "preview", {"POST": read.preview})
     route(blueprint, "/counts", "counts", {"GET": read.counts})
     route(blueprint, "/webmention/<token>", "webmention_status", {"GET": webmention_status})
+    route(blueprint, "/feed", "feed", {"GET": feed.feed})
+    route(blueprint, "/feed/<path:article>", "feed_of_article", {"GET": feed.feed_of_article})
+    route(blueprint, "/openapi.json", "openapi", {"GET": OpenApi()})
     route(blueprint, "/health", "health", {"GET": health})
+
+
+def add_mail_links(blueprint: Blueprint) -> None:
+    route(blueprint, "/moderation/mail/<token>", "mail_link", {"GET": mail_links.look, "POST": mail_links.act})
+    route(
+        blueprint,
+        "/moderation/unsubscribe/<token>",
+        "unsubscribe",
+        {"GET": mail_links.leave_page, "POST": mail_links.leave},
+    )
 
 
 def add_moderation(blueprint: Blueprint) -> None:
@@ -78,4 +103,11 @@ def add_moderation(blueprint: Blueprint) -> None:
     )
     route(blueprint, "/moderation/decisions", "moderation_decisions", {"POST": moderation_bulk.decisions})
     route(blueprint, "/moderation/undo", "moderation_undo", {"POST": moderation_bulk.undo})
+    rules = {"GET": moderation_rules.rules, "POST": moderation_rules.add}
+    one_rule = {"GET": moderation_rules.rule, "DELETE": moderation_rules.remove}
+    article = {"GET": moderation_articles.article, "PUT": moderation_articles.change}
+    route(blueprint, "/moderation/rules", "moderation_rules", rules)
+    route(blueprint, "/moderation/rules/<int:rule_id>", "moderation_rule", one_rule)
+    route(blueprint, "/moderation/articles", "moderation_articles", {"POST": moderation_articles.change_older})
+    route(blueprint, "/moderation/articles/<path:article>", "moderation_article", article)
     route(blueprint, "/moderation/history", "moderation_history", {"GET": moderation_bulk.history})

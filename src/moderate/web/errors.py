@@ -25,6 +25,7 @@ STATUS_OF: dict[str, int] = {
     "closed": 403,
     "rate-limited": 429,
     "unknown-decision": 404,
+    "unknown-rule": 404,
     "decided-meanwhile": 409,
     "unexpected-number": 409,
     "not-allowed": 409,
