@@ -97,7 +97,7 @@ def tell_news(desk: Desk, task: Task) -> None:
         desk.store.finish_task(task)
         return
     notice = Notice(
-        id=f"{item.id}.{item.version}.{event.value}", event=event, items=(item,), total=1, at=desk.clock.now()
+        id=f"{item.id}-{item.version}-{event.value}", event=event, items=(item,), total=1, at=desk.clock.now()
     )
     if desk.store.is_used(mark(notifier, notice), notice.at):
         desk.store.finish_task(task)
@@ -188,7 +188,7 @@ def digest_of(desk: Desk, notice: Notice, due: datetime) -> Notice:
         return notice
     return replace(
         notice,
-        id=f"digest.{int(due.timestamp())}",
+        id=f"digest-{int(due.timestamp())}",
         items=waiting,
         total=max(len(waiting), desk.store.totals().pending),
         is_digest=True,

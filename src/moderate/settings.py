@@ -17,16 +17,18 @@ from urllib.parse import urlsplit
 
 from moderate.errors import ConfigError
 from moderate.limits.rates import DEFAULT_LIMITS, LimitTable, parse_limits
+from moderate.settings_notices import hooks, recipients, sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from moderate.lifecycle import Premoderation
+    from moderate.ports.notices import Hook, Recipient
 
 PREFIX = "MODERATE_"
 
 #: These may also come from environment variables of the same name, so that no secret need stand in a file.
-SECRETS = frozenset({"DATABASE_URL", "REDIS_URL", "AKISMET_KEY"})
+SECRETS = frozenset({"DATABASE_URL", "REDIS_URL", "AKISMET_KEY", "MAIL_PASSWORD", "WEBHOOKS"})
 
 #: Days after which personal data and junk are removed; 0 keeps them for ever.
 RETENTION = {"ip": 90, "user_agent": 90, "spam": 30, "trash": 30}
@@ -183,6 +185,17 @@ class Settings:
     fetch_max_bytes: int = setting(1_048_576, whole(1024, 16_777_216))
     fetch_ports: tuple[int, ...] = setting([80, 443], ports)
     fetch_allow: tuple[Network, ...] = setting([], networks)
+    mail_server: str | None = setting(None, optional(text))
+    mail_port: int | None = setting(None, optional(whole(1, 65535)))
+    mail_security: Literal["starttls", "tls", "none"] = setting("starttls", one_of("starttls", "tls", "none"))
+    mail_username: str | None = setting(None, optional(text))
+    mail_password: str | None = setting(None, optional(text), secret=True)
+    mail_from: str | None = setting(None, optional(sender))
+    mail_to: tuple[Recipient, ...] = setting([], recipients)
+    mail_timeout: float = setting(10, seconds(0.1, 60))
+    mail_digest_after: int = setting(5, whole(0, 1000))
+    webhooks: tuple[Hook, ...] = setting([], hooks, secret=True)
+    webhook_timeout: float = setting(10, seconds(0.1, 60))
     retention: Mapping[str, int] = setting(RETENTION, retention)
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import enum
 import hashlib
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from moderate.model import Decision, Item
+
+
+#: What a secret begins with whose rest is base64.
+ENCODED = "whsec_"
 
 
 class Event(enum.StrEnum):
@@ -65,6 +70,16 @@ class Hook:
     def key(self) -> str:
         """Names the hook in tasks; another secret leaves it the same."""
         return short_key(self.url)
+
+
+def signing_key(secret: str) -> bytes:
+    """The bytes that sign: the text's own, or, behind ``whsec_``, what base64 tells (Standard Webhooks).
+
+    Raises ValueError for broken base64.
+    """
+    if not secret.startswith(ENCODED):
+        return secret.encode("utf-8", "surrogatepass")
+    return base64.b64decode(secret.removeprefix(ENCODED), validate=True)
 
 
 def short_key(place: str) -> str:

@@ -1,0 +1,97 @@
+"""Puts together whom a site tells of its items: mailboxes and webhooks."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from moderate.errors import ConfigError
+from moderate.notices import Notices
+from moderate.web.mail_links import SiteLinks
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from moderate.ports import Clock, Notifier
+    from moderate.services.mail import Transport
+    from moderate.settings import Settings
+    from moderate.web.signing import Signer
+
+#: A server setting that begins so names a folder.
+FOLDER = "file:"
+
+
+def make_notices(app: Flask, settings: Settings, signer: Signer, clock: Clock) -> Notices:
+    """Raises `ConfigError` where something is missing without which no link or mail could be written."""
+    has_mail = settings.mail_server is not None
+    if not has_mail and not settings.webhooks:
+        return Notices()
+    if settings.site_url is None:
+        raise ConfigError("MODERATE_SITE_URL", None, "mails and webhooks need the site's own address for their links")
+    links = SiteLinks(base_of(app, settings.site_url, settings), signer)
+    mailboxes = make_mailboxes(app, settings, settings.site_url, links) if has_mail else ()
+    return Notices((*mailboxes, *make_hooks(settings, links, clock)))
+
+
+def base_of(app: Flask, site_url: str, settings: Settings) -> str:
+    """Where the blueprint lies, for links made outside of requests: APPLICATION_ROOT stands for SCRIPT_NAME."""
+    root = str(app.config.get("APPLICATION_ROOT") or "").strip("/")
+    return f"{site_url}{'/' + root if root else ''}{settings.url_prefix}"
+
+
+def make_mailboxes(app: Flask, settings: Settings, site_url: str, links: SiteLinks) -> tuple[Notifier, ...]:
+    from moderate.services.mail import MailNotifier
+
+    if settings.mail_from is None:
+        raise ConfigError("MODERATE_MAIL_FROM", None, "with MODERATE_MAIL_SERVER the mails need a sender")
+    host = host_of(site_url)
+    transport = make_transport(app, settings, host)
+    return tuple(
+        MailNotifier(
+            to, transport, links, sender=settings.mail_from, host=host, digest_after=settings.mail_digest_after
+        )
+        for to in settings.mail_to
+        if to.notify != "off"
+    )
+
+
+def host_of(site_url: str) -> str:
+    """The site's host in the form that mail headers can hold."""
+    host = urlsplit(site_url).hostname or "localhost"
+    try:
+        return host if host.isascii() else host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return "localhost"
+
+
+def make_transport(app: Flask, settings: Settings, host: str) -> Transport:
+    from moderate.services.mail import ConsoleTransport, FolderTransport, SmtpTransport
+
+    server = settings.mail_server or ""
+    if server == "console":
+        return ConsoleTransport()
+    if server.startswith(FOLDER):
+        return FolderTransport(Path(app.instance_path) / server.removeprefix(FOLDER))
+    return SmtpTransport(
+        server,
+        settings.mail_port,
+        security=settings.mail_security,
+        username=settings.mail_username,
+        password=settings.mail_password,
+        timeout=settings.mail_timeout,
+        own_name=host,
+    )
+
+
+def make_hooks(settings: Settings, links: SiteLinks, clock: Clock) -> tuple[Notifier, ...]:
+    if not settings.webhooks:
+        return ()
+    from moderate.services.webhook import WebhookNotifier
+
+    agent = f"moderate/{version('flask-moderate')}"
+    return tuple(
+        WebhookNotifier(hook, links, clock=clock, timeout=settings.webhook_timeout, user_agent=agent)
+        for hook in settings.webhooks
+    )

@@ -1,0 +1,203 @@
+"""Mails to moderators, by SMTP (RFC 5321) or, for development, to a folder or the terminal."""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+import sys
+from contextlib import contextmanager
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import EmailPolicy
+from email.utils import format_datetime, parseaddr
+from typing import TYPE_CHECKING, Any, Protocol
+
+from moderate.errors import ServiceDown, Undeliverable
+from moderate.ports.notices import Event
+from moderate.services.letters import letter, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from moderate.ports import Notice, NoticeLinks, Recipient
+
+#: Fields that hold one long word: to fold them would be to break or to encode it.
+WHOLE = frozenset({"list-unsubscribe", "message-id", "references"})
+
+
+class MailPolicy(EmailPolicy):
+    """The standard library's own, but long addresses stay whole (RFC 5322 allows 998 characters a line)."""
+
+    def fold(self, name: str, value: Any) -> str:
+        return f"{name}: {value}{self.linesep}" if name.lower() in WHOLE else super().fold(name, value)
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        return self.fold(name, value).encode("ascii") if name.lower() in WHOLE else super().fold_binary(name, value)
+
+
+POLICY = MailPolicy(linesep="\r\n", cte_type="7bit")
+
+
+class Transport(Protocol):
+    """Takes a finished mail. Raises `ServiceDown`, or `Undeliverable` where the address is refused for good."""
+
+    def send(self, message: EmailMessage, *, sender: str, to: str) -> None: ...
+
+
+class MailNotifier:
+    """One moderator's mailbox; see `moderate.ports.Notifier`.
+
+    `sender` is what stands in From, `host` what stands behind the @ of message ids.
+    """
+
+    events = frozenset({Event.WAITING})
+
+    def __init__(
+        self, to: Recipient, transport: Transport, links: NoticeLinks, *, sender: str, host: str, digest_after: int
+    ) -> None:
+        self._to = to
+        self._transport = transport
+        self._links = links
+        self._sender = sender
+        self._host = host
+        self.key = to.key
+        self.per_hour: int | None = 0 if to.notify == "digest" else digest_after
+
+    def deliver(self, notice: Notice) -> None:
+        """See the port."""
+        sender = parseaddr(self._sender)[1]
+        self._transport.send(self.message(notice), sender=sender, to=self._to.email)
+
+    def message(self, notice: Notice) -> EmailMessage:
+        """The whole mail. What strangers wrote cannot end a header: it is one line, and the library looks again."""
+        words = letter(notice, self._to, self._links)
+        message = EmailMessage(policy=POLICY)
+        message["From"] = address(self._sender)
+        message["To"] = Address(one_line(self._to.name), addr_spec=self._to.email)
+        message["Subject"] = words.subject
+        message["Date"] = format_datetime(notice.at)
+        # The same for each attempt, so that a mail that comes twice can be known as one.
+        message["Message-ID"] = f"<{notice.id}.{self.key}@{self._host}>"
+        if not notice.is_digest:
+            message["References"] = f"<item.{notice.items[0].id}.{self.key}@{self._host}>"
+        # RFC 3834: nobody's absence is to be reported to a machine.
+        message["Auto-Submitted"] = "auto-generated"
+        # RFC 2369, and RFC 8058 for the one click.
+        message["List-Unsubscribe"] = f"<{self._links.unsubscribe(self._to)}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+        message.set_content(words.text, cte="quoted-printable")
+        message.add_alternative(words.html, subtype="html", cte="quoted-printable")
+        return message
+
+
+def address(mailbox: str) -> Address:
+    """What a setting such as ``News <news@example.org>`` means."""
+    name, spec = parseaddr(mailbox)
+    return Address(name, addr_spec=spec)
+
+
+# --- ways for a mail to go ------------------------------------------------------------------------
+
+
+class SmtpTransport:
+    """A mail server. Each mail is a connection of its own: there are few of them."""
+
+    def __init__(
+        self,
+        server: str,
+        port: int | None,
+        *,
+        security: str,
+        username: str | None,
+        password: str | None,
+        timeout: float,
+        own_name: str,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._server = server
+        self._port = port or {"starttls": 587, "tls": 465}.get(security, 25)
+        self._security = security
+        self._username = username
+        self._password = password
+        self._timeout = timeout
+        self._own_name = own_name
+        self._ssl_context = ssl_context
+
+    def send(self, message: EmailMessage, *, sender: str, to: str) -> None:
+        """See the port."""
+        with failures_named(), self._connected() as server:
+            if self._security == "starttls":
+                server.starttls(context=self._trust())
+            if self._username is not None:
+                server.login(self._username, self._password or "")
+            server.sendmail(sender, [to], message.as_bytes())
+
+    def _connected(self) -> smtplib.SMTP:
+        if self._security == "tls":
+            return smtplib.SMTP_SSL(
+                self._server, self._port, self._own_name, timeout=self._timeout, context=self._trust()
+            )
+        return smtplib.SMTP(self._server, self._port, self._own_name, timeout=self._timeout)
+
+    def _trust(self) -> ssl.SSLContext:
+        if self._ssl_context is None:
+            self._ssl_context = ssl.create_default_context()
+        return self._ssl_context
+
+
+@contextmanager
+def failures_named() -> Iterator[None]:
+    """Our errors for those of the library; none of them tells the password or what was sent."""
+    try:
+        yield
+    except smtplib.SMTPRecipientsRefused as error:
+        code, reply = next(iter(error.recipients.values()))
+        raise refused(code, reply, "the address") from error
+    except smtplib.SMTPDataError as error:
+        raise refused(error.smtp_code, error.smtp_error, "the mail") from error
+    except smtplib.SMTPAuthenticationError as error:
+        # Without the cause and the server's words, which may repeat what we have sent.
+        reason = f"the mail server does not accept the name or the password ({error.smtp_code})"
+        raise ServiceDown("mail", reason) from None
+    except smtplib.SMTPResponseException as error:
+        raise ServiceDown("mail", f"the mail server answered {error.smtp_code} {reply_of(error.smtp_error)}") from error
+    except (smtplib.SMTPException, OSError, ValueError) as error:
+        raise ServiceDown("mail", f"the mail server cannot be reached ({type(error).__name__})") from error
+
+
+def refused(code: int, reply: bytes | str, what: str) -> ServiceDown | Undeliverable:
+    """RFC 5321 §4.2.1: 5xx is for good, 4xx for now."""
+    words = f"the mail server refused {what}: {code} {reply_of(reply)}"
+    return Undeliverable(words) if code >= 500 else ServiceDown("mail", words)
+
+
+def reply_of(reply: bytes | str) -> str:
+    text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
+    return one_line(text)[:200]
+
+
+class FolderTransport:
+    """Puts each mail into a folder, as a file that mail programs open; for development."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def send(self, message: EmailMessage, *, sender: str, to: str) -> None:
+        """See the port."""
+        name = "".join(char if char.isalnum() or char in ".-" else "_" for char in message["Message-ID"].strip("<>"))
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            (self._folder / f"{name}.eml").write_bytes(message.as_bytes())
+        except OSError as error:
+            raise ServiceDown("mail", f"the folder for mails cannot be written ({type(error).__name__})") from error
+
+
+class ConsoleTransport:
+    """Prints each mail's text to standard error; for development."""
+
+    def send(self, message: EmailMessage, *, sender: str, to: str) -> None:
+        """See the port."""
+        body = message.get_body(("plain",))
+        text = body.get_content() if body is not None else ""
+        sys.stderr.write(f"--- mail to {to}: {one_line(str(message['Subject']))}\n{text}---\n")

@@ -1,0 +1,213 @@
+"""What the links in mails lead to: a page with one button, which needs no login, and a way out of the mails.
+
+A link is for one item, one version of it, one decision and one moderator, lasts for a week and works
+once. Opening it changes nothing, so that mail scanners and previews do no harm; the button does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from flask import request
+
+from moderate import moderation
+from moderate.errors import DecidedMeanwhile, UnknownItem
+from moderate.limits import Costs
+from moderate.model import Decision, Moderator, Status
+from moderate.web.moderation_page import page
+from moderate.web.state import current_state
+
+if TYPE_CHECKING:
+    from flask import Response
+    from flask.typing import ResponseReturnValue
+
+    from moderate.model import Item
+    from moderate.ports import Recipient
+    from moderate.web.signing import Signer
+    from moderate.web.state import State
+
+LIFETIME = timedelta(days=7)
+
+#: The largest form that the buttons send.
+MAX_BODY = 4096
+
+#: How each status is told of an item.
+STANDS = {
+    Status.PENDING: "It still waits in the queue.",
+    Status.APPROVED: "It is approved and public.",
+    Status.SPAM: "It is in spam.",
+    Status.TRASH: "It is in the trash.",
+}
+
+INVALID = (
+    "This link is not valid any more. Links in mails last for seven days, and only whole: look whether yours was cut."
+)
+GONE = "The item of this link has been deleted."
+USED = "This link has been used already; each works once."
+CHANGED = (
+    "Since this mail was written the text was changed. Decide on the new one in the queue, or from the newer mail."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteLinks:
+    """See `moderate.ports.NoticeLinks`. `base` is the absolute address of the blueprint, without a slash at its end."""
+
+    base: str
+    signer: Signer
+
+    def decide(self, item: Item, decision: Decision, to: Recipient) -> str:
+        token = self.signer.sign("mail-decision", [item.id, item.version, decision.value, to.key])
+        return f"{self.base}/moderation/mail/{token}"
+
+    def unsubscribe(self, to: Recipient) -> str:
+        return f"{self.base}/moderation/unsubscribe/{self.signer.sign('unsubscribe', to.key)}"
+
+    def queue(self) -> str:
+        return f"{self.base}/moderation/"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a link in a mail allows."""
+
+    item: int
+    version: int
+    decision: Decision
+    moderator: Moderator
+
+    @property
+    def name(self) -> str:
+        """Under which its use is remembered."""
+        return f"mail-link:{self.item}:{self.version}:{self.decision.value}:{self.moderator.email}"
+
+
+class LinkRefused(Exception):
+    """A link that does nothing, with the words for the page. `item` is what it was about, where that is known."""
+
+    def __init__(self, status: int, message: str, item: Item | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.item = item
+
+
+def look(token: str) -> ResponseReturnValue:
+    """``GET /moderation/mail/<token>``: the item and the button. Changes nothing."""
+    state = current_state()
+    try:
+        link, item = usable(state, token)
+    except LinkRefused as refusal:
+        return refused(refusal)
+    return private(page("moderate/mail_decision.html", 200, item=item, decision=link.decision, who=link.moderator))
+
+
+def act(token: str) -> ResponseReturnValue:
+    """``POST /moderation/mail/<token>``: the decision that the link is for."""
+    state = current_state()
+    request.max_content_length = MAX_BODY
+    try:
+        link, item = usable(state, token)
+        done = decide(state, link, item)
+    except LinkRefused as refusal:
+        return refused(refusal)
+    return private(page("moderate/mail_done.html", 200, message="Done.", stands=STANDS[done.status], item=done))
+
+
+def decide(state: State, link: Link, item: Item) -> Item:
+    """Decide first and then remember the use: a link is not spent for nothing, and the version guards it meanwhile."""
+    try:
+        done = moderation.decide(
+            state.desk, item.id, link.decision, version=link.version, by=link.moderator, note="from a mail"
+        )
+    except UnknownItem:
+        raise LinkRefused(404, GONE) from None
+    except DecidedMeanwhile as error:
+        raise stale(error.item) from None
+    now = state.desk.clock.now()
+    state.desk.store.use_once(link.name, now + LIFETIME, now)
+    return done
+
+
+def usable(state: State, token: str) -> tuple[Link, Item]:
+    """The link and its item. Raises `LinkRefused` for whatever is not, or not any more, to be acted upon."""
+    link = opened(state, token)
+    item = state.desk.store.item(link.item)
+    if item is None:
+        raise LinkRefused(404, GONE)
+    if state.desk.store.is_used(link.name, state.desk.clock.now()):
+        raise LinkRefused(409, USED, item)
+    if item.version != link.version:
+        raise stale(item)
+    return link, item
+
+
+def opened(state: State, token: str) -> Link:
+    """What the token says, if it is ours, young enough, and its moderator is still one."""
+    costs = Costs("moderation", request.remote_addr or "")
+    state.desk.limits.look(costs)
+    found = state.signer.open("mail-decision", token, max_age=LIFETIME.total_seconds())
+    if found is not None:
+        item, version, decision, key = found[0]
+        to = next((each for each in state.settings.mail_to if each.key == key), None)
+        if to is not None:
+            return Link(item, version, Decision(decision), Moderator(to.name, to.email))
+    state.desk.limits.spend(costs)
+    raise LinkRefused(410, INVALID)
+
+
+def stale(item: Item) -> LinkRefused:
+    if item.decided_by is not None and item.awaiting is None:
+        return LinkRefused(409, f"{item.decided_by} has decided meanwhile.", item)
+    return LinkRefused(409, CHANGED, item)
+
+
+def refused(refusal: LinkRefused) -> Response:
+    item = refusal.item
+    stands = STANDS[item.status] if item is not None else ""
+    return private(page("moderate/mail_done.html", refusal.status, message=refusal.message, stands=stands, item=item))
+
+
+# --- no more mails --------------------------------------------------------------------------------
+
+
+def leave_page(token: str) -> ResponseReturnValue:
+    """``GET /moderation/unsubscribe/<token>``: asks. Changes nothing."""
+    state = current_state()
+    key = mailbox_of(state, token)
+    if key is None:
+        return refused(LinkRefused(410, INVALID))
+    is_out = state.desk.store.mailbox(key).unsubscribed_at is not None
+    return private(page("moderate/unsubscribe.html", 200, is_out=is_out, done=False))
+
+
+def leave(token: str) -> ResponseReturnValue:
+    """``POST /moderation/unsubscribe/<token>``: no more mails, in one click (RFC 8058); ``again=1`` undoes it."""
+    state = current_state()
+    request.max_content_length = MAX_BODY
+    key = mailbox_of(state, token)
+    if key is None:
+        return refused(LinkRefused(410, INVALID))
+    is_out = request.form.get("again") != "1"
+    state.desk.store.unsubscribe(key, state.desk.clock.now() if is_out else None)
+    return private(page("moderate/unsubscribe.html", 200, is_out=is_out, done=True))
+
+
+def mailbox_of(state: State, token: str) -> str | None:
+    """Whose link it is. It never expires: old mails, too, must let their readers go."""
+    costs = Costs("moderation", request.remote_addr or "")
+    state.desk.limits.look(costs)
+    found = state.signer.open("unsubscribe", token)
+    if found is None:
+        state.desk.limits.spend(costs)
+        return None
+    return str(found[0])
+
+
+def private(response: Response) -> Response:
+    """The address is the key, so it is told to nobody."""
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response
