@@ -230,6 +230,8 @@ class Verdict:
     findings: tuple[Finding, ...] = ()
     passed: tuple[str, ...] = ()
     discard: bool = False
+    #: The checks that were not asked, each with the reason.
+    skipped: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,6 +265,8 @@ class Item:
     edited_at: datetime | None
     findings: tuple[Finding, ...] = ()
     passed: tuple[str, ...] = ()
+    #: The checks that were not asked, each with the reason; None where the item is older than this record.
+    skipped: tuple[tuple[str, str], ...] | None = None
     #: The changed text of an approved item, while it waits for a moderator; the old one stays public.
     proposed: Mapping[str, str | None] | None = None
     #: The addresses that the text links to.

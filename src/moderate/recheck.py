@@ -90,7 +90,9 @@ def spoil(desk: Desk, task: Task, error: Exception) -> None:
     item = desk.store.item(task.item)
     if item is not None and item.awaiting is Awaiting.CHECKS:
         finding = Finding("task", Lean.HOLD, f"the {task.kind} task failed ({type(error).__name__})", at=now)
-        verdict = Verdict(Status.PENDING, Awaiting.MODERATOR, (*item.findings, finding), item.passed)
+        verdict = Verdict(
+            Status.PENDING, Awaiting.MODERATOR, (*item.findings, finding), item.passed, skipped=item.skipped or ()
+        )
         desk.store.settle(None, item.id, item.version, verdict, now, tasks=tasks_to_tell(desk.notices, verdict, now))
     desk.store.bury_task(task, type(error).__name__)
 
@@ -201,7 +203,8 @@ def with_earlier(item: Item, checks: Iterable[Check], verdict: Verdict, facts: F
     names = {check.name for check in checks if is_momentary(check)}
     findings = [finding for finding in item.findings if finding.check in names]
     passed = [name for name in item.passed if name in names]
-    return verdict_of([*findings, *verdict.findings], [*passed, *verdict.passed], facts.premoderation)
+    said = [*findings, *verdict.findings]
+    return verdict_of(said, [*passed, *verdict.passed], facts.premoderation, verdict.skipped)
 
 
 def with_sample(facts: Facts, submission: Submission) -> Facts:
@@ -239,7 +242,9 @@ def is_exhausted(task: Task, now: datetime) -> bool:
 
 def held(item: Item, reason: str, now: datetime) -> Verdict:
     finding = Finding("article", Lean.HOLD, reason, at=now)
-    return Verdict(Status.PENDING, Awaiting.MODERATOR, (*item.findings, finding), item.passed)
+    return Verdict(
+        Status.PENDING, Awaiting.MODERATOR, (*item.findings, finding), item.passed, skipped=item.skipped or ()
+    )
 
 
 def settle(desk: Desk, task: Task, item: Item, verdict: Verdict, content: Content | None) -> None:

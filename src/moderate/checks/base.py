@@ -110,9 +110,8 @@ def judge(submission: Submission, facts: Facts, checks: Iterable[Check], *, remo
     """
     findings: list[Finding] = []
     passed: list[str] = []
-    for check in checks:
-        if submission.kind not in check.kinds:
-            continue
+    asked = iter([check for check in checks if submission.kind in check.kinds])
+    for check in asked:
         if check.remote and not remote:
             findings.append(Finding(check.name, Lean.UNSURE, "not asked yet", version=check.version, at=facts.now))
             continue
@@ -123,15 +122,22 @@ def judge(submission: Submission, facts: Facts, checks: Iterable[Check], *, remo
         findings.append(finding)
         if finding.lean.is_certain:
             break
-    return verdict_of(findings, passed, facts.premoderation)
+    # What is left of the checks is what a certain finding made needless.
+    skipped = [(check.name, f"{findings[-1].check} was certain ({findings[-1].lean.value})") for check in asked]
+    return verdict_of(findings, passed, facts.premoderation, skipped)
 
 
-def verdict_of(findings: Iterable[Finding], passed: Iterable[str], premoderation: Premoderation) -> Verdict:
+def verdict_of(
+    findings: Iterable[Finding],
+    passed: Iterable[str],
+    premoderation: Premoderation,
+    skipped: Iterable[tuple[str, str]] = (),
+) -> Verdict:
     """The verdict that follows from what the checks said."""
     kept = tuple(findings)
     status, awaiting = outcome(kept, premoderation)
     discard = any(finding.lean is Lean.DISCARD for finding in kept)
-    return Verdict(status, awaiting, kept, tuple(passed), discard)
+    return Verdict(status, awaiting, kept, tuple(passed), discard, tuple(skipped))
 
 
 def is_momentary(check: Check) -> bool:

@@ -1,4 +1,4 @@
-"""The same text again, by anybody, anywhere on the site."""
+"""The same text again, or nearly the same, by anybody, anywhere on the site."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from moderate.checks.base import ALL_KINDS
+from moderate.checks.near import NEAR, near_text
 from moderate.model import Finding, Lean, Status
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from moderate.checks.base import Facts
     from moderate.model import Kind, Submission
+    from moderate.ports import Alike, NearText
 
 Seen = tuple["Kind", Status, str]
 
@@ -20,6 +22,8 @@ Seen = tuple["Kind", Status, str]
 PERIOD = timedelta(days=1)
 #: People do write "Thanks!" twice a day; anything this short may come twice before it is held.
 SHORT = 12
+#: People also write a text again with a slip mended; from so many nearly equal ones on nobody does.
+NEARLY = 2
 #: On so many articles within the period no person puts one text.
 FLOOD = 5
 
@@ -27,26 +31,50 @@ FLOOD = 5
 class Repeat:
     """Holds a text that came before within a day, and calls it spam once it is all over the site.
 
-    Compared by `Submission.text_key`. What its author took back or a moderator threw away does not
-    count, so that people may post again what they removed.
+    Compared by `Submission.text_key`, and longer texts also by their words (`moderate.checks.near`),
+    so that swapped words, other numbers and a few words more make no new text. What its author took
+    back or a moderator threw away does not count, so that people may post again what they removed.
     """
 
     name = "repeat"
-    version = 1
+    version = 2
     remote = False
     kinds = ALL_KINDS
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
         if not submission.text_key or not submission.body.raw.strip():
             return None
-        seen = others(facts.earlier.same_text(submission.text_key, facts.now - PERIOD), submission, facts)
+        near = near_text(submission.body.raw)
+        if near is None:
+            earlier = facts.earlier.same_text(submission.text_key, facts.now - PERIOD)
+            return self._by_text(others(earlier, submission, facts), submission)
+        alike = facts.earlier.near_text(submission.text_key, near, facts.now - PERIOD)
+        kept = [one for one in alike if one.status is not Status.TRASH and one.id != facts.item_id]
+        same = [(one.kind, one.status, one.article) for one in kept if one.text_key == submission.text_key]
+        return self._by_text(same, submission) or self._by_words(nearly(kept, near), submission)
+
+    def _by_text(self, seen: Sequence[Seen], submission: Submission) -> Finding | None:
         if len(seen) < tolerance(submission):
             return None
+        return self._found(seen, submission, "the same text")
+
+    def _by_words(self, seen: Sequence[Seen], submission: Submission) -> Finding | None:
+        if len(seen) < max(NEARLY, tolerance(submission)):
+            return None
+        return self._found(seen, submission, "nearly the same text")
+
+    def _found(self, seen: Sequence[Seen], submission: Submission, what: str) -> Finding:
         articles = {article for _, _, article in seen} | {submission.article.key}
         if len(articles) >= FLOOD:
-            reason = f"the same text came on {len(articles)} articles within a day"
+            reason = f"{what} came on {len(articles)} articles within a day"
             return Finding(self.name, Lean.SPAM, reason, score=float(len(seen)))
-        return Finding(self.name, Lean.HOLD, words(seen), score=float(len(seen)))
+        return Finding(self.name, Lean.HOLD, words(seen, what), score=float(len(seen)))
+
+
+def nearly(kept: Sequence[Alike], near: NearText) -> list[Seen]:
+    """Those that do say nearly the same: what was looked up by is only a hint."""
+    close = (one for one in kept if one.simhash is not None and near.distance(one.simhash) <= NEAR)
+    return [(one.kind, one.status, one.article) for one in close]
 
 
 def tolerance(submission: Submission) -> int:
@@ -70,8 +98,8 @@ def others(seen: Sequence[Seen], submission: Submission, facts: Facts) -> list[S
     return kept
 
 
-def words(seen: Sequence[Seen]) -> str:
+def words(seen: Sequence[Seen], what: str) -> str:
     """How often, and what became of the earlier ones."""
     times = "once" if len(seen) == 1 else f"{len(seen)} times"
     spam = sum(status is Status.SPAM for _, status, _ in seen)
-    return f"the same text came {times} before within a day" + (f", {spam} of them spam" if spam else "")
+    return f"{what} came {times} before within a day" + (f", {spam} of them spam" if spam else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from moderate.checks.base import COMMENTS
@@ -12,25 +13,36 @@ if TYPE_CHECKING:
     from moderate.model import Submission
 
 
+#: How far back we look: who wrote well last year may have lost the login since, and spam is not held against anybody
+#: for ever.
+PERIOD = timedelta(days=90)
+
+
 class TrustedAuthor:
-    """Trusts a verified author with enough approved comments and no spam.
+    """Trusts a verified author with enough approved comments and no spam within 90 days.
 
     Goes by `author_id` alone, which only the host's login sets: whoever types a known e-mail
     address or name is still a stranger.
     """
 
     name = "trusted-author"
-    version = 1
+    version = 2
     remote = False
     kinds = COMMENTS
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
-        needed = facts.measures.trusted_after
-        if submission.author_id is None or needed <= 0:
+        approved = good_record(submission, facts)
+        if approved is None:
             return None
-        record = facts.earlier.author_record(submission.author_id)
-        approved = record.get(Status.APPROVED, 0)
-        if record.get(Status.SPAM, 0) or approved < needed:
-            return None
-        reason = f"signed in, with {approved} approved comments and no spam"
+        reason = f"signed in, with {approved} approved comments and no spam within {PERIOD.days} days"
         return Finding(self.name, Lean.TRUST, reason, score=float(approved))
+
+
+def good_record(submission: Submission, facts: Facts) -> int | None:
+    """How many approved comments a trusted author has; None for everybody else."""
+    needed = facts.measures.trusted_after
+    if submission.author_id is None or needed <= 0:
+        return None
+    record = facts.earlier.author_record(submission.author_id, facts.now - PERIOD)
+    approved = record.get(Status.APPROVED, 0)
+    return None if record.get(Status.SPAM, 0) or approved < needed else approved

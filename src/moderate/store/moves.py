@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, delete, insert, update
 
+from moderate.checks.near import near_text
 from moderate.lifecycle import cause_of, counter_change, is_public_change
 from moderate.model import Awaiting, Item, Kind, Status
 from moderate.store import counters
 from moderate.store.engine import Stale
-from moderate.store.reads import HIDDEN, RENAMED
+from moderate.store.reads import HIDDEN, NEAR, RENAMED
 from moderate.store.rows import altered, columns_of, item_from
 from moderate.store.schema import history, items, samples, tasks
 from moderate.store.search import terms_of
@@ -94,7 +95,7 @@ def _move(conn: Connection, move: Move, tally: Tally | None = None) -> tuple[int
 
 def _write_item(conn: Connection, move: Move) -> int:
     # Whatever brings a text brings what a search finds it by.
-    terms = {"search": terms_of(move.values)} if "text" in move.values else {}
+    terms = {"search": terms_of(move.values), **near_columns(move.values["text"])} if "text" in move.values else {}
     if move.item is None:
         where = {"kind": move.kind.value, "article_key": move.article, "version": move.version_after}
         status = {"status": move.after.value if move.after else None}
@@ -108,6 +109,12 @@ def _write_item(conn: Connection, move: Move) -> int:
     if done.rowcount != 1:
         raise Stale
     return move.item
+
+
+def near_columns(text: str) -> dict[str, int | None]:
+    """What a text is found by that says nearly the same."""
+    near = near_text(text)
+    return dict(zip(NEAR, (near.simhash, *near.bands) if near else (None,) * len(NEAR), strict=True))
 
 
 def _inserted(conn: Connection, new: Insert, row: Mapping[str, Any]) -> int:

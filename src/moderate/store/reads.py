@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, Integer, bindparam, func, select, union_all
 
 from moderate.model import Kind, Status
-from moderate.ports import Page
+from moderate.ports import Alike, Page
 from moderate.store.rows import digest, entry_from, item_from
 from moderate.store.schema import articles, history, items
 from moderate.store.search import found_by
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from sqlalchemy.sql import Select
 
     from moderate.model import HistoryEntry, Item
-    from moderate.ports import ItemFilter
+    from moderate.ports import ItemFilter, NearText
     from moderate.store.engine import Database
 
+#: What a text is found by that says nearly the same: see `moderate.checks.near`.
+NEAR = ("simhash", "near_1", "near_2", "near_3", "near_4")
 #: Columns that no field of `Item` shows, and those that go by another name there.
-HIDDEN = frozenset({"source_key", "idempotency_key", "fingerprint", "search"})
+HIDDEN = frozenset({"source_key", "idempotency_key", "fingerprint", "search", *NEAR})
 RENAMED = {"article_key": "article", "parent_id": "parent"}
 
 #: What only moderators and authors need, with what stands there instead: a thread of a hundred
@@ -43,6 +45,7 @@ LEFT_OUT: dict[str, Any] = {
     "text_key": "",
     "findings": (),
     "passed": (),
+    "skipped": None,
     "proposed": None,
 }
 
@@ -72,6 +75,24 @@ SAME_TEXT = (
     .where(items.c.text_key == bindparam("of_text"), items.c.created_at >= bindparam("since"))
     .order_by(items.c.created_at.desc(), items.c.id.desc())
     .limit(50)
+)
+
+#: A flood brings more of a text than anybody needs to see.
+FROM_EACH = 20
+
+
+def _alike(same: ColumnElement[bool]) -> Select[Any]:
+    recent = select(items.c.id).where(same, items.c.created_at >= bindparam("since"))
+    # A subquery, because SQLite takes no limit within a union otherwise.
+    return select(recent.order_by(items.c.id.desc()).limit(FROM_EACH).subquery().c.id)
+
+
+#: One look-up by index for each band and one for the whole text; an "or" would read all items.
+NEARLY = [items.c[f"near_{number}"] == bindparam(f"band_{number}") for number in range(1, 5)]
+NEAR_TEXT = (
+    select(items.c.id, items.c.kind, items.c.status, items.c.article_key, items.c.text_key, items.c.simhash)
+    .where(items.c.id.in_(union_all(*map(_alike, (items.c.text_key == bindparam("of_text"), *NEARLY)))))
+    .order_by(items.c.id.desc())
 )
 
 
@@ -131,8 +152,16 @@ class ItemReads:
             rows = conn.execute(SAME_TEXT, {"of_text": text_key, "since": since}).all()
         return [(Kind(row.kind), Status(row.status), row.article_key) for row in rows]
 
-    def author_record(self, author_id: str) -> Mapping[Status, int]:
+    def near_text(self, text_key: str, near: NearText, since: datetime) -> Sequence[Alike]:
+        bands = {f"band_{number}": band for number, band in enumerate(near.bands, 1)}
+        with self.database.read() as conn:
+            rows = conn.execute(NEAR_TEXT, {"of_text": text_key, "since": since, **bands}).all()
+        return [Alike(row[0], Kind(row[1]), Status(row[2]), *row[3:]) for row in rows]
+
+    def author_record(self, author_id: str, since: datetime | None = None) -> Mapping[Status, int]:
         query = select(items.c.status, func.count()).where(items.c.author_id == author_id)
+        if since is not None:
+            query = query.where(items.c.created_at >= since)
         with self.database.read() as conn:
             return {Status(status): number for status, number in conn.execute(query.group_by(items.c.status))}
 

@@ -63,6 +63,7 @@ def judgement_of(verdict: Verdict) -> dict[str, Any]:
     return {
         "findings": [finding_to_json(finding) for finding in verdict.findings],
         "passed": list(verdict.passed),
+        "skipped": [list(entry) for entry in verdict.skipped],
     }
 
 
@@ -133,6 +134,10 @@ def _findings(stored: Iterable[Mapping[str, Any]]) -> tuple[Finding, ...]:
     return tuple(finding_from_json(finding) for finding in stored)
 
 
+def _pairs(stored: Iterable[Iterable[str]]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(pair) for pair in stored)
+
+
 _PARSERS: dict[str, Callable[[Any], Any]] = {
     "kind": Kind,
     "status": Status,
@@ -140,6 +145,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "links": tuple,
     "findings": _findings,
     "passed": tuple,
+    "skipped": _pairs,
 }
 
 

@@ -69,9 +69,17 @@ items = Table(
     Column("decided_by", words(255)),
     Column("findings", json(), nullable=False),
     Column("passed", json(), nullable=False),
+    # Which checks were not asked, and why; NULL in rows of earlier versions.
+    Column("skipped", json()),
     Column("proposed", json()),
     # What moderators' searches look at: see `moderate.store.search`, which also makes the indexes for it.
     Column("search", terms()),
+    # Nearly the same text again: see `moderate.checks.near`; NULL where a text is too short for it.
+    Column("simhash", BigInteger),
+    Column("near_1", Integer),
+    Column("near_2", Integer),
+    Column("near_3", Integer),
+    Column("near_4", Integer),
     # NULLs never collide, so comments without a key and pings share the two constraints.
     UniqueConstraint("article_key", "idempotency_key"),
     UniqueConstraint("article_key", "source_key"),
@@ -88,6 +96,7 @@ items = Table(
     Index(None, "ip", "id"),
     # The same text again.
     Index(None, "text_key", "created_at"),
+    *(Index(None, f"near_{number}", "id") for number in range(1, 5)),
     # Ids are never used twice: cookies, mails and histories name them.
     sqlite_autoincrement=True,
 )
@@ -258,4 +267,41 @@ mailboxes = Table(
     Column("sent", Integer, nullable=False),
     Column("digest_due", UtcDateTime),
     Column("digest_at", UtcDateTime),
+)
+
+# What looked like spam lately, by sort: an article, a text, all together. See `moderate.waves`.
+bursts = Table(
+    "moderate_bursts",
+    metadata,
+    Column("name", exact(96), primary_key=True),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("seen", Integer, nullable=False),
+    # The item that came first: ids count up, so the distance tells how many came in all.
+    Column("first_item", BigInteger, nullable=False),
+    Index(None, "started_at"),
+)
+
+waves = Table(
+    "moderate_waves",
+    metadata,
+    Column("id", row_id(), primary_key=True, autoincrement=True),
+    # Set while the wave goes on, so that there is one at most; NULL once it is over.
+    Column("open_key", String(8), unique=True),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("reason", Text, nullable=False),
+    Column("seen", Integer, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# What the spam service last said about the site's account.
+account_notes = Table(
+    "moderate_account_notes",
+    metadata,
+    Column("topic", String(32), primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    # When it was last worth a notice.
+    Column("told_at", UtcDateTime, nullable=False),
 )

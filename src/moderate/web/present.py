@@ -49,6 +49,7 @@ def moderator_item(item: Item, history: Sequence[HistoryEntry] | None = None) ->
         "article_url": item.article_url,
         "findings": [finding_json(finding) for finding in item.findings],
         "passed": list(item.passed),
+        "skipped": [{"check": check, "reason": reason} for check, reason in item.skipped or ()],
         "proposed": dict(item.proposed) if item.proposed else None,
     }
     if history is not None:

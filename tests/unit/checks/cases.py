@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from moderate.checks.base import Facts
 from moderate.model import Article, Body, Client, Kind, Status, Submission
+from moderate.ports import Alike
 from moderate.testing import ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+
+    from moderate.ports import NearText
 
 ARTICLE = Article(key="ferry", title="The new ferry", url="https://news.example.org/2026/ferry")
 
@@ -26,12 +29,19 @@ class Past:
         self.seen = seen
         self.record = record or {}
         self.since: datetime | None = None
+        self.alike: list[Alike] = []
 
     def same_text(self, text_key: str, since: datetime) -> Sequence[tuple[Kind, Status, str]]:
         self.since = since
         return self.seen
 
-    def author_record(self, author_id: str) -> Mapping[Status, int]:
+    def near_text(self, text_key: str, near: NearText, since: datetime) -> Sequence[Alike]:
+        self.since = since
+        same = [Alike(-number, *entry[:2], entry[2], text_key, near.simhash) for number, entry in enumerate(self.seen)]
+        return [*same, *self.alike]
+
+    def author_record(self, author_id: str, since: datetime | None = None) -> Mapping[Status, int]:
+        self.since = since
         return self.record.get(author_id, {})
 
 
