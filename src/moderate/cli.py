@@ -9,12 +9,14 @@ from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
 from moderate import moderation
+from moderate.cli_tasks import mail_group, tasks_group
 from moderate.errors import ModerateError
 from moderate.housekeeping import tidy
 from moderate.model import Decision, Moderator, Status
 from moderate.ports import ItemFilter
 from moderate.recheck import run_due
 from moderate.web.present import rfc3339
+from moderate.web.sign_in import new_link
 from moderate.web.state import current_state
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ def build_cli() -> AppGroup:
     group = Commands("moderate", help="Comments and trackbacks: database, tokens, queue, worker.")
     for command in (db_group(), token_group(), recount, worker, queue, decide, akismet_stand_in, check_config):
         group.add_command(command)
+    group.add_command(tasks_group())
+    group.add_command(mail_group())
     return group
 
 
@@ -60,6 +64,7 @@ def db_group() -> AppGroup:
 def token_group() -> AppGroup:
     group = AppGroup("token", help="Bearer tokens for moderators.")
     group.add_command(create)
+    group.add_command(link)
     group.add_command(list_tokens)
     group.add_command(revoke)
     return group
@@ -131,11 +136,25 @@ def create(name: str) -> None:
     click.echo(state.desk.store.create_token(name, state.desk.clock.now()))
 
 
+@click.command("link", help="Make a link that signs the moderator NAME in, once, within ten minutes; on the last line.")
+@click.argument("name")
+@with_appcontext
+def link(name: str) -> None:
+    state = current_state()
+    if not name.strip() or len(name) > 200:
+        raise click.ClickException("Give the moderator's name, at most 200 characters.")
+    if state.settings.site_url is None:
+        click.echo("Put your site's address in front of it, or set MODERATE_SITE_URL.", err=True)
+    click.echo(new_link(state, name.strip(), current_app.config["APPLICATION_ROOT"]))
+
+
 @click.command("list", help="List the tokens, never their secrets.")
 @with_appcontext
 def list_tokens() -> None:
     for token in current_state().desk.store.tokens():
         state = f"revoked {rfc3339(token.revoked_at)}" if token.revoked_at else "valid"
+        if token.expires_at is not None:
+            state += f", a session until {rfc3339(token.expires_at)}"
         used = rfc3339(token.last_used_at) or "never"
         click.echo(f"{token.id}  {one_line(token.name)}  {state}  made {rfc3339(token.created_at)}  used {used}")
 

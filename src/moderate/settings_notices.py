@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from email.utils import parseaddr
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from moderate.ports.notices import Event, Hook, Recipient, signing_key
 
@@ -100,9 +100,14 @@ def hook(entry: object) -> Hook:
 def is_web(value: object) -> bool:
     try:
         parts = urlsplit(value) if isinstance(value, str) and value.isascii() and value.isprintable() else None
-        return parts is not None and parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        return parts is not None and is_plain(parts)
     except ValueError:
         return False
+
+
+def is_plain(parts: SplitResult) -> bool:
+    """A host, perhaps a port, and no password: what is in an address stands in too many logs."""
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
 
 
 def is_secret(value: object) -> bool:

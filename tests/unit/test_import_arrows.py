@@ -34,7 +34,7 @@ GROUPS = {
     "services": ("services",),
     "articles": ("articles",),  # the host's own, through its hooks
     "web": ("web", "health"),
-    "cli": ("cli",),
+    "cli": ("cli", "cli_tasks"),
     "build": ("build", "build_notices"),
     "extension": ("extension",),
     "testing": ("testing",),
@@ -69,7 +69,7 @@ ARROWS = {
     "package": (*WAY_IN, "settings", "extension"),
 }
 
-FLASK = ("extension", "web", "cli", "protocols", "testing")
+FLASK = ("extension", "web", "cli", "cli_tasks", "protocols", "testing")
 NETWORK = ("services",)
 
 #: Where each foreign package may be imported, and the parts of the standard library that speak to the world.
@@ -78,7 +78,7 @@ OUTSIDE = {
     "flask": FLASK,
     "werkzeug": FLASK,
     "jinja2": FLASK,
-    "click": ("cli",),
+    "click": ("cli", "cli_tasks"),
     "markupsafe": (*FLASK, "clean"),
     "itsdangerous": ("web", "build"),
     "pydantic": ("web", "protocols", "settings"),

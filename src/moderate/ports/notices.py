@@ -7,6 +7,7 @@ import enum
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
+from urllib.parse import urlsplit
 
 from moderate.model import Awaiting, Status
 
@@ -64,12 +65,17 @@ class Hook:
     events: frozenset[Event] = frozenset({Event.WAITING})
 
     def __repr__(self) -> str:
-        return f"Hook({self.url!r})"
+        return f"Hook({self.host})"
 
     @property
     def key(self) -> str:
         """Names the hook in tasks; another secret leaves it the same."""
         return short_key(self.url)
+
+    @property
+    def host(self) -> str:
+        """What may be shown: paths and queries of webhooks often are secrets."""
+        return urlsplit(self.url).hostname or "webhook"
 
 
 def signing_key(secret: str) -> bytes:

@@ -74,14 +74,9 @@ class WebhookNotifier:
             self._breaker.succeeded()
             return
         if status == HTTPStatus.GONE:
-            raise Undeliverable(f"{self._name} answered 410: it wants no more calls")
+            raise Undeliverable(f"{self._hook.host} answered 410: it wants no more calls")
         self._breaker.failed()
-        raise ServiceDown("webhook", f"{self._name} answered {status}")
-
-    @property
-    def _name(self) -> str:
-        """The host alone: paths and queries of webhooks often are secrets."""
-        return urlsplit(self._hook.url).hostname or "the webhook"
+        raise ServiceDown("webhook", f"{self._hook.host} answered {status}")
 
     def _post(self, body: bytes, notice_id: str) -> int:
         """The status of the answer; what else it says is not read."""
@@ -115,11 +110,11 @@ class WebhookNotifier:
         try:
             yield
         except FetchFailed as error:
-            raise ServiceDown("webhook", f"{self._name} cannot be reached ({error.kind})") from error
+            raise ServiceDown("webhook", f"{self._hook.host} cannot be reached ({error.kind})") from error
         except httpcore.TimeoutException as error:
-            raise ServiceDown("webhook", f"{self._name} took too long") from error
+            raise ServiceDown("webhook", f"{self._hook.host} took too long") from error
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
-            raise ServiceDown("webhook", f"{self._name} cannot be reached ({type(error).__name__})") from error
+            raise ServiceDown("webhook", f"{self._hook.host} cannot be reached ({type(error).__name__})") from error
 
 
 def signatures(secrets: Sequence[str], notice_id: str, timestamp: int, body: bytes) -> str:

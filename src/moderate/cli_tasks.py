@@ -1,0 +1,103 @@
+"""``flask moderate tasks …`` and ``flask moderate mail …``: what could not be delivered, and a trial mail."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+from flask.cli import AppGroup, with_appcontext
+
+from moderate.errors import ServiceDown, Undeliverable
+from moderate.model import Status
+from moderate.ports import ItemFilter, Notice
+from moderate.ports.notices import Event
+from moderate.web.present import rfc3339
+from moderate.web.state import current_state
+
+if TYPE_CHECKING:
+    from moderate.model import Item
+    from moderate.ports import Notifier
+
+
+def tasks_group() -> AppGroup:
+    group = AppGroup("tasks", help="Deferred work that was given up, such as mails and webhooks that nobody took.")
+    group.add_command(dead)
+    group.add_command(replay)
+    return group
+
+
+def mail_group() -> AppGroup:
+    group = AppGroup("mail", help="Mails to moderators.")
+    group.add_command(try_mail)
+    return group
+
+
+@click.command("dead", help="List what was given up, the latest first, with the reason.")
+@click.option("--limit", type=click.IntRange(1, 10000), default=100, show_default=True)
+@with_appcontext
+def dead(limit: int) -> None:
+    for task in current_state().desk.store.dead_tasks(limit):
+        made = rfc3339(task.created_at)
+        click.echo(f"{task.id:>8}  item {task.item}  {named(task.kind)}  made {made}  {printable(task.error or '')}")
+
+
+@click.command("replay", help="Try one again, by its ID, or all with --all.")
+@click.argument("task_id", type=int, required=False)
+@click.option("--all", "is_all", is_flag=True, help="Everything that was given up.")
+@with_appcontext
+def replay(task_id: int | None, is_all: bool) -> None:
+    state = current_state()
+    if (task_id is None) is not is_all:
+        raise click.UsageError("Name one task, or say --all. See: flask moderate tasks dead")
+    wanted = [task.id for task in state.desk.store.dead_tasks(100_000)] if task_id is None else [task_id]
+    done = sum(state.desk.store.revive_task(each, state.desk.clock.now()) for each in wanted)
+    click.echo(f"{done} will be tried again.")
+    if not done and task_id is not None:
+        raise SystemExit(1)
+
+
+@click.command("try", help="Send one mail about the newest item to a moderator of MODERATE_MAIL_TO, now.")
+@click.argument("address")
+@with_appcontext
+def try_mail(address: str) -> None:
+    state = current_state()
+    notifier = mailbox_of(address)
+    item = newest()
+    notice = Notice(
+        id=f"{item.id}-{item.version}-try", event=Event.WAITING, items=(item,), total=1, at=state.desk.clock.now()
+    )
+    try:
+        notifier.deliver(notice)
+    except (ServiceDown, Undeliverable) as error:
+        raise click.ClickException(printable(str(error))) from error
+    click.echo("The mail server has taken it.")
+
+
+def mailbox_of(address: str) -> Notifier:
+    state = current_state()
+    key = next((to.key for to in state.settings.mail_to if to.email.lower() == address.lower()), "")
+    found = next((each for each in state.desk.notices.notifiers if each.key == key), None)
+    if found is None:
+        raise click.ClickException("Nobody is written to there. See MODERATE_MAIL_SERVER and MODERATE_MAIL_TO.")
+    return found
+
+
+def newest() -> Item:
+    store = current_state().desk.store
+    for which in (ItemFilter(status=Status.PENDING), ItemFilter()):
+        found = store.items(which, cursor=None, limit=1).items
+        if found:
+            return found[0]
+    raise click.ClickException("There is no item yet that a mail could be about.")
+
+
+def named(kind: str) -> str:
+    """A task's kind with what its destination is called in the settings; a webhook by its host alone."""
+    state = current_state()
+    names = {f"notify:{to.key}": f"mail to {to.email}" for to in state.settings.mail_to}
+    names |= {f"notify:{hook.key}": f"webhook {hook.host}" for hook in state.settings.webhooks}
+    return printable(names.get(kind, kind))
+
+
+def printable(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text).strip()
