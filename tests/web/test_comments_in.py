@@ -93,6 +93,20 @@ def test_another_text_under_a_used_key_is_refused_and_kept_in_the_form(host: Hos
     assert host.total() == 1
 
 
+def test_readers_who_got_one_form_from_a_cache_do_not_meet_each_others_comments(host: Host) -> None:
+    token = host.client.get("/discuss/comments/thaw").headers["Moderate-Form-Token"]
+
+    def post(ip: str, text: str) -> Any:
+        sent = {"author": "Mika", "text": text, "form_token": token}
+        client = host.app.test_client()
+        return client.post("/discuss/comments/thaw", data=sent, environ_base={"REMOTE_ADDR": ip})
+
+    assert post("192.0.2.1", "One").headers["Location"].endswith("#comment-1")
+    assert post("192.0.2.2", "Two").headers["Location"].endswith("#comment-2")
+    assert post("192.0.2.2", "Two").headers["Location"].endswith("#comment-2")
+    assert host.total() == 2
+
+
 def test_a_refused_form_keeps_what_was_typed_with_the_words_beside_the_field(host: Host) -> None:
     answer = host.client.post(
         "/discuss/comments/thaw", data={"author": "Mika", "email": "not an address", "text": "Kept <b>text</b>"}

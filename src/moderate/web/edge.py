@@ -6,10 +6,11 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flask import Response, render_template, url_for
+from flask import Response, render_template, request, url_for
 
 from moderate.desk import is_key
 from moderate.errors import Forbidden, Invalid, RateLimited, ServiceDown
+from moderate.limits.clients import client_net
 from moderate.web.access import is_cross_site
 from moderate.web.errors import headers_of, problem, public_text, status_of
 from moderate.web.present import public_item
@@ -73,7 +74,8 @@ class SiteEdge:
         opened = self.signer.open("form", token, max_age=FORM_SECONDS)
         if opened is None or opened[0][0] != article:
             return None, None
-        return opened[1], f"form:{opened[0][1]}"
+        # A cache may hand one form to many readers: each of them has a key of their own.
+        return opened[1], f"form:{opened[0][1]}:{client_net(request.remote_addr).own}"
 
     def article(self, key: str) -> Article | None:
         """What the host has under *key*; it is never asked about a key that none of its articles can have."""
