@@ -19,6 +19,7 @@ from moderate.limits import Costs
 from moderate.model import Awaiting, Kind, Receipt
 from moderate.notices import Notices, tasks_to_tell
 from moderate.ports import NewTask
+from moderate.recheck import lasting, with_earlier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -204,7 +205,9 @@ def edit(desk: Desk, item: Item, raw: Raw) -> Item:
     refuse_late(desk, item)
     facts = facts_for(desk, raw)
     submission = clean(raw, facts.article, desk.policy, require_author=False)
-    verdict = judge(submission, replace(facts, item_id=item.id, is_edit=True), desk.checks, remote=False)
+    facts = replace(facts, item_id=item.id, is_edit=True)
+    # What held the item when it came in, too fast or in a crowd, is not undone by an edit.
+    verdict = with_earlier(item, desk.checks, judge(submission, facts, lasting(desk.checks), remote=False), facts)
     tasks = tasks_for(desk, submission, verdict, facts)
     recorded = desk.store.revise(item.id, submission, verdict, tasks, facts.now)
     tell(desk, recorded)
