@@ -59,6 +59,11 @@ def head_links(endpoints: Endpoints) -> Markup:
     return Markup("\n".join(lines))  # noqa: S704 - every part of it went through `endpoint`
 
 
+def feed_link(feed: str) -> Markup:
+    """The link element by which readers' software finds the feed of an article's comments (RFC 4287)."""
+    return Markup(f'<link rel="alternate" type="application/atom+xml" title="Comments" href="{endpoint(feed)}">')  # noqa: S704
+
+
 def headers(endpoints: Endpoints) -> list[tuple[str, str]]:
     """The header fields of an article page, HEAD included.
 

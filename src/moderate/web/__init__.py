@@ -22,7 +22,7 @@ from moderate.web.intake import intake
 from moderate.web.openapi import OpenApi
 from moderate.web.pings import LOOKS, add_ping, webmention_status
 from moderate.web.proxies import ProxyWatch
-from moderate.web.routing import METHODS, nothing_here, route
+from moderate.web.routing import METHODS, know_keys, nothing_here, route
 from moderate.web.state import current_state
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 def build_blueprint(protocols: Sequence[InboundProtocol]) -> Blueprint:
     """The blueprint named ``moderate`` with the routes of all protocols and of the moderators."""
     blueprint = Blueprint("moderate", __name__, template_folder="templates", static_folder="static")
+    know_keys(blueprint)
     for protocol in protocols:
         add_protocol(blueprint, protocol)
     add_public(blueprint)

@@ -12,7 +12,7 @@ from moderate.model import Kind
 from moderate.protocols import pingback, trackback, webmention
 from moderate.web.errors import problem, report
 from moderate.web.intake import intake
-from moderate.web.routing import METHODS
+from moderate.web.routing import METHODS, with_keys
 from moderate.web.state import current_state
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def add_ping(blueprint: Blueprint, protocol: InboundProtocol) -> None:
     def dispatch(**values: str) -> ResponseReturnValue:
         return post(**values) if request.method == "POST" else look(**values)
 
-    blueprint.add_url_rule(protocol.rule, protocol.name, dispatch, methods=METHODS, provide_automatic_options=False)
+    rule = with_keys(protocol.rule)
+    blueprint.add_url_rule(rule, protocol.name, dispatch, methods=METHODS, provide_automatic_options=False)
 
 
 def look_at_trackback(article: str) -> ResponseReturnValue:

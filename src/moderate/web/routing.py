@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.routing import PathConverter
 
 from moderate.errors import Refused, ServiceDown, TooLarge, UnknownItem
 from moderate.web.errors import MethodNotAllowed, NoSuchPage, problem, report
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flask import Blueprint
+    from flask.blueprints import BlueprintSetupState
     from flask.typing import ResponseReturnValue
 
     View = Callable[..., ResponseReturnValue]
@@ -26,6 +28,28 @@ if TYPE_CHECKING:
 MAX_ID = 2**63 - 1
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+
+
+class KeyConverter(PathConverter):
+    """The key of an article: any text, also one that begins with a slash, as hosts use that go by paths."""
+
+    regex = ".+?"
+    # Werkzeug takes a pattern without a slash for one that no slash can match.
+    part_isolating = False
+
+
+def know_keys(blueprint: Blueprint) -> None:
+    """Let the rules of a blueprint hold ``<path:…>`` for keys; see `with_keys`. Call it before any rule is added."""
+
+    def tell(setup: BlueprintSetupState) -> None:
+        setup.app.url_map.converters["moderate_key"] = KeyConverter
+
+    blueprint.record(tell)
+
+
+def with_keys(rule: str) -> str:
+    """A rule of ours as Werkzeug has to know it."""
+    return rule.replace("<path:", "<moderate_key:")
 
 
 def route(blueprint: Blueprint, rule: str, endpoint: str, views: dict[str, View]) -> None:
@@ -40,7 +64,7 @@ def route(blueprint: Blueprint, rule: str, endpoint: str, views: dict[str, View]
             return problem(MethodNotAllowed(allowed))
         return guarded(views[method], values)
 
-    blueprint.add_url_rule(rule, endpoint, dispatch, methods=METHODS, provide_automatic_options=False)
+    blueprint.add_url_rule(with_keys(rule), endpoint, dispatch, methods=METHODS, provide_automatic_options=False)
 
 
 def allow_header(views: dict[str, View]) -> str:

@@ -98,10 +98,13 @@ def moderate_thread(key: str) -> Markup:
 
 
 def moderate_discovery(key: str) -> Markup:
-    """For templates, within ``<head>``: the link elements by which other blogs' software finds us."""
+    """For templates, within ``<head>``: the link elements by which others' software finds us, and our feed."""
     state = current_state()
     article = state.desk.articles.load(key)
-    return discovery.head_links(endpoints_of(state, article)) if article else Markup()
+    if article is None:
+        return Markup()
+    feed = discovery.feed_link(state.edge.absolute_url("feed_of_article", article=article.key))
+    return Markup("\n").join(part for part in (discovery.head_links(endpoints_of(state, article)), feed) if part)
 
 
 def discovery_headers(key: str) -> list[tuple[str, str]]:

@@ -1,0 +1,169 @@
+"""What moderators may do, address by address. A new route of theirs gets its entry here; a test asks for it."""
+
+from __future__ import annotations
+
+from moderate.model import Awaiting, Kind, Status
+from moderate.web.moderation_api import DecisionIn
+from moderate.web.moderation_bulk import DecisionsIn, UndoIn
+from moderate.web.operation import (
+    CURSOR,
+    FORM,
+    HTML,
+    ITEM,
+    JSON,
+    NOTHING,
+    PLAIN,
+    PROBLEM,
+    WORDS,
+    Body,
+    Json,
+    Operation,
+    Reply,
+    query,
+    whole,
+)
+from moderate.web.routing import MAX_ID
+from moderate.web.schemas import (
+    DecisionsOut,
+    HistoryOut,
+    ItemsOut,
+    ModeratorItem,
+    ModeratorItemWhole,
+    QueueDecisionIn,
+    UndoOut,
+)
+
+
+def blank_or(values: type[Status] | type[Kind] | type[Awaiting]) -> Json:
+    """One of the values; a blank one, as an HTML form sends it, is none."""
+    return {"enum": ["", *(entry.value for entry in values)]}
+
+
+LIMIT = query("limit", whole(200, 50), "Entries on a page.")
+
+FILTER = (
+    query("status", blank_or(Status), "Where the items stand."),
+    query("kind", blank_or(Kind), "By which way they came in."),
+    query("awaiting", blank_or(Awaiting), "Whom they wait for."),
+    query("article", WORDS, "The article's key."),
+    query("author", WORDS, "Name, e-mail or verified id of the author."),
+    query("ip", WORDS, "The address that sent them."),
+    query("q", WORDS, "Words, or beginnings of words, of the text and what stands around it."),
+)
+
+DESK = (
+    Operation(
+        method="GET",
+        path="/moderation/",
+        endpoint="queue",
+        about="The queue as a page",
+        parameters=(*FILTER, CURSOR, query("notice", {"type": "string"}, "What was just done, in words.")),
+        replies=(Reply(200, "The page.", types=(HTML,)), Reply(401, "The way to sign in.", types=(HTML,))),
+        problems=("invalid",),
+        is_for_moderators=True,
+    ),
+    Operation(
+        method="POST",
+        path="/moderation/queue/{item_id}",
+        endpoint="queue_decide",
+        about="A decision by the queue page's button",
+        parameters=(ITEM,),
+        bodies=(Body(FORM, QueueDecisionIn),),
+        replies=(Reply(303, "Back to the queue, with what was done.", types=(HTML,), headers=("Location",)),),
+        problems=("invalid", "too-large", "unknown-item"),
+        problem_types=(HTML, PROBLEM),
+        is_for_moderators=True,
+    ),
+    Operation(
+        method="GET",
+        path="/moderation/items",
+        endpoint="moderation_items",
+        about="Items, newest first, with the totals of the site",
+        parameters=(*FILTER, CURSOR, LIMIT),
+        replies=(Reply(200, "A page of items.", ItemsOut),),
+        problems=("invalid",),
+        is_for_moderators=True,
+    ),
+    Operation(
+        method="GET",
+        path="/moderation/items/{item_id}",
+        endpoint="moderation_item",
+        about="One item with its findings, its history, and what else came from the same hand",
+        parameters=(ITEM,),
+        replies=(Reply(200, "The item.", ModeratorItemWhole),),
+        problems=("unknown-item",),
+        is_for_moderators=True,
+    ),
+    Operation(
+        method="DELETE",
+        path="/moderation/items/{item_id}",
+        endpoint="moderation_item",
+        about="Delete an item for good, from spam or trash only",
+        parameters=(ITEM,),
+        replies=(NOTHING,),
+        problems=("unknown-item", "not-allowed"),
+        is_for_moderators=True,
+    ),
+    Operation(
+        method="POST",
+        path="/moderation/items/{item_id}/decisions",
+        endpoint="moderation_decide",
+        about="Decide on an item, on the version that was seen",
+        parameters=(ITEM,),
+        bodies=(Body(JSON, DecisionIn),),
+        replies=(Reply(200, "The item as it stands now.", ModeratorItem),),
+        problems=("invalid", "too-large", "unsupported-media-type", "unknown-item", "decided-meanwhile"),
+        is_for_moderators=True,
+    ),
+    Operation(
+        method="POST",
+        path="/moderation/decisions",
+        endpoint="moderation_decisions",
+        about="One decision on listed items, or with `expect` on all that a filter matches",
+        bodies=(Body(JSON, DecisionsIn),),
+        replies=(Reply(200, "What was decided and what was left.", DecisionsOut),),
+        problems=("invalid", "too-large", "unsupported-media-type", "unexpected-number"),
+        is_for_moderators=True,
+    ),
+    Operation(
+        method="POST",
+        path="/moderation/undo",
+        endpoint="moderation_undo",
+        about="Take back a batch or one line of the history, but for what was decided again since",
+        bodies=(Body(JSON, UndoIn),),
+        replies=(Reply(200, "What was put back and what was left.", UndoOut),),
+        problems=("invalid", "too-large", "unsupported-media-type", "unknown-decision"),
+        is_for_moderators=True,
+    ),
+    Operation(
+        method="GET",
+        path="/moderation/history",
+        endpoint="moderation_history",
+        about="The log, newest first",
+        parameters=(
+            query("moderator", WORDS, "Who decided."),
+            query("item", whole(MAX_ID), "The number of an item."),
+            query("batch", {**WORDS, "maxLength": 64}, "The id of a bulk decision or an undo."),
+            CURSOR,
+            LIMIT,
+        ),
+        replies=(Reply(200, "A page of the log.", HistoryOut),),
+        problems=("invalid",),
+        is_for_moderators=True,
+    ),
+)
+
+METRICS = (
+    Operation(
+        method="GET",
+        path="/metrics",
+        endpoint="metrics",
+        about="Numbers for Prometheus; who may read them is MODERATE_METRICS",
+        replies=(Reply(200, "In Prometheus' text format.", types=(PLAIN,)),),
+        problems=("not-found",),
+        problem_types=(PROBLEM,),
+        is_for_moderators=True,
+    ),
+)
+
+MODERATION: tuple[Operation, ...] = (*DESK, *METRICS)
