@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from sqlalchemy import bindparam, select, update
 
 from moderate.ports import Overrides
+from moderate.store.lookups import Lookup
 from moderate.store.schema import article_urls, articles
 from moderate.store.upsert import upsert
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 # Asked with each submission or page view, and so built once.
 OF_KEY = articles.c.key == bindparam("of_key")
 STANDING = select(articles.c.title, articles.c.url, articles.c.published_at).where(OF_KEY)
-OVERRIDES = select(articles.c.comments_open, articles.c.pings_open, articles.c.premoderation).where(OF_KEY)
+OVERRIDES = Lookup(select(articles.c.comments_open, articles.c.pings_open, articles.c.premoderation).where(OF_KEY))
 OWNER = select(article_urls.c.article_key).where(article_urls.c.url_key == bindparam("of_url"))
 
 
@@ -111,11 +112,11 @@ class ArticleNotes:
             return _owner(conn, url_key)
 
     def overrides(self, article: str) -> Overrides:
-        with self.database.read() as conn:
-            row = conn.execute(OVERRIDES, {"of_key": article}).first()
+        row = OVERRIDES.first(self.database, of_key=article)
         if row is None:
             return Overrides()
-        return Overrides(row.comments_open, row.pings_open, cast("Premoderation | None", row.premoderation))
+        comments_open, pings_open, premoderation = row
+        return Overrides(comments_open, pings_open, cast("Premoderation | None", premoderation))
 
     def set_overrides(self, article: str, overrides: Overrides, now: datetime) -> None:
         set_here = {

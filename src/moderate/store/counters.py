@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, func, literal, select, union, update
 from moderate.lifecycle import counter_of
 from moderate.model import Counts, Kind, Status
 from moderate.ports import Drift
+from moderate.store.lookups import Lookup
 from moderate.store.schema import SITE, counters, items
 from moderate.store.upsert import upsert
 
@@ -31,10 +32,11 @@ NO_CHANGE = dict.fromkeys((*NAMES, "revision"), 0)
 # What page views ask is built once: putting a statement together costs as much as running it.
 OF_KEY = counters.c.article_key == bindparam("key")
 NUMBERS = select(*COLUMNS).where(OF_KEY)
+NUMBERS_OF_ONE = Lookup(NUMBERS)
 NUMBERS_OF_MANY = select(counters.c.article_key, *COLUMNS).where(
     counters.c.article_key.in_(bindparam("keys", expanding=True))
 )
-REVISION = select(counters.c.revision).where(OF_KEY)
+REVISION = Lookup(select(counters.c.revision).where(OF_KEY))
 
 
 def add(conn: Connection, article: str, change: Mapping[str, int], *, is_visible: bool) -> None:
@@ -81,19 +83,23 @@ class CounterReads:
 
     def counts(self, keys: Sequence[str]) -> dict[str, Counts]:
         found = dict.fromkeys(keys, Counts())
-        if not found:
-            return found
+        if len(found) < 2:
+            return {key: self._numbers(key) for key in found}
         with self.database.read() as conn:
             for key, *numbers in conn.execute(NUMBERS_OF_MANY, {"keys": list(found)}):
                 found[key] = Counts(*numbers)
         return found
 
+    def _numbers(self, key: str) -> Counts:
+        row = NUMBERS_OF_ONE.first(self.database, key=key)
+        return Counts(*row) if row else Counts()
+
     def totals(self) -> Counts:
-        return self.counts([SITE])[SITE]
+        return self._numbers(SITE)
 
     def revision(self, article: str) -> int:
-        with self.database.read() as conn:
-            return conn.execute(REVISION, {"key": article}).scalar() or 0
+        row = REVISION.first(self.database, key=article)
+        return int(row[0]) if row else 0
 
     def articles_with_items(self) -> int:
         keys = _known_keys().subquery()

@@ -6,23 +6,23 @@ import os
 import sqlite3
 import threading
 import weakref
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from moderate.errors import ConfigError, ServiceDown
 from moderate.store.outages import is_deadlock, is_locked, is_outage, reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from sqlalchemy.engine import Connection
-    from sqlalchemy.pool import ConnectionPoolEntry, Pool
+    from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection
 
     from moderate.ports import Clock
 
@@ -33,6 +33,9 @@ ATTEMPTS = 10
 
 #: The same for "database is locked" on an SQLite engine of the host, whose waits are the host's to set.
 LOCK_ATTEMPTS = 3
+
+#: Takes SQLite's lock at once, and not at the first write.
+BEGIN = "BEGIN IMMEDIATE"
 
 #: Seconds that a writer waits for SQLite's lock, a caller for a pooled or a new connection.
 LOCK_SECONDS = 10
@@ -133,6 +136,17 @@ class Database:
         with self._turn, self._translated(), engine.connect() as conn:
             yield conn
 
+    def ask_sqlite(self, text: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """All rows of one query, by SQLite's own driver; see `moderate.store.lookups`."""
+        with self._turn, self._translated(), closing(self._connected()) as pooled:
+            return _by_driver(pooled, text, parameters)
+
+    def _connected(self) -> PoolProxiedConnection:
+        try:
+            return self.engine.raw_connection()
+        except sqlite3.Error as error:
+            raise DBAPIError.instance("", None, error, sqlite3.Error) from error
+
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction: committed at the end of the block, rolled back by any exception."""
@@ -178,7 +192,7 @@ class Database:
         """
         raw = conn.connection.dbapi_connection
         if not getattr(raw, "in_transaction", True):
-            conn.exec_driver_sql("BEGIN IMMEDIATE")
+            _by_driver(conn.connection, BEGIN)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -271,7 +285,17 @@ def _listen_on_sqlite(engine: Engine, synchronous: Literal["full", "normal"]) ->
     @event.listens_for(engine, "begin")
     def begin(conn: Connection) -> None:
         if conn.get_execution_options().get("moderate_write"):
-            conn.exec_driver_sql("BEGIN IMMEDIATE")
+            _by_driver(conn.connection, BEGIN)
+
+
+def _by_driver(pooled: PoolProxiedConnection, text: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Run one statement without SQLAlchemy's own steps, and raise errors as SQLAlchemy does."""
+    try:
+        with closing(pooled.cursor()) as cursor:
+            cursor.execute(text, parameters)
+            return cursor.fetchall()  # type: ignore[return-value]
+    except sqlite3.Error as error:
+        raise DBAPIError.instance(text, None, error, sqlite3.Error) from error
 
 
 def _write_ahead(raw: Any) -> None:
