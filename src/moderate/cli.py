@@ -223,6 +223,7 @@ def worker(once: bool) -> None:
     state = current_state()
     if once:
         tidy(state.desk)
+        state.desk.waves.current()
         done = 0
         while count := run_due(state.desk):
             done += count

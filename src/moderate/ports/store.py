@@ -69,6 +69,9 @@ class Store(Earlier, Protocol):
     def items(self, which: ItemFilter, *, cursor: int | None, limit: int) -> Page:
         """Items for moderators, newest first."""
 
+    def oldest_waiting(self) -> datetime | None:
+        """When the oldest pending item came in that waits for a moderator, None where none does."""
+
     def decide(
         self,
         item_id: int,
@@ -273,7 +276,7 @@ class Store(Earlier, Protocol):
     def purge(self, status: Status, before: datetime, now: datetime) -> int:
         """Delete items that have stood in *status* since before then, some at a time; returns how many."""
 
-    def create_token(self, name: str, now: datetime) -> str:
+    def create_token(self, name: str, now: datetime, *, expires_at: datetime | None = None) -> str:
         """Make a bearer token for a moderator and return it; only its digest is kept."""
 
     def token_owner(self, token: str, now: datetime) -> str | None:

@@ -22,6 +22,10 @@ class ItemFilter:
     article: str | None = None
     author: str | None = None
     ip: str | None = None
+    #: The host of a ping's source, or of an author's website.
+    host: str | None = None
+    #: The id of an item: that one, and those whose text is the same or nearly so.
+    like: int | None = None
     q: str | None = None
     awaiting: Awaiting | None = None
 
@@ -167,3 +171,5 @@ class TokenInfo:
     created_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
+    #: When it ends by itself; None for a token that is good until it is revoked.
+    expires_at: datetime | None = None

@@ -38,10 +38,11 @@ class Tokens:
 
     database: Database
 
-    def create_token(self, name: str, now: datetime) -> str:
+    def create_token(self, name: str, now: datetime, *, expires_at: datetime | None = None) -> str:
         token_id, secret = random.token_hex(6), random.token_urlsafe(32)
-        row = {"id": token_id, "name": name, "digest": _digest(secret), "created_at": now}
-        self.database.transaction(lambda conn: conn.execute(insert(tokens), row))
+        row = {"id": token_id, "name": name, "digest": _digest(secret), "created_at": now, "expires_at": expires_at}
+        ended = delete(tokens).where(tokens.c.expires_at < now)
+        self.database.transaction(lambda conn: (conn.execute(ended), conn.execute(insert(tokens), row)))
         return f"{PREFIX}_{token_id}_{secret}"
 
     def token_owner(self, token: str, now: datetime) -> str | None:
@@ -53,6 +54,8 @@ class Tokens:
             row = conn.execute(VALID, {"token_id": token_id}).first()
         if row is None or not hmac.compare_digest(row.digest, _digest(secret)):
             return None
+        if row.expires_at is not None and row.expires_at <= now:
+            return None
         if row.last_used_at is None or now - row.last_used_at >= USE_NOTED:
             used = update(tokens).where(tokens.c.id == token_id).values(last_used_at=now)
             self.database.transaction(lambda conn: conn.execute(used))
@@ -62,7 +65,7 @@ class Tokens:
         query = select(tokens).order_by(tokens.c.created_at, tokens.c.id)
         with self.database.read() as conn:
             return [
-                TokenInfo(row.id, row.name, row.created_at, row.last_used_at, row.revoked_at)
+                TokenInfo(row.id, row.name, row.created_at, row.last_used_at, row.revoked_at, row.expires_at)
                 for row in conn.execute(query)
             ]
 

@@ -13,9 +13,11 @@ from moderate.web import (
     moderation_api,
     moderation_articles,
     moderation_bulk,
+    moderation_forms,
     moderation_page,
     moderation_rules,
     read,
+    sign_in,
 )
 from moderate.web.health import health
 from moderate.web.intake import intake
@@ -88,7 +90,7 @@ def add_mail_links(blueprint: Blueprint) -> None:
 
 def add_moderation(blueprint: Blueprint) -> None:
     route(blueprint, "/moderation/", "queue", {"GET": moderation_page.queue})
-    route(blueprint, "/moderation/queue/<int:item_id>", "queue_decide", {"POST": moderation_page.decide})
+    add_queue_forms(blueprint)
     route(blueprint, "/moderation/items", "moderation_items", {"GET": moderation_api.items})
     route(
         blueprint,
@@ -104,6 +106,8 @@ def add_moderation(blueprint: Blueprint) -> None:
     )
     route(blueprint, "/moderation/decisions", "moderation_decisions", {"POST": moderation_bulk.decisions})
     route(blueprint, "/moderation/undo", "moderation_undo", {"POST": moderation_bulk.undo})
+    route(blueprint, "/moderation/sign-in/<token>", "sign_in", {"GET": sign_in.show, "POST": sign_in.enter})
+    route(blueprint, "/moderation/sign-out", "sign_out", {"POST": sign_in.leave})
     rules = {"GET": moderation_rules.rules, "POST": moderation_rules.add}
     one_rule = {"GET": moderation_rules.rule, "DELETE": moderation_rules.remove}
     article = {"GET": moderation_articles.article, "PUT": moderation_articles.change}
@@ -112,3 +116,14 @@ def add_moderation(blueprint: Blueprint) -> None:
     route(blueprint, "/moderation/articles", "moderation_articles", {"POST": moderation_articles.change_older})
     route(blueprint, "/moderation/articles/<path:article>", "moderation_article", article)
     route(blueprint, "/moderation/history", "moderation_history", {"GET": moderation_bulk.history})
+
+
+def add_queue_forms(blueprint: Blueprint) -> None:
+    """What the queue page sends and asks."""
+    forms = moderation_forms
+    route(blueprint, "/moderation/queue/<int:item_id>", "queue_decide", {"POST": forms.decide})
+    route(blueprint, "/moderation/queue/selected", "queue_selected", {"POST": forms.decide_selected})
+    route(blueprint, "/moderation/queue/all", "queue_all", {"POST": forms.decide_all})
+    route(blueprint, "/moderation/queue/undo", "queue_undo", {"POST": forms.undo})
+    route(blueprint, "/moderation/queue/like", "queue_like", {"GET": forms.like})
+    route(blueprint, "/moderation/queue/news", "queue_news", {"GET": moderation_page.news})

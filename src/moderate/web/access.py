@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 #: A page that was left open over a night still works the next morning.
 CSRF_LIFETIME = 16 * 3600
 
+#: The cookie of those who signed in by a link of ours, and for how long it is good.
+SESSION_COOKIE = "moderate_session"
+SESSION_SECONDS = 12 * 3600
+
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -51,13 +55,27 @@ def by_token(state: State, token: str) -> Moderator:
 
 def by_login(state: State) -> Moderator:
     loader = state.hooks.load_moderator
-    found = loader() if loader else None
+    found = (loader() if loader else None) or by_session(state)
     if found is None:
         raise Unauthorized
     if request.method not in SAFE_METHODS:
         check_same_site(request)
         check_csrf(state, found)
     return found
+
+
+def by_session(state: State) -> Moderator | None:
+    """Who signed in by a link of ours; see `moderate.web.sign_in`."""
+    token = session_token(state)
+    owner = state.desk.store.token_owner(token, state.desk.clock.now()) if token else None
+    return Moderator(owner) if owner else None
+
+
+def session_token(state: State) -> str | None:
+    """The token in the session's cookie, None where there is no session of ours or it has ended."""
+    cookie = request.cookies.get(SESSION_COOKIE)
+    opened = state.signer.open("session", cookie, max_age=SESSION_SECONDS) if cookie else None
+    return opened[0] if opened else None
 
 
 def check_csrf(state: State, who: Moderator) -> None:

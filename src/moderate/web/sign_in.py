@@ -1,0 +1,124 @@
+"""A way in for sites without a login of their own: a link that works once, and a session that ends.
+
+``flask moderate token link NAME`` makes the link. Looking at it changes nothing, for programs look at
+links ahead of people; the button on its page signs in. The session is a token of its own in the
+database, so that it can be revoked by name or id like any other; the cookie only carries it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from flask import redirect, request, url_for
+
+from moderate.errors import Forbidden, Refused, ServiceDown
+from moderate.limits import Costs
+from moderate.web.access import SESSION_COOKIE, SESSION_SECONDS, check_same_site, moderator, session_token
+from moderate.web.errors import headers_of, public_text, status_of
+from moderate.web.moderation_page import page
+from moderate.web.state import current_state
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+    from werkzeug.wrappers import Response as AnyResponse
+
+    from moderate.web.state import State
+
+#: Seconds for which a link is good.
+LINK_SECONDS = 600
+
+SPENT = "This link has been used already, or is older than ten minutes."
+
+
+def new_link(state: State, name: str, root: str = "") -> str:
+    """The address of a fresh sign-in link; without MODERATE_SITE_URL it is a path below the site's own."""
+    token = state.signer.sign("sign-in", [name, secrets.token_urlsafe(12)])
+    site = state.settings.site_url or ""
+    return f"{site}{root.rstrip('/')}{state.settings.url_prefix}/moderation/sign-in/{token}"
+
+
+def show(token: str) -> ResponseReturnValue:
+    """``GET /moderation/sign-in/<token>``: only a page with a button."""
+    state = current_state()
+    try:
+        return unseen(page("moderate/sign_in_link.html", 200, name=opened(state, token)[0]))
+    except (Refused, ServiceDown) as error:
+        return refused(error)
+
+
+def enter(token: str) -> ResponseReturnValue:
+    """``POST /moderation/sign-in/<token>``: uses the link up, begins a session, and on to the queue."""
+    state = current_state()
+    try:
+        check_same_site(request)
+        name = use_up(state, token)
+        now = state.desk.clock.now()
+        made = state.desk.store.create_token(name, now, expires_at=now + timedelta(seconds=SESSION_SECONDS))
+    except (Refused, ServiceDown) as error:
+        return refused(error)
+    queue = url_for("moderate.queue")
+    response = unseen(redirect(queue, 303))
+    response.set_cookie(
+        SESSION_COOKIE,
+        state.signer.sign("session", made),
+        max_age=SESSION_SECONDS,
+        path=queue,
+        httponly=True,
+        samesite="Lax",
+        secure=request.is_secure,
+    )
+    return response
+
+
+def leave() -> ResponseReturnValue:
+    """``POST /moderation/sign-out``: ends this session; the host's own login is the host's to end."""
+    state = current_state()
+    moderator(state)
+    token = session_token(state)
+    if token is not None:
+        state.desk.store.revoke_token(token.split("_")[1], state.desk.clock.now())
+    queue = url_for("moderate.queue")
+    response = unseen(redirect(queue, 303))
+    response.delete_cookie(SESSION_COOKIE, path=queue, httponly=True, samesite="Lax", secure=request.is_secure)
+    return response
+
+
+def use_up(state: State, token: str) -> str:
+    """The moderator's name, once for each link. Raises `Forbidden` after that."""
+    name, nonce, age = opened(state, token)
+    now = state.desk.clock.now()
+    expires_at = now + timedelta(seconds=LINK_SECONDS - age + 60)
+    if not state.desk.store.use_once(f"sign-in:{nonce}", expires_at, now):
+        state.desk.limits.spend(attempt())
+        raise Forbidden(SPENT)
+    return name
+
+
+def opened(state: State, token: str) -> tuple[str, str, float]:
+    """Name, nonce and age of a link of ours. Who tries too many others is not told whether one is right."""
+    state.desk.limits.look(attempt())
+    found = state.signer.open("sign-in", token, max_age=LINK_SECONDS)
+    if found is None:
+        state.desk.limits.spend(attempt())
+        raise Forbidden(SPENT)
+    (name, nonce), age = found
+    return name, nonce, age
+
+
+def attempt() -> Costs:
+    return Costs("moderation", request.remote_addr or "")
+
+
+def refused(error: Refused | ServiceDown) -> AnyResponse:
+    response = page("moderate/sign_in_link.html", status_of(error), name=None, message=public_text(error))
+    response.headers.update(headers_of(error))
+    return unseen(response)
+
+
+def unseen(response: AnyResponse) -> AnyResponse:
+    """The address of this page is a secret: nobody keeps it, and no other site is told of it."""
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response

@@ -1,0 +1,200 @@
+"""Several moderators decide alone, in bulk and take things back, in any order, against a model of what must hold."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from moderate.lifecycle import AFTER, counter_of
+from moderate.model import Awaiting, Counts, Decision, Status
+from moderate.store import Database, SqlStore, metadata
+from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_verdict
+
+if TYPE_CHECKING:
+    from moderate.model import Item, Verdict
+
+PEOPLE = st.sampled_from(["mori", "sato", "abe"])
+DECISIONS = st.sampled_from(Decision)
+VERDICTS = st.sampled_from([APPROVED, HELD, TO_CHECK, SPAM, a_verdict(Status.TRASH)])
+#: What each act on many things chooses from: positions, taken modulo what there is.
+CHOICES = st.lists(st.integers(0, 99), min_size=1, max_size=6)
+NUMBERS = ("comments", "trackback", "pingback", "webmention", "pending", "spam", "trash")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the model knows of an item: all that an undo has to bring back."""
+
+    article: str
+    status: Status
+    text: str
+    proposed: str | None
+    version: int
+
+
+class DeskMachine(RuleBasedStateMachine):
+    """Drives a store; subclasses say which."""
+
+    batches = Bundle("batches")
+    url = ""
+
+    @initialize()
+    def begin(self) -> None:
+        self.store = SqlStore(Database(self.url, sqlite_synchronous="normal"))
+        # What an earlier test has left in the database is none of the model's.
+        self.clear()
+        self.now: dict[int, Standing] = {}
+        #: Batch -> item -> how it stood before, and the version that the batch left it at.
+        self.past: dict[str, dict[int, tuple[Standing, int]]] = {}
+        self.ticks = 0
+
+    def teardown(self) -> None:
+        if hasattr(self, "store"):
+            self.clear()
+            self.store.database.dispose()
+
+    def clear(self) -> None:
+        with self.store.database.write() as conn:
+            for table in metadata.sorted_tables:
+                conn.execute(table.delete())
+
+    def time(self) -> object:
+        self.ticks += 1
+        return NOON + timedelta(seconds=self.ticks)
+
+    def keep(self, item: Item) -> None:
+        proposed = item.proposed["text"] if item.proposed else None
+        self.now[item.id] = Standing(item.article, item.status, item.text, proposed, item.version)
+
+    def chosen(self, choices: list[int]) -> list[int]:
+        known = sorted(self.now)
+        return sorted({known[choice % len(known)] for choice in choices}) if known else []
+
+    @rule(article=st.sampled_from(["a", "b", "c"]), verdict=VERDICTS)
+    def comment(self, article: str, verdict: Verdict) -> None:
+        self.keep(self.store.record(a_comment("first", article), verdict, [], self.time()).item)
+
+    @rule(choices=CHOICES, words=st.sampled_from(["second", "third"]))
+    def edit(self, choices: list[int], words: str) -> None:
+        for number in self.chosen(choices)[:1]:
+            revision = a_comment(words, self.now[number].article)
+            self.keep(self.store.revise(number, revision, HELD, [], self.time()).item)
+
+    @rule(target=batches, choices=CHOICES, decision=DECISIONS, by=PEOPLE, stale=st.integers(0, 3))
+    def decide_many(self, choices: list[int], decision: Decision, by: str, stale: int) -> str:
+        chosen = self.chosen(choices)
+        # One of them may have been seen at an earlier version.
+        versions = {number: self.now[number].version - (at == stale) for at, number in enumerate(chosen)}
+        batch = f"batch-{self.ticks}"
+        done = self.store.decide_many(versions, decision, by=by, note=None, batch=batch, now=self.time())
+        kept: dict[int, tuple[Standing, int]] = {}
+        for decided in done.done:
+            before = self.now[decided.item.id]
+            waits = before.proposed is not None and decision is Decision.APPROVE
+            assert decided.changed is (before.status is not AFTER[decision] or waits)
+            assert decided.item.status is AFTER[decision]
+            if decided.changed:
+                assert decided.item.text == (before.proposed or before.text)
+                assert decided.item.decided_by == by
+                kept[decided.item.id] = before, decided.item.version
+                self.keep(decided.item)
+        assert {left.id for left in done.left} == {
+            number
+            for at, number in enumerate(chosen)
+            if at == stale and number not in {decided.item.id for decided in done.done}
+        }
+        assert all(left.code == "decided-meanwhile" for left in done.left)
+        self.past[batch] = kept
+        return batch
+
+    @rule(target=batches, batch=batches, by=PEOPLE)
+    def undo(self, batch: str, by: str) -> str:
+        page = self.store.history_page(batch=batch, cursor=None, limit=100)
+        assert {entry.item for entry in page.entries} == set(self.past[batch])
+        again = f"undo-{self.ticks}"
+        entries = [entry.id for entry in page.entries]
+        done = self.store.undo(entries, by=by, batch=again, now=self.time())
+        kept: dict[int, tuple[Standing, int]] = {}
+        for decided in done.done:
+            before, left_at = self.past[batch][decided.item.id]
+            now = self.now[decided.item.id]
+            assert now.version == left_at, "what was changed since must be left"
+            kept[decided.item.id] = now, decided.item.version
+            self.keep(decided.item)
+            after = self.now[decided.item.id]
+            assert (after.status, after.text, after.proposed) == (before.status, before.text, before.proposed)
+            assert after.version > now.version
+        overtaken = {number for number, (_, at) in self.past[batch].items() if number not in kept}
+        assert {left.id for left in done.left} == overtaken
+        for left in done.left:
+            # An item that is gone, or one that somebody has moved on.
+            known = self.now.get(left.id)
+            assert (left.now is None) is (known is None)
+            assert known is None or known.version != self.past[batch][left.id][1]
+        self.past[again] = kept
+        return again
+
+    @rule(choices=CHOICES)
+    def delete(self, choices: list[int]) -> None:
+        for number in self.chosen(choices)[:1]:
+            if self.now[number].status in {Status.SPAM, Status.TRASH}:
+                self.store.delete(number, "mori", self.time())
+                del self.now[number]
+
+    @rule(choices=CHOICES, verdict=VERDICTS)
+    def settle(self, choices: list[int], verdict: Verdict) -> None:
+        for number in self.chosen(choices)[:1]:
+            settled = self.store.settle(None, number, self.now[number].version, verdict, self.time()).item
+            assert settled is not None
+            self.keep(settled)
+
+    @invariant()
+    def what_is_stored_is_what_was_told(self) -> None:
+        for number, known in getattr(self, "now", {}).items():
+            item = self.store.item(number)
+            assert item is not None
+            proposed = item.proposed["text"] if item.proposed else None
+            assert known == Standing(item.article, item.status, item.text, proposed, item.version)
+            if item.status is Status.PENDING:
+                assert item.awaiting is not None
+            elif item.proposed is None:
+                assert item.awaiting is None
+            if item.decided_by is not None and item.status is Status.PENDING:
+                assert item.awaiting is Awaiting.MODERATOR
+
+    @invariant()
+    def counters_are_what_the_items_say(self) -> None:
+        if not hasattr(self, "store"):
+            return
+        numbers = dict.fromkeys(NUMBERS, 0)
+        for number, known in self.now.items():
+            item = self.store.item(number)
+            assert item is not None
+            numbers[counter_of(item.kind, known.status)] += 1
+        assert self.store.totals() == Counts(**numbers)
+        assert not any(self.store.recount(repair=False))
+
+
+LIMITS = settings(
+    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+)
+
+
+def test_moderators_in_any_order_on_sqlite(migrated_file: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = shutil.copy(migrated_file, Path(folder) / "desk.db")
+        machine = type("OnSqlite", (DeskMachine,), {"url": f"sqlite:///{path}"})
+        run_state_machine_as_test(machine, settings=LIMITS)
+
+
+def test_moderators_in_any_order_on_postgresql(migrated_url: str) -> None:
+    machine = type("OnPostgresql", (DeskMachine,), {"url": migrated_url})
+    run_state_machine_as_test(machine, settings=settings(LIMITS, max_examples=10))
