@@ -26,6 +26,8 @@ from moderate.signals import (
     item_marked_spam,
     item_received,
     item_trashed,
+    wave_ended,
+    wave_started,
 )
 
 __all__ = [
@@ -56,4 +58,6 @@ __all__ = [
     "item_marked_spam",
     "item_received",
     "item_trashed",
+    "wave_ended",
+    "wave_started",
 ]

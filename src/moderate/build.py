@@ -23,8 +23,11 @@ from moderate.protocols import PROTOCOLS
 from moderate.services.clock import SystemClock
 from moderate.settings import NOT_SHOWN
 from moderate.store import Database, RuleBook, SqlStore
+from moderate.store.account_notes import SqlAccountNotes
 from moderate.store.learned import SqlTokenCounts
 from moderate.store.tables import SqlTables
+from moderate.store.waves import SqlWaves
+from moderate.waves import WaveWatch
 from moderate.web.edge import SiteEdge
 from moderate.web.signing import Signer
 from moderate.web.state import Hooks, State
@@ -89,6 +92,8 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         measures=measures_of(settings),
         services=services,
         clock=clock,
+        waves=WaveWatch(app, SqlWaves(database), limits, clock, secret=lambda: signer.derive("waves")),
+        account=SqlAccountNotes(database),
         site_url=settings.site_url,
         notices=make_notices(app, settings, signer, clock),
     )

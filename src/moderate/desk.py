@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from moderate.lifecycle import Premoderation
     from moderate.limits import Limits
     from moderate.model import Article, Item, Raw, Submission, Verdict
-    from moderate.ports import Articles, Clock, Overrides, Recorded, Store
+    from moderate.ports import AccountNotes, Articles, Clock, Overrides, Recorded, Store
+    from moderate.waves import WaveWatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,8 @@ class Desk:
     measures: Measures
     services: Services
     clock: Clock
+    waves: WaveWatch
+    account: AccountNotes
     retention: Retention = Retention()
     notices: Notices = Notices()
     #: The site's own address, None where the settings do not tell it.
@@ -87,7 +90,10 @@ def submit(desk: Desk, raw: Raw) -> Receipt:
     """
     # What is refused costs something too, or a flood of refusals would be free.
     taken = desk.limits.spend(costs_of(raw))
-    return accept(desk, raw, crowded=taken.crowded)
+    receipt = accept(desk, raw, crowded=taken.crowded)
+    if receipt.is_new:
+        desk.waves.note(receipt.item)
+    return receipt
 
 
 def accept(desk: Desk, raw: Raw, *, crowded: tuple[str, ...] = ()) -> Receipt:
@@ -125,6 +131,7 @@ def facts_for(desk: Desk, raw: Raw, *, crowded: tuple[str, ...] = ()) -> Facts:
         measures=desk.measures,
         services=desk.services,
         crowded=crowded,
+        wave=desk.waves.current(),
     )
 
 

@@ -23,6 +23,7 @@ def tidy(desk: Desk) -> bool:
     if not desk.store.use_once(f"housekeeping:{hour}", now + 2 * EVERY, now):
         return False
     forget(desk, now)
+    desk.waves.forget()
     return True
 
 

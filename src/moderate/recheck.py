@@ -25,6 +25,7 @@ from moderate.ports import Content, NewTask
 from moderate.sources import Seen, described, look_at, raw_of
 from moderate.spam import SpamSample
 from moderate.teaching import keep_sample, teach
+from moderate.waves import is_suspicious
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -264,6 +265,8 @@ def settle(desk: Desk, task: Task, item: Item, verdict: Verdict, content: Conten
     )
     if settled.item is not None and settled.before is not settled.item.status:
         signals.announce(desk.app, settled.item, before=settled.before, by=None)
+    if settled.item is not None and settled.changed and not is_suspicious(item):
+        desk.waves.note(settled.item)
     if verdict.discard and desk.intake.discard and settled.changed:
         desk.store.delete(item.id, "checks", now)
 

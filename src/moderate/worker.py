@@ -91,6 +91,8 @@ class Worker:
             try:
                 with self._app.app_context():
                     self._tidy()
+                    # Whoever looks first ends a wave that is over, be it that nobody comes to the site.
+                    self._desk.waves.current()
                     while not self._stop.is_set() and run_due(self._desk):
                         pass
             except Exception:

@@ -29,7 +29,10 @@ GROUPS = {
     "reading": ("checks.spelling", "checks.near"),
     "checks": ("checks",),
     "protocols": ("protocols",),
-    "acts": ("bulk", "desk", "housekeeping", "moderation", "notices", "recheck", "rulebook", "sources", "teaching", "worker"),
+    "acts": (
+        "account", "bulk", "desk", "housekeeping", "moderation", "notices", "recheck", "rulebook", "sources",
+        "teaching", "waves", "worker", "worker_processes",
+    ),  # fmt: skip
     "store": ("store",),
     "services": ("services",),
     "articles": ("articles",),  # the host's own, through its hooks

@@ -15,6 +15,7 @@ from moderate.checks.rules import Rules, TrustRules
 from moderate.checks.source_link import SourceLink
 from moderate.checks.timing import Timing
 from moderate.checks.trusted import TrustedAuthor
+from moderate.checks.wave import Wave
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,6 +31,7 @@ CHECKS: tuple[Check, ...] = (
     SourceLink(),  # a ping that nobody can follow back is worth nothing, whatever else it says
     Crowd(),  # free: the limiter has told
     Repeat(),  # one look into the store; before Akismet, so that a flood is not paid for
+    Wave(),  # before rules that trust: a wave may come with a trusted word; verified authors it lets pass itself
     TrustRules(),  # may publish at once what nothing above holds; after the source of a ping was seen
     TrustedAuthor(),  # the same; everything below is only for strangers
     Learned(),  # this site's own experience, and free; what it is sure of is not sent elsewhere

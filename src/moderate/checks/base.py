@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from moderate.ports import Clock, Earlier, Fetcher, Rules, SpamService, TokenCounts
+    from moderate.ports import Clock, Earlier, Fetcher, Rules, SpamService, TokenCounts, Wave
     from moderate.spam import SpamSample
 
 log = logging.getLogger("moderate")
@@ -73,6 +73,8 @@ class Facts:
     source: SourceLook | None = None
     #: Shared budgets that were used up when the submission came in; see `moderate.ports.Taken`.
     crowded: tuple[str, ...] = ()
+    #: The spam wave that goes on, None while there is none.
+    wave: Wave | None = None
     item_id: int | None = None
     is_edit: bool = False
     is_recheck: bool = False

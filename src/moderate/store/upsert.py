@@ -36,8 +36,10 @@ def upsert(
 
 
 def insert_unless_there(dialect: str, table: Table, key: str) -> Insert:
-    """An insert that leaves a row with the same unique *key* as it is."""
+    """An insert that leaves a row with the same unique *key* as it is; its `rowcount` tells whether it wrote one."""
     if dialect in MYSQL:
         return mysql.insert(table).on_duplicate_key_update(**{key: table.c[key]})
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return insert(table).on_conflict_do_nothing(index_elements=[table.c[key]])
+    into = insert(table).on_conflict_do_nothing(index_elements=[table.c[key]])
+    # Of an insert SQLAlchemy does not keep the number otherwise, and says -1 on PostgreSQL.
+    return into.execution_options(preserve_rowcount=True)

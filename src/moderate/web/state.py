@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from moderate.desk import Desk
     from moderate.model import Author, Moderator
-    from moderate.ports import RemoteLimiter, Tables
+    from moderate.ports import RemoteLimiter, Tables, Wave
     from moderate.protocols.base import InboundProtocol
     from moderate.settings import Settings
     from moderate.web.edge import SiteEdge
@@ -50,3 +50,8 @@ def current_state() -> State:
         return cast("State", current_app.extensions["moderate"])
     except KeyError:
         raise RuntimeError("moderate is not initialised on this app: call Moderate(...).init_app(app).") from None
+
+
+def current_wave() -> Wave | None:
+    """The spam wave that the site is under, for the queue page: it says why and until when everything is held."""
+    return current_state().desk.waves.current()

@@ -1,0 +1,89 @@
+"""Bursts and waves of spam in SQL, so that all processes agree. See `moderate.ports.Waves`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, case, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from moderate.ports import Burst, Wave
+from moderate.store.schema import bursts, waves
+from moderate.store.upsert import upsert
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from datetime import datetime
+
+    from sqlalchemy.engine import Connection
+    from sqlalchemy.sql.base import ReadOnlyColumnCollection
+
+    from moderate.store.engine import Database
+
+OPEN = "open"
+IS_OPEN = waves.c.open_key == OPEN
+THE_OPEN_ONE = select(waves.c.id, waves.c.started_at, waves.c.until, waves.c.reason, waves.c.seen).where(IS_OPEN)
+
+
+class SqlWaves:
+    """See the port."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def count(self, names: Collection[str], item: int, now: datetime, window: float) -> Mapping[str, Burst]:
+        forgotten = now - timedelta(seconds=window)
+
+        def merge(new: ReadOnlyColumnCollection[str, Any]) -> Mapping[str, Any]:
+            is_over = bursts.c.started_at <= forgotten
+            # MySQL assigns from left to right: what tells whether the burst is over changes last.
+            return {
+                "seen": case((is_over, 1), else_=bursts.c.seen + 1),
+                "first_item": case((is_over, new["first_item"]), else_=bursts.c.first_item),
+                "started_at": case((is_over, new["started_at"]), else_=bursts.c.started_at),
+            }
+
+        # In the order of their names, so that two who count cannot block each other for good.
+        rows = [{"name": name, "started_at": now, "seen": 1, "first_item": item} for name in sorted(set(names))]
+
+        def work(conn: Connection) -> Mapping[str, Burst]:
+            conn.execute(upsert(self._database.dialect, bursts, "name", merge), rows)
+            conn.execute(update(waves).where(IS_OPEN).values(seen=waves.c.seen + 1))
+            found = conn.execute(select(bursts).where(bursts.c.name.in_([row["name"] for row in rows])))
+            return {row.name: Burst(**_burst(row, item)) for row in found}
+
+        return self._database.transaction(work)
+
+    def open(self) -> Wave | None:
+        with self._database.read() as conn:
+            row = conn.execute(THE_OPEN_ONE).first()
+        return None if row is None else Wave(**row._asdict())
+
+    def begin(self, reason: str, now: datetime, until: datetime) -> Wave | None:
+        row = {"open_key": OPEN, "started_at": now, "until": until, "reason": reason, "seen": 1}
+        try:
+            self._database.transaction(lambda conn: conn.execute(insert(waves), row).rowcount)
+        except IntegrityError:
+            return None
+        return self.open()
+
+    def prolong(self, wave: int, until: datetime) -> None:
+        shorter = and_(waves.c.id == wave, IS_OPEN, waves.c.until < until)
+        self._database.transaction(lambda conn: conn.execute(update(waves).where(shorter).values(until=until)).rowcount)
+
+    def end(self, wave: int, now: datetime) -> bool:
+        over = and_(waves.c.id == wave, IS_OPEN, waves.c.until <= now)
+        values = {"open_key": None, "ended_at": now}
+        return self._database.transaction(
+            lambda conn: conn.execute(update(waves).where(over).values(values)).rowcount > 0
+        )
+
+    def forget(self, before: datetime) -> None:
+        old = delete(bursts).where(bursts.c.started_at < before)
+        self._database.transaction(lambda conn: conn.execute(old).rowcount)
+
+
+def _burst(row: Any, item: int) -> dict[str, Any]:
+    received = max(row.seen, item - row.first_item + 1)
+    return {"name": row.name, "started_at": row.started_at, "seen": row.seen, "received": received}

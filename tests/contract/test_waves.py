@@ -1,0 +1,97 @@
+"""Bursts and waves in the store: all processes agree, and everything is over some time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from moderate.store import Database
+from moderate.store.account_notes import SqlAccountNotes
+from moderate.store.waves import SqlWaves
+from tests.factories import NOON
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MINUTE = timedelta(minutes=1)
+LATER = NOON + 30 * MINUTE
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    made = Database(database_url)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def waves(database: Database) -> SqlWaves:
+    return SqlWaves(database)
+
+
+def test_a_burst_counts_what_looked_like_spam_and_what_came_in_all(waves: SqlWaves) -> None:
+    for item in (10, 11, 19):
+        counted = waves.count(["site", "article:a"], item, NOON, 600)
+    assert (counted["site"].seen, counted["site"].received) == (3, 10)
+    assert counted["article:a"].started_at == NOON
+
+
+def test_a_burst_that_is_over_begins_anew(waves: SqlWaves) -> None:
+    waves.count(["site"], 1, NOON, 600)
+    assert waves.count(["site"], 9, NOON + 9 * MINUTE, 600)["site"].seen == 2
+    again = waves.count(["site"], 20, NOON + 10 * MINUTE, 600)["site"]
+    assert (again.seen, again.received, again.started_at) == (1, 1, NOON + 10 * MINUTE)
+
+
+def test_of_two_processes_one_begins_the_wave(waves: SqlWaves) -> None:
+    begun = waves.begin("a flood", NOON, LATER)
+    assert begun is not None
+    assert waves.begin("another flood", NOON, LATER) is None
+    assert waves.open() == begun
+    waves.count(["site"], 1, NOON, 600)
+    now_open = waves.open()
+    assert now_open is not None
+    assert now_open.seen == 2
+
+
+def test_a_wave_grows_longer_and_never_shorter(waves: SqlWaves) -> None:
+    begun = waves.begin("a flood", NOON, LATER)
+    assert begun is not None
+    waves.prolong(begun.id, LATER + MINUTE)
+    waves.prolong(begun.id, LATER)
+    found = waves.open()
+    assert found is not None
+    assert found.until == LATER + MINUTE
+
+
+def test_one_process_ends_a_wave_and_only_when_its_time_is_over(waves: SqlWaves) -> None:
+    begun = waves.begin("a flood", NOON, LATER)
+    assert begun is not None
+    assert not waves.end(begun.id, LATER - MINUTE)
+    assert [waves.end(begun.id, LATER), waves.end(begun.id, LATER)] == [True, False]
+    assert waves.open() is None
+    assert waves.begin("the next", LATER, LATER + MINUTE) is not None
+
+
+def test_old_bursts_are_forgotten(waves: SqlWaves) -> None:
+    waves.count(["site"], 1, NOON, 600)
+    waves.forget(NOON + MINUTE)
+    assert waves.count(["site"], 2, NOON + MINUTE, 600)["site"].seen == 1
+
+
+def test_of_the_same_trouble_one_notice_is_worth_giving_in_six_hours(database: Database) -> None:
+    notes = SqlAccountNotes(database)
+    hours = [0, 1, 5, 6, 7, 12.1]
+    told = [notes.keep("bad-key", f"{hour}", NOON + timedelta(hours=hour), quiet=6 * 3600) for hour in hours]
+    assert told == [True, False, False, True, False, True]
+    assert [(note.topic, note.text) for note in notes.all()] == [("bad-key", "12.1")]
+
+
+def test_what_a_service_no_longer_says_is_dropped(database: Database) -> None:
+    notes = SqlAccountNotes(database)
+    for topic in ("alert", "usage"):
+        notes.keep(topic, "x", NOON, quiet=60)
+    notes.drop({"alert", "bad-key"})
+    assert [note.topic for note in notes.all()] == ["usage"]

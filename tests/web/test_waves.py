@@ -1,0 +1,214 @@
+"""A spam wave: noticed, answered by holding everything, told once, and over by itself."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import event
+
+from moderate import Author, wave_ended, wave_started
+from moderate.web.state import current_wave
+from tests.sites import Host
+from tests.unit.checks.test_near import SPAM, changed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LINKS = " https://pills.example/ https://casino.example/ https://loans.example/"
+GOOD = "The ferry was late again, and nobody at the pier knew why."
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Host:
+    host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_PREMODERATION="none", MODERATE_EDIT_WINDOW=60)
+    for number in range(40):
+        host.add_article(f"a{number}")
+    return host
+
+
+def write(site: Host, text: str, article: str = "thaw", ip: str = "192.0.2.1", **fields: Any) -> Any:
+    body = {"author": "Mika", "text": text, **fields}
+    return site.client.post(f"/discuss/comments/{article}", json=body, environ_base={"REMOTE_ADDR": ip}).json
+
+
+def flood(site: Host, count: int = 12) -> None:
+    """So many different texts with too many links on one article."""
+    for number in range(count):
+        write(site, f"{number} is my lucky number{LINKS}", "a0", author=f"Spammer {number}")
+
+
+def status(site: Host, **how: Any) -> str:
+    word: str = write(site, GOOD + str(site.total()), **how)["status"]
+    return word
+
+
+def reason(site: Host) -> str | None:
+    with site.app.test_request_context():
+        wave = current_wave()
+    return wave.reason if wave else None
+
+
+@contextlib.contextmanager
+def heard(signal: Any) -> Iterator[list[Any]]:
+    waves: list[Any] = []
+
+    def hear(_sender: object, wave: Any) -> None:
+        waves.append(wave)
+
+    with signal.connected_to(hear):
+        yield waves
+
+
+def test_a_burst_on_one_article_holds_everything_on_the_whole_site(site: Host) -> None:
+    flood(site, 11)
+    assert status(site) == "approved"
+    flood(site, 1)
+    assert status(site) == "pending"
+    assert "on one article" in str(reason(site))
+    item = site.client.get("/discuss/moderation/items?status=pending", headers=site.token()).json["items"][0]
+    assert [finding["check"] for finding in item["findings"]] == ["wave"]
+    assert "under a spam wave" in item["findings"][0]["reason"]
+
+
+def test_nearly_equal_texts_over_articles_begin_a_wave(site: Host) -> None:
+    for number in range(12):
+        write(site, changed(SPAM, number), f"a{number}", ip=f"192.0.2.{number}")
+    assert "nearly the same text" in str(reason(site))
+    assert status(site) == "pending"
+
+
+def test_many_senders_begin_a_wave(site: Host) -> None:
+    for number in range(20):
+        write(site, f"{number * 7919} things{LINKS}", f"a{number}", ip=f"192.0.2.{number}")
+    assert "20 different senders" in str(reason(site))
+
+
+def test_hardly_anything_but_spam_begins_a_wave_and_the_same_among_much_good_does_not(site: Host) -> None:
+    for number in range(40):
+        write(site, f"{number * 7919} things{LINKS}", f"a{number}")
+        if number < 30:
+            write(site, f"{GOOD} {number} {'x' * number}", f"a{number}")
+    assert reason(site) is None
+    site.clock.advance(minutes=11)
+    for number in range(30):
+        write(site, f"{number * 104729} things{LINKS}", f"a{number}")
+    assert "30 of 30 items" in str(reason(site))
+
+
+def test_a_lively_article_is_no_wave(site: Host) -> None:
+    for number in range(40):
+        write(site, f"{GOOD} {number * 7919}", ip=f"192.0.2.{number}")
+    assert reason(site) is None
+
+
+def test_what_premoderation_holds_is_no_sign_of_spam(tmp_path: Path) -> None:
+    site = Host(tmp_path, MODERATE_LIMITS={})
+    for number in range(40):
+        write(site, f"{GOOD} {number * 7919}")
+    assert reason(site) is None
+
+
+def test_a_wave_ends_by_itself_and_is_told_once_at_each_end(site: Host, caplog: pytest.LogCaptureFixture) -> None:
+    with heard(wave_started) as started, heard(wave_ended) as ended:
+        flood(site, 60)
+        assert len(started) == 1
+        site.clock.advance(minutes=29)
+        assert status(site) == "pending"
+        assert ended == []
+        site.clock.advance(minutes=3)
+        assert status(site) == "approved"
+        assert len(ended) == 1
+        assert status(site) == "approved"
+    said = [record.message for record in caplog.records if "wave" in record.message]
+    assert [line.split(":")[0] for line in said] == ["A spam wave", "The spam wave is over"]
+    assert ended[0].seen == 49
+
+
+def test_a_wave_goes_on_as_long_as_spam_comes(site: Host) -> None:
+    flood(site)
+    for _ in range(6):
+        site.clock.advance(minutes=11)
+        flood(site)
+    assert status(site) == "pending"
+    site.clock.advance(minutes=31)
+    assert status(site) == "approved"
+
+
+def test_what_the_wave_itself_holds_does_not_keep_it_alive(site: Host) -> None:
+    flood(site)
+    for number in range(40):
+        site.clock.advance(seconds=50)
+        write(site, f"{GOOD} {number * 7919}")
+    assert status(site) == "approved"
+
+
+def test_a_worker_ends_a_wave_where_nobody_comes(site: Host) -> None:
+    flood(site)
+    site.clock.advance(minutes=40)
+    with heard(wave_ended) as ended:
+        site.app.test_cli_runner().invoke(args=["moderate", "worker", "--once"])
+    assert len(ended) == 1
+
+
+def test_a_trusted_author_may_go_on_and_one_who_only_claims_to_be_may_not(site: Host) -> None:
+    site.author = Author("Ada", "ada@mail.example", id="u:1")
+    for number in range(3):
+        assert write(site, f"{GOOD} {number}")["status"] == "approved"
+    site.author = None
+    flood(site)
+    assert status(site, author="Ada", email="ada@mail.example") == "pending"
+    site.author = Author("Ada", "ada@mail.example", id="u:1")
+    assert status(site) == "approved"
+    site.author = Author("New", "new@mail.example", id="u:2")
+    assert status(site) == "pending"
+
+
+def test_a_trackback_is_held_as_well(tmp_path: Path) -> None:
+    site = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_PREMODERATION="none", MODERATE_VERIFY_PINGS="off")
+    site.add_article("a0")
+    flood(site)
+    site.client.post("/discuss/trackback/thaw", data={"url": "https://blog.example/1", "title": "T", "excerpt": "E"})
+    item = site.client.get("/discuss/moderation/items?kind=trackback", headers=site.token()).json["items"][0]
+    assert (item["status"], [finding["check"] for finding in item["findings"]]) == ("pending", ["wave"])
+
+
+def test_limits_are_stricter_while_it_lasts(tmp_path: Path) -> None:
+    site = Host(tmp_path, MODERATE_LIMITS={"comments": ["40/minute per client"]}, MODERATE_PREMODERATION="none")
+    site.add_article("a0")
+    flood(site)
+    site.clock.advance(minutes=5)
+    passed = sum("id" in write(site, f"{GOOD} {number}", ip="192.0.2.99") for number in range(20))
+    assert passed == 10
+    site.clock.advance(minutes=40)
+    assert status(site) == "approved"
+    assert sum("id" in write(site, f"{GOOD} and {number}", ip="192.0.2.98") for number in range(20)) == 20
+
+
+def test_another_process_learns_of_the_wave_within_seconds(site: Host, tmp_path: Path) -> None:
+    other = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_PREMODERATION="none")
+    assert status(other) == "approved"
+    flood(site)
+    other.clock.advance(seconds=4)
+    assert status(other) == "pending"
+
+
+def test_a_clean_comment_costs_no_statement_more_than_every_few_seconds(site: Host) -> None:
+    status(site)
+    asked: list[str] = []
+
+    def note(_conn: object, _cursor: object, text: str, *_rest: object) -> None:
+        asked.append(text)
+
+    engine = site.state.desk.store.database.engine
+    event.listen(engine, "before_cursor_execute", note)
+    for _ in range(5):
+        status(site)
+    assert not [text for text in asked if "moderate_waves" in text or "moderate_bursts" in text]
+    site.clock.advance(seconds=4)
+    status(site)
+    event.remove(engine, "before_cursor_execute", note)
+    assert len([text for text in asked if "moderate_waves" in text]) == 1
+    assert not [text for text in asked if "moderate_bursts" in text]
