@@ -1,0 +1,55 @@
+"""Sites that tell their moderators, and what a moderator does with a mail."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from moderate.recheck import run_due
+from tests.sites import Host
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MORI = {"name": "Mori", "email": "mori@mail.example"}
+NAO = {"name": "Nao", "email": "nao@mail.example"}
+
+
+def a_site(folder: Path, port: int, *to: Any, **config: Any) -> Host:
+    """A site whose mails go to a server on this machine."""
+    return Host(
+        folder,
+        **{
+            "MODERATE_LIMITS": {},
+            "MODERATE_SITE_URL": "http://localhost",
+            "MODERATE_MAIL_SERVER": "127.0.0.1",
+            "MODERATE_MAIL_PORT": port,
+            "MODERATE_MAIL_SECURITY": "none",
+            "MODERATE_MAIL_FROM": "News <news@mail.example>",
+            "MODERATE_MAIL_TO": list(to or [MORI]),
+            **config,
+        },
+    )
+
+
+def work(site: Host) -> int:
+    """Do all that is due; returns how many tasks were taken."""
+    done = 0
+    with site.app.app_context():
+        while run_due(site.state.desk):
+            done += 1
+    return done
+
+
+def dead(site: Host) -> list[Any]:
+    with site.app.app_context():
+        return list(site.state.desk.store.dead_tasks())
+
+
+def open_tasks(site: Host) -> bool:
+    with site.app.app_context():
+        return site.state.desk.store.next_due() is not None
+
+
+def stands(site: Host, number: int) -> dict[str, Any]:
+    found: dict[str, Any] = site.client.get(f"/discuss/moderation/items/{number}", headers=site.token()).json
+    return found

@@ -1,0 +1,278 @@
+"""Links in mails: opening one changes nothing, its button acts once, and every wrong one is refused in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from moderate.model import Decision
+from moderate.web.mail_links import SiteLinks
+from tests.mail_servers import Mail, MailServer
+from tests.web.mail_sites import MORI, NAO, a_site, stands, work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.sites import Host
+
+
+@pytest.fixture
+def mail() -> Iterator[MailServer]:
+    with MailServer() as server:
+        yield server
+
+
+@pytest.fixture
+def site(tmp_path: Path, mail: MailServer) -> Host:
+    return a_site(tmp_path, mail.port)
+
+
+@pytest.fixture
+def got(site: Host, mail: MailServer) -> Mail:
+    """The mail about the first item."""
+    site.comment("<b>Twice</b>, it froze. <script>alert(1)</script>", author="<i>Mika</i>")
+    work(site)
+    return mail.mails[0]
+
+
+@pytest.mark.parametrize(("label", "status"), [("Approve", "approved"), ("Spam", "spam"), ("Trash", "trash")])
+def test_the_button_behind_a_link_decides_in_the_moderators_name(
+    site: Host, got: Mail, label: str, status: str
+) -> None:
+    page = site.client.get(got.link(label))
+    assert page.status_code == 200
+    assert page.text.count("<form") == page.text.count("<button") == 1
+    done = site.client.post(got.link(label))
+    assert done.status_code == 200
+    assert "Done." in done.text
+    item = stands(site, 1)
+    assert item["status"] == status
+    assert item["history"][-1]["by"] == "Mori"
+    assert item["history"][-1]["note"] == "from a mail"
+
+
+def test_the_page_shows_the_item_and_runs_nothing_of_it(site: Host, got: Mail) -> None:
+    page = site.client.get(got.link("Approve"))
+    assert "<script>" not in page.text
+    assert "<i>" not in page.text
+    assert "<b>Twice</b>" in page.text
+    assert "You decide as <bdi>Mori</bdi>" in page.text
+    assert page.headers["Cache-Control"] == "no-store"
+    assert page.headers["Referrer-Policy"] == "no-referrer"
+    assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
+
+
+def test_a_mail_scanner_that_opens_everything_changes_nothing(site: Host, got: Mail) -> None:
+    before = snapshot(site)
+    addresses = [*got.links, str(got.message["List-Unsubscribe"]).strip("<>")]
+    assert len(addresses) >= 6
+    for address in addresses:
+        path = address.removeprefix("http://localhost")
+        for method in ("GET", "HEAD", "OPTIONS"):
+            answer = site.client.open(path, method=method, headers={"User-Agent": "LinkScanner/1.0"})
+            assert answer.status_code < 500
+        for method in ("PUT", "PATCH", "DELETE"):
+            assert site.client.open(path, method=method).status_code == 405 or "/thaw" in path
+    assert snapshot(site) == before
+    # And the links still work for the person.
+    assert site.client.post(got.link("Approve")).status_code == 200
+
+
+def snapshot(site: Host) -> Any:
+    """Everything in all tables that opening a page could have touched."""
+    from sqlalchemy import select
+
+    from moderate.store.schema import metadata
+
+    store = site.state.desk.store
+    with site.app.app_context(), store.database.read() as conn:
+        return {
+            name: [tuple(row) for row in conn.execute(select(table))]
+            for name, table in metadata.tables.items()
+            # Articles that were shown are remembered; tokens note their use.
+            if name not in {"moderate_articles", "moderate_article_urls", "moderate_tokens"}
+        }
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+
+def test_a_link_works_once(site: Host, got: Mail) -> None:
+    site.client.post(got.link("Approve"))
+    site.decide(1, "hold", 2)
+    for method in ("GET", "POST"):
+        again = site.client.open(got.link("Approve"), method=method)
+        assert again.status_code == 409
+        assert "used already" in again.text
+        assert "<form" not in again.text
+    assert stands(site, 1)["status"] == "pending"
+
+
+def test_after_one_link_was_used_the_others_are_stale_and_say_who_decided(site: Host, got: Mail) -> None:
+    site.client.post(got.link("Approve"))
+    other = site.client.post(got.link("Spam"))
+    assert other.status_code == 409
+    assert "Mori has decided meanwhile" in other.text
+    assert "approved and public" in other.text
+    assert stands(site, 1)["status"] == "approved"
+
+
+def test_a_link_is_for_the_version_that_the_mail_showed(site: Host, mail: MailServer) -> None:
+    made = site.comment("Harmless.").json
+    work(site)
+    site.client.patch("/discuss/items/1", json={"text": "Buy pills.", "edit_token": made["edit_token"]})
+    stale = site.client.post(mail.mails[0].link("Approve"))
+    assert stale.status_code == 409
+    assert "the text was changed" in stale.text
+    assert stands(site, 1)["status"] == "pending"
+    work(site)
+    assert site.client.post(mail.mails[1].link("Approve")).status_code == 200
+
+
+def test_a_link_lasts_seven_days(site: Host, got: Mail) -> None:
+    site.clock.advance(days=6, hours=23)
+    assert site.client.get(got.link("Approve")).status_code == 200
+    site.clock.advance(hours=2)
+    for method in ("GET", "POST"):
+        late = site.client.open(got.link("Approve"), method=method)
+        assert late.status_code == 410
+        assert "seven days" in late.text
+    assert stands(site, 1)["status"] == "pending"
+
+
+def test_a_link_about_an_item_that_is_gone_says_so(site: Host, got: Mail) -> None:
+    site.decide(1, "trash")
+    site.client.delete("/discuss/moderation/items/1", headers=site.token())
+    assert site.client.post(got.link("Approve")).status_code == 404
+
+
+def test_links_of_a_moderator_who_was_taken_out_of_the_settings_do_nothing(
+    tmp_path: Path, got: Mail, mail: MailServer
+) -> None:
+    later = a_site(tmp_path, mail.port, NAO)
+    assert later.client.post(got.link("Approve")).status_code == 410
+    assert stands(later, 1)["status"] == "pending"
+
+
+def signed(site: Host, purpose: str, value: Any) -> str:
+    with site.app.app_context():
+        token: str = site.state.signer.sign(purpose, value)
+    return token
+
+
+KEY = "<key>"
+
+ABUSES: dict[str, Callable[[Host, str], str]] = {
+    "nothing": lambda _site, _token: "x",
+    "cut": lambda _site, token: token[:-1],
+    "longer": lambda _site, token: token + "A",
+    "upper case": lambda _site, token: token.upper(),
+    "another payload before the same signature": lambda site, token: (
+        signed(site, "form", ["thaw", "x"]).rpartition(".")[0] + "." + token.rpartition(".")[2]
+    ),
+    "a form's token": lambda site, _token: signed(site, "form", ["thaw", "x"]),
+    "an edit token": lambda site, _token: signed(site, "edit", 1),
+    "a token to unsubscribe": lambda site, _token: signed(site, "unsubscribe", KEY),
+    "a moderator whom nobody knows": lambda site, _token: signed(site, "mail-decision", [1, 1, "approve", "somebody"]),
+    "not ASCII": lambda _site, _token: "％EF🙂",
+    "very long": lambda _site, _token: "a" * 5000,
+}
+
+
+@pytest.mark.parametrize("abuse", ABUSES)
+def test_what_is_no_link_of_ours_is_refused_and_changes_nothing(site: Host, got: Mail, abuse: str) -> None:
+    before = snapshot(site)
+    token = ABUSES[abuse](site, got.link("Approve").rpartition("/")[2])
+    for method in ("GET", "POST"):
+        answer = site.client.open(f"/discuss/moderation/mail/{token}", method=method)
+        assert answer.status_code == 410
+        assert "<form" not in answer.text
+    assert (
+        site.client.post(f"/discuss/moderation/unsubscribe/{got.link('Approve').rpartition('/')[2]}").status_code == 410
+    )
+    assert snapshot(site) == before
+
+
+def test_a_link_is_for_one_item(site: Host, got: Mail) -> None:
+    site.comment("Another.")
+    site.client.post(got.link("Approve"))
+    assert stands(site, 2)["status"] == "pending"
+
+
+def test_guessing_is_limited(tmp_path: Path, mail: MailServer) -> None:
+    site = a_site(tmp_path, mail.port, MODERATE_LIMITS={"moderation": ["3/minute per client"]})
+    answers = [site.client.get(f"/discuss/moderation/mail/guess{n}").status_code for n in range(5)]
+    assert answers == [410, 410, 410, 429, 429]
+
+
+def test_no_login_is_asked_for_and_none_is_given(site: Host, got: Mail) -> None:
+    answer = site.client.post(got.link("Approve"), headers={"Sec-Fetch-Site": "none"})
+    assert answer.status_code == 200
+    assert "Set-Cookie" not in answer.headers
+    assert site.client.get("/discuss/moderation/items").status_code == 401
+
+
+def test_links_lead_below_the_path_that_the_site_lies_under(tmp_path: Path, mail: MailServer) -> None:
+    from moderate.build_notices import base_of
+
+    site = a_site(tmp_path, mail.port)
+    site.app.config["APPLICATION_ROOT"] = "/news/"
+    assert base_of(site.app, "http://localhost", site.state.settings) == "http://localhost/news/discuss"
+    links = SiteLinks("http://localhost/news/discuss", site.state.signer)
+    with site.app.app_context():
+        item = None
+        site.comment()
+        item = site.state.desk.store.item(1)
+        assert links.decide(item, Decision.SPAM, site.state.settings.mail_to[0]).startswith(
+            "http://localhost/news/discuss/moderation/mail/"
+        )
+
+
+# --- no more mails --------------------------------------------------------------------------------
+
+
+def test_one_click_ends_the_mails_as_rfc_8058_has_it(site: Host, got: Mail, mail: MailServer) -> None:
+    assert got.message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    raw_line = next(line for line in got.raw.split(b"\r\n") if line.startswith(b"List-Unsubscribe: "))
+    assert raw_line.startswith(b"List-Unsubscribe: <http")
+    assert raw_line.endswith(b">")
+    answer = site.client.post(got.unsubscribe, data={"List-Unsubscribe": "One-Click"})
+    assert answer.status_code == 200
+    site.comment("Another.")
+    work(site)
+    assert len(mail.mails) == 1
+
+
+def test_looking_at_the_page_ends_nothing_and_its_button_can_be_taken_back(
+    site: Host, got: Mail, mail: MailServer
+) -> None:
+    page = site.client.get(got.unsubscribe)
+    assert page.status_code == 200
+    assert "No more mails" in page.text
+    site.client.head(got.unsubscribe)
+    site.comment("Another.")
+    work(site)
+    assert len(mail.mails) == 2
+    site.client.post(got.unsubscribe)
+    assert "Send me mails again" in site.client.get(got.unsubscribe).text
+    site.client.post(got.unsubscribe, data={"again": "1"})
+    site.comment("And another.")
+    work(site)
+    assert len(mail.mails) == 3
+
+
+def test_one_moderator_leaves_and_the_others_stay(tmp_path: Path, mail: MailServer) -> None:
+    site = a_site(tmp_path, mail.port, MORI, NAO)
+    site.comment("One.")
+    work(site)
+    site.client.post(next(got for got in mail.mails if got.to == MORI["email"]).unsubscribe)
+    site.comment("Two.")
+    work(site)
+    assert [got.to for got in mail.mails[2:]] == [NAO["email"]]
+
+
+def test_the_way_out_of_an_old_mail_still_works(site: Host, got: Mail, mail: MailServer) -> None:
+    site.clock.advance(days=400)
+    assert site.client.post(got.unsubscribe).status_code == 200

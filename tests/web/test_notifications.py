@@ -1,0 +1,333 @@
+"""Moderators are told of what waits: once, after the verdict, and not three hundred times. A real SMTP server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from moderate.errors import ServiceDown
+from moderate.recheck import run, run_due
+from moderate.testing import ScriptedSpamService
+from tests.mail_servers import MailServer
+from tests.web.mail_sites import MORI, NAO, a_site, dead, open_tasks, work
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.sites import Host
+
+
+@pytest.fixture
+def mail() -> Iterator[MailServer]:
+    with MailServer() as server:
+        yield server
+
+
+@pytest.fixture
+def site(tmp_path: Path, mail: MailServer) -> Host:
+    return a_site(tmp_path, mail.port)
+
+
+def test_an_item_that_waits_is_told_once_to_each_moderator(tmp_path: Path, mail: MailServer) -> None:
+    site = a_site(tmp_path, mail.port, MORI, NAO)
+    number = site.comment("The river froze twice.").json["id"]
+    assert mail.mails == []  # Never within the request.
+    work(site)
+    work(site)
+    assert sorted(got.to for got in mail.mails) == ["mori@mail.example", "nao@mail.example"]
+    got = mail.mails[0]
+    assert got.subject == "Comment by Mika on About thaw"
+    assert got.message["From"] == "News <news@mail.example>"
+    assert got.message["Auto-Submitted"] == "auto-generated"
+    assert "> The river froze twice." in got.text.splitlines()
+    assert f"Comment: {number} by Mika" in got.text
+    assert "The river froze twice." in got.html
+    assert not open_tasks(site)
+
+
+def test_nobody_is_told_of_spam_nor_of_what_is_public_already(tmp_path: Path, mail: MailServer) -> None:
+    site = a_site(tmp_path, mail.port, MODERATE_PREMODERATION="none")
+    assert site.comment("I fill in what people do not see.", homepage="x").status_code == 202
+    assert site.comment("Nothing is wrong with me.").status_code == 201
+    work(site)
+    assert mail.mails == []
+
+
+def test_nothing_is_told_before_the_checks_that_take_time_have_spoken(tmp_path: Path, mail: MailServer) -> None:
+    site, service = asked_service(tmp_path, mail, ServiceDown("akismet", "down"), "ham")
+    site.comment()
+    work(site)
+    assert mail.mails == []
+    site.clock.advance(hours=1)
+    work(site)
+    assert [got.to for got in mail.mails] == ["mori@mail.example"]
+    assert len(service.samples) == 2
+
+
+def test_what_a_late_verdict_calls_spam_is_told_to_nobody(tmp_path: Path, mail: MailServer) -> None:
+    site, _ = asked_service(tmp_path, mail, "spam")
+    site.comment()
+    work(site)
+    assert mail.mails == []
+    assert site.counts() == {"comments": 0, "trackbacks": 0}
+    assert not open_tasks(site)
+
+
+def test_a_check_that_never_answers_is_told_when_a_person_is_asked(tmp_path: Path, mail: MailServer) -> None:
+    site, _ = asked_service(tmp_path, mail, ServiceDown("akismet", "down"))
+    site.comment()
+    work(site)
+    site.clock.advance(days=4)
+    work(site)
+    assert len(mail.mails) == 1
+
+
+def asked_service(folder: Path, mail: MailServer, *answers: object) -> tuple[Host, ScriptedSpamService]:
+    """A site that asks a spam service which answers as told."""
+    from dataclasses import replace
+
+    from moderate.checks import CHECKS, in_use
+    from moderate.spam import SpamWord
+
+    service = ScriptedSpamService(*(SpamWord(a) if isinstance(a, str) else a for a in answers))
+    site = a_site(folder, mail.port)
+    services = replace(site.state.desk.services, spam=service)
+    desk = replace(site.state.desk, services=services, checks=in_use(CHECKS, services))
+    site.app.extensions["moderate"] = replace(site.state, desk=desk)
+    return site, service
+
+
+def test_what_was_decided_before_the_mail_went_is_not_told(site: Host, mail: MailServer) -> None:
+    site.decide(site.comment().json["id"], "approve")
+    work(site)
+    assert mail.mails == []
+
+
+def test_a_changed_text_is_told_anew_in_the_same_conversation(site: Host, mail: MailServer) -> None:
+    made = site.comment().json
+    work(site)
+    site.client.patch(f"/discuss/items/{made['id']}", json={"text": "Thrice.", "edit_token": made["edit_token"]})
+    work(site)
+    first, second = mail.mails
+    assert second.subject.startswith("Changed: ")
+    assert "> Thrice." in second.text
+    assert first.message["References"] == second.message["References"]
+    assert first.id != second.id
+    # A repeat that says nothing new is no news.
+    site.client.patch(f"/discuss/items/{made['id']}", json={"text": "Thrice.", "edit_token": made["edit_token"]})
+    work(site)
+    assert len(mail.mails) == 2
+
+
+def test_a_moderator_who_holds_an_item_is_not_told_of_it(site: Host, mail: MailServer) -> None:
+    number = site.comment().json["id"]
+    work(site)
+    site.decide(number, "approve", 1)
+    site.decide(number, "hold", 2)
+    work(site)
+    assert len(mail.mails) == 1
+
+
+# --- many -----------------------------------------------------------------------------------------
+
+
+def test_a_wave_of_300_items_gives_a_handful_of_mails(site: Host, mail: MailServer) -> None:
+    for number in range(300):
+        site.comment(f"Wave {number}.")
+    work(site)
+    assert len(mail.mails) == 5
+    site.clock.advance(minutes=59)
+    assert work(site) == 0
+    site.clock.advance(minutes=2)
+    work(site)
+    assert len(mail.mails) == 6
+    digest = mail.mails[-1]
+    assert digest.subject == "300 items wait for a moderator"
+    assert "> Wave 299." in digest.text
+    assert digest.text.count("Approve: ") == 20
+    assert len(digest.raw) < 100_000
+    assert not open_tasks(site)
+
+
+def test_after_a_digest_the_next_item_is_told_on_its_own_again(site: Host, mail: MailServer) -> None:
+    for number in range(8):
+        site.comment(f"Wave {number}.")
+    work(site)
+    site.clock.advance(hours=2)
+    work(site)
+    site.comment("A quiet hour later.")
+    work(site)
+    assert [got.subject for got in mail.mails[5:]] == [
+        "8 items wait for a moderator",
+        "Comment by Mika on About thaw",
+    ]
+
+
+def test_what_was_decided_while_it_was_gathered_makes_no_digest(site: Host, mail: MailServer) -> None:
+    numbers = [site.comment(f"Wave {number}.").json["id"] for number in range(8)]
+    work(site)
+    for number in numbers:
+        site.decide(number, "trash")
+    site.clock.advance(hours=2)
+    work(site)
+    assert len(mail.mails) == 5
+    site.comment("New.")
+    work(site)
+    assert len(mail.mails) == 6
+
+
+def test_who_wants_digests_gets_one_an_hour_and_who_wants_nothing_gets_nothing(
+    tmp_path: Path, mail: MailServer
+) -> None:
+    site = a_site(tmp_path, mail.port, {**MORI, "notify": "digest"}, {**NAO, "notify": "off"})
+    site.comment("One.")
+    site.comment("Two.")
+    work(site)
+    assert mail.mails == []
+    site.clock.advance(minutes=30)
+    site.comment("Three.")
+    work(site)
+    site.clock.advance(minutes=31)
+    work(site)
+    assert [(got.to, got.subject) for got in mail.mails] == [("mori@mail.example", "3 items wait for a moderator")]
+    assert not open_tasks(site)
+
+
+# --- failures -------------------------------------------------------------------------------------
+
+
+def test_mails_wait_for_a_server_that_is_down(site: Host, mail: MailServer) -> None:
+    mail.stop()
+    site.comment()
+    work(site)
+    assert open_tasks(site)
+    assert dead(site) == []
+    mail.start()
+    site.clock.advance(hours=1)
+    work(site)
+    assert len(mail.mails) == 1
+    assert not open_tasks(site)
+
+
+def test_a_server_that_refuses_for_now_is_asked_again_and_the_moderator_gets_one_mail(
+    site: Host, mail: MailServer
+) -> None:
+    mail.refusal = "451 4.3.0 try again later"
+    site.comment()
+    work(site)
+    mail.refusal = ""
+    site.clock.advance(hours=1)
+    work(site)
+    assert (mail.offered, len(mail.mails)) == (2, 1)
+
+
+def test_an_address_that_is_refused_for_good_is_left_to_a_person_who_can_try_again(
+    site: Host, mail: MailServer
+) -> None:
+    mail.refused_address = "550 5.1.1 no such user"
+    site.comment()
+    work(site)
+    (task,) = dead(site)
+    assert task.error == "the mail server refused the address: 550 5.1.1 no such user"
+    mail.refused_address = ""
+    told = site.app.test_cli_runner().invoke(args=["moderate", "tasks", "dead"])
+    assert "mail to mori@mail.example" in told.output
+    assert "no such user" in told.output
+    assert site.app.test_cli_runner().invoke(args=["moderate", "tasks", "replay", str(task.id)]).exit_code == 0
+    work(site)
+    assert len(mail.mails) == 1
+    assert dead(site) == []
+
+
+def test_a_server_that_stays_away_for_days_is_given_up_and_can_be_tried_again(site: Host, mail: MailServer) -> None:
+    mail.stop()
+    site.comment()
+    for _ in range(12):
+        work(site)
+        site.clock.advance(days=1)
+    assert len(dead(site)) == 1
+    mail.start()
+    assert (
+        "1 will be tried again"
+        in site.app.test_cli_runner().invoke(args=["moderate", "tasks", "replay", "--all"]).output
+    )
+    work(site)
+    assert len(mail.mails) == 1
+
+
+def test_a_worker_that_dies_after_the_mail_and_before_its_note_sends_the_same_mail_again(
+    site: Host, mail: MailServer
+) -> None:
+    """At least once: the receiver can tell the repeat by its id."""
+    site.comment()
+    store = site.state.desk.store
+    with site.app.app_context():
+        (task,) = store.lease_due(site.clock.now(), limit=1, seconds=120)
+        keep = store.use_once
+        store.use_once = die
+        with pytest.raises(Died):
+            run(site.state.desk, task)
+        store.use_once = keep
+        assert run_due(site.state.desk) == 0  # The dead worker's lease still holds.
+    site.clock.advance(minutes=3)
+    work(site)
+    assert len(mail.mails) == 2
+    assert mail.mails[0].id == mail.mails[1].id
+    assert not open_tasks(site)
+
+
+class Died(BaseException):
+    """A worker that is killed runs no handlers of its own."""
+
+
+def die(*_: object) -> bool:
+    raise Died
+
+
+def test_a_moderator_who_left_the_settings_gets_what_was_meant_for_nobody(
+    tmp_path: Path, site: Host, mail: MailServer
+) -> None:
+    site.comment()
+    later = a_site(tmp_path, mail.port, NAO)
+    work(later)
+    assert mail.mails == []
+    assert not open_tasks(later)
+
+
+def test_without_a_mail_server_no_task_is_written(tmp_path: Path) -> None:
+    site = a_site(tmp_path, 25, MODERATE_MAIL_SERVER="")
+    site.comment()
+    assert not open_tasks(site)
+
+
+# --- for development ------------------------------------------------------------------------------
+
+
+def test_mails_can_go_to_a_folder(tmp_path: Path) -> None:
+    site = a_site(tmp_path, 25, MODERATE_MAIL_SERVER="file:mails")
+    site.comment()
+    work(site)
+    (kept,) = (tmp_path / "mails").glob("*.eml")
+    assert b"Subject: Comment by Mika on About thaw" in kept.read_bytes()
+
+
+def test_mails_can_go_to_the_terminal_and_do_nothing_to_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    site = a_site(tmp_path, 25, MODERATE_MAIL_SERVER="console")
+    site.comment("Ring \x07 the \x1b[31mbell.", author="Mi\x1b[2Jka")
+    work(site)
+    told = capsys.readouterr().err
+    assert "mail to mori@mail.example: Comment by Mi" in told
+    assert not [char for char in told if not char.isprintable() and char != "\n"]
+
+
+def test_a_trial_mail_tells_whether_the_server_takes_it(site: Host, mail: MailServer) -> None:
+    runner = site.app.test_cli_runner()
+    assert "no item yet" in runner.invoke(args=["moderate", "mail", "try", "mori@mail.example"]).output
+    site.comment()
+    assert runner.invoke(args=["moderate", "mail", "try", "nobody@mail.example"]).exit_code == 1
+    assert "taken" in runner.invoke(args=["moderate", "mail", "try", "Mori@mail.example"]).output
+    assert len(mail.mails) == 1
+    mail.refused_address = "550 no"
+    assert "550 no" in runner.invoke(args=["moderate", "mail", "try", "mori@mail.example"]).output
