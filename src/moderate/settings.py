@@ -157,6 +157,7 @@ class Settings:
 
     url_prefix: str = setting("/discuss", url_prefix)
     site_url: str | None = setting(None, optional(site_url))
+    language: Literal["en", "ja"] | None = setting(None, optional(one_of("en", "ja")))
     database_url: str | None = setting(None, optional(text), secret=True)
     sqlite_synchronous: Literal["full", "normal"] = setting("full", one_of("full", "normal"))
     redis_url: str | None = setting(None, optional(text), secret=True)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Integer, bindparam, func, select, union_all
 
-from moderate.model import Kind, Status
+from moderate.model import Awaiting, Kind, Status
 from moderate.ports import Alike, Page
+from moderate.store.alike import like, of_host
 from moderate.store.rows import digest, entry_from, item_from
 from moderate.store.schema import articles, history, items
 from moderate.store.search import found_by
@@ -142,6 +143,14 @@ class ItemReads:
             found = _items_of(conn.execute(query))
         return _page(list(found.values()), limit)
 
+    def oldest_waiting(self) -> datetime | None:
+        wanted = select(items.c.created_at).where(
+            items.c.status == Status.PENDING.value, items.c.awaiting == Awaiting.MODERATOR.value
+        )
+        with self.database.read() as conn:
+            found: datetime | None = conn.execute(wanted.order_by(items.c.id).limit(1)).scalar()
+        return found
+
     def history(self, item_id: int) -> Sequence[HistoryEntry]:
         query = select(history).where(history.c.item_id == item_id).order_by(history.c.id)
         with self.database.read() as conn:
@@ -207,6 +216,10 @@ def conditions(which: ItemFilter, conn: Connection) -> list[ColumnElement[bool]]
         wanted.append(_one_of((items.c.author, items.c.email, items.c.author_id), which.author))
     if which.ip is not None:
         wanted.append(_one_of((items.c.ip,), which.ip))
+    if which.host is not None:
+        wanted.append(of_host(which.host, conn))
+    if which.like is not None:
+        wanted.append(like(which.like, conn))
     if which.q:
         wanted.append(found_by(which.q, conn))
     return wanted

@@ -19,6 +19,7 @@ from moderate.web.routing import MAX_ID
 from moderate.web.state import current_state
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from enum import StrEnum
 
     from flask.typing import ResponseReturnValue
@@ -55,29 +56,43 @@ def items() -> ResponseReturnValue:
     return private({"items": [moderator_item(item) for item in page.items], "next": page.next, "totals": totals(state)})
 
 
-def item_filter() -> ItemFilter:
-    """The filter of the query string. Raises `Invalid` for what no item can have."""
+def item_filter(prefix: str = "") -> ItemFilter:
+    """The filter of the query string, or of a form's fields where these have a prefix.
+
+    Raises `Invalid` for what no item can have.
+    """
+    given = request.form if prefix else request.args
     return ItemFilter(
-        status=choice("status", Status),
-        kind=choice("kind", Kind),
-        awaiting=choice("awaiting", Awaiting),
-        article=words("article"),
-        author=words("author"),
-        ip=words("ip"),
-        q=words("q"),
+        status=choice("status", Status, given, prefix),
+        kind=choice("kind", Kind, given, prefix),
+        awaiting=choice("awaiting", Awaiting, given, prefix),
+        article=words("article", given, prefix),
+        author=words("author", given, prefix),
+        ip=words("ip", given, prefix),
+        host=words("host", given, prefix),
+        like=item_id(words("like", given, prefix)),
+        q=words("q", given, prefix),
     )
 
 
-def words(name: str) -> str | None:
+def words(name: str, given: Mapping[str, str] | None = None, prefix: str = "") -> str | None:
     """A text of the query string, None for a blank one. What no column can hold, no item can match."""
-    value = request.args.get(name, "").strip()
+    value = (request.args if given is None else given).get(prefix + name, "").strip()
     if len(value) > 200 or "\0" in value:
         raise Invalid.field(name, "At most 200 characters, and none of them NUL.")
     return value or None
 
 
-def choice(name: str, enum: type[E]) -> E | None:
-    value = request.args.get(name)
+def item_id(value: str | None) -> int | None:
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) <= 19 and 1 <= int(value) <= MAX_ID):
+        raise Invalid.field("like", "The number of an item.")
+    return int(value)
+
+
+def choice(name: str, enum: type[E], given: Mapping[str, str], prefix: str = "") -> E | None:
+    value = given.get(prefix + name)
     if not value:
         return None
     try:

@@ -55,6 +55,8 @@ class FilterIn(BaseModel):
     article: Words | None = None
     author: Words | None = None
     ip: Words | None = None
+    host: Words | None = None
+    like: Id | None = None
     q: Words | None = None
     awaiting: Awaiting | None = None
 

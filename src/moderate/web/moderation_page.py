@@ -6,24 +6,38 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from flask import Response, redirect, render_template, request, url_for
+from flask import Response, render_template, request, url_for
 
-from moderate import moderation
-from moderate.errors import DecidedMeanwhile, Invalid, Refused, ServiceDown, Unauthorized
-from moderate.model import Decision, Status
+from moderate.errors import Unauthorized
+from moderate.model import Awaiting, Status
+from moderate.ports import ItemFilter
 from moderate.web.access import csrf_token, moderator
-from moderate.web.errors import public_text, report, status_of
-from moderate.web.moderation_api import MAX_BODY, item_filter, totals
+from moderate.web.banners import banners, waiting_since
+from moderate.web.errors import public_text, status_of
+from moderate.web.moderation_api import item_filter, private, totals
+from moderate.web.notice import unpack
 from moderate.web.read import number
+from moderate.web.routing import MAX_ID
+from moderate.web.script_words import script_words
 from moderate.web.state import current_state
+from moderate.web.words import for_moderators, found
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
-    from moderate.ports import ItemFilter
+    from moderate.model import Item
     from moderate.web.state import State
 
 PAGE = 50
+
+#: More new items than this are "more than".
+MOST_NEW = 100
+
+#: What the address of the queue, and each of its forms, says about the moderator's place.
+FILTERS = ("status", "kind", "article", "author", "ip", "host", "like", "q", "awaiting", "cursor")
+
+#: Changed texts of approved items that wait for a moderator.
+CHANGED = ItemFilter(status=Status.APPROVED, awaiting=Awaiting.MODERATOR)
 
 #: No script of another origin, no inline script, no framing: hostile text has nowhere to run.
 CSP = "; ".join(
@@ -46,23 +60,38 @@ def queue() -> ResponseReturnValue:
     try:
         who = moderator(state)
     except Unauthorized as error:
-        return page("moderate/sign_in.html", status_of(error), message=public_text(error))
+        return page("moderate/sign_in.html", status_of(error), error=error, message=public_text(error))
     which = default_filter()
-    cursor = number("cursor", None, 2**63 - 1)
-    found = state.desk.store.items(which, cursor=cursor, limit=PAGE)
+    some = state.desk.store.items(which, cursor=number("cursor", None, MAX_ID), limit=PAGE)
+    for_moderators()
     return page(
         "moderate/queue.html",
         200,
         who=who,
-        items=found.items,
-        filter=which,
+        items=some.items,
         tabs=tabs(state, which),
-        next_url=here(cursor=found.next) if found.next else None,
-        csrf_token=csrf_token(state, who),
+        next_url=here(cursor=some.next) if some.next else None,
+        news_url=news_url(which, some.items),
         now=state.desk.clock.now(),
-        decisions=list(Decision),
-        notice=request.args.get("notice", ""),
+        not_asked=not_asked,
+        notice=unpack(state, who, request.args.get("notice")),
+        banners=banners(state),
+        waiting_since=waiting_since(state),
+        script_words=script_words(),
+        **frame(state, which),
     )
+
+
+def frame(state: State, which: ItemFilter) -> dict[str, Any]:
+    """What every page with forms needs: the token that they carry, and the filters that they keep."""
+    return {"filter": which, "kept": kept(which), "csrf_token": csrf_token(state, moderator(state))}
+
+
+def kept(which: ItemFilter) -> dict[str, str]:
+    """The moderator's place as the fields of a query."""
+    place = {name: str(value) for name in FILTERS if (value := getattr(which, name, None)) is not None}
+    cursor = request.args.get("cursor") or request.form.get("filter_cursor")
+    return {"status": "", **place, **({"cursor": cursor} if cursor else {})}
 
 
 def default_filter() -> ItemFilter:
@@ -74,17 +103,24 @@ def default_filter() -> ItemFilter:
 
 
 def tabs(state: State, which: ItemFilter) -> list[dict[str, Any]]:
-    """The status tabs with their counts."""
+    """The tabs with their counts: the four statuses, changed texts, and all together."""
     counted = totals(state)
-    return [
-        {
-            "name": status.value,
-            "count": counted[status.value],
-            "url": url_for("moderate.queue", status=status.value),
-            "is_current": which.status is status,
-        }
+    is_changed = which.status is CHANGED.status and which.awaiting is CHANGED.awaiting
+    places: list[tuple[str, int, dict[str, Any], bool]] = [
+        (status.value, counted[status.value], {"status": status.value}, which.status is status and not is_changed)
         for status in Status
     ]
+    places.insert(1, ("changed", changed(state), {"status": "approved", "awaiting": "moderator"}, is_changed))
+    places.append(("", sum(counted.values()), {"status": ""}, which.status is None))
+    return [
+        {"name": name, "count": count, "url": url_for("moderate.queue", **query), "is_current": is_current}
+        for name, count, query, is_current in places
+    ]
+
+
+def not_asked(item: Item) -> list[str]:
+    """The checks that were not asked about an item, and why."""
+    return [f"{check} ({found(reason)})" for check, reason in item.skipped or ()]
 
 
 def here(**changes: object) -> str:
@@ -94,47 +130,39 @@ def here(**changes: object) -> str:
     return f"{url_for('moderate.queue')}?{urlencode(args)}"
 
 
-def decide(item_id: int) -> ResponseReturnValue:
-    """``POST /moderation/queue/<id>``: one decision by a form's button, and back to the queue."""
+# --- what came in since ------------------------------------------------------------------------------
+
+
+def news_url(which: ItemFilter, items: tuple[Item, ...]) -> str | None:
+    """Where the page asks what is new; None further down, where nothing new can be."""
+    if request.args.get("cursor"):
+        return None
+    place = {name: value for name, value in kept(which).items() if name != "cursor"}
+    return f"{url_for('moderate.queue_news')}?{urlencode({**place, 'after': items[0].id if items else 1})}"
+
+
+def news() -> ResponseReturnValue:
+    """``GET /moderation/queue/news``: how many items of this filter are newer than ``after``, up to a hundred."""
     state = current_state()
-    try:
-        request.max_content_length = MAX_BODY
-        who = moderator(state)
-        decision, version = read_form()
-        done = moderation.decide(state.desk, item_id, decision, version=version, by=who)
-        notice = f"Item {done.id}: {done.status.value}."
-    except DecidedMeanwhile as error:
-        notice = f"Item {item_id}: {error.by or 'somebody'} has decided meanwhile: {error.item.status.value}."
-    except (Refused, ServiceDown) as error:
-        report(error)
-        return page("moderate/sign_in.html", status_of(error), message=public_text(error))
-    return redirect(back(notice), 303)
+    moderator(state)
+    newest = state.desk.store.versions(default_filter(), MOST_NEW)
+    after = number("after", 1, MAX_ID) or 1
+    counted = {**totals(state), "changed": changed(state)}
+    return private({"new": sum(item_id > after for item_id in newest), "totals": counted})
 
 
-def read_form() -> tuple[Decision, int]:
-    version = request.form.get("version", "")
-    try:
-        decision = Decision(request.form.get("decision", ""))
-    except ValueError as error:
-        raise Invalid.field("decision", "One of approve, hold, spam, trash.") from error
-    if not (version.isascii() and version.isdigit() and len(version) < 10):
-        raise Invalid.field("version", "A whole number.")
-    return decision, int(version)
-
-
-def back(notice: str) -> str:
-    """The queue as the moderator had it: same tab, same filters, same place."""
-    kept = {name: value for name in FILTERS if (value := request.form.get(f"filter_{name}"))}
-    return f"{url_for('moderate.queue')}?{urlencode(kept | {'notice': notice})}"
-
-
-FILTERS = ("status", "kind", "article", "author", "ip", "q", "awaiting", "cursor")
+def changed(state: State) -> int:
+    """How many changed texts wait, up to a hundred."""
+    return len(state.desk.store.versions(CHANGED, MOST_NEW))
 
 
 def page(template: str, status: int, **context: Any) -> Response:
+    """One of the moderators' pages, with the header fields that keep it to itself."""
+    for_moderators()
     response = Response(render_template(template, **context), status)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Security-Policy"] = CSP
     response.headers["X-Frame-Options"] = "DENY"
     response.headers["Referrer-Policy"] = "same-origin"
+    response.vary.add("Accept-Language")
     return response

@@ -1,0 +1,63 @@
+"""What moderators should know before they decide: a spam wave, a part that is ill, how long people have waited."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from moderate.errors import ServiceDown
+from moderate.health import LAG
+from moderate.web.words import found, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from moderate.web.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """One thing to know. `urgent` is what somebody has to see to; the rest explains what is on the page."""
+
+    name: str
+    words: str
+    urgent: bool = True
+
+
+def banners(state: State) -> list[Banner]:
+    """All that is known at once and without asking another server."""
+    try:
+        return [*wave(state), *account(state), *limiter(state), *tasks(state)]
+    except ServiceDown as error:
+        return [Banner("database", str(error))]
+
+
+def wave(state: State) -> Iterator[Banner]:
+    current = state.desk.waves.current()
+    if current is not None:
+        words = say("A spam wave is under way: everything is held until it is over.")
+        yield Banner("wave", f"{words} {found(current.reason)}", urgent=False)
+
+
+def account(state: State) -> Iterator[Banner]:
+    for note in state.desk.account.all():
+        yield Banner("akismet", say("Akismet: {note}", note=found(note.text)))
+
+
+def limiter(state: State) -> Iterator[Banner]:
+    outage = state.desk.limits.outage
+    if outage is not None:
+        yield Banner("redis", say("Redis does not answer: rate limits hold for each process on its own."))
+
+
+def tasks(state: State) -> Iterator[Banner]:
+    lag = state.desk.store.task_lag(state.desk.clock.now())
+    if lag > LAG:
+        minutes = int(lag // 60)
+        yield Banner("tasks", say("Checks are {n} minutes behind. Is a worker running?", n=minutes))
+
+
+def waiting_since(state: State) -> datetime | None:
+    """Since when the oldest item waits for a moderator: what the desk is measured by."""
+    return state.desk.store.oldest_waiting()

@@ -1,0 +1,149 @@
+"""What the forms of the queue page send: decisions on one, some or all matching items, and their undo.
+
+Each ends on the queue, as the moderator had it, with a word about what was done and a button that takes it back.
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from flask import redirect, request, url_for
+
+from moderate import bulk, moderation
+from moderate.errors import Invalid, Refused, ServiceDown, UnexpectedNumber
+from moderate.model import Decision
+from moderate.web.access import moderator
+from moderate.web.errors import public_text, report, status_of
+from moderate.web.moderation_api import MAX_BODY, item_filter
+from moderate.web.moderation_page import FILTERS, default_filter, frame, page
+from moderate.web.notice import pack
+from moderate.web.routing import MAX_ID
+from moderate.web.state import current_state
+from moderate.web.words import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask.typing import ResponseReturnValue
+
+    from moderate.bulk import Outcome
+    from moderate.ports import ItemFilter
+    from moderate.web.state import State
+
+#: How many of the matching items the preview shows.
+SHOWN = 5
+
+#: Items that one form may name.
+MOST = 500
+
+
+def told_with_a_page(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
+    """A refusal as a page: whoever sent a form reads no problem document."""
+
+    @wraps(view)
+    def guarded(**values: Any) -> ResponseReturnValue:
+        request.max_content_length = MAX_BODY
+        try:
+            return view(**values)
+        except (Refused, ServiceDown) as error:
+            report(error)
+            return page("moderate/sign_in.html", status_of(error), error=error, message=public_text(error))
+
+    return guarded
+
+
+@told_with_a_page
+def decide(item_id: int) -> ResponseReturnValue:
+    """``POST /moderation/queue/<id>``: one decision by a card's button."""
+    state = current_state()
+    moderator(state)
+    version = whole(request.form.get("version", ""), "version")
+    moderation.look_up(state.desk, item_id)
+    return decided(state, {item_id: version})
+
+
+@told_with_a_page
+def decide_selected() -> ResponseReturnValue:
+    """``POST /moderation/queue/selected``: one decision on the items whose boxes are checked."""
+    state = current_state()
+    moderator(state)
+    return decided(state, dict(seen(value) for value in request.form.getlist("item")[:MOST]))
+
+
+def decided(state: State, versions: dict[int, int]) -> ResponseReturnValue:
+    decision = wanted()
+    outcome = bulk.decide_many(state.desk, decision, versions, by=moderator(state)) if versions else None
+    return back(state, outcome, decision)
+
+
+@told_with_a_page
+def decide_all() -> ResponseReturnValue:
+    """``POST /moderation/queue/all``: one decision on all that matches, if it is as many as were shown."""
+    state = current_state()
+    who = moderator(state)
+    decision, which = wanted(), item_filter("filter_")
+    expect = whole(request.form.get("expect", ""), "expect")
+    try:
+        outcome = bulk.decide_by_filter(state.desk, decision, which, expect, by=who)
+    except UnexpectedNumber as error:
+        return preview(state, which, error)
+    return back(state, outcome, decision)
+
+
+@told_with_a_page
+def undo() -> ResponseReturnValue:
+    """``POST /moderation/queue/undo``: take back a batch, but for what has been decided again since."""
+    state = current_state()
+    outcome = bulk.undo_batch(state.desk, request.form.get("batch", "")[:64], by=moderator(state))
+    return back(state, outcome, None)
+
+
+@told_with_a_page
+def like() -> ResponseReturnValue:
+    """``GET /moderation/queue/like``: how many items match, the first of them, and the buttons for all."""
+    state = current_state()
+    moderator(state)
+    return preview(state, default_filter())
+
+
+def preview(state: State, which: ItemFilter, error: Refused | None = None) -> ResponseReturnValue:
+    matching = len(state.desk.store.versions(which, bulk.MOST + 1))
+    return page(
+        "moderate/like.html",
+        status_of(error) if error else 200,
+        items=state.desk.store.items(which, cursor=None, limit=SHOWN).items,
+        matching=matching,
+        most=bulk.MOST,
+        now=state.desk.clock.now(),
+        message=say("Meanwhile other items match. Look again before you decide; nothing was changed.") if error else "",
+        who=moderator(state),
+        **frame(state, which),
+    )
+
+
+def wanted() -> Decision:
+    try:
+        return Decision(request.form.get("decision", ""))
+    except ValueError as error:
+        raise Invalid.field("decision", "One of approve, hold, spam, trash.") from error
+
+
+def seen(value: str) -> tuple[int, int]:
+    """An item as the moderator saw it, ``ID:VERSION``."""
+    item_id, _, version = value.partition(":")
+    return whole(item_id, "item"), whole(version, "item")
+
+
+def whole(value: str, name: str) -> int:
+    if not (value.isascii() and value.isdigit() and len(value) <= 19 and int(value) <= MAX_ID):
+        raise Invalid.field(name, "A whole number.")
+    return int(value)
+
+
+def back(state: State, outcome: Outcome | None, act: Decision | None) -> ResponseReturnValue:
+    """The queue as the moderator had it: same tab, same filters, same place."""
+    place = {name: value for name in FILTERS if (value := request.form.get(f"filter_{name}")) is not None}
+    notice = pack(state, moderator(state), outcome, act)
+    return redirect(f"{url_for('moderate.queue')}?{urlencode(place | {'notice': notice})}", 303)

@@ -1,0 +1,109 @@
+"""The words of pages and forms, in the languages that we speak.
+
+Templates and views hold the English words; a catalogue has what stands for them in another language.
+Words that a catalogue lacks stay English, and a test holds that it lacks none.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from flask import g, has_request_context, request
+from markupsafe import Markup, escape
+
+from moderate.web.state import current_state
+from moderate.web.words_ja import JAPANESE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CATALOGUES: Mapping[str, Mapping[str, str]] = {"en": {}, "ja": JAPANESE}
+
+#: A place in a sentence that is filled in: ``{name}``.
+PLACE = re.compile(r"\{(\w+)\}")
+
+
+def language() -> str:
+    """The language of this page.
+
+    Readers get the site's own, MODERATE_LANGUAGE or else English: a page in two languages helps nobody,
+    and a cache in front of the site would mix them. Moderators' pages go by their browser; see `for_moderators`.
+    """
+    chosen: str | None = g.get("moderate_language") if has_request_context() else None
+    return chosen or current_state().settings.language or "en"
+
+
+def for_moderators() -> None:
+    """From here on this request speaks the moderator's language, unless the site has set one."""
+    best = request.accept_languages.best_match(list(CATALOGUES), default="en")
+    g.moderate_language = current_state().settings.language or best
+
+
+def say(words: str, **values: object) -> str:
+    """The words in the page's language, with *values* in their places.
+
+    Where a value is markup, the others are escaped and the whole is markup.
+    """
+    told = CATALOGUES[language()].get(words, words)
+    if any(hasattr(value, "__html__") for value in values.values()):
+        return Markup(told).format(**values)  # noqa: S704 - only the words are ours; format escapes the values
+    return told.format(**values) if values else told
+
+
+def count(number: int, one: str, many: str, **values: object) -> str:
+    """Words about a number; their place for it is ``{n}``, and the catalogue has them under the plural."""
+    told = one if number == 1 and language() == "en" else many
+    return say(told, n=f"{number:,}", **values)
+
+
+def found(sentence: object) -> str:
+    """A sentence that was put together elsewhere (a check's reason, a refusal), in the page's language.
+
+    It is looked up as a whole, then by the sentences with places that it may have been made from.
+    Unknown sentences, those of a host's own checks say, stay as they are.
+    """
+    text = str(sentence)
+    catalogue = CATALOGUES[language()]
+    if not catalogue or text in catalogue or len(text) > 2000:
+        return catalogue.get(text, text)
+    for pattern, told in patterns(language()):
+        match = pattern.fullmatch(text)
+        if match is not None:
+            return told.format(**match.groupdict())
+    return text
+
+
+@cache
+def patterns(tongue: str) -> tuple[tuple[re.Pattern[str], str], ...]:
+    """The sentences with places, as patterns; those with the most words of their own first."""
+    templates = [words for words in CATALOGUES[tongue] if PLACE.search(words)]
+    templates.sort(key=lambda words: -len(PLACE.sub("", words)))
+    return tuple((pattern_of(words), CATALOGUES[tongue][words]) for words in templates if is_telling(words))
+
+
+def is_telling(words: str) -> bool:
+    """Whether a sentence has enough words of its own to be known by them."""
+    return len(PLACE.sub("", words).strip()) >= 4
+
+
+def pattern_of(words: str) -> re.Pattern[str]:
+    parts = PLACE.split(words)
+    source = "".join(f"(?P<{part}>.+?)" if at % 2 else re.escape(part) for at, part in enumerate(parts))
+    return re.compile(source, re.DOTALL)
+
+
+def bdi(text: object) -> Markup:
+    """Somebody else's words within a sentence of ours: their direction must not turn ours around."""
+    return Markup("<bdi>{}</bdi>").format(escape(text))
+
+
+#: For templates, under names that no host has.
+GLOBALS: dict[str, Any] = {
+    "moderate_say": say,
+    "moderate_count": count,
+    "moderate_found": found,
+    "moderate_bdi": bdi,
+    "moderate_language": language,
+}

@@ -1,0 +1,5 @@
+"""Japanese."""
+
+from __future__ import annotations
+
+JAPANESE: dict[str, str] = {}
