@@ -4,12 +4,57 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from tests.blogs import Blog
 from tests.sites import Host
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+TARGET = "http://localhost/thaw"
+LINKS = f"<title>On ice</title><p>Someone wrote <a href='{TARGET}'>about the thaw</a>, and well.</p>"
+SPAM = {"title": "Deals", "blog_name": "Deals", "excerpt": "[url=http://deals.example]Deals[/url]"}
+
 JSON = {"Accept": "application/json"}
+
+
+@pytest.fixture
+def blog() -> Iterator[Blog]:
+    with Blog() as blog:
+        yield blog
+
+
+@pytest.fixture
+def site(tmp_path: Path, blog: Blog) -> Host:
+    """A site that has shown its article and takes pings from the blog."""
+    ports = [80, 443, blog.port]
+    host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_FETCH_ALLOW=["127.0.0.0/8"], MODERATE_FETCH_PORTS=ports)
+    host.client.get("/thaw")
+    return host
+
+
+def trackback(site: Host, source: str, **fields: str) -> Any:
+    return site.client.post("/discuss/trackback/thaw", data={"url": source, **fields})
+
+
+def webmention(site: Host, source: str) -> Any:
+    return site.client.post("/discuss/webmention", data={"source": source, "target": TARGET})
+
+
+def work(site: Host) -> None:
+    """All that is due, past the ten minutes in which no source is read twice."""
+    site.clock.advance(minutes=11)
+    result = site.app.test_cli_runner().invoke(args=["moderate", "worker", "--once"])
+    assert result.exit_code == 0, result.output
+
+
+def only(site: Host) -> dict[str, Any]:
+    found = site.client.get("/discuss/moderation/items", headers=site.token()).json["items"]
+    assert len(found) == 1
+    one: dict[str, Any] = found[0]
+    return one
 
 
 def form_token(host: Host) -> str:
@@ -38,3 +83,50 @@ def test_what_was_held_in_a_crowd_is_not_published_by_editing_it(tmp_path: Path)
     held = host.comment("One of the crowd.")
     assert held.status_code == 202
     assert edit(host, held.json, "One of the crowd!").json["status"] == "pending"
+
+
+# --- to ping in another site's name ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["pending", "approved"])
+def test_spam_in_a_sites_name_takes_no_place_of_its_own_ping(site: Host, blog: Blog, status: str) -> None:
+    webmention(site, blog.write("/1", LINKS))
+    work(site)
+    if status == "approved":
+        site.decide(only(site)["id"], "approve", only(site)["version"])
+    before = only(site)
+    assert trackback(site, blog.url("/1"), **SPAM).status_code == 200
+    after = only(site)
+    assert (after["status"], after["title"], after["version"]) == (status, "On ice", before["version"])
+    assert after["proposed"] is None
+
+
+def test_spam_in_a_sites_name_does_not_keep_its_own_ping_out(site: Host, blog: Blog) -> None:
+    trackback(site, blog.write("/1", LINKS), **SPAM)
+    assert only(site)["status"] == "spam"
+    webmention(site, blog.url("/1"))
+    work(site)
+    found = only(site)
+    assert (found["status"], found["awaiting"], found["title"]) == ("pending", "moderator", "On ice")
+    assert found["html"] == "<p>Someone wrote about the thaw, and well.</p>"
+
+
+def test_what_a_moderator_took_for_spam_stays_there_whoever_pings(site: Host, blog: Blog) -> None:
+    webmention(site, blog.write("/1", LINKS))
+    work(site)
+    site.decide(only(site)["id"], "spam", only(site)["version"])
+    trackback(site, blog.url("/1"), title="Another title")
+    webmention(site, blog.url("/1"))
+    work(site)
+    assert only(site)["status"] == "spam"
+
+
+def test_a_repeated_mention_proposes_nothing_where_its_page_has_not_changed(site: Host, blog: Blog) -> None:
+    webmention(site, blog.write("/1", LINKS))
+    work(site)
+    site.decide(only(site)["id"], "approve", only(site)["version"])
+    for _ in range(2):
+        webmention(site, blog.url("/1"))
+        assert (only(site)["proposed"], only(site)["awaiting"]) == (None, None)
+        work(site)
+        assert (only(site)["proposed"], only(site)["awaiting"]) == (None, None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from moderate.lifecycle import AFTER
 from moderate.model import Awaiting, Decision, Status
-from moderate.store.rows import CONTENT, accept, content_of, current, is_news, judgement_of, propose
+from moderate.store.rows import CONTENT, accept, brings_something, content_of, current, is_news, judgement_of, propose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +33,29 @@ class Change:
     is_visible: bool = False
     #: What an undo needs besides the status: the text that is replaced.
     was: Mapping[str, Any] | None = None
+
+
+def edited(item: Item, submission: Submission, verdict: Verdict, now: datetime) -> Change | None:
+    """The author changes a comment; None where it says what it said before."""
+    return revised(item, submission, verdict, now) if is_news(item, content_of(submission)) else None
+
+
+def pinged_again(item: Item, submission: Submission, verdict: Verdict, now: datetime) -> Change | None:
+    """A source pings an article again, or somebody in its name: that is never proven.
+
+    So what looks like spam takes no better item's place, and what only checks have put into spam is
+    judged anew: a stranger's spam in a site's name must not keep the site's own ping out for ever.
+    """
+    if verdict.status is Status.SPAM:
+        return None
+    content = content_of(submission)
+    if item.status is Status.SPAM and item.decided_by is None:
+        awaiting = verdict.awaiting.value if verdict.awaiting else None
+        values = {**judgement_of(verdict), **content, "edited_at": now, "proposed": None, "awaiting": awaiting}
+        return Change(verdict.status, values, is_new_text=True)
+    if not (brings_something(content) and is_news(item, content)):
+        return None
+    return revised(item, submission, verdict, now)
 
 
 def revised(item: Item, submission: Submission, verdict: Verdict, now: datetime) -> Change:

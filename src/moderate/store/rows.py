@@ -191,8 +191,12 @@ def current(item: Item) -> dict[str, Any]:
 
 
 def brings_something(content: Mapping[str, Any]) -> bool:
-    """Whether a ping says anything itself. Pingback and Webmention only name a page, to be fetched later."""
-    return bool(content["text"] or content["title"])
+    """Whether a ping says anything itself. Pingback and Webmention only name a page, to be fetched later.
+
+    A title that is the page's own address, or the beginning of a long one, stands for none.
+    """
+    is_titled = content["title"] and not (content["source_url"] or "").startswith(content["title"])
+    return bool(content["text"] or is_titled)
 
 
 def is_news(item: Item, content: Mapping[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from moderate.store import revising
 from moderate.store.articles import Known, fact_of, note_article
 from moderate.store.moves import apply, explain, receive, remove
 from moderate.store.reads import find_item, last_actor
-from moderate.store.rows import brings_something, content_of, digest, fingerprint, is_news
+from moderate.store.rows import digest, fingerprint
 from moderate.store.rules import note_hits
 from moderate.store.schema import items
 from moderate.store.tasks import enqueue, finish, retry
@@ -100,18 +100,16 @@ class ItemWrites:
     def _revise(
         self, item_id: int, submission: Submission, verdict: Verdict, wanted: Sequence[NewTask], now: datetime
     ) -> Recorded | None:
-        content = content_of(submission)
         is_ping = submission.kind.is_ping
 
         def work(conn: Connection) -> Recorded | None:
             item = find_item(conn, item_id)
             if item is None:
                 return None
-            says_something = not is_ping or brings_something(content)
+            change = (revising.pinged_again if is_ping else revising.edited)(item, submission, verdict, now)
             after = item
-            if says_something and is_news(item, content):
+            if change is not None:
                 note_hits(conn, verdict.findings, item.findings, now)
-                change = revising.revised(item, submission, verdict, now)
                 after = apply(conn, item, change, "revised", now).item
             if is_ping or after is not item:
                 enqueue(conn, item_id, wanted, now)
