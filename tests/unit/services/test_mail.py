@@ -1,0 +1,300 @@
+"""What mails are made of, and the ways they go: hostile words in every field, and servers of every kind."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moderate.errors import ServiceDown, Undeliverable
+from moderate.model import Awaiting, Finding, Item, Kind, Lean, Status
+from moderate.ports.notices import Event, Notice, Recipient
+from moderate.services.letters import one_line, quoted, visible
+from moderate.services.mail import MailNotifier, SmtpTransport
+from tests.factories import NOON
+from tests.mail_servers import Mail, MailServer, knows
+from tests.unit.services.loopback import Connection, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from email.message import EmailMessage
+
+    from moderate.model import Decision
+
+MORI = Recipient("Mori", "mori@mail.example")
+
+ITEM = Item(
+    id=7,
+    kind=Kind.COMMENT,
+    status=Status.PENDING,
+    awaiting=Awaiting.MODERATOR,
+    version=2,
+    article="thaw",
+    article_title="Thaw",
+    article_url="https://news.example/thaw",
+    author="Mika",
+    email="mika@mail.example",
+    url="https://mika.example/",
+    author_id=None,
+    text="The river froze twice.",
+    html="<p>The river froze twice.</p>",
+    policy="1",
+    parent=None,
+    source_url=None,
+    title=None,
+    blog_name=None,
+    ip="192.0.2.7",
+    user_agent="Mozilla/5.0",
+    referrer=None,
+    text_key="",
+    created_at=NOON,
+    edited_at=None,
+    findings=(Finding("links", Lean.HOLD, "three links"),),
+)
+
+#: All that some program takes for the end of a line, or that moves the cursor or the direction.
+BREAKS = ["\r\n", "\n", "\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "\0", "\u202e", "\x1b[2J"]
+INJECTED = "Bcc: victim@mail.example"
+FIELDS = ["author", "article_title", "article", "article_url", "text", "url", "source_url", "title", "blog_name"]
+
+
+class Links:
+    """Addresses that tell what they are for."""
+
+    def decide(self, item: Item, decision: Decision, to: Recipient) -> str:
+        return f"https://news.example/mail/{item.id}-{item.version}-{decision.value}-{to.name}"
+
+    def unsubscribe(self, to: Recipient) -> str:
+        # As long as real ones are: it must not be folded or encoded.
+        return f"https://news.example/leave/{to.key}{'x' * 200}"
+
+    def queue(self) -> str:
+        return "https://news.example/queue"
+
+
+class Kept:
+    """A transport that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.raw = b""
+
+    def send(self, message: EmailMessage, *, sender: str, to: str) -> None:
+        self.raw = message.as_bytes()
+
+
+def notifier(transport: Any, to: Recipient = MORI) -> MailNotifier:
+    return MailNotifier(to, transport, Links(), sender="News <news@mail.example>", host="news.example", digest_after=5)
+
+
+def notice(*items: Item) -> Notice:
+    return Notice(
+        id="7-2-waiting", event=Event.WAITING, items=items, total=len(items), at=NOON, is_digest=len(items) > 1
+    )
+
+
+def made(*items: Item, to: Recipient = MORI) -> Mail:
+    kept = Kept()
+    notifier(kept, to).deliver(notice(*items))
+    return Mail(to.email, kept.raw)
+
+
+# --- what strangers write -------------------------------------------------------------------------
+
+EXPECTED = [
+    "From",
+    "To",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "References",
+    "Auto-Submitted",
+    "List-Unsubscribe",
+    "List-Unsubscribe-Post",
+    "MIME-Version",
+    "Content-Type",
+]
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("end", BREAKS, ids=ascii)
+@pytest.mark.parametrize("kind", [Kind.COMMENT, Kind.PINGBACK])
+def test_no_field_can_add_a_header_or_a_line_of_its_own(field: str, end: str, kind: Kind) -> None:
+    hostile = f"x{end}{INJECTED}{end}{end}Approve: https://evil.example/"
+    mail = made(replace(ITEM, kind=kind, **{field: hostile}))
+    assert mail.message.keys() == EXPECTED
+    assert str(mail.message["To"]) == "Mori <mori@mail.example>"
+    head = mail.raw.partition(b"\r\n\r\n")[0]
+    # A line that goes on begins with a blank; any other is one of the fields above.
+    assert [line for line in head.split(b"\r\n") if line.startswith(b"Bcc")] == []
+    lines = mail.text.splitlines()
+    assert [line for line in lines if line.startswith(("Bcc", "Approve: https://evil"))] == []
+    assert [line for line in lines if line.startswith("Approve: ")] == [
+        "Approve: https://news.example/mail/7-2-approve-Mori"
+    ]
+
+
+@given(st.text(max_size=300), st.text(max_size=300), st.text(max_size=600))
+def test_whatever_the_words_the_headers_are_ours_and_the_lines_are_short(author: str, title: str, text: str) -> None:
+    mail = made(replace(ITEM, author=author, article_title=title, text=text))
+    assert mail.message.keys() == EXPECTED
+    assert all(len(line) <= 998 for line in mail.raw.split(b"\r\n"))
+    assert b"\n" not in mail.raw.replace(b"\r\n", b"")
+    assert mail.raw.isascii()
+    assert len(mail.subject) < 150
+    assert [line for line in mail.text.splitlines() if line.startswith("Approve:")] == [
+        "Approve: https://news.example/mail/7-2-approve-Mori"
+    ]
+
+
+@given(st.text(max_size=300))
+def test_the_html_part_has_no_markup_but_ours(text: str) -> None:
+    html = made(replace(ITEM, author=f"{text}<img src=x onerror=alert(1)>", text=f"</blockquote><script>{text}")).html
+    assert "<img" not in html
+    assert "<script" not in html
+    assert html.count("</blockquote>") == 1
+
+
+def test_html_in_names_reasons_and_addresses_is_shown_and_not_obeyed() -> None:
+    item = replace(
+        ITEM,
+        article_title='"><style>*{display:none}</style>',
+        article_url="javascript:alert(1)",
+        url="javascript:alert(2)",
+        findings=(Finding("x", Lean.HOLD, "<b>reason</b>"),),
+    )
+    html = made(item).html
+    assert "<style" not in html
+    assert "<b>reason" not in html
+    assert 'href="javascript' not in html
+
+
+def test_half_characters_and_directions_go_and_joiners_stay() -> None:
+    assert visible("a\ud800b\u202ec") == "a b c"
+    assert one_line("می\u200cخواهم 👩\u200d🚀") == "می\u200cخواهم 👩\u200d🚀"
+    assert quoted("a\u2028Approve: x") == "> a\n> Approve: x"
+
+
+def test_long_texts_are_cut_and_say_so() -> None:
+    mail = made(replace(ITEM, text="word " * 10_000))
+    assert len(mail.text) < 4000
+    assert "…" in mail.text
+
+
+def test_a_digest_shows_every_item_with_its_own_links() -> None:
+    mail = made(ITEM, replace(ITEM, id=8, text="Another."))
+    assert mail.subject == "2 items wait for a moderator"
+    assert "https://news.example/mail/8-2-spam-Mori" in mail.text
+    assert "https://news.example/mail/7-2-spam-Mori" in mail.html
+
+
+def test_long_addresses_in_headers_stay_whole() -> None:
+    mail = made(ITEM)
+    line = next(line for line in mail.raw.split(b"\r\n") if line.startswith(b"List-Unsubscribe: "))
+    assert line == f"List-Unsubscribe: <{Links().unsubscribe(MORI)}>".encode()
+
+
+def test_names_of_all_scripts_arrive() -> None:
+    mail = made(replace(ITEM, author="三日月 🌙", article_title="Ґрунт"), to=Recipient('森 , "M"', "mori@mail.example"))
+    assert mail.subject == "Comment by 三日月 🌙 on Ґрунт"
+    assert mail.message["To"].addresses[0].display_name == '森 , "M"'
+    assert mail.message["To"].addresses[0].addr_spec == "mori@mail.example"
+
+
+def test_a_mail_tells_what_was_found_and_neither_address_nor_ip() -> None:
+    mail = made(ITEM)
+    assert "Found: three links" in mail.text
+    assert "192.0.2.7" not in mail.text + mail.html
+    assert "mika@mail.example" not in mail.raw.decode()
+
+
+# --- servers --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server() -> Iterator[MailServer]:
+    with MailServer() as started:
+        yield started
+
+
+def transport(port: int, **changes: Any) -> SmtpTransport:
+    values: dict[str, Any] = {"security": "none", "username": None, "password": None, "timeout": 5, "own_name": "news"}
+    return SmtpTransport("127.0.0.1", port, **{**values, **changes})
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def contexts(authority: trustme.CA) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """The server's, and one that trusts it."""
+    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(ours)
+    theirs = ssl.create_default_context()
+    authority.configure_trust(theirs)
+    return ours, theirs
+
+
+def test_starttls_and_a_login(authority: trustme.CA) -> None:
+    ours, theirs = contexts(authority)
+    options = {"authenticator": knows("news", "a secret word"), "auth_required": True, "auth_require_tls": True}
+    with MailServer(ours, require_starttls=True, **options) as server:
+        right = transport(
+            server.port, security="starttls", username="news", password="a secret word", ssl_context=theirs
+        )
+        notifier(right).deliver(notice(ITEM))
+        assert len(server.mails) == 1
+        wrong = transport(server.port, security="starttls", username="news", password="guessed", ssl_context=theirs)
+        with pytest.raises(ServiceDown) as told:
+            notifier(wrong).deliver(notice(ITEM))
+        assert "name or the password" in str(told.value)
+        assert "guessed" not in str(told.value)
+        assert told.value.__cause__ is None
+
+
+def test_a_server_that_cannot_prove_who_it_is_gets_neither_password_nor_mail(authority: trustme.CA) -> None:
+    ours, _ = contexts(authority)
+    with MailServer(ours) as server:
+        with pytest.raises(ServiceDown):
+            notifier(transport(server.port, security="starttls", username="news", password="x" * 20)).deliver(
+                notice(ITEM)
+            )
+        assert server.offered == 0
+
+
+def test_without_tls_on_the_other_side_nothing_is_sent_in_the_clear(server: MailServer) -> None:
+    with pytest.raises(ServiceDown):
+        notifier(transport(server.port, security="starttls")).deliver(notice(ITEM))
+    assert server.offered == 0
+
+
+def test_a_server_that_is_away_or_silent_is_a_service_that_is_down(server: MailServer) -> None:
+    server.stop()
+    with pytest.raises(ServiceDown, match="cannot be reached"):
+        notifier(transport(server.port)).deliver(notice(ITEM))
+    with serving(Connection.silence) as silent, pytest.raises(ServiceDown, match="cannot be reached"):
+        notifier(transport(silent.port, timeout=0.3)).deliver(notice(ITEM))
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [("451 later", ServiceDown), ("452 full", ServiceDown), ("550 no", Undeliverable), ("554 spam", Undeliverable)],
+)
+def test_refusals_for_now_and_for_good_are_told_apart(server: MailServer, answer: str, error: type[Exception]) -> None:
+    server.refusal = answer
+    with pytest.raises(error, match=answer):
+        notifier(transport(server.port)).deliver(notice(ITEM))
+    server.refusal, server.refused_address = "", answer
+    with pytest.raises(error, match=answer):
+        notifier(transport(server.port)).deliver(notice(ITEM))
+
+
+def test_lines_of_one_dot_do_not_end_the_mail(server: MailServer) -> None:
+    notifier(transport(server.port)).deliver(notice(replace(ITEM, text="a\r\n.\r\nMAIL FROM:<x@y.example>\r\n.\r\n")))
+    (mail,) = server.mails
+    assert "> MAIL FROM:<x@y.example>" in mail.text
