@@ -1,0 +1,160 @@
+"""Webhooks over real HTTP: signed with every secret, never redirected, never waited for too long."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from moderate.errors import ServiceDown, Undeliverable
+from moderate.ports.notices import Event, Hook
+from moderate.services.clock import SystemClock
+from moderate.services.webhook import WebhookNotifier
+from moderate.testing import ManualClock
+from tests.unit.services.loopback import Connection, serving
+from tests.unit.services.test_mail import ITEM, Links, notice
+
+if TYPE_CHECKING:
+    from moderate.ports import Notifier
+
+OLD, NEW = "whsec_" + base64.b64encode(b"an old secret of 24 bytes").decode(), "a new secret in plain words"
+
+
+def caller(url: str, *secrets: str, timeout: float = 5, clock: Any = None) -> Notifier:
+    hook = Hook(url, secrets or (NEW,))
+    return WebhookNotifier(hook, Links(), clock=clock or SystemClock(), timeout=timeout, user_agent="moderate/test")
+
+
+def accept(connection: Connection) -> None:
+    connection.answer(b"ok", status=204)
+
+
+def fields_of(connection: Connection) -> dict[str, str]:
+    pairs = (line.partition(": ") for line in connection.lines[1:] if line)
+    return {name.lower(): value for name, _, value in pairs}
+
+
+def body_of(connection: Connection) -> bytes:
+    head, _, body = connection.request.partition(b"\r\n\r\n")
+    wanted = int(fields_of(connection)["content-length"])
+    while len(body) < wanted:
+        body += connection.stream.recv(65536)
+    connection.request = head + b"\r\n\r\n" + body
+    return body
+
+
+def test_a_call_is_json_signed_with_each_secret() -> None:
+    bodies = []
+
+    def receive(connection: Connection) -> None:
+        bodies.append(body_of(connection))
+        accept(connection)
+
+    clock = ManualClock()
+    with serving(receive) as server:
+        caller(server.url("/hook?x=1"), NEW, OLD, clock=clock).deliver(notice(ITEM))
+        (call,) = server.connections
+    assert call.lines[0] == "POST /hook?x=1 HTTP/1.1"
+    fields = fields_of(call)
+    assert fields["host"] == f"127.0.0.1:{server.port}"
+    assert fields["content-type"] == "application/json"
+    assert fields["webhook-id"] == "7-2-waiting"
+    assert fields["webhook-timestamp"] == str(int(clock.now().timestamp()))
+    signed = f"7-2-waiting.{fields['webhook-timestamp']}.".encode() + bodies[0]
+    right = [
+        base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+        for key in (NEW.encode(), b"an old secret of 24 bytes")
+    ]
+    assert fields["webhook-signature"].split(" ") == [f"v1,{signature}" for signature in right]
+    told = json.loads(bodies[0])
+    assert told["type"] == "item.waiting"
+    assert told["data"]["id"] == 7
+    assert told["data"]["text"] == "The river froze twice."
+    assert told["data"]["queue"] == "https://news.example/queue"
+
+
+def test_a_call_tells_no_address_of_the_writer() -> None:
+    bodies = []
+
+    def receive(connection: Connection) -> None:
+        bodies.append(body_of(connection))
+        accept(connection)
+
+    with serving(receive) as server:
+        caller(server.url()).deliver(
+            notice(replace(ITEM, text="half \ud800 a character", referrer="https://r.example"))
+        )
+    assert bodies[0].isascii()
+    for private in (b"192.0.2.7", b"mika@mail.example", b"Mozilla", b"r.example"):
+        assert private not in bodies[0]
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_not_followed(status: int) -> None:
+    with serving(accept) as other:
+
+        def send_on(connection: Connection) -> None:
+            body_of(connection)
+            connection.answer(status=status, location=other.url("/elsewhere"))
+
+        with serving(send_on) as server, pytest.raises(ServiceDown, match=str(status)):
+            caller(server.url()).deliver(notice(ITEM))
+        assert other.connections == []
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503])
+def test_what_is_not_accepted_is_to_be_tried_again(status: int) -> None:
+    with serving(lambda connection: connection.answer(status=status)) as server, pytest.raises(ServiceDown):
+        caller(server.url()).deliver(notice(ITEM))
+
+
+def test_an_address_that_is_gone_is_given_up() -> None:
+    with serving(lambda connection: connection.answer(status=410)) as server, pytest.raises(Undeliverable):
+        caller(server.url()).deliver(notice(ITEM))
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        Connection.silence,
+        lambda connection: connection.drip(b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 10_000),
+        lambda connection: connection.endless(b"x: y\r\n" * 1000),
+        lambda connection: connection.send(b"SSH-2.0-nothing of yours\r\n"),
+        lambda connection: None,
+    ],
+    ids=["silent", "slow", "endless", "no HTTP", "hung up"],
+)
+def test_a_receiver_that_misbehaves_is_left_in_time(behaviour: Any) -> None:
+    clock = SystemClock()
+    with serving(behaviour) as server:
+        began = clock.monotonic()
+        with pytest.raises(ServiceDown):
+            caller(server.url(), timeout=0.5).deliver(notice(ITEM))
+        assert clock.monotonic() - began < 5
+
+
+def test_a_receiver_that_keeps_failing_is_left_alone_for_a_while_and_then_asked_again() -> None:
+    clock = ManualClock()
+    with serving(lambda connection: connection.answer(status=500)) as server:
+        hook = caller(server.url(), clock=clock)
+        for _ in range(8):
+            with pytest.raises(ServiceDown):
+                hook.deliver(notice(ITEM))
+        assert len(server.connections) == 5
+        clock.advance(minutes=20)
+        with pytest.raises(ServiceDown):
+            hook.deliver(notice(ITEM))
+        assert len(server.connections) == 6
+
+
+def test_nothing_that_is_raised_or_shown_tells_the_path_or_a_secret() -> None:
+    hook = Hook("http://127.0.0.1:9/services/T0/secret-path?key=1", (NEW,), frozenset({Event.WAITING}))
+    with pytest.raises(ServiceDown) as told:
+        caller(hook.url).deliver(notice(ITEM))
+    assert "secret-path" not in str(told.value) + repr(hook)
+    assert NEW not in repr(hook)

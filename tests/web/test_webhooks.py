@@ -1,0 +1,223 @@
+"""Programs are told of items: which events, how often they are tried, and what becomes of what nobody took."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from moderate.errors import ConfigError
+from moderate.settings import Settings
+from tests.sites import Host
+from tests.unit.services.loopback import Connection, serving
+from tests.web.mail_sites import a_site, dead, open_tasks, work
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SECRET = "a secret that nobody guesses"
+
+
+class Receiver:
+    """Keeps what it is told and answers as it is set to."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+        self.ids: list[str] = []
+        self.status = 200
+        self.url = ""
+
+    def __call__(self, connection: Connection) -> None:
+        head, _, body = connection.request.partition(b"\r\n\r\n")
+        fields = dict(line.lower().split(": ", 1) for line in head.decode().split("\r\n")[1:])
+        while len(body) < int(fields["content-length"]):
+            body += connection.stream.recv(65536)
+        self.ids.append(fields["webhook-id"])
+        if self.status == 200:
+            self.told.append(json.loads(body))
+        connection.answer(status=self.status)
+
+    @property
+    def events(self) -> list[str]:
+        return [told["type"] for told in self.told]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receives = Receiver()
+    with serving(receives) as server:
+        receives.url = server.url("/hook")
+        yield receives
+
+
+def a_hooked_site(folder: Path, *hooks: dict[str, Any], **config: Any) -> Host:
+    wanted = [{"secret": SECRET, **hook} for hook in hooks]
+    return a_site(folder, 25, MODERATE_MAIL_SERVER="", MODERATE_WEBHOOKS=wanted, **config)
+
+
+def test_a_program_is_told_what_waits_and_by_default_nothing_else(tmp_path: Path, receiver: Receiver) -> None:
+    site = a_hooked_site(tmp_path, {"url": receiver.url})
+    number = site.comment().json["id"]
+    site.comment("Spam.", homepage="x")
+    work(site)
+    site.decide(number, "approve")
+    work(site)
+    assert receiver.events == ["item.waiting"]
+    assert receiver.told[0]["data"]["id"] == number
+    assert not open_tasks(site)
+
+
+def test_who_wants_to_hear_of_decisions_hears_where_an_item_stands(tmp_path: Path, receiver: Receiver) -> None:
+    events = ["waiting", "approved", "spam", "trash"]
+    site = a_hooked_site(tmp_path, {"url": receiver.url, "events": events})
+    number = site.comment().json["id"]
+    work(site)
+    for version, decision in enumerate(["approve", "spam", "trash", "hold"], 1):
+        site.decide(number, decision, version)
+        work(site)
+    assert receiver.events == ["item.waiting", "item.approved", "item.spam", "item.trash", "item.waiting"]
+    assert receiver.told[1]["data"]["decided_by"] == "mori"
+    assert len(set(receiver.ids)) == 5
+
+
+def test_a_decision_that_was_taken_back_at_once_is_told_as_what_it_came_to(tmp_path: Path, receiver: Receiver) -> None:
+    site = a_hooked_site(tmp_path, {"url": receiver.url, "events": ["approved", "trash"]})
+    number = site.comment().json["id"]
+    site.decide(number, "approve", 1)
+    site.decide(number, "trash", 2)
+    work(site)
+    assert receiver.events == ["item.trash"]
+
+
+def test_a_receiver_that_fails_is_tried_again_with_the_same_id(tmp_path: Path, receiver: Receiver) -> None:
+    site = a_hooked_site(tmp_path, {"url": receiver.url})
+    receiver.status = 503
+    site.comment()
+    work(site)
+    assert open_tasks(site)
+    receiver.status = 200
+    site.clock.advance(hours=1)
+    work(site)
+    assert receiver.events == ["item.waiting"]
+    assert len(receiver.ids) == 2
+    assert len(set(receiver.ids)) == 1
+
+
+def test_one_receiver_that_fails_holds_up_no_other(tmp_path: Path, receiver: Receiver) -> None:
+    broken = Receiver()
+    broken.status = 500
+    with serving(broken) as server:
+        site = a_hooked_site(tmp_path, {"url": server.url()}, {"url": receiver.url})
+        site.comment()
+        work(site)
+    assert receiver.events == ["item.waiting"]
+    assert open_tasks(site)
+
+
+def test_what_nobody_took_for_days_lies_in_the_dead_letters_and_can_be_replayed(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    site = a_hooked_site(tmp_path, {"url": receiver.url})
+    receiver.status = 500
+    site.comment()
+    for _ in range(12):
+        work(site)
+        site.clock.advance(days=1)
+    (task,) = dead(site)
+    assert task.error == "webhook: 127.0.0.1 answered 500"
+    runner = site.app.test_cli_runner()
+    listed = runner.invoke(args=["moderate", "tasks", "dead"]).output
+    assert "webhook 127.0.0.1" in listed
+    assert "/hook" not in listed
+    receiver.status = 200
+    assert runner.invoke(args=["moderate", "tasks", "replay", str(task.id)]).exit_code == 0
+    work(site)
+    assert receiver.events == ["item.waiting"]
+    assert runner.invoke(args=["moderate", "tasks", "replay", str(task.id)]).exit_code == 1
+    assert runner.invoke(args=["moderate", "tasks", "replay"]).exit_code == 2
+
+
+def test_a_hook_that_was_taken_out_of_the_settings_is_called_no_more(tmp_path: Path, receiver: Receiver) -> None:
+    site = a_hooked_site(tmp_path, {"url": receiver.url})
+    site.comment()
+    later = Host(tmp_path, MODERATE_LIMITS={})
+    work(later)
+    assert receiver.told == []
+    assert not open_tasks(later)
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+GOOD = {"url": "https://hook.example/", "secret": SECRET}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "no JSON",
+        "{}",
+        [{}],
+        ["https://hook.example/"],
+        [{"url": "https://hook.example/"}],
+        [{**GOOD, "secret": "short"}],
+        [{**GOOD, "secret": "whsec_not base64 at all"}],
+        [{**GOOD, "secrets": []}],
+        [{**GOOD, "events": ["everything"]}],
+        [{**GOOD, "events": []}],
+        [{**GOOD, "evnets": ["spam"]}],
+        [{**GOOD, "url": "ftp://hook.example/"}],
+        [{**GOOD, "url": "https://name:password@hook.example/"}],
+        [{**GOOD, "url": "https://hook.example:99999/"}],
+        [{**GOOD, "url": "https://hook.example/\r\nX: y"}],
+        [GOOD, GOOD],
+    ],
+)
+def test_a_wrong_hook_stops_the_start_and_its_secret_is_not_shown(value: object) -> None:
+    with pytest.raises(ConfigError) as told:
+        Settings.from_config({"MODERATE_WEBHOOKS": value})
+    assert "(not shown)" in str(told.value)
+    assert SECRET not in str(told.value) + str(told.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"MODERATE_MAIL_TO": "mori@mail.example"},
+        {"MODERATE_MAIL_TO": ["mori"]},
+        {"MODERATE_MAIL_TO": ["mori@mail.example\r\nBcc: victim@mail.example"]},
+        {"MODERATE_MAIL_TO": ["mori@mail.example", "Mori@mail.example"]},
+        {"MODERATE_MAIL_TO": [{"email": "mori@mail.example", "name": "Mo\r\nri"}]},
+        {"MODERATE_MAIL_TO": [{"email": "mori@mail.example", "notify": "hourly"}]},
+        {"MODERATE_MAIL_TO": [{"email": "mori@mail.example", "digest": True}]},
+        {"MODERATE_MAIL_FROM": "News"},
+        {"MODERATE_MAIL_FROM": "News <news@mail.example>\nBcc: victim@mail.example"},
+        {"MODERATE_MAIL_PORT": 0},
+        {"MODERATE_MAIL_SECURITY": "ssl"},
+    ],
+)
+def test_a_wrong_setting_about_mail_stops_the_start(config: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(config))):
+        Settings.from_config(config)
+
+
+def test_secrets_come_from_the_environment_and_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODERATE_MAIL_PASSWORD", "the word of the server")
+    monkeypatch.setenv("MODERATE_WEBHOOKS", json.dumps([GOOD]))
+    settings = Settings.from_config({})
+    assert settings.mail_password == "the word of the server"
+    assert settings.webhooks[0].secrets == (SECRET,)
+    assert "the word" not in repr(settings)
+    assert SECRET not in repr(settings) + repr(settings.webhooks)
+
+
+@pytest.mark.parametrize("missing", ["MODERATE_SITE_URL", "MODERATE_MAIL_FROM"])
+def test_what_mails_need_beside_a_server_is_asked_for_at_the_start(tmp_path: Path, missing: str) -> None:
+    with pytest.raises(ConfigError, match=missing):
+        a_site(tmp_path, 25, **{missing: ""})
+
+
+def test_hooks_need_the_sites_address(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="MODERATE_SITE_URL"):
+        a_hooked_site(tmp_path, GOOD, MODERATE_SITE_URL="")
