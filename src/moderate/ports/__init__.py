@@ -23,6 +23,7 @@ from moderate.ports.stored import (
     Drift,
     HistoryPage,
     ItemFilter,
+    Kept,
     Left,
     NewTask,
     Overrides,
@@ -30,6 +31,7 @@ from moderate.ports.stored import (
     Recorded,
     Sample,
     Settled,
+    Tally,
     TokenInfo,
 )
 from moderate.ports.watching import AccountNote, AccountNotes, Alike, Bell, Burst, NearText, Wave, Waves
@@ -56,6 +58,7 @@ __all__ = [
     "HistoryPage",
     "Hook",
     "ItemFilter",
+    "Kept",
     "Left",
     "Limiter",
     "Mailbox",
@@ -82,6 +85,7 @@ __all__ = [
     "Store",
     "Tables",
     "Taken",
+    "Tally",
     "TokenCounts",
     "TokenInfo",
     "TokenTable",

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
         Drift,
         HistoryPage,
         ItemFilter,
+        Kept,
         NewTask,
         Overrides,
         Page,
         Recorded,
         Sample,
         Settled,
+        Tally,
         TokenInfo,
     )
     from moderate.ports.watching import Alike, NearText
@@ -286,3 +288,14 @@ class Store(Earlier, Protocol):
 
     def revoke_token(self, name_or_id: str, now: datetime) -> int:
         """Revoke by name or id; returns how many were revoked."""
+
+    def keep(self, name: str, value: Mapping[str, object], now: datetime) -> None:
+        """Note what was found out, for all processes; it replaces what was kept under the name."""
+
+    def kept(self, name: str) -> Kept | None: ...
+
+    def tally(self, after: int, upto: int | None = None) -> Tally:
+        """Count what lines of the history say whose ids are greater than *after*, and not than *upto*."""
+
+    def newest_entry(self, before: datetime) -> int:
+        """The id of the newest line of the history that is older than that, 0 where there is none."""

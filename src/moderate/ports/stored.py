@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -173,3 +173,24 @@ class TokenInfo:
     revoked_at: datetime | None
     #: When it ends by itself; None for a token that is good until it is revoked.
     expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Something that was found out, as JSON values, and when."""
+
+    value: Mapping[str, Any]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How often what was done, by labels.
+
+    `verdicts`: (check, status) where a check put an item. `decisions`: (act, from, to) by moderators.
+    `overrides`: (check, from, to) where a moderator took an item from where a check had put it.
+    """
+
+    verdicts: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    decisions: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    overrides: Mapping[tuple[str, ...], int] = field(default_factory=dict)

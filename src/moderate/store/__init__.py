@@ -14,6 +14,7 @@ from moderate.store.retention import Retention
 from moderate.store.rules import RuleBook, RuleRows
 from moderate.store.schema import metadata
 from moderate.store.sql import ItemWrites
+from moderate.store.tallies import Tallies
 from moderate.store.tasks import Tasks
 from moderate.store.tokens import Keepsakes, Tokens
 
@@ -35,6 +36,7 @@ class SqlStore(
     Keepsakes,
     Retention,
     Mailboxes,
+    Tallies,
 ):
     """`moderate.ports.Store` on a database that SQLAlchemy reaches.
 

@@ -305,3 +305,12 @@ account_notes = Table(
     # When it was last worth a notice.
     Column("told_at", UtcDateTime, nullable=False),
 )
+
+# What was found out last and all processes should know; see `moderate.store.tallies`.
+states = Table(
+    "moderate_states",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", json(), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)

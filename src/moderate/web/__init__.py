@@ -24,7 +24,7 @@ from moderate.web.intake import intake
 from moderate.web.openapi import OpenApi
 from moderate.web.pings import LOOKS, add_ping, webmention_status
 from moderate.web.proxies import ProxyWatch
-from moderate.web.routing import METHODS, know_keys, nothing_here, route
+from moderate.web.routing import METHODS, know_keys, nothing_here, route, with_keys
 from moderate.web.state import current_state
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def build_blueprint(protocols: Sequence[InboundProtocol]) -> Blueprint:
     add_mail_links(blueprint)
     blueprint.before_request(start_worker)
     blueprint.before_request(ProxyWatch())
-    blueprint.add_url_rule("/<path:_>", "nothing_here", nothing_here, methods=METHODS)
+    blueprint.add_url_rule(with_keys("/<path:_>"), "nothing_here", nothing_here, methods=METHODS)
     return blueprint
 
 

@@ -178,7 +178,7 @@ def described_reply(reply: Reply) -> Json:
     if reply.types == (JSON,):
         content = {JSON: {"schema": {"type": "object"}}}
     if reply.model is not None:
-        content[JSON] = {"schema": reference(reply.model.__name__)}
+        content[PROBLEM if reply.model is Problem else JSON] = {"schema": reference(reply.model.__name__)}
     if content:
         body["content"] = content
     if reply.headers:
@@ -194,7 +194,7 @@ def by_status(codes: Iterable[str]) -> dict[int, list[str]]:
 
 
 def described_problem(operation: Operation, status: int, codes: list[str]) -> Json:
-    narrowed = {"allOf": [reference("Problem"), {"properties": {"code": {"enum": codes}}}]}
+    narrowed: Json = {"allOf": [reference("Problem"), {"properties": {"code": {"enum": codes}}}]}
     content = {kind: {"schema": {"type": "string"}} for kind in operation.problem_types if kind != PROBLEM}
     if PROBLEM in operation.problem_types:
         content[PROBLEM] = {"schema": narrowed}
@@ -210,11 +210,14 @@ def described_problem(operation: Operation, status: int, codes: list[str]) -> Js
 def schemas(operations: Iterable[Operation], settings: Settings) -> dict[str, Json]:
     """The schemas of all bodies and answers, by name; forms have one of their own."""
     sent = {reply.model for operation in operations for reply in operation.replies if reply.model} | {Problem}
-    taken = {(body.model, body.type) for operation in operations for body in operation.bodies if body.model}
+    bodies = [body for operation in operations for body in operation.bodies]
+    taken = [(body.model, body.type) for body in bodies if body.model is not None]
     read = {in_use(model, settings) for model, _ in taken}
     found = definitions(sent, read)
-    bound(found.get("CommentIn", {}), settings)
-    for model, kind in sorted(taken, key=lambda pair: pair[0].__name__):
+    bound(found, settings)
+    for name, ways in EITHER.items():
+        found.get(name, {})["oneOf"] = ways
+    for model, kind in taken:
         if kind in {FORM, MULTIPART}:
             found[f"{model.__name__}Form"] = form_schema(found[model.__name__])
     return found
@@ -232,12 +235,36 @@ def definitions(sent: Iterable[type[BaseModel]], read: Iterable[type[BaseModel]]
     return dict(made["$defs"])
 
 
-def bound(schema: Json, settings: Settings) -> None:
+def bound(found: dict[str, Json], settings: Settings) -> None:
     """Write the lengths into a comment's schema that are enforced after its types."""
-    for name, limits in {**BOUNDS, "text": {"minLength": 1, "maxLength": settings.max_length}}.items():
-        entry = schema.get("properties", {}).get(name, {})
-        target = next((one for one in entry.get("anyOf", ()) if one.get("type") == "string"), entry)
-        target.update(limits)
+    text = {"text": {"minLength": 1, "maxLength": settings.max_length}}
+    for model, bounds in (("CommentIn", {**BOUNDS, **text}), ("PreviewIn", text)):
+        for name, limits in bounds.items():
+            entry = found.get(model, {}).get("properties", {}).get(name, {})
+            target = next((one for one in entry.get("anyOf", ()) if one.get("type") == "string"), entry)
+            target.update(limits)
+
+
+def one_of(**ways: tuple[str, ...]) -> list[Json]:
+    """Schemas of which one holds: by each way's own members, with those of the other ways left out or null."""
+    members = {name for names in ways.values() for name in names}
+    return [
+        {
+            "required": list(names),
+            "properties": {
+                **{name: {"not": {"type": "null"}} for name in names},
+                **{name: {"type": "null"} for name in sorted(members - set(names))},
+            },
+        }
+        for names in ways.values()
+    ]
+
+
+#: What validators hold that look at several members.
+EITHER = {
+    "DecisionsIn": one_of(by_list=("items",), by_filter=("filter", "expect")),
+    "UndoIn": one_of(batch=("batch",), line=("history",)),
+}
 
 
 def form_schema(schema: Json) -> Json:

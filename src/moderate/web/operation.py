@@ -65,7 +65,8 @@ class Operation:
 
     def codes(self) -> tuple[str, ...]:
         """All codes of problem documents that may come."""
-        found = list(self.problems)
+        # An id that is no number has no address here.
+        found = [*self.problems, *(["not-found"] if "_id}" in self.path else [])]
         if self.is_for_moderators:
             # Whoever guesses tokens too often is told to wait.
             found += ["unauthorized", "rate-limited"]
@@ -94,9 +95,9 @@ def whole(maximum: int, default: int | None = None) -> Json:
 #: NUL is the one character that not every database can store.
 WORDS: Json = {"type": "string", "maxLength": 200, "pattern": r"^[^\x00]*$"}
 
-ARTICLE = path(
-    "article", {"type": "string", "minLength": 1, "maxLength": 200}, "The host's key of the article; slashes allowed."
-)
+KEY: Json = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"}
+
+ARTICLE = path("article", KEY, "The host's key of the article; slashes allowed.")
 ITEM = path("item_id", whole(MAX_ID), "The number of the item.")
 CURSOR = query("cursor", whole(MAX_ID), "The `next` of the page before.")
 TOKEN = query("edit_token", {"type": "string"}, "What the author was given when the comment was received.")

@@ -33,7 +33,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 class KeyConverter(PathConverter):
     """The key of an article: any text, also one that begins with a slash, as hosts use that go by paths."""
 
-    regex = ".+?"
+    regex = "(?s:.+?)"
     # Werkzeug takes a pattern without a slash for one that no slash can match.
     part_isolating = False
 

@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from moderate.model import Awaiting, Kind, Lean, Status
+from moderate.model import Awaiting, Kind, Lean, Status  # noqa: TC001
+from moderate.protocols.comment import CommentIn
 
 Count = Annotated[int, Field(ge=0)]
 Id = Annotated[int, Field(ge=1)]
@@ -238,6 +239,10 @@ class Problem(Answer):
 
 
 # --- bodies that are read field by field ------------------------------------------------------------
+
+
+class PreviewIn(CommentIn):
+    """The comment form as it stands; only the text is looked at."""
 
 
 class PatchIn(Answer):
