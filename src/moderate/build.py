@@ -74,7 +74,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         # The embedded database is ours alone, so it comes up to date by itself.
         tables.upgrade()
     kept = cache(lambda: store.secret("signing"))
-    signer = Signer(lambda: secrets_of(app, kept), clock)
+    signer = Signer(lambda: secrets_of(app, kept), clock, database=kept)
     articles = HostArticles(parts.load_article, parts.article_finder, store, clock)
     policy = Policy(sanitizer=settings.sanitizer, markup=settings.markup, max_length=settings.max_length)
     prepare(policy)

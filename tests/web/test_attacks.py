@@ -130,3 +130,40 @@ def test_a_repeated_mention_proposes_nothing_where_its_page_has_not_changed(site
         assert (only(site)["proposed"], only(site)["awaiting"]) == (None, None)
         work(site)
         assert (only(site)["proposed"], only(site)["awaiting"]) == (None, None)
+
+
+# --- to use one site's tokens at another -----------------------------------------------------------
+
+
+@pytest.fixture
+def sister(tmp_path: Path) -> Host:
+    """Another site with the same SECRET_KEY, and a database of its own."""
+    return Host(tmp_path / "sister", MODERATE_LIMITS={})
+
+
+def test_an_edit_token_opens_no_item_of_another_site(host: Host, sister: Host) -> None:
+    ours, theirs = host.comment("Ours.").json, sister.comment("Theirs.").json
+    assert ours["id"] == theirs["id"]
+    stranger = sister.app.test_client()
+    seen = stranger.get(f"/discuss/items/{theirs['id']}", query_string={"edit_token": ours["edit_token"]})
+    assert seen.status_code == 404
+    changed = stranger.patch(f"/discuss/items/{theirs['id']}", json={"text": "Mine.", "edit_token": ours["edit_token"]})
+    assert changed.status_code == 404
+
+
+def test_the_cookie_of_another_site_shows_nothing(host: Host, sister: Host) -> None:
+    host.comment("Ours.")
+    sister.comment("Theirs.")
+    cookie = host.client.get_cookie("moderate_own")
+    assert cookie is not None
+    stranger = sister.app.test_client()
+    stranger.set_cookie(cookie.key, cookie.value)
+    assert stranger.get("/discuss/comments/thaw").json["items"] == []
+    assert "Theirs." not in stranger.get("/thaw").text
+
+
+def test_a_sign_in_link_of_another_site_signs_nobody_in(host: Host, sister: Host) -> None:
+    made = sister.app.test_cli_runner().invoke(args=["moderate", "token", "link", "mallory"])
+    address = made.output.split()[-1]
+    assert sister.app.test_client().get(address).status_code == 200
+    assert host.app.test_client().post(address).status_code == 403

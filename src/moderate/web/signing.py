@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 class Signer:
     """Signs and opens small values. Each purpose has a salt of its own, so that no token serves another.
 
-    `secrets` gives the keys, oldest first; the last one signs, all of them open. Times come from
-    our own clock, in whole seconds, so that tests can move it.
+    `secrets` gives the keys, oldest first; the last one signs, all of them open. `database` gives
+    what tells one database from another: tokens name items by their numbers, and apps that share a
+    SECRET_KEY number theirs alike. Times come from our own clock, in whole seconds, so that tests
+    can move it.
     """
 
-    def __init__(self, secrets: Callable[[], Sequence[bytes | str]], clock: Clock) -> None:
+    def __init__(
+        self, secrets: Callable[[], Sequence[bytes | str]], clock: Clock, *, database: Callable[[], bytes]
+    ) -> None:
         self._secrets = secrets
         self._clock = clock
+        self._database = database
 
     def sign(self, purpose: str, value: Any) -> str:
         """A URL-safe text that holds *value* (JSON) and the time."""
@@ -46,7 +51,7 @@ class Signer:
         return _derived(purpose, self._secrets()[-1])
 
     def _serializer(self, purpose: str) -> URLSafeSerializer:
-        return _serializer_of(purpose, *self._secrets())
+        return _serializer_of(purpose, self._database(), *self._secrets())
 
 
 @lru_cache(maxsize=64)
@@ -56,11 +61,11 @@ def _derived(purpose: str, secret: bytes | str) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def _serializer_of(purpose: str, *secrets: bytes | str) -> URLSafeSerializer:
+def _serializer_of(purpose: str, database: bytes, *secrets: bytes | str) -> URLSafeSerializer:
     """Keeps nothing between calls, so that one serves all threads."""
     keys = [key.encode() if isinstance(key, str) else key for key in secrets]
     return URLSafeSerializer(
         keys,
-        salt=f"moderate.{purpose}.v1",
+        salt=f"moderate.{purpose}.v2.".encode() + database,
         signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
     )
