@@ -50,7 +50,7 @@ def test_a_comment_goes_from_the_form_over_the_queue_to_the_article(
     moderator = reader(javascript=False)
     newsroom.sign_in(moderator)
     expect(moderator.get_by_role("article")).to_contain_text("See you on the first tram.")
-    moderator.get_by_role("button", name="Approve").click()
+    moderator.get_by_role("button", name="Approve", exact=True).click()
     expect(moderator.get_by_role("status")).to_contain_text("approved")
     expect(moderator.locator("main")).to_contain_text("Nothing is waiting.")
 

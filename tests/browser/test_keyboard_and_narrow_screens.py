@@ -60,7 +60,7 @@ def test_a_moderator_decides_with_the_keyboard_alone(newsroom: Newsroom, reader:
 
 
 def tab_with_script_free_page(page: Page, name: str) -> None:
-    button = page.get_by_role("button", name=name)
+    button = page.get_by_role("button", name=name, exact=True)
     for _ in range(40):
         page.keyboard.press("Tab")
         if button.evaluate("button => button === document.activeElement"):

@@ -50,13 +50,13 @@ def test_each_button_moves_the_item_and_the_numbers_on_the_tabs(
 ) -> None:
     newsroom.post("Where does this go?", decision=None)
     moderator.reload()
-    moderator.get_by_role("button", name=button).click()
+    moderator.get_by_role("button", name=button, exact=True).click()
     expect(moderator.get_by_role("link", name="Pending 0")).to_be_visible()
     moderator.get_by_role("link", name=tab).click()
     expect(moderator.get_by_role("article")).to_contain_text("Where does this go?")
     # And back again: the button that would change nothing is not there.
-    expect(moderator.get_by_role("button", name=button)).to_have_count(0)
-    moderator.get_by_role("button", name="Hold").click()
+    expect(moderator.get_by_role("button", name=button, exact=True)).to_have_count(0)
+    moderator.get_by_role("button", name="Hold", exact=True).click()
     expect(moderator.locator("main")).not_to_contain_text("Where does this go?")
     assert newsroom.counts().pending == 1
 
@@ -82,8 +82,8 @@ def test_a_decision_that_somebody_else_made_meanwhile_is_told_and_stands(
     moderator.reload()
     colleague = reader(javascript=False)
     newsroom.sign_in(colleague, "Sakai")
-    colleague.get_by_role("button", name="Approve").click()
-    moderator.get_by_role("button", name="Spam").click()
+    colleague.get_by_role("button", name="Approve", exact=True).click()
+    moderator.get_by_role("button", name="Spam", exact=True).click()
     expect(moderator.get_by_role("status")).to_contain_text("Sakai has decided meanwhile: approved")
     assert newsroom.counts().comments == 1
 
@@ -96,7 +96,7 @@ def test_a_decision_leads_back_to_the_same_filters(newsroom: Newsroom, moderator
     moderator.get_by_label("Words").fill("tram")
     moderator.get_by_role("button", name="Show").click()
     expect(moderator.get_by_role("article")).to_have_count(2)
-    moderator.get_by_role("button", name="Approve").first.click()
+    moderator.get_by_role("button", name="Approve", exact=True).first.click()
     expect(moderator.get_by_role("article")).to_have_count(1)
     expect(moderator.get_by_label("Words")).to_have_value("tram")
     moderator.get_by_role("link", name="Show everything").click()
@@ -111,7 +111,7 @@ def test_long_queues_come_in_pages(newsroom: Newsroom, moderator: Page) -> None:
     moderator.get_by_role("link", name="Older items").click()
     expect(moderator.get_by_role("article")).to_have_count(3)
     # A decision down there leads back to there.
-    moderator.get_by_role("button", name="Approve").first.click()
+    moderator.get_by_role("button", name="Approve", exact=True).first.click()
     expect(moderator.get_by_role("article")).to_have_count(2)
 
 

@@ -19,6 +19,9 @@
   let underWay = 0;
   let current = null;
 
+  // A page without this script has no use for an empty live region.
+  said.hidden = false;
+
   // --- the cards ---------------------------------------------------------------------------------
 
   const card = (item) => item.querySelector(".card");
@@ -155,8 +158,10 @@
 
   function inLine(work) {
     underWay += 1;
-    line = line.then(work).finally(() => { underWay -= 1; });
-    return line;
+    const answered = line.then(work).finally(() => { underWay -= 1; });
+    // What went wrong is for whoever asked; the next request goes out all the same.
+    line = answered.catch(() => undefined);
+    return answered;
   }
 
   // --- acts --------------------------------------------------------------------------------------

@@ -1,0 +1,243 @@
+"""A moderator's morning by keyboard: every key, undo, several moderators, and a server that says no."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.newsroom_site import OTHER_STORY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playwright.sync_api import Locator, Page
+
+    from tests.newsroom_site import Newsroom
+
+
+@pytest.fixture
+def desk(newsroom: Newsroom, reader: Callable[..., Page]) -> Callable[..., Page]:
+    """Put so many items into the queue, and open it for somebody."""
+
+    def open_desk(number: int = 0, name: str = "Aoki Ren", **options: object) -> Page:
+        for at in range(number):
+            newsroom.post(f"Comment number {at}.", decision=None, author=f"Reader {at}", ip=f"192.0.2.{at}")
+        page = reader(**options)
+        newsroom.sign_in(page, name)
+        return page
+
+    return open_desk
+
+
+def cards(page: Page) -> Locator:
+    return page.locator(".items > li:visible")
+
+
+def card(page: Page, text: str) -> Locator:
+    return page.get_by_role("article").filter(has_text=text)
+
+
+def tab(page: Page, name: str) -> Locator:
+    return page.locator(".tabs a", has_text=re.compile(rf"^{name} ")).locator(".count")
+
+
+def press(page: Page, keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def test_fifty_items_are_decided_by_the_keyboard_alone(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+    page = desk(50)
+    expect(cards(page)).to_have_count(50)
+    press(page, "j")
+    expect(page.locator("#item-50")).to_be_focused()
+    # The newest are approved, then some are spam, some trash; one after the other, never touching a mouse.
+    press(page, "a" * 20 + "s" * 20)
+    expect(page.locator("#item-10")).to_be_focused()
+    # What is selected is decided together.
+    press(page, "xjxjx")
+    press(page, "t")
+    expect(page.locator("#item-7")).to_be_focused()
+    press(page, "t" * 7)
+    expect(page.locator("#done a")).to_be_focused()
+    expect(page.locator("#said")).to_have_text("Item 1: trash.")
+    for name, number in (("Pending", 0), ("Approved", 20), ("Spam", 20), ("Trash", 10)):
+        expect(tab(page, name)).to_have_text(str(number))
+    counted = newsroom.counts()
+    assert (counted.comments, counted.pending, counted.spam, counted.trash) == (20, 0, 20, 10)
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_contain_text("Nothing is waiting.")
+
+
+def test_the_keys_move_select_hold_and_open(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+    page = desk(3)
+    # Once it has been shown, the article is known by this site's own address.
+    page.goto(newsroom.article())
+    page.goto(newsroom.queue)
+    press(page, "jj")
+    expect(page.locator("#item-2")).to_be_focused()
+    press(page, "k")
+    expect(page.locator("#item-3")).to_be_focused()
+    press(page, "x")
+    expect(page.get_by_label("Select item 3")).to_be_checked()
+    expect(page.locator(".chosen")).to_have_text("1 selected")
+    press(page, "x")
+    expect(page.get_by_label("Select item 3")).not_to_be_checked()
+    press(page, "h")
+    expect(page.locator("#said")).to_have_text("Item 3 stands there already.")
+    with page.context.expect_page() as opened:
+        press(page, "o")
+    assert opened.value.url == newsroom.article()
+    press(page, "/")
+    expect(page.get_by_label("Words")).to_be_focused()
+
+
+def test_no_key_acts_while_somebody_types_or_holds_a_modifier(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+    page = desk(2)
+    page.get_by_label("Words").press_sequentially("asthjkxu?")
+    expect(page.get_by_label("Words")).to_have_value("asthjkxu?")
+    press(page, "j")
+    page.locator("#item-2").focus()
+    page.keyboard.press("Control+s")
+    page.keyboard.press("Alt+a")
+    page.locator("select#kind").focus()
+    press(page, "t")
+    assert newsroom.counts().pending == 2
+    expect(cards(page)).to_have_count(2)
+
+
+def test_a_key_that_is_held_down_decides_once(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+    page = desk(3)
+    press(page, "j")
+    for _ in range(3):
+        # The same key again without having been let go.
+        page.keyboard.down("a")
+    page.keyboard.up("a")
+    expect(tab(page, "Approved")).to_have_text("1")
+    assert newsroom.counts().comments == 1
+
+
+def test_keys_can_be_turned_off_and_stay_off(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+    page = desk(1)
+    press(page, "?")
+    dialog = page.get_by_role("dialog", name="Keys")
+    expect(dialog).to_be_visible()
+    # Behind the dialog nothing is decided.
+    press(page, "a")
+    dialog.get_by_label("Keys are on").uncheck()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    page.reload()
+    press(page, "ja")
+    assert newsroom.counts().pending == 1
+    page.get_by_role("button", name="Keys").click()
+    dialog.get_by_label("Keys are on").check()
+    dialog.get_by_role("button", name="Close").click()
+    press(page, "ja")
+    expect(tab(page, "Approved")).to_have_text("1")
+
+
+def test_undo_puts_the_last_decision_back_and_then_the_one_before(
+    newsroom: Newsroom, desk: Callable[..., Page]
+) -> None:
+    page = desk(3)
+    press(page, "ja")
+    press(page, "s")
+    expect(cards(page)).to_have_count(1)
+    press(page, "u")
+    expect(page.locator("#item-2")).to_be_focused()
+    expect(page.locator("#said")).to_have_text("Item 2: put back.")
+    page.get_by_role("button", name="Undo").click()
+    expect(cards(page)).to_have_count(3)
+    assert newsroom.counts().pending == 3
+    expect(tab(page, "Pending")).to_have_text("3")
+    press(page, "u")
+    expect(page.locator("#said")).to_have_text("There is nothing to undo.")
+    # What came back can be decided again: its version has grown with the others'.
+    press(page, "t")
+    expect(tab(page, "Trash")).to_have_text("1")
+
+
+def test_undo_takes_a_whole_selection_back(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+    page = desk(6)
+    page.get_by_label("All of this page").check()
+    page.get_by_label("Select item 4").uncheck()
+    expect(page.locator(".chosen")).to_have_text("5 selected")
+    page.get_by_role("button", name="Spam what is selected").click()
+    expect(cards(page)).to_have_count(1)
+    expect(page.locator("#told")).to_contain_text("5 items: spam.")
+    assert newsroom.counts().spam == 5
+    press(page, "u")
+    expect(cards(page)).to_have_count(6)
+    assert newsroom.counts().pending == 6
+
+
+def test_what_somebody_else_decided_comes_back_with_who_and_what(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+    mine = desk(3)
+    hers = desk(name="Sakai")
+    press(hers, "jja")
+    expect(tab(hers, "Approved")).to_have_text("1")
+    # The page of the first moderator still shows all three.
+    press(mine, "j")
+    press(mine, "sss")
+    clash = card(mine, "Comment number 1.")
+    expect(clash).to_be_visible()
+    expect(clash.locator(".clash")).to_have_text("Item 2: Sakai has decided meanwhile: approved.")
+    expect(cards(mine)).to_have_count(1)
+    assert newsroom.counts().comments == 1
+    # Now that it is known, it can be decided otherwise.
+    clash.get_by_role("button", name="Trash").click()
+    expect(cards(mine)).to_have_count(0)
+    expect(tab(mine, "Trash")).to_have_text("1")
+    # And hers can no longer be undone by her key, which tells why.
+    press(hers, "u")
+    expect(hers.locator("#said")).to_have_text("Item 2: Aoki Ren has decided meanwhile: trash.")
+    assert newsroom.counts().trash == 1
+
+
+def test_an_item_that_the_server_did_not_hear_of_comes_back(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+    page = desk(2)
+    page.route("**/moderation/decisions", lambda route: route.abort())
+    press(page, "ja")
+    expect(page.locator("#told")).to_contain_text("The server cannot be reached. Nothing was decided")
+    expect(cards(page)).to_have_count(2)
+    expect(card(page, "Comment number 1.").locator(".clash")).to_be_visible()
+    page.unroute("**/moderation/decisions")
+    press(page, "ka")
+    expect(tab(page, "Approved")).to_have_text("1")
+
+
+def test_whoever_was_signed_out_meanwhile_is_told(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+    page = desk(1)
+    page.context.clear_cookies()
+    press(page, "ja")
+    expect(page.locator("#told")).to_contain_text("You are no longer signed in")
+    expect(cards(page)).to_have_count(1)
+    assert newsroom.counts().pending == 1
+
+
+def test_news_is_told_and_never_pushed(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+    page = desk(1)
+    page.clock.install()
+    page.reload()
+    newsroom.post("I came later.", OTHER_STORY, decision=None)
+    page.clock.fast_forward(29_000)
+    expect(page.locator("#news")).to_be_hidden()
+    page.clock.fast_forward(2_000)
+    expect(page.locator("#news")).to_contain_text("1 new since you opened this page.")
+    expect(tab(page, "Pending")).to_have_text("2")
+    expect(cards(page)).to_have_count(1)
+    page.get_by_role("link", name="Show them").click()
+    expect(cards(page)).to_have_count(2)
+
+
+def test_decisions_under_all_items_leave_the_card_where_it_is(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+    page = desk(2)
+    page.goto(f"{newsroom.queue}?status=")
+    press(page, "ja")
+    expect(page.locator("#item-1")).to_be_focused()
+    expect(card(page, "Comment number 1.").locator(".status")).to_have_text("Approved")
+    expect(cards(page)).to_have_count(2)
