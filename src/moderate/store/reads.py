@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Integer, bindparam, func, select, union_al
 from moderate.model import Awaiting, Kind, Status
 from moderate.ports import Alike, Page
 from moderate.store.alike import like, of_host
+from moderate.store.lookups import Lookup
 from moderate.store.rows import digest, entry_from, item_from
 from moderate.store.schema import articles, history, items
 from moderate.store.search import found_by
@@ -71,7 +72,7 @@ BRIEF = _select(HIDDEN | LEFT_OUT.keys())
 BY_ID = WHOLE.where(items.c.id == bindparam("wanted"))
 
 #: Asked with every submission, and so put together once.
-SAME_TEXT = (
+SAME_TEXT = Lookup(
     select(items.c.kind, items.c.status, items.c.article_key)
     .where(items.c.text_key == bindparam("of_text"), items.c.created_at >= bindparam("since"))
     .order_by(items.c.created_at.desc(), items.c.id.desc())
@@ -82,17 +83,20 @@ SAME_TEXT = (
 FROM_EACH = 20
 
 
-def _alike(same: ColumnElement[bool]) -> Select[Any]:
-    recent = select(items.c.id).where(same, items.c.created_at >= bindparam("since"))
+def _alike(same: ColumnElement[bool], age: Column[Any] = items.c.id) -> Select[Any]:
+    # The newest of all, and only of these the recent ones: an old flood is never walked through.
+    newest = select(items.c.id).where(same).order_by(age.desc()).limit(FROM_EACH)
     # A subquery, because SQLite takes no limit within a union otherwise.
-    return select(recent.order_by(items.c.id.desc()).limit(FROM_EACH).subquery().c.id)
+    return select(newest.subquery().c.id)
 
 
 #: One look-up by index for each band and one for the whole text; an "or" would read all items.
-NEARLY = [items.c[f"near_{number}"] == bindparam(f"band_{number}") for number in range(1, 5)]
-NEAR_TEXT = (
+NEARLY = [_alike(items.c[f"near_{number}"] == bindparam(f"band_{number}")) for number in range(1, 5)]
+OF_TEXT = _alike(items.c.text_key == bindparam("of_text"), items.c.created_at)
+NEAR_TEXT = Lookup(
     select(items.c.id, items.c.kind, items.c.status, items.c.article_key, items.c.text_key, items.c.simhash)
-    .where(items.c.id.in_(union_all(*map(_alike, (items.c.text_key == bindparam("of_text"), *NEARLY)))))
+    .where(items.c.id.in_(union_all(OF_TEXT, *NEARLY)))
+    .where(items.c.created_at >= bindparam("since"))
     .order_by(items.c.id.desc())
 )
 
@@ -157,14 +161,12 @@ class ItemReads:
             return [entry_from(row) for row in conn.execute(query)]
 
     def same_text(self, text_key: str, since: datetime) -> Sequence[tuple[Kind, Status, str]]:
-        with self.database.read() as conn:
-            rows = conn.execute(SAME_TEXT, {"of_text": text_key, "since": since}).all()
-        return [(Kind(row.kind), Status(row.status), row.article_key) for row in rows]
+        rows = SAME_TEXT.rows(self.database, of_text=text_key, since=since)
+        return [(Kind(kind), Status(status), article) for kind, status, article in rows]
 
     def near_text(self, text_key: str, near: NearText, since: datetime) -> Sequence[Alike]:
         bands = {f"band_{number}": band for number, band in enumerate(near.bands, 1)}
-        with self.database.read() as conn:
-            rows = conn.execute(NEAR_TEXT, {"of_text": text_key, "since": since, **bands}).all()
+        rows = NEAR_TEXT.rows(self.database, of_text=text_key, since=since, **bands)
         return [Alike(row[0], Kind(row[1]), Status(row[2]), *row[3:]) for row in rows]
 
     def author_record(self, author_id: str, since: datetime | None = None) -> Mapping[Status, int]:
