@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from moderate.checks.base import Check
     from moderate.limits.redis import RedisLimiter
     from moderate.model import Article
-    from moderate.ports import Clock, Fetcher, SpamService
+    from moderate.ports import Bell, Clock, Fetcher, SpamService
     from moderate.protocols.base import InboundProtocol
     from moderate.settings import Settings
 
@@ -104,7 +104,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         edge=SiteEdge(settings=settings, signer=signer, articles=articles, hooks=parts.hooks),
         hooks=parts.hooks,
         protocols=tuple(PROTOCOLS if parts.protocols is None else parts.protocols),
-        worker=Worker(app, desk, enabled=settings.worker == "thread"),
+        worker=Worker(app, desk, enabled=settings.worker == "thread", bell=make_bell(settings, parts, clock)),
         redis=redis,
         tables=tables,
     )
@@ -163,6 +163,16 @@ def make_redis(client: Any, url: str) -> RedisLimiter:
         accepted = "accepted is an address such as 'redis://host:6379/0', 'rediss://…' (TLS) or 'unix://…'"
         # Without the cause, whose text may hold the password.
         raise ConfigError("MODERATE_REDIS_URL", NOT_SHOWN, accepted) from None
+
+
+def make_bell(settings: Settings, parts: Parts, clock: Clock) -> Bell | None:
+    """What wakes workers in processes of their own, where there is a Redis; threads know by themselves."""
+    if settings.worker == "thread" or (parts.redis is None and settings.redis_url is None):
+        return None
+    from moderate.limits.redis import bounded, connect
+    from moderate.services.bell import RedisBell
+
+    return RedisBell(bounded(connect(settings.redis_url or "") if parts.redis is None else parts.redis), clock)
 
 
 def make_services(settings: Settings, database: Database, store: SqlStore, clock: Clock) -> Services:

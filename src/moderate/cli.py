@@ -18,6 +18,7 @@ from moderate.recheck import run_due
 from moderate.web.present import rfc3339
 from moderate.web.sign_in import new_link
 from moderate.web.state import current_state
+from moderate.worker_processes import Processes, work_until_told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -218,8 +219,9 @@ def one_line(text: str) -> str:
 
 @click.command("worker", help="Run deferred tasks: verification of pings, spam services, mail.")
 @click.option("--once", is_flag=True, help="Do what is due and stop; for cron.")
+@click.option("--processes", type=click.IntRange(1, 64), default=1, show_default=True, help="Work in so many.")
 @with_appcontext
-def worker(once: bool) -> None:
+def worker(once: bool, processes: int) -> None:
     state = current_state()
     if once:
         tidy(state.desk)
@@ -229,7 +231,10 @@ def worker(once: bool) -> None:
             done += count
         click.echo(f"{done} tasks.")
         return
-    state.worker.run_here()
+    if processes == 1:
+        work_until_told(state.worker)
+    else:
+        Processes(state.worker, state.desk.clock, processes).run()
 
 
 @click.command("akismet-stand-in", help="Serve a stand-in for Akismet that answers by markers in the author's name.")

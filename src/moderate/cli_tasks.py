@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 from flask.cli import AppGroup, with_appcontext
 
 from moderate.errors import ServiceDown, Undeliverable
+from moderate.health import LAG
 from moderate.model import Status
 from moderate.ports import ItemFilter, Notice
 from moderate.ports.notices import Event
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
 
 
 def tasks_group() -> AppGroup:
-    group = AppGroup("tasks", help="Deferred work that was given up, such as mails and webhooks that nobody took.")
+    group = AppGroup("tasks", help="Deferred work that was given up (mails and webhooks that nobody took) or is late.")
     group.add_command(dead)
+    group.add_command(late)
     group.add_command(replay)
     return group
 
@@ -39,6 +42,18 @@ def dead(limit: int) -> None:
     for task in current_state().desk.store.dead_tasks(limit):
         made = rfc3339(task.created_at)
         click.echo(f"{task.id:>8}  item {task.item}  {named(task.kind)}  made {made}  {printable(task.error or '')}")
+
+
+@click.command("late", help="List what has been due for some minutes, the oldest first: no worker runs, or too few.")
+@with_appcontext
+def late() -> None:
+    desk = current_state().desk
+    now = desk.clock.now()
+    for task in desk.store.late_tasks(now - timedelta(seconds=LAG)):
+        by = (now - task.due_at).total_seconds()
+        click.echo(
+            f"{task.id:>8}  item {task.item}  {named(task.kind)}  late by {by:.0f} s  {printable(task.error or '')}"
+        )
 
 
 @click.command("replay", help="Try one again, by its ID, or all with --all.")

@@ -59,10 +59,16 @@ def akismet(state: State) -> Part:
 
 
 def tasks(state: State) -> Part:
-    """Work that waits for longer than a few minutes means that no worker runs."""
+    """Work that waits for longer than a few minutes means that no worker runs.
+
+    Tasks that were given up are told, but nothing is ill because of them: a person has to look.
+    """
     lag = state.desk.store.task_lag(state.desk.clock.now())
+    given_up = len(state.desk.store.dead_tasks())
     if lag > LAG:
         return Part("tasks", f"{lag:.0f} s behind", False, "Is a worker running? See: flask moderate worker")
+    if given_up:
+        return Part("tasks", f"ok, {given_up} given up", True, "See: flask moderate tasks dead")
     return Part("tasks", "ok", True)
 
 

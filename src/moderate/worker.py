@@ -1,7 +1,7 @@
 """What runs tasks: a thread in each process by default, or ``flask moderate worker`` on its own.
 
-Both call `moderate.recheck.run_due`. The thread is started at the first request, never at import,
-because servers fork; a process that was forked from one with a thread starts its own.
+Both call `moderate.recheck.run_due` in a thread. That of a web process is started at the first request,
+never at import, because servers fork; a process that was forked from one with a thread starts its own.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from moderate.errors import ServiceDown
 from moderate.housekeeping import EVERY, tidy
 from moderate.recheck import run_due
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from moderate.desk import Desk
+    from moderate.ports import Bell
 
 log = logging.getLogger("moderate")
 
@@ -28,12 +30,17 @@ POLL = 5.0
 
 
 class Worker:
-    """One daemon thread of this process, idle until it is woken or a task falls due."""
+    """One daemon thread of this process, idle until it is woken or a task falls due.
 
-    def __init__(self, app: Flask, desk: Desk, *, enabled: bool) -> None:
+    *enabled* says that web processes work themselves. Where they do not, they ring the *bell*, and
+    who works hears it; without one the workers find out by looking.
+    """
+
+    def __init__(self, app: Flask, desk: Desk, *, enabled: bool, bell: Bell | None = None) -> None:
         self._app = app
         self._desk = desk
         self._enabled = enabled
+        self._bell = bell
         self._lock = threading.Lock()
         self._work = threading.Event()
         self._stop = threading.Event()
@@ -42,9 +49,12 @@ class Worker:
         self._tidied: datetime | None = None
 
     def wake(self) -> None:
-        """Look for tasks now."""
+        """There is a task: look for it now, or tell those who do."""
         self._work.set()
-        self.start()
+        if self._enabled:
+            self.start()
+        elif self._bell is not None:
+            self._bell.ring()
 
     def start(self) -> None:
         """Start the thread where this process has none yet; it takes up what an earlier process left behind."""
@@ -52,18 +62,20 @@ class Worker:
             with self._lock:
                 self._start()
 
-    def stop(self) -> None:
-        """End the thread after the task at hand, and wait for it."""
+    def work(self) -> None:
+        """Start the thread in a process that is there for nothing else, and listen for the bell."""
+        with self._lock:
+            self._start()
+        if self._bell is not None:
+            threading.Thread(target=self._listen, name="moderate-bell", daemon=True).start()
+
+    def stop(self, patience: float | None = 30) -> None:
+        """End the thread after the task at hand, and wait for it, for *patience* seconds or as long as it takes."""
         self._stop.set()
         self._work.set()
         if self._thread is not None and self._pid == os.getpid():
-            self._thread.join(timeout=30)
+            self._thread.join(timeout=patience)
         self._thread = None
-
-    def run_here(self) -> None:
-        """Work in the calling thread until `stop`; for a process that does nothing else."""
-        self._stop.clear()
-        self._run()
 
     def started(self) -> bool:
         return self._thread is not None and self._pid == os.getpid()
@@ -76,6 +88,15 @@ class Worker:
         self._work.set()
         self._thread = threading.Thread(target=self._run, name="moderate-worker", daemon=True)
         self._thread.start()
+
+    def _listen(self) -> None:
+        """Hear the bell for as long as the thread works; while Redis is away the thread looks by itself."""
+        while self._bell is not None and not self._stop.is_set():
+            try:
+                self._bell.listen(self._work.set, self._stop.is_set)
+            except ServiceDown as error:
+                log.warning("Workers are not woken (%s); they look for tasks every %.0f seconds.", error, POLL)
+                self._stop.wait(POLL)
 
     def _tidy(self) -> None:
         """Housekeeping; the store is asked for its turn once an hour, not at every look."""

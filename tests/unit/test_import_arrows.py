@@ -91,7 +91,7 @@ OUTSIDE = {
     "markdown_it": ("clean",),
     "linkify_it": ("clean",),
     "lxml": ("clean",),
-    "redis": ("limits.redis",),
+    "redis": ("limits.redis", "services.bell"),  # counting together, and waking workers
     "sqlalchemy": ("store",),
     "alembic": ("store",),
     "akismet": ("services.akismet",),

@@ -238,6 +238,9 @@ class Store(Earlier, Protocol):
     def dead_tasks(self, limit: int = 100) -> Sequence[Task]:
         """Buried tasks, the latest first."""
 
+    def late_tasks(self, before: datetime, limit: int = 100) -> Sequence[Task]:
+        """Open tasks that were due before then, the oldest first."""
+
     def task_lag(self, now: datetime) -> float:
         """Seconds for which the oldest task has been due, 0 where nothing is late."""
 

@@ -170,6 +170,11 @@ class Tasks:
         with self.database.read() as conn:
             return [_task(row, attempts=row.attempts, lease="") for row in conn.execute(query)]
 
+    def late_tasks(self, before: datetime, limit: int = 100) -> Sequence[Task]:
+        query = select(tasks).where(tasks.c.state == OPEN, tasks.c.due_at < before).order_by(tasks.c.due_at)
+        with self.database.read() as conn:
+            return [_task(row, attempts=row.attempts, lease="") for row in conn.execute(query.limit(limit))]
+
     def task_lag(self, now: datetime) -> float:
         query = select(func.min(tasks.c.due_at)).where(tasks.c.state == OPEN)
         with self.database.read() as conn:

@@ -1,0 +1,199 @@
+"""Worker processes as an operator runs them: several, told to end, killed, and woken through Redis."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from moderate.testing import AkismetStandIn
+from tests.faults.worker_site import create_app
+from tests.servers import ROOT, Redis, dies_with_us, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from flask import Flask
+
+KEY = "secret-key-1234567890"
+
+
+@pytest.fixture
+def akismet() -> Iterator[AkismetStandIn]:
+    with AkismetStandIn() as server:
+        yield server
+
+
+class Site:
+    """A site whose web process is this one, and whose workers are processes of their own."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, akismet: AkismetStandIn, **config: Any) -> None:
+        settings = {
+            "MODERATE_AKISMET_KEY": KEY,
+            "MODERATE_AKISMET_URL": akismet.url,
+            "MODERATE_SITE_URL": "http://localhost",
+            "MODERATE_PREMODERATION": "none",
+            **config,
+        }
+        monkeypatch.setenv("SITE_FOLDER", str(folder))
+        monkeypatch.setenv("SITE_CONFIG", json.dumps(settings))
+        self.log = folder / "worker.log"
+        self.app: Flask = create_app()
+        self.client = self.app.test_client()
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def work(self, *options: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "flask", "--app", "tests.faults.worker_site:create_app", "moderate", "worker"]
+        with self.log.open("ab") as log:
+            started = subprocess.Popen([*dies_with_us(), *command, *options], cwd=ROOT, stdout=log, stderr=log)
+        self.processes.append(started)
+        return started
+
+    def comment(self, text: str) -> int:
+        number: int = self.client.post("/discuss/comments/thaw", json={"author": "Mika", "text": text}).json["id"]
+        return number
+
+    def status(self, number: int) -> str:
+        with self.app.app_context():
+            item = self.app.extensions["moderate"].desk.store.item(number)
+        return f"{item.status.value} {item.awaiting.value if item.awaiting else ''}".strip()
+
+    def is_done(self) -> bool:
+        with self.app.app_context():
+            return self.app.extensions["moderate"].desk.store.next_due(["judge"]) is None
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+def children(pid: int) -> list[int]:
+    path = f"/proc/{pid}/task/{pid}/children"
+    with open(path, encoding="ascii") as file:
+        return [int(word) for word in file.read().split()]
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, akismet: AkismetStandIn) -> Iterator[Site]:
+    with closing(Site(tmp_path, monkeypatch, akismet)) as made:
+        yield made
+
+
+def test_several_processes_do_each_task_once(site: Site, akismet: AkismetStandIn) -> None:
+    numbers = [site.comment(f"Text number {number}, {number * 7919}") for number in range(20)]
+    site.work("--processes", "3")
+    wait_until(site.is_done, within=30)
+    assert {site.status(number) for number in numbers} == {"approved"}
+    contents = [received.get("comment_content") for received in akismet.received if received.path == "comment-check"]
+    assert len(contents) == len(set(contents)) == 20
+
+
+@pytest.mark.parametrize(
+    ("told", "options"),
+    [(signal.SIGTERM, ()), (signal.SIGINT, ()), (signal.SIGTERM, ("--processes", "2"))],
+)
+def test_told_to_end_it_ends_after_the_task_at_hand(
+    site: Site, akismet: AkismetStandIn, told: signal.Signals, options: tuple[str, ...]
+) -> None:
+    slow = site.comment("akismet-slow")
+    process = site.work(*options)
+    wait_until(lambda: any(received.path == "comment-check" for received in akismet.received), within=30)
+    later = site.comment("A good text") if not options else None
+    process.send_signal(told)
+    akismet.released.set()
+    assert process.wait(30) == 0
+    # It has got and written the answer, and nothing was begun that was not there yet.
+    assert site.status(slow) == "approved"
+    assert later is None or site.status(later) == "pending checks"
+
+
+def test_a_killed_process_is_replaced_and_its_task_is_not_lost(site: Site, akismet: AkismetStandIn) -> None:
+    process = site.work("--processes", "2")
+    wait_until(lambda: len(children(process.pid)) == 2, within=30)
+    first = children(process.pid)
+    os.kill(first[0], signal.SIGKILL)
+    wait_until(lambda: len(children(process.pid)) == 2 and first[0] not in children(process.pid), within=30)
+    number = site.comment("A good text")
+    wait_until(lambda: site.status(number) == "approved", within=30)
+    process.terminate()
+    assert process.wait(30) == 0
+
+
+def test_workers_do_not_outlive_the_process_that_looks_after_them(site: Site) -> None:
+    process = site.work("--processes", "2")
+    wait_until(lambda: len(children(process.pid)) == 2, within=30)
+    orphans = children(process.pid)
+    process.kill()
+    process.wait()
+    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in orphans), within=30)
+
+
+def test_redis_wakes_a_worker_at_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    akismet: AkismetStandIn,
+    redis_url: str,
+) -> None:
+    config = {"MODERATE_REDIS_URL": redis_url}
+    with closing(Site(tmp_path, monkeypatch, akismet, **config)) as site:
+        site.work()
+        number = site.comment("The first, found at the start or by the bell")
+        wait_until(lambda: site.status(number) == "approved", within=30)
+        taken = []
+        for text in ("second", "third", "fourth", "fifth"):
+            began = time.monotonic()
+            number = site.comment(f"The {text} one")
+            wait_until(lambda number=number: site.status(number) == "approved", within=30)
+            taken.append(time.monotonic() - began)
+        # By looking alone it would take two and a half seconds each on average.
+        assert sum(taken) < 4
+
+
+def test_without_redis_workers_find_tasks_by_looking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, akismet: AkismetStandIn
+) -> None:
+    with Redis() as server:
+        config = {"MODERATE_REDIS_URL": server.url, "MODERATE_LIMITS": {"comments": ["9/second per client"]}}
+        with closing(Site(tmp_path, monkeypatch, akismet, **config)) as site:
+            site.work()
+            number = site.comment("While Redis is there")
+            wait_until(lambda: site.status(number) == "approved", within=30)
+            server.kill()
+            began = time.monotonic()
+            number = site.comment("While Redis is away")
+            assert time.monotonic() - began < 2
+            wait_until(lambda: site.status(number) == "approved", within=30)
+            server.start()
+            number = site.comment("When Redis is back")
+            wait_until(lambda: site.status(number) == "approved", within=30)
+
+
+def run(site: Site, *arguments: str) -> Any:
+    return site.app.test_cli_runner().invoke(args=["moderate", *arguments])
+
+
+def test_tasks_that_were_given_up_are_shown_and_tried_again(site: Site) -> None:
+    number = site.comment("A good text")
+    with site.app.app_context():
+        store, clock = (getattr(site.app.extensions["moderate"].desk, name) for name in ("store", "clock"))
+        assert store.late_tasks(clock.now() + timedelta(seconds=1))[0].item == number
+        (task,) = store.lease_due(clock.now(), limit=1, seconds=60)
+        store.bury_task(task, "ValueError\x1b[31m")
+    listed = run(site, "tasks", "dead").output
+    assert f"item {number}  judge" in listed
+    assert "\x1b" not in listed
+    assert site.client.get("/discuss/health").json["tasks"] == "ok, 1 given up"
+    assert run(site, "tasks", "replay", str(task.id)).exit_code == 0
+    assert run(site, "tasks", "dead").output == run(site, "tasks", "late").output == ""
+    assert run(site, "worker", "--once").output == "1 tasks.\n"
+    assert site.status(number) == "approved"
