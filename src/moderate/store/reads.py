@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from moderate.store.alike import like, of_host
 from moderate.store.lookups import Lookup
 from moderate.store.rows import digest, entry_from, item_from
 from moderate.store.schema import articles, history, items
-from moderate.store.search import found_by
+from moderate.store.search import found_by, found_newest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -141,7 +142,10 @@ class ItemReads:
 
     def items(self, which: ItemFilter, *, cursor: int | None, limit: int) -> Page:
         with self.database.read() as conn:
-            query = WHOLE.where(*conditions(which, conn)).order_by(items.c.id.desc()).limit(limit + 1)
+            wanted = conditions(replace(which, q=None), conn)
+            if which.q:
+                wanted.append(found_newest(which.q, conn, cursor))
+            query = WHOLE.where(*wanted).order_by(items.c.id.desc()).limit(limit + 1)
             if cursor is not None:
                 query = query.where(items.c.id < cursor)
             found = _items_of(conn.execute(query))

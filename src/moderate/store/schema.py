@@ -88,7 +88,7 @@ items = Table(
     # The queue: keyset paging by status, flat in depth.
     Index(None, "status", "id"),
     # What waits for somebody, changed texts of approved items included.
-    Index(None, "awaiting", "id"),
+    Index(None, "awaiting", "status", "id"),
     # What else came from the same hand.
     Index(None, "author", "id"),
     Index(None, "email", "id"),

@@ -13,7 +13,7 @@ import unicodedata
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import String, and_, bindparam, cast, column, literal_column, select, table, text
+from sqlalchemy import String, and_, bindparam, cast, column, func, literal_column, select, table, text
 from sqlalchemy.dialects.postgresql import TSQUERY
 
 from moderate.store.schema import items
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 #: SQLite's index, a table beside the items; on the others the index of that name.
 SQLITE_INDEX = "moderate_search"
 INDEX = "ix_moderate_items_search"
+
+ROWID = table(SQLITE_INDEX, column("rowid")).c.rowid
 
 #: What a search looks at.
 SEARCHED = ("author", "email", "url", "title", "blog_name", "source_url", "text")
@@ -124,20 +126,46 @@ def found_by(query: str, conn: Connection) -> ColumnElement[bool]:
         return matched.bindparams(bindparam(SQLITE_INDEX, words, String))  # type: ignore[return-value]
     if has_fts(conn):
         return _by_fts(asked)
-    return and_(*(_by_like(term, is_start) for term, is_start in asked))
+    return and_(*(_by_walking(term, is_start) for term, is_start in asked))
+
+
+#: A word found in fewer items than this is rare: its items are looked up, and not the items for the word.
+RARE = 500
+
+
+def found_newest(query: str, conn: Connection, cursor: int | None) -> ColumnElement[bool]:
+    """The same as `found_by`, for the newest of many items below *cursor*.
+
+    On SQLite a beginning that is common is slow to look up, for all that begin like it are put together
+    first. Such a search goes through the items instead, newest first, and has soon found a page of them.
+    """
+    asked = asked_terms(query)
+    if not asked or conn.dialect.name != "sqlite" or not has_fts(conn):
+        return found_by(query, conn)
+    for words in ([(term, False) for term, _ in asked], asked):
+        matched = select(ROWID).where(_matching(words)).order_by(ROWID.desc()).limit(RARE)
+        if cursor is not None:
+            matched = matched.where(cursor > ROWID)
+        ids = conn.execute(matched).scalars().all()
+        if len(ids) == RARE:
+            return and_(*(_by_walking(term, is_start) for term, is_start in asked))
+    return items.c.id.in_(ids)
 
 
 def _by_fts(asked: Iterable[tuple[str, bool]]) -> ColumnElement[bool]:
+    return items.c.id.in_(select(ROWID).where(_matching(asked)))
+
+
+def _matching(asked: Iterable[tuple[str, bool]]) -> ColumnElement[bool]:
     words = " AND ".join(f'"{term}"*' if is_start else f'"{term}"' for term, is_start in asked)
-    index = table(SQLITE_INDEX, column("rowid"))
-    matched = text(f"{SQLITE_INDEX} MATCH :{SQLITE_INDEX}").bindparams(bindparam(SQLITE_INDEX, words, String))
-    return items.c.id.in_(select(index.c.rowid).where(matched))
+    matched = text(f"{SQLITE_INDEX} MATCH :{SQLITE_INDEX}")
+    return matched.bindparams(bindparam(SQLITE_INDEX, words, String))  # type: ignore[return-value]
 
 
-def _by_like(term: str, is_start: bool) -> ColumnElement[bool]:
-    """Where SQLite was built without FTS5: slow on many items, and the same answer."""
+def _by_walking(term: str, is_start: bool) -> ColumnElement[bool]:
+    """Without an index: the same answer, by looking into one item after another."""
     padded = " " + items.c.search + " "
-    return padded.contains(f" {term}" if is_start else f" {term} ", autoescape=True)
+    return func.instr(padded, f" {term}" if is_start else f" {term} ") > 0
 
 
 #: Whether the SQLite database behind a pool has the index; asked once.

@@ -73,7 +73,7 @@ def _item_indexes() -> None:
     op.create_index("ix_moderate_items_article_key_status_id", "moderate_items", ["article_key", "status", "id"])
     op.create_index("ix_moderate_items_author_id", "moderate_items", ["author", "id"])
     op.create_index("ix_moderate_items_author_id_status", "moderate_items", ["author_id", "status"])
-    op.create_index("ix_moderate_items_awaiting_id", "moderate_items", ["awaiting", "id"])
+    op.create_index("ix_moderate_items_awaiting_status_id", "moderate_items", ["awaiting", "status", "id"])
     op.create_index("ix_moderate_items_email_id", "moderate_items", ["email", "id"])
     op.create_index("ix_moderate_items_ip_id", "moderate_items", ["ip", "id"])
     op.create_index("ix_moderate_items_status_id", "moderate_items", ["status", "id"])
