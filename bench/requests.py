@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import random
 import statistics
 import tempfile
 import threading
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import bleach
 from bleach.linkifier import LinkifyFilter
-from flask import Flask, jsonify, request
+from flask import Flask, jsonify, render_template_string, request
 from sqlalchemy import Column, Integer, MetaData, String, Table, Text, create_engine, event, select
 from sqlalchemy.dialects.sqlite import insert
 
@@ -27,7 +28,7 @@ from moderate import Article, Moderate
 from moderate.clean.policy import TAGS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from flask.testing import FlaskClient
 
@@ -36,9 +37,12 @@ CALLS = 10
 
 MARKED_UP = (
     "<p>The ferry was <b>late</b> again, see https://harbour.example/log and <a href='https://news.example/1'>the"
-    " report</a>.</p>\n\nNobody &amp; nothing was told. " + "We waited at the pier for an hour and a half. " * 9
-)[:600]
-PLAIN = ("The ferry was late again. Nobody was told, and we waited at the pier in the rain. " * 8)[:600]
+    " report</a>.</p>\n\nNobody &amp; nothing was told. "
+)
+PLAIN = "The ferry was late again. Nobody was told. "
+SYLLABLES = ("ba", "con", "di", "fer", "gu", "ham", "jo", "kil", "lo", "mus", "ne", "pil", "ra", "sto", "ti", "wen")
+#: So many that two texts hardly share one.
+WORDS = ["".join(three) for three in itertools.product(SYLLABLES, repeat=3)]
 
 POST = "POST 600 characters with markup"
 FLOOR_POST = "floor: Flask, form, bleach, insert and counter by hand"
@@ -50,6 +54,7 @@ PING = "trackback, 250 characters"
 COUNTS = "GET the counts of 50 articles"
 FLOOR_COUNTS = "floor: Flask, 50 rows by SQLAlchemy, JSON"
 THREAD = "GET a thread of 100 comments"
+PAGE = "GET an article page with the same thread in HTML"
 UNCHANGED = "GET the same thread, unchanged (304)"
 FLOOR_GET = "floor: Flask, an empty GET"
 
@@ -102,11 +107,10 @@ def jobs(folder: Path) -> dict[str, Callable[[], object]]:
     limited.post("/discuss/comments/article-1", data={**form, "text": "The one that passes"})
 
     def post(client: FlaskClient, path: str, text: str, expected: int, **headers: str) -> Callable[[], None]:
-        # Each text is another one, as it is in life: a repeat would be held for being one.
-        numbers = itertools.count()
+        texts = different(text)
 
         def run() -> None:
-            answer = client.post(path, data={**form, "text": f"{next(numbers)} {text}"}, headers=headers)
+            answer = client.post(path, data={**form, "text": next(texts)}, headers=headers)
             assert answer.status_code == expected, answer.text
 
         return run
@@ -118,11 +122,10 @@ def jobs(folder: Path) -> dict[str, Callable[[], object]]:
         return run
 
     query = "&".join(f"article={key}" for key in KEYS)
-    ping = "The harbour log tells why the ferry was late again, and what is to be done. " * 4
-    sources = itertools.count()
+    excerpts, sources = different("The harbour log tells why. "), itertools.count()
 
     def send_ping() -> None:
-        sent = {"url": f"https://blog.example/{next(sources)}", "title": "Late again", "excerpt": ping[:250]}
+        sent = {"url": f"https://blog.example/{next(sources)}", "title": "Late again", "excerpt": next(excerpts)[:250]}
         assert b"<error>0" in ours.post("/discuss/trackback/article-3", data=sent).data
 
     return {
@@ -137,8 +140,16 @@ def jobs(folder: Path) -> dict[str, Callable[[], object]]:
         FLOOR_COUNTS: get(floor, f"/counts?{query}"),
         COUNTS: get(ours, f"/discuss/counts?{query}"),
         THREAD: get(ours, "/discuss/comments/read"),
+        PAGE: get(ours, "/article/read"),
         UNCHANGED: get(ours, "/discuss/comments/read", 304, **{"If-None-Match": tags}),
     }
+
+
+def different(beginning: str) -> Iterator[str]:
+    """Texts of 600 characters, each another one, as it is in life: what came nearly the same before is held."""
+    chance = random.Random(beginning)
+    made = [(beginning + " ".join(chance.choices(WORDS, k=120)))[:600] for _ in range(ROUNDS * CALLS + 1)]
+    return iter(made)
 
 
 def site(folder: Path, *, limit: int = 1_000_000) -> FlaskClient:
@@ -160,6 +171,11 @@ def site(folder: Path, *, limit: int = 1_000_000) -> FlaskClient:
     moderate = Moderate()
     moderate.article_loader(lambda key: Article(key, "About the ferry", f"https://news.example/{key}"))
     moderate.init_app(app)
+
+    def article(key: str) -> str:
+        return render_template_string("{{ moderate_thread(key) }}", key=key)
+
+    app.add_url_rule("/article/<key>", view_func=article)
     return app.test_client(use_cookies=False)
 
 
@@ -172,8 +188,8 @@ def seeded(client: FlaskClient) -> str:
         from moderate.model import Client, Decision, Kind, Moderator, Raw
         from moderate.moderation import decide
 
-        for number in range(100):
-            raw = Raw(kind=Kind.COMMENT, client=Client(), article="read", author="Mika", text=f"{number} {PLAIN}")
+        for text in itertools.islice(different("Seeded. "), 100):
+            raw = Raw(kind=Kind.COMMENT, client=Client(), article="read", author="Mika", text=text)
             item = accept(moderate_desk, raw).item
             decide(moderate_desk, item.id, Decision.APPROVE, version=1, by=Moderator("bench"))
     return str(client.get("/discuss/comments/read").headers["ETag"])
