@@ -112,7 +112,9 @@ def costs_of(raw: Raw) -> Costs:
     source_host = host_of(raw.source_url) if raw.source_url else None
     author = raw.identity.id if raw.identity else None
     action = "comments" if raw.kind is Kind.COMMENT else raw.kind.value
-    return Costs(action, raw.client.ip, article=raw.article or raw.target_url, source_host=source_host, author=author)
+    # In one spelling, or each fragment behind an article's address would bring a budget of its own.
+    article = raw.article or (source_key(raw.target_url) if raw.target_url else None)
+    return Costs(action, raw.client.ip, article=article, source_host=source_host, author=author)
 
 
 def facts_for(desk: Desk, raw: Raw, *, crowded: tuple[str, ...] = ()) -> Facts:

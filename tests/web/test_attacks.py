@@ -51,7 +51,8 @@ def work(site: Host) -> None:
 
 
 def only(site: Host) -> dict[str, Any]:
-    found = site.client.get("/discuss/moderation/items", headers=site.token()).json["items"]
+    page: Any = site.client.get("/discuss/moderation/items", headers=site.token()).json
+    found = page["items"]
     assert len(found) == 1
     one: dict[str, Any] = found[0]
     return one
@@ -71,7 +72,7 @@ def edit(host: Host, item: dict[str, Any], text: str) -> Any:
 def test_what_was_held_as_too_fast_is_not_published_by_editing_it(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_PREMODERATION="none")
     form = {"author": "Mika", "text": "Sent by a program.", "form_token": form_token(host)}
-    held = host.client.post("/discuss/comments/thaw", data=form, headers=JSON)
+    held: Any = host.client.post("/discuss/comments/thaw", data=form, headers=JSON)
     assert held.status_code == 202
     assert edit(host, held.json, "Sent by a program!").json["status"] == "pending"
     assert host.counts() == {"comments": 0, "trackbacks": 0}
@@ -158,7 +159,8 @@ def test_the_cookie_of_another_site_shows_nothing(host: Host, sister: Host) -> N
     assert cookie is not None
     stranger = sister.app.test_client()
     stranger.set_cookie(cookie.key, cookie.value)
-    assert stranger.get("/discuss/comments/thaw").json["items"] == []
+    shown: Any = stranger.get("/discuss/comments/thaw").json
+    assert shown["items"] == []
     assert "Theirs." not in stranger.get("/thaw").text
 
 
@@ -167,3 +169,52 @@ def test_a_sign_in_link_of_another_site_signs_nobody_in(host: Host, sister: Host
     address = made.output.split()[-1]
     assert sister.app.test_client().get(address).status_code == 200
     assert host.app.test_client().post(address).status_code == 403
+
+
+# --- to see what is somebody else's ----------------------------------------------------------------
+
+
+def test_a_page_with_somebodys_waiting_comment_is_kept_by_no_shared_cache(host: Host) -> None:
+    assert "Cache-Control" not in host.client.get("/thaw").headers
+    host.comment("Only for me to see.")
+    mine = host.client.get("/thaw")
+    assert "Only for me to see." in mine.text
+    assert mine.headers["Cache-Control"] == "private"
+    assert "Cache-Control" not in host.app.test_client().get("/thaw").headers
+
+
+def test_who_repeats_a_comment_with_the_token_of_a_cached_page_gets_no_hold_of_it(tmp_path: Path) -> None:
+    host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_PREMODERATION="none")
+    form = {"author": "Mika", "text": "For all to read.", "form_token": form_token(host)}
+    host.clock.advance(minutes=1)
+
+    def send(address: str) -> Any:
+        place = {"REMOTE_ADDR": address}
+        return host.app.test_client().post("/discuss/comments/thaw", data=form, headers=JSON, environ_base=place)
+
+    first, again, stranger = send("192.0.2.1"), send("192.0.2.1"), send("198.51.100.1")
+    assert (first.status_code, first.json["id"]) == (201, again.json["id"])
+    assert stranger.json["id"] != first.json["id"]
+
+
+# --- to get around the limits ----------------------------------------------------------------------
+
+
+def test_a_fragment_behind_the_target_brings_no_budget_of_its_own(tmp_path: Path) -> None:
+    host = Host(tmp_path, MODERATE_LIMITS={"pings": ["2/minute per article"]}, MODERATE_VERIFY_PINGS="off")
+    host.client.get("/thaw")
+    pings = [{"source": f"http://blog{n}.example/", "target": f"{TARGET}#{n}"} for n in range(4)]
+    codes = [host.client.post("/discuss/webmention", data=ping).status_code for ping in pings]
+    assert codes == [201, 201, 429, 429]
+
+
+# --- to show readers something old -----------------------------------------------------------------
+
+
+def test_another_key_for_the_same_article_has_the_same_tag(tmp_path: Path) -> None:
+    host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_PREMODERATION="none")
+    host.moderate.article_loader(lambda key: host.articles.get(key.lower()))
+    reader = host.app.test_client()
+    tag = reader.get("/discuss/comments/THAW").headers["ETag"]
+    host.comment()
+    assert reader.get("/discuss/comments/THAW", headers={"If-None-Match": tag}).status_code == 200

@@ -44,7 +44,9 @@ def look_at_trackback(article: str) -> ResponseReturnValue:
     found = state.desk.articles.load(article) if is_key(article) else None
 
     def items() -> Iterable[Item]:
-        page = state.desk.store.thread(article, cursor=None, limit=LISTED, newest_first=True)
+        # A host may know an article by several keys; its items stand under the one that it gives back.
+        key = found.key if found else article
+        page = state.desk.store.thread(key, cursor=None, limit=LISTED, newest_first=True)
         return [item for item in page.items if item.kind.is_ping]
 
     return trackback.look(request, found, items)

@@ -36,7 +36,7 @@ def thread(article: str) -> ResponseReturnValue:
     order, limit, cursor = thread_query()
     found = find_article(state.desk, Raw(kind=Kind.COMMENT, client=Client(), article=article))
     mine = state.edge.own_items(request)
-    tag = None if mine else thread_tag(state, article, order, limit, cursor)
+    tag = None if mine else thread_tag(state, found.key, order, limit, cursor)
     response = not_modified(tag) or thread_response(state, found.key, (order, limit, cursor), mine, tag)
     response.headers["Moderate-Form-Token"] = state.edge.form_token(article)
     response.headers["Cache-Control"] = "no-cache"

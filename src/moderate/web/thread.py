@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from flask import render_template, request
+from flask import after_this_request, render_template, request
 from markupsafe import Markup
 
 from moderate.desk import refuse_closed
@@ -17,6 +17,8 @@ from moderate.web.state import current_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from flask import Response
 
     from moderate.model import Article, Item
     from moderate.web.state import State
@@ -138,12 +140,15 @@ def thread_context(state: State, article: Article) -> dict[str, Any]:
     mine = state.edge.own_items(request)
     page = state.desk.store.thread(article.key, cursor=after, limit=PAGE, newest_first=False, mine=mine)
     comments = [item for item in page.items if item.kind is Kind.COMMENT]
+    waiting = [item.id for item in comments if not item.is_public]
+    if waiting:
+        after_this_request(keep_from_caches)
     return {
         "article": article,
         "counts": state.desk.store.counts([article.key])[article.key],
         "nodes": tree(comments, state.settings.max_depth),
         "pings": [item for item in page.items if item.kind.is_ping],
-        "waiting": [item.id for item in comments if not item.is_public],
+        "waiting": waiting,
         "next": page.next,
         "after_parameter": AFTER,
         "reply_parameter": REPLY,
@@ -151,6 +156,13 @@ def thread_context(state: State, article: Article) -> dict[str, Any]:
         "rdf": discovery.rdf_block(article, endpoints_of(state, article)),
         "form": state.edge.form(article.key, reply_to=replied_to(comments)),
     }
+
+
+def keep_from_caches(response: Response) -> Response:
+    """Mark a page on which somebody sees their own waiting comment: a shared cache would show it to others."""
+    response.cache_control.private = True
+    response.cache_control.public = False
+    return response
 
 
 def cursor_of(value: str) -> int | None:
