@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from moderate.errors import ServiceDown
 from moderate.health import LAG
-from moderate.web.words import found, say
+from moderate.web.words import duration, found, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,8 +54,7 @@ def limiter(state: State) -> Iterator[Banner]:
 def tasks(state: State) -> Iterator[Banner]:
     lag = state.desk.store.task_lag(state.desk.clock.now())
     if lag > LAG:
-        minutes = int(lag // 60)
-        yield Banner("tasks", say("Checks are {n} minutes behind. Is a worker running?", n=minutes))
+        yield Banner("tasks", say("Checks are behind by {time}. Is a worker running?", time=duration(lag)))
 
 
 def waiting_since(state: State) -> datetime | None:

@@ -14,6 +14,7 @@ from moderate.errors import Closed, ServiceDown
 from moderate.model import Counts, Kind
 from moderate.protocols import discovery
 from moderate.web.state import current_state
+from moderate.web.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("moderate")
 
 #: Stands in for the thread while the database is away: the host's page goes out all the same.
-AWAY = Markup('<p class="moderate-notice" role="status">The comments cannot be shown right now.</p>')
+AWAY = Markup('<p class="moderate-notice" role="status">{}</p>')
 
 #: Items on one page of a thread; the rest is one link away.
 PAGE = 500
@@ -95,7 +96,7 @@ def moderate_thread(key: str) -> Markup:
         context = thread_context(state, article)
     except ServiceDown as error:
         log.warning("An article page went out without its comments: %s", error)
-        return AWAY
+        return AWAY.format(say("The comments cannot be shown right now."))
     return Markup(render_template("moderate/thread.html", **context))  # noqa: S704
 
 

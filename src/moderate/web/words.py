@@ -58,6 +58,17 @@ def count(number: int, one: str, many: str, **values: object) -> str:
     return say(told, n=f"{number:,}", **values)
 
 
+def duration(seconds: float) -> str:
+    """How long something has lasted, in the largest unit that fits."""
+    if seconds < 60:
+        return say("less than a minute")
+    if seconds < 3600:
+        return count(int(seconds // 60), "{n} minute", "{n} minutes")
+    if seconds < 86_400:
+        return count(int(seconds // 3600), "{n} hour", "{n} hours")
+    return count(int(seconds // 86_400), "{n} day", "{n} days")
+
+
 def found(sentence: object) -> str:
     """A sentence that was put together elsewhere (a check's reason, a refusal), in the page's language.
 
@@ -66,7 +77,7 @@ def found(sentence: object) -> str:
     """
     text = str(sentence)
     catalogue = CATALOGUES[language()]
-    if not catalogue or text in catalogue or len(text) > 2000:
+    if not catalogue or text in catalogue or len(text) > 500:
         return catalogue.get(text, text)
     for pattern, told in patterns(language()):
         match = pattern.fullmatch(text)
@@ -94,6 +105,15 @@ def pattern_of(words: str) -> re.Pattern[str]:
     return re.compile(source, re.DOTALL)
 
 
+def thread_words() -> dict[str, str]:
+    """What ``static/thread.js`` says."""
+    return {
+        "preview": say("Preview"),
+        "sending": say("Sending…"),
+        "unreachable": say("The preview cannot be reached. What you wrote is still here."),
+    }
+
+
 def bdi(text: object) -> Markup:
     """Somebody else's words within a sentence of ours: their direction must not turn ours around."""
     return Markup("<bdi>{}</bdi>").format(escape(text))
@@ -103,7 +123,9 @@ def bdi(text: object) -> Markup:
 GLOBALS: dict[str, Any] = {
     "moderate_say": say,
     "moderate_count": count,
+    "moderate_duration": duration,
     "moderate_found": found,
     "moderate_bdi": bdi,
     "moderate_language": language,
+    "moderate_script_words": thread_words,
 }

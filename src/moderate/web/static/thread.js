@@ -3,6 +3,14 @@
 (() => {
   "use strict";
 
+  // A form that a site has made itself may carry no words.
+  const english = {
+    preview: "Preview",
+    sending: "Sending…",
+    unreachable: "The preview cannot be reached. What you wrote is still here.",
+  };
+  const wordsOf = (form) => ({ ...english, ...JSON.parse(form.dataset.moderateWords || "{}") });
+
   for (const form of document.querySelectorAll("form.moderate-form")) {
     holdSecondSend(form);
     addPreview(form);
@@ -21,7 +29,7 @@
       }
       sending = true;
       button.setAttribute("aria-disabled", "true");
-      button.textContent = "Sending…";
+      button.textContent = wordsOf(form).sending;
     });
     // A page that comes back by the Back button must be usable again.
     window.addEventListener("pageshow", () => {
@@ -35,13 +43,13 @@
     const text = form.elements.text;
     const button = document.createElement("button");
     button.type = "button";
-    button.textContent = "Preview";
+    button.textContent = wordsOf(form).preview;
     const shown = document.createElement("div");
     shown.className = "moderate-preview moderate-text";
     shown.dir = "auto";
     shown.setAttribute("role", "status");
     shown.hidden = true;
-    button.addEventListener("click", () => preview(form.dataset.moderatePreview, text, shown));
+    button.addEventListener("click", () => preview(form, text, shown));
     form.querySelector(".moderate-buttons").append(button);
     form.append(shown);
   }
@@ -55,11 +63,11 @@
     }
   }
 
-  async function preview(address, text, shown) {
+  async function preview(form, text, shown) {
     if (!text.reportValidity()) return;
     shown.hidden = false;
     try {
-      const answer = await fetch(address, {
+      const answer = await fetch(form.dataset.moderatePreview, {
         method: "POST",
         headers: { Accept: "application/json" },
         body: new URLSearchParams({ text: text.value }),
@@ -72,7 +80,7 @@
         shown.textContent = [body.detail, ...(body.errors || []).map((error) => error.message)].join(" ");
       }
     } catch {
-      shown.textContent = "The preview cannot be reached. What you wrote is still here.";
+      shown.textContent = wordsOf(form).unreachable;
     }
   }
 })();
