@@ -51,6 +51,7 @@ def test_nobody_is_told_of_spam_nor_of_what_is_public_already(tmp_path: Path, ma
     site = a_site(tmp_path, mail.port, MODERATE_PREMODERATION="none")
     assert site.comment("I fill in what people do not see.", homepage="x").status_code == 202
     assert site.comment("Nothing is wrong with me.").status_code == 201
+    assert "notify" not in kinds(site)
     work(site)
     assert mail.mails == []
 
@@ -82,6 +83,13 @@ def test_a_check_that_never_answers_is_told_when_a_person_is_asked(tmp_path: Pat
     site.clock.advance(days=4)
     work(site)
     assert len(mail.mails) == 1
+
+
+def kinds(site: Host) -> list[str]:
+    """The kinds of all open tasks, up to the colon."""
+    with site.app.app_context():
+        tasks = site.state.desk.store.lease_due(site.clock.now(), limit=100, seconds=0)
+    return [task.kind.partition(":")[0] for task in tasks]
 
 
 def asked_service(folder: Path, mail: MailServer, *answers: object) -> tuple[Host, ScriptedSpamService]:
@@ -168,14 +176,46 @@ def test_after_a_digest_the_next_item_is_told_on_its_own_again(site: Host, mail:
 def test_what_was_decided_while_it_was_gathered_makes_no_digest(site: Host, mail: MailServer) -> None:
     numbers = [site.comment(f"Wave {number}.").json["id"] for number in range(8)]
     work(site)
-    for number in numbers:
+    for number in numbers[5:]:
         site.decide(number, "trash")
     site.clock.advance(hours=2)
     work(site)
     assert len(mail.mails) == 5
     site.comment("New.")
     work(site)
-    assert len(mail.mails) == 6
+    assert [got.subject for got in mail.mails[5:]] == ["Comment by Mika on About thaw"]
+    assert "> New." in mail.mails[5].text
+
+
+def test_two_workers_at_once_send_one_digest(site: Host, mail: MailServer) -> None:
+    for number in range(7):
+        site.comment(f"Wave {number}.")
+    work(site)
+    site.clock.advance(hours=1)
+    (notifier,) = site.state.desk.notices.notifiers
+    deliver = notifier.deliver
+
+    def meanwhile(notice: object) -> None:
+        notifier.deliver = deliver
+        assert run_due(site.state.desk) == 1
+        deliver(notice)
+
+    notifier.deliver = meanwhile
+    work(site)
+    site.clock.advance(hours=1)
+    work(site)
+    assert [got.subject for got in mail.mails[5:]] == ["7 items wait for a moderator"]
+    assert not open_tasks(site)
+
+
+def test_a_ping_that_is_sent_again_and_says_nothing_new_is_told_once(tmp_path: Path, mail: MailServer) -> None:
+    site = a_site(tmp_path, mail.port, MODERATE_VERIFY_PINGS="off")
+    ping = {"url": "http://blog.example/1", "title": "On thaw", "excerpt": "They wrote.", "blog_name": "A blog"}
+    for _ in range(3):
+        assert "<error>0</error>" in site.client.post("/discuss/trackback/thaw", data=ping).text
+        work(site)
+        site.clock.advance(days=1)
+    assert [got.subject for got in mail.mails] == ["Trackback by A blog on About thaw"]
 
 
 def test_who_wants_digests_gets_one_an_hour_and_who_wants_nothing_gets_nothing(

@@ -260,11 +260,19 @@ def test_starttls_and_a_login(authority: trustme.CA) -> None:
 def test_a_server_that_cannot_prove_who_it_is_gets_neither_password_nor_mail(authority: trustme.CA) -> None:
     ours, _ = contexts(authority)
     with MailServer(ours) as server:
-        with pytest.raises(ServiceDown):
-            notifier(transport(server.port, security="starttls", username="news", password="x" * 20)).deliver(
-                notice(ITEM)
-            )
+        with pytest.raises(ServiceDown, match="SSLCertVerificationError"):
+            notifier(transport(server.port, security="starttls")).deliver(notice(ITEM))
         assert server.offered == 0
+
+
+def test_tls_from_the_first_byte(authority: trustme.CA) -> None:
+    ours, theirs = contexts(authority)
+    with MailServer(ssl_context=ours) as server:
+        notifier(transport(server.port, security="tls", ssl_context=theirs)).deliver(notice(ITEM))
+        assert len(server.mails) == 1
+        with pytest.raises(ServiceDown):
+            notifier(transport(server.port, security="tls")).deliver(notice(ITEM))
+        assert len(server.mails) == 1
 
 
 def test_without_tls_on_the_other_side_nothing_is_sent_in_the_clear(server: MailServer) -> None:
