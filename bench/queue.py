@@ -22,7 +22,7 @@ from sqlalchemy import insert, text
 
 from moderate import Article, Moderate, Moderator
 from moderate.store.schema import SITE, articles, counters, history, items
-from moderate.store.search import SQLITE_DDL, terms_of
+from moderate.store.search import terms_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -132,8 +132,6 @@ def site(folder: Path, size: int) -> FlaskClient:
 
 def fill(conn: Connection, size: int) -> None:
     """Store items as they would stand after years. The index for searches is built at the end, in one go."""
-    for name in ("add", "remove", "change"):
-        conn.exec_driver_sql(f"DROP TRIGGER moderate_search_{name}")
     conn.execute(insert(articles), list(known_articles(size)))
     for stretch in range(0, size, 5000):
         numbers = range(stretch + 1, min(stretch + 5000, size) + 1)
@@ -146,8 +144,7 @@ def fill(conn: Connection, size: int) -> None:
     )
     conn.execute(insert(counters), {**nothing, **numbers_of, "article_key": SITE})
     conn.exec_driver_sql("INSERT INTO moderate_search (moderate_search) VALUES ('rebuild')")
-    for statement in SQLITE_DDL[1:]:
-        conn.exec_driver_sql(statement)
+    conn.execute(text("UPDATE moderate_search_state SET upto = :size"), {"size": size})
 
 
 def known_articles(size: int) -> Iterator[dict[str, Any]]:

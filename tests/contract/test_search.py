@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from moderate.model import Decision, Status
 from moderate.ports import ItemFilter
-from moderate.store.search import MOST_TERMS, asked_terms, terms_of
+from moderate.store import search
+from moderate.store.search import MOST_TERMS, asked_terms, catch_up, terms_of
 from tests.factories import APPROVED, HELD, NOON, a_comment, a_ping
 
 if TYPE_CHECKING:
@@ -100,6 +101,45 @@ def test_a_changed_text_is_found_once_it_stands(store: SqlStore) -> None:
     assert (found(store, "ferries"), found(store, "trains")) == ([item.id], [])
     store.decide(item.id, Decision.APPROVE, version=2, by="mo", note=None, now=NOON)
     assert (found(store, "ferries"), found(store, "trains")) == ([], [item.id])
+
+
+def test_a_search_is_the_same_before_and_after_the_index_has_caught_up(store: SqlStore) -> None:
+    def fill(start: int) -> None:
+        for number in range(start, start + 6):
+            store.record(a_comment(f"ferry number{number % 3}"), HELD, [], NOON)
+
+    def all_found() -> list[list[int]]:
+        return [found(store, query) for query in ("ferry", "number1", "ferry num", "nothing")]
+
+    fill(0)
+    before = all_found()
+    catch_up(store.database, most=4, lag=1)
+    assert all_found() == before
+    store.revise(1, a_comment("about trains"), HELD, [], NOON)
+    store.revise(6, a_comment("about trains"), HELD, [], NOON)
+    assert found(store, "trains") == [6, 1]
+    catch_up(store.database, lag=1)
+    store.decide(1, Decision.TRASH, version=2, by="mo", note=None, now=NOON)
+    store.delete(1, "mo", NOON)
+    assert found(store, "trains") == [6]
+    assert found(store, "ferry") == [5, 4, 3, 2]
+    assert store.versions(ItemFilter(q="ferry"), 9) == {5: 1, 4: 1, 3: 1, 2: 1}
+    fill(6)
+    assert found(store, "ferry num") == [12, 11, 10, 9, 8, 7, 5, 4, 3, 2]
+    assert store.versions(ItemFilter(q="ferry"), 2) == {12: 1, 11: 1}
+
+
+@pytest.mark.parametrize("is_indexed", [True, False])
+def test_a_common_word_is_found_page_by_page(
+    store: SqlStore, is_indexed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "RARE", 5)
+    for number in range(12):
+        store.record(a_comment(f"ferry{'man' if number % 2 else ''} {number}"), HELD, [], NOON)
+    if is_indexed:
+        catch_up(store.database, lag=1)
+    pages = [store.items(ItemFilter(q="ferry"), cursor=cursor, limit=5) for cursor in (None, 8, 3)]
+    assert [[item.id for item in page.items] for page in pages] == [[12, 11, 10, 9, 8], [7, 6, 5, 4, 3], [2, 1]]
 
 
 @given(st.text(max_size=60))

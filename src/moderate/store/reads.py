@@ -15,7 +15,7 @@ from moderate.store.alike import like, of_host
 from moderate.store.lookups import Lookup
 from moderate.store.rows import digest, entry_from, item_from
 from moderate.store.schema import articles, history, items
-from moderate.store.search import found_by, found_newest
+from moderate.store.search import catch_up, found_by, found_newest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -141,6 +141,8 @@ class ItemReads:
         return _page([found[key] for key in sorted(found, reverse=newest_first)], limit)
 
     def items(self, which: ItemFilter, *, cursor: int | None, limit: int) -> Page:
+        if which.q:
+            catch_up(self.database)
         with self.database.read() as conn:
             wanted = conditions(replace(which, q=None), conn)
             if which.q:

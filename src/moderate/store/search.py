@@ -13,7 +13,7 @@ import unicodedata
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import String, and_, bindparam, cast, column, func, literal_column, select, table, text
+from sqlalchemy import String, and_, bindparam, cast, column, func, literal_column, or_, select, table, text
 from sqlalchemy.dialects.postgresql import TSQUERY
 
 from moderate.store.schema import items
@@ -26,11 +26,17 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
     from sqlalchemy.pool import Pool
 
+    from moderate.store.engine import Database
+
 #: SQLite's index, a table beside the items; on the others the index of that name.
 SQLITE_INDEX = "moderate_search"
 INDEX = "ix_moderate_items_search"
 
 ROWID = table(SQLITE_INDEX, column("rowid")).c.rowid
+UPTO = table("moderate_search_state", column("upto")).c.upto
+
+#: So many new items are looked through at each search before they are put into the index together.
+LAG = 500
 
 #: What a search looks at.
 SEARCHED = ("author", "email", "url", "title", "blog_name", "source_url", "text")
@@ -126,7 +132,7 @@ def found_by(query: str, conn: Connection) -> ColumnElement[bool]:
         return matched.bindparams(bindparam(SQLITE_INDEX, words, String))  # type: ignore[return-value]
     if has_fts(conn):
         return _by_fts(asked)
-    return and_(*(_by_walking(term, is_start) for term, is_start in asked))
+    return _walking(asked)
 
 
 #: A word found in fewer items than this is rare: its items are looked up, and not the items for the word.
@@ -143,17 +149,23 @@ def found_newest(query: str, conn: Connection, cursor: int | None) -> ColumnElem
     if not asked or conn.dialect.name != "sqlite" or not has_fts(conn):
         return found_by(query, conn)
     for words in ([(term, False) for term, _ in asked], asked):
-        matched = select(ROWID).where(_matching(words)).order_by(ROWID.desc()).limit(RARE)
-        if cursor is not None:
-            matched = matched.where(cursor > ROWID)
-        ids = conn.execute(matched).scalars().all()
-        if len(ids) == RARE:
-            return and_(*(_by_walking(term, is_start) for term, is_start in asked))
+        ids: list[int] = []
+        for key, matched in ((ROWID, _matching(words)), (items.c.id, _fresh(asked))):
+            found = select(key).where(matched).order_by(key.desc()).limit(RARE)
+            ids += conn.execute(found if cursor is None else found.where(key < cursor)).scalars()
+        if len(ids) >= RARE:
+            return _walking(asked)
     return items.c.id.in_(ids)
 
 
 def _by_fts(asked: Iterable[tuple[str, bool]]) -> ColumnElement[bool]:
-    return items.c.id.in_(select(ROWID).where(_matching(asked)))
+    indexed = select(ROWID).where(_matching(asked))
+    return or_(items.c.id.in_(indexed), _fresh(asked))
+
+
+def _fresh(asked: Iterable[tuple[str, bool]]) -> ColumnElement[bool]:
+    """What has come in since the index was brought up to date."""
+    return and_(items.c.id > select(UPTO).scalar_subquery(), _walking(asked))
 
 
 def _matching(asked: Iterable[tuple[str, bool]]) -> ColumnElement[bool]:
@@ -162,10 +174,37 @@ def _matching(asked: Iterable[tuple[str, bool]]) -> ColumnElement[bool]:
     return matched.bindparams(bindparam(SQLITE_INDEX, words, String))  # type: ignore[return-value]
 
 
-def _by_walking(term: str, is_start: bool) -> ColumnElement[bool]:
+def _walking(asked: Iterable[tuple[str, bool]]) -> ColumnElement[bool]:
     """Without an index: the same answer, by looking into one item after another."""
     padded = " " + items.c.search + " "
-    return func.instr(padded, f" {term}" if is_start else f" {term} ") > 0
+    return and_(*(func.instr(padded, f" {term}" if is_start else f" {term} ") > 0 for term, is_start in asked))
+
+
+def catch_up(database: Database, *, most: int = 10_000, lag: int = LAG) -> None:
+    """Put new items into SQLite's index, if there are enough of them to be worth a write.
+
+    Searches are right without it, and only slower the more it lags behind.
+    """
+    if database.dialect != "sqlite":
+        return
+    with database.read() as conn:
+        if not has_fts(conn):
+            return
+        behind = conn.execute(select(func.max(items.c.id) - select(UPTO).scalar_subquery())).scalar() or 0
+    if behind >= lag:
+        database.transaction(lambda conn: _index_next(conn, most))
+
+
+def _index_next(conn: Connection, most: int) -> None:
+    next_ones = select(items.c.id).where(items.c.id > select(UPTO).scalar_subquery()).order_by(items.c.id).limit(most)
+    last = conn.execute(select(func.max(next_ones.subquery().c.id))).scalar()
+    added = text(
+        "INSERT INTO moderate_search (rowid, search) SELECT id, search FROM moderate_items"
+        " WHERE id > (SELECT upto FROM moderate_search_state) AND id <= :last AND search IS NOT NULL"
+    )
+    if last is not None:
+        conn.execute(added, {"last": last})
+        conn.execute(text("UPDATE moderate_search_state SET upto = :last"), {"last": last})
 
 
 #: Whether the SQLite database behind a pool has the index; asked once.
@@ -193,15 +232,19 @@ def create_index(conn: Connection) -> None:
             conn.exec_driver_sql(statement)
 
 
-#: The index holds no text of its own, and is kept by triggers: nothing can forget it.
+#: The index holds no text of its own. New items are put into it some thousands at a time, when somebody
+#: searches: one by one they would make each submission a sixth dearer. Up to which item it goes stands
+#: in a table of one row; below that triggers keep it, and nothing can forget it.
 SQLITE_DDL = (
+    "CREATE TABLE moderate_search_state (upto INTEGER NOT NULL)",
+    "INSERT INTO moderate_search_state (upto) VALUES (0)",
     """CREATE VIRTUAL TABLE moderate_search USING fts5
     (search, content='moderate_items', content_rowid='id', tokenize='ascii', detail='none', columnsize=0)""",
-    """CREATE TRIGGER moderate_search_add AFTER INSERT ON moderate_items WHEN new.search IS NOT NULL BEGIN
-    INSERT INTO moderate_search (rowid, search) VALUES (new.id, new.search); END""",
-    """CREATE TRIGGER moderate_search_remove AFTER DELETE ON moderate_items WHEN old.search IS NOT NULL BEGIN
+    """CREATE TRIGGER moderate_search_remove AFTER DELETE ON moderate_items
+    WHEN old.search IS NOT NULL AND old.id <= (SELECT upto FROM moderate_search_state) BEGIN
     INSERT INTO moderate_search (moderate_search, rowid, search) VALUES ('delete', old.id, old.search); END""",
-    """CREATE TRIGGER moderate_search_change AFTER UPDATE OF search ON moderate_items BEGIN
+    """CREATE TRIGGER moderate_search_change AFTER UPDATE OF search ON moderate_items
+    WHEN old.id <= (SELECT upto FROM moderate_search_state) BEGIN
     INSERT INTO moderate_search (moderate_search, rowid, search)
     SELECT 'delete', old.id, old.search WHERE old.search IS NOT NULL;
     INSERT INTO moderate_search (rowid, search) SELECT new.id, new.search WHERE new.search IS NOT NULL; END""",
