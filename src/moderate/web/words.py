@@ -82,7 +82,8 @@ def found(sentence: object) -> str:
     for pattern, told in patterns(language()):
         match = pattern.fullmatch(text)
         if match is not None:
-            return told.format(**match.groupdict())
+            parts = {name: catalogue.get(part, part) for name, part in match.groupdict().items()}
+            return told.format(**parts)
     return text
 
 

@@ -1,0 +1,231 @@
+"""Japanese: the moderators' pages, and what checks say."""
+
+from __future__ import annotations
+
+PAGES = {
+    "Moderation": "コメント管理",
+    "Skip to the content": "本文へ移動",
+    "Signed in as {name}": "{name}としてログイン中",
+    "Pending": "承認待ち",
+    "Changed": "変更あり",
+    "Approved": "承認済み",
+    "Spam": "スパム",
+    "Trash": "ゴミ箱",
+    "All": "すべて",
+    "Undo": "元に戻す",
+    "Show them": "表示する",
+    "Words": "キーワード",
+    "Search": "検索",
+    "Kind": "種類",
+    "All kinds": "すべての種類",
+    "Waiting for": "待ち先",
+    "Whoever it waits for": "待ち先を問わない",
+    "Waits for a moderator": "管理者待ち",
+    "Waits for checks": "チェック待ち",
+    "Show": "表示",
+    "Show everything": "すべて表示",
+    "Decide on all of these…": "該当するものをまとめて処理…",
+    "Decide on all of these": "まとめて処理",
+    "The oldest has waited for {time}.": "最も古いものは{time}待っています。",
+    "What is selected": "選択したもの",
+    "All of this page": "このページすべて",
+    "Selected:": "選択したものを：",
+    "{n} selected": "{n}件を選択中",
+    "Approve": "承認",
+    "Hold": "保留",
+    "{decision} what is selected": "選択したものを{decision}",
+    "Older items": "以前のもの",
+    "This page is done.": "このページは終わりました。",
+    "Go on": "続ける",
+    "Nothing further down.": "これより前のものはありません。",
+    "Back to the newest": "最新に戻る",
+    "No changed text is waiting.": "承認待ちの変更はありません。",
+    "Nothing matches.": "該当するものはありません。",
+    "Try other words, or show everything.": "別のキーワードを試すか、すべて表示してください。",
+    "Nothing is waiting.": "承認待ちはありません。",
+    "New comments and pings will stand here until you decide.": (
+        "新しいコメントやピンは、処理されるまでここに並びます。"
+    ),
+    "Nothing is public yet.": "公開中のものはまだありません。",
+    "Empty.": "空です。",
+    "What you or the checks take for spam comes here.": "スパムと判断されたものがここに入ります。",
+    "What you throw away comes here.": "捨てたものがここに入ります。",
+    "Article": "記事",
+    "Author": "投稿者",
+    "Address": "IPアドレス",
+    "Host": "ホスト",
+    "Text like that of item {id}": "{id}番に似た文章",
+    # A card.
+    "Blatant spam": "明らかなスパム",
+    "Look closely": "要確認",
+    "Could not tell": "判定できず",
+    "Note": "メモ",
+    "Trusted": "信頼",
+    "Checks are still running": "チェック中",
+    "Waits for you": "あなたの判断待ち",
+    "Everything from here": "ここからのものをすべて表示",
+    "What the checks found": "チェックの結果",
+    "Nothing found by: {names}": "問題なし：{names}",
+    "Not asked: {names}": "未実施：{names}",
+    "Decide on item {id}": "{id}番を処理",
+    "Select item {id}": "{id}番を選択",
+    "Everything like this…": "これに似たものすべて…",
+    "With nearly the same text": "ほぼ同じ文章のもの",
+    "By {name}": "投稿者が{name}のもの",
+    "From the address {name}": "IPアドレスが{name}のもの",
+    "From the host {name}": "ホストが{name}のもの",
+    "Public now": "現在公開中",
+    "The changed text; approving publishes it": "変更後の文章（承認すると公開されます）",
+    "As it was sent": "送信されたまま",
+    "From": "送信元",
+    "Decided by": "処理した人",
+    "Item": "番号",
+    "answers {id}": "{id}番への返信",
+    # Everything like this.
+    "{n} items match": "{n}件が該当します",
+    "More than {n} items match": "{n}件を超えて該当します",
+    "And {n} more.": "ほか{n}件。",
+    "That is too many for one decision. Narrow the search first.": (
+        "一度に処理するには多すぎます。先に絞り込んでください。"
+    ),
+    "Approve all": "すべて承認",
+    "Hold all": "すべて保留",
+    "All spam": "すべてスパム",
+    "Trash all": "すべてゴミ箱へ",
+    "One button takes all of it back afterwards.": "あとからボタン一つですべて元に戻せます。",
+    "Back to the queue": "一覧に戻る",
+    "Meanwhile other items match. Look again before you decide; nothing was changed.": (
+        "その間に該当するものが変わりました。もう一度確認してください。何も変更していません。"
+    ),
+    # Keys.
+    "Keys": "キー操作",
+    "next item, item before": "次へ・前へ",
+    "approve": "承認",
+    "trash": "ゴミ箱",
+    "put on hold": "保留",
+    "select; what is selected is decided together": "選択（選択したものはまとめて処理）",
+    "undo": "元に戻す",
+    "open the article": "記事を開く",
+    "search": "検索",
+    "this list": "この一覧",
+    "Keys are on": "キー操作を使う",
+    "Close": "閉じる",
+    # What was done.
+    "approved": "承認",
+    "on hold": "保留",
+    "spam": "スパム",
+    "put back": "元に戻しました",
+    "somebody": "だれか",
+    "Item {id}: {what}.": "{id}番：{what}。",
+    "{n} items: {what}.": "{n}件：{what}。",
+    "Item {id}: {by} has decided meanwhile: {what}.": "{id}番：その間に{by}さんが処理しました（{what}）。",
+    "Item {id} is gone.": "{id}番はもうありません。",
+    "Item {id} was left as it is.": "{id}番はそのままです。",
+    "Item {id} stands there already.": "{id}番はすでにその状態です。",
+    "Nothing was selected.": "何も選択されていません。",
+    "There is nothing to undo.": "元に戻せるものはありません。",
+    "The server cannot be reached. Nothing was decided; the items are back.": (
+        "サーバーにつながりません。何も処理されず、一覧に戻しました。"
+    ),
+    "The server cannot be reached. Nothing was undone.": "サーバーにつながりません。元に戻していません。",
+    "You are no longer signed in, or this page was open for too long. Reload it and try again.": (
+        "ログインが切れたか、ページを長く開きすぎました。読み込み直してもう一度お試しください。"
+    ),
+    "That did not work. Nothing was decided; the items are back.": (
+        "うまくいきませんでした。何も処理されず、一覧に戻しました。"
+    ),
+    "{n} new since you opened this page.": "このページを開いてから新着{n}件。",
+    "That was the last item of this page.": "このページの最後です。",
+    # Banners.
+    "A spam wave is under way: everything is held until it is over.": (
+        "スパムが押し寄せています。収まるまですべて保留します。"
+    ),
+    "Akismet: {note}": "Akismet：{note}",
+    "Redis does not answer: rate limits hold for each process on its own.": (
+        "Redisが応答しません。回数制限はプロセスごとに働いています。"
+    ),
+    "Checks are behind by {time}. Is a worker running?": "チェックが{time}遅れています。ワーカーは動いていますか。",
+    # The way in.
+    "That did not work": "うまくいきませんでした",
+    "Go to the queue": "一覧へ",
+    "Sign in": "ログイン",
+    "Sign in as a moderator first.": "管理者としてログインしてください。",
+    "The queue is for this site's moderators. If you are one and not signed in, sign in the way you always do here and come back.": (  # noqa: E501
+        "ここはこのサイトの管理者のページです。管理者の方は、いつもの方法でログインしてからお戻りください。"
+    ),
+    "This link signs you in as {name}, a moderator of this site. It works once.": (
+        "このリンクで、このサイトの管理者{name}としてログインします。使えるのは一度だけです。"
+    ),
+    "Ask whoever runs this site for a new link (flask moderate token link NAME). It works once, within ten minutes.": (
+        "サイトの運営者に新しいリンクを頼んでください（flask moderate token link NAME）。10分以内に一度だけ使えます。"
+    ),
+    "This link has been used already, or is older than ten minutes.": (
+        "このリンクはすでに使われたか、10分を過ぎています。"
+    ),
+    "The page was open for too long, or this came from elsewhere. Reload it and try again.": (
+        "ページを長く開きすぎたか、別の場所から送信されました。読み込み直してもう一度お試しください。"
+    ),
+    "This request came from another site.": "別のサイトから送信されました。",
+    "There is no such decision.": "その処理は見つかりません。",
+    # Links in mails.
+    "Mark as spam": "スパムにする",
+    "Put into the trash": "ゴミ箱に入れる",
+    "The changed text:": "変更後の文章：",
+    "You decide as {name}. Nothing has happened yet.": "{name}として処理します。まだ何も変わっていません。",
+    "It still waits in the queue.": "まだ承認待ちです。",
+    "It is approved and public.": "承認され、公開されています。",
+    "It is in spam.": "スパムに入っています。",
+    "It is in the trash.": "ゴミ箱に入っています。",
+    "Mails about what waits": "承認待ちのお知らせメール",
+    "Done: you get no more mails.": "メールを止めました。",
+    "You get no mails.": "メールは届きません。",
+    "Send me mails again": "メールを再開する",
+    "Done: you get mails again.": "メールを再開しました。",
+    "Get no more mails?": "メールを止めますか。",
+    "They tell you when something waits for a moderator.": "承認待ちのものがあるときにお知らせするメールです。",
+    "No more mails": "メールを止める",
+}
+
+CHECKS = {
+    "{count} links, where up to {most} pass": "リンクが{count}個（{most}個まで可）",
+    "links in forum code ([url=…]), as programs post them": (
+        "掲示板用のリンク記法（[url=…]）。プログラムの投稿によく見られます"
+    ),
+    "the field that people cannot see was filled in": "人には見えない欄に記入されています",
+    "the form came without a valid token: made by a script, or the page was very old": (
+        "フォームの有効な印がありません。プログラムによるものか、ページがとても古いためです"
+    ),
+    "sent {age} seconds after the form was opened; for this length we expect {least} or more": (
+        "フォームを開いて{age}秒で送信（この長さなら{least}秒以上が普通）"
+    ),
+    "the form had been open for {days} days": "フォームが{days}日間開かれていました",
+    "signed in, with {approved} approved comments and no spam within {days} days": (
+        "ログイン済み。{days}日以内に承認{approved}件、スパムなし"
+    ),
+    "not asked yet": "まだ確認していません",
+    "the page was not looked at yet": "リンク元のページをまだ確認していません",
+    "the page could not be read: {why}": "リンク元のページを読めません：{why}",
+    "the page says that it was deleted": "リンク元のページは削除されています",
+    "the page does not link to the article": "リンク元のページに記事へのリンクがありません",
+    "Akismet says: spam": "Akismetの判定：スパム",
+    "Akismet says: spam beyond doubt": "Akismetの判定：明らかなスパム",
+    "more came in than usual ({names})": "普段より多く届いています（{names}）",
+    "{what} came on {n} articles within a day": "{what}が1日のうちに{n}件の記事に届きました",
+    "{what} came once before within a day": "{what}が1日のうちに以前1回届きました",
+    "{what} came {n} times before within a day": "{what}が1日のうちに以前{n}回届きました",
+    "{what} came {n} times before within a day, {spam} of them spam": (
+        "{what}が1日のうちに以前{n}回届きました（うち{spam}回はスパム）"
+    ),
+    "the same text": "同じ文章",
+    "nearly the same text": "ほぼ同じ文章",
+    "the blog's name is the post's title": "ブログ名が記事の題名と同じです",
+    "the excerpt is a stock phrase of trackback programs": "抜粋が送信プログラムの決まり文句です",
+    "the excerpt carries links of its own": "抜粋にリンクが含まれています",
+    "the source's name is strung together from keywords ({host})": "送信元の名前がキーワードの羅列です（{host}）",
+    "the site is under a spam wave: {why}": "スパムが押し寄せています：{why}",
+    "a moderator's rule: {rule}": "管理者のルール：{rule}",
+    "the check failed ({error})": "チェックが失敗しました（{error}）",
+    "{check} was certain ({lean})": "{check}が確定（{lean}）",
+}
+
+DESK: dict[str, str] = {**PAGES, **CHECKS}

@@ -1,0 +1,109 @@
+"""Every word of our pages is there in every language, and nothing that somebody sent is taken for words of ours."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from moderate.web.words import CATALOGUES, PLACE, count, found, pattern_of, say
+from tests.servers import ROOT
+from tests.sites import Host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+WEB = ROOT / "src" / "moderate" / "web"
+QUOTED = r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+OTHERS = sorted(set(CATALOGUES) - {"en"})
+
+
+def words_of_ours() -> Iterator[str]:
+    """Whatever stands in a call that translates, in templates and in code."""
+    for folder, one, many in (
+        (WEB / "templates", r"moderate_say\(\s*", r"moderate_count\([^'\"]*"),
+        (WEB, r"\bsay\(\s*", r"\bcount\([^'\"]*"),
+    ):
+        for path in folder.rglob("*.html" if folder.name == "templates" else "*.py"):
+            text = path.read_text(encoding="utf-8")
+            yield from (ast.literal_eval(match[1]) for match in re.finditer(one + QUOTED, text))
+            yield from (ast.literal_eval(match[2]) for match in re.finditer(f"{many}{QUOTED},\\s*{QUOTED}", text))
+
+
+def text_of_the_package() -> str:
+    """All of our code as one text, with sentences that were broken into several strings joined again."""
+    found = [path.read_text(encoding="utf-8") for path in (ROOT / "src" / "moderate").rglob("*.py")
+             if not path.name.startswith("words_")]  # fmt: skip
+    found += [path.read_text(encoding="utf-8") for path in (WEB / "templates").rglob("*.html")]
+    return "\n".join(found)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path, MODERATE_LANGUAGE="ja")
+
+
+@pytest.mark.parametrize("tongue", OTHERS)
+def test_no_word_is_missing(tongue: str) -> None:
+    ours = set(words_of_ours())
+    assert len(ours) > 180
+    assert sorted(ours - set(CATALOGUES[tongue])) == []
+
+
+@pytest.mark.parametrize("tongue", OTHERS)
+def test_no_word_is_there_that_nobody_says(tongue: str) -> None:
+    """What is no word of a page is a sentence of the code: the parts between its places stand there."""
+    said, code = set(words_of_ours()), text_of_the_package()
+    months = {key for key, told in CATALOGUES[tongue].items() if re.fullmatch(r"\d+月", told)}
+    unsaid = set(CATALOGUES[tongue]) - said - months
+    lost = [words for words in unsaid if any(part.strip() and part not in code for part in PLACE.sub("\0", words).split("\0"))]  # fmt: skip  # noqa: E501
+    assert sorted(lost) == []
+
+
+@pytest.mark.parametrize("tongue", OTHERS)
+def test_the_places_of_a_sentence_are_the_same_in_every_language(tongue: str) -> None:
+    odd = {key: told for key, told in CATALOGUES[tongue].items()
+           if sorted(PLACE.findall(key)) != sorted(PLACE.findall(told))}  # fmt: skip
+    assert odd == {}
+
+
+def test_sentences_with_places_are_known_by_the_words_around_them(host: Host) -> None:
+    with host.app.test_request_context():
+        assert found("3 links, where up to 2 pass") == "リンクが3個（2個まで可）"
+        assert (
+            found("Use at most 8000 characters; this has 9001.") == "8000文字以内で入力してください（現在9001文字）。"
+        )
+        assert found("something that a check of the host's own says") == "something that a check of the host's own says"
+
+
+@pytest.mark.parametrize("hostile", ["{0}", "{name.__class__}", "{", "%s", "<b>", "{n}" * 400])
+def test_what_somebody_sent_is_never_read_as_a_sentence_with_places(host: Host, hostile: str) -> None:
+    with host.app.test_request_context():
+        assert hostile in say("By {name}", name=hostile)
+        assert found(f"the page could not be read: {hostile}").endswith(hostile)
+        assert found(hostile) == hostile
+
+
+def test_markup_in_one_place_does_not_make_markup_of_another(host: Host) -> None:
+    from markupsafe import Markup
+
+    with host.app.test_request_context():
+        told = say("{kind} from {source}, {time}", kind="<i>", source=Markup("<b>x</b>"), time="now")
+    assert told == "&lt;i&gt;：<b>x</b>、now"
+
+
+def test_a_pattern_takes_no_time_on_text_that_was_made_to_fit_badly() -> None:
+    pattern = pattern_of("sent {age} seconds after the form was opened; for this length we expect {least} or more")
+    assert pattern.fullmatch("sent " + " seconds after" * 40) is None
+
+
+def test_numbers_have_their_plural_in_english_only(tmp_path: Path) -> None:
+    english = Host(tmp_path / "en")
+    with english.app.test_request_context():
+        assert [count(n, "{n} hour", "{n} hours") for n in (1, 2, 2000)] == ["1 hour", "2 hours", "2,000 hours"]
+    japanese = Host(tmp_path / "ja", MODERATE_LANGUAGE="ja")
+    with japanese.app.test_request_context():
+        assert count(1, "{n} hour", "{n} hours") == "1時間"
