@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, delete, func, not_, or_, select, update
+from sqlalchemy import and_, case, delete, func, not_, null, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from moderate.model import Task
@@ -66,8 +66,9 @@ def _request(dialect: str) -> Insert:
         return {
             "due_at": case((new["due_at"] < tasks.c.due_at, new["due_at"]), else_=tasks.c.due_at),
             "payload": new["payload"],
-            "attempts": 0,
-            "lease_owner": None,
+            # No values of our own: PyMySQL cannot repeat such a statement for several rows.
+            "attempts": new["attempts"],
+            "lease_owner": null(),
         }
 
     return upsert(dialect, tasks, "open_key", merge)
