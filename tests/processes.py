@@ -6,4 +6,13 @@ import multiprocessing
 
 #: Neither forks the test process, whose threads and connections are its own, nor starts a Python each time.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["moderate.store", "sqlalchemy.dialects.postgresql.psycopg", "alembic.command"])
+PROCESSES.set_forkserver_preload(
+    [
+        "moderate.store",
+        "moderate.services.akismet",
+        "sqlalchemy.dialects.postgresql.psycopg",
+        "alembic.command",
+        "akismet",
+        "tests.sites",
+    ]
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from moderate.account import ALERT, BAD_KEY
 from moderate.errors import ServiceDown
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ def akismet(state: State) -> Part:
         return Part("akismet", "not used", True, "Set MODERATE_AKISMET_KEY to ask Akismet.")
     if not service.verify():
         return Part("akismet", "key refused", False, "Check MODERATE_AKISMET_KEY and the site's address.")
-    return Part("akismet", "ok", True)
+    # A refused key is no news where the service has just taken it.
+    said = [note for note in state.desk.account.all() if note.topic != BAD_KEY]
+    advice = " ".join(f"{note.text} ({note.at:%Y-%m-%d %H:%M} UTC)." for note in said)
+    return Part("akismet", "ok, with a warning" if any(note.topic == ALERT for note in said) else "ok", True, advice)
 
 
 def tasks(state: State) -> Part:

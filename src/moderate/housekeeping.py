@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from moderate import account
 from moderate.model import Status
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def tidy(desk: Desk) -> bool:
         return False
     forget(desk, now)
     desk.waves.forget()
+    account.ask_usage(desk)
     return True
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from moderate import signals
+from moderate import account, signals
 from moderate.checks.akismet import sample_of
 from moderate.checks.base import Facts, is_momentary, judge, verdict_of
 from moderate.clean import clean
@@ -76,6 +76,7 @@ def run(desk: Desk, task: Task) -> None:
     try:
         HANDLERS[task.kind.partition(":")[0]](desk, task)
     except ServiceDown as error:
+        account.note(desk, [error])
         desk.store.retry_task(task, desk.clock.now() + backoff(task), str(error))
     except Exception as error:
         log.exception("Task %d (%s) for item %d failed.", task.id, task.kind, task.item)
@@ -127,8 +128,9 @@ def judge_again(desk: Desk, task: Task) -> None:
     submission = described(item, article, seen, desk.policy) if seen else as_submitted(desk, item, article)
     facts = with_sample(facts_of(desk, task, item, article, seen), submission)
     verdict = with_earlier(item, desk.checks, judge(submission, facts, lasting(desk.checks), remote=True), facts)
+    account.note(desk, facts.heard)
     if facts.sample is not None:
-        keep_sample(desk, item, facts.sample, verdict)
+        keep_sample(desk, item, facts.sample, facts.heard)
     settle(desk, task, item, patient(verdict, task, desk.clock.now()), content_of(submission, seen))
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moderate.checks.learned import learn
-from moderate.model import Lean, Status
+from moderate.errors import ServiceDown
+from moderate.model import Status
 from moderate.notices import tasks_to_tell_of_decisions
 from moderate.ports import NewTask
 from moderate.spam import SpamSample, SpamWord
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from moderate.desk import Desk
-    from moderate.model import Item, Task, Verdict
+    from moderate.model import Item, Task
+    from moderate.spam import SpamAnswer
 
 
 def tasks_for_decision(desk: Desk, now: datetime) -> Sequence[NewTask]:
@@ -60,17 +62,9 @@ def tell_service(desk: Desk, item: Item, is_spam: bool) -> None:
     desk.store.save_sample(item.id, stored.payload, word.value, stored.guid, desk.clock.now())
 
 
-def keep_sample(desk: Desk, item: Item, sample: SpamSample, verdict: Verdict) -> None:
+def keep_sample(desk: Desk, item: Item, sample: SpamSample, heard: Sequence[SpamAnswer | ServiceDown]) -> None:
     """Keep what the spam service was asked, if it has answered for good; feedback must repeat it."""
-    word = answered(verdict)
-    if word is not None:
-        desk.store.save_sample(item.id, sample.to_json(), word.value, None, desk.clock.now())
-
-
-def answered(verdict: Verdict) -> SpamWord | None:
-    """What the service said, None where it was not asked or has not made up its mind."""
-    if "akismet" in verdict.passed:
-        return SpamWord.HAM
-    said = next((finding.lean for finding in verdict.findings if finding.check == "akismet"), None)
-    words = {Lean.SPAM: SpamWord.SPAM, Lean.DISCARD: SpamWord.DISCARD, Lean.NOTE: SpamWord.HAM}
-    return words.get(said) if said else None
+    for answer in heard:
+        if not isinstance(answer, ServiceDown) and answer.recheck_after is None:
+            guid = answer.guid or None
+            desk.store.save_sample(item.id, sample.to_json(), answer.word.value, guid, desk.clock.now())

@@ -38,7 +38,9 @@ class Akismet:
         try:
             answer = facts.services.spam.check(sample_for(submission, facts))
         except ServiceDown as error:
+            facts.heard.append(error)
             return Finding(self.name, Lean.UNSURE, str(error), again_after=error.retry_after)
+        facts.heard.append(answer)
         return self._by_answer(answer)
 
     def _by_answer(self, answer: SpamAnswer) -> Finding | None:

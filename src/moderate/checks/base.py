@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from moderate.errors import ServiceDown
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from moderate.ports import Clock, Earlier, Fetcher, Rules, SpamService, TokenCounts, Wave
-    from moderate.spam import SpamSample
+    from moderate.spam import SpamAnswer, SpamSample
 
 log = logging.getLogger("moderate")
 
@@ -69,6 +69,8 @@ class Facts:
     services: Services = Services()
     #: What the spam service was or will be asked, fixed when the item came in; None to make it now.
     sample: SpamSample | None = None
+    #: What the spam service said to this look, its failures too; for who keeps samples and watches the account.
+    heard: list[SpamAnswer | ServiceDown] = field(default_factory=list)
     #: What was seen at the page that a ping names; None until a task has looked.
     source: SourceLook | None = None
     #: Shared budgets that were used up when the submission came in; see `moderate.ports.Taken`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moderate.model import Status
+from moderate.model import Lean, Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 
 def rfc3339(moment: datetime | None) -> str | None:
     return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+#: Checks that an author is not told of: it would teach those who write spam, or says nothing about the text.
+NOT_TOLD = frozenset({"honeypot", "learned", "akismet", "rules", "wave", "article", "task"})
+
+
+def held_for(item: Item) -> list[str]:
+    """For what the item waits, as its author may know it: the names of the checks that want a person to look."""
+    names = (finding.check for finding in item.findings if finding.lean is Lean.HOLD)
+    return [name for name in dict.fromkeys(names) if name not in NOT_TOLD]
 
 
 def public_item(item: Item, *, for_author: bool = False) -> dict[str, object]:
@@ -31,6 +41,8 @@ def public_item(item: Item, *, for_author: bool = False) -> dict[str, object]:
         "created_at": rfc3339(item.created_at),
         "edited_at": rfc3339(item.edited_at),
     }
+    if for_author and status is Status.PENDING:
+        body["held_for"] = held_for(item)
     if item.kind.is_ping:
         body |= {"source_url": item.source_url, "title": item.title, "blog_name": item.blog_name}
     return body

@@ -31,7 +31,10 @@ class AuthorOut(Answer):
 
 
 class PublicItem(Answer):
-    """An item as readers get it. `source_url`, `title` and `blog_name` stand in pings only."""
+    """An item as readers get it. `source_url`, `title` and `blog_name` stand in pings only.
+
+    `held_for` stands in what its author gets while it waits: the checks that want a person to look.
+    """
 
     id: Id
     article: str
@@ -42,6 +45,7 @@ class PublicItem(Answer):
     html: str
     created_at: datetime
     edited_at: datetime | None
+    held_for: list[str] | None = None
     source_url: str | None = None
     title: str | None = None
     blog_name: str | None = None
@@ -115,6 +119,13 @@ class FindingOut(Answer):
     rule: int | None = None
 
 
+class SkippedOut(Answer):
+    """A check that was not asked, and why."""
+
+    check: str
+    reason: str
+
+
 class CauseOut(Answer):
     """The check that put an item where it stands, and the number of its rule, if one did."""
 
@@ -148,6 +159,7 @@ class ModeratorItem(PublicItem):
     article_url: str
     findings: list[FindingOut]
     passed: list[str]
+    skipped: list[SkippedOut]
     proposed: dict[str, str | None] | None
 
 

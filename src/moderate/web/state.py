@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, cast
 from flask import current_app
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from moderate.desk import Desk
     from moderate.model import Author, Moderator
-    from moderate.ports import RemoteLimiter, Tables, Wave
+    from moderate.ports import AccountNote, RemoteLimiter, Tables, Wave
     from moderate.protocols.base import InboundProtocol
     from moderate.settings import Settings
     from moderate.web.edge import SiteEdge
@@ -55,3 +55,8 @@ def current_state() -> State:
 def current_wave() -> Wave | None:
     """The spam wave that the site is under, for the queue page: it says why and until when everything is held."""
     return current_state().desk.waves.current()
+
+
+def account_notes() -> Sequence[AccountNote]:
+    """What the spam service last said of the site's account, for the queue page: warnings, usage, a refused key."""
+    return current_state().desk.account.all()

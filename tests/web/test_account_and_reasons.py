@@ -1,0 +1,150 @@
+"""What moderators are told of the account at Akismet and of each verdict, and what authors are told."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from moderate import Author
+from moderate.testing import AkismetStandIn
+from moderate.web.state import account_notes
+from tests.web.test_akismet import a_site, asked, stored, work
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.sites import Host
+
+MANY_LINKS = "See https://one.example/ and https://two.example/ and https://three.example/ for more."
+
+
+@pytest.fixture
+def akismet() -> Iterator[AkismetStandIn]:
+    with AkismetStandIn() as server:
+        yield server
+
+
+@pytest.fixture
+def site(tmp_path: Path, akismet: AkismetStandIn) -> Iterator[Host]:
+    with closing(a_site(tmp_path, akismet.url)) as host:
+        yield host
+
+
+def notes(site: Host) -> dict[str, str]:
+    with site.app.app_context():
+        return {note.topic: note.text for note in account_notes()}
+
+
+def config(site: Host) -> Any:
+    return site.app.test_cli_runner().invoke(args=["moderate", "check-config"])
+
+
+def test_a_warning_about_the_account_is_kept_and_shown_until_it_is_gone(site: Host) -> None:
+    site.comment("akismet-alert")
+    work(site)
+    assert notes(site)["alert"] == "Warning 10011: Over the monthly limit"
+    assert "Over the monthly limit" in config(site).output
+    assert site.client.get("/discuss/health").json["akismet"] == "ok, with a warning"
+    site.comment("A good text")
+    work(site)
+    assert "alert" not in notes(site)
+    assert site.client.get("/discuss/health").json["akismet"] == "ok"
+
+
+def test_the_usage_of_the_month_is_asked_for_once_an_hour_and_shown(site: Host, akismet: AkismetStandIn) -> None:
+    for _ in range(3):
+        work(site)
+    assert len(asked(akismet, "usage-limit")) == 1
+    assert notes(site) == {"usage": "25 calls this month, of 500 (5 %)"}
+    assert "25 calls this month" in config(site).output
+    site.clock.advance(hours=1)
+    work(site)
+    assert len(asked(akismet, "usage-limit")) == 2
+
+
+def test_a_refused_key_is_told_once_in_six_hours(
+    tmp_path: Path, akismet: AkismetStandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(a_site(tmp_path, akismet.url, MODERATE_AKISMET_KEY="bad-key-0123456789")) as site:
+        for hour in range(13):
+            site.comment(f"Text of hour {hour}, {hour * 7919}")
+            work(site)
+            site.clock.advance(hours=1)
+        said = [record.message for record in caplog.records if "key is refused" in record.message]
+        assert len(said) == 3
+        assert "bad-key" in notes(site)
+        assert config(site).exit_code == 1
+        assert site.client.get("/discuss/health").status_code == 503
+        assert not any("0123456789" in text for text in (*notes(site).values(), caplog.text, config(site).output))
+        assert site.counts()["comments"] == 0
+
+
+def test_the_services_own_id_is_kept_with_the_sample(site: Host) -> None:
+    number = site.comment("A good text").json["id"]
+    work(site)
+    sample = site.state.desk.store.sample(number)
+    assert sample.guid.startswith("stand-in-")
+    assert sample.verdict == "ham"
+
+
+def test_a_provisional_answer_leaves_no_sample_to_contradict(site: Host) -> None:
+    number = site.comment("akismet-recheck-after").json["id"]
+    work(site)
+    assert site.state.desk.store.sample(number) is None
+
+
+def test_what_was_not_asked_is_told_with_the_reason(site: Host) -> None:
+    item = stored(site, site.comment(homepage="https://pills.example/").json["id"])
+    assert [finding["check"] for finding in item["findings"]] == ["honeypot"]
+    assert item["passed"] == []
+    skipped = {entry["check"]: entry["reason"] for entry in item["skipped"]}
+    assert skipped["akismet"] == skipped["rules"] == "honeypot was certain (spam)"
+    assert "source-link" not in skipped
+
+
+def test_every_check_that_has_a_say_is_told_of_exactly_once(site: Host) -> None:
+    for fields in ({}, {"homepage": "x"}, {"text": MANY_LINKS}, {"text": "akismet-guaranteed-spam"}):
+        number = site.comment(**fields).json["id"]
+        for _ in range(2):
+            item = stored(site, number)
+            names = [entry["check"] for entry in (*item["findings"], *item["skipped"])] + item["passed"]
+            expected = [check.name for check in site.state.desk.checks if "comment" in check.kinds]
+            assert sorted(names) == sorted(expected)
+            work(site)
+
+
+def test_trust_ends_the_look_and_says_so(site: Host) -> None:
+    site.author = Author("Ada", id="u:1")
+    for number in range(4):
+        item = stored(site, site.comment(f"A good text, {number * 7919}").json["id"])
+        work(site)
+    assert item["status"] == "approved"
+    assert "trusted-author was certain (trust)" in {entry["reason"] for entry in item["skipped"]}
+
+
+def test_an_author_is_told_what_holds_the_comment(site: Host) -> None:
+    answer = site.comment(MANY_LINKS).json
+    assert answer["held_for"] == ["links"]
+    assert site.client.get(f"/discuss/items/{answer['id']}").json["held_for"] == ["links"]
+    assert site.client.get("/discuss/comments/thaw").json["items"][0]["held_for"] == ["links"]
+    assert "findings" not in answer
+
+
+def test_others_are_told_nothing(site: Host) -> None:
+    number = site.comment("A good text").json["id"]
+    work(site)
+    public = site.app.test_client().get(f"/discuss/items/{number}").json
+    assert public["status"] == "approved"
+    assert "held_for" not in public
+
+
+@pytest.mark.parametrize("fields", [{"homepage": "x"}, {"text": "akismet-guaranteed-spam"}, {}])
+def test_nobody_learns_from_it_how_spam_is_found(site: Host, fields: dict[str, str]) -> None:
+    number = site.comment(**fields).json["id"]
+    if "text" in fields:
+        work(site)
+    mine = site.client.get(f"/discuss/items/{number}").json
+    assert (mine["status"], mine["held_for"]) == ("pending", [])
