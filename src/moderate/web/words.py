@@ -82,8 +82,8 @@ def found(sentence: object) -> str:
     for pattern, told in patterns(language()):
         match = pattern.fullmatch(text)
         if match is not None:
-            parts = {name: catalogue.get(part, part) for name, part in match.groupdict().items()}
-            return told.format(**parts)
+            # A part may be a sentence of ours again; it is shorter, so this comes to an end.
+            return told.format(**{name: found(part) for name, part in match.groupdict().items()})
     return text
 
 

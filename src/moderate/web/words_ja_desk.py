@@ -211,11 +211,12 @@ CHECKS = {
     "Akismet says: spam beyond doubt": "Akismetの判定：明らかなスパム",
     "more came in than usual ({names})": "普段より多く届いています（{names}）",
     "{what} came on {n} articles within a day": "{what}が1日のうちに{n}件の記事に届きました",
-    "{what} came once before within a day": "{what}が1日のうちに以前1回届きました",
-    "{what} came {n} times before within a day": "{what}が1日のうちに以前{n}回届きました",
-    "{what} came {n} times before within a day, {spam} of them spam": (
-        "{what}が1日のうちに以前{n}回届きました（うち{spam}回はスパム）"
+    "{what} came {times} before within a day": "{what}が1日のうちに以前{times}届きました",
+    "{what} came {times} before within a day, {spam} of them spam": (
+        "{what}が1日のうちに以前{times}届きました（うち{spam}件はスパム）"
     ),
+    "once": "1回",
+    "{n} times": "{n}回",
     "the same text": "同じ文章",
     "nearly the same text": "ほぼ同じ文章",
     "the blog's name is the post's title": "ブログ名が記事の題名と同じです",

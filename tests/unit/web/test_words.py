@@ -76,6 +76,8 @@ def test_sentences_with_places_are_known_by_the_words_around_them(host: Host) ->
         assert (
             found("Use at most 8000 characters; this has 9001.") == "8000文字以内で入力してください（現在9001文字）。"
         )
+        told = found("nearly the same text came 3 times before within a day, 2 of them spam")
+        assert told == "ほぼ同じ文章が1日のうちに以前3回届きました（うち2件はスパム）"
         assert found("something that a check of the host's own says") == "something that a check of the host's own says"
 
 
