@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -151,13 +152,10 @@ def test_looking_never_changes_anything(host: Host) -> None:
 
     before = stored()
     rules = [rule for rule in host.app.url_map.iter_rules() if rule.rule.startswith("/discuss")]
-    values = {"item_id": "1", "article": "thaw", "token": "x", "_": "moderation/items/1", "filename": "desk.css"}
+    values = {"article": "thaw", "token": "x", "_": "moderation/items/1", "filename": "desk.css"}
     query = "decision=spam&version=1&edit_token=x&text=changed&article=thaw&_method=DELETE"
     for rule in rules:
-        address = rule.rule
-        for name in rule.arguments:
-            for spelt in (f"<int:{name}>", f"<path:{name}>", f"<{name}>"):
-                address = address.replace(spelt, values[name])
+        address = re.sub(r"<(?:\w+:)?(\w+)>", lambda found: values.get(found[1], "1"), rule.rule)
         for method in ("GET", "HEAD", "OPTIONS"):
             for sent in (headers, {"X-HTTP-Method-Override": "POST"}):
                 with host.client.open(f"{address}?{query}", method=method, headers=sent) as answer:
