@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,9 @@ import pytest
 from moderate.errors import ServiceDown, Undeliverable
 from moderate.ports.notices import Event, Hook
 from moderate.services.clock import SystemClock
-from moderate.services.webhook import WebhookNotifier
+from moderate.services.webhook import WebhookNotifier, signatures
 from moderate.testing import ManualClock
+from tests.servers import ROOT
 from tests.unit.services.loopback import Connection, serving
 from tests.unit.services.test_mail import ITEM, Links, notice
 
@@ -76,6 +78,19 @@ def test_a_call_is_json_signed_with_each_secret() -> None:
     assert told["data"]["id"] == 7
     assert told["data"]["text"] == "The river froze twice."
     assert told["data"]["queue"] == "https://news.example/queue"
+
+
+def test_the_example_for_receivers_accepts_our_calls_and_no_others() -> None:
+    page = (ROOT / "docs" / "notifications.md").read_text(encoding="utf-8")
+    example: dict[str, Any] = {}
+    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], example)
+    signed = signatures([OLD, NEW], "7-2-waiting", 1_768_335_720, b"{}")
+    fields = {"webhook-id": "7-2-waiting", "webhook-timestamp": "1768335720", "webhook-signature": signed}
+    assert example["is_ours"](NEW.encode(), fields, b"{}")
+    assert example["is_ours"](b"an old secret of 24 bytes", fields, b"{}")
+    assert not example["is_ours"](NEW.encode(), fields, b"{} ")
+    assert not example["is_ours"](NEW.encode(), {**fields, "webhook-timestamp": "1768335721"}, b"{}")
+    assert not example["is_ours"](b"guessed", fields, b"{}")
 
 
 def test_a_call_tells_no_address_of_the_writer() -> None:
