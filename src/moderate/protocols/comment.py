@@ -68,12 +68,9 @@ class Comment:
     def read(self, request: Request, article: str | None, edge: Edge) -> Raw:
         fields = read_fields(request, edge)
         token_age, token_key = edge.form_age(fields.get("form_token"), article or "")
-        client = client_of(request)
-        # Where pages are cached, many readers have one token: it stands for one of them only with its address.
-        form_key = f"{token_key}:{client.ip}" if token_key else None
         return Raw(
             kind=Kind.COMMENT,
-            client=client,
+            client=client_of(request),
             article=article,
             author=fields.get("author", ""),
             email=fields.get("email", ""),
@@ -84,7 +81,7 @@ class Comment:
             honeypot=fields.get(edge.honeypot, "") if edge.honeypot else "",
             from_form=not is_json(request),
             form_age=token_age,
-            idempotency_key=read_idempotency_key(request) or form_key,
+            idempotency_key=read_idempotency_key(request) or token_key,
         )
 
     def answer(self, request: Request, receipt: Receipt, edge: Edge) -> ResponseReturnValue:
