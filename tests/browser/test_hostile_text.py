@@ -38,6 +38,29 @@ HOSTILE = (
 )
 
 
+#: What else is only a nuisance on other pages, and breaks a page of cards: endless words, lines over lines,
+#: marks that pile up, marks that turn the direction, and ids and names that the page itself uses.
+UNRULY = (
+    "W" * 300,
+    "\u202e" * 20 + "desrever" + "\u2066" * 20,
+    "Z" + "\u0301\u0335\u0489" * 60,
+    "\u3164\u200b\u2060" * 30,
+    "<p id=told>1</p><p id=said>2</p><form id=bulk><input name=csrf_token value=3>",
+    "</article></li></ol></main><h1>Moderation</h1>",
+    '" data-version="9" data-status="approved',
+    "&lt;script&gt;window.ran=1&lt;/script&gt;",
+)
+
+#: Where the text of a card stands, measured against the card.
+OUT_OF_THE_CARD = """() => [...document.querySelectorAll('.card')].flatMap((card) => {
+  const edge = card.getBoundingClientRect();
+  return [...card.querySelectorAll('h2, .about, .text, .findings, .facts, .foot')].filter((part) => {
+    const box = part.getBoundingClientRect();
+    return box.left < edge.left - 1 || box.right > edge.right + 1 || part.scrollWidth > part.clientWidth + 1;
+  }).map((part) => card.id + ' ' + part.className);
+})"""
+
+
 @pytest.fixture
 def full_of_it(newsroom: Newsroom) -> Newsroom:
     for number, text in enumerate(HOSTILE):
@@ -70,9 +93,63 @@ def test_nothing_runs_for_moderators(full_of_it: Newsroom, reader: Callable[...,
         "?status=pending",
         "?status=approved",
         "?status=&q=script",
+        "?status=approved&awaiting=moderator",
+        "queue/like?status=pending&q=Waiting",
+        "queue/like?status=&author=%3Cscript%3Ewindow.ran=1%3C/script%3E&host=%22%3E%3Cimg+src=x+onerror=window.ran=1%3E",
         "?notice=%3Cscript%3Ewindow.ran=1%3C/script%3E",
     ):
         watched.open(full_of_it.queue + query)
+    assert watched.happened == []
+
+
+@pytest.mark.parametrize("width", [360, 1000])
+def test_no_text_breaks_the_page_of_the_queue(newsroom: Newsroom, reader: Callable[..., Page], width: int) -> None:
+    sent = 0
+    for number, text in enumerate((*UNRULY, *HOSTILE)):
+        for fields in ({"text": text}, {"text": f"By {number}.", "author": text[:90]}):
+            with contextlib.suppress(Refused):
+                newsroom.post(decision=None, **fields)
+                sent += 1
+        source = f"https://blog.example/{number}"
+        newsroom.post(text, kind="trackback", author="", source_url=source, title=text, blog_name=text, decision=None)
+        sent += 1
+    page = reader(width=width)
+    newsroom.sign_in(page)
+    page.goto(f"{newsroom.queue}?status=")
+    assert page.locator(".items > li").count() == min(50, sent)
+    assert page.locator("h1").count() == 1
+    assert page.locator("#told, #said, #bulk").count() == 3
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.evaluate(OUT_OF_THE_CARD) == []
+    # The newest can still be decided, by key and by button.
+    page.goto(newsroom.queue)
+    page.keyboard.press("j")
+    page.keyboard.press("s")
+    page.get_by_role("article").first.get_by_role("button", name="Trash", exact=True).click()
+    page.locator("#told", has_text="trash").wait_for()
+    counted = newsroom.counts()
+    assert (counted.spam, counted.trash) == (1, 1)
+
+
+def test_hostile_names_of_moderators_articles_and_rules_are_words(
+    newsroom: Newsroom, reader: Callable[..., Page]
+) -> None:
+    item = newsroom.post("Who decides?", decision=None)
+    page = reader()
+    name = "<img src=x onerror=window.ran=1>\u202e"
+    newsroom.sign_in(page, name)
+    with newsroom.app.app_context():
+        newsroom.moderate.decide(item.id, "approve", version=item.version, by=name)
+    watched = WatchedPage(page)
+    watched.open(f"{newsroom.queue}?status=approved")
+    assert page.get_by_text("onerror").count() == 2
+    # A stale decision of somebody else tells that name in a sentence.
+    page.locator("#item-1").focus()
+    page.evaluate("document.querySelector('.items > li').dataset.version = 1")
+    page.keyboard.press("t")
+    page.locator("#told", has_text="onerror").wait_for()
+    assert page.locator("main img").count() == 0
+    assert page.evaluate("window.ran") is None
     assert watched.happened == []
 
 
