@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from flask import redirect, request, url_for
 
 from moderate import bulk, moderation
-from moderate.errors import Invalid, Refused, ServiceDown, UnexpectedNumber
+from moderate.errors import Invalid, Refused, ServiceDown, UnexpectedNumber, UnknownDecision
 from moderate.model import Decision
 from moderate.web.access import moderator
 from moderate.web.errors import public_text, report, status_of
@@ -96,7 +96,11 @@ def decide_all() -> ResponseReturnValue:
 def undo() -> ResponseReturnValue:
     """``POST /moderation/queue/undo``: take back a batch, but for what has been decided again since."""
     state = current_state()
-    outcome = bulk.undo_batch(state.desk, request.form.get("batch", "")[:64], by=moderator(state))
+    who, batch = moderator(state), request.form.get("batch", "")
+    # NUL is the one character that not every database can look for.
+    if len(batch) > 64 or "\0" in batch:
+        raise UnknownDecision
+    outcome = bulk.undo_batch(state.desk, batch, by=who)
     return back(state, outcome, None)
 
 

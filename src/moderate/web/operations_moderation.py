@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from moderate.model import Awaiting, Kind, Status
 from moderate.web.moderation_api import DecisionIn
 from moderate.web.moderation_bulk import DecisionsIn, UndoIn
 from moderate.web.operation import (
     CURSOR,
-    FORM,
     HTML,
     ITEM,
     JSON,
@@ -16,12 +14,12 @@ from moderate.web.operation import (
     PROBLEM,
     WORDS,
     Body,
-    Json,
     Operation,
     Reply,
     query,
     whole,
 )
+from moderate.web.operations_queue import FILTER, QUEUE
 from moderate.web.routing import MAX_ID
 from moderate.web.schemas import (
     DecisionsOut,
@@ -29,27 +27,10 @@ from moderate.web.schemas import (
     ItemsOut,
     ModeratorItem,
     ModeratorItemWhole,
-    QueueDecisionIn,
     UndoOut,
 )
 
-
-def blank_or(values: type[Status] | type[Kind] | type[Awaiting]) -> Json:
-    """One of the values; a blank one, as an HTML form sends it, is none."""
-    return {"enum": ["", *(entry.value for entry in values)]}
-
-
 LIMIT = query("limit", whole(200, 50), "Entries on a page.")
-
-FILTER = (
-    query("status", blank_or(Status), "Where the items stand."),
-    query("kind", blank_or(Kind), "By which way they came in."),
-    query("awaiting", blank_or(Awaiting), "Whom they wait for."),
-    query("article", WORDS, "The article's key."),
-    query("author", WORDS, "Name, e-mail or verified id of the author."),
-    query("ip", WORDS, "The address that sent them."),
-    query("q", WORDS, "Words, or beginnings of words, of the text and what stands around it."),
-)
 
 DESK = (
     Operation(
@@ -57,21 +38,9 @@ DESK = (
         path="/moderation/",
         endpoint="queue",
         about="The queue as a page",
-        parameters=(*FILTER, CURSOR, query("notice", {"type": "string"}, "What was just done, in words.")),
+        parameters=(*FILTER, CURSOR, query("notice", {"type": "string"}, "What was just done, signed by us.")),
         replies=(Reply(200, "The page.", types=(HTML,)), Reply(401, "The way to sign in.", types=(HTML,))),
         problems=("invalid",),
-        is_for_moderators=True,
-    ),
-    Operation(
-        method="POST",
-        path="/moderation/queue/{item_id}",
-        endpoint="queue_decide",
-        about="A decision by the queue page's button",
-        parameters=(ITEM,),
-        bodies=(Body(FORM, QueueDecisionIn),),
-        replies=(Reply(303, "Back to the queue, with what was done.", types=(HTML,), headers=("Location",)),),
-        problems=("invalid", "too-large", "unknown-item"),
-        problem_types=(HTML, PROBLEM),
         is_for_moderators=True,
     ),
     Operation(
@@ -166,4 +135,4 @@ METRICS = (
     ),
 )
 
-MODERATION: tuple[Operation, ...] = (*DESK, *METRICS)
+MODERATION: tuple[Operation, ...] = (*DESK, *QUEUE, *METRICS)
