@@ -189,7 +189,7 @@ def tasks_for(desk: Desk, submission: Submission, verdict: Verdict, facts: Facts
     if verdict.awaiting is not Awaiting.CHECKS:
         return tasks_to_tell(desk.notices, verdict, facts.now)
     payload = {"sample": sample_of(submission, facts).to_json()} if facts.services.spam else {}
-    return [NewTask(kind="judge", due_at=facts.now, payload=payload)]
+    return [NewTask(kind="judge:ping" if submission.kind.is_ping else "judge", due_at=facts.now, payload=payload)]
 
 
 def look_again(desk: Desk, recorded: Recorded, now: datetime) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from moderate.recheck import run_due
+from moderate.testing import AkismetStandIn
 from tests.blogs import Blog
 from tests.sites import Host
 
@@ -218,3 +220,44 @@ def test_another_key_for_the_same_article_has_the_same_tag(tmp_path: Path) -> No
     tag = reader.get("/discuss/comments/THAW").headers["ETag"]
     host.comment()
     assert reader.get("/discuss/comments/THAW", headers={"If-None-Match": tag}).status_code == 200
+
+
+# --- to keep the site busy -------------------------------------------------------------------------
+
+
+def test_a_flood_of_pings_keeps_no_comment_from_its_checks(tmp_path: Path, blog: Blog) -> None:
+    with AkismetStandIn() as akismet:
+        host = Host(
+            tmp_path,
+            MODERATE_LIMITS={},
+            MODERATE_FETCH_ALLOW=["127.0.0.0/8"],
+            MODERATE_FETCH_PORTS=[blog.port],
+            MODERATE_AKISMET_KEY="key",
+            MODERATE_AKISMET_URL=akismet.url,
+        )
+        host.client.get("/thaw")
+        for number in range(5):
+            webmention(host, blog.write(f"/{number}", LINKS))
+        host.clock.advance(seconds=1)
+        host.comment()
+        with host.app.app_context():
+            assert run_due(host.state.desk) == 1
+        host.close()
+    assert [received.path for received in akismet.received] == ["comment-check"]
+    assert blog.asked == []
+
+
+def test_whoever_asks_for_our_health_does_not_ask_akismet(tmp_path: Path) -> None:
+    with AkismetStandIn() as akismet:
+        host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_AKISMET_KEY="key", MODERATE_AKISMET_URL=akismet.url)
+        assert [host.client.get("/discuss/health").status_code for _ in range(20)] == [200] * 20
+        assert len(akismet.received) == 1
+        host.clock.advance(minutes=2)
+        host.client.get("/discuss/health")
+        assert len(akismet.received) == 2
+        host.close()
+
+
+def test_no_host_field_breaks_the_feed(host: Host) -> None:
+    client = host.app.test_client(use_cookies=False)
+    assert client.get("/discuss/feed", headers={"Host": "xn--"}).status_code == 200

@@ -217,8 +217,19 @@ class Store(Earlier, Protocol):
     def article_by_url(self, url_key: str) -> str | None:
         """The key of the article that was remembered under that address."""
 
-    def lease_due(self, now: datetime, *, limit: int, seconds: float, kinds: Iterable[str] | None = None) -> list[Task]:
-        """Take tasks that are due and whose lease has ended. No two workers get the same one."""
+    def lease_due(
+        self,
+        now: datetime,
+        *,
+        limit: int,
+        seconds: float,
+        kinds: Iterable[str] | None = None,
+        without: Iterable[str] = (),
+    ) -> list[Task]:
+        """Take tasks that are due and whose lease has ended, of *kinds* and not of those in *without*.
+
+        No two workers get the same one.
+        """
 
     def add_tasks(self, item_id: int, wanted: Sequence[NewTask], now: datetime) -> None:
         """Write tasks on their own; one of a kind that is open already is merged with it."""

@@ -101,8 +101,10 @@ def _release(conn: Connection, task: Task) -> None:
     conn.execute(update(tasks).where(nobodys).values(lease_until=None))
 
 
-def _takeable(kinds: Iterable[str] | None) -> list[ColumnElement[bool]]:
+def _takeable(kinds: Iterable[str] | None, without: Iterable[str] = ()) -> list[ColumnElement[bool]]:
     conditions = [tasks.c.state == OPEN]
+    if unwanted := list(without):
+        conditions.append(tasks.c.kind.not_in(unwanted))
     if kinds is not None:
         conditions.append(tasks.c.kind.in_(list(kinds)))
     return conditions
@@ -113,9 +115,17 @@ class Tasks:
 
     database: Database
 
-    def lease_due(self, now: datetime, *, limit: int, seconds: float, kinds: Iterable[str] | None = None) -> list[Task]:
+    def lease_due(
+        self,
+        now: datetime,
+        *,
+        limit: int,
+        seconds: float,
+        kinds: Iterable[str] | None = None,
+        without: Iterable[str] = (),
+    ) -> list[Task]:
         free = or_(tasks.c.lease_until.is_(None), tasks.c.lease_until <= now)
-        due = select(tasks).where(*_takeable(kinds), tasks.c.due_at <= now, free)
+        due = select(tasks).where(*_takeable(kinds, without), tasks.c.due_at <= now, free)
         # Most looks find nothing, and a look takes no lock.
         with self.database.read() as conn:
             if conn.execute(due.with_only_columns(tasks.c.id).limit(1)).first() is None:
