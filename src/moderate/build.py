@@ -14,6 +14,7 @@ from moderate.articles import HostArticles
 from moderate.build_notices import make_notices
 from moderate.checks import CHECKS, in_use
 from moderate.checks.base import Measures, Services
+from moderate.checks.timings import Timings
 from moderate.clean.html import prepare
 from moderate.clean.policy import Policy
 from moderate.desk import Desk, Intake, Retention
@@ -111,7 +112,11 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
 
 
 #: What some values of settings need that not everybody installs: setting, value, module, extra.
-EXTRAS = (("sanitizer", "nh3", "nh3", "nh3"), ("markup", "markdown", "markdown_it", "markdown"))
+EXTRAS = (
+    ("sanitizer", "nh3", "nh3", "nh3"),
+    ("markup", "markdown", "markdown_it", "markdown"),
+    ("metrics", "public", "prometheus_client", "metrics"),
+)
 
 
 def refuse_missing(settings: Settings) -> None:
@@ -182,6 +187,7 @@ def make_services(settings: Settings, database: Database, store: SqlStore, clock
         spam=make_spam_service(settings, clock),
         rules=RuleBook(store, clock),
         tokens=SqlTokenCounts(database, lambda: store.secret("learned")),
+        timings=Timings(),
     )
 
 

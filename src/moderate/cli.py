@@ -110,6 +110,7 @@ def recount(dry_run: bool) -> None:
             bar.update(1)
             if drift is not None:
                 drifts.append(drift)
+    store.keep("recount", {"drifted": len(drifts)}, current_state().desk.clock.now())
     for drift in drifts:
         name = drift.article or "(the whole site)"
         click.echo(f"{name}: stored {shown(drift.stored)}; counted {shown(drift.counted)}")
@@ -254,7 +255,7 @@ def check_config() -> None:
 
     click.echo(f"Settings: {current_app.name}, prefix {current_state().settings.url_prefix}.")
     failed = False
-    for part in examine(current_state()):
+    for part in examine(current_state(), deep=True):
         click.echo(f"{part.name}: {part.state}. {part.advice}".rstrip())
         failed = failed or not part.is_well
     if failed:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from moderate.account import ALERT, BAD_KEY
 from moderate.errors import ServiceDown
+from moderate.housekeeping import AKISMET, CHECK_UP, REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,16 +25,31 @@ class Part:
     advice: str = ""
 
 
-def examine(state: State) -> list[Part]:
-    """Ask everything that we depend on, one after the other; each answers within its own time-out."""
-    return [asked(name, look, state) for name, look in PARTS]
+def examine(state: State, *, deep: bool = False) -> list[Part]:
+    """Look at everything that we depend on. Writes nothing; each part answers within its own time-out.
+
+    Akismet is asked only where it is to be *deep*: else what a worker has last found is told.
+    """
+    try:
+        first, is_there = database(state), True
+    except ServiceDown as error:
+        first, is_there = ill("database", error), False
+    found = [first, asked("redis", redis, state)]
+    if not is_there:
+        # What is known of these stands in the database; a second wait for it would tell nothing new.
+        return [*found, Part("akismet", "unknown", True), Part("tasks", "unknown", False, ADVICE["tasks"])]
+    return [*found, asked("akismet", ask_akismet if deep else akismet, state), asked("tasks", tasks, state)]
 
 
 def asked(name: str, look: Callable[[State], Part], state: State) -> Part:
     try:
         return look(state)
     except ServiceDown as error:
-        return Part(name, error.reason or "down", False, ADVICE[name])
+        return ill(name, error)
+
+
+def ill(name: str, error: ServiceDown) -> Part:
+    return Part(name, error.reason or "down", False, ADVICE[name])
 
 
 def database(state: State) -> Part:
@@ -51,11 +67,28 @@ def redis(state: State) -> Part:
 
 
 def akismet(state: State) -> Part:
+    """What a worker has last found: nobody waits for another server to hear how we are."""
+    if state.desk.services.spam is None:
+        return NOT_USED
+    kept = state.desk.store.kept(AKISMET)
+    if kept is None or state.desk.clock.now() - kept.at > STALE:
+        return Part("akismet", "unknown", True, "No worker has asked it lately. See: flask moderate worker")
+    word = str(kept.value["state"])
+    return well(state) if word == "ok" else Part("akismet", word, False, AKISMET_ADVICE.get(word, ADVICE["akismet"]))
+
+
+def ask_akismet(state: State) -> Part:
+    """Ask it now whether it takes our key."""
     service = state.desk.services.spam
     if service is None:
-        return Part("akismet", "not used", True, "Set MODERATE_AKISMET_KEY to ask Akismet.")
+        return NOT_USED
     if not service.verify():
-        return Part("akismet", "key refused", False, "Check MODERATE_AKISMET_KEY and the site's address.")
+        return Part("akismet", REFUSED, False, AKISMET_ADVICE[REFUSED])
+    return well(state)
+
+
+def well(state: State) -> Part:
+    """It answers; what it says of our account is told beside."""
     # A refused key is no news where the service has just taken it.
     said = [note for note in state.desk.account.all() if note.topic != BAD_KEY]
     advice = " ".join(f"{note.text} ({note.at:%Y-%m-%d %H:%M} UTC)." for note in said)
@@ -79,12 +112,12 @@ def tasks(state: State) -> Part:
 #: Seconds by which the oldest due task may be late.
 LAG = 300.0
 
-PARTS: tuple[tuple[str, Callable[[State], Part]], ...] = (
-    ("database", database),
-    ("redis", redis),
-    ("akismet", akismet),
-    ("tasks", tasks),
-)
+#: For how long what a worker has found of Akismet is believed.
+STALE = 6 * CHECK_UP
+
+NOT_USED = Part("akismet", "not used", True, "Set MODERATE_AKISMET_KEY to ask Akismet.")
+
+AKISMET_ADVICE = {REFUSED: "Check MODERATE_AKISMET_KEY and the site's address."}
 
 ADVICE = {
     "database": "Check MODERATE_DATABASE_URL and that the server runs.",

@@ -181,6 +181,7 @@ class Settings:
     limits: LimitTable = setting(DEFAULT_LIMITS, limits)
     limiter_outage: Literal["local", "open", "closed"] = setting("local", one_of("local", "open", "closed"))
     worker: Literal["thread", "external"] = setting("thread", one_of("thread", "external"))
+    metrics: Literal["off", "moderators", "public"] = setting("moderators", one_of("off", "moderators", "public"))
     verify_pings: Literal["required", "signal", "off"] = setting("required", one_of("required", "signal", "off"))
     fetch_timeout: float = setting(10, seconds(0.1, 120))
     fetch_max_bytes: int = setting(1_048_576, whole(1024, 16_777_216))

@@ -12,7 +12,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from moderate.errors import ServiceDown
-from moderate.housekeeping import EVERY, tidy
+from moderate.housekeeping import CHECK_UP, tidy
 from moderate.recheck import run_due
 
 if TYPE_CHECKING:
@@ -99,9 +99,9 @@ class Worker:
                 self._stop.wait(POLL)
 
     def _tidy(self) -> None:
-        """Housekeeping; the store is asked for its turn once an hour, not at every look."""
+        """Housekeeping; the store is asked for its turn every ten minutes, not at every look."""
         now = self._desk.clock.now()
-        if self._tidied is None or now - self._tidied >= EVERY:
+        if self._tidied is None or now - self._tidied >= CHECK_UP:
             self._tidied = now
             tidy(self._desk)
 

@@ -31,7 +31,7 @@ GROUPS = {
     "protocols": ("protocols",),
     "acts": (
         "account", "bulk", "desk", "housekeeping", "moderation", "notices", "recheck", "rulebook", "sources",
-        "teaching", "waves", "worker", "worker_processes",
+        "tallies", "teaching", "waves", "worker", "worker_processes",
     ),  # fmt: skip
     "store": ("store",),
     "services": ("services",),
@@ -84,6 +84,7 @@ OUTSIDE = {
     "click": ("cli", "cli_tasks"),
     "markupsafe": (*FLASK, "clean"),
     "itsdangerous": ("web", "build"),
+    "prometheus_client": ("web.metrics",),
     "pydantic": ("web", "protocols", "settings"),
     "blinker": ("signals",),
     "bleach": ("clean.html",),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from moderate.checks.timings import Timings
     from moderate.ports import Clock, Earlier, Fetcher, Rules, SpamService, TokenCounts, Wave
     from moderate.spam import SpamAnswer, SpamSample
 
@@ -50,6 +51,8 @@ class Services:
     spam: SpamService | None = None
     #: Reads the pages that pings name; None where these are not to be verified.
     fetcher: Fetcher | None = None
+    #: Notes how long checks take and what they find.
+    timings: Timings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +166,9 @@ def ask(check: Check, submission: Submission, facts: Facts) -> Finding | None:
         # A host's check may raise anything, and the item must neither get lost nor slip through.
         log.exception("The check %r failed; the item is held.", check.name)
         finding = Finding(check.name, Lean.UNSURE, f"the check failed ({type(error).__name__})")
+    took = facts.clock.monotonic() - started
+    if facts.services.timings is not None:
+        facts.services.timings.asked(check.name, took, finding)
     if finding is None:
         return None
-    took = (facts.clock.monotonic() - started) * 1000
-    return replace(finding, check=check.name, version=check.version, took_ms=round(took, 3), at=facts.now)
+    return replace(finding, check=check.name, version=check.version, took_ms=round(took * 1000, 3), at=facts.now)

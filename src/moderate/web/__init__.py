@@ -21,6 +21,7 @@ from moderate.web import (
 )
 from moderate.web.health import health
 from moderate.web.intake import intake
+from moderate.web.metrics import Metrics
 from moderate.web.openapi import OpenApi
 from moderate.web.pings import LOOKS, add_ping, webmention_status
 from moderate.web.proxies import ProxyWatch
@@ -76,6 +77,7 @@ def add_public(blueprint: Blueprint) -> None:
     route(blueprint, "/feed/<path:article>", "feed_of_article", {"GET": feed.feed_of_article})
     route(blueprint, "/openapi.json", "openapi", {"GET": OpenApi()})
     route(blueprint, "/health", "health", {"GET": health})
+    route(blueprint, "/metrics", "metrics", {"GET": Metrics()})
 
 
 def add_mail_links(blueprint: Blueprint) -> None:

@@ -4,27 +4,52 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import jsonify
+from flask import request
 
+from moderate.errors import Invalid
 from moderate.health import examine
+from moderate.web.access import moderator
+from moderate.web.moderation_api import private
 from moderate.web.state import current_state
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
+    from moderate.health import Part
+
+NAMES = ("database", "redis", "akismet", "tasks")
+
 
 def health() -> ResponseReturnValue:
-    """200 where everything works, else 503."""
-    parts = examine(current_state())
-    is_well = all(part.is_well for part in parts)
-    body: dict[str, object] = {"status": "ok" if is_well else "degraded"}
-    body |= {part.name: word(part.is_well, part.state) for part in parts}
-    response = jsonify(body)
+    """200 where everything works, else 503. Asked every second, it writes nothing and asks no other site.
+
+    ``part=database`` lets that part alone decide the status. ``deep=1``, for moderators, asks Akismet
+    now, and says what to do.
+    """
+    state = current_state()
+    deciding = choice("part", NAMES)
+    deep = choice("deep", ("0", "1")) == "1"
+    if deep:
+        moderator(state)
+    parts = examine(state, deep=deep)
+    body: dict[str, object] = {"status": "ok" if all(part.is_well for part in parts) else "degraded"}
+    body |= {part.name: word(part) for part in parts}
+    if deep:
+        body["details"] = {part.name: part.state for part in parts}
+        body["advice"] = {part.name: part.advice for part in parts if part.advice}
+    response = private(body)
+    is_well = all(part.is_well for part in parts if deciding in {None, part.name})
     response.status_code = 200 if is_well else 503
-    response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def word(is_well: bool, state: str) -> str:
-    """Details are for ``flask moderate check-config``; the public gets one of a few words."""
-    return state if is_well else "down"
+def choice(name: str, accepted: tuple[str, ...]) -> str | None:
+    value = request.args.get(name)
+    if value is not None and value not in accepted:
+        raise Invalid.field(name, "One of " + ", ".join(accepted) + ".")
+    return value
+
+
+def word(part: Part) -> str:
+    """Details are for moderators and ``flask moderate check-config``; the public gets one of a few words."""
+    return part.state.partition(",")[0] if part.is_well else "down"

@@ -16,9 +16,10 @@ from moderate.protocols.comment import CommentIn, model_for
 from moderate.web.errors import STATUS_OF
 from moderate.web.operation import FORM, JSON, MULTIPART, PROBLEM, Json
 from moderate.web.operations import PUBLIC
+from moderate.web.operations_desk import DESK
 from moderate.web.operations_moderation import MODERATION
 from moderate.web.read import not_modified
-from moderate.web.schemas import Problem
+from moderate.web.schemas_moderation import Problem
 from moderate.web.state import current_state
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from moderate.web.operation import Body, Operation, Reply
 
 REFERENCES = "#/components/schemas/{model}"
+
+#: All that there is below the prefix; what an app has not mounted is left out of its document.
+OPERATIONS: tuple[Operation, ...] = (*PUBLIC, *MODERATION, *DESK)
 
 #: Header fields of answers. Those of a limit come where a limit applies.
 HEADERS: dict[str, Json] = {
@@ -81,7 +85,7 @@ def written(root: str) -> tuple[bytes, str]:
     """The current app's document with its tag; *root* is the path that the app is mounted at."""
     settings = current_state().settings
     mounted = {name.removeprefix("moderate.") for name in current_app.view_functions}
-    operations = [operation for operation in (*PUBLIC, *MODERATION) if operation.endpoint in mounted]
+    operations = [operation for operation in OPERATIONS if operation.endpoint in mounted]
     described = document(operations, settings, root, current_app.config["SESSION_COOKIE_NAME"])
     data = json.dumps(described, ensure_ascii=False, separators=(",", ":")).encode()
     return data, hashlib.sha256(data).hexdigest()[:32]
@@ -142,10 +146,10 @@ def described(operation: Operation) -> Json:
     if operation.parameters:
         body["parameters"] = list(operation.parameters)
     if operation.bodies:
-        content = {one.type: {"schema": request_schema(one)} for one in operation.bodies}
+        content = {one.media_type: {"schema": request_schema(one)} for one in operation.bodies}
         body["requestBody"] = {"required": operation.bodies[0].is_required, "content": content}
     if operation.is_for_moderators:
-        login = {"login": []} if operation.method == "GET" else {"login": [], "csrf": []}
+        login: Json = {"login": []} if operation.method == "GET" else {"login": [], "csrf": []}
         body["security"] = [{"bearer": []}, login]
     return body
 
@@ -154,7 +158,7 @@ def request_schema(body: Body) -> Json:
     if body.model is None:
         return {"type": "string"}
     name = body.model.__name__
-    return reference(f"{name}Form" if body.type in {FORM, MULTIPART} else name)
+    return reference(f"{name}Form" if body.media_type in {FORM, MULTIPART} else name)
 
 
 def reference(name: str) -> Json:
@@ -178,7 +182,9 @@ def described_reply(reply: Reply) -> Json:
     if reply.types == (JSON,):
         content = {JSON: {"schema": {"type": "object"}}}
     if reply.model is not None:
-        content[PROBLEM if reply.model is Problem else JSON] = {"schema": reference(reply.model.__name__)}
+        either = [reference(model.__name__) for model in reply.models]
+        schema = either[0] if len(either) == 1 else {"anyOf": either}
+        content[PROBLEM if reply.model is Problem else JSON] = {"schema": schema}
     if content:
         body["content"] = content
     if reply.headers:
@@ -209,12 +215,14 @@ def described_problem(operation: Operation, status: int, codes: list[str]) -> Js
 
 def schemas(operations: Iterable[Operation], settings: Settings) -> dict[str, Json]:
     """The schemas of all bodies and answers, by name; forms have one of their own."""
-    sent = {reply.model for operation in operations for reply in operation.replies if reply.model} | {Problem}
-    bodies = [body for operation in operations for body in operation.bodies]
-    taken = [(body.model, body.type) for body in bodies if body.model is not None]
-    read = {in_use(model, settings) for model, _ in taken}
-    found = definitions(sent, read)
+    sent = {model for operation in operations for reply in operation.replies for model in reply.models}
+    taken = [
+        (body.model, body.media_type) for operation in operations for body in operation.bodies if body.model is not None
+    ]
+    found = definitions(sent | {Problem}, {in_use(model, settings) for model, _ in taken})
     bound(found, settings)
+    if settings.require_author and "CommentIn" in found:
+        found["CommentIn"]["required"].append("author")
     for name, ways in EITHER.items():
         found.get(name, {})["oneOf"] = ways
     for model, kind in taken:
@@ -238,7 +246,7 @@ def definitions(sent: Iterable[type[BaseModel]], read: Iterable[type[BaseModel]]
 def bound(found: dict[str, Json], settings: Settings) -> None:
     """Write the lengths into a comment's schema that are enforced after its types."""
     text = {"text": {"minLength": 1, "maxLength": settings.max_length}}
-    for model, bounds in (("CommentIn", {**BOUNDS, **text}), ("PreviewIn", text)):
+    for model, bounds in (("CommentIn", {**BOUNDS, **text}), ("PreviewIn", text), ("PreviewForm", text)):
         for name, limits in bounds.items():
             entry = found.get(model, {}).get("properties", {}).get(name, {})
             target = next((one for one in entry.get("anyOf", ()) if one.get("type") == "string"), entry)

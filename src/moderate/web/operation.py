@@ -26,7 +26,7 @@ ATOM = "application/atom+xml"
 class Body:
     """One form that a request body may have. A form's schema is that of its model without null types."""
 
-    type: str
+    media_type: str
     model: type[BaseModel] | None = None
     is_required: bool = True
 
@@ -40,6 +40,12 @@ class Reply:
     model: type[BaseModel] | None = None
     types: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
+    #: A second model, where the body may be either.
+    other: type[BaseModel] | None = None
+
+    @property
+    def models(self) -> list[type[BaseModel]]:
+        return [model for model in (self.model, self.other) if model is not None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +68,9 @@ class Operation:
     problem_types: tuple[str, ...] = (PROBLEM,)
     is_for_moderators: bool = False
     may_be_down: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
 
     def codes(self) -> tuple[str, ...]:
         """All codes of problem documents that may come."""

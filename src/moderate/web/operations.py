@@ -34,15 +34,16 @@ from moderate.web.schemas import (
     MentionIn,
     MentionOut,
     PatchIn,
+    PreviewForm,
     PreviewIn,
     PreviewOut,
-    Problem,
     PublicItem,
     ReceivedItem,
     ThreadOut,
     TrackbackIn,
     WithdrawIn,
 )
+from moderate.web.schemas_moderation import Problem
 
 #: A header field of printable ASCII characters (draft-ietf-httpapi-idempotency-key-header).
 IDEMPOTENCY_KEY = field(
@@ -133,7 +134,7 @@ COMMENTS = (
         path="/preview",
         endpoint="preview",
         about="A text as readers would see it; nothing is stored",
-        bodies=(Body(JSON, PreviewIn), Body(FORM, PreviewIn), Body(MULTIPART, PreviewIn)),
+        bodies=(Body(JSON, PreviewIn), Body(FORM, PreviewForm), Body(MULTIPART, PreviewForm)),
         replies=(Reply(200, "The text as HTML.", PreviewOut),),
         problems=("invalid", "too-large", "unsupported-media-type", "rate-limited"),
     ),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from moderate.web.moderation_api import DecisionIn
+from moderate.web.moderation_articles import OlderIn, OverridesIn
 from moderate.web.moderation_bulk import DecisionsIn, UndoIn
+from moderate.web.moderation_rules import RuleIn
 from moderate.web.operation import (
+    ARTICLE,
     CURSOR,
-    HTML,
     ITEM,
     JSON,
     NOTHING,
@@ -16,33 +18,30 @@ from moderate.web.operation import (
     Body,
     Operation,
     Reply,
+    path,
     query,
     whole,
 )
-from moderate.web.operations_queue import FILTER, QUEUE
+from moderate.web.operations_queue import FILTER
 from moderate.web.routing import MAX_ID
-from moderate.web.schemas import (
+from moderate.web.schemas_moderation import (
+    ArticleOut,
+    ChangedOut,
     DecisionsOut,
     HistoryOut,
     ItemsOut,
     ModeratorItem,
     ModeratorItemWhole,
+    RuleOut,
+    RulesOut,
+    TrialOut,
     UndoOut,
 )
 
+RULE = path("rule_id", whole(MAX_ID), "The number of the rule.")
 LIMIT = query("limit", whole(200, 50), "Entries on a page.")
 
-DESK = (
-    Operation(
-        method="GET",
-        path="/moderation/",
-        endpoint="queue",
-        about="The queue as a page",
-        parameters=(*FILTER, CURSOR, query("notice", {"type": "string"}, "What was just done, signed by us.")),
-        replies=(Reply(200, "The page.", types=(HTML,)), Reply(401, "The way to sign in.", types=(HTML,))),
-        problems=("invalid",),
-        is_for_moderators=True,
-    ),
+API = (
     Operation(
         method="GET",
         path="/moderation/items",
@@ -91,7 +90,7 @@ DESK = (
         about="One decision on listed items, or with `expect` on all that a filter matches",
         bodies=(Body(JSON, DecisionsIn),),
         replies=(Reply(200, "What was decided and what was left.", DecisionsOut),),
-        problems=("invalid", "too-large", "unsupported-media-type", "unexpected-number"),
+        problems=("invalid", "too-large", "unsupported-media-type", "unexpected-number", "not-allowed"),
         is_for_moderators=True,
     ),
     Operation(
@@ -101,7 +100,80 @@ DESK = (
         about="Take back a batch or one line of the history, but for what was decided again since",
         bodies=(Body(JSON, UndoIn),),
         replies=(Reply(200, "What was put back and what was left.", UndoOut),),
-        problems=("invalid", "too-large", "unsupported-media-type", "unknown-decision"),
+        problems=("invalid", "too-large", "unsupported-media-type", "unknown-decision", "not-allowed"),
+        is_for_moderators=True,
+    ),
+    Operation(
+        method="GET",
+        path="/moderation/rules",
+        endpoint="moderation_rules",
+        about="All rules, with how often each has matched",
+        replies=(Reply(200, "The rules.", RulesOut),),
+        is_for_moderators=True,
+    ),
+    Operation(
+        method="POST",
+        path="/moderation/rules",
+        endpoint="moderation_rules",
+        about="Make a rule, or with `dry_run` only tell what it would have done to the last 1,000 items",
+        parameters=(query("dry_run", {"enum": ["0", "1"]}, "`1` stores nothing."),),
+        bodies=(Body(JSON, RuleIn),),
+        replies=(
+            Reply(200, "What it would have done, or the rule as it was there already.", RuleOut, other=TrialOut),
+            Reply(201, "The new rule.", RuleOut),
+        ),
+        problems=("invalid", "too-large", "unsupported-media-type"),
+        is_for_moderators=True,
+    ),
+    Operation(
+        method="GET",
+        path="/moderation/rules/{rule_id}",
+        endpoint="moderation_rule",
+        about="One rule",
+        parameters=(RULE,),
+        replies=(Reply(200, "The rule.", RuleOut),),
+        problems=("unknown-rule",),
+        is_for_moderators=True,
+    ),
+    Operation(
+        method="DELETE",
+        path="/moderation/rules/{rule_id}",
+        endpoint="moderation_rule",
+        about="Remove a rule; what it has done stays done",
+        parameters=(RULE,),
+        replies=(NOTHING,),
+        problems=("unknown-rule",),
+        is_for_moderators=True,
+    ),
+    Operation(
+        method="GET",
+        path="/moderation/articles/{article}",
+        endpoint="moderation_article",
+        about="What moderators set for an article, and what the host itself says",
+        parameters=(ARTICLE,),
+        replies=(Reply(200, "The article.", ArticleOut),),
+        problems=("unknown-article",),
+        is_for_moderators=True,
+    ),
+    Operation(
+        method="PUT",
+        path="/moderation/articles/{article}",
+        endpoint="moderation_article",
+        about="Override the host's word on an article; null gives it back, what is left out stays",
+        parameters=(ARTICLE,),
+        bodies=(Body(JSON, OverridesIn),),
+        replies=(Reply(200, "The article.", ArticleOut),),
+        problems=("invalid", "too-large", "unsupported-media-type", "unknown-article"),
+        is_for_moderators=True,
+    ),
+    Operation(
+        method="POST",
+        path="/moderation/articles",
+        endpoint="moderation_articles",
+        about="Override the host's word on all known articles that are older than a moment",
+        bodies=(Body(JSON, OlderIn),),
+        replies=(Reply(200, "How many changed.", ChangedOut),),
+        problems=("invalid", "too-large", "unsupported-media-type"),
         is_for_moderators=True,
     ),
     Operation(
@@ -135,4 +207,4 @@ METRICS = (
     ),
 )
 
-MODERATION: tuple[Operation, ...] = (*DESK, *QUEUE, *METRICS)
+MODERATION: tuple[Operation, ...] = (*API, *METRICS)

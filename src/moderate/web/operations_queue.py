@@ -10,7 +10,7 @@ from moderate.bulk import MOST
 from moderate.model import Awaiting, Kind, Status
 from moderate.web.operation import FORM, HTML, ITEM, PROBLEM, WORDS, Body, Json, Operation, Reply, query, whole
 from moderate.web.routing import MAX_ID
-from moderate.web.schemas import QueueDecisionIn
+from moderate.web.schemas_moderation import QueueDecisionIn
 
 
 def blank_or(values: type[Status] | type[Kind] | type[Awaiting]) -> Json:
@@ -106,7 +106,7 @@ QUEUE = (
         "unexpected-number",
         "not-allowed",
     ),
-    form("/moderation/queue/undo", "queue_undo", "Take a batch back", UndoFormIn, "unknown-decision"),
+    form("/moderation/queue/undo", "queue_undo", "Take a batch back", UndoFormIn, "unknown-decision", "not-allowed"),
     Operation(
         method="GET",
         path="/moderation/queue/like",

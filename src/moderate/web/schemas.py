@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from moderate.model import Awaiting, Kind, Lean, Status  # noqa: TC001
+from moderate.model import Kind, Status  # noqa: TC001
 from moderate.protocols.comment import CommentIn
 
 Count = Annotated[int, Field(ge=0)]
@@ -103,158 +103,17 @@ class HealthOut(Answer):
     advice: dict[str, str] | None = None
 
 
-class FieldProblem(Answer):
-    field: str
-    message: str
-
-
-class FindingOut(Answer):
-    check: str
-    lean: Lean
-    reason: str
-    score: float | None
-    version: int
-    took_ms: float
-    at: datetime | None
-    rule: int | None = None
-
-
-class SkippedOut(Answer):
-    """A check that was not asked, and why."""
-
-    check: str
-    reason: str
-
-
-class CauseOut(Answer):
-    """The check that put an item where it stands, and the number of its rule, if one did."""
-
-    check: str
-    rule: int | None
-
-
-class HistoryLine(Answer):
-    id: Id
-    at: datetime
-    act: str
-    by: str | None
-    from_: Status | None = Field(alias="from")
-    to: Status
-    version: int
-    note: str | None
-    batch: str | None
-    cause: CauseOut | None
-
-
-class ModeratorItem(PublicItem):
-    """An item as moderators get it: everything, with what the checks said."""
-
-    text: str
-    email: str | None
-    ip: str | None
-    user_agent: str | None
-    version: Id
-    awaiting: Awaiting | None
-    article_title: str
-    article_url: str
-    findings: list[FindingOut]
-    passed: list[str]
-    skipped: list[SkippedOut]
-    proposed: dict[str, str | None] | None
-
-
-class RelatedItem(Answer):
-    """Another item of the same hand, in short; `same` tells by what."""
-
-    id: Id
-    kind: Kind
-    status: Status
-    version: Id
-    article: str
-    article_title: str
-    author: str
-    text: str
-    created_at: datetime
-    same: list[Literal["author_id", "email", "ip"]]
-
-
-class ModeratorItemWhole(ModeratorItem):
-    history: list[HistoryLine]
-    others: list[RelatedItem]
-
-
-class TotalsOut(Answer):
-    pending: Count
-    approved: Count
-    spam: Count
-    trash: Count
-
-
-class ItemsOut(Answer):
-    items: list[ModeratorItem]
-    next: Id | None
-    totals: TotalsOut
-
-
-class DecidedOut(Answer):
-    id: Id
-    status: Status
-    version: Id
-    changed: bool
-
-
-class ConflictOut(Answer):
-    """An item that was left as it is; `code` is that of the refusal which the same would have met alone."""
-
-    id: Id
-    code: str
-    by: str | None = None
-    decision: Status | None = None
-    version: Id | None = None
-
-
-class DecisionsOut(Answer):
-    batch: str | None
-    decided: list[DecidedOut]
-    conflicts: list[ConflictOut]
-
-
-class UndoOut(Answer):
-    batch: str | None
-    undone: list[DecidedOut]
-    conflicts: list[ConflictOut]
-
-
-class HistoryOutLine(HistoryLine):
-    item: Id
-
-
-class HistoryOut(Answer):
-    history: list[HistoryOutLine]
-    next: Id | None
-
-
-class Problem(Answer):
-    """A problem document (RFC 9457). `code` is stable; the members below `detail` belong to some codes only."""
-
-    type: Literal["about:blank"]
-    title: str
-    status: Annotated[int, Field(ge=400, le=599)]
-    code: str
-    detail: str
-    errors: list[FieldProblem] | None = None
-    by: str | None = None
-    decision: Status | None = None
-    item: ModeratorItem | None = None
-    found: Count | None = None
-    legal: list[str] | None = None
-
-
 # --- bodies that are read field by field ------------------------------------------------------------
 
 
 class PreviewIn(CommentIn):
+    """A comment as it may be sent; only the text is looked at."""
+
+
+class PreviewForm(Answer):
     """The comment form as it stands; only the text is looked at."""
+
+    text: str
 
 
 class PatchIn(Answer):
@@ -283,11 +142,3 @@ class TrackbackIn(Answer):
     excerpt: str | None = None
     blog_name: str | None = None
     charset: str | None = None
-
-
-class QueueDecisionIn(Answer):
-    """The queue page's buttons; `filter_…` keep the moderator's place."""
-
-    decision: Literal["approve", "hold", "spam", "trash"]
-    version: Annotated[int, Field(ge=0, le=999_999_999)]
-    csrf_token: str | None = None

@@ -1,0 +1,136 @@
+"""Atom feeds of what is approved, read by an XML parser as readers' programs do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.sites import Host
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+A = "{http://www.w3.org/2005/Atom}"
+HOSTILE = "</content>]]><script>alert(1)</script>&amp;<b>bold</b> \u202e"
+
+
+def feed(host: Host, path: str = "/discuss/feed/thaw") -> ET.Element:
+    answer = host.client.get(path)
+    assert (answer.status_code, answer.mimetype) == (200, "application/atom+xml")
+    return ET.fromstring(answer.data)
+
+
+def approved(host: Host, text: str = "The river froze twice.", **fields: Any) -> int:
+    number: int = host.comment(text, **fields).json["id"]
+    assert host.decide(number, "approve").status_code == 200
+    return number
+
+
+def texts(element: ET.Element, path: str) -> list[str | None]:
+    return [found.text for found in element.findall(path)]
+
+
+def test_a_feed_has_what_is_approved_and_nothing_else(host: Host) -> None:
+    host.add_article("frost")
+    shown, other = approved(host), approved(host, "About the frost", article="frost")
+    host.comment("Still waiting")
+    host.decide(host.comment("Bad words").json["id"], "spam")
+    assert texts(feed(host), f"{A}entry/{A}id") == [f"http://localhost/thaw#comment-{shown}"]
+    assert texts(feed(host, "/discuss/feed"), f"{A}entry/{A}id") == [
+        f"http://localhost/frost#comment-{other}", f"http://localhost/thaw#comment-{shown}",
+    ]  # fmt: skip
+
+
+def test_a_feed_has_all_that_the_format_wants(host: Host) -> None:
+    approved(host, url="https://mika.example/")
+    root = feed(host)
+    assert root.tag == f"{A}feed"
+    for name in ("id", "title", "updated"):
+        assert texts(root, f"{A}{name}")[0]
+        assert texts(root, f"{A}entry/{A}{name}")[0]
+    assert root.findtext(f"{A}id") == "http://localhost/discuss/feed/thaw"
+    links = {link.get("rel"): link.get("href") for link in root.findall(f"{A}link")}
+    assert links == {"self": "http://localhost/discuss/feed/thaw", "alternate": "http://localhost/thaw"}
+    entry = root.find(f"{A}entry")
+    assert entry is not None
+    assert entry.findtext(f"{A}author/{A}name") == "Mika"
+    assert entry.findtext(f"{A}author/{A}uri") == "https://mika.example/"
+    assert entry.findtext(f"{A}content") == "<p>The river froze twice.</p>"
+    assert entry.findtext(f"{A}updated") == "2026-01-13T20:22:00.000000Z"
+
+
+def test_a_feed_of_nothing_is_a_feed(host: Host) -> None:
+    assert texts(feed(host), f"{A}entry") == []
+    assert feed(host).findtext(f"{A}updated") == "1970-01-01T00:00:00Z"
+
+
+def test_hostile_text_stays_text(host: Host) -> None:
+    host.add_article("<&>", title="</title>\x0b<script>")
+    approved(host, HOSTILE, article="<&>", author="</name><script>")
+    root = feed(host, "/discuss/feed/%3C%26%3E")
+    assert [found.tag for found in root.iter() if "script" in found.tag] == []
+    content = root.find(f"{A}entry/{A}content")
+    assert content is not None
+    assert content.get("type") == "html"
+    assert "<script" not in (content.text or "")
+    assert root.findtext(f"{A}entry/{A}author/{A}name") == "</name><script>"
+    assert "</title><script>" in (root.findtext(f"{A}title") or "")
+
+
+def test_a_ping_leads_to_its_source(host: Host) -> None:
+    with host.app.app_context():
+        item = host.moderate.submit(
+            "thaw", "About ice", kind="trackback", source_url="https://blog.example/1?a&b", title="Ice"
+        ).item
+    host.decide(item.id, "approve", item.version)
+    entry = feed(host).find(f"{A}entry")
+    assert entry is not None
+    assert entry.findtext(f"{A}title") == "Ice"
+    assert [link.get("href") for link in entry.findall(f"{A}link") if link.get("rel") == "related"] == [
+        "https://blog.example/1?a&b"
+    ]
+
+
+def test_who_has_a_feed_already_is_sent_nothing(host: Host) -> None:
+    approved(host)
+    tag = host.client.get("/discuss/feed").headers["ETag"]
+    again = host.client.get("/discuss/feed", headers={"If-None-Match": tag})
+    assert (again.status_code, again.data) == (304, b"")
+    approved(host, "Another one")
+    assert host.client.get("/discuss/feed", headers={"If-None-Match": tag}).status_code == 200
+
+
+def test_a_feed_of_no_article_is_not_there(host: Host) -> None:
+    assert host.client.get("/discuss/feed/nowhere").json["code"] == "unknown-article"
+
+
+def test_addresses_of_a_feed_do_not_come_from_a_strangers_host_field(tmp_path: Path) -> None:
+    host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_SITE_URL="https://news.example")
+    answer = host.client.get("/discuss/feed", headers={"Host": "evil.example"})
+    assert "evil.example" not in answer.text
+    assert "https://news.example/discuss/feed" in answer.text
+
+
+@pytest.mark.parametrize("changes", [{}, {"pings_open": False}])
+def test_an_article_page_tells_of_its_feed(host: Host, changes: dict[str, bool]) -> None:
+    host.add_article("thaw", **changes)
+    page = host.client.get("/thaw").text
+    link = (
+        '<link rel="alternate" type="application/atom+xml" title="Comments" href="http://localhost/discuss/feed/thaw">'
+    )
+    assert link in page
+    assert page.index(link) > page.find('rel="trackback"')
+    assert page.index(link) < page.index("</head>")
+
+
+@pytest.mark.parametrize("key", ["/2024/01/thaw", "a//b", "a/", "雪 解け?#"])
+def test_a_key_may_be_a_path_and_any_text(host: Host, key: str) -> None:
+    host.add_article(key, url="http://localhost/thaw")
+    with host.app.test_request_context():
+        from flask import url_for
+
+        paths = [url_for(f"moderate.{name}", article=key) for name in ("comment", "feed_of_article", "trackback")]
+    assert host.client.post(paths[0], json={"author": "Mika", "text": "Hello"}).status_code == 202
+    assert [host.client.get(path).status_code for path in paths] == [200, 200, 302]

@@ -1,0 +1,164 @@
+"""The OpenAPI document: complete, true of real answers, and cheap to ask for."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from moderate.web import operations_queue, schemas, schemas_moderation
+from moderate.web.openapi import OPERATIONS
+from tests.sites import Host
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from werkzeug.routing import Rule
+
+NOT_DESCRIBED = {"moderate.static", "moderate.nothing_here"}
+
+
+def document(host: Host) -> Any:
+    answer = host.client.get("/discuss/openapi.json")
+    assert (answer.status_code, answer.mimetype) == (200, "application/json")
+    return answer.json
+
+
+def methods(host: Host, rule: Rule) -> set[str]:
+    """What an address says that it takes, but for what all of them take."""
+    path = re.sub(r"<int:\w+>", "1", rule.rule)
+    answer = host.client.options(re.sub(r"<[^>]+>", "x", path), headers=host.token())
+    return {name.strip() for name in answer.headers["Allow"].split(",")} - {"HEAD", "OPTIONS"}
+
+
+def test_every_route_is_described_and_every_description_has_a_route(host: Host) -> None:
+    rules = [
+        rule
+        for rule in host.app.url_map.iter_rules()
+        if rule.endpoint.startswith("moderate.") and rule.endpoint not in NOT_DESCRIBED
+    ]
+    there = {
+        (method, re.sub(r"<(?:[^:>]+:)?(\w+)>", r"{\1}", rule.rule.removeprefix("/discuss")))
+        for rule in rules
+        for method in methods(host, rule)
+    }
+    described = {(method.upper(), path) for path, found in document(host)["paths"].items() for method in found}
+    assert sorted(there - described) == [], "give these an entry in moderate/web/operations*.py"
+    assert sorted(described - there) == [], "these are described, but nothing answers there"
+    assert len(OPERATIONS) == len(described)
+
+
+def test_the_document_says_where_the_app_is_mounted(host: Host) -> None:
+    assert document(host)["servers"] == [{"url": "/discuss"}]
+    below = host.client.get("/discuss/openapi.json", environ_overrides={"SCRIPT_NAME": "/news"})
+    assert below.json["servers"] == [{"url": "/news/discuss"}]
+    assert document(host)["servers"] == [{"url": "/discuss"}]
+
+
+def test_who_has_the_document_already_is_sent_nothing(host: Host) -> None:
+    tag = host.client.get("/discuss/openapi.json").headers["ETag"]
+    assert host.client.get("/discuss/openapi.json", headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_limits_and_fields_are_those_of_the_site(tmp_path: Path) -> None:
+    site = Host(tmp_path, MODERATE_MAX_LENGTH=123, MODERATE_HONEYPOT="fax", MODERATE_REQUIRE_AUTHOR=False)
+    found = document(site)["components"]["schemas"]
+    assert found["CommentIn"]["properties"]["text"]["maxLength"] == 123
+    assert found["CommentInForm"]["properties"]["fax"]["type"] == "string"
+    assert found["CommentIn"]["required"] == ["text"]
+
+
+def test_a_form_has_no_null(host: Host) -> None:
+    found = document(host)["components"]["schemas"]
+    forms = {name: schema for name, schema in found.items() if name.endswith("Form")}
+    assert forms
+    assert '"null"' not in json.dumps(forms)
+
+
+def test_all_references_lead_somewhere(host: Host) -> None:
+    text = host.client.get("/discuss/openapi.json").text
+    names = set(re.findall(r'"#/components/schemas/(\w+)"', text))
+    assert names
+    assert names <= set(document(host)["components"]["schemas"])
+
+
+def test_changes_need_a_token_or_a_login_with_its_second_token(host: Host) -> None:
+    paths = document(host)["paths"]
+    assert paths["/moderation/items"]["get"]["security"] == [{"bearer": []}, {"login": []}]
+    assert paths["/moderation/undo"]["post"]["security"] == [{"bearer": []}, {"login": [], "csrf": []}]
+    assert "security" not in paths["/comments/{article}"]["post"]
+
+
+PUBLIC_ANSWERS = [
+    ("/comments/thaw", schemas.ThreadOut),
+    ("/items/1", schemas.PublicItem),
+    ("/counts?article=thaw&article=none", schemas.CountsOfArticles),
+    ("/health", schemas.HealthOut),
+    ("/health?deep=1", schemas.HealthOut),
+]
+MODERATORS_ANSWERS = [
+    ("/moderation/items", schemas_moderation.ItemsOut),
+    ("/moderation/items/1", schemas_moderation.ModeratorItemWhole),
+    ("/moderation/history", schemas_moderation.HistoryOut),
+    ("/moderation/rules", schemas_moderation.RulesOut),
+    ("/moderation/articles/thaw", schemas_moderation.ArticleOut),
+    ("/moderation/queue/news", operations_queue.NewsOut),
+]
+
+
+@pytest.fixture
+def busy(host: Host) -> Host:
+    """A site on which much has happened: comments, a ping, decisions, an undo, a rule."""
+    rule = {"kind": "word", "value": "casino", "effect": "spam"}
+    headers = host.token()
+    assert host.client.post("/discuss/moderation/rules", json=rule, headers=headers).status_code == 201
+    for text in ("One", "Two", "A casino"):
+        host.comment(text, email="mika@mail.example")
+    with host.app.app_context():
+        host.moderate.submit("thaw", "About ice", kind="trackback", source_url="https://blog.example/1", title="Ice")
+    host.decide(1, "approve")
+    many = {"decision": "trash", "items": [{"id": 2, "version": 1}, {"id": 99, "version": 1}]}
+    answer = host.client.post("/discuss/moderation/decisions", json=many, headers=headers)
+    assert_is(schemas_moderation.DecisionsOut, answer)
+    undone = host.client.post("/discuss/moderation/undo", json={"batch": answer.json["batch"]}, headers=headers)
+    assert_is(schemas_moderation.UndoOut, undone)
+    return host
+
+
+def assert_is(model: Any, answer: Any) -> None:
+    """The answer has exactly the members of the model: one more, be it by mistake, does not pass."""
+    assert answer.status_code in {200, 201, 202}, answer.text
+    TypeAdapter(model).validate_json(answer.data)
+
+
+@pytest.mark.parametrize(("path", "model"), [*PUBLIC_ANSWERS, *MODERATORS_ANSWERS])
+def test_real_answers_are_as_described(busy: Host, path: str, model: Any) -> None:
+    assert_is(model, busy.client.get(f"/discuss{path}", headers=busy.token()))
+
+
+def test_what_is_received_and_previewed_is_as_described(host: Host) -> None:
+    assert_is(schemas.ReceivedItem, host.comment())
+    assert_is(schemas.PreviewOut, host.client.post("/discuss/preview", json={"text": "Hello"}))
+
+
+def test_a_trial_of_a_rule_is_as_described(busy: Host) -> None:
+    rule = {"kind": "word", "value": "two", "effect": "hold"}
+    answer = busy.client.post("/discuss/moderation/rules?dry_run=1", json=rule, headers=busy.token())
+    assert_is(schemas_moderation.TrialOut, answer)
+    assert answer.json["items"]
+
+
+def test_problems_are_as_described(busy: Host) -> None:
+    conflict = busy.decide(1, "spam", 1)
+    answers = [
+        conflict,
+        busy.client.get("/discuss/nowhere"),
+        busy.client.get("/discuss/comments/thaw?limit=x"),
+        busy.client.delete("/discuss/moderation/items/1", headers=busy.token()),
+    ]
+    assert [answer.json["code"] for answer in answers] == ["decided-meanwhile", "not-found", "invalid", "not-allowed"]
+    for answer in answers:
+        TypeAdapter(schemas_moderation.Problem).validate_json(answer.data)
