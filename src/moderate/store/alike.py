@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, func, literal_column, or_, select, union_all
 
+from moderate.checks.near import NEAR
 from moderate.store.schema import items
 from moderate.store.search import found_by
 
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Column
     from sqlalchemy.engine import Connection
     from sqlalchemy.sql import Select
-
-#: Nearly equal are texts whose simhashes differ in no more bits; see `moderate.checks.near`.
-NEAR = 14
 
 #: How many items one text is compared with, the newest of each sort.
 COMPARED = 5_000

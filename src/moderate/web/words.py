@@ -37,7 +37,9 @@ def language() -> str:
 
 def for_moderators() -> None:
     """From here on this request speaks the moderator's language, unless the site has set one."""
-    best = request.accept_languages.best_match(list(CATALOGUES), default="en")
+    # By the first part of each tag: somebody who asks for ja-JP and then en wants Japanese.
+    wanted = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality > 0)
+    best = next((tag for tag in wanted if tag in CATALOGUES), "en")
     g.moderate_language = current_state().settings.language or best
 
 

@@ -1,0 +1,78 @@
+"""The moderators' "everything like this": of one host, with nearly the same text; and who has waited longest."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from moderate.model import Decision, Status
+from moderate.ports import ItemFilter
+from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping
+
+if TYPE_CHECKING:
+    from moderate.store import SqlStore
+
+LETTER = (
+    "Great offers on winter boots, winter jackets and winter gloves only this weekend in our warehouse "
+    "behind the station, number {n}, with coffee for everybody who brings this message along"
+)
+
+
+def found(store: SqlStore, **which: object) -> list[int]:
+    return [item.id for item in store.items(ItemFilter(**which), cursor=None, limit=50).items]
+
+
+def test_a_host_is_that_of_a_source_or_of_a_website_and_no_other(store: SqlStore) -> None:
+    for source in (
+        "https://blog.example/1",
+        "http://BLOG.example",
+        "https://blog.example:8443/2?x",
+        "https://blog.example.net/3",
+        "https://my-blog.example/4",
+        "https://other.example/?about=https://blog.example/",
+    ):
+        store.record(a_ping(source), HELD, [], NOON)
+    store.record(a_comment("Hello.", url="https://blog.example/me"), HELD, [], NOON)
+    store.record(a_comment("See https://blog.example/ yourself.", url=None), HELD, [], NOON)
+    assert found(store, host="blog.example") == [7, 3, 2, 1]
+    assert found(store, host="Blog.Example") == [7, 3, 2, 1]
+    assert found(store, host="blog.example:8443") == [3]
+    assert found(store, host="blog") == []
+
+
+@pytest.mark.parametrize("host", ["%", "_log.example", "' OR 1=1 --", "blog.example/1", "*", "\\", "日本"])
+def test_a_host_is_no_pattern(store: SqlStore, host: str) -> None:
+    store.record(a_ping("https://blog.example/1"), HELD, [], NOON)
+    assert found(store, host=host) == ([1] if host == "blog.example/1" else [])
+
+
+def test_like_an_item_is_what_says_the_same_or_nearly_so(store: SqlStore) -> None:
+    for number in range(3):
+        text = LETTER.format(n=number)
+        store.record(a_comment(text), HELD, [], NOON)
+    other = "Does the last tram still wait for the ferry from the island when that one is late on stormy evenings?"
+    store.record(a_comment(other), HELD, [], NOON)
+    store.record(a_comment("Short."), HELD, [], NOON)
+    store.record(a_comment("Short.", article="2026/snow"), SPAM, [], NOON)
+    assert found(store, like=1) == [3, 2, 1]
+    assert found(store, like=4) == [4]
+    assert found(store, like=5) == [6, 5]
+    assert found(store, like=5, status=Status.PENDING) == [5]
+    assert found(store, like=99) == []
+
+
+def test_items_without_a_text_are_like_nothing_else(store: SqlStore) -> None:
+    for number in range(2):
+        store.record(a_ping(f"https://blog.example/{number}", "", text_key=""), HELD, [], NOON)
+    assert found(store, like=1) == [1]
+
+
+def test_the_oldest_that_waits_is_pending_and_waits_for_a_person(store: SqlStore) -> None:
+    assert store.oldest_waiting() is None
+    for number, verdict in enumerate((APPROVED, TO_CHECK, SPAM, HELD, HELD)):
+        store.record(a_comment(f"Number {number}."), verdict, [], NOON + timedelta(hours=number))
+    assert store.oldest_waiting() == NOON + timedelta(hours=3)
+    store.decide(4, Decision.TRASH, version=1, by="mori", note=None, now=NOON)
+    assert store.oldest_waiting() == NOON + timedelta(hours=4)

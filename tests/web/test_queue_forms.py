@@ -1,0 +1,187 @@
+"""The queue's forms by themselves: what is refused leaves nothing behind, and notices are nobody else's."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from moderate import Moderator
+
+if TYPE_CHECKING:
+    from tests.sites import Host
+
+QUEUE = "/discuss/moderation/"
+FORMS = ("queue/1", "queue/selected", "queue/all", "queue/undo")
+
+
+@pytest.fixture
+def desk(host: Host) -> Host:
+    host.moderator = Moderator("mori")
+    for number in range(4):
+        host.comment(f"Number {number}.", author=f"Reader {number % 2}")
+    return host
+
+
+def csrf(desk: Host) -> str:
+    found = re.search(r'name="csrf_token" value="([^"]+)"', desk.client.get(QUEUE + "?status=").text)
+    assert found
+    return found[1]
+
+
+def send(desk: Host, form: str, **fields: Any) -> Any:
+    return desk.client.post(QUEUE + form, data={"csrf_token": csrf(desk), "decision": "spam", "version": "1", **fields})
+
+
+def told(desk: Host, answer: Any) -> str:
+    assert answer.status_code == 303, answer.text
+    found = re.search(r'<p role="status"[^>]*>([^<]*)</p>', desk.client.get(answer.headers["Location"]).text)
+    return found[1] if found else ""
+
+
+def pending(desk: Host) -> int:
+    with desk.app.app_context():
+        number: int = desk.state.desk.store.totals().pending
+    return number
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("changes", [{"csrf_token": ""}, {"csrf_token": "made up"}])
+def test_no_form_acts_without_the_pages_own_token(desk: Host, form: str, changes: dict[str, str]) -> None:
+    answer = send(desk, form, item="1:1", expect="4", batch="x", **changes)
+    assert (answer.status_code, answer.mimetype) == (403, "text/html")
+    assert pending(desk) == 4
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_form_acts_for_strangers(desk: Host, form: str) -> None:
+    token = csrf(desk)
+    desk.moderator = None
+    data = {"csrf_token": token, "decision": "spam", "version": "1", "item": "1:1", "expect": "4"}
+    answer = desk.client.post(QUEUE + form, data=data)
+    assert (answer.status_code, answer.mimetype) == (401, "text/html")
+    desk.moderator = Moderator("mori")
+    assert pending(desk) == 4
+
+
+@pytest.mark.parametrize("page", ["queue/like", "queue/news"])
+def test_nothing_is_shown_to_strangers(desk: Host, page: str) -> None:
+    desk.moderator = None
+    answer = desk.client.get(QUEUE + page)
+    assert answer.status_code == 401
+    assert "Number" not in answer.text
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_form_acts_by_get(desk: Host, form: str) -> None:
+    assert desk.client.get(f"{QUEUE}{form}?decision=spam&version=1&item=1:1&expect=4").status_code == 405
+    assert pending(desk) == 4
+
+
+@pytest.mark.parametrize(
+    ("form", "fields"),
+    [
+        ("queue/selected", {"item": "1"}),
+        ("queue/selected", {"item": "1:x"}),
+        ("queue/selected", {"item": ["1:1", ":"]}),
+        ("queue/selected", {"item": "1:1", "decision": "delete"}),
+        ("queue/selected", {"item": f"{2**64}:1"}),
+        ("queue/all", {"expect": ""}),
+        ("queue/all", {"expect": "-1"}),
+        ("queue/all", {"expect": "4", "filter_status": "nowhere"}),
+        ("queue/all", {"expect": "4", "filter_like": "one"}),
+        ("queue/all", {"expect": "4", "filter_q": "a\0b"}),
+        ("queue/all", {"expect": "4", "decision": ""}),
+    ],
+)
+def test_what_means_nothing_is_refused_with_a_page_and_decides_nothing(
+    desk: Host, form: str, fields: dict[str, Any]
+) -> None:
+    answer = send(desk, form, **fields)
+    assert (answer.status_code, answer.mimetype) == (422, "text/html")
+    assert pending(desk) == 4
+
+
+@pytest.mark.parametrize("batch", ["", "nothing", "x" * 5000, "a\0b"])
+def test_a_batch_that_never_was_cannot_be_undone(desk: Host, batch: str) -> None:
+    answer = send(desk, "queue/undo", batch=batch)
+    assert (answer.status_code, answer.mimetype) == (404, "text/html")
+
+
+def test_a_filter_decides_about_what_was_seen_and_about_nothing_else(desk: Host) -> None:
+    answer = send(desk, "queue/all", expect="3", filter_status="pending", filter_author="Reader 0")
+    assert answer.status_code == 409
+    assert "2 items match" in answer.text
+    assert pending(desk) == 4
+    answer = send(desk, "queue/all", expect="2", filter_status="pending", filter_author="Reader 0")
+    assert told(desk, answer) == "2 items: spam."
+    assert pending(desk) == 2
+
+
+def test_an_item_that_is_gone_and_one_that_was_decided_are_told_beside_what_was_done(desk: Host) -> None:
+    desk.decide(2, "approve", **desk.token("sato"))
+    answer = send(desk, "queue/selected", item=["1:1", "2:1", "99:1"])
+    assert told(desk, answer) == ("Item 1: spam. Item 2: sato has decided meanwhile: approved. Item 99 is gone.")
+
+
+def test_a_hundred_conflicts_are_counted_and_a_few_named(desk: Host) -> None:
+    answer = send(desk, "queue/selected", item=[f"{number}:1" for number in range(100, 120)])
+    assert told(desk, answer).endswith("And 17 more.")
+
+
+def test_a_notice_is_for_the_moderator_who_acted_and_for_an_hour(desk: Host) -> None:
+    location = send(desk, "queue/selected", item="1:1").headers["Location"]
+    assert "Item 1: spam." in desk.client.get(location).text
+    desk.moderator = Moderator("sato")
+    assert "Item 1: spam." not in desk.client.get(location).text
+    desk.moderator = Moderator("mori")
+    desk.clock.advance(seconds=3601)
+    assert "Item 1: spam." not in desk.client.get(location).text
+
+
+def test_a_signed_text_of_another_purpose_is_no_notice(desk: Host) -> None:
+    forged = desk.state.signer.sign("csrf", ["mori", {"act": "spam", "done": 5, "left": []}])
+    assert "5 items" not in desk.client.get(f"{QUEUE}?notice={forged}").text
+
+
+def test_an_undo_is_told_and_offers_no_undo_of_itself(desk: Host) -> None:
+    location = send(desk, "queue/selected", item=["1:1", "2:1"]).headers["Location"]
+    batch = re.search(r'name="batch" value="([^"]+)"', desk.client.get(location).text)
+    assert batch
+    answer = send(desk, "queue/undo", batch=batch[1], filter_status="pending", filter_q="Number")
+    assert told(desk, answer) == "2 items: put back."
+    assert parse_qs(urlsplit(answer.headers["Location"]).query)["q"] == ["Number"]
+    assert 'name="batch"' not in desk.client.get(answer.headers["Location"]).text
+    assert pending(desk) == 4
+
+
+def test_news_are_numbers_and_nothing_else(desk: Host) -> None:
+    answer = desk.client.get(f"{QUEUE}queue/news?status=pending&after=2")
+    totals = {"pending": 4, "approved": 0, "spam": 0, "trash": 0, "changed": 0}
+    assert answer.json == {"new": 2, "totals": totals}
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_the_desk_tells_of_a_wave_of_late_checks_and_of_the_account(desk: Host) -> None:
+    with desk.app.app_context():
+        store, now = desk.state.desk.store, desk.clock.now()
+        from moderate.ports import NewTask
+
+        store.add_tasks(1, [NewTask(kind="judge", due_at=now)], now)
+        desk.state.desk.account.keep("alert", "the plan has run out", now, quiet=0)
+    desk.clock.advance(seconds=7300)
+    html = desk.client.get(QUEUE).text
+    assert "Checks are behind by 2 hours. Is a worker running?" in html
+    assert "Akismet: the plan has run out" in html
+    assert "The oldest has waited for 2 hours." in html
+
+
+@pytest.mark.parametrize(
+    ("accept", "language"), [("ja", "ja"), ("ja-JP, en;q=0.5", "ja"), ("de, en;q=0.8", "en"), ("", "en"), ("*", "en")]
+)
+def test_the_page_speaks_the_moderators_language_where_it_can(desk: Host, accept: str, language: str) -> None:
+    answer = desk.client.get(QUEUE, headers={"Accept-Language": accept})
+    assert f'<html lang="{language}">' in answer.text
+    assert "Accept-Language" in answer.headers["Vary"]
