@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from flask.testing import FlaskClient
+from tests.sites import Host
 
-    from tests.sites import Host
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flask.testing import FlaskClient
 
 THREAD = "/discuss/comments/thaw"
 
@@ -333,3 +335,26 @@ def test_a_text_that_could_not_be_posted_has_no_preview(host: Host, json: object
     answer = host.client.post("/discuss/preview", json=json)
     assert answer.status_code == status
     assert answer.mimetype == "application/problem+json"
+
+
+# --- what a process keeps -------------------------------------------------------------------------
+
+
+def test_readers_of_one_process_see_at_once_what_another_has_changed(tmp_path: Path) -> None:
+    here, there = Host(tmp_path, MODERATE_LIMITS={}), Host(tmp_path, MODERATE_LIMITS={})
+    first = approved(here)
+    for _ in range(2):
+        assert [item["id"] for item in reader(here).get(THREAD).json["items"]] == [first]
+    assert len(here.state.threads) == 1
+    second = approved(there, "The ice is gone.")
+    assert [item["id"] for item in reader(here).get(THREAD).json["items"]] == [first, second]
+    there.decide(first, "trash", version=2)
+    assert [item["id"] for item in reader(here).get(THREAD).json["items"]] == [second]
+
+
+def test_what_is_kept_for_strangers_is_never_what_an_author_sees_of_their_own(host: Host) -> None:
+    approved(host)
+    host.comment("Mine, and waiting.")
+    assert len(host.client.get(THREAD).json["items"]) == 2
+    assert len(reader(host).get(THREAD).json["items"]) == 1
+    assert len(host.client.get(THREAD).json["items"]) == 2

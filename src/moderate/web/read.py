@@ -70,18 +70,28 @@ def thread_tag(state: State, article: str, order: str, limit: int, cursor: int |
 def thread_response(
     state: State, article: str, query: tuple[str, int, int | None], mine: list[int], tag: str | None
 ) -> Response:
+    """The thread as JSON. What strangers get is the same for all of them, and kept until it changes."""
+    data = state.threads.get(tag) if tag else None
+    if data is None:
+        data = thread_json(state, article, query, mine)
+        if tag:
+            state.threads.put(tag, data, len(data))
+    tag = tag or digest_of(data)
+    return not_modified(tag) or data_response(data, tag)
+
+
+def thread_json(state: State, article: str, query: tuple[str, int, int | None], mine: list[int]) -> bytes:
     order, limit, cursor = query
     page = state.desk.store.thread(article, cursor=cursor, limit=limit, newest_first=order == "newest", mine=mine)
     counts = state.desk.store.counts([article])[article]
-    return json_response(
+    return as_json(
         {
             "items": [public_item(item, for_author=True) for item in page.items],
             "counts": counts_json(counts),
             "next": page.next,
             # The token comes in the Moderate-Form-Token field, so that equal threads are equal bytes.
             "form_token": None,
-        },
-        tag,
+        }
     )
 
 
@@ -128,16 +138,25 @@ def preview() -> ResponseReturnValue:
     return json_response({"html": shown.html})
 
 
-def json_response(body: Mapping[str, object], tag: str | None = None) -> Response:
-    """JSON with a strong ETag over its bytes, or the given one; 304 where the client has it already."""
-    data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-    tag = tag or hashlib.sha256(data).hexdigest()[:32]
-    unchanged = not_modified(tag)
-    if unchanged is not None:
-        return unchanged
+def json_response(body: Mapping[str, object]) -> Response:
+    """JSON with a strong ETag over its bytes; 304 where the client has it already."""
+    data = as_json(body)
+    tag = digest_of(data)
+    return not_modified(tag) or data_response(data, tag)
+
+
+def as_json(body: Mapping[str, object]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def digest_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def data_response(data: bytes, tag: str) -> Response:
     response = Response(data, mimetype="application/json")
     response.set_etag(tag)
-    response.headers.setdefault("Cache-Control", "no-cache")
+    response.headers["Cache-Control"] = "no-cache"
     return response
 
 

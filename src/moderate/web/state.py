@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from flask import current_app
+
+from moderate.web.kept import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +44,8 @@ class State:
     tables: Tables
     #: The limiter in Redis, None where limits are counted in this process.
     redis: RemoteLimiter | None = None
+    #: Threads as JSON, by their tags.
+    threads: Kept[bytes] = field(default_factory=Kept)
 
 
 def current_state() -> State:
