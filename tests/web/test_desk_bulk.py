@@ -201,7 +201,7 @@ def test_an_item_comes_with_what_else_came_from_the_same_hand(host: Host) -> Non
     for _ in range(12):
         host.client.post(
             "/discuss/comments/thaw", json={"author": "X", "text": "else"}, environ_base={"REMOTE_ADDR": "198.51.100.9"}
-        )  # noqa: E501
+        )
     others = get(host, "items/1")["others"]
     assert [(other["id"], other["same"]) for other in others] == [(3, ["ip"]), (2, ["email", "ip"])]
     assert [other["id"] for other in get(host, "items/4")["others"]] == list(range(15, 5, -1))
