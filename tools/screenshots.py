@@ -24,6 +24,7 @@ from werkzeug.serving import make_server  # noqa: E402
 from examples.newsroom.app import create_app  # noqa: E402
 from examples.newsroom.seed import EDITOR, LIBRARY, MARKET, TRAM, seed  # noqa: E402
 from examples.newsroom.sign_in import new_link  # noqa: E402
+from moderate.recheck import run_due  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,20 +35,24 @@ if TYPE_CHECKING:
 ARTICLE = f"/articles/{TRAM}"
 QUEUE = "/discuss/moderation/"
 
-#: Name, path, width, height (None for the whole page), dark.
-FOR_README = (("article", ARTICLE, 1200, 1500, False), ("queue", QUEUE, 1200, 1000, False))
+#: Name, path, width, height (None for the whole page), dark, keys pressed.
+FOR_README = (("article", ARTICLE, 1200, 1500, False, ""), ("queue", QUEUE, 1200, 1000, False, "j"))
 FOR_LOOKING = (
-    ("front", "/", 1200, None, False),
-    ("article-whole", ARTICLE, 1200, None, False),
-    ("article-dark", ARTICLE, 1200, None, True),
-    ("article-narrow", ARTICLE, 360, None, False),
-    ("article-quiet", f"/articles/{MARKET}", 800, None, False),
-    ("article-narrow-dark", f"/articles/{LIBRARY}", 360, None, True),
-    ("reply", f"{ARTICLE}?moderate_reply=1#comment-form", 1000, 900, False),
-    ("queue-dark", QUEUE, 1200, None, True),
-    ("queue-narrow", QUEUE, 360, None, False),
-    ("queue-spam", f"{QUEUE}?status=spam", 1000, None, False),
-    ("queue-empty", f"{QUEUE}?status=trash&q=nothing", 800, None, False),
+    ("front", "/", 1200, None, False, ""),
+    ("article-whole", ARTICLE, 1200, None, False, ""),
+    ("article-dark", ARTICLE, 1200, None, True, ""),
+    ("article-narrow", ARTICLE, 360, None, False, ""),
+    ("article-quiet", f"/articles/{MARKET}", 800, None, False, ""),
+    ("article-narrow-dark", f"/articles/{LIBRARY}", 360, None, True, ""),
+    ("reply", f"{ARTICLE}?moderate_reply=1#comment-form", 1000, 900, False, ""),
+    ("queue-dark", QUEUE, 1200, None, True, ""),
+    ("queue-narrow", QUEUE, 360, None, False, ""),
+    ("queue-spam", f"{QUEUE}?status=spam", 1000, None, False, ""),
+    ("queue-empty", f"{QUEUE}?status=trash&q=nothing", 800, None, False, ""),
+    ("queue-keys", QUEUE, 1000, 900, False, "?"),
+    ("queue-selected", QUEUE, 1000, 900, True, "jxjx"),
+    ("queue-undo", QUEUE, 1000, 900, False, "js"),
+    ("queue-like", f"{QUEUE}queue/like?status=pending&kind=comment", 1000, None, False, ""),
 )
 
 
@@ -68,9 +73,14 @@ def site() -> Iterator[tuple[Flask, str]]:
     """The example site on a free port, with its seeds."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="newsroom-") as folder:
-        config = {"NEWSROOM_DATA": folder, "MODERATE_WORKER": "external"}
+        # Nobody's pages are fetched for a picture: what was sent is taken as it is.
+        config = {"NEWSROOM_DATA": folder, "MODERATE_WORKER": "external", "MODERATE_VERIFY_PINGS": "off"}
         seed(config)
         app = create_app(config)
+        with app.app_context():
+            # Otherwise the pictures would tell that no worker runs.
+            while run_due(app.extensions["moderate"].desk):
+                pass
         server = make_server("127.0.0.1", 0, app, threaded=True)
         serving = threading.Thread(target=server.serve_forever, daemon=True)
         serving.start()
@@ -82,7 +92,7 @@ def site() -> Iterator[tuple[Flask, str]]:
 
 def shoot(browser: Browser, app: Flask, address: str, pictures: Any, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for name, path, width, height, dark in pictures:
+    for name, path, width, height, dark, keys in pictures:
         scheme = "dark" if dark else "light"
         context = browser.new_context(
             viewport={"width": width, "height": height or 800}, color_scheme=scheme, timezone_id="Asia/Tokyo"
@@ -90,6 +100,9 @@ def shoot(browser: Browser, app: Flask, address: str, pictures: Any, folder: Pat
         page = context.new_page()
         sign_in(page, app, address, path)
         page.goto(address + path)
+        for key in keys:
+            page.keyboard.press(key)
+        page.wait_for_load_state("networkidle")
         page.screenshot(path=folder / f"{name}.png", full_page=height is None)
         wide = page.evaluate("document.documentElement.scrollWidth")
         print(f"{name}: {wide} of {width} px wide")
