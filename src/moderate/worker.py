@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from moderate.errors import ServiceDown
@@ -27,6 +28,9 @@ log = logging.getLogger("moderate")
 
 #: Seconds between two looks for tasks that nobody announced: retries that fell due, leases that ended.
 POLL = 5.0
+
+#: How long a thread that has just begun may need for what was left to it.
+CATCH_UP = timedelta(minutes=2)
 
 
 class Worker:
@@ -47,6 +51,7 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._pid = 0
         self._tidied: datetime | None = None
+        self._began: datetime | None = None
 
     def wake(self) -> None:
         """There is a task: look for it now, or tell those who do."""
@@ -77,6 +82,10 @@ class Worker:
             self._thread.join(timeout=patience)
         self._thread = None
 
+    def is_catching_up(self) -> bool:
+        """Whether this process's thread began a moment ago: what is late by then is no sign of trouble yet."""
+        return self._began is not None and self._desk.clock.now() - self._began < CATCH_UP
+
     def started(self) -> bool:
         return self._thread is not None and self._pid == os.getpid()
 
@@ -84,6 +93,7 @@ class Worker:
         if self.started():
             return
         self._pid = os.getpid()
+        self._began = self._desk.clock.now()
         self._stop.clear()
         self._work.set()
         self._thread = threading.Thread(target=self._run, name="moderate-worker", daemon=True)

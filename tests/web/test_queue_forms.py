@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from moderate import Moderator
+from moderate.ports import NewTask
 
 if TYPE_CHECKING:
     from tests.sites import Host
@@ -167,8 +169,6 @@ def test_news_are_numbers_and_nothing_else(desk: Host) -> None:
 def test_the_desk_tells_of_a_wave_of_late_checks_and_of_the_account(desk: Host) -> None:
     with desk.app.app_context():
         store, now = desk.state.desk.store, desk.clock.now()
-        from moderate.ports import NewTask
-
         store.add_tasks(1, [NewTask(kind="judge", due_at=now)], now)
         desk.state.desk.account.keep("alert", "the plan has run out", now, quiet=0)
     desk.clock.advance(seconds=7300)
@@ -176,6 +176,18 @@ def test_the_desk_tells_of_a_wave_of_late_checks_and_of_the_account(desk: Host) 
     assert "Checks are behind by 2 hours. Is a worker running?" in html
     assert "Akismet: the plan has run out" in html
     assert "The oldest has waited for 2 hours." in html
+
+
+def test_a_site_that_has_just_started_says_nothing_of_what_it_is_about_to_do(desk: Host) -> None:
+    worker, store = desk.state.worker, desk.state.desk.store
+    worker.work()
+    worker.stop()
+    with desk.app.app_context():
+        then = desk.clock.now() - timedelta(days=300)
+        store.add_tasks(1, [NewTask(kind="judge", due_at=then)], then)
+    assert "Is a worker running?" not in desk.client.get(QUEUE).text
+    desk.clock.advance(minutes=3)
+    assert "Is a worker running?" in desk.client.get(QUEUE).text
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def limiter(state: State) -> Iterator[Banner]:
 
 def tasks(state: State) -> Iterator[Banner]:
     lag = state.desk.store.task_lag(state.desk.clock.now())
-    if lag > LAG:
+    if lag > LAG and not state.worker.is_catching_up():
         yield Banner("tasks", say("Checks are behind by {time}. Is a worker running?", time=duration(lag)))
 
 
