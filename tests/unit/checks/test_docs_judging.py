@@ -1,0 +1,61 @@
+"""The page about judging says what the code does."""
+
+from __future__ import annotations
+
+import re
+
+from moderate import wave_ended, wave_started, waves
+from moderate.checks import CHECKS, learned, near, repeat, trusted
+from moderate.recheck import FIRST_RETRY, LEASE, PATIENCE
+from moderate.worker import POLL
+from tests.servers import ROOT
+
+PAGE = (ROOT / "docs" / "judging.md").read_text(encoding="utf-8")
+
+
+def test_the_page_names_every_check_in_its_order() -> None:
+    table = PAGE.partition("## The checks, in their order")[2].partition("\n### ")[0]
+    assert re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE) == [check.name for check in CHECKS]
+
+
+def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
+    said = [
+        f"{waves.ON_ARTICLE} such items came on one article",
+        f"nearly the same text came {waves.OF_TEXT} times",
+        f"{waves.OF_SENDERS} different senders",
+        f"{waves.ON_SITE} came on the whole site",
+        "four fifths",
+        "counted for ten minutes",
+        "Half an hour after",
+        "shrink to a quarter",
+        "within three seconds",
+        f"in the last {trusted.PERIOD.days} days",
+        "from the third nearly equal one on",
+        "spam when it stands on five articles",
+        "A text of eight or more longer words",
+        "until it has seen ten of each kind",
+        "the first time within 20 minutes",
+        "after three days it goes to a moderator",
+        "leases it for two minutes",
+        "look every five seconds",
+    ]
+    assert [words for words in said if words not in PAGE] == []
+    numbers = (waves.SHARE, waves.WINDOW, waves.LASTS.seconds, waves.STRICTER, waves.FRESH, repeat.NEARLY, repeat.FLOOD)
+    assert numbers == (0.8, 600, 1800, 4, 3, 2, 5)
+    assert (near.LEAST_WORDS, learned.LEAST, FIRST_RETRY.seconds, PATIENCE.days, LEASE, POLL) == (
+        8,
+        10,
+        1200,
+        3,
+        120,
+        5,
+    )
+
+
+def test_the_example_of_the_page_runs() -> None:
+    (block,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    names: dict[str, object] = {}
+    exec(compile(block, "docs/judging.md", "exec"), names)
+    assert names["tell"] in [receiver() for receiver in wave_started.receivers.values()]
+    wave_started.disconnect(names["tell"])  # type: ignore[arg-type]
+    assert wave_ended.name == "moderate-wave-ended"
