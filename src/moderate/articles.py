@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from moderate.model import Article
     from moderate.ports import Clock, Store
 
+#: Articles of which this process knows that their addresses are stored.
+MOST_REMEMBERED = 4096
+
 
 class HostArticles:
     """Articles by key and by address. Addresses of articles that were shown are remembered for pings."""
@@ -46,4 +49,6 @@ class HostArticles:
             return
         keys = {source_key(url): url for url in (article.url, *article.aliases)}
         self._store.remember_article(article, keys, self._clock.now())
+        if len(self._remembered) >= MOST_REMEMBERED:
+            self._remembered.clear()
         self._remembered[article.key] = article

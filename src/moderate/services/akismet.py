@@ -52,9 +52,6 @@ RETRY_AFTER = {"bad-key": 360 * MINUTES, "timeout": 20 * MINUTES, "refused": 20 
 
 Kind = Literal["bad-key", "timeout", "refused", "protocol"]
 
-#: Seconds for which the service's word about our key is believed.
-VERIFIED_SECONDS = 60.0
-
 
 class AkismetService:
     """Asks Akismet, or whatever answers like it at *base_url*.
@@ -86,7 +83,6 @@ class AkismetService:
         self._breaker = CircuitBreaker("akismet", clock)
         self._lock = threading.Lock()
         self._clients: dict[int, Clients] = {}
-        self._verified: tuple[float, bool] | None = None
 
     def __repr__(self) -> str:
         return f"<AkismetService {self._base_url} for {self._blog_url}>"
@@ -111,13 +107,8 @@ class AkismetService:
             self._refuse_errors(call)
 
     def verify(self) -> bool:
-        # Everybody may ask for our health, as often as they like; the service is asked once in a while.
-        known = self._verified
-        if known is None or self._clock.monotonic() - known[0] >= VERIFIED_SECONDS:
-            with self._call() as (clients, _):
-                is_taken = bool(clients.akismet.verify_key(self._key, self._blog_url))
-            known = self._verified = (self._clock.monotonic(), is_taken)
-        return known[1]
+        with self._call() as (clients, _):
+            return bool(clients.akismet.verify_key(self._key, self._blog_url))
 
     def usage(self) -> SpamUsage:
         # The client would ask by GET, with the key in the address, where logs of proxies keep it.

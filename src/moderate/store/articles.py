@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from moderate.ports import Overrides
 from moderate.store.lookups import Lookup
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from moderate.model import Article
     from moderate.store.engine import Database
 
+
+#: Addresses of one article that are known, former ones among them.
+MOST_ADDRESSES = 50
 
 # Asked with each submission or page view, and so built once.
 OF_KEY = articles.c.key == bindparam("of_key")
@@ -101,6 +104,7 @@ class ArticleNotes:
                 note_article(conn, article, now)
             missing = [row for row in rows if _owner(conn, row["url_key"]) != article.key]
             if missing:
+                _make_room(conn, article.key, set(url_keys), len(missing))
                 conn.execute(_url_upsert(conn.dialect.name), missing)
 
         self.database.transaction(remember)
@@ -137,6 +141,16 @@ class ArticleNotes:
 def _stands(conn: Connection, article: Article) -> bool:
     row = conn.execute(STANDING, {"of_key": article.key}).first()
     return row is not None and tuple(row) == fact_of(article)
+
+
+def _make_room(conn: Connection, article: str, present: set[str], more: int) -> None:
+    """Forget an article's former addresses once there are too many.
+
+    A host that makes an address of the request's own Host field has one for whatever a stranger wrote there.
+    """
+    of_article = article_urls.c.article_key == article
+    if conn.execute(select(func.count()).where(of_article)).scalar_one() + more > MOST_ADDRESSES:
+        conn.execute(delete(article_urls).where(of_article, article_urls.c.url_key.not_in(present)))
 
 
 def _owner(conn: Connection, url_key: str) -> str | None:
