@@ -45,7 +45,10 @@ def test_an_upgrade_makes_all_tables_as_the_code_wants_them(database: Database) 
     with database.read() as conn:
         names = set(inspect(conn).get_table_names())
     # SQLite keeps the index for searches in tables beside the items.
-    assert {name for name in names if not name.startswith("moderate_search")} == {*metadata.tables, migrate.VERSION_TABLE}
+    assert {name for name in names if not name.startswith("moderate_search")} == {
+        *metadata.tables,
+        migrate.VERSION_TABLE,
+    }
 
 
 def test_a_second_upgrade_changes_nothing(database: Database) -> None:
