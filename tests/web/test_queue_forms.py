@@ -10,10 +10,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from moderate import Moderator
+from moderate.housekeeping import AKISMET
 from moderate.ports import NewTask
+from tests.sites import Host
 
 if TYPE_CHECKING:
-    from tests.sites import Host
+    from pathlib import Path
 
 QUEUE = "/discuss/moderation/"
 FORMS = ("queue/1", "queue/selected", "queue/all", "queue/undo")
@@ -176,6 +178,15 @@ def test_the_desk_tells_of_a_wave_of_late_checks_and_of_the_account(desk: Host) 
     assert "Checks are behind by 2 hours. Is a worker running?" in html
     assert "Akismet: the plan has run out" in html
     assert "The oldest has waited for 2 hours." in html
+
+
+def test_the_desk_tells_what_a_worker_has_found_of_akismet(tmp_path: Path) -> None:
+    host = Host(tmp_path, MODERATE_AKISMET_KEY="k", MODERATE_SITE_URL="https://news.example", MODERATE_LANGUAGE="ja")
+    host.moderator = Moderator("mori")
+    with host.app.app_context():
+        host.state.desk.store.keep(AKISMET, {"state": "down"}, host.clock.now())
+    assert "Akismet：応答なし. 応答があるまで保留され" in host.client.get(QUEUE).text
+    host.close()
 
 
 def test_a_site_that_has_just_started_says_nothing_of_what_it_is_about_to_do(desk: Host) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from moderate.errors import ServiceDown
-from moderate.health import LAG
+from moderate.health import LAG, akismet
 from moderate.web.words import duration, found, say
 
 if TYPE_CHECKING:
@@ -41,8 +41,12 @@ def wave(state: State) -> Iterator[Banner]:
 
 
 def account(state: State) -> Iterator[Banner]:
+    """What a worker has last found of Akismet, and what Akismet says of the site's account."""
+    part = akismet(state)
+    if not part.is_well:
+        yield Banner("akismet", say("Akismet: {note}", note=f"{found(part.state)}. {found(part.advice)}"))
     for note in state.desk.account.all():
-        yield Banner("akismet", say("Akismet: {note}", note=found(note.text)))
+        yield Banner("account", say("Akismet: {note}", note=found(note.text)))
 
 
 def limiter(state: State) -> Iterator[Banner]:
@@ -55,6 +59,12 @@ def tasks(state: State) -> Iterator[Banner]:
     lag = state.desk.store.task_lag(state.desk.clock.now())
     if lag > LAG and not state.worker.is_catching_up():
         yield Banner("tasks", say("Checks are behind by {time}. Is a worker running?", time=duration(lag)))
+    given_up = len(state.desk.store.dead_tasks())
+    if given_up:
+        words = say(
+            "{n} tasks were given up. Whoever runs the site sees them with: flask moderate tasks dead", n=given_up
+        )
+        yield Banner("dead", words, urgent=False)
 
 
 def waiting_since(state: State) -> datetime | None:

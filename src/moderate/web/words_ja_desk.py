@@ -145,6 +145,15 @@ PAGES = {
         "Redisが応答しません。回数制限はプロセスごとに働いています。"
     ),
     "Checks are behind by {time}. Is a worker running?": "チェックが{time}遅れています。ワーカーは動いていますか。",
+    "{n} tasks were given up. Whoever runs the site sees them with: flask moderate tasks dead": (
+        "{n}件の処理を断念しました。サイトの運営者は flask moderate tasks dead で確認できます。"
+    ),
+    "key refused": "キーが拒否されました",
+    "down": "応答なし",
+    "Check MODERATE_AKISMET_KEY and the site's address.": "MODERATE_AKISMET_KEYとサイトのURLを確認してください。",
+    "Items wait until it answers; nothing is published meanwhile.": (
+        "応答があるまで保留され、その間は何も公開されません。"
+    ),
     # The way in.
     "That did not work": "うまくいきませんでした",
     "Go to the queue": "一覧へ",
