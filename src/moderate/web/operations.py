@@ -146,8 +146,8 @@ COMMENTS = (
         parameters=(
             query(
                 "article",
-                {"type": "array", "minItems": 1, "maxItems": 100, "items": KEY},
-                "The keys of the articles, one parameter each.",
+                {"type": "array", "minItems": 1, "items": KEY},
+                "The keys of up to 100 different articles, one parameter each.",
                 required=True,
             ),
             IF_NONE_MATCH,

@@ -26,7 +26,11 @@ FILTER = (
     query("author", WORDS, "Name, e-mail or verified id of the author."),
     query("ip", WORDS, "The address that sent them."),
     query("host", WORDS, "The host of the source, or of the author's website."),
-    query("like", whole(MAX_ID), "The number of an item: that one, and those with the same or nearly the same text."),
+    query(
+        "like",
+        {"type": "string", "pattern": "^([1-9][0-9]{0,17})?$"},
+        "The number of an item: that one, and those with the same or nearly the same text.",
+    ),
     query("q", WORDS, "Words, or beginnings of words, of the text and what stands around it."),
 )
 
