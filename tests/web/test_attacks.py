@@ -276,3 +276,8 @@ def test_host_fields_of_strangers_do_not_fill_the_table_of_addresses(host: Host)
         known = [name for name in names if host.state.desk.articles.find(f"{name}/thaw")]
     assert 1 <= len(known) <= 50
     assert known[-1] == names[-1]
+
+
+def test_every_answer_of_ours_says_that_it_is_what_it_says(host: Host) -> None:
+    for path in ("/discuss/counts?article=thaw", "/discuss/comments/thaw", "/discuss/nothing", "/discuss/webmention"):
+        assert host.client.get(path).headers["X-Content-Type-Options"] == "nosniff"

@@ -38,7 +38,12 @@ ACTIONS = ("comments", "pings", *PING_ACTIONS, "previews", "edits", "reports", "
 DEFAULT_LIMITS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
         "comments": ("5/minute per client", "30/hour per client", "60/minute per article", "300/minute per site"),
-        "pings": ("20/minute burst 5 per source-host", "30/minute burst 10 per client", "60/minute per article"),
+        "pings": (
+            "20/minute burst 5 per source-host",
+            "30/minute burst 10 per client",
+            "200/hour per client",
+            "60/minute per article",
+        ),
         "previews": ("30/minute per client",),
         "edits": ("10/minute per client",),
         "reports": ("10/minute per client",),

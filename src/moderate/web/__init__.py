@@ -31,6 +31,8 @@ from moderate.web.state import current_state
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flask import Response
+
     from moderate.protocols.base import InboundProtocol
 
 
@@ -45,8 +47,15 @@ def build_blueprint(protocols: Sequence[InboundProtocol]) -> Blueprint:
     add_mail_links(blueprint)
     blueprint.before_request(start_worker)
     blueprint.before_request(ProxyWatch())
+    blueprint.after_request(unsniffed)
     blueprint.add_url_rule(with_keys("/<path:_>"), "nothing_here", nothing_here, methods=METHODS)
     return blueprint
+
+
+def unsniffed(response: Response) -> Response:
+    """No browser may take an answer of ours for another kind of thing than we say."""
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    return response
 
 
 def start_worker() -> None:
