@@ -8,6 +8,7 @@ from flask import Blueprint
 
 from moderate.web import (
     author,
+    caching,
     feed,
     mail_links,
     moderation_api,
@@ -48,6 +49,7 @@ def build_blueprint(protocols: Sequence[InboundProtocol]) -> Blueprint:
     blueprint.before_request(start_worker)
     blueprint.before_request(ProxyWatch())
     blueprint.after_request(unsniffed)
+    blueprint.after_request(caching.settle)
     blueprint.add_url_rule(with_keys("/<path:_>"), "nothing_here", nothing_here, methods=METHODS)
     return blueprint
 

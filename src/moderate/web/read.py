@@ -15,6 +15,7 @@ from moderate.errors import Invalid, TooLarge, UnknownItem
 from moderate.limits import Costs
 from moderate.model import Client, Kind, Raw
 from moderate.protocols.comment import read_fields
+from moderate.web.caching import OWN
 from moderate.web.present import counts_json, public_item
 from moderate.web.state import current_state
 
@@ -39,7 +40,7 @@ def thread(article: str) -> ResponseReturnValue:
     tag = None if mine else thread_tag(state, found.key, order, limit, cursor)
     response = not_modified(tag) or thread_response(state, found.key, (order, limit, cursor), mine, tag)
     response.headers["Moderate-Form-Token"] = state.edge.form_token(article)
-    response.headers["Cache-Control"] = "no-cache"
+    response.headers["Cache-Control"] = OWN if mine else "no-cache"
     response.vary.add("Cookie")
     return response
 
@@ -101,7 +102,10 @@ def item(item_id: int) -> ResponseReturnValue:
     found = state.desk.store.item(item_id)
     if found is None or not may_see(state, found):
         raise UnknownItem
-    return json_response(public_item(found, for_author=True))
+    response = json_response(public_item(found, for_author=True))
+    response.headers["Cache-Control"] = "no-cache" if found.is_public else OWN
+    response.vary.add("Cookie")
+    return response
 
 
 def may_see(state: State, found: Item) -> bool:
@@ -135,7 +139,8 @@ def preview() -> ResponseReturnValue:
         shown = render(body_text(text), state.desk.policy)
     except ValueError as error:
         raise Invalid.field("text", str(error)) from error
-    return json_response({"html": shown.html})
+    # An answer to a POST has no validator: nobody asks for it again.
+    return Response(as_json({"html": shown.html}), mimetype="application/json")
 
 
 def json_response(body: Mapping[str, object]) -> Response:
