@@ -12,7 +12,7 @@ from moderate.cli import build_cli
 from moderate.desk import accept
 from moderate.model import Client, Decision, Kind, Moderator, Raw
 from moderate.settings import Settings
-from moderate.web import build_blueprint, thread, words
+from moderate.web import build_blueprint, pieces, thread, words
 from moderate.web.state import Hooks, current_state
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ class Moderate:
             moderate_thread=thread.moderate_thread,
             moderate_discovery=thread.moderate_discovery,
             **words.GLOBALS,
+            **pieces.GLOBALS,
         )
         app.cli.add_command(build_cli())
 

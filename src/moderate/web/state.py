@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from moderate.protocols.base import InboundProtocol
     from moderate.settings import Settings
     from moderate.web.edge import SiteEdge
+    from moderate.web.listing import Listing
     from moderate.web.signing import Signer
     from moderate.worker import Worker
 
@@ -46,6 +47,8 @@ class State:
     redis: RemoteLimiter | None = None
     #: Threads as JSON, by their tags.
     threads: Kept[bytes] = field(default_factory=Kept)
+    #: The lists of article pages as HTML, by what tells them apart.
+    listings: Kept[Listing] = field(default_factory=Kept)
 
 
 def current_state() -> State:

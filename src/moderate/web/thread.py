@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from flask import after_this_request, render_template, request
 from markupsafe import Markup
@@ -13,6 +14,7 @@ from moderate.desk import refuse_closed
 from moderate.errors import Closed, ServiceDown
 from moderate.model import Counts, Kind
 from moderate.protocols import discovery
+from moderate.web import listing
 from moderate.web.state import current_state
 from moderate.web.words import say
 
@@ -137,26 +139,55 @@ def endpoints_of(state: State, article: Article) -> discovery.Endpoints:
 
 def thread_context(state: State, article: Article) -> dict[str, Any]:
     """Everything that ``moderate/thread.html`` shows."""
-    after = cursor_of(request.args.get(AFTER, ""))
     mine = state.edge.own_items(request)
-    page = state.desk.store.thread(article.key, cursor=after, limit=PAGE, newest_first=False, mine=mine)
+    comments_open = is_open(state, article, Kind.COMMENT)
+    # What a stranger who answers nobody gets is the same for all of them.
+    is_common = not mine and REPLY not in request.args and listing.is_ours()
+    key = listing.key_of(state, article, cursor(), comments_open=comments_open) if is_common else None
+    context: dict[str, Any] = {
+        "article": article,
+        "counts": state.desk.store.counts([article.key])[article.key],
+        "after_parameter": AFTER,
+        "reply_parameter": REPLY,
+        "reply_query": reply_query(),
+        "comments_open": comments_open,
+        "rdf": discovery.rdf_block(article, endpoints_of(state, article)),
+    }
+    found = state.listings.get(key) if key else None
+    if found is None:
+        context |= items_context(state, article, mine)
+        found = listing.listed(context)
+        if key:
+            state.listings.put(key, found, found.size)
+    else:
+        context |= {"nodes": (), "pings": (), "waiting": (), "next": found.next, "form": state.edge.form(article.key)}
+    return {**context, "listed": found.with_links(context["reply_query"])}
+
+
+def items_context(state: State, article: Article, mine: list[int]) -> dict[str, Any]:
+    """The items of a page of the thread, and the form, which may answer one of them."""
+    page = state.desk.store.thread(article.key, cursor=cursor(), limit=PAGE, newest_first=False, mine=mine)
     comments = [item for item in page.items if item.kind is Kind.COMMENT]
     waiting = [item.id for item in comments if not item.is_public]
     if waiting:
         after_this_request(keep_from_caches)
     return {
-        "article": article,
-        "counts": state.desk.store.counts([article.key])[article.key],
         "nodes": tree(comments, state.settings.max_depth),
         "pings": [item for item in page.items if item.kind.is_ping],
         "waiting": waiting,
         "next": page.next,
-        "after_parameter": AFTER,
-        "reply_parameter": REPLY,
-        "comments_open": is_open(state, article, Kind.COMMENT),
-        "rdf": discovery.rdf_block(article, endpoints_of(state, article)),
         "form": state.edge.form(article.key, reply_to=replied_to(comments)),
     }
+
+
+def reply_query() -> str:
+    """The query of this page for a "Reply" link; the number of a comment is its end."""
+    kept = [pair for pair in request.args.items(multi=True) if pair[0] != REPLY]
+    return "?" + urlencode([*kept, (REPLY, "")])
+
+
+def cursor() -> int | None:
+    return cursor_of(request.args.get(AFTER, ""))
 
 
 def keep_from_caches(response: Response) -> Response:

@@ -31,8 +31,13 @@ def language() -> str:
     Readers get the site's own, MODERATE_LANGUAGE or else English: a page in two languages helps nobody,
     and a cache in front of the site would mix them. Moderators' pages go by their browser; see `for_moderators`.
     """
-    chosen: str | None = g.get("moderate_language") if has_request_context() else None
-    return chosen or current_state().settings.language or "en"
+    if not has_request_context():
+        return current_state().settings.language or "en"
+    chosen: str | None = g.get("moderate_language")
+    if chosen is None:
+        # A page asks for it with each of its words.
+        chosen = g.moderate_language = current_state().settings.language or "en"
+    return chosen
 
 
 def for_moderators() -> None:

@@ -1,0 +1,89 @@
+"""Article pages whose lists are kept: strangers share them, and see every change at once."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from jinja2 import ChoiceLoader, DictLoader
+
+from moderate.ports import Overrides
+from tests.sites import Host
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def approved(host: Host, text: str) -> int:
+    item = int(host.comment(text).json["id"])
+    assert host.decide(item, "approve").status_code == 200
+    return item
+
+
+def shown(host: Host, query: str = "") -> str:
+    """The page as a stranger gets it."""
+    return str(host.app.test_client().get(f"/thaw{query}").text)
+
+
+def replies(page: str) -> list[str]:
+    return re.findall(r'href="([^"]*)#comment-form" rel="nofollow"', page)
+
+
+def test_strangers_see_at_once_what_another_process_has_changed(tmp_path: Path) -> None:
+    here, there = Host(tmp_path, MODERATE_LIMITS={}), Host(tmp_path, MODERATE_LIMITS={})
+    first = approved(here, "The river froze twice.")
+    for _ in range(2):
+        assert "froze twice" in shown(here)
+    assert len(here.state.listings) == 1
+    approved(there, "The ice is gone.")
+    assert "ice is gone" in shown(here)
+    there.decide(first, "trash", version=2)
+    assert "froze twice" not in shown(here)
+
+
+def test_a_kept_page_is_the_page_that_was_made_anew(host: Host) -> None:
+    approved(host, "The river froze twice.")
+    token = re.compile(r'name="form_token" value="([^"]+)"')
+    first, then = shown(host), shown(host)
+    assert token.sub("", first) == token.sub("", then)
+    assert token.findall(first) != token.findall(then)
+
+
+def test_nobody_elses_waiting_comment_is_kept(host: Host) -> None:
+    approved(host, "The river froze twice.")
+    host.comment("Mine, and waiting.")
+    assert "Mine, and waiting" in host.client.get("/thaw").text
+    assert "Mine, and waiting" not in shown(host)
+    assert "Mine, and waiting" in host.client.get("/thaw").text
+
+
+def test_reply_links_carry_the_query_of_the_page_that_they_are_on(host: Host) -> None:
+    item = approved(host, "The river froze twice.")
+    assert replies(shown(host)) == [f"?moderate_reply={item}"]
+    assert replies(shown(host, '?page=2&q=a"<b')) == [f"?page=2&amp;q=a%22%3Cb&amp;moderate_reply={item}"]
+    assert len(host.state.listings) == 1
+    assert "You are replying to" in shown(host, f"?moderate_reply={item}")
+    assert "You are replying to" not in shown(host)
+
+
+def test_a_closed_article_has_no_reply_links(host: Host) -> None:
+    approved(host, "The river froze twice.")
+    assert replies(shown(host))
+    with host.app.app_context():
+        host.state.desk.store.set_overrides("thaw", Overrides(comments_open=False), host.clock.now())
+    assert not replies(shown(host))
+
+
+@pytest.mark.parametrize("name", ["_comment", "thread"])
+def test_a_sites_own_template_is_asked_for_each_reader(host: Host, name: str) -> None:
+    own = "{% macro comments(nodes) %}for {{ request.args.who }}: {{ nodes[0].item.html }}{% endmacro %}"
+    if name == "thread":
+        own = "for {{ request.args.who }}: {{ nodes[0].item.html }}"
+    host.app.jinja_loader = ChoiceLoader([DictLoader({f"moderate/{name}.html": own}), host.app.jinja_loader])
+    approved(host, "The river froze twice.")
+    for who in ("Mika", "Aino"):
+        page = shown(host, f"?who={who}")
+        assert f"for {who}: " in page
+        assert "froze twice" in page
+    assert len(host.state.listings) == 0
