@@ -109,7 +109,7 @@ def test_fields_are_taken_and_refused_as_expected(corpora: Path) -> None:
             assert row["expect"] != "accept", (row["id"], row["why"])
             assert outcome == {FIELDS[row["field"]]}, row["id"]
         # None of them may be slow; the bound is for a busy machine.
-        assert perf_counter() - start < 1, (row["id"], row["why"])
+        assert perf_counter() - start < 10, (row["id"], row["why"])
 
 
 def test_legitimate_texts_are_shown_as_they_were_typed(corpora: Path) -> None:

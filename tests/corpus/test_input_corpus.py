@@ -69,7 +69,7 @@ def judged(host: Host, row: dict[str, Any], send: Any) -> Any:
     before, began = host.total(), perf_counter()
     answer = send()
     # None of them may be slow; the bound is for a busy machine.
-    assert perf_counter() - began < 3, row["id"]
+    assert perf_counter() - began < 30, row["id"]
     assert answer.status_code < 500, row["id"]
     is_taken = answer.status_code in TAKEN
     assert host.total() - before == int(is_taken), row["id"]

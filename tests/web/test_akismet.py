@@ -285,3 +285,13 @@ def test_the_learned_filter_is_taught_by_decisions_and_holds_what_looks_alike(tm
     assert judged["status"] in {"pending", "spam"}
     assert [finding["check"] for finding in judged["findings"]] == ["learned"]
     assert "pills" in judged["findings"][0]["reason"]
+
+
+def test_a_person_who_holds_what_still_awaits_checks_is_not_overruled_by_a_late_good_word(site: Host) -> None:
+    number = site.comment("A good text").json["id"]
+    assert site.decide(number, "hold", 1).status_code == 200
+    work(site)
+    item = stored(site, number)
+    assert (item["status"], item["awaiting"]) == ("pending", "moderator")
+    assert [entry["by"] for entry in item["history"] if entry["act"] == "decided"] == ["mori"]
+    assert site.decide(number, "hold", 1).status_code == 200

@@ -50,7 +50,7 @@ class BulkWrites:
         def work(conn: Connection) -> Bulk:
             def plan(item: Item) -> Change | Left | None:
                 change = revising.decided(item, decision, by)
-                is_stale = change is not None and item.version != versions[item.id]
+                is_stale = change is not None and revising.is_overtaken(item, change, versions[item.id])
                 return _overtaken(conn, item) if is_stale else change
 
             about = {"by": by, "note": note, "batch": batch}

@@ -93,13 +93,20 @@ def decided(item: Item, decision: Decision, by: str) -> Change | None:
     """
     after = AFTER[decision]
     awaits_approval = decision is Decision.APPROVE and item.proposed is not None
-    if item.status is after and not awaits_approval:
+    # Whoever holds what still awaits checks says more than they do: no late verdict may publish it.
+    holds_back = decision is Decision.HOLD and item.status is after and item.awaiting is Awaiting.CHECKS
+    if item.status is after and not awaits_approval and not holds_back:
         return None
     awaiting = Awaiting.MODERATOR.value if decision is Decision.HOLD else None
     text = {} if item.proposed is None else accept(item.proposed)
     values = {**text, "awaiting": awaiting, "decided_by": by}
     was = replaced(item) if text else None
     return Change(after, values, is_new_text=bool(text), is_visible=bool(text), was=was)
+
+
+def is_overtaken(item: Item, change: Change, version: int) -> bool:
+    """Whether *change* was decided on an earlier version. The same decision again is none, whatever the version."""
+    return item.version != version and (change.after is not item.status or change.is_new_text)
 
 
 def put_back(item: Item, before: Status, was: Mapping[str, Any] | None, by: str) -> Change:

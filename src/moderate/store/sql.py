@@ -134,7 +134,7 @@ class ItemWrites:
             change = revising.decided(item, decision, by)
             if change is None:
                 return Decided(item, item.status, changed=False)
-            if item.version != version:
+            if revising.is_overtaken(item, change, version):
                 raise DecidedMeanwhile(item, by=last_actor(conn, item_id))
             applied = apply(conn, item, change, "decided", now, by=by, note=note, batch=batch)
             enqueue(conn, item_id, tasks, now)

@@ -224,14 +224,11 @@ def test_a_ban_of_an_address_is_matched_as_loose_text(ip: str, value: str, hit: 
     ids=["dots", "tags", "entities", "mail", "apart", "host", "brackets"],
 )
 def test_a_hostile_text_keeps_a_pattern_busy(text: str) -> None:
-    """Every reading of 64 KB is linear; the fastest of three, because the machine may be busy with others."""
-    taken = []
-    for _ in range(3):
-        began = time.perf_counter()
-        spellings(text)
-        near_text.__wrapped__(text)
-        taken.append(time.perf_counter() - began)
-    assert min(taken) < 0.1
+    """Every reading of 64 KB is linear; a quadratic one would take minutes."""
+    began = time.perf_counter()
+    spellings(text)
+    near_text.__wrapped__(text)
+    assert time.perf_counter() - began < 10
 
 
 def test_a_typed_address_is_taken_for_a_verified_one(site: Host) -> None:

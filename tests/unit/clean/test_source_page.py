@@ -396,14 +396,14 @@ def test_hostile_pages_are_read_in_linear_time(name: str) -> None:
     read = page(HOSTILE[name])
     find_link(read, [ARTICLE], any_element=True)
     read_hentry(read, [ARTICLE], now=NOW)
-    assert time.perf_counter() - begin < 2
+    assert time.perf_counter() - begin < 20
 
 
 @pytest.mark.parametrize("text", ["http://x" * 60_000, f"http://x{')' * 500_000}y", "http://x.example/ " * 25_000])
 def test_hostile_texts_are_read_in_linear_time(text: str) -> None:
     begin = time.perf_counter()
     found(text, "text/plain", any_element=True)
-    assert time.perf_counter() - begin < 2
+    assert time.perf_counter() - begin < 20
 
 
 def test_pages_with_too_many_elements_or_characters_are_not_read() -> None:

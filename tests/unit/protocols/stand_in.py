@@ -130,6 +130,8 @@ class Site:
 
 def make_site() -> Site:
     app = Flask("site", template_folder=f"{moderate.__path__[0]}/web/templates")
+    # Pages speak in the words of the catalogue's own language.
+    app.jinja_env.globals.update(moderate_language=lambda: "en", moderate_say=str, moderate_found=str)
     site = Site(app)
     looks: list[tuple[Any, Callable[[str | None], Any]]] = [
         (trackback.Trackback(), lambda key: trackback.look(request, ARTICLE if key == "1" else None, site.items)),

@@ -150,7 +150,7 @@ def test_a_receiver_that_misbehaves_is_left_in_time(behaviour: Any) -> None:
         began = clock.monotonic()
         with pytest.raises(ServiceDown):
             caller(server.url(), timeout=0.5).deliver(notice(ITEM))
-        assert clock.monotonic() - began < 5
+        assert clock.monotonic() - began < 20
 
 
 def test_a_receiver_that_keeps_failing_is_left_alone_for_a_while_and_then_asked_again() -> None:
