@@ -12,6 +12,8 @@ RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check -qq
 # How many test processes run side by side.
 JOBS ?= 2
+# Further words for the example site, for example: make run RUN_ARGS="--port 8001"
+RUN_ARGS ?=
 # Further words for pytest, for example: make test PYTEST_ARGS="-k trackback"
 PYTEST_ARGS ?=
 
@@ -19,7 +21,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.base ## Start the example news site and print its address and a moderator's sign-in link
-	$(RUN) -m examples.newsroom
+	$(RUN) -m examples.newsroom $(RUN_ARGS)
 
 test: $(VENV)/.dev servers ## Run the whole test suite
 	$(RUN) -m pytest -n $(JOBS) $(PYTEST_ARGS)
