@@ -180,11 +180,14 @@ def revoke(name_or_id: str) -> None:
 @click.option("--limit", type=click.IntRange(1, 10000), default=50, show_default=True)
 @with_appcontext
 def queue(status: str, limit: int) -> None:
+    item = None
     for item in walk(Status(status), limit):
         click.echo(
             f"{item.id:>8}  v{item.version}  {item.kind.value:<10}  {rfc3339(item.created_at)}  {one_line(item.author)}"
         )
         click.echo(f"          {one_line(item.article)}: {one_line(item.text)[:120]}")
+    if item is None:
+        click.echo(f"No item is {status}.", err=True)
 
 
 def walk(status: Status, limit: int) -> Iterator[Item]:
@@ -238,7 +241,7 @@ def worker(once: bool, processes: int) -> None:
         Processes(state.worker, state.desk.clock, processes).run()
 
 
-@click.command("akismet-stand-in", help="Serve a stand-in for Akismet that answers by markers in the author's name.")
+@click.command("akismet-stand-in", help="Serve a stand-in for Akismet that answers by markers in name, e-mail or text.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8899, show_default=True)
 @click.option("--host", default="127.0.0.1", show_default=True)
 def akismet_stand_in(port: int, host: str) -> None:

@@ -39,21 +39,26 @@ def mail_group() -> AppGroup:
 @click.option("--limit", type=click.IntRange(1, 10000), default=100, show_default=True)
 @with_appcontext
 def dead(limit: int) -> None:
+    task = None
     for task in current_state().desk.store.dead_tasks(limit):
         made = rfc3339(task.created_at)
         click.echo(f"{task.id:>8}  item {task.item}  {named(task.kind)}  made {made}  {printable(task.error or '')}")
+    if task is None:
+        click.echo("Nothing was given up.", err=True)
 
 
 @click.command("late", help="List what has been due for some minutes, the oldest first: no worker runs, or too few.")
 @with_appcontext
 def late() -> None:
     desk = current_state().desk
-    now = desk.clock.now()
+    now, task = desk.clock.now(), None
     for task in desk.store.late_tasks(now - timedelta(seconds=LAG)):
         by = (now - task.due_at).total_seconds()
         click.echo(
             f"{task.id:>8}  item {task.item}  {named(task.kind)}  late by {by:.0f} s  {printable(task.error or '')}"
         )
+    if task is None:
+        click.echo("Nothing is late.", err=True)
 
 
 @click.command("replay", help="Try one again, by its ID, or all with --all.")
@@ -93,7 +98,9 @@ def mailbox_of(address: str) -> Notifier:
     key = next((to.key for to in state.settings.mail_to if to.email.lower() == address.lower()), "")
     found = next((each for each in state.desk.notices.notifiers if each.key == key), None)
     if found is None:
-        raise click.ClickException("Nobody is written to there. See MODERATE_MAIL_SERVER and MODERATE_MAIL_TO.")
+        raise click.ClickException(
+            "No mails go to that address. Set MODERATE_MAIL_SERVER, and take an address of MODERATE_MAIL_TO."
+        )
     return found
 
 

@@ -123,5 +123,5 @@ ADVICE = {
     "database": "Check MODERATE_DATABASE_URL and that the server runs.",
     "redis": "Check MODERATE_REDIS_URL and that the server runs; until then MODERATE_LIMITER_OUTAGE holds.",
     "akismet": "Items wait until it answers; nothing is published meanwhile.",
-    "tasks": "The database does not answer.",
+    "tasks": "They are in the database: see there.",
 }

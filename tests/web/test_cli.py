@@ -233,3 +233,17 @@ def test_without_tables_every_command_says_what_to_run_first(fresh: Host, words:
     result = run(fresh, *words)
     assert result.exit_code == 1
     assert "flask moderate db upgrade" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("queue", "--status", "spam"), "No item is spam."),
+        (("tasks", "dead"), "Nothing was given up."),
+        (("tasks", "late"), "Nothing is late."),
+    ],
+)
+def test_an_empty_list_says_so_beside_its_output(host: Host, words: tuple[str, ...], said: str) -> None:
+    listed = run(host, *words)
+    assert said in listed.stderr
+    assert listed.stdout == ""
