@@ -143,11 +143,11 @@ def embedded_database(app: Flask) -> str:
 
 
 def make_limits(settings: Settings, parts: Parts, signer: Signer, clock: Clock) -> tuple[Limits, RedisLimiter | None]:
-    """Limits in Redis where there is one, else in this process, which is said once."""
+    """Limits in Redis where there is one, else in this process, which is said once if there are any."""
     limiter: RedisLimiter | None = None
     if parts.redis is not None or settings.redis_url is not None:
         limiter = make_redis(parts.redis, settings.redis_url or "")
-    else:
+    elif any(row.limits for row in settings.limits.rows.values()):
         log.warning("MODERATE_REDIS_URL is not set: rate limits hold for each process on its own.")
     limits = Limits(
         settings.limits,

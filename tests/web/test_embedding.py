@@ -509,6 +509,11 @@ def test_limits_in_one_process_are_said_once(tmp_path: Path, caplog: pytest.LogC
     ]
 
 
+def test_nothing_is_said_of_limits_where_there_are_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Host(tmp_path, MODERATE_LIMITS={})
+    assert "MODERATE_REDIS_URL" not in caplog.text
+
+
 def test_the_hosts_session_is_left_alone(host: Host) -> None:
     host.app.add_url_rule("/session", "session", lambda: ",".join(sorted(session)))
     host.comment()
