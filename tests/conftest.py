@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -42,6 +43,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(autouse=True)
+def _no_host_outlives_its_test() -> Iterator[None]:
+    """A connection left open would be found by whichever test runs when it is collected."""
+    yield
+    sites = sys.modules.get("tests.sites")
+    if sites is not None:
+        sites.close_all()
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import make_server
 
 from examples.newsroom.app import HERE, create_app
 from examples.newsroom.seed import EDITOR, seed
 from examples.newsroom.sign_in import new_link
+from moderate.testing import AkismetStandIn
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 #: Listening on these means on every address that the machine has.
 EVERYWHERE = {"0.0.0.0", "::"}
@@ -26,10 +30,18 @@ def main() -> None:
         "TRUSTED_HOSTS": None if everywhere else ["127.0.0.1", "localhost", wanted.host],
     }
     fill(config, wanted.data, fresh=wanted.fresh)
-    app = create_app(config)
-    server = make_server(wanted.host, wanted.port, app, threaded=True)
+    # A stand-in for Akismet, so that all its answers can be tried without an account.
+    with AkismetStandIn() as akismet:
+        asked = {"MODERATE_AKISMET_KEY": "stand-in", "MODERATE_AKISMET_URL": akismet.url, "MODERATE_SITE_URL": address}
+        serve(create_app({**config, **asked}), wanted.host, wanted.port, address)
+
+
+def serve(app: Flask, host: str, port: int, address: str) -> None:
+    """Print where to look, and serve until Ctrl-C."""
+    server = make_server(host, port, app, threaded=True)
     print(f"The Tsukimori Times: {address}/")
     print(f"Sign in as a moderator (the link works once): {address}{new_link(app, EDITOR)}")
+    print("A comment whose text says akismet-guaranteed-spam is spam; a stand-in for Akismet answers so.")
     print("Stop with Ctrl-C.", flush=True)
     try:
         server.serve_forever()

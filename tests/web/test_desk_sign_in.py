@@ -190,3 +190,13 @@ def test_the_link_is_whole_where_the_site_tells_its_address(tmp_path: Path) -> N
     done = host.app.test_cli_runner().invoke(args=["moderate", "token", "link", "mori"])
     assert done.stdout.strip().startswith("https://news.example/discuss/moderation/sign-in/")
     assert host.app.test_cli_runner().invoke(args=["moderate", "token", "link", " "]).exit_code == 1
+
+
+def test_the_queue_offers_to_end_our_own_session_and_no_session_of_the_hosts(host: Host) -> None:
+    sign_in(host)
+    page = host.client.get(QUEUE).text
+    assert 'action="/discuss/moderation/sign-out"' in page
+    assert host.client.post("/discuss/moderation/sign-out", data={"csrf_token": csrf(host)}).status_code == 303
+    assert host.client.get(QUEUE).status_code == 401
+    host.moderator = Moderator("sato")
+    assert "/discuss/moderation/sign-out" not in host.client.get(QUEUE).text

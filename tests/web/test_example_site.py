@@ -77,4 +77,4 @@ def test_the_example_site_uses_public_names_only() -> None:
         taken |= set(
             re.findall(r"^\s*(?:from|import) (moderate[\w.]*)", path.read_text(encoding="utf-8"), re.MULTILINE)
         )
-    assert taken <= {"moderate", "moderate.ports"}
+    assert taken <= {"moderate", "moderate.ports", "moderate.testing"}

@@ -11,7 +11,7 @@ from flask import Response, render_template, request, url_for
 from moderate.errors import Unauthorized
 from moderate.model import Awaiting, Status
 from moderate.ports import ItemFilter
-from moderate.web.access import csrf_token, moderator
+from moderate.web.access import csrf_token, moderator, session_token
 from moderate.web.banners import banners, waiting_since
 from moderate.web.errors import public_text, status_of
 from moderate.web.moderation_api import item_filter, private, totals
@@ -68,6 +68,7 @@ def queue() -> ResponseReturnValue:
         "moderate/queue.html",
         200,
         who=who,
+        has_session=session_token(state) is not None,
         items=some.items,
         tabs=tabs(state, which),
         next_url=here(cursor=some.next) if some.next else None,

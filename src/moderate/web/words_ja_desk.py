@@ -158,6 +158,7 @@ PAGES = {
     "That did not work": "うまくいきませんでした",
     "Go to the queue": "一覧へ",
     "Sign in": "ログイン",
+    "Sign out": "ログアウト",
     "Sign in as a moderator first.": "管理者としてログインしてください。",
     "The queue is for this site's moderators. If you are one and not signed in, sign in the way you always do here and come back.": (  # noqa: E501
         "ここはこのサイトの管理者のページです。管理者の方は、いつもの方法でログインしてからお戻りください。"
