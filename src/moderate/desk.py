@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from moderate import signals
 from moderate.checks.akismet import sample_of
-from moderate.checks.base import Facts, Measures, Services, judge
+from moderate.checks.base import Facts, Measures, Services, judge, judge_anew
 from moderate.clean import clean
 from moderate.clean.text import source_key
 from moderate.errors import Closed, Invalid, UnknownArticle
@@ -19,7 +19,6 @@ from moderate.limits import Costs
 from moderate.model import Awaiting, Kind, Receipt
 from moderate.notices import Notices, tasks_to_tell
 from moderate.ports import NewTask
-from moderate.recheck import lasting, with_earlier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -216,7 +215,7 @@ def edit(desk: Desk, item: Item, raw: Raw) -> Item:
     submission = clean(raw, facts.article, desk.policy, require_author=False)
     facts = replace(facts, item_id=item.id, is_edit=True)
     # What held the item when it came in, too fast or in a crowd, is not undone by an edit.
-    verdict = with_earlier(item, desk.checks, judge(submission, facts, lasting(desk.checks), remote=False), facts)
+    verdict = judge_anew(item, submission, facts, desk.checks, remote=False)
     tasks = tasks_for(desk, submission, verdict, facts)
     recorded = desk.store.revise(item.id, submission, verdict, tasks, facts.now)
     tell(desk, recorded)

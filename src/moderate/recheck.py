@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from moderate import account, signals
 from moderate.checks.akismet import sample_of
-from moderate.checks.base import Facts, is_momentary, judge, verdict_of
+from moderate.checks.base import Facts, judge_anew
 from moderate.clean import clean
 from moderate.errors import ServiceDown
 from moderate.model import Awaiting, Finding, Lean, Status, Verdict
@@ -28,10 +28,9 @@ from moderate.teaching import keep_sample, teach
 from moderate.waves import is_suspicious
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from moderate.checks.base import Check
     from moderate.desk import Desk
     from moderate.model import Article, Item, Submission, Task
 
@@ -134,7 +133,7 @@ def judge_again(desk: Desk, task: Task) -> None:
         return
     submission = described(item, article, seen, desk.policy) if seen else as_submitted(desk, item, article)
     facts = with_sample(facts_of(desk, task, item, article, seen), submission)
-    verdict = with_earlier(item, desk.checks, judge(submission, facts, lasting(desk.checks), remote=True), facts)
+    verdict = judge_anew(item, submission, facts, desk.checks, remote=True)
     account.note(desk, facts.heard)
     if facts.sample is not None:
         keep_sample(desk, item, facts.sample, facts.heard)
@@ -201,20 +200,6 @@ def facts_of(desk: Desk, task: Task, item: Item, article: Article, seen: Seen | 
         item_id=item.id,
         is_recheck=task.attempts > 1,
     )
-
-
-def lasting(checks: Iterable[Check]) -> tuple[Check, ...]:
-    """The checks that can be asked again: all but those that looked at what only the request knew."""
-    return tuple(check for check in checks if not is_momentary(check))
-
-
-def with_earlier(item: Item, checks: Iterable[Check], verdict: Verdict, facts: Facts) -> Verdict:
-    """The verdict with what the checks of the moment said when the item came in; a hold must not get lost."""
-    names = {check.name for check in checks if is_momentary(check)}
-    findings = [finding for finding in item.findings if finding.check in names]
-    passed = [name for name in item.passed if name in names]
-    said = [*findings, *verdict.findings]
-    return verdict_of(said, [*passed, *verdict.passed], facts.premoderation, verdict.skipped)
 
 
 def with_sample(facts: Facts, submission: Submission) -> Facts:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from moderate.errors import ServiceDown
 from moderate.lifecycle import Premoderation, outcome
-from moderate.model import Article, Finding, Kind, Lean, SourceLook, Submission, Verdict
+from moderate.model import Article, Finding, Item, Kind, Lean, SourceLook, Submission, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -145,6 +145,17 @@ def verdict_of(
     status, awaiting = outcome(kept, premoderation)
     discard = any(finding.lean is Lean.DISCARD for finding in kept)
     return Verdict(status, awaiting, kept, tuple(passed), discard, tuple(skipped))
+
+
+def judge_anew(item: Item, submission: Submission, facts: Facts, checks: Iterable[Check], *, remote: bool) -> Verdict:
+    """Judge a stored item again. What the checks of the moment said when it came in stays: no hold gets lost."""
+    everyone = tuple(checks)
+    verdict = judge(submission, facts, [check for check in everyone if not is_momentary(check)], remote=remote)
+    names = {check.name for check in everyone if is_momentary(check)}
+    said = [finding for finding in item.findings if finding.check in names]
+    passed = [name for name in item.passed if name in names]
+    findings = [*said, *verdict.findings]
+    return verdict_of(findings, [*passed, *verdict.passed], facts.premoderation, verdict.skipped)
 
 
 def is_momentary(check: Check) -> bool:
