@@ -72,6 +72,8 @@ class Site:
             return self.app.extensions["moderate"].desk.store.next_due(["judge"]) is None
 
     def close(self) -> None:
+        # Commands that ran in this process have asked Akismet over a connection of its own.
+        self.app.extensions["moderate"].desk.services.spam.close()
         for process in self.processes:
             process.kill()
             process.wait()
