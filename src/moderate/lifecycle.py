@@ -25,11 +25,6 @@ AFTER: dict[Decision, Status] = {
 DELETABLE = frozenset({Status.SPAM, Status.TRASH})
 
 
-def decision_for(status: Status) -> Decision:
-    """The decision that leads to *status*."""
-    return next(decision for decision, after in AFTER.items() if after is status)
-
-
 def counter_of(kind: Kind, status: Status) -> str:
     """The counter in which an item of *kind* and *status* is counted: exactly one."""
     if status is not Status.APPROVED:
