@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from moderate.acts.waves import WaveWatch
+from moderate.acts.worker import Worker
 from moderate.articles import HostArticles
 from moderate.build_notices import make_notices
 from moderate.checks import CHECKS, in_use
@@ -28,11 +30,9 @@ from moderate.store.account_notes import SqlAccountNotes
 from moderate.store.learned import SqlTokenCounts
 from moderate.store.tables import SqlTables
 from moderate.store.waves import SqlWaves
-from moderate.waves import WaveWatch
 from moderate.web.edge import SiteEdge
 from moderate.web.signing import Signer
 from moderate.web.state import Hooks, State
-from moderate.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

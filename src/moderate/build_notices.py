@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from moderate.acts.notices import Notices
 from moderate.errors import ConfigError
-from moderate.notices import Notices
 from moderate.web.mail_links import SiteLinks
 
 if TYPE_CHECKING:

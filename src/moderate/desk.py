@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from moderate import signals
+from moderate.acts.notices import Notices, tasks_to_tell
 from moderate.checks.akismet import sample_of
 from moderate.checks.base import Facts, Measures, Services, judge, judge_anew
 from moderate.clean import clean
@@ -17,20 +18,19 @@ from moderate.errors import Closed, Invalid, UnknownArticle
 from moderate.lifecycle import DELETABLE
 from moderate.limits import Costs
 from moderate.model import Awaiting, Kind, Receipt
-from moderate.notices import Notices, tasks_to_tell
 from moderate.ports import NewTask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from moderate.acts.waves import WaveWatch
     from moderate.checks.base import Check
     from moderate.clean.policy import Policy
     from moderate.lifecycle import Premoderation
     from moderate.limits import Limits
     from moderate.model import Article, Item, Raw, Submission, Verdict
     from moderate.ports import AccountNotes, Articles, Clock, Overrides, Recorded, Store
-    from moderate.waves import WaveWatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from moderate.account import ALERT, BAD_KEY
+from moderate.acts.account import ALERT, BAD_KEY
+from moderate.acts.housekeeping import AKISMET, CHECK_UP, REFUSED
 from moderate.errors import ServiceDown
-from moderate.housekeeping import AKISMET, CHECK_UP, REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

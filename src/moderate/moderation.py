@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moderate import signals
+from moderate.acts.teaching import tasks_for_decision
 from moderate.errors import UnknownItem
-from moderate.teaching import tasks_for_decision
 
 if TYPE_CHECKING:
     from moderate.desk import Desk

@@ -14,18 +14,19 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from moderate import account, signals
+from moderate import signals
+from moderate.acts import account
+from moderate.acts.notices import tasks_to_tell, tell
+from moderate.acts.sources import Seen, described, look_at, raw_of
+from moderate.acts.teaching import keep_sample, teach
+from moderate.acts.waves import is_suspicious
 from moderate.checks.akismet import sample_of
 from moderate.checks.base import Facts, judge_anew
 from moderate.clean import clean
 from moderate.errors import ServiceDown
 from moderate.model import Awaiting, Finding, Lean, Status, Verdict
-from moderate.notices import tasks_to_tell, tell
 from moderate.ports import Content, NewTask
-from moderate.sources import Seen, described, look_at, raw_of
 from moderate.spam import SpamSample
-from moderate.teaching import keep_sample, teach
-from moderate.waves import is_suspicious
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

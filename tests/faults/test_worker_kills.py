@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event
 
+import moderate.acts.teaching
 import moderate.recheck
-import moderate.teaching
 from moderate.testing import AkismetStandIn
 from tests.processes import PROCESSES
 from tests.sites import Host
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 #: What is watched line by line.
-WATCHED = {moderate.recheck.__file__, moderate.teaching.__file__}
+WATCHED = {moderate.recheck.__file__, moderate.acts.teaching.__file__}
 #: Seconds after which a dead worker's lease has ended for certain.
 LEASE_ENDS = moderate.recheck.LEASE + 1
 

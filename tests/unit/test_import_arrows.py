@@ -29,27 +29,12 @@ GROUPS = {
     "reading": ("checks.spelling", "checks.near"),
     "checks": ("checks",),
     "protocols": ("protocols",),
-    "acts": (
-        "account",
-        "bulk",
-        "desk",
-        "housekeeping",
-        "moderation",
-        "notices",
-        "recheck",
-        "rulebook",
-        "sources",
-        "tallies",
-        "teaching",
-        "waves",
-        "worker",
-        "worker_processes",
-    ),
+    "acts": ("desk", "moderation", "recheck", "acts"),
     "store": ("store",),
     "services": ("services",),
     "articles": ("articles",),  # the host's own, through its hooks
     "web": ("web", "health"),
-    "cli": ("cli", "cli_tasks"),
+    "cli": ("cli",),
     "build": ("build", "build_notices"),
     "extension": ("extension",),
     "testing": ("testing",),
@@ -84,7 +69,7 @@ ARROWS = {
     "package": (*WAY_IN, "settings", "extension"),
 }
 
-FLASK = ("extension", "web", "cli", "cli_tasks", "protocols", "testing")
+FLASK = ("extension", "web", "cli", "protocols", "testing")
 NETWORK = ("services",)
 
 #: Where each foreign package may be imported, and the parts of the standard library that speak to the world.
@@ -93,7 +78,7 @@ OUTSIDE = {
     "flask": FLASK,
     "werkzeug": FLASK,
     "jinja2": FLASK,
-    "click": ("cli", "cli_tasks"),
+    "click": ("cli",),
     "markupsafe": (*FLASK, "clean"),
     "itsdangerous": ("web", "build"),
     "prometheus_client": ("web.metrics",),

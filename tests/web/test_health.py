@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event
 
-from moderate.housekeeping import check_up
+from moderate.acts.housekeeping import check_up
 from moderate.services.akismet_stand_in import AkismetStandIn
 from tests.sites import Host
 

@@ -13,7 +13,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from moderate import bulk, moderation
+from moderate import moderation
+from moderate.acts import bulk
 from moderate.errors import Closed, DecidedMeanwhile, ServiceDown
 from moderate.model import Awaiting, Decision, Moderator, Status
 from moderate.recheck import run_due

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from moderate.housekeeping import tidy
+from moderate.acts.housekeeping import tidy
 from tests.sites import Host
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from moderate import Moderator
-from moderate.housekeeping import AKISMET
+from moderate.acts.housekeeping import AKISMET
 from moderate.ports import NewTask
 from tests.sites import Host
 

@@ -269,7 +269,7 @@ mailboxes = Table(
     Column("digest_at", UtcDateTime),
 )
 
-# What looked like spam lately, by sort: an article, a text, all together. See `moderate.waves`.
+# What looked like spam lately, by sort: an article, a text, all together. See `moderate.acts.waves`.
 bursts = Table(
     "moderate_bursts",
     metadata,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response
 
+from moderate.acts.tallies import tally
 from moderate.checks.timings import BOUNDS, Timings
-from moderate.tallies import tally
 from moderate.web.access import moderator
 from moderate.web.errors import NoSuchPage
 from moderate.web.state import State, current_state

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from moderate import bulk
+from moderate.acts import bulk
 from moderate.errors import Invalid
 from moderate.model import Awaiting, Decision, Kind, Status  # noqa: TC001 - pydantic reads the annotations
 from moderate.ports import ItemFilter
@@ -20,7 +20,7 @@ from moderate.web.state import current_state
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
-    from moderate.bulk import Outcome
+    from moderate.acts.bulk import Outcome
     from moderate.ports import Left
 
 #: Items in one list of decisions.

@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 
 from flask import redirect, request, url_for
 
-from moderate import bulk, moderation
+from moderate import moderation
+from moderate.acts import bulk
 from moderate.errors import Invalid, Refused, ServiceDown, UnexpectedNumber, UnknownDecision
 from moderate.model import Decision
 from moderate.web.access import moderator
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from flask.typing import ResponseReturnValue
 
-    from moderate.bulk import Outcome
+    from moderate.acts.bulk import Outcome
     from moderate.ports import ItemFilter
     from moderate.web.state import State
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from flask import Response, request
 from pydantic import BaseModel, Field
 
-from moderate import rulebook
+from moderate.acts import rulebook
 from moderate.errors import Invalid, UnknownRule
 from moderate.ports import Rule
 from moderate.web.access import moderator
@@ -20,9 +20,9 @@ from moderate.web.state import current_state
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
+    from moderate.acts.rulebook import Tried
     from moderate.model import Item
     from moderate.ports import RuleInfo
-    from moderate.rulebook import Tried
 
 #: How many of the items that a tried rule matches are shown.
 SHOWN = 50

@@ -13,7 +13,7 @@ from moderate.web.words import count, say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from moderate.bulk import Outcome
+    from moderate.acts.bulk import Outcome
     from moderate.model import Decision, Moderator
     from moderate.ports import Left
     from moderate.web.state import State

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from moderate.bulk import MOST
+from moderate.acts.bulk import MOST
 from moderate.model import Awaiting, Kind, Status
 from moderate.web.operation import FORM, HTML, ITEM, PROBLEM, WORDS, Body, Json, Operation, Reply, query, whole
 from moderate.web.routing import MAX_ID

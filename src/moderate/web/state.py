@@ -12,6 +12,7 @@ from moderate.web.kept import Kept
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from moderate.acts.worker import Worker
     from moderate.desk import Desk
     from moderate.model import Author, Moderator
     from moderate.ports import AccountNote, RemoteLimiter, Tables, Wave
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from moderate.web.edge import SiteEdge
     from moderate.web.listing import Listing
     from moderate.web.signing import Signer
-    from moderate.worker import Worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

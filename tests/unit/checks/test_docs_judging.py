@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-from moderate import wave_ended, wave_started, waves
+from moderate import wave_ended, wave_started
+from moderate.acts import waves
+from moderate.acts.worker import POLL
 from moderate.checks import CHECKS, learned, near, repeat, trusted
 from moderate.recheck import FIRST_RETRY, LEASE, PATIENCE
-from moderate.worker import POLL
 from tests.servers import ROOT
 
 PAGE = (ROOT / "docs" / "judging.md").read_text(encoding="utf-8")

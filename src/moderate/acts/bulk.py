@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from moderate import signals
+from moderate.acts.teaching import tasks_for_decision
 from moderate.errors import NotAllowed, ServiceDown, UnexpectedNumber, UnknownDecision
 from moderate.ports import Left
-from moderate.teaching import tasks_for_decision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from moderate.acts.notices import tasks_to_tell_of_decisions
 from moderate.checks.learned import learn
 from moderate.errors import ServiceDown
 from moderate.model import Status
-from moderate.notices import tasks_to_tell_of_decisions
 from moderate.ports import NewTask
 from moderate.spam import SpamSample, SpamWord
 

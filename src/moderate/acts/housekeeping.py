@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from moderate import account
+from moderate.acts import account
+from moderate.acts.tallies import keep_tally
 from moderate.errors import ServiceDown
 from moderate.model import Status
-from moderate.tallies import keep_tally
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -9,16 +9,16 @@ from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
 from moderate import moderation
-from moderate.cli_tasks import mail_group, tasks_group
+from moderate.acts.housekeeping import tidy
+from moderate.acts.worker_processes import Processes, work_until_told
+from moderate.cli.tasks import mail_group, tasks_group
 from moderate.errors import ModerateError
-from moderate.housekeeping import tidy
 from moderate.model import Decision, Moderator, Status
 from moderate.ports import ItemFilter
 from moderate.recheck import run_due
 from moderate.web.present import rfc3339
 from moderate.web.sign_in import new_link
 from moderate.web.state import current_state
-from moderate.worker_processes import Processes, work_until_told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,8 @@ import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from moderate.acts.housekeeping import CHECK_UP, tidy
 from moderate.errors import ServiceDown
-from moderate.housekeeping import CHECK_UP, tidy
 from moderate.recheck import run_due
 
 if TYPE_CHECKING:

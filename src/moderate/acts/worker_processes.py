@@ -13,13 +13,13 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from moderate.worker import POLL
+from moderate.acts.worker import POLL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from moderate.acts.worker import Worker
     from moderate.ports import Clock
-    from moderate.worker import Worker
 
 log = logging.getLogger("moderate")
 

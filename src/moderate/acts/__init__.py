@@ -1,0 +1,1 @@
+"""What the three acts (`moderate.desk`, `moderate.moderation`, `moderate.recheck`) call on: a story each."""
