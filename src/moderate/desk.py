@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from moderate import signals
-from moderate.acts.notices import Notices, tasks_to_tell
+from moderate.acts.notices import Notices, tasks_to_tell, tasks_to_tell_of_decisions
 from moderate.checks.akismet import sample_of
 from moderate.checks.base import Facts, Measures, Services, judge, judge_anew
 from moderate.clean import clean
@@ -230,7 +230,8 @@ def withdraw(desk: Desk, item: Item) -> None:
     refuse_late(desk, item)
     if item.status in DELETABLE:
         return
-    decided = desk.store.withdraw(item.id, desk.clock.now())
+    now = desk.clock.now()
+    decided = desk.store.withdraw(item.id, now, tasks=tasks_to_tell_of_decisions(desk.notices, now))
     if decided.changed:
         signals.announce(desk.app, decided.item, before=decided.before, by=None)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from moderate import signals
 from moderate.acts import account
-from moderate.acts.notices import tasks_to_tell, tell
+from moderate.acts.notices import tasks_to_tell, tasks_to_tell_of_decisions, tell
 from moderate.acts.sources import Seen, described, look_at, raw_of
 from moderate.acts.teaching import keep_sample, teach
 from moderate.acts.waves import is_suspicious
@@ -173,7 +173,8 @@ def is_lost(item: Item, seen: Seen | None) -> bool:
 def lose(desk: Desk, task: Task, item: Item) -> None:
     """The link is gone, so the ping leaves the page; its history tells why."""
     now = desk.clock.now()
-    decided = desk.store.withdraw(item.id, now, note="its page no longer links here")
+    tasks = tasks_to_tell_of_decisions(desk.notices, now)
+    decided = desk.store.withdraw(item.id, now, note="its page no longer links here", tasks=tasks)
     desk.store.finish_task(task)
     if decided.changed:
         signals.announce(desk.app, decided.item, before=decided.before, by=None)

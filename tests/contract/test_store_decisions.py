@@ -225,6 +225,20 @@ def test_authors_take_their_item_back(store: SqlStore) -> None:
     assert not store.withdraw(item.id, LATER).changed
 
 
+def test_tasks_go_with_a_withdrawal_that_changes_something(store: SqlStore) -> None:
+    wanted = [NewTask(kind="tell", due_at=LATER)]
+    spam = store.record(a_comment(), SPAM, [], NOON).item
+    store.withdraw(spam.id, LATER, tasks=wanted)
+    assert store.next_due() is None
+    item = store.record(a_comment(), APPROVED, [], NOON).item
+    store.withdraw(item.id, LATER, tasks=wanted)
+    (task,) = store.lease_due(LATER, limit=9, seconds=60)
+    assert (task.item, task.kind) == (item.id, "tell")
+    store.finish_task(task)
+    store.withdraw(item.id, LATER, tasks=wanted)
+    assert store.next_due() is None
+
+
 def test_spam_that_is_taken_back_stays_spam(store: SqlStore) -> None:
     item = store.record(a_comment(), SPAM, [], NOON).item
     assert not store.withdraw(item.id, LATER).changed

@@ -9,6 +9,7 @@ import pytest
 
 from moderate.errors import ConfigError
 from moderate.settings import Settings
+from tests.blogs import Blog
 from tests.sites import Host
 from tests.unit.services.loopback import Connection, serving
 from tests.web.mail_sites import a_site, dead, open_tasks, work
@@ -89,6 +90,45 @@ def test_a_decision_that_was_taken_back_at_once_is_told_as_what_it_came_to(tmp_p
     site.decide(number, "trash", 2)
     work(site)
     assert receiver.events == ["item.trash"]
+
+
+def test_an_author_who_takes_a_comment_back_is_told_of_once(tmp_path: Path, receiver: Receiver) -> None:
+    site = a_hooked_site(tmp_path, {"url": receiver.url, "events": ["approved", "trash"]})
+    comment = site.comment().json
+    site.decide(comment["id"], "approve")
+    work(site)
+    address = f"/discuss/items/{comment['id']}?edit_token={comment['edit_token']}"
+    assert site.app.test_client().delete(address).status_code == 204
+    assert site.app.test_client().delete(address).status_code == 204
+    work(site)
+    assert receiver.events == ["item.approved", "item.trash"]
+    assert receiver.told[1]["data"]["status"] == "trash"
+    assert not open_tasks(site)
+
+
+def test_a_withdrawal_is_nothing_to_who_only_hears_what_waits(tmp_path: Path, receiver: Receiver) -> None:
+    site = a_hooked_site(tmp_path, {"url": receiver.url})
+    comment = site.comment().json
+    site.app.test_client().delete(f"/discuss/items/{comment['id']}?edit_token={comment['edit_token']}")
+    assert work(site) == 1
+    assert receiver.events == []
+
+
+def test_a_ping_whose_link_is_gone_is_told_of(tmp_path: Path, receiver: Receiver) -> None:
+    with Blog() as blog:
+        fetching = {"MODERATE_FETCH_ALLOW": ["127.0.0.0/8"], "MODERATE_FETCH_PORTS": [80, 443, blog.port]}
+        site = a_hooked_site(tmp_path, {"url": receiver.url, "events": ["waiting", "trash"]}, **fetching)
+        site.client.get("/thaw")
+        source = blog.write("/1", "<p>Someone wrote <a href='http://localhost/thaw'>about the thaw</a>.</p>")
+        site.client.post("/discuss/webmention", data={"source": source, "target": "http://localhost/thaw"})
+        work(site)
+        number = receiver.told[0]["data"]["id"]
+        site.decide(number, "approve", receiver.told[0]["data"]["version"])
+        blog.write("/1", "<p>Nothing to see.</p>")
+        site.clock.advance(days=1, minutes=1)
+        work(site)
+    assert receiver.events == ["item.waiting", "item.trash"]
+    assert receiver.told[1]["data"]["id"] == number
 
 
 def test_a_receiver_that_fails_is_tried_again_with_the_same_id(tmp_path: Path, receiver: Receiver) -> None:

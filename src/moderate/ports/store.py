@@ -169,8 +169,13 @@ class Store(Earlier, Protocol):
         version changes nothing, and its task is due again at once where the newer text awaits checks.
         """
 
-    def withdraw(self, item_id: int, now: datetime, note: str | None = None) -> Decided:
-        """The author, or a ping's source, takes an item back: to the trash. Spam stays spam."""
+    def withdraw(
+        self, item_id: int, now: datetime, note: str | None = None, *, tasks: Sequence[NewTask] = ()
+    ) -> Decided:
+        """The author, or a ping's source, takes an item back: to the trash. Spam stays spam.
+
+        `tasks` are written only where that changed something.
+        """
 
     def delete(self, item_id: int, by: str, now: datetime) -> None:
         """Delete for good. Raises `UnknownItem`, or `NotAllowed` outside spam and trash."""

@@ -173,13 +173,16 @@ class ItemWrites:
 
         return self.database.transaction(work)
 
-    def withdraw(self, item_id: int, now: datetime, note: str | None = None) -> Decided:
+    def withdraw(
+        self, item_id: int, now: datetime, note: str | None = None, *, tasks: Sequence[NewTask] = ()
+    ) -> Decided:
         def work(conn: Connection) -> Decided:
             item = _existing(conn, item_id)
             change = revising.withdrawn(item)
             if change is None:
                 return Decided(item, item.status, changed=False)
             applied = apply(conn, item, change, "withdrawn", now, note=note)
+            enqueue(conn, item_id, tasks, now)
             return Decided(applied.item, item.status, changed=True, history=applied.history)
 
         return self.database.transaction(work)
