@@ -9,12 +9,17 @@ them to a band, four bands, of which one is the same for 98 of 100 pairs that sh
 from __future__ import annotations
 
 import re
+import struct
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
 from moderate.checks.spelling import plain
 from moderate.ports.watching import NearText
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: Texts with fewer different words of some length than this are alike by chance: "Thank you, great article!"
 LEAST_WORDS = 8
@@ -33,25 +38,37 @@ UNSPACED = re.compile("[\u2e80-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]")
 MASK = (1 << 64) - 1
 #: Eight odd numbers without pattern; multiplied with one of them, hashes come in another order.
 ORDERS = tuple(int.from_bytes(blake2b(b"order %d" % number, digest_size=8).digest(), "big") | 1 for number in range(8))
-#: The bits of each byte, sixteen apart, so that adding up numbers adds up bits.
-SPREAD = tuple(sum((byte >> bit & 1) << 16 * bit for bit in range(8)) for byte in range(256))
+
+
+class Traits(NamedTuple):
+    """What a word adds to its text: its bits, and its place in each order.
+
+    The bits stand sixteen apart, so that a sum of them counts each; no text has 65,536 words.
+    """
+
+    bits: int
+    places: tuple[int, ...]
 
 
 @lru_cache(maxsize=64)
 def near_text(text: str) -> NearText | None:
     """What *text* is found by; None where it is too short to tell. Linear in its length."""
-    digests = [digest(word) for word in words_of(text)]
-    if len(digests) < LEAST_WORDS:
+    known = [traits(word) for word in words_of(text)]
+    if len(known) < LEAST_WORDS:
         return None
-    numbers = [int.from_bytes(found, "big") for found in digests]
-    least = [min([number * order & MASK for number in numbers]) for order in ORDERS]
-    return NearText(simhash(digests), (band(*least[0:2]), band(*least[2:4]), band(*least[4:6]), band(*least[6:8])))
+    least = [min(places) for places in zip(*(word.places for word in known), strict=True)]
+    bands = (band(*least[0:2]), band(*least[2:4]), band(*least[4:6]), band(*least[6:8]))
+    return NearText(simhash([word.bits for word in known]), bands)
 
 
 def words_of(text: str) -> set[str]:
     """The longer words, whatever they were spelled with; pairs of characters where words are not set apart."""
+    read = DIGITS.sub("", plain(text))
+    words = WORD.findall(read)[:MOST_WORDS]
+    if read.isascii():
+        return {word for word in words if len(word) >= SHORTEST}
     found: set[str] = set()
-    for word in WORD.findall(DIGITS.sub("", plain(text)))[:MOST_WORDS]:
+    for word in words:
         if UNSPACED.search(word):
             found.update(first + second for first, second in pairwise(word))
         elif len(word) >= SHORTEST:
@@ -59,18 +76,19 @@ def words_of(text: str) -> set[str]:
     return found
 
 
-@lru_cache(maxsize=16_384)
-def digest(word: str) -> bytes:
-    return blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+@lru_cache(maxsize=4096)
+def traits(word: str) -> Traits:
+    """Remembered, because people use the same words."""
+    number = int.from_bytes(blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+    # Each binary digit read as the last of four hexadecimal ones.
+    bits = int("000".join(f"{number:064b}"), 16)
+    return Traits(bits, tuple(number * order & MASK for order in ORDERS))
 
 
-def simhash(digests: list[bytes]) -> int:
+def simhash(words: Sequence[int]) -> int:
     """Each bit as most of the words have it; as a number with a sign, which is what databases keep."""
-    bits = 0
-    for column in zip(*digests, strict=True):
-        counted = sum(map(SPREAD.__getitem__, column))
-        for bit in reversed(range(8)):
-            bits = bits << 1 | (2 * (counted >> 16 * bit & 0xFFFF) > len(digests))
+    counted = struct.unpack(">64H", sum(words).to_bytes(128, "big"))
+    bits = int("".join("1" if 2 * count > len(words) else "0" for count in counted), 2)
     return bits - (1 << 64) if bits >> 63 else bits
 
 
