@@ -48,6 +48,7 @@ MOST_ASKED = 12
 #: Letters of scripts that put no spaces between words: Thai to Myanmar, Khmer, kana, Han, Hangul.
 UNSPACED = "\u0e00-\u109f\u1780-\u17ff\u3005-\u3007\u3041-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 WORD = re.compile(f"[{UNSPACED}\U00020000-\U0003ffff]+|[^\\W_{UNSPACED}\U00020000-\U0003ffff]+")
+ASCII_WORD = re.compile("[a-z0-9]+")
 IS_UNSPACED = re.compile(f"[{UNSPACED}\U00020000-\U0003ffff]")
 LONGEST_WORD = 40
 
@@ -77,12 +78,11 @@ def asked_terms(query: str) -> list[tuple[str, bool]]:
 
 def _terms(value: str) -> Iterator[str]:
     plain = _plain(value)
-    # Each word once, before any of them costs more than that.
-    words = dict.fromkeys(WORD.findall(plain))
     if plain.isascii():
-        yield from [f"ww{word[:LONGEST_WORD]}" for word in words]
+        yield from [f"ww{word[:LONGEST_WORD]}" for word in dict.fromkeys(ASCII_WORD.findall(plain))]
         return
-    for word in words:
+    # Each word once, before any of them costs more than that.
+    for word in dict.fromkeys(WORD.findall(plain)):
         if IS_UNSPACED.match(word):
             yield from _pairs(word)
         else:
