@@ -65,14 +65,14 @@ def source_key(url: str) -> str:
     What is no web address comes back as it is, within the same bounds: it equals only itself.
     """
     match = _matched(url.strip())
-    return _bounded(_spelled(match) if match else _one_escaping(url.encode("utf-8", "replace").decode()))
+    return _bounded(_spelled(match) if match else one_escaping(url.encode("utf-8", "replace").decode()))
 
 
 def _spelled(match: re.Match[str]) -> str:
     port = match["port"] or ""
     port = "" if port == {"http": "80", "https": "443"}[match["scheme"].lower()] else port.lstrip("0")
-    path = _one_escaping(_without_dots(match["path"] or "/"))
-    return f"{_ascii_host(match['host'])}{':' + port if port else ''}{path}{_one_escaping(match['query'] or '')}"
+    path = one_escaping(_without_dots(match["path"] or "/"))
+    return f"{ascii_host(match['host'])}{':' + port if port else ''}{path}{one_escaping(match['query'] or '')}"
 
 
 def _bounded(key: str) -> str:
@@ -100,12 +100,19 @@ def _is_host(host: str) -> bool:
     # A host whose last label is a number is an IPv4 address to browsers, or nothing (WHATWG §3.5).
     if _NUMBER.fullmatch(labels[-1]):
         return folded.isascii() and _is_ip(folded, 4)
-    return folded.isascii() or (all(map(_is_lettering, folded)) and _ascii_host(folded).isascii())
+    return folded.isascii() or (all(map(_is_lettering, folded)) and _is_in_dns(folded))
 
 
 def _is_lettering(character: str) -> bool:
-    """Letters, marks and numbers of any script; IDNA 2003, which Python has, would also pass what is unassigned."""
+    """Letters, marks and numbers of any script, and what joins them."""
     return character in "-._\xb7\u30fb\u200c\u200d" or unicodedata.category(character)[0] in "LMN"
+
+
+def _is_in_dns(host: str) -> bool:
+    try:
+        return bool(ascii_host(host))
+    except ValueError:
+        return False
 
 
 def _is_ip(host: str, version: int) -> bool:
@@ -113,14 +120,6 @@ def _is_ip(host: str, version: int) -> bool:
         return ipaddress.ip_address(host).version == version
     except ValueError:
         return False
-
-
-def _ascii_host(host: str) -> str:
-    folded = unicodedata.normalize("NFKC", host).lower().rstrip(".")
-    try:
-        return folded if folded.isascii() else folded.encode("idna").decode("ascii")
-    except UnicodeError:
-        return folded
 
 
 def _without_dots(path: str) -> str:
@@ -137,11 +136,23 @@ def _without_dots(path: str) -> str:
     return "/".join(kept) or "/"
 
 
-def _one_escaping(part: str) -> str:
-    """Escapes of unreserved characters undone, all others in capitals, non-ASCII as UTF-8 escapes."""
+def ascii_host(host: str) -> str:
+    """A host name as DNS has it, lower case (UTS #46, as in browsers). Raises `ValueError` where it has none."""
+    folded = unicodedata.normalize("NFKC", host).lower().rstrip(".")
+    if folded.isascii():
+        return folded
+    # Loading its tables takes time, and most sites never meet such a name.
+    import idna
+
+    # An IDNAError is a UnicodeError, and that is a ValueError.
+    return idna.encode(folded, uts46=True).decode("ascii")
+
+
+def one_escaping(part: str) -> str:
+    """Escapes of unreserved characters undone, all others in capitals, non-ASCII as UTF-8 escapes (RFC 3986 §6.2.2)."""
 
     def settled(match: re.Match[str]) -> str:
         character = chr(int(match[1], 16))
         return character if character in _UNRESERVED else match[0].upper()
 
-    return quote(_ESCAPE.sub(settled, part), safe="%/?:@!$&'()*+,;=-._~|^{}[]")
+    return _ESCAPE.sub(settled, quote(part, safe="/%:@!$&'()*+,;=~-._?[]|", errors="replace"))

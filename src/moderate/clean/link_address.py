@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
-if TYPE_CHECKING:
-    from urllib.parse import SplitResult
+from moderate.clean.addresses import ascii_host, one_escaping
 
 _STRIPPED = re.compile(r"^[\x00-\x20]+|[\x00-\x20]+$|[\t\n\r]+")
-_ESCAPE = re.compile(r"%([0-9a-fA-F]{2})")
-_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-_SAFE = "/%:@!$&'()*+,;=~-._?[]|"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -45,30 +40,11 @@ def comparable(url: str) -> str | None:
     """
     try:
         parts = urlsplit(_STRIPPED.sub("", url))
-        host, port = _ascii_host(parts), parts.port
+        host, port = ascii_host(parts.hostname or ""), parts.port
     except ValueError:
         return None
     if parts.scheme not in _DEFAULT_PORTS or not host or "@" in parts.netloc:
         return None
     place = host if port in {None, _DEFAULT_PORTS[parts.scheme]} else f"{host}:{port}"
-    query = f"?{_one_spelling(parts.query)}" if parts.query else ""
-    return f"{parts.scheme}://{place}{_one_spelling(parts.path) or '/'}{query}"
-
-
-def _ascii_host(parts: SplitResult) -> str:
-    host = parts.hostname or ""
-    if host.isascii():
-        return host
-    import idna
-
-    # An IDNAError is a UnicodeError, and that is a ValueError.
-    return idna.encode(host, uts46=True).decode("ascii")
-
-
-def _one_spelling(part: str) -> str:
-    return _ESCAPE.sub(_one_escape, quote(part, safe=_SAFE, errors="replace"))
-
-
-def _one_escape(match: re.Match[str]) -> str:
-    character = chr(int(match[1], 16))
-    return character if character in _UNRESERVED else match[0].upper()
+    query = f"?{one_escaping(parts.query)}" if parts.query else ""
+    return f"{parts.scheme}://{place}{one_escaping(parts.path) or '/'}{query}"

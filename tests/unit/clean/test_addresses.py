@@ -215,3 +215,8 @@ def test_hostile_addresses_cost_no_time(hostile: str) -> None:
     source_key(hostile)
     list(address_spans(hostile))
     assert perf_counter() - start < 10
+
+
+def test_hosts_that_browsers_tell_apart_are_two_sources() -> None:
+    assert source_key("https://straße.example/") != source_key("https://strasse.example/")
+    assert source_key("https://STRASSE.example/%5e") == source_key("http://strasse.example/^")
