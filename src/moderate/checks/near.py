@@ -35,6 +35,8 @@ DIGITS = re.compile(r"\d+")
 #: Scripts without spaces between words: from the CJK radicals to Hangul, and what lies beyond the basic plane.
 UNSPACED = re.compile("[\u2e80-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]")
 
+#: Each bit of a byte as a number of two bytes.
+APART = tuple(bytes.fromhex("".join(f"000{bit}" for bit in f"{byte:08b}")) for byte in range(256))
 MASK = (1 << 64) - 1
 #: Eight odd numbers without pattern; multiplied with one of them, hashes come in another order.
 ORDERS = tuple(int.from_bytes(blake2b(b"order %d" % number, digest_size=8).digest(), "big") | 1 for number in range(8))
@@ -79,10 +81,10 @@ def words_of(text: str) -> set[str]:
 @lru_cache(maxsize=4096)
 def traits(word: str) -> Traits:
     """Remembered, because people use the same words."""
-    number = int.from_bytes(blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
-    # Each binary digit read as the last of four hexadecimal ones.
-    bits = int("000".join(f"{number:064b}"), 16)
-    return Traits(bits, tuple(number * order & MASK for order in ORDERS))
+    digest = blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    number = int.from_bytes(digest, "big")
+    bits = int.from_bytes(b"".join([APART[byte] for byte in digest]), "big")
+    return Traits(bits, tuple([number * order & MASK for order in ORDERS]))
 
 
 def simhash(words: Sequence[int]) -> int:
