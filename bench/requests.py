@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import bleach
 from bleach.linkifier import LinkifyFilter
-from flask import Flask, jsonify, render_template_string, request
+from flask import Flask, jsonify, render_template, request
 from sqlalchemy import Column, Integer, MetaData, String, Table, Text, create_engine, event, select
 from sqlalchemy.dialects.sqlite import insert
 
@@ -172,8 +172,11 @@ def site(folder: Path, *, limit: int = 1_000_000) -> FlaskClient:
     moderate.article_loader(lambda key: Article(key, "About the ferry", f"https://news.example/{key}"))
     moderate.init_app(app)
 
+    # A host's templates are files, which Jinja compiles once.
+    page = app.jinja_env.from_string("{{ moderate_thread(key) }}")
+
     def article(key: str) -> str:
-        return render_template_string("{{ moderate_thread(key) }}", key=key)
+        return render_template(page, key=key)
 
     app.add_url_rule("/article/<key>", view_func=article)
     return app.test_client(use_cookies=False)
