@@ -21,6 +21,7 @@ GROUPS = {
     "core": ("errors", "model", "lifecycle", "spam"),
     "ports": ("ports",),
     "signals": ("signals",),
+    "words": ("words",),  # what is said to people, in every language: pages and mails share it
     "settings": ("settings", "settings_notices"),
     "limits": ("limits",),  # rates, costs, and keeping count in this process
     "redis": ("limits.redis",),  # keeping count together
@@ -49,7 +50,8 @@ ARROWS = {
     "core": (),
     "ports": ("core",),
     "signals": DOMAIN,
-    "settings": (*DOMAIN, "limits"),
+    "words": (),
+    "settings": (*DOMAIN, "limits", "words"),
     "limits": DOMAIN,
     "redis": (*DOMAIN, "limits"),
     "clean": DOMAIN,
@@ -59,10 +61,10 @@ ARROWS = {
     "acts": WAY_IN,
     "articles": (*DOMAIN, "clean"),
     "store": (*DOMAIN, "reading"),
-    "services": DOMAIN,
-    "web": (*WAY_IN, "acts", "settings"),
+    "services": (*DOMAIN, "words"),
+    "web": (*WAY_IN, "acts", "settings", "words"),
     # The command line serves the stand-in for Akismet, which ships with the helpers for tests.
-    "cli": (*DOMAIN, "signals", "settings", "acts", "web", "build", "testing"),
+    "cli": (*DOMAIN, "signals", "settings", "words", "acts", "web", "build", "testing"),
     "build": ("*",),
     "extension": (*WAY_IN, "acts", "settings", "web", "cli", "build"),
     "testing": ("*",),

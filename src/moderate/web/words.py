@@ -1,28 +1,14 @@
-"""The words of pages and forms, in the languages that we speak.
-
-Templates and views hold the English words; a catalogue has what stands for them in another language.
-Words that a catalogue lacks stay English, and a test holds that it lacks none.
-"""
+"""The words of pages and forms: in which language a request is answered, and what templates say in it."""
 
 from __future__ import annotations
 
-import re
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import g, has_request_context, request
 from markupsafe import Markup, escape
 
 from moderate.web.state import current_state
-from moderate.web.words_ja import JAPANESE
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-CATALOGUES: Mapping[str, Mapping[str, str]] = {"en": {}, "ja": JAPANESE}
-
-#: A place in a sentence that is filled in: ``{name}``.
-PLACE = re.compile(r"\{(\w+)\}")
+from moderate.words import SPOKEN
 
 
 def language() -> str:
@@ -44,7 +30,7 @@ def for_moderators() -> None:
     """From here on this request speaks the moderator's language, unless the site has set one."""
     # By the first part of each tag: somebody who asks for ja-JP and then en wants Japanese.
     wanted = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality > 0)
-    best = next((tag for tag in wanted if tag in CATALOGUES), "en")
+    best = next((tag for tag in wanted if tag in SPOKEN), "en")
     g.moderate_language = current_state().settings.language or best
 
 
@@ -53,7 +39,7 @@ def say(words: str, **values: object) -> str:
 
     Where a value is markup, the others are escaped and the whole is markup.
     """
-    told = CATALOGUES[language()].get(words, words)
+    told = SPOKEN[language()].template(words)
     if any(hasattr(value, "__html__") for value in values.values()):
         return Markup(told).format(**values)  # noqa: S704 - only the words are ours; format escapes the values
     return told.format(**values) if values else told
@@ -61,8 +47,7 @@ def say(words: str, **values: object) -> str:
 
 def count(number: int, one: str, many: str, **values: object) -> str:
     """Words about a number; their place for it is ``{n}``, and the catalogue has them under the plural."""
-    told = one if number == 1 and language() == "en" else many
-    return say(told, n=f"{number:,}", **values)
+    return say(SPOKEN[language()].number(number, one, many), n=f"{number:,}", **values)
 
 
 def duration(seconds: float) -> str:
@@ -77,40 +62,8 @@ def duration(seconds: float) -> str:
 
 
 def found(sentence: object) -> str:
-    """A sentence that was put together elsewhere (a check's reason, a refusal), in the page's language.
-
-    It is looked up as a whole, then by the sentences with places that it may have been made from.
-    Unknown sentences, those of a host's own checks say, stay as they are.
-    """
-    text = str(sentence)
-    catalogue = CATALOGUES[language()]
-    if not catalogue or text in catalogue or len(text) > 500:
-        return catalogue.get(text, text)
-    for pattern, told in patterns(language()):
-        match = pattern.fullmatch(text)
-        if match is not None:
-            # A part may be a sentence of ours again; it is shorter, so this comes to an end.
-            return told.format(**{name: found(part) for name, part in match.groupdict().items()})
-    return text
-
-
-@cache
-def patterns(tongue: str) -> tuple[tuple[re.Pattern[str], str], ...]:
-    """The sentences with places, as patterns; those with the most words of their own first."""
-    templates = [words for words in CATALOGUES[tongue] if PLACE.search(words)]
-    templates.sort(key=lambda words: -len(PLACE.sub("", words)))
-    return tuple((pattern_of(words), CATALOGUES[tongue][words]) for words in templates if is_telling(words))
-
-
-def is_telling(words: str) -> bool:
-    """Whether a sentence has enough words of its own to be known by them."""
-    return len(PLACE.sub("", words).strip()) >= 4
-
-
-def pattern_of(words: str) -> re.Pattern[str]:
-    parts = PLACE.split(words)
-    source = "".join(f"(?P<{part}>.+?)" if at % 2 else re.escape(part) for at, part in enumerate(parts))
-    return re.compile(source, re.DOTALL)
+    """A sentence that was put together elsewhere, in the page's language; see `moderate.words.Words.found`."""
+    return SPOKEN[language()].found(sentence)
 
 
 def thread_words() -> dict[str, str]:

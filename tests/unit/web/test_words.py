@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from moderate.web.words import CATALOGUES, PLACE, count, found, pattern_of, say
+from moderate.web.words import count, found, say
+from moderate.words import CATALOGUES, PLACE, pattern_of
 from tests.servers import ROOT
 from tests.sites import Host
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-WEB = ROOT / "src" / "moderate" / "web"
+PACKAGE = ROOT / "src" / "moderate"
+WEB = PACKAGE / "web"
 QUOTED = r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
 OTHERS = sorted(set(CATALOGUES) - {"en"})
 
@@ -26,6 +28,7 @@ def words_of_ours() -> Iterator[str]:
     for folder, one, many in (
         (WEB / "templates", r"moderate_say\(\s*", r"moderate_count\([^'\"]*"),
         (WEB, r"\bsay\(\s*", r"\bcount\([^'\"]*"),
+        (PACKAGE / "services", r"\bwords\.say\(\s*", r"\bwords\.count\([^'\"]*"),
     ):
         for path in folder.rglob("*.html" if folder.name == "templates" else "*.py"):
             text = path.read_text(encoding="utf-8")
@@ -35,8 +38,7 @@ def words_of_ours() -> Iterator[str]:
 
 def text_of_the_package() -> str:
     """All of our code as one text, with sentences that were broken into several strings joined again."""
-    found = [path.read_text(encoding="utf-8") for path in (ROOT / "src" / "moderate").rglob("*.py")
-             if not path.name.startswith("words_")]  # fmt: skip
+    found = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py") if path.parent.name != "words"]
     found += [path.read_text(encoding="utf-8") for path in (WEB / "templates").rglob("*.html")]
     return "\n".join(found)
 

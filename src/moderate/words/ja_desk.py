@@ -1,8 +1,8 @@
-"""Japanese: the moderators' pages, and what checks say."""
+"""Japanese: the moderators' pages."""
 
 from __future__ import annotations
 
-PAGES = {
+DESK: dict[str, str] = {
     "Moderation": "コメント管理",
     "Skip to the content": "本文へ移動",
     "Signed in as {name}": "{name}としてログイン中",
@@ -195,48 +195,3 @@ PAGES = {
     "They tell you when something waits for a moderator.": "承認待ちのものがあるときにお知らせするメールです。",
     "No more mails": "メールを止める",
 }
-
-CHECKS = {
-    "{count} links, where up to {most} pass": "リンクが{count}個（{most}個まで可）",
-    "links in forum code ([url=…]), as programs post them": (
-        "掲示板用のリンク記法（[url=…]）。プログラムの投稿によく見られます"
-    ),
-    "the field that people cannot see was filled in": "人には見えない欄に記入されています",
-    "the form came without a valid token: made by a script, or the page was very old": (
-        "フォームの有効な印がありません。プログラムによるものか、ページがとても古いためです"
-    ),
-    "sent {age} seconds after the form was opened; for this length we expect {least} or more": (
-        "フォームを開いて{age}秒で送信（この長さなら{least}秒以上が普通）"
-    ),
-    "the form had been open for {days} days": "フォームが{days}日間開かれていました",
-    "signed in, with {approved} approved comments and no spam within {days} days": (
-        "ログイン済み。{days}日以内に承認{approved}件、スパムなし"
-    ),
-    "not asked yet": "まだ確認していません",
-    "the page was not looked at yet": "リンク元のページをまだ確認していません",
-    "the page could not be read: {why}": "リンク元のページを読めません：{why}",
-    "the page says that it was deleted": "リンク元のページは削除されています",
-    "the page does not link to the article": "リンク元のページに記事へのリンクがありません",
-    "Akismet says: spam": "Akismetの判定：スパム",
-    "Akismet says: spam beyond doubt": "Akismetの判定：明らかなスパム",
-    "more came in than usual ({names})": "普段より多く届いています（{names}）",
-    "{what} came on {n} articles within a day": "{what}が1日のうちに{n}件の記事に届きました",
-    "{what} came {times} before within a day": "{what}が1日のうちに以前{times}届きました",
-    "{what} came {times} before within a day, {spam} of them spam": (
-        "{what}が1日のうちに以前{times}届きました（うち{spam}件はスパム）"
-    ),
-    "once": "1回",
-    "{n} times": "{n}回",
-    "the same text": "同じ文章",
-    "nearly the same text": "ほぼ同じ文章",
-    "the blog's name is the post's title": "ブログ名が記事の題名と同じです",
-    "the excerpt is a stock phrase of trackback programs": "抜粋が送信プログラムの決まり文句です",
-    "the excerpt carries links of its own": "抜粋にリンクが含まれています",
-    "the source's name is strung together from keywords ({host})": "送信元の名前がキーワードの羅列です（{host}）",
-    "the site is under a spam wave: {why}": "スパムが押し寄せています：{why}",
-    "a moderator's rule: {rule}": "管理者のルール：{rule}",
-    "the check failed ({error})": "チェックが失敗しました（{error}）",
-    "{check} was certain ({lean})": "{check}が確定（{lean}）",
-}
-
-DESK: dict[str, str] = {**PAGES, **CHECKS}

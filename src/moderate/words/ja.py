@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from moderate.web.words_ja_desk import DESK
+from moderate.words.ja_checks import CHECKS
+from moderate.words.ja_desk import DESK
 
 READERS = {
     # The thread.
@@ -131,4 +132,4 @@ READERS = {
     "{n} days": "{n}日",
 }  # fmt: skip
 
-JAPANESE: dict[str, str] = {**READERS, **DESK}
+JAPANESE: dict[str, str] = {**READERS, **DESK, **CHECKS}
