@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from moderate import signals
 from moderate.acts.teaching import tasks_for_decision
 from moderate.errors import UnknownItem
+from moderate.ports import Proposal
 
 if TYPE_CHECKING:
     from moderate.desk import Desk
@@ -14,16 +15,26 @@ if TYPE_CHECKING:
 
 
 def decide(
-    desk: Desk, item_id: int, decision: Decision, *, version: int, by: Moderator, note: str | None = None
+    desk: Desk,
+    item_id: int,
+    decision: Decision,
+    *,
+    version: int,
+    by: Moderator,
+    note: str | None = None,
+    proposal: Proposal = Proposal.ACCEPT,
 ) -> Item:
     """Move an item; its history and the counters move in the same commit, then the signals are sent.
 
+    `proposal` says what becomes of a changed text that waits behind an approved one.
     Raises `UnknownItem`, or `DecidedMeanwhile` where somebody decided otherwise after `version`.
     The same decision as the current status changes nothing and is no error.
     """
     now = desk.clock.now()
     tasks = tasks_for_decision(desk, now)
-    decided = desk.store.decide(item_id, decision, version=version, by=by.name, note=note, now=now, tasks=tasks)
+    decided = desk.store.decide(
+        item_id, decision, version=version, by=by.name, note=note, now=now, tasks=tasks, proposal=proposal
+    )
     if decided.changed:
         signals.announce(desk.app, decided.item, before=decided.before, by=by.name)
     return decided.item

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from moderate.lifecycle import AFTER, counter_of
 from moderate.model import Awaiting, Counts, Decision, Status
+from moderate.ports import Proposal
 from moderate.store import Database, SqlStore, metadata
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_verdict
 
@@ -26,7 +28,6 @@ DECISIONS = st.sampled_from(Decision)
 VERDICTS = st.sampled_from([APPROVED, HELD, TO_CHECK, SPAM, a_verdict(Status.TRASH)])
 #: What each act on many things chooses from: positions, taken modulo what there is.
 CHOICES = st.lists(st.integers(0, 99), min_size=1, max_size=6)
-NUMBERS = ("comments", "trackback", "pingback", "webmention", "pending", "spam", "trash")
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,22 @@ class DeskMachine(RuleBasedStateMachine):
             revision = a_comment(words, self.now[number].article)
             self.keep(self.store.revise(number, revision, HELD, [], self.time()).item)
 
-    @rule(target=batches, choices=CHOICES, decision=DECISIONS, by=PEOPLE, stale=st.integers(0, 3))
-    def decide_many(self, choices: list[int], decision: Decision, by: str, stale: int) -> str:
+    @rule(
+        target=batches,
+        choices=CHOICES,
+        decision=DECISIONS,
+        by=PEOPLE,
+        stale=st.integers(0, 3),
+        proposal=st.sampled_from(Proposal),
+    )
+    def decide_many(self, choices: list[int], decision: Decision, by: str, stale: int, proposal: Proposal) -> str:
         chosen = self.chosen(choices)
         # One of them may have been seen at an earlier version.
         versions = {number: self.now[number].version - (at == stale) for at, number in enumerate(chosen)}
         batch = f"batch-{self.ticks}"
-        done = self.store.decide_many(versions, decision, by=by, note=None, batch=batch, now=self.time())
+        done = self.store.decide_many(
+            versions, decision, by=by, note=None, batch=batch, now=self.time(), proposal=proposal
+        )
         kept: dict[int, tuple[Standing, int]] = {}
         for decided in done.done:
             before = self.now[decided.item.id]
@@ -102,7 +112,9 @@ class DeskMachine(RuleBasedStateMachine):
             assert decided.changed is (before.status is not AFTER[decision] or waits)
             assert decided.item.status is AFTER[decision]
             if decided.changed:
-                assert decided.item.text == (before.proposed or before.text)
+                taken = before.proposed if proposal is Proposal.ACCEPT else None
+                assert decided.item.text == (taken or before.text)
+                assert decided.item.proposed is None
                 assert decided.item.decided_by == by
                 kept[decided.item.id] = before, decided.item.version
                 self.keep(decided.item)
@@ -174,7 +186,7 @@ class DeskMachine(RuleBasedStateMachine):
     def counters_are_what_the_items_say(self) -> None:
         if not hasattr(self, "store"):
             return
-        numbers = dict.fromkeys(NUMBERS, 0)
+        numbers = dataclasses.asdict(Counts())
         for number, known in self.now.items():
             item = self.store.item(number)
             assert item is not None

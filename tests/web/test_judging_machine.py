@@ -17,6 +17,7 @@ from moderate import moderation
 from moderate.acts import bulk
 from moderate.errors import Closed, DecidedMeanwhile, ServiceDown
 from moderate.model import Awaiting, Decision, Moderator, Status
+from moderate.ports import Proposal
 from moderate.recheck import run_due
 from moderate.spam import SpamAnswer, SpamWord
 from moderate.testing import ScriptedSpamService
@@ -77,6 +78,8 @@ class JudgingMachine(RuleBasedStateMachine):
         self.tokens: dict[int, str] = {}
         #: Where a person put an item last.
         self.human: dict[int, Status] = {}
+        #: The version of an item at which a person dropped its changed text.
+        self.declined: dict[int, int] = {}
         #: The texts of an item that a person or the service let pass.
         self.cleared: dict[int, set[str]] = {}
         self.texts: dict[str, int] = {}
@@ -117,11 +120,16 @@ class JudgingMachine(RuleBasedStateMachine):
         assert self.site.client.patch(f"/discuss/items/{number}", json=body).status_code == 200
         self.texts[text] = number
 
-    def decide_on(self, number: int, decision: Decision, age: int = 0) -> None:
+    def decide_on(self, number: int, decision: Decision, age: int = 0, proposal: Proposal = Proposal.ACCEPT) -> None:
         item = self.item(number)
-        newest = item.proposed["text"] if item.proposed else item.text
+        takes = item.proposed and proposal is Proposal.ACCEPT
+        newest = item.proposed["text"] if item.proposed and takes else item.text
         with contextlib.suppress(DecidedMeanwhile):
-            after = moderation.decide(self.desk, number, decision, version=item.version - age, by=MORI)
+            after = moderation.decide(
+                self.desk, number, decision, version=item.version - age, by=MORI, proposal=proposal
+            )
+            if item.proposed and not takes:
+                self.declined[number] = after.version
             # To hold what waits for checks anyway is to leave it to them: the same as it stands is no decision.
             if after.decided_by is not None:
                 self.human[number] = after.status
@@ -129,15 +137,21 @@ class JudgingMachine(RuleBasedStateMachine):
                 self.cleared[number].add(str(newest))
 
     @precondition(lambda self: self.tokens)
-    @rule(data=st.data(), decision=st.sampled_from(Decision), age=st.sampled_from([0, 0, 0, 1]))
-    def decide(self, data: st.DataObject, decision: Decision, age: int) -> None:
-        self.decide_on(self.some(data), decision, age)
+    @rule(
+        data=st.data(),
+        decision=st.sampled_from(Decision),
+        age=st.sampled_from([0, 0, 0, 1]),
+        proposal=st.sampled_from(Proposal),
+    )
+    def decide(self, data: st.DataObject, decision: Decision, age: int, proposal: Proposal) -> None:
+        self.decide_on(self.some(data), decision, age, proposal)
 
     @precondition(lambda self: self.human)
     @rule(data=st.data())
     def undo(self, data: st.DataObject) -> None:
         number = data.draw(st.sampled_from(sorted(self.human)))
-        last = [entry for entry in self.desk.store.history(number) if entry.act == "decided"][-1:]
+        acts = {"decided", "declined"}
+        last = [entry for entry in self.desk.store.history(number) if entry.act in acts][-1:]
         for entry in last:
             # As good as any other decision: what it puts back is what a person wants.
             for done in bulk.undo_one(self.desk, entry.id, by=MORI).done:
@@ -150,7 +164,8 @@ class JudgingMachine(RuleBasedStateMachine):
 
         def happen() -> None:
             if meanwhile == "decide":
-                self.decide_on(self.some(act), data.draw(st.sampled_from(Decision)))
+                proposal = data.draw(st.sampled_from(Proposal))
+                self.decide_on(self.some(act), data.draw(st.sampled_from(Decision)), proposal=proposal)
             elif meanwhile == "edit":
                 with contextlib.suppress(Closed):
                     self.edit(act, links=False)
@@ -182,6 +197,15 @@ class JudgingMachine(RuleBasedStateMachine):
                 assert item.awaiting is None or item.proposed is not None
             if item.awaiting is Awaiting.CHECKS:
                 assert item.status is Status.PENDING or item.proposed is not None
+
+    @invariant()
+    def what_was_declined_stays_away_and_is_judged_by_nobody(self) -> None:
+        for number, version in getattr(self, "declined", {}).items():
+            item = self.item(number)
+            if item.version == version:
+                assert item.proposed is None
+                assert item.findings == ()
+                assert item.awaiting is not Awaiting.CHECKS
 
     @invariant()
     def the_counters_are_what_can_be_counted(self) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from moderate import signals
 from moderate.acts.teaching import tasks_for_decision
 from moderate.errors import NotAllowed, ServiceDown, UnexpectedNumber, UnknownDecision
-from moderate.ports import Left
+from moderate.ports import Left, Proposal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -29,7 +29,7 @@ CHUNK = 50
 MOST = 10_000
 
 #: The acts that can be undone.
-UNDOABLE = frozenset({"decided", "undone"})
+UNDOABLE = frozenset({"decided", "declined", "undone"})
 
 
 @dataclass(slots=True)
@@ -42,7 +42,13 @@ class Outcome:
 
 
 def decide_many(
-    desk: Desk, decision: Decision, versions: Mapping[int, int], *, by: Moderator, note: str | None = None
+    desk: Desk,
+    decision: Decision,
+    versions: Mapping[int, int],
+    *,
+    by: Moderator,
+    note: str | None = None,
+    proposal: Proposal = Proposal.ACCEPT,
 ) -> Outcome:
     """Decide on items given as {id: version}. What somebody decided otherwise meanwhile is left, and told."""
     outcome = Outcome()
@@ -57,13 +63,21 @@ def decide_many(
             batch=outcome.batch,
             now=now,
             tasks=tasks_for_decision(desk, now),
+            proposal=proposal,
         )
 
     return _in_chunks(desk, outcome, sorted(versions), step, by)
 
 
 def decide_by_filter(
-    desk: Desk, decision: Decision, which: ItemFilter, expect: int, *, by: Moderator, note: str | None = None
+    desk: Desk,
+    decision: Decision,
+    which: ItemFilter,
+    expect: int,
+    *,
+    by: Moderator,
+    note: str | None = None,
+    proposal: Proposal = Proposal.ACCEPT,
 ) -> Outcome:
     """Decide on all that a filter matches. Raises `UnexpectedNumber` where these are not *expect* items.
 
@@ -74,7 +88,7 @@ def decide_by_filter(
         raise UnexpectedNumber(len(versions))
     if len(versions) > MOST:
         raise NotAllowed(f"A filter may decide about {MOST} items at most; narrow it.")
-    return decide_many(desk, decision, versions, by=by, note=note)
+    return decide_many(desk, decision, versions, by=by, note=note, proposal=proposal)
 
 
 def undo_batch(desk: Desk, batch: str, *, by: Moderator) -> Outcome:

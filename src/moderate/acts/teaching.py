@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moderate.acts.notices import tasks_to_tell_of_decisions
+from moderate.checks.akismet import told_of
 from moderate.checks.learned import learn
 from moderate.errors import ServiceDown
 from moderate.model import Status
@@ -50,14 +51,18 @@ def human_word(item: Item) -> bool | None:
 
 
 def tell_service(desk: Desk, item: Item, is_spam: bool) -> None:
-    """Send the sample as it was checked, where the service believes otherwise."""
+    """Send the sample as it was checked, where the service believes otherwise.
+
+    A sample of another text, of a change that was declined say, is not what the person spoke of.
+    """
     stored = desk.store.sample(item.id)
     if desk.services.spam is None or stored is None:
         return
+    sample = SpamSample.from_json(stored.payload)
     believed = stored.verdict in {SpamWord.SPAM, SpamWord.DISCARD}
-    if believed is is_spam:
+    if believed is is_spam or sample.comment_content != told_of(item.title, item.text):
         return
-    desk.services.spam.teach(SpamSample.from_json(stored.payload), is_spam)
+    desk.services.spam.teach(sample, is_spam)
     word = SpamWord.SPAM if is_spam else SpamWord.HAM
     desk.store.save_sample(item.id, stored.payload, word.value, stored.guid, desk.clock.now())
 

@@ -88,7 +88,7 @@ def sample_of(submission: Submission, facts: Facts) -> SpamSample:
         comment_author=submission.author or submission.blog_name or "",
         comment_author_email=submission.email or "",
         comment_author_url=submission.url or submission.source_url or "",
-        comment_content="\n\n".join(part for part in (submission.title, submission.body.raw) if part),
+        comment_content=told_of(submission.title, submission.body.raw),
         comment_date_gmt=iso(facts.now),
         comment_post_modified_gmt=iso(article.published_at),
         comment_parent="" if submission.parent is None else str(submission.parent),
@@ -96,6 +96,11 @@ def sample_of(submission: Submission, facts: Facts) -> SpamSample:
         honeypot_field_name=trap,
         honeypot_value=submission.honeypot if trap else "",
     )
+
+
+def told_of(title: str | None, text: str) -> str:
+    """What the service gets for a text; pings have a title above it."""
+    return "\n\n".join(part for part in (title, text) if part)
 
 
 def comment_type(submission: Submission) -> str:

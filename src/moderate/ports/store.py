@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from moderate.ports.stored import Proposal
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
@@ -85,11 +87,13 @@ class Store(Earlier, Protocol):
         now: datetime,
         tasks: Sequence[NewTask] = (),
         batch: str | None = None,
+        proposal: Proposal = Proposal.ACCEPT,
     ) -> Decided:
         """Move an item. Raises `UnknownItem`, or `DecidedMeanwhile` where `version` is stale.
 
-        The same decision as the current status changes nothing, whatever the version. A changed
-        text that waits becomes the item's text with any decision: the newest one was decided about.
+        The same decision as the current status changes nothing, whatever the version, unless somebody
+        has dealt with a changed text otherwise since. Such a text, where one waits, becomes the item's
+        with any decision, for the newest one was decided about, or is dropped: `proposal` says which.
         `tasks` are written only where the decision changed something.
         """
 
@@ -103,6 +107,7 @@ class Store(Earlier, Protocol):
         batch: str,
         now: datetime,
         tasks: Sequence[NewTask] = (),
+        proposal: Proposal = Proposal.ACCEPT,
     ) -> Bulk:
         """Decide on several items, given as {id: version}, in one transaction; see `decide` for each of them.
 
@@ -115,7 +120,7 @@ class Store(Earlier, Protocol):
     ) -> Bulk:
         """Put items back to where they stood before these lines of the history, in one transaction.
 
-        Left is what has changed since. A text that the decision had replaced comes back with it.
+        Left is what has changed since. A text that the decision had replaced or dropped comes back with it.
         Lines that are no decisions are passed over.
         """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,15 @@ if TYPE_CHECKING:
 
     from moderate.lifecycle import Premoderation
     from moderate.model import Awaiting, Body, Counts, HistoryEntry, Item, Kind, Status
+
+
+class Proposal(enum.StrEnum):
+    """What a decision does with a changed text that waits behind an approved one; without one it says nothing."""
+
+    #: It becomes the item's text: what was decided about is the newest.
+    ACCEPT = "accept"
+    #: It is dropped, and the item's status moves with the text that it has.
+    DECLINE = "decline"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from moderate.model import HistoryEntry, Status
-from moderate.ports import Bulk, Decided, HistoryPage, Left
+from moderate.ports import Bulk, Decided, HistoryPage, Left, Proposal
 from moderate.store import revising
 from moderate.store.counters import Tally
 from moderate.store.moves import apply
 from moderate.store.reads import WHOLE, conditions, last_actor
 from moderate.store.rows import entry_from, item_from
 from moderate.store.schema import history, items
+from moderate.store.sql import is_overtaken
 from moderate.store.tasks import enqueue_all
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from moderate.store.revising import Change
 
 #: The acts that can be undone.
-DECISIONS = ("decided", "undone")
+DECISIONS = ("decided", "declined", "undone")
 
 
 class BulkWrites:
@@ -46,11 +47,12 @@ class BulkWrites:
         batch: str,
         now: datetime,
         tasks: Sequence[NewTask] = (),
+        proposal: Proposal = Proposal.ACCEPT,
     ) -> Bulk:
         def work(conn: Connection) -> Bulk:
             def plan(item: Item) -> Change | Left | None:
-                change = revising.decided(item, decision, by)
-                is_stale = change is not None and revising.is_overtaken(item, change, versions[item.id])
+                change = revising.decided(item, decision, proposal, by)
+                is_stale = is_overtaken(conn, item, change, versions[item.id], proposal)
                 return _overtaken(conn, item) if is_stale else change
 
             about = {"by": by, "note": note, "batch": batch}

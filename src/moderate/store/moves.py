@@ -160,7 +160,7 @@ def apply(
         article=item.article,
         before=item.status,
         after=change.after,
-        act=act,
+        act=change.act or act,
         at=at,
         item=item.id,
         version=item.version,

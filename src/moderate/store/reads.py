@@ -113,6 +113,15 @@ def last_actor(conn: Connection, item_id: int) -> str | None:
     return conn.execute(query.order_by(history.c.id.desc()).limit(1)).scalar()
 
 
+def last_dealt_with(conn: Connection, item_id: int, since: int = 0) -> Mapping[str, Any] | None:
+    """What the last decision that replaced or dropped a text kept for its undo, if it came after version *since*."""
+    query = select(history.c.was).where(
+        history.c.item_id == item_id, history.c.was.is_not(None), history.c.version > since
+    )
+    found: Mapping[str, Any] | None = conn.execute(query.order_by(history.c.id.desc()).limit(1)).scalar()
+    return found
+
+
 class ItemReads:
     """See `moderate.ports.Store`."""
 

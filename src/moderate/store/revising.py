@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from moderate.lifecycle import AFTER
 from moderate.model import Awaiting, Decision, Status
-from moderate.store.rows import CONTENT, accept, brings_something, content_of, current, is_news, judgement_of, propose
+from moderate.ports import Proposal
+from moderate.store.rows import (
+    CONTENT,
+    SAID,
+    accept,
+    brings_something,
+    content_of,
+    current,
+    finding_to_json,
+    is_news,
+    judgement_of,
+    propose,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +43,10 @@ class Change:
     is_new_text: bool = False
     #: Whether readers see another text of an item that stays approved.
     is_visible: bool = False
-    #: What an undo needs besides the status: the text that is replaced.
+    #: What an undo needs besides the status: the text that is replaced, or the one that is dropped.
     was: Mapping[str, Any] | None = None
+    #: What the history calls it, where that is not the word of whoever makes the change.
+    act: str | None = None
 
 
 def edited(item: Item, submission: Submission, verdict: Verdict, now: datetime) -> Change | None:
@@ -86,11 +100,14 @@ def judged(item: Item, verdict: Verdict, content: Content | None, now: datetime)
     return Change(item.status, {**judgement_of(verdict), **found, "edited_at": now}, is_new_text=True)
 
 
-def decided(item: Item, decision: Decision, by: str) -> Change | None:
+def decided(item: Item, decision: Decision, proposal: Proposal, by: str) -> Change | None:
     """A moderator decides; None where the item stands there already.
 
-    What was decided about is the newest text, so a proposal becomes the text with any decision.
+    What was decided about is the newest text, so a proposal becomes the text with any decision that does
+    not decline it.
     """
+    if item.proposed is not None and proposal is Proposal.DECLINE:
+        return declined(item, decision, by)
     after = AFTER[decision]
     awaits_approval = decision is Decision.APPROVE and item.proposed is not None
     # Whoever holds what still awaits checks says more than they do: no late verdict may publish it.
@@ -104,6 +121,42 @@ def decided(item: Item, decision: Decision, by: str) -> Change | None:
     return Change(after, values, is_new_text=bool(text), is_visible=bool(text), was=was)
 
 
+def declined(item: Item, decision: Decision, by: str) -> Change:
+    """A moderator drops the changed text, and decides about the one that is public.
+
+    What checks have found goes with the text that they had looked at.
+    """
+    awaiting = Awaiting.MODERATOR.value if decision is Decision.HOLD else None
+    nothing: dict[str, Any] = {"proposed": None, "findings": [], "passed": [], "skipped": None}
+    was = {"proposed": dict(item.proposed or {}), **judgement_on(item)}
+    values = {**nothing, "awaiting": awaiting, "decided_by": by}
+    return Change(AFTER[decision], values, is_new_text=True, was=was, act="declined")
+
+
+def judgement_on(item: Item) -> dict[str, Any]:
+    """What checks have found, as columns have it."""
+    skipped = None if item.skipped is None else [list(entry) for entry in item.skipped]
+    findings = [finding_to_json(finding) for finding in item.findings]
+    return {"findings": findings, "passed": list(item.passed), "skipped": skipped}
+
+
+def fate(was: Mapping[str, Any] | None) -> Proposal | None:
+    """What a decision did with the text that waited, told by what it kept for an undo; None for neither."""
+    if was is None or was.get("proposed") is None:
+        return None
+    return Proposal.ACCEPT if "text" in was else Proposal.DECLINE
+
+
+def repeats(item: Item, change: Change, was: Mapping[str, Any] | None) -> bool:
+    """Whether a ping's source only says again what a moderator has declined, going by the last text that was
+    dealt with: each look at the source would propose it anew.
+    """
+    offered = change.values.get("proposed")
+    if was is None or offered is None or not item.kind.is_ping or item.proposed is not None:
+        return False
+    return fate(was) is Proposal.DECLINE and all(was["proposed"].get(name) == offered[name] for name in SAID)
+
+
 def is_overtaken(item: Item, change: Change, version: int) -> bool:
     """Whether *change* was decided on an earlier version. The same decision again is none, whatever the version."""
     return item.version != version and (change.after is not item.status or change.is_new_text)
@@ -115,11 +168,14 @@ def put_back(item: Item, before: Status, was: Mapping[str, Any] | None, by: str)
     It is a person's decision like any other. What awaited checks awaits a moderator: its task has
     ended with the decision.
     """
-    text = {} if was is None else {**was, "edited_at": moment(was.get("edited_at"))}
+    text = {} if was is None else dict(was)
+    if "edited_at" in text:
+        text["edited_at"] = moment(text["edited_at"])
     awaits = before is Status.PENDING or bool(text.get("proposed"))
     values = {**text, "awaiting": Awaiting.MODERATOR.value if awaits else None, "decided_by": by}
-    again = replaced(item) if text else None
-    return Change(before, values, is_new_text=bool(text), is_visible=bool(text), was=again)
+    known = {**replaced(item), **judgement_on(item)}
+    again = {name: known[name] for name in text} if text else None
+    return Change(before, values, is_new_text=bool(text), is_visible="text" in text, was=again)
 
 
 def replaced(item: Item) -> dict[str, Any]:

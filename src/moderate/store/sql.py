@@ -10,11 +10,11 @@ from sqlalchemy.exc import IntegrityError
 from moderate.errors import DecidedMeanwhile, Invalid, NotAllowed, UnknownItem
 from moderate.lifecycle import DELETABLE, cause_of
 from moderate.model import Awaiting, Item, Kind
-from moderate.ports import Decided, Recorded, Settled
+from moderate.ports import Decided, Proposal, Recorded, Settled
 from moderate.store import revising
 from moderate.store.articles import Known, fact_of, note_article
 from moderate.store.moves import apply, explain, receive, remove
-from moderate.store.reads import find_item, last_actor
+from moderate.store.reads import find_item, last_actor, last_dealt_with
 from moderate.store.rows import digest, fingerprint
 from moderate.store.rules import note_hits
 from moderate.store.schema import items
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from moderate.model import Decision, Submission, Task, Verdict
     from moderate.ports import Content, NewTask
     from moderate.store.engine import Database
+    from moderate.store.revising import Change
 
 #: How often a submission tries anew that met another with the same key, which then was gone.
 MEETINGS = 3
@@ -108,7 +109,7 @@ class ItemWrites:
                 return None
             change = (revising.pinged_again if is_ping else revising.edited)(item, submission, verdict, now)
             after = item
-            if change is not None:
+            if change is not None and not _is_declined(conn, item, change):
                 note_hits(conn, verdict.findings, item.findings, now)
                 after = apply(conn, item, change, "revised", now).item
             if is_ping or after is not item:
@@ -128,14 +129,15 @@ class ItemWrites:
         now: datetime,
         tasks: Sequence[NewTask] = (),
         batch: str | None = None,
+        proposal: Proposal = Proposal.ACCEPT,
     ) -> Decided:
         def work(conn: Connection) -> Decided:
             item = _existing(conn, item_id)
-            change = revising.decided(item, decision, by)
+            change = revising.decided(item, decision, proposal, by)
+            if is_overtaken(conn, item, change, version, proposal):
+                raise DecidedMeanwhile(item, by=last_actor(conn, item_id))
             if change is None:
                 return Decided(item, item.status, changed=False)
-            if revising.is_overtaken(item, change, version):
-                raise DecidedMeanwhile(item, by=last_actor(conn, item_id))
             applied = apply(conn, item, change, "decided", now, by=by, note=note, batch=batch)
             enqueue(conn, item_id, tasks, now)
             return Decided(applied.item, item.status, changed=True, history=applied.history)
@@ -222,12 +224,27 @@ def _same_key(submission: Submission) -> Any:
 def _settled(conn: Connection, item: Item, verdict: Verdict, content: Content | None, now: datetime) -> Item:
     """Write a verdict on the version that it is about; the same object comes back where nothing changed."""
     change = revising.judged(item, verdict, content, now)
-    if change is None:
+    if change is None or _is_declined(conn, item, change):
         return item
     stays = change.after is item.status and change.values.get("awaiting") == item.awaiting
     if stays and not change.is_new_text:
         return explain(conn, item, change.values)
     return apply(conn, item, change, "judged", now, cause=cause_of(verdict.findings, change.after)).item
+
+
+def _is_declined(conn: Connection, item: Item, change: Change) -> bool:
+    """Whether a source says once more what a moderator has declined last."""
+    offers = item.kind.is_ping and bool(change.values.get("proposed"))
+    return offers and revising.repeats(item, change, last_dealt_with(conn, item.id))
+
+
+def is_overtaken(conn: Connection, item: Item, change: Change | None, version: int, proposal: Proposal) -> bool:
+    """Whether somebody has decided since *version* so that this decision is about something else."""
+    if change is not None:
+        return revising.is_overtaken(item, change, version)
+    # Where nothing is left to do, one may have taken the change that the other wants to drop, or dropped it.
+    fate = revising.fate(last_dealt_with(conn, item.id, version)) if version < item.version else None
+    return fate is not None and fate is not proposal
 
 
 def _end(conn: Connection, task: Task, again: datetime | None, error: str | None) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: The acts of checks, and those of moderators.
 JUDGED = ("received", "judged", "revised")
-DECIDED = ("decided", "undone")
+DECIDED = ("decided", "declined", "undone")
 
 
 class Tallies:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from moderate import moderation
 from moderate.errors import Invalid, UnsupportedMediaType
 from moderate.model import Awaiting, Decision, Kind, Status
-from moderate.ports import ItemFilter
+from moderate.ports import ItemFilter, Proposal
 from moderate.protocols.comment import field_errors
 from moderate.web.access import moderator
 from moderate.web.present import moderator_item, related_json
@@ -42,6 +42,8 @@ class DecisionIn(BaseModel):
 
     decision: Decision
     version: int = Field(ge=1, le=MAX_ID)
+    #: What becomes of a changed text that waits behind an approved one.
+    change: Proposal = Proposal.ACCEPT
     #: NUL is the one character that not every database can store.
     note: str | None = Field(default=None, max_length=1000, pattern=r"^[^\x00]*$")
 
@@ -121,7 +123,15 @@ def decide(item_id: int) -> ResponseReturnValue:
     state = current_state()
     who = moderator(state)
     wanted = json_body(DecisionIn)
-    decided = moderation.decide(state.desk, item_id, wanted.decision, version=wanted.version, by=who, note=wanted.note)
+    decided = moderation.decide(
+        state.desk,
+        item_id,
+        wanted.decision,
+        version=wanted.version,
+        by=who,
+        note=wanted.note,
+        proposal=wanted.change,
+    )
     return private(moderator_item(decided))
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from moderate.acts import bulk
 from moderate.errors import Invalid
 from moderate.model import Awaiting, Decision, Kind, Status  # noqa: TC001 - pydantic reads the annotations
-from moderate.ports import ItemFilter
+from moderate.ports import ItemFilter, Proposal
 from moderate.web.access import moderator
 from moderate.web.moderation_api import json_body, private, words
 from moderate.web.present import history_json
@@ -73,6 +73,8 @@ class DecisionsIn(BaseModel):
     items: Annotated[list[Seen], Field(min_length=1, max_length=MOST_LISTED)] | None = None
     filter: FilterIn | None = None
     expect: Annotated[int, Field(ge=0, le=bulk.MOST)] | None = None
+    #: What becomes of changed texts that wait behind approved ones.
+    change: Proposal = Proposal.ACCEPT
     note: Note | None = None
 
     @model_validator(mode="after")
@@ -108,11 +110,13 @@ def decisions() -> ResponseReturnValue:
     wanted = json_body(DecisionsIn)
     if wanted.items is not None:
         versions = {seen.id: seen.version for seen in wanted.items}
-        outcome = bulk.decide_many(state.desk, wanted.decision, versions, by=who, note=wanted.note)
+        outcome = bulk.decide_many(
+            state.desk, wanted.decision, versions, by=who, note=wanted.note, proposal=wanted.change
+        )
     else:
         which = (wanted.filter or FilterIn()).to_filter()
         outcome = bulk.decide_by_filter(
-            state.desk, wanted.decision, which, wanted.expect or 0, by=who, note=wanted.note
+            state.desk, wanted.decision, which, wanted.expect or 0, by=who, note=wanted.note, proposal=wanted.change
         )
     return private({"batch": outcome.batch, "decided": done_json(outcome), "conflicts": left_json(outcome)})
 
