@@ -192,6 +192,10 @@ class ServiceDown(ModerateError):
         self.kind = kind
 
 
+class CopyRefused(ModerateError):
+    """A copy from one database to another did not take place; the text says why, and holds no secret."""
+
+
 class Undeliverable(ModerateError):
     """A notice that its destination refused for good; a person has to look. The text holds no secret."""
 

@@ -64,6 +64,27 @@ def test_tables_that_somebody_changed_are_named(host: Host) -> None:
     assert "extra" in found.output
 
 
+def test_a_site_moves_to_another_database_with_one_command(fresh: Host, tmp_path: Path) -> None:
+    run(fresh, "db", "upgrade")
+    fresh.comment("It stays with us")
+    address = f"sqlite:///{tmp_path / 'new.sqlite3'}"
+    done = run(fresh, "db", "copy", "--to", address)
+    assert done.exit_code == 0
+    assert re.search(r"^\d+ rows were copied", done.output, re.MULTILINE)
+    there = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_DATABASE_URL=address)
+    assert "It stays with us" in run(there, "queue").output
+    again = run(fresh, "db", "copy", "--to", address)
+    assert again.exit_code == 1
+    assert "is not empty" in again.output
+
+
+@pytest.mark.parametrize("address", ["nonsense", "oracle://host/name", ""])
+def test_an_address_that_is_none_is_explained(host: Host, address: str) -> None:
+    result = run(host, "db", "copy", "--to", address)
+    assert result.exit_code == 2
+    assert "postgresql://user:password@host/name" in result.output
+
+
 # --- tokens ---------------------------------------------------------------------------------------
 
 

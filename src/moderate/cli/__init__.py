@@ -11,13 +11,14 @@ from flask.cli import AppGroup, with_appcontext
 from moderate import moderation
 from moderate.acts.housekeeping import tidy
 from moderate.acts.worker_processes import Processes, work_until_told
+from moderate.cli.database import db_group
 from moderate.cli.tasks import mail_group, tasks_group
 from moderate.errors import ModerateError
 from moderate.model import Decision, Moderator, Status
 from moderate.ports import ItemFilter
 from moderate.recheck import run_due
 from moderate.web.present import rfc3339
-from moderate.web.sign_in import new_link
+from moderate.web.sign_in import new_link, revoke_links
 from moderate.web.state import current_state
 
 if TYPE_CHECKING:
@@ -54,14 +55,6 @@ def build_cli() -> AppGroup:
     return group
 
 
-def db_group() -> AppGroup:
-    group = AppGroup("db", help="The tables of moderate in the site's database.")
-    group.add_command(upgrade)
-    group.add_command(current)
-    group.add_command(check)
-    return group
-
-
 def token_group() -> AppGroup:
     group = AppGroup("token", help="Bearer tokens for moderators.")
     group.add_command(create)
@@ -71,30 +64,7 @@ def token_group() -> AppGroup:
     return group
 
 
-# --- database -------------------------------------------------------------------------------------
-
-
-@click.command("upgrade", help="Create the tables, or bring them up to this version.")
-@with_appcontext
-def upgrade() -> None:
-    click.echo(f"The tables are at version {current_state().tables.upgrade()}.")
-
-
-@click.command("current", help="Print the version of the tables.")
-@with_appcontext
-def current() -> None:
-    click.echo(current_state().tables.current() or "no tables yet")
-
-
-@click.command("check", help="Exit with 1 where the tables are not those of this version.")
-@with_appcontext
-def check() -> None:
-    if not current_state().tables.is_current():
-        raise click.ClickException("The tables are not those of this version. Run: flask moderate db upgrade")
-    differences = current_state().tables.differences()
-    if differences:
-        raise click.ClickException("The tables were changed: " + "; ".join(differences))
-    click.echo("The tables are those of this version.")
+# --- counters -------------------------------------------------------------------------------------
 
 
 @click.command(
@@ -161,11 +131,12 @@ def list_tokens() -> None:
         click.echo(f"{token.id}  {one_line(token.name)}  {state}  made {rfc3339(token.created_at)}  used {used}")
 
 
-@click.command("revoke", help="Revoke by id, or all tokens of a moderator by NAME.")
+@click.command("revoke", help="Revoke by id, or all tokens, sessions and links of a moderator by NAME.")
 @click.argument("name_or_id")
 @with_appcontext
 def revoke(name_or_id: str) -> None:
     state = current_state()
+    revoke_links(state, name_or_id)
     count = state.desk.store.revoke_token(name_or_id, state.desk.clock.now())
     if not count:
         raise click.ClickException(f"There is no valid token called {name_or_id!r}. See: flask moderate token list")

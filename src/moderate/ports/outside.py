@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from moderate.model import Article
+    from moderate.ports.stored import Drift
     from moderate.spam import SpamAnswer, SpamSample, SpamUsage
 
 
@@ -47,6 +48,16 @@ class Tables(Protocol):
 
     def differences(self) -> list[str]:
         """What differs between the tables and this version of the code, in words."""
+
+    def count_rows(self) -> int:
+        """How many rows there are in all tables of ours."""
+
+    def copy_to(self, address: str, told: Callable[[int], None]) -> Sequence[Drift]:
+        """Copy all rows, as they stand at one moment, into the empty database at *address*: all or nothing.
+
+        *told* hears after each batch how many rows it had. Returns which counters do not match their
+        items over there; they did not here. Raises `CopyRefused`, and `ConfigError` for a wrong address.
+        """
 
 
 @dataclass(frozen=True, slots=True)

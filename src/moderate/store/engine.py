@@ -53,6 +53,8 @@ DRIVERS = {
     "mariadb": "mariadb+pymysql",
 }
 
+#: What brings the driver of a database that not everybody has.
+EXTRAS = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
 
 ADDRESSES = "accepted is an address such as 'postgresql://user:password@host/name' or 'sqlite:////path/to/file'"
 
@@ -251,7 +253,9 @@ def make_engine(source: str | URL, synchronous: Literal["full", "normal"], clock
         engine = create_engine(url, **options)
     except ModuleNotFoundError as error:
         hidden = url.render_as_string(hide_password=True)
-        raise ConfigError("MODERATE_DATABASE_URL", hidden, f"its driver is not installed ({error.name})") from error
+        extra = EXTRAS.get(backend)
+        words = f"its driver is not installed; run: pip install 'flask-moderate[{extra}]'" if extra else ADDRESSES
+        raise ConfigError("MODERATE_DATABASE_URL", hidden, words) from error
     if backend == "sqlite":
         _listen_on_sqlite(engine, synchronous)
     elif clock is not None:

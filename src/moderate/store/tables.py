@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moderate.store import migrate
+from moderate.store import Database, SqlStore, copying, migrate
 
 if TYPE_CHECKING:
-    from moderate.store.engine import Database
+    from collections.abc import Callable
+
+    from moderate.ports import Drift
 
 
 class SqlTables:
@@ -27,3 +29,14 @@ class SqlTables:
 
     def differences(self) -> list[str]:
         return migrate.check(self._database)
+
+    def count_rows(self) -> int:
+        return copying.count_rows(self._database)
+
+    def copy_to(self, address: str, told: Callable[[int], None]) -> list[Drift]:
+        target = Database(address)
+        try:
+            copying.copy(self._database, target, told)
+            return [drift for drift in SqlStore(target).recount(repair=False) if drift is not None]
+        finally:
+            target.dispose()

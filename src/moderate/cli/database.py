@@ -1,0 +1,68 @@
+"""``flask moderate db …``: the tables, and the way from one database to another."""
+
+from __future__ import annotations
+
+import click
+from flask.cli import AppGroup, with_appcontext
+
+from moderate.errors import ConfigError
+from moderate.web.state import current_state
+
+
+def db_group() -> AppGroup:
+    group = AppGroup("db", help="The tables of moderate in the site's database.")
+    for command in (upgrade, current, check, copy):
+        group.add_command(command)
+    return group
+
+
+@click.command("upgrade", help="Create the tables, or bring them up to this version.")
+@with_appcontext
+def upgrade() -> None:
+    click.echo(f"The tables are at version {current_state().tables.upgrade()}.")
+
+
+@click.command("current", help="Print the version of the tables.")
+@with_appcontext
+def current() -> None:
+    click.echo(current_state().tables.current() or "no tables yet")
+
+
+@click.command("check", help="Exit with 1 where the tables are not those of this version.")
+@with_appcontext
+def check() -> None:
+    if not current_state().tables.is_current():
+        raise click.ClickException("The tables are not those of this version. Run: flask moderate db upgrade")
+    differences = current_state().tables.differences()
+    if differences:
+        raise click.ClickException("The tables were changed: " + "; ".join(differences))
+    click.echo("The tables are those of this version.")
+
+
+@click.command("copy")
+@click.option(
+    "--to",
+    "address",
+    required=True,
+    metavar="URL",
+    envvar="MODERATE_COPY_TO",
+    show_envvar=True,
+    help="The new database, such as postgresql://user:password@host/name.",
+)
+@with_appcontext
+def copy(address: str) -> None:
+    """Copy everything into another, empty database: from SQLite to PostgreSQL, say.
+
+    Stop the site and its workers first. All of it is copied or nothing, and the site's database is only
+    read. Exits with 1 where nothing was copied; the text says why.
+    """
+    tables = current_state().tables
+    try:
+        with click.progressbar(length=tables.count_rows(), label="Copying") as bar:
+            drifts = tables.copy_to(address, bar.update)
+    except ConfigError as error:
+        raise click.BadParameter(error.accepted, param_hint="--to") from error
+    click.echo(f"{bar.pos} rows were copied, and the new database holds them all.")
+    if drifts:
+        click.echo(f"{len(drifts)} counters do not match their items, as before. Run: flask moderate recount")
+    click.echo("Set MODERATE_DATABASE_URL to its address, and start the site again.")
