@@ -18,7 +18,7 @@ from moderate.model import Decision, Moderator, Status
 from moderate.ports import ItemFilter
 from moderate.recheck import run_due
 from moderate.web.present import rfc3339
-from moderate.web.sign_in import new_link, revoke_links
+from moderate.web.sign_in import new_link, revoke_links, revoke_links
 from moderate.web.state import current_state
 
 if TYPE_CHECKING:
@@ -136,6 +136,7 @@ def list_tokens() -> None:
 @with_appcontext
 def revoke(name_or_id: str) -> None:
     state = current_state()
+    revoke_links(state, name_or_id)
     revoke_links(state, name_or_id)
     count = state.desk.store.revoke_token(name_or_id, state.desk.clock.now())
     if not count:

@@ -7,6 +7,7 @@ database, so that it can be revoked by name or id like any other; the cookie onl
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 #: Seconds for which a link is good.
 LINK_SECONDS = 600
 
+#: Under which it is kept when the links of a moderator were last revoked.
+REVOKED = "revoked:"
+
 SPENT = "This link has been used already, or is older than ten minutes."
 
 
@@ -37,6 +41,15 @@ def new_link(state: State, name: str, root: str = "") -> str:
     token = state.signer.sign("sign-in", [name, secrets.token_urlsafe(12)])
     site = state.settings.site_url or ""
     return f"{site}{root.rstrip('/')}{state.settings.url_prefix}/moderation/sign-in/{token}"
+
+
+def revoke_links(state: State, name: str) -> None:
+    """Links made for that moderator up to now sign nobody in any more."""
+    state.desk.store.keep(mark(name), {}, state.desk.clock.now())
+
+
+def mark(name: str) -> str:
+    return REVOKED + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
 def show(token: str) -> ResponseReturnValue:
@@ -97,13 +110,15 @@ def use_up(state: State, token: str) -> str:
 
 
 def opened(state: State, token: str) -> tuple[str, str, float]:
-    """Name, nonce and age of a link of ours. Who tries too many others is not told whether one is right."""
-    state.desk.limits.look(attempt())
+    """Name, nonce and age of a link of ours. Only what is wrong costs, so that nobody keeps others out."""
     found = state.signer.open("sign-in", token, max_age=LINK_SECONDS)
     if found is None:
         state.desk.limits.spend(attempt())
         raise Forbidden(SPENT)
     (name, nonce), age = found
+    revoked = state.desk.store.kept(mark(name))
+    if revoked is not None and revoked.at.timestamp() > state.desk.clock.now().timestamp() - age:
+        raise Forbidden(SPENT)
     return name, nonce, age
 
 
