@@ -28,7 +28,7 @@ DELETABLE = frozenset({Status.SPAM, Status.TRASH})
 def counter_of(kind: Kind, status: Status) -> str:
     """The counter in which an item of *kind* and *status* is counted: exactly one."""
     if status is not Status.APPROVED:
-        return status.value
+        return f"{status.value}_{kind.value}"
     return "comments" if kind is Kind.COMMENT else kind.value
 
 

@@ -123,7 +123,8 @@ class Raw:
     instead. `identity` is set only where the host's `author_loader` vouches for the author.
     `honeypot` is what stood in the field that people do not see. `form_age` is how many seconds
     old the signed form token was, None without a valid one; `from_form` says that the request was
-    a form's, which should have carried one.
+    a form's, which should have carried one. `confirmed_id` is the identity that goes with the typed
+    e-mail address, where this browser has confirmed it.
     """
 
     kind: Kind
@@ -139,6 +140,7 @@ class Raw:
     title: str | None = None
     blog_name: str | None = None
     identity: Author | None = None
+    confirmed_id: str | None = None
     honeypot: str = ""
     form_age: float | None = None
     from_form: bool = False
@@ -302,15 +304,28 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """An article's numbers. `comments` and `trackbacks` count approved items only."""
+    """An article's numbers. `comments` and `trackbacks` count approved items only.
+
+    Each item is in exactly one field: approved ones under the name of their kind, all others under their
+    status and kind. `moderate.lifecycle.counter_of` tells which.
+    """
 
     comments: int = 0
     trackback: int = 0
     pingback: int = 0
     webmention: int = 0
-    pending: int = 0
-    spam: int = 0
-    trash: int = 0
+    pending_comment: int = 0
+    pending_trackback: int = 0
+    pending_pingback: int = 0
+    pending_webmention: int = 0
+    spam_comment: int = 0
+    spam_trackback: int = 0
+    spam_pingback: int = 0
+    spam_webmention: int = 0
+    trash_comment: int = 0
+    trash_trackback: int = 0
+    trash_pingback: int = 0
+    trash_webmention: int = 0
 
     @property
     def trackbacks(self) -> int:
@@ -320,6 +335,18 @@ class Counts:
     @property
     def approved(self) -> int:
         return self.comments + self.trackbacks
+
+    @property
+    def pending(self) -> int:
+        return self.pending_comment + self.pending_trackback + self.pending_pingback + self.pending_webmention
+
+    @property
+    def spam(self) -> int:
+        return self.spam_comment + self.spam_trackback + self.spam_pingback + self.spam_webmention
+
+    @property
+    def trash(self) -> int:
+        return self.trash_comment + self.trash_trackback + self.trash_pingback + self.trash_webmention
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ def test_an_engine_of_the_host_is_used_as_it_is(hosts_engine: Engine) -> None:
     upgrade(database)
     store = SqlStore(database)
     store.record(a_comment(), HELD, [], NOON)
-    assert store.totals() == Counts(pending=1)
+    assert store.totals() == Counts(pending_comment=1)
     assert not database.is_ours
     assert pragma(database, "journal_mode") == "delete"
     database.dispose()
@@ -260,7 +260,7 @@ def test_the_store_goes_on_when_the_server_has_come_back(postgresql: PostgreSQL,
     postgresql.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
     with pytest.raises(ServiceDown):
         store.totals()
-    assert store.totals() == Counts(pending=1)
+    assert store.totals() == Counts(pending_comment=1)
     store.database.dispose()
 
 

@@ -5,21 +5,28 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
+from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, inspect, text
+from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, insert, inspect, text
 
 from moderate.errors import ServiceDown
+from moderate.model import Kind, Status
 from moderate.store import Database, SqlStore, metadata, migrate
 from moderate.store.migrate import check, config, current, upgrade
-from tests.factories import HELD, NOON, a_comment
+from moderate.store.rows import columns_of
+from moderate.store.schema import items
+from tests.factories import HELD, NOON, a_comment, a_ping, a_verdict
 from tests.processes import PROCESSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from sqlalchemy.engine import Connection
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -49,6 +56,48 @@ def test_an_upgrade_makes_all_tables_as_the_code_wants_them(database: Database) 
         *metadata.tables,
         migrate.VERSION_TABLE,
     }
+
+
+def test_counters_of_an_earlier_version_are_told_apart_by_kind(database: Database) -> None:
+    """From the tables before, where all that waited was one number, with items of every kind and status."""
+    with database.write() as conn:
+        command.upgrade(config(conn), "0006")
+        for number, (article, kind, status) in enumerate(product("abc", Kind, Status)):
+            if (article, kind) != ("c", Kind.PINGBACK):
+                store_without_counters(conn, article, kind, status, times=number % 5)
+        conn.execute(text(OLD_COUNTERS))
+    assert upgrade(database) == ("0006", migrate.HEAD)
+    assert check(database) == []
+    store = SqlStore(database)
+    assert not any(store.recount(repair=False))
+    assert store.counts(["c"])["c"].spam_pingback == 0 < store.counts(["b"])["b"].spam_pingback
+    assert store.revision("a") == 7
+    store.record(a_comment(article="a"), HELD, [], NOON)
+    assert not any(store.recount(repair=False))
+
+
+#: As the code before wrote them.
+OLD_COUNTERS = """INSERT INTO moderate_counters
+(article_key, comments, trackback, pingback, webmention, pending, spam, trash, revision)
+SELECT counted.* FROM (SELECT article_key,
+    SUM(CASE WHEN status = 'approved' AND kind = 'comment' THEN 1 ELSE 0 END),
+    SUM(CASE WHEN status = 'approved' AND kind = 'trackback' THEN 1 ELSE 0 END),
+    SUM(CASE WHEN status = 'approved' AND kind = 'pingback' THEN 1 ELSE 0 END),
+    SUM(CASE WHEN status = 'approved' AND kind = 'webmention' THEN 1 ELSE 0 END),
+    SUM(CASE WHEN status = 'pending' THEN 1 ELSE 0 END),
+    SUM(CASE WHEN status = 'spam' THEN 1 ELSE 0 END),
+    SUM(CASE WHEN status = 'trash' THEN 1 ELSE 0 END),
+    7 AS revision
+FROM (SELECT article_key, kind, status FROM moderate_items UNION ALL SELECT '', kind, status FROM moderate_items)
+AS every GROUP BY article_key) AS counted"""
+
+
+def store_without_counters(conn: Connection, article: str, kind: Kind, status: Status, *, times: int) -> None:
+    for number in range(times):
+        source = f"https://{kind}.example/{status}/{number}"
+        new = a_comment(article=article) if kind is Kind.COMMENT else a_ping(source, kind=kind, article=article)
+        row = columns_of(new, a_verdict(status), NOON)
+        conn.execute(insert(items).values(row | {"kind": kind, "status": status, "version": 1, "article_key": article}))
 
 
 def test_a_second_upgrade_changes_nothing(database: Database) -> None:

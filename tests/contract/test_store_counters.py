@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, event, update
 
+from moderate.lifecycle import counter_of
 from moderate.model import Counts, Decision, Kind, Status
 from moderate.ports import Drift
 from moderate.store.schema import counters, items
@@ -43,11 +44,36 @@ def statements(store: SqlStore) -> Iterator[list[str]]:
 
 
 def test_each_article_and_the_site_have_their_numbers(filled: SqlStore) -> None:
-    thaw = Counts(comments=2, pending=2, spam=1, trash=1)
+    thaw = Counts(comments=2, pending_comment=2, spam_comment=1, trash_comment=1)
     pinged = Counts(trackback=1, pingback=1, webmention=1)
     assert filled.counts(["2026/thaw", "b", "unknown"]) == {"2026/thaw": thaw, "b": pinged, "unknown": Counts()}
     assert pinged.trackbacks == 3
-    assert filled.totals() == Counts(2, 1, 1, 1, pending=2, spam=1, trash=1)
+    assert filled.totals() == Counts(2, 1, 1, 1, pending_comment=2, spam_comment=1, trash_comment=1)
+
+
+def test_each_kind_is_counted_in_each_status(store: SqlStore) -> None:
+    every = [(kind, status) for kind in Kind for status in Status]
+    for number, (kind, status) in enumerate(every):
+        for copy in range(number + 1):
+            source = f"https://{number}.example/{copy}"
+            new = a_comment() if kind is Kind.COMMENT else a_ping(source, kind=kind, article="2026/thaw")
+            store.record(new, a_verdict(status), [], NOON)
+    totals = store.totals()
+    assert [getattr(totals, counter_of(kind, status)) for kind, status in every] == list(range(1, 17))
+    assert totals.pending == sum(number + 1 for number, (_, status) in enumerate(every) if status is Status.PENDING)
+    assert totals.approved + totals.pending + totals.spam + totals.trash == sum(range(1, 17))
+    assert not any(store.recount(repair=False))
+
+
+def test_only_the_counters_that_move_are_written(store: SqlStore, statements: list[str]) -> None:
+    item = store.record(a_ping("https://a.example/", kind=Kind.PINGBACK), HELD, [], NOON).item
+    store.decide(item.id, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
+    upserts = [sent for sent in statements if "INTO moderate_counters" in sent]
+    received, decided = (sent.split("ON ")[1] for sent in upserts)
+    assert [name in received for name in ("pending_pingback =", "spam_", "revision", "comments")] == [True] + [
+        False
+    ] * 3
+    assert [name in decided for name in ("pending_pingback =", "spam_pingback =", "trash_")] == [True, True, False]
 
 
 def test_an_empty_store_counts_nothing(store: SqlStore) -> None:
@@ -108,9 +134,9 @@ def test_a_recount_takes_one_step_for_each_article_and_one_for_the_site(filled: 
 
 def test_drift_is_found_reported_and_repaired(filled: SqlStore) -> None:
     with filled.database.write() as conn:
-        conn.execute(update(counters).where(counters.c.article_key == "b").values(pingback=7, pending=2))
+        conn.execute(update(counters).where(counters.c.article_key == "b").values(pingback=7, pending_pingback=2))
     thaw = filled.counts(["2026/thaw"])["2026/thaw"]
-    wrong, right = Counts(trackback=1, pingback=7, webmention=1, pending=2), Counts(0, 1, 1, 1)
+    wrong, right = Counts(trackback=1, pingback=7, webmention=1, pending_pingback=2), Counts(0, 1, 1, 1)
     found = [drift for drift in filled.recount(repair=False) if drift]
     # Without repair the site's row is compared with the sum as it stands.
     assert found[0] == Drift("b", wrong, right)
@@ -129,9 +155,8 @@ def test_counters_that_are_missing_or_count_nothing_are_repaired(filled: SqlStor
     drifted = {drift.article for drift in filled.recount(repair=True) if drift}
     assert drifted == {"2026/thaw", "b", ""}
     assert filled.counts(["b"])["b"] == Counts()
-    assert (
-        filled.totals() == filled.counts(["2026/thaw"])["2026/thaw"] == Counts(comments=2, pending=2, spam=1, trash=1)
-    )
+    thaw = Counts(comments=2, pending_comment=2, spam_comment=1, trash_comment=1)
+    assert filled.totals() == filled.counts(["2026/thaw"])["2026/thaw"] == thaw
 
 
 def test_looking_without_repair_writes_nothing(filled: SqlStore) -> None:

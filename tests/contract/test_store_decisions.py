@@ -89,7 +89,7 @@ def test_a_stale_version_is_told_who_decided_what(store: SqlStore) -> None:
         decide(store, item, Decision.APPROVE, by="second")
     assert refused.value.by == "first"
     assert refused.value.item == first.item
-    assert store.totals() == Counts(spam=1)
+    assert store.totals() == Counts(spam_comment=1)
 
 
 def test_an_edit_makes_a_decision_stale_too(store: SqlStore) -> None:
@@ -221,7 +221,7 @@ def test_authors_take_their_item_back(store: SqlStore) -> None:
     assert kept(store, item) == taken.item
     line = store.history(item.id)[-1]
     assert (line.act, line.by, line.after) == ("withdrawn", None, Status.TRASH)
-    assert store.totals() == Counts(trash=1)
+    assert store.totals() == Counts(trash_comment=1)
     assert not store.withdraw(item.id, LATER).changed
 
 
@@ -241,8 +241,25 @@ def test_tasks_go_with_a_withdrawal_that_changes_something(store: SqlStore) -> N
 
 def test_spam_that_is_taken_back_stays_spam(store: SqlStore) -> None:
     item = store.record(a_comment(), SPAM, [], NOON).item
+    assert not store.is_withdrawn(item)
+    taken = store.withdraw(item.id, LATER).item
+    assert (taken.status, taken.version, store.is_withdrawn(taken)) == (Status.SPAM, 2, True)
+    assert kept(store, item) == taken
     assert not store.withdraw(item.id, LATER).changed
-    assert kept(store, item).status is Status.SPAM
+    # A decision that comes after it is what the item stands by.
+    held = decide(store, taken, Decision.HOLD).item
+    assert not store.is_withdrawn(held)
+
+
+@pytest.mark.parametrize("decision", [Decision.SPAM, Decision.TRASH])
+def test_an_undo_does_not_publish_what_its_author_has_taken_back(store: SqlStore, decision: Decision) -> None:
+    item = store.record(a_comment(), APPROVED, [], NOON).item
+    line = decide(store, item, decision).history
+    store.withdraw(item.id, LATER)
+    assert line is not None
+    undone = store.undo([line], by="mo", batch="b", now=LATER)
+    assert [left.code for left in undone.left] == ["decided-meanwhile"]
+    assert not kept(store, item).is_public
 
 
 @pytest.mark.parametrize("verdict", [SPAM, TRASH], ids=lambda verdict: verdict.status)

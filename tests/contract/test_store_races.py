@@ -129,13 +129,13 @@ def test_one_form_sent_from_eight_threads_is_one_comment(store: SqlStore) -> Non
     answers = at_once(8, lambda _: store.record(a_comment(idempotency_key="k"), HELD, [], NOON))
     assert sorted(answer.is_new for answer in answers) == [False] * 7 + [True]  # type: ignore[union-attr]
     assert len({answer.item.id for answer in answers}) == 1  # type: ignore[union-attr]
-    assert store.totals() == Counts(pending=1)
+    assert store.totals() == Counts(pending_comment=1)
 
 
 def test_two_texts_under_one_key_at_once_are_one_comment_and_refusals(store: SqlStore) -> None:
     answers = at_once(8, lambda index: store.record(a_comment(str(index), idempotency_key="k"), HELD, [], NOON))
     assert sum(isinstance(answer, Invalid) for answer in answers) == 7
-    assert store.totals() == Counts(pending=1)
+    assert store.totals() == Counts(pending_comment=1)
 
 
 def test_one_source_over_three_protocols_at_once_is_one_item(store: SqlStore) -> None:
@@ -191,7 +191,7 @@ def test_a_late_verdict_and_a_moderator_at_once_end_as_the_moderator_said(store:
         found = store.item(item.id)
         assert found is not None
         assert found.status is Status.TRASH
-    assert store.totals() == Counts(trash=10)
+    assert store.totals() == Counts(trash_comment=10)
     assert drift(store) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
     from moderate.store.engine import Database
 
 #: In the order of the fields of `Counts`.
-NAMES = ("comments", "trackback", "pingback", "webmention", "pending", "spam", "trash")
+NAMES = tuple(field.name for field in fields(Counts))
 COLUMNS = tuple(counters.c[name] for name in NAMES)
-NO_CHANGE = dict.fromkeys((*NAMES, "revision"), 0)
+#: What a new row has to name: the other columns begin at 0 by themselves.
+NAMED = tuple(column.name for column in counters.c if not (column.primary_key or column.server_default))
 
 # What page views ask is built once: putting a statement together costs as much as running it.
 OF_KEY = counters.c.article_key == bindparam("key")
@@ -45,8 +47,8 @@ def add(conn: Connection, article: str, change: Mapping[str, int], *, is_visible
     The article's row comes first and the site's last, for everybody: whoever waits for the site's
     row holds none that its owner still wants.
     """
-    step = {**NO_CHANGE, **change, "revision": int(is_visible)}
-    conn.execute(_addition(conn.dialect.name), [{"article_key": article, **step}, {"article_key": SITE, **step}])
+    step = {**change, "revision": 1} if is_visible else change
+    _add(conn, {article: step, SITE: step})
 
 
 class Tally:
@@ -57,21 +59,30 @@ class Tally:
 
     def add(self, article: str, change: Mapping[str, int], *, is_visible: bool) -> None:
         for key in (article, SITE):
-            step = self._steps.setdefault(key, dict(NO_CHANGE))
+            step = self._steps.setdefault(key, {})
             for name, number in {**change, "revision": int(is_visible)}.items():
-                step[name] += number
+                step[name] = step.get(name, 0) + number
 
     def write(self, conn: Connection) -> None:
         keys = [key for key in sorted(self._steps) if key != SITE and any(self._steps[key].values())]
         if keys:
-            rows = [{"article_key": key, **self._steps[key]} for key in (*keys, SITE)]
-            conn.execute(_addition(conn.dialect.name), rows)
+            _add(conn, {key: self._steps[key] for key in (*keys, SITE)})
+
+
+def _add(conn: Connection, steps: Mapping[str, Mapping[str, int]]) -> None:
+    """Add to the rows in the order given; only the columns that change in any of them are written."""
+    names = sorted({name for step in steps.values() for name, number in step.items() if number})
+    # Adding nothing to one of them makes the row if need be, and locks it.
+    change = _addition(conn.dialect.name, tuple(names) or ("revision",))
+    start = dict.fromkeys((*NAMED, *names), 0)
+    rows = [{"article_key": key, **{name: step.get(name, 0) for name in start}} for key, step in steps.items()]
+    conn.execute(change, rows)
 
 
 @lru_cache
-def _addition(dialect: str) -> Insert:
+def _addition(dialect: str, names: tuple[str, ...]) -> Insert:
     def merge(new: ReadOnlyColumnCollection[str, Any]) -> dict[str, Any]:
-        return {name: counters.c[name] + new[name] for name in NO_CHANGE}
+        return {name: counters.c[name] + new[name] for name in names}
 
     return upsert(dialect, counters, "article_key", merge)
 
@@ -118,7 +129,7 @@ class CounterReads:
         with self.database.write() as conn:
             # Adding nothing makes the row if need be and locks it: whoever moves an item of this
             # article has either finished, or waits and will add to the repaired numbers.
-            conn.execute(_addition(conn.dialect.name), [{"article_key": key, **NO_CHANGE}])
+            _add(conn, {key: {}})
             stored = Counts(*conn.execute(NUMBERS, {"key": key}).one())
             counted = _count(conn, key)
             if repair and counted != stored:

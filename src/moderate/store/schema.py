@@ -132,10 +132,17 @@ counters = Table(
     Column("trackback", BigInteger, nullable=False),
     Column("pingback", BigInteger, nullable=False),
     Column("webmention", BigInteger, nullable=False),
-    Column("pending", BigInteger, nullable=False),
-    Column("spam", BigInteger, nullable=False),
-    Column("trash", BigInteger, nullable=False),
+    Column("pending_comment", BigInteger, nullable=False),
+    Column("spam_comment", BigInteger, nullable=False),
+    Column("trash_comment", BigInteger, nullable=False),
+    # Grows with every change that readers see.
     Column("revision", BigInteger, nullable=False),
+    # These came later, and begin at 0 by themselves.
+    *(
+        Column(f"{status}_{kind}", BigInteger, nullable=False, server_default="0")
+        for status in ("pending", "spam", "trash")
+        for kind in ("trackback", "pingback", "webmention")
+    ),
 )
 
 tasks = Table(

@@ -15,6 +15,8 @@ from flask import Response
 
 from moderate.acts.tallies import tally
 from moderate.checks.timings import BOUNDS, Timings
+from moderate.lifecycle import counter_of
+from moderate.model import Kind, Status
 from moderate.web.access import moderator
 from moderate.web.errors import NoSuchPage
 from moderate.web.state import State, current_state
@@ -77,15 +79,9 @@ def standing(state: State) -> Iterator[Metric]:
     store, now = state.desk.store, state.desk.clock.now()
     totals = store.totals()
     numbers = {
-        ("comment", "approved"): totals.comments,
-        ("trackback", "approved"): totals.trackback,
-        ("pingback", "approved"): totals.pingback,
-        ("webmention", "approved"): totals.webmention,
-        ("any", "pending"): totals.pending,
-        ("any", "spam"): totals.spam,
-        ("any", "trash"): totals.trash,
+        (kind.value, status.value): getattr(totals, counter_of(kind, status)) for kind in Kind for status in Status
     }
-    yield gauge("moderate_items", "Items by status; approved ones by kind.", ("kind", "status"), numbers)
+    yield gauge("moderate_items", "Items by kind and status.", ("kind", "status"), numbers)
     oldest = store.oldest_waiting()
     waited = max(0.0, (now - oldest).total_seconds()) if oldest else 0.0
     yield single("moderate_oldest_waiting_seconds", "How long the oldest item has waited for a moderator.", waited)
