@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, func, literal, select, union, update
 from moderate.lifecycle import counter_of
 from moderate.model import Counts, Kind, Status
 from moderate.ports import Drift
-from moderate.store.lookups import Lookup
+from moderate.store.lookups import SQLITE, Lookup
 from moderate.store.schema import SITE, counters, items
 from moderate.store.upsert import upsert
 
@@ -87,6 +87,13 @@ def _addition(dialect: str, names: tuple[str, ...]) -> Insert:
     return upsert(dialect, counters, "article_key", merge)
 
 
+@lru_cache
+def _on_sqlite(number: int) -> str:
+    """The text of `NUMBERS_OF_MANY` for so many keys."""
+    query = NUMBERS_OF_MANY.params(keys=[""] * number)
+    return str(query.compile(dialect=SQLITE, compile_kwargs={"render_postcompile": True}))
+
+
 class CounterReads:
     """See `moderate.ports.Store`."""
 
@@ -96,10 +103,16 @@ class CounterReads:
         found = dict.fromkeys(keys, Counts())
         if len(found) < 2:
             return {key: self._numbers(key) for key in found}
-        with self.database.read() as conn:
-            for key, *numbers in conn.execute(NUMBERS_OF_MANY, {"keys": list(found)}):
-                found[key] = Counts(*numbers)
+        for key, *numbers in self._rows(list(found)):
+            found[key] = Counts(*numbers)
         return found
+
+    def _rows(self, keys: list[str]) -> Sequence[Sequence[Any]]:
+        if self.database.dialect == "sqlite":
+            # By the driver itself, which halves the time: see `moderate.store.lookups`.
+            return self.database.ask_sqlite(_on_sqlite(len(keys)), keys)
+        with self.database.read() as conn:
+            return conn.execute(NUMBERS_OF_MANY, {"keys": keys}).all()
 
     def _numbers(self, key: str) -> Counts:
         row = NUMBERS_OF_ONE.first(self.database, key=key)

@@ -57,7 +57,7 @@ def fill() -> Any:
         sa.func.sum(sa.case((sa.and_(every.c.status == status, every.c.kind == kind), 1), else_=0))
         for status, kind in COLUMNS.values()
     ]
-    zeros = [sa.literal_column("0")] * len(KEPT)
+    zeros: list[Any] = [sa.literal_column("0")] * len(KEPT)
     # SQLite takes the ON after a table for a join's, unless there is a condition between.
     counted = sa.select(every.c.article_key, *zeros, *sums).where(every.c.status != "").group_by(every.c.article_key)
     dialect = op.get_bind().dialect.name
