@@ -82,21 +82,33 @@ def opinion_of(tokens: Iterable[int], table: TokenTable) -> Opinion | None:
     """What the counts say of *tokens*, or None while too little of either kind was seen."""
     if min(table.messages) < LEAST or min(table.tokens) <= 0:
         return None
-    totals = table.tokens
-    weights = {token: weight(seen, totals) for token in tokens if (seen := table.counts.get(token))}
-    return Opinion(logistic(math.fsum(weights.values()) * DAMPING), weights)
+    weight_of = weights(table.tokens)
+    found = {token: weight_of[seen] for token in tokens if (seen := table.counts.get(token))}
+    return Opinion(logistic(math.fsum(found.values()) * DAMPING), found)
 
 
-@lru_cache(maxsize=16_384)
-def weight(seen: tuple[int, int], totals: tuple[int, int]) -> float:
-    """What a token says that was seen so often as (spam, good) among so many tokens: log odds, positive for spam.
+class Weights(dict[tuple[int, int], float]):
+    """What a token says that was seen so often as (spam, good): log odds, positive for spam.
 
-    Remembered, because most tokens of a text were seen once or twice and the totals seldom change.
+    They follow from the totals of all tokens, and each is worked out when it is first asked for:
+    most tokens of a text were seen once or twice.
     """
-    spam, good = totals
-    start = SMOOTHING / (spam + good)
-    odds = math.log((seen[0] + start * spam) / (seen[1] + start * good)) - math.log(spam / good)
-    return min(max(odds, -MOST), MOST)
+
+    def __init__(self, totals: tuple[int, int]) -> None:
+        super().__init__()
+        spam, good = totals
+        start = SMOOTHING / (spam + good)
+        self._spam, self._good = start * spam, start * good
+        self._odds = math.log(spam / good)
+
+    def __missing__(self, seen: tuple[int, int]) -> float:
+        odds = math.log((seen[0] + self._spam) / (seen[1] + self._good)) - self._odds
+        self[seen] = weight = min(max(odds, -MOST), MOST)
+        return weight
+
+
+#: For as long as nothing is learned the totals stay the same.
+weights = lru_cache(maxsize=4)(Weights)
 
 
 def logistic(odds: float) -> float:

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from moderate.checks.spelling import plain
+from moderate.checks.spelling import folded
 from moderate.ports.watching import NearText
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def near_text(text: str) -> NearText | None:
 
 def words_of(text: str) -> set[str]:
     """The longer words, whatever they were spelled with; pairs of characters where words are not set apart."""
-    read = DIGITS.sub("", plain(text))
+    read = DIGITS.sub("", folded(text))
     words = WORD.findall(read)[:MOST_WORDS]
     if read.isascii():
         return {word for word in words if len(word) >= SHORTEST}
