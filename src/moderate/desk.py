@@ -14,7 +14,7 @@ from moderate.checks.akismet import sample_of
 from moderate.checks.base import Facts, Measures, Services, judge, judge_anew
 from moderate.clean import clean
 from moderate.clean.text import source_key
-from moderate.errors import Closed, Invalid, UnknownArticle
+from moderate.errors import NO_PARENT, Closed, Invalid, UnknownArticle
 from moderate.lifecycle import DELETABLE
 from moderate.limits import Costs
 from moderate.model import Awaiting, Kind, Receipt
@@ -89,6 +89,7 @@ def submit(desk: Desk, raw: Raw) -> Receipt:
     """
     # What is refused costs something too, or a flood of refusals would be free.
     taken = desk.limits.spend(costs_of(raw))
+    refuse_hidden_parent(desk, raw)
     receipt = accept(desk, raw, crowded=taken.crowded)
     if receipt.is_new:
         desk.waves.note(receipt.item)
@@ -151,6 +152,15 @@ def is_key(key: str) -> bool:
     return 1 <= len(key) <= 200 and not any(unicodedata.category(char) in {"Cc", "Cs"} for char in key)
 
 
+def refuse_hidden_parent(desk: Desk, raw: Raw) -> None:
+    """Raise `Invalid` for an answer to what is not public, or not there: nobody is told which of the two."""
+    if raw.parent is None or raw.kind.is_ping:
+        return
+    parent = desk.store.item(raw.parent)
+    if parent is None or not parent.is_public:
+        raise Invalid.field("parent", NO_PARENT)
+
+
 def refuse_itself(article: Article, raw: Raw) -> None:
     """Raise `Invalid` where an article claims to have written about itself."""
     if raw.source_url and source_key(raw.source_url) in {source_key(url) for url in (article.url, *article.aliases)}:
@@ -208,9 +218,14 @@ def tell(desk: Desk, recorded: Recorded) -> None:
 
 
 def edit(desk: Desk, item: Item, raw: Raw) -> Item:
-    """Give an item a new text, which is judged anew. Raises `Closed` after the edit window."""
+    """Give an item a new text, which is judged anew.
+
+    Raises `Closed` after the edit window, and once it was taken back.
+    """
     desk.limits.spend(Costs("edits", raw.client.ip, article=item.article))
     refuse_late(desk, item)
+    if is_taken_back(desk, item):
+        raise Closed("You have taken this comment back.")
     facts = facts_for(desk, raw)
     submission = clean(raw, facts.article, desk.policy, require_author=False)
     facts = replace(facts, item_id=item.id, is_edit=True)
@@ -225,15 +240,17 @@ def edit(desk: Desk, item: Item, raw: Raw) -> Item:
 def withdraw(desk: Desk, item: Item) -> None:
     """Take an item back, to the trash. Raises `Closed` after the edit window.
 
-    What lies in spam or trash already stays where it was put.
+    What lies in spam or trash already stays where it was put; its author cannot tell.
     """
     refuse_late(desk, item)
-    if item.status in DELETABLE:
-        return
     now = desk.clock.now()
     decided = desk.store.withdraw(item.id, now, tasks=tasks_to_tell_of_decisions(desk.notices, now))
-    if decided.changed:
+    if decided.before is not decided.item.status:
         signals.announce(desk.app, decided.item, before=decided.before, by=None)
+
+
+def is_taken_back(desk: Desk, item: Item) -> bool:
+    return item.status in DELETABLE and desk.store.is_withdrawn(item)
 
 
 def refuse_late(desk: Desk, item: Item) -> None:

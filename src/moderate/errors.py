@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from moderate.model import Item
 
 
+#: For a comment that answers what is not there, or is not for its writer to see.
+NO_PARENT = "The comment that this answers is not there."
+
+
 class ModerateError(Exception):
     """The root of all errors that this package raises on purpose."""
 

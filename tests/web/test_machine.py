@@ -29,6 +29,8 @@ class Known:
     waiting: str | None = None
     #: What the newest version did with a changed text, None where that is something else.
     dealt: str | None = None
+    #: Whether its author took it back, and nobody has decided since.
+    is_taken_back: bool = False
 
 
 class Comments(RuleBasedStateMachine):
@@ -104,6 +106,7 @@ class Comments(RuleBasedStateMachine):
             return
         assert answer.status_code == 200
         if changes:
+            item.is_taken_back = False
             item.status, item.version = AFTER[decision], item.version + 1
             item.dealt = change if item.waiting else None
             # What was decided about is the newest text, unless it is declined.
@@ -116,7 +119,9 @@ class Comments(RuleBasedStateMachine):
         item_id, item = self.pick(number)
         text = self.a_text()
         answer = self.reader.patch(f"/discuss/items/{item_id}", json={"text": text, "edit_token": item.token})
-        assert answer.status_code == 200
+        assert answer.status_code == (403 if item.is_taken_back else 200)
+        if item.is_taken_back:
+            return
         item.version, item.dealt = item.version + 1, None
         if item.status == "approved":
             item.waiting = text
@@ -129,8 +134,10 @@ class Comments(RuleBasedStateMachine):
         item_id, item = self.pick(number)
         answer = self.reader.delete(f"/discuss/items/{item_id}", query_string={"edit_token": item.token})
         assert answer.status_code == 204
+        if not item.is_taken_back:
+            item.version, item.is_taken_back = item.version + 1, True
         if item.status in {"pending", "approved"}:
-            item.status, item.version, item.waiting, item.dealt = "trash", item.version + 1, None, None
+            item.status, item.waiting, item.dealt = "trash", None, None
 
     @precondition(lambda self: self.known)
     @rule(number=st.integers(0, 3))

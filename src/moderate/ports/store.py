@@ -179,8 +179,12 @@ class Store(Earlier, Protocol):
     ) -> Decided:
         """The author, or a ping's source, takes an item back: to the trash. Spam stays spam.
 
-        `tasks` are written only where that changed something.
+        What lay in spam or trash already gets a new version and a line in its history, so that no
+        earlier decision can be undone. `tasks` are written only where the status changed.
         """
+
+    def is_withdrawn(self, item: Item) -> bool:
+        """Whether its author has taken an item back, and nobody has decided about it since."""
 
     def delete(self, item_id: int, by: str, now: datetime) -> None:
         """Delete for good. Raises `UnknownItem`, or `NotAllowed` outside spam and trash."""

@@ -7,7 +7,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Integer, bindparam, func, select, union_all
+from sqlalchemy import ColumnElement, Integer, and_, bindparam, exists, func, select, union_all
 
 from moderate.model import Awaiting, Kind, Status
 from moderate.ports import Alike, Page
@@ -107,6 +107,18 @@ def find_item(conn: Connection, item_id: int) -> Item | None:
     return None if row is None else item_from(row._asdict())
 
 
+#: That its author has taken an item back, and nobody has decided about it since.
+TAKEN_BACK = and_(
+    history.c.item_id == items.c.id, history.c.version == items.c.version, history.c.act == "withdrawn"
+)
+IS_TAKEN_BACK = select(history.c.id).join(items, TAKEN_BACK).where(items.c.id == bindparam("wanted")).limit(1)
+
+
+def is_withdrawn(conn: Connection, item: Item) -> bool:
+    """Whether its author has taken the item back, and nobody has decided about it since."""
+    return conn.execute(IS_TAKEN_BACK, {"wanted": item.id}).first() is not None
+
+
 def last_actor(conn: Connection, item_id: int) -> str | None:
     """Who wrote the last line of an item's history; None where checks or the author did."""
     query = select(history.c.actor).where(history.c.item_id == item_id)
@@ -130,6 +142,10 @@ class ItemReads:
     def item(self, item_id: int) -> Item | None:
         with self.database.read() as conn:
             return find_item(conn, item_id)
+
+    def is_withdrawn(self, item: Item) -> bool:
+        with self.database.read() as conn:
+            return is_withdrawn(conn, item)
 
     def repeat_of(self, article: str, idempotency_key: str) -> Item | None:
         key = items.c.idempotency_key == digest(idempotency_key)
@@ -201,7 +217,8 @@ def _thread_query(of_mine: bool, newest_first: bool, from_cursor: bool) -> Selec
     of_article = items.c.article_key == bindparam("article")
     if of_mine:
         is_mine = items.c.id.in_(bindparam("mine", expanding=True))
-        query = WHOLE.where(of_article, is_mine, items.c.status != Status.TRASH.value)
+        is_gone = exists().where(TAKEN_BACK).correlate(items)
+        query = WHOLE.where(of_article, is_mine, items.c.status != Status.TRASH.value, ~is_gone)
     else:
         query = BRIEF.where(of_article, items.c.status == Status.APPROVED.value)
     if from_cursor:

@@ -189,10 +189,13 @@ def moment(written: str | None) -> datetime | None:
     return datetime.fromisoformat(written) if written else None
 
 
-def withdrawn(item: Item) -> Change | None:
-    """The author takes an item back; None where it lies in spam or trash already."""
+def withdrawn(item: Item) -> Change:
+    """The author takes an item back. What lies in spam or trash already stays there.
+
+    Its version grows even so: no undo of what was decided before may publish what its author wants gone.
+    """
     if item.status in {Status.SPAM, Status.TRASH}:
-        return None
+        return Change(item.status, {}, is_new_text=True)
     return Change(Status.TRASH, {"awaiting": None, "proposed": None})
 
 

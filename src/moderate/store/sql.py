@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, select
 from sqlalchemy.exc import IntegrityError
 
-from moderate.errors import DecidedMeanwhile, Invalid, NotAllowed, UnknownItem
+from moderate.errors import NO_PARENT, DecidedMeanwhile, Invalid, NotAllowed, UnknownItem
 from moderate.lifecycle import DELETABLE, cause_of
 from moderate.model import Awaiting, Item, Kind
 from moderate.ports import Decided, Proposal, Recorded, Settled
 from moderate.store import revising
 from moderate.store.articles import Known, fact_of, note_article
 from moderate.store.moves import apply, explain, receive, remove
-from moderate.store.reads import find_item, last_actor, last_dealt_with
+from moderate.store.reads import find_item, is_withdrawn, last_actor, last_dealt_with
 from moderate.store.rows import digest, fingerprint
 from moderate.store.rules import note_hits
 from moderate.store.schema import items
@@ -180,11 +180,12 @@ class ItemWrites:
     ) -> Decided:
         def work(conn: Connection) -> Decided:
             item = _existing(conn, item_id)
-            change = revising.withdrawn(item)
-            if change is None:
+            if is_withdrawn(conn, item):
                 return Decided(item, item.status, changed=False)
+            change = revising.withdrawn(item)
             applied = apply(conn, item, change, "withdrawn", now, note=note)
-            enqueue(conn, item_id, tasks, now)
+            if change.after is not item.status:
+                enqueue(conn, item_id, tasks, now)
             return Decided(applied.item, item.status, changed=True, history=applied.history)
 
         return self.database.transaction(work)
@@ -209,7 +210,7 @@ def _existing(conn: Connection, item_id: int) -> Item:
 def _check_parent(conn: Connection, article: str, parent: int) -> None:
     row = conn.execute(select(items.c.article_key, items.c.kind).where(items.c.id == parent)).first()
     if row is None or row.article_key != article or row.kind != Kind.COMMENT.value:
-        raise Invalid.field("parent", "The comment that this answers is not there.")
+        raise Invalid.field("parent", NO_PARENT)
 
 
 def _same_key(submission: Submission) -> Any:

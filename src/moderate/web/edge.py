@@ -91,8 +91,8 @@ class SiteEdge:
         return self.signer.sign("edit", item.id)
 
     def opens(self, token: str | None, item: Item) -> bool:
-        """Whether *token* is the item's edit token."""
-        opened = self.signer.open("edit", token)
+        """Whether *token* is the item's edit token: to read by for a month, to change by while the window is open."""
+        opened = self.signer.open("edit", token, max_age=max(OWN_SECONDS, self.settings.edit_window * 60))
         return opened is not None and opened[0] == item.id
 
     def own_items(self, request: Request) -> list[int]:

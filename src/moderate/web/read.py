@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flask import Response, request
 
 from moderate.clean.html import render
 from moderate.clean.text import body_text
-from moderate.desk import find_article, is_key
+from moderate.desk import find_article, is_key, is_taken_back
 from moderate.errors import Invalid, TooLarge, UnknownItem
 from moderate.limits import Costs
-from moderate.model import Client, Kind, Raw
+from moderate.model import Client, Kind, Raw, Status
 from moderate.protocols.comment import read_fields
 from moderate.web.caching import OWN
 from moderate.web.present import counts_json, public_item
@@ -102,6 +103,9 @@ def item(item_id: int) -> ResponseReturnValue:
     found = state.desk.store.item(item_id)
     if found is None or not may_see(state, found):
         raise UnknownItem
+    if is_taken_back(state.desk, found):
+        # The same for what lay in spam already: its author is not told so.
+        found = replace(found, status=Status.TRASH)
     response = json_response(public_item(found, for_author=True))
     response.headers["Cache-Control"] = "no-cache" if found.is_public else OWN
     response.vary.add("Cookie")
