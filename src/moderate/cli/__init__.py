@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,14 +18,13 @@ from moderate.errors import ModerateError
 from moderate.model import Decision, Moderator, Status
 from moderate.ports import ItemFilter
 from moderate.recheck import run_due
+from moderate.web.items_csv import lines_of, pages_of
 from moderate.web.present import rfc3339
 from moderate.web.sign_in import new_link, revoke_links
 from moderate.web.state import current_state
+from moderate.words import SPOKEN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from moderate.model import Item
     from moderate.ports import Drift
 
 
@@ -148,27 +148,23 @@ def revoke(name_or_id: str) -> None:
 
 @click.command("queue", help="List items, newest first.")
 @click.option("--status", type=click.Choice([status.value for status in Status]), default=Status.PENDING.value)
-@click.option("--limit", type=click.IntRange(1, 10000), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1), help="At most so many; 50 without it, or all as CSV.")
+@click.option("--csv", "as_csv", is_flag=True, help="As a file for spreadsheets, the same as from the queue page.")
 @with_appcontext
-def queue(status: str, limit: int) -> None:
+def queue(status: str, limit: int | None, as_csv: bool) -> None:
+    state, which = current_state(), ItemFilter(status=Status(status))
+    if as_csv:
+        for lines in lines_of(pages_of(state.desk.store, which, limit=limit), SPOKEN[state.settings.language or "en"]):
+            click.echo(lines, nl=False)
+        return
     item = None
-    for item in walk(Status(status), limit):
+    for item in chain.from_iterable(pages_of(state.desk.store, which, limit=limit or 50)):
         click.echo(
             f"{item.id:>8}  v{item.version}  {item.kind.value:<10}  {rfc3339(item.created_at)}  {one_line(item.author)}"
         )
         click.echo(f"          {one_line(item.article)}: {one_line(item.text)[:120]}")
     if item is None:
         click.echo(f"No item is {status}.", err=True)
-
-
-def walk(status: Status, limit: int) -> Iterator[Item]:
-    store, cursor = current_state().desk.store, None
-    while limit > 0:
-        page = store.items(ItemFilter(status=status), cursor=cursor, limit=min(limit, 200))
-        yield from page.items
-        limit, cursor = limit - len(page.items), page.next
-        if cursor is None:
-            return
 
 
 @click.command("decide", help="Decide on an item: approve, hold, spam or trash.")

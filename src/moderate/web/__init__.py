@@ -10,6 +10,7 @@ from moderate.web import (
     author,
     caching,
     feed,
+    items_csv,
     mail_links,
     moderation_api,
     moderation_articles,
@@ -105,6 +106,7 @@ def add_moderation(blueprint: Blueprint) -> None:
     route(blueprint, "/moderation/", "queue", {"GET": moderation_page.queue})
     add_queue_forms(blueprint)
     route(blueprint, "/moderation/items", "moderation_items", {"GET": moderation_api.items})
+    route(blueprint, "/moderation/items.csv", "moderation_items_csv", {"GET": items_csv.items})
     route(
         blueprint,
         "/moderation/items/<int:item_id>",

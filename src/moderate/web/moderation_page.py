@@ -73,6 +73,7 @@ def queue() -> ResponseReturnValue:
         tabs=tabs(state, which),
         next_url=here(cursor=some.next) if some.next else None,
         news_url=news_url(which, some.items),
+        csv_url=csv_url(which),
         now=state.desk.clock.now(),
         not_asked=not_asked,
         notice=unpack(state, who, request.args.get("notice")),
@@ -129,6 +130,12 @@ def here(**changes: object) -> str:
     args = {name: value for name, value in request.args.items() if name not in {"cursor", "notice"}}
     args.update({name: str(value) for name, value in changes.items() if value is not None})
     return f"{url_for('moderate.queue')}?{urlencode(args)}"
+
+
+def csv_url(which: ItemFilter) -> str:
+    """All that the filter matches, wherever in the list the page stands."""
+    place = {name: value for name, value in kept(which).items() if name != "cursor" and value}
+    return f"{url_for('moderate.moderation_items_csv')}?{urlencode(place)}"
 
 
 # --- what came in since ------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ OPERATIONS: tuple[Operation, ...] = (*PUBLIC, *MODERATION, *DESK)
 #: Header fields of answers. Those of a limit come where a limit applies.
 HEADERS: dict[str, Json] = {
     "Allow": {"description": "The methods of this address.", "schema": {"type": "string"}},
+    "Content-Disposition": {"description": "That it is a file, and its name.", "schema": {"type": "string"}},
     "ETag": {"description": "Send it back in If-None-Match.", "schema": {"type": "string"}},
     "Location": {"description": "Where to go, or where it is.", "schema": {"type": "string"}},
     "Moderate-Form-Token": {"description": "For the form_token of a comment.", "schema": {"type": "string"}},

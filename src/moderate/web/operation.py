@@ -20,6 +20,7 @@ HTML = "text/html"
 XML = "text/xml"
 PLAIN = "text/plain"
 ATOM = "application/atom+xml"
+CSV = "text/csv"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,21 @@ from pydantic import BaseModel, Field
 
 from moderate.acts.bulk import MOST
 from moderate.model import Awaiting, Kind, Status
-from moderate.web.operation import FORM, HTML, ITEM, PROBLEM, WORDS, Body, Json, Operation, Reply, query, whole
+from moderate.web.operation import (
+    CSV,
+    CURSOR,
+    FORM,
+    HTML,
+    ITEM,
+    PROBLEM,
+    WORDS,
+    Body,
+    Json,
+    Operation,
+    Reply,
+    query,
+    whole,
+)
 from moderate.web.routing import MAX_ID
 from moderate.web.schemas_moderation import QueueDecisionIn
 
@@ -120,6 +134,16 @@ QUEUE = (
         replies=(Reply(200, "The page.", types=(HTML,)),),
         problems=("invalid",),
         problem_types=PAGES,
+        is_for_moderators=True,
+    ),
+    Operation(
+        method="GET",
+        path="/moderation/items.csv",
+        endpoint="moderation_items_csv",
+        about="All items that match as a file for spreadsheets, newest first",
+        parameters=(*FILTER, CURSOR, query("limit", whole(MAX_ID), "At most so many; all of them without it.")),
+        replies=(Reply(200, "The file.", types=(CSV,), headers=("Content-Disposition",)),),
+        problems=("invalid",),
         is_for_moderators=True,
     ),
     Operation(

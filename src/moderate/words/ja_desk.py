@@ -23,6 +23,7 @@ DESK: dict[str, str] = {
     "Waits for a moderator": "管理者待ち",
     "Waits for checks": "チェック待ち",
     "Show": "表示",
+    "Download as CSV": "CSVでダウンロード",
     "Show everything": "すべて表示",
     "Decide on all of these…": "該当するものをまとめて処理…",
     "Decide on all of these": "まとめて処理",
