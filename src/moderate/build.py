@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -31,11 +30,12 @@ from moderate.store.learned import SqlTokenCounts
 from moderate.store.tables import SqlTables
 from moderate.store.waves import SqlWaves
 from moderate.web.edge import SiteEdge
+from moderate.web.remarks import Remarks
 from moderate.web.signing import Signer
 from moderate.web.state import Hooks, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from flask import Flask
     from sqlalchemy.engine import Engine
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
     from moderate.ports import Bell, Clock, Fetcher, SpamService
     from moderate.protocols.base import InboundProtocol
     from moderate.settings import Settings
-
-log = logging.getLogger("moderate")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
@@ -108,6 +105,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         worker=Worker(app, desk, enabled=settings.worker == "thread", bell=make_bell(settings, parts, clock)),
         redis=redis,
         tables=tables,
+        remarks=Remarks(remarks_on(settings, redis)),
     )
 
 
@@ -143,12 +141,10 @@ def embedded_database(app: Flask) -> str:
 
 
 def make_limits(settings: Settings, parts: Parts, signer: Signer, clock: Clock) -> tuple[Limits, RedisLimiter | None]:
-    """Limits in Redis where there is one, else in this process, which is said once if there are any."""
+    """Limits in Redis where there is one, else in this process."""
     limiter: RedisLimiter | None = None
     if parts.redis is not None or settings.redis_url is not None:
         limiter = make_redis(parts.redis, settings.redis_url or "")
-    elif any(row.limits for row in settings.limits.rows.values()):
-        log.warning("MODERATE_REDIS_URL is not set: rate limits hold for each process on its own.")
     limits = Limits(
         settings.limits,
         limiter or LocalLimiter(clock),
@@ -157,6 +153,14 @@ def make_limits(settings: Settings, parts: Parts, signer: Signer, clock: Clock) 
         outage=settings.limiter_outage,
     )
     return limits, limiter
+
+
+def remarks_on(settings: Settings, redis: RedisLimiter | None) -> Iterator[str]:
+    """What works, and may be other than its operator thinks."""
+    if redis is None and any(row.limits for row in settings.limits.rows.values()):
+        yield "MODERATE_REDIS_URL is not set: rate limits hold for each process on its own."
+    if settings.akismet_key is not None and settings.site_url is None:
+        yield "MODERATE_SITE_URL is not set: Akismet cannot tell whose site it is asked about."
 
 
 def make_redis(client: Any, url: str) -> RedisLimiter:
@@ -196,8 +200,6 @@ def make_spam_service(settings: Settings, clock: Clock) -> SpamService | None:
         return None
     from moderate.services.akismet import AkismetService
 
-    if settings.site_url is None:
-        log.warning("MODERATE_SITE_URL is not set: Akismet cannot tell whose site it is asked about.")
     return AkismetService(
         settings.akismet_key, settings.site_url or "http://localhost", clock=clock, base_url=settings.akismet_url
     )

@@ -9,6 +9,7 @@ from flask import current_app
 from moderate import moderation
 from moderate.build import Parts, build_state
 from moderate.cli import build_cli
+from moderate.cli.words import settings_explained
 from moderate.desk import accept
 from moderate.model import Client, Decision, Kind, Moderator, Raw
 from moderate.settings import Settings
@@ -94,8 +95,9 @@ class Moderate:
         """Register the blueprint under MODERATE_URL_PREFIX. Raises `ConfigError` for a wrong setting."""
         if "moderate" in app.extensions:
             raise RuntimeError("moderate is already initialised on this app.")
-        settings = Settings.from_config(app.config)
-        state = build_state(app, settings, self._parts())
+        with settings_explained():
+            settings = Settings.from_config(app.config)
+            state = build_state(app, settings, self._parts())
         app.extensions["moderate"] = state
         blueprint = build_blueprint(state.protocols)
         exempt_from_csrf(blueprint)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -268,3 +270,18 @@ def test_an_empty_list_says_so_beside_its_output(host: Host, words: tuple[str, .
     listed = run(host, *words)
     assert said in listed.stderr
     assert listed.stdout == ""
+
+
+@pytest.mark.parametrize("words", [["moderate", "queue"], ["moderate", "--help"], ["run", "--port", "1"]])
+def test_a_wrong_setting_ends_any_command_with_one_line(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "app.py").write_text(
+        "from flask import Flask\nfrom moderate import Moderate\n"
+        "app = Flask(__name__)\napp.config['MODERATE_MAX_LENGTH'] = 'long'\nModerate(app)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", *words], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "Error: MODERATE_MAX_LENGTH = 'long' is not usable: accepted is a whole number from 1 to 20000\n"
+    )

@@ -478,7 +478,7 @@ def test_a_misspelt_setting_stops_the_start_and_the_right_one_is_named(tmp_path:
 def test_akismet_without_the_sites_own_address_is_said_in_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    Host(tmp_path, MODERATE_AKISMET_KEY="a-key")
+    Host(tmp_path, MODERATE_AKISMET_KEY="a-key").client.get("/discuss/counts")
     assert "MODERATE_SITE_URL is not set" in caplog.text
     assert "a-key" not in caplog.text
 
@@ -502,15 +502,21 @@ def test_settings_are_frozen_and_never_print_a_secret(tmp_path: Path) -> None:
         host.state.settings.max_length = 5
 
 
-def test_limits_in_one_process_are_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    Host(tmp_path)
+def test_limits_in_one_process_are_said_once_when_the_site_is_served(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    host = Host(tmp_path)
+    host.app.test_cli_runner().invoke(args=["moderate", "queue"])
+    assert "MODERATE_REDIS_URL" not in caplog.text
+    for _ in range(2):
+        host.client.get("/discuss/counts")
     assert [record.getMessage() for record in caplog.records if "MODERATE_REDIS_URL" in record.getMessage()] == [
         "MODERATE_REDIS_URL is not set: rate limits hold for each process on its own."
     ]
 
 
 def test_nothing_is_said_of_limits_where_there_are_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    Host(tmp_path, MODERATE_LIMITS={})
+    Host(tmp_path, MODERATE_LIMITS={}).client.get("/discuss/counts")
     assert "MODERATE_REDIS_URL" not in caplog.text
 
 

@@ -14,6 +14,7 @@ from moderate.acts.housekeeping import tidy
 from moderate.acts.worker_processes import Processes, work_until_told
 from moderate.cli.database import db_group
 from moderate.cli.tasks import mail_group, tasks_group
+from moderate.cli.words import Failed
 from moderate.errors import ModerateError
 from moderate.model import Decision, Moderator, Status
 from moderate.ports import ItemFilter
@@ -26,13 +27,6 @@ from moderate.words import SPOKEN
 
 if TYPE_CHECKING:
     from moderate.ports import Drift
-
-
-class Failed(click.ClickException):
-    """One of our errors, in one line instead of a traceback."""
-
-    def __init__(self, error: ModerateError) -> None:
-        super().__init__(str(error))
 
 
 class Commands(AppGroup):

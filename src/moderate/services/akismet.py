@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from moderate.errors import ServiceDown
 from moderate.services.akismet_transport import AkismetTransport, Call, current_call
 from moderate.services.breaker import CircuitBreaker
+from moderate.services.connections import chain, trouble
 from moderate.spam import SpamAnswer, SpamUsage, SpamWord
 
 if TYPE_CHECKING:
@@ -229,14 +230,8 @@ def told(error: Exception) -> tuple[Kind, str]:
     if status is not None:
         return "refused", f"it answered with status {status}"
     if isinstance(error, akismet.RequestError):
-        return "refused", f"no connection, or it broke ({type(causes[-1]).__name__})"
+        return "refused", f"it cannot be reached: {trouble(error)}"
     return "protocol", "its answer is none that we know"
-
-
-def chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def status_of(error: BaseException) -> int | None:

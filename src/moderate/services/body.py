@@ -62,8 +62,8 @@ def _inflated(chunks: Iterable[bytes], inflater: zlib._Decompress, max_bytes: in
                 raise _too_large()
             if inflater.eof:
                 return bytes(body)
-    except zlib.error as error:
-        raise FetchFailed("bad-response", f"the source could not be decompressed: {error}") from None
+    except zlib.error:
+        raise FetchFailed("bad-response", "the source could not be decompressed") from None
     if body or not inflater.eof:
         raise FetchFailed("bad-response", "the compressed source ended early")
     return b""

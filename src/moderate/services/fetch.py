@@ -23,6 +23,7 @@ from moderate.errors import FetchFailed
 from moderate.ports import Fetched
 from moderate.services.addresses import WebAddress, networks, redirected, web_address
 from moderate.services.body import check_type, read_body
+from moderate.services.connections import trouble
 from moderate.services.slots import Slots
 from moderate.services.wire import FRAMING, Budget, GuardedBackend, Lookups
 
@@ -179,6 +180,6 @@ def _failures_named() -> Iterator[None]:
     except httpcore.TimeoutException as error:
         raise FetchFailed("timeout", "the source took too long") from error
     except (httpcore.ConnectError, OSError) as error:
-        raise FetchFailed("refused", f"no connection to the source: {error}") from error
+        raise FetchFailed("refused", f"the source cannot be reached: {trouble(error)}") from error
     except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-        raise FetchFailed("bad-response", f"the source broke the rules of HTTP: {error}") from error
+        raise FetchFailed("bad-response", "the source broke off, or does not keep to the rules of HTTP") from error

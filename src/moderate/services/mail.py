@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from moderate.errors import ServiceDown, Undeliverable
 from moderate.ports.notices import Event
+from moderate.services.connections import trouble
 from moderate.services.letters import letter, one_line
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def failures_named() -> Iterator[None]:
     except smtplib.SMTPResponseException as error:
         raise ServiceDown("mail", f"the mail server answered {error.smtp_code} {reply_of(error.smtp_error)}") from error
     except (smtplib.SMTPException, OSError, ValueError) as error:
-        raise ServiceDown("mail", f"the mail server cannot be reached ({type(error).__name__})") from error
+        raise ServiceDown("mail", f"the mail server cannot be reached: {trouble(error)}") from error
 
 
 def refused(code: int, reply: bytes | str, what: str) -> ServiceDown | Undeliverable:

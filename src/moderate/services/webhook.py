@@ -23,6 +23,7 @@ from moderate.errors import FetchFailed, ServiceDown, Undeliverable
 from moderate.ports.notices import signing_key
 from moderate.services.addresses import networks
 from moderate.services.breaker import CircuitBreaker
+from moderate.services.connections import trouble
 from moderate.services.wire import FRAMING, Budget, GuardedBackend, Lookups
 
 if TYPE_CHECKING:
@@ -110,11 +111,11 @@ class WebhookNotifier:
         try:
             yield
         except FetchFailed as error:
-            raise ServiceDown("webhook", f"{self._hook.host} cannot be reached ({error.kind})") from error
+            raise ServiceDown("webhook", f"{self._hook.host} cannot be reached: {error.reason}") from error
         except httpcore.TimeoutException as error:
             raise ServiceDown("webhook", f"{self._hook.host} took too long") from error
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
-            raise ServiceDown("webhook", f"{self._hook.host} cannot be reached ({type(error).__name__})") from error
+            raise ServiceDown("webhook", f"{self._hook.host} cannot be reached: {trouble(error)}") from error
 
 
 def signatures(secrets: Sequence[str], notice_id: str, timestamp: int, body: bytes) -> str:

@@ -47,7 +47,8 @@ def build_blueprint(protocols: Sequence[InboundProtocol]) -> Blueprint:
     add_public(blueprint)
     add_moderation(blueprint)
     add_mail_links(blueprint)
-    blueprint.before_request(start_worker)
+    add_confirmation(blueprint)
+    blueprint.before_request(begin)
     blueprint.before_request(ProxyWatch())
     blueprint.after_request(unsniffed)
     blueprint.after_request(caching.settle)
@@ -61,9 +62,11 @@ def unsniffed(response: Response) -> Response:
     return response
 
 
-def start_worker() -> None:
+def begin() -> None:
     """The first request of any kind starts this process's worker; never an import, for servers fork."""
-    current_state().worker.start()
+    state = current_state()
+    state.remarks.say()
+    state.worker.start()
 
 
 def add_protocol(blueprint: Blueprint, protocol: InboundProtocol) -> None:

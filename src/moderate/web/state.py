@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from flask import current_app
 
 from moderate.web.kept import Kept
+from moderate.web.remarks import Remarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,6 +46,7 @@ class State:
     tables: Tables
     #: The limiter in Redis, None where limits are counted in this process.
     redis: RemoteLimiter | None = None
+    remarks: Remarks = field(default_factory=Remarks)
     #: Threads as JSON, by their tags.
     threads: Kept[bytes] = field(default_factory=Kept)
     #: The lists of article pages as HTML, by what tells them apart.
