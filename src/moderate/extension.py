@@ -12,6 +12,7 @@ from moderate.cli import build_cli
 from moderate.cli.words import settings_explained
 from moderate.desk import accept
 from moderate.model import Client, Decision, Kind, Moderator, Raw
+from moderate.ports import Proposal
 from moderate.settings import Settings
 from moderate.web import build_blueprint, pieces, thread, words
 from moderate.web.state import Hooks, current_state
@@ -167,10 +168,22 @@ class Moderate:
         )
         return accept(current_state().desk, raw)
 
-    def decide(self, item_id: int, decision: str, *, version: int, by: str, note: str | None = None) -> Item:
-        """Decide from code. Raises `UnknownItem` or `DecidedMeanwhile`."""
-        desk = current_state().desk
-        return moderation.decide(desk, item_id, Decision(decision), version=version, by=Moderator(by), note=note)
+    def decide(
+        self, item_id: int, decision: str, *, version: int, by: str, note: str | None = None, change: str = "accept"
+    ) -> Item:
+        """Decide from code. Raises `UnknownItem` or `DecidedMeanwhile`.
+
+        `change` is ``accept`` or ``decline``: what becomes of a changed text that waits behind an approved one.
+        """
+        return moderation.decide(
+            current_state().desk,
+            item_id,
+            Decision(decision),
+            version=version,
+            by=Moderator(by),
+            note=note,
+            proposal=Proposal(change),
+        )
 
 
 def exempt_from_csrf(blueprint: Blueprint) -> None:

@@ -163,13 +163,20 @@ def test_a_changed_text_stands_beside_the_approved_one_under_its_own_tab(
         expect(moderator.locator("main")).to_contain_text("Nothing is waiting.")
         moderator.get_by_role("link", name="Changed 1").click()
         expect(moderator.get_by_role("region", name="Public now")).to_contain_text("The first words")
-        changed = moderator.get_by_role("region", name="Waits for you")
+        changed = moderator.get_by_role("region", name="Waiting")
         expect(changed).to_contain_text("Tram, again")
         expect(changed).to_contain_text("Quite other words")
-        moderator.get_by_role("button", name="Approve", exact=True).click()
+        moderator.get_by_role("button", name="Take the change", exact=True).click()
         expect(moderator.locator("main")).to_contain_text("No changed text is waiting.")
         moderator.get_by_role("button", name="Undo").click()
-        expect(moderator.get_by_role("region", name="Waits for you")).to_contain_text("Quite other words")
+        expect(moderator.get_by_role("region", name="Waiting")).to_contain_text("Quite other words")
+        moderator.get_by_role("button", name="Keep the public text", exact=True).click()
+        expect(moderator.locator("main")).to_contain_text("No changed text is waiting.")
+        expect(moderator.get_by_role("status")).to_contain_text("Item 1: the public text stays.")
+        assert newsroom.counts().trackbacks == 1
+        moderator.goto(newsroom.article())
+        expect(moderator.locator("body")).to_contain_text("The first words about the tram.")
+        expect(moderator.locator("body")).not_to_contain_text("Quite other words")
 
 
 def test_the_oldest_item_tells_how_long_people_have_waited(newsroom: Newsroom, moderator: Page) -> None:

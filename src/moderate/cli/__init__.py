@@ -17,7 +17,7 @@ from moderate.cli.tasks import mail_group, tasks_group
 from moderate.cli.words import Failed
 from moderate.errors import ModerateError
 from moderate.model import Decision, Moderator, Status
-from moderate.ports import ItemFilter
+from moderate.ports import ItemFilter, Proposal
 from moderate.recheck import run_due
 from moderate.web.items_csv import lines_of, pages_of
 from moderate.web.present import rfc3339
@@ -166,12 +166,17 @@ def queue(status: str, limit: int | None, as_csv: bool) -> None:
 @click.argument("decision", type=click.Choice([decision.value for decision in Decision]))
 @click.option("--by", default="terminal", show_default=True, help="The name that goes into the history.")
 @click.option("--note", default=None)
+@click.option("--decline-change", is_flag=True, help="Drop a changed text that waits; decide about the one before it.")
 @with_appcontext
-def decide(item_id: int, decision: str, by: str, note: str | None) -> None:
+def decide(item_id: int, decision: str, by: str, note: str | None, decline_change: bool) -> None:
     desk = current_state().desk
     seen = moderation.look_up(desk, item_id)
-    done = moderation.decide(desk, item_id, Decision(decision), version=seen.version, by=Moderator(by), note=note)
-    click.echo(f"Item {done.id} is {done.status.value}, version {done.version}.")
+    proposal = Proposal.DECLINE if decline_change else Proposal.ACCEPT
+    done = moderation.decide(
+        desk, item_id, Decision(decision), version=seen.version, by=Moderator(by), note=note, proposal=proposal
+    )
+    dropped = " Its changed text was dropped." if decline_change and seen.proposed else ""
+    click.echo(f"Item {done.id} is {done.status.value}, version {done.version}.{dropped}")
 
 
 def one_line(text: str) -> str:

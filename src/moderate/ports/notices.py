@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import urlsplit
 
 from moderate.model import Awaiting, Status
+from moderate.ports.stored import Proposal
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -146,8 +147,11 @@ class Mailbox:
 class NoticeLinks(Protocol):
     """Absolute addresses for mails and hooks; they are used outside of any request."""
 
-    def decide(self, item: Item, decision: Decision, to: Recipient) -> str:
-        """A page where *to* can decide on this version of the item with one button, without a login."""
+    def decide(self, item: Item, decision: Decision, to: Recipient, proposal: Proposal = Proposal.ACCEPT) -> str:
+        """A page where *to* can decide on this version of the item with one button, without a login.
+
+        `proposal` says what becomes of a changed text that waits.
+        """
 
     def unsubscribe(self, to: Recipient) -> str: ...
 

@@ -12,6 +12,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from moderate.model import Decision, Kind, Lean
+from moderate.ports import Proposal
 
 if TYPE_CHECKING:
     from moderate.model import Item
@@ -24,7 +25,18 @@ DIGEST_EXCERPT = 300
 #: How long a name or title may be in a subject, in characters.
 SUBJECT_PART = 40
 
-CHOICES = ((Decision.APPROVE, "Approve"), (Decision.SPAM, "Spam"), (Decision.TRASH, "Trash"))
+CHOICES = (
+    (Decision.APPROVE, Proposal.ACCEPT, "Approve"),
+    (Decision.SPAM, Proposal.ACCEPT, "Spam"),
+    (Decision.TRASH, Proposal.ACCEPT, "Trash"),
+)
+
+#: For an item whose changed text waits.
+CHOICES_OF_CHANGE = (
+    (Decision.APPROVE, Proposal.ACCEPT, "Take the change"),
+    (Decision.APPROVE, Proposal.DECLINE, "Keep the old text"),
+    *CHOICES[1:],
+)
 
 WORDS = {Kind.COMMENT: "Comment", Kind.TRACKBACK: "Trackback", Kind.PINGBACK: "Pingback", Kind.WEBMENTION: "Webmention"}
 
@@ -81,8 +93,18 @@ def who(item: Item) -> str:
 
 def item_text(item: Item, to: Recipient, links: NoticeLinks, is_short: bool) -> str:
     facts = [f"{label}: {value}" for label, value in facts_of(item)]
-    choices = [f"{words + ':':<9}{links.decide(item, decision, to)}" for decision, words in CHOICES]
-    return "\n".join([*facts, "", quoted(excerpt(item, is_short)), "", *choices])
+    told = [
+        line for name, text in texts_of(item, is_short) for line in ("", *([f"{name}:"] if name else []), quoted(text))
+    ]
+    offered = choices_of(item, to, links)
+    width = max(len(words) for words, _ in offered) + 2
+    return "\n".join([*facts, *told, "", *(f"{words + ':':<{width}}{address}" for words, address in offered)])
+
+
+def choices_of(item: Item, to: Recipient, links: NoticeLinks) -> list[tuple[str, str]]:
+    """What may be decided, in words, and the address of each."""
+    offered = CHOICES if item.proposed is None else CHOICES_OF_CHANGE
+    return [(words, links.decide(item, decision, to, proposal)) for decision, proposal, words in offered]
 
 
 def facts_of(item: Item) -> list[tuple[str, str]]:
@@ -106,9 +128,16 @@ def quoted(text: str) -> str:
     return "\n".join(f"> {line}".rstrip() for line in text.splitlines()) or ">"
 
 
-def excerpt(item: Item, is_short: bool) -> str:
-    """The newest text, as it was sent, without what a terminal or a mail program would obey."""
-    text = (item.proposed or {}).get("text") or item.text
+def texts_of(item: Item, is_short: bool) -> list[tuple[str, str]]:
+    """The text, or, where a changed one waits, both under their names."""
+    if item.proposed is None:
+        return [("", excerpt(item.text, is_short))]
+    waiting = excerpt(item.proposed.get("text") or "", is_short)
+    return [("Public now", excerpt(item.text, is_short)), ("Waiting", waiting)]
+
+
+def excerpt(text: str, is_short: bool) -> str:
+    """A text as it was sent, without what a terminal or a mail program would obey."""
     return clipped(visible(text).strip(), DIGEST_EXCERPT if is_short else EXCERPT)
 
 
@@ -138,11 +167,15 @@ def clipped(text: str, length: int) -> str:
 
 def item_html(item: Item, to: Recipient, links: NoticeLinks, is_short: bool) -> str:
     facts = "".join(f"<p><b>{escape(label)}:</b> <bdi>{escape(value)}</bdi></p>\n" for label, value in facts_of(item))
-    text = escape(excerpt(item, is_short)).replace("\n", "<br>\n")
-    choices = " · ".join(
-        f'<a href="{escape(links.decide(item, decision, to))}">{words}</a>' for decision, words in CHOICES
-    )
-    return f'{facts}<blockquote dir="auto">{text}</blockquote>\n<p>{choices}</p>\n'
+    texts = "".join(text_html(name, text) for name, text in texts_of(item, is_short))
+    choices = " · ".join(f'<a href="{escape(address)}">{words}</a>' for words, address in choices_of(item, to, links))
+    return f"{facts}{texts}<p>{choices}</p>\n"
+
+
+def text_html(name: str, text: str) -> str:
+    heading = f"<p><b>{name}:</b></p>\n" if name else ""
+    lines = escape(text).replace("\n", "<br>\n")
+    return f'{heading}<blockquote dir="auto">{lines}</blockquote>\n'
 
 
 def page(head: str, bodies: list[str], queue: str, leave: str) -> str:

@@ -15,7 +15,9 @@ from flask import request
 from moderate import moderation
 from moderate.errors import DecidedMeanwhile, UnknownItem
 from moderate.limits import Costs
-from moderate.model import Decision, Moderator, Status
+from moderate.model import Moderator, Status
+from moderate.ports import Proposal
+from moderate.web.buttons import KEEP, Button, button
 from moderate.web.moderation_page import page
 from moderate.web.state import current_state
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from flask import Response
     from flask.typing import ResponseReturnValue
 
-    from moderate.model import Item
+    from moderate.model import Decision, Item
     from moderate.ports import Recipient
     from moderate.web.signing import Signer
     from moderate.web.state import State
@@ -40,6 +42,8 @@ STANDS = {
     Status.SPAM: "It is in spam.",
     Status.TRASH: "It is in the trash.",
 }
+
+KEPT = "The change was dropped; the public text stays as it was."
 
 INVALID = (
     "This link is not valid any more. Links in mails last for seven days, and only whole: look whether yours was cut."
@@ -58,8 +62,9 @@ class SiteLinks:
     base: str
     signer: Signer
 
-    def decide(self, item: Item, decision: Decision, to: Recipient) -> str:
-        token = self.signer.sign("mail-decision", [item.id, item.version, decision.value, to.key])
+    def decide(self, item: Item, decision: Decision, to: Recipient, proposal: Proposal = Proposal.ACCEPT) -> str:
+        word = KEEP if proposal is Proposal.DECLINE else decision.value
+        token = self.signer.sign("mail-decision", [item.id, item.version, word, to.key])
         return f"{self.base}/moderation/mail/{token}"
 
     def unsubscribe(self, to: Recipient) -> str:
@@ -75,13 +80,13 @@ class Link:
 
     item: int
     version: int
-    decision: Decision
+    button: Button
     moderator: Moderator
 
     @property
     def name(self) -> str:
         """Under which its use is remembered."""
-        return f"mail-link:{self.item}:{self.version}:{self.decision.value}:{self.moderator.email}"
+        return f"mail-link:{self.item}:{self.version}:{self.button.word}:{self.moderator.email}"
 
 
 class LinkRefused(Exception):
@@ -101,7 +106,7 @@ def look(token: str) -> ResponseReturnValue:
         link, item = usable(state, token)
     except LinkRefused as refusal:
         return refused(refusal)
-    return private(page("moderate/mail_decision.html", 200, item=item, decision=link.decision, who=link.moderator))
+    return private(page("moderate/mail_decision.html", 200, item=item, word=link.button.word, who=link.moderator))
 
 
 def act(token: str) -> ResponseReturnValue:
@@ -113,14 +118,21 @@ def act(token: str) -> ResponseReturnValue:
         done = decide(state, link, item)
     except LinkRefused as refusal:
         return refused(refusal)
-    return private(page("moderate/mail_done.html", 200, message="Done.", stands=STANDS[done.status], item=done))
+    stands = KEPT if link.button.word == KEEP else STANDS[done.status]
+    return private(page("moderate/mail_done.html", 200, message="Done.", stands=stands, item=done))
 
 
 def decide(state: State, link: Link, item: Item) -> Item:
     """Decide first and then remember the use: a link is not spent for nothing, and the version guards it meanwhile."""
     try:
         done = moderation.decide(
-            state.desk, item.id, link.decision, version=link.version, by=link.moderator, note="from a mail"
+            state.desk,
+            item.id,
+            link.button.decision,
+            version=link.version,
+            by=link.moderator,
+            note="from a mail",
+            proposal=link.button.proposal,
         )
     except UnknownItem:
         raise LinkRefused(404, GONE) from None
@@ -148,10 +160,10 @@ def opened(state: State, token: str) -> Link:
     """What the token says, if it is ours, young enough, and its moderator is still one."""
     found = state.signer.open("mail-decision", token, max_age=LIFETIME.total_seconds())
     if found is not None:
-        item, version, decision, key = found[0]
+        item, version, word, key = found[0]
         to = next((each for each in state.settings.mail_to if each.key == key), None)
         if to is not None:
-            return Link(item, version, Decision(decision), Moderator(to.name, to.email))
+            return Link(item, version, button(word), Moderator(to.name, to.email))
     # Only what is wrong costs: a link that is right works beside whoever guesses from the same address.
     state.desk.limits.spend(Costs("moderation", request.remote_addr or ""))
     raise LinkRefused(410, INVALID)

@@ -5,6 +5,7 @@ Each ends on the queue, as the moderator had it, with a word about what was done
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -14,8 +15,9 @@ from flask import redirect, request, url_for
 from moderate import moderation
 from moderate.acts import bulk
 from moderate.errors import Invalid, Refused, ServiceDown, UnexpectedNumber, UnknownDecision
-from moderate.model import Decision
+from moderate.model import Status
 from moderate.web.access import moderator
+from moderate.web.buttons import KEEP, Button, button
 from moderate.web.errors import public_text, report, status_of
 from moderate.web.moderation_api import MAX_BODY, item_filter
 from moderate.web.moderation_page import FILTERS, default_filter, frame, page
@@ -74,9 +76,19 @@ def decide_selected() -> ResponseReturnValue:
 
 
 def decided(state: State, versions: dict[int, int]) -> ResponseReturnValue:
-    decision = wanted()
-    outcome = bulk.decide_many(state.desk, decision, versions, by=moderator(state)) if versions else None
-    return back(state, outcome, decision)
+    pressed, who = wanted(), moderator(state)
+    if pressed.word == KEEP:
+        versions = {number: version for number, version in versions.items() if may_keep(state, number, version)}
+    outcome = None
+    if versions:
+        outcome = bulk.decide_many(state.desk, pressed.decision, versions, by=who, proposal=pressed.proposal)
+    return back(state, outcome, pressed.word)
+
+
+def may_keep(state: State, number: int, version: int) -> bool:
+    """Whether an item has a public text to keep. The button approves nothing that was not; what is stale is told so."""
+    item = state.desk.store.item(number)
+    return item is None or item.is_public or item.version != version
 
 
 @told_with_a_page
@@ -84,13 +96,14 @@ def decide_all() -> ResponseReturnValue:
     """``POST /moderation/queue/all``: one decision on all that matches, if it is as many as were shown."""
     state = current_state()
     who = moderator(state)
-    decision, which = wanted(), item_filter("filter_")
+    pressed, which = wanted(), item_filter("filter_")
     expect = whole(request.form.get("expect", ""), "expect")
+    which = replace(which, status=Status.APPROVED) if pressed.word == KEEP else which
     try:
-        outcome = bulk.decide_by_filter(state.desk, decision, which, expect, by=who)
+        outcome = bulk.decide_by_filter(state.desk, pressed.decision, which, expect, by=who, proposal=pressed.proposal)
     except UnexpectedNumber as error:
         return preview(state, which, error)
-    return back(state, outcome, decision)
+    return back(state, outcome, pressed.word)
 
 
 @told_with_a_page
@@ -128,11 +141,12 @@ def preview(state: State, which: ItemFilter, error: Refused | None = None) -> Re
     )
 
 
-def wanted() -> Decision:
+def wanted() -> Button:
+    """The button that was pressed."""
     try:
-        return Decision(request.form.get("decision", ""))
+        return button(request.form.get("decision", ""))
     except ValueError as error:
-        raise Invalid.field("decision", "One of approve, hold, spam, trash.") from error
+        raise Invalid.field("decision", "One of approve, keep, hold, spam, trash.") from error
 
 
 def seen(value: str) -> tuple[int, int]:
@@ -147,7 +161,7 @@ def whole(value: str, name: str) -> int:
     return int(value)
 
 
-def back(state: State, outcome: Outcome | None, act: Decision | None) -> ResponseReturnValue:
+def back(state: State, outcome: Outcome | None, act: str | None) -> ResponseReturnValue:
     """The queue as the moderator had it: same tab, same filters, same place."""
     place = {name: value for name in FILTERS if (value := request.form.get(f"filter_{name}")) is not None}
     notice = pack(state, moderator(state), outcome, act)

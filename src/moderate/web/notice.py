@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from moderate.acts.bulk import Outcome
-    from moderate.model import Decision, Moderator
+    from moderate.model import Moderator
     from moderate.ports import Left
     from moderate.web.state import State
 
@@ -33,9 +33,12 @@ class Notice:
     batch: str | None = None
 
 
-def pack(state: State, who: Moderator, outcome: Outcome | None, act: Decision | None) -> str:
-    """A signed account of what became of the items; None for *act* is an undo, for *outcome* nothing to do."""
-    facts: dict[str, Any] = {"act": act.value if act else "undo", "done": 0, "left": []}
+def pack(state: State, who: Moderator, outcome: Outcome | None, act: str | None) -> str:
+    """A signed account of what became of the items; *act* is the button's.
+
+    None for *act* is an undo, for *outcome* nothing to do.
+    """
+    facts: dict[str, Any] = {"act": act or "undo", "done": 0, "left": []}
     if outcome is not None:
         facts = {
             **facts,
@@ -93,6 +96,7 @@ STANDING = {
 }
 OUTCOMES = {
     "approve": STANDING["approved"],
+    "keep": lambda: say("the public text stays"),
     "hold": STANDING["pending"],
     "spam": STANDING["spam"],
     "trash": STANDING["trash"],

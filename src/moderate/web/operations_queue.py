@@ -58,14 +58,14 @@ class FormIn(BaseModel):
 class SelectedIn(FormIn):
     """The items whose boxes are checked, each as ``ID:VERSION``."""
 
-    decision: Literal["approve", "hold", "spam", "trash"]
+    decision: Literal["approve", "keep", "hold", "spam", "trash"]
     item: list[Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}:[1-9][0-9]{0,8}$")]] = []
 
 
 class AllIn(FormIn):
     """All that the `filter_…` fields match, if these are as many as were shown."""
 
-    decision: Literal["approve", "hold", "spam", "trash"]
+    decision: Literal["approve", "keep", "hold", "spam", "trash"]
     expect: Annotated[int, Field(ge=0, le=MOST)]
 
 

@@ -234,9 +234,9 @@ class CsrfIn(Answer):
 
 
 class QueueDecisionIn(CsrfIn):
-    """`filter_…` fields, which keep the moderator's place, may stand in it too."""
+    """`filter_…` fields, which keep the moderator's place, may stand in it too; `keep` drops a changed text."""
 
-    decision: Literal["approve", "hold", "spam", "trash"]
+    decision: Literal["approve", "keep", "hold", "spam", "trash"]
     version: Annotated[int, Field(ge=0, le=MAX_ID)]
 
 

@@ -10,6 +10,7 @@ def script_words() -> dict[str, str]:
     return {
         "approve": say("approved"),
         "hold": say("on hold"),
+        "keep": say("the public text stays"),
         "spam": say("spam"),
         "trash": say("trash"),
         "one": say("Item {id}: {what}."),
@@ -21,6 +22,7 @@ def script_words() -> dict[str, str]:
         "undo": say("Undo"),
         "undone": say("put back"),
         "nothingToUndo": say("There is nothing to undo."),
+        "unchanged": say("No changed text of item {id} is waiting."),
         "already": say("Item {id} stands there already."),
         "chosen": say("{n} selected"),
         "unreachable": say("The server cannot be reached. Nothing was decided; the items are back."),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from moderate.errors import ServiceDown, Undeliverable
 from moderate.model import Awaiting, Finding, Item, Kind, Lean, Status
+from moderate.ports import Proposal
 from moderate.ports.notices import Event, Notice, Recipient
 from moderate.services.letters import one_line, quoted, visible
 from moderate.services.mail import MailNotifier, SmtpTransport
@@ -66,8 +67,9 @@ FIELDS = ["author", "article_title", "article", "article_url", "text", "url", "s
 class Links:
     """Addresses that tell what they are for."""
 
-    def decide(self, item: Item, decision: Decision, to: Recipient) -> str:
-        return f"https://news.example/mail/{item.id}-{item.version}-{decision.value}-{to.name}"
+    def decide(self, item: Item, decision: Decision, to: Recipient, proposal: Proposal = Proposal.ACCEPT) -> str:
+        word = decision.value if proposal is Proposal.ACCEPT else proposal.value
+        return f"https://news.example/mail/{item.id}-{item.version}-{word}-{to.name}"
 
     def unsubscribe(self, to: Recipient) -> str:
         # As long as real ones are: it must not be folded or encoded.

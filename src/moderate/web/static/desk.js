@@ -1,347 +1,304 @@
 // Comfort for the queue: keys, decisions in place, undo, news. Without this file every one of these is a form.
-(() => {
-  "use strict";
+import { listen } from "./desk_keys.js";
+import { watch } from "./desk_news.js";
 
-  const main = document.getElementById("main");
-  const words = JSON.parse(main.dataset.words);
-  const items = [...document.querySelectorAll(".items > li")];
-  const said = document.getElementById("said");
-  const told = document.getElementById("told");
-  const done = document.getElementById("done");
-  const all = document.getElementById("all");
-  const status = { approve: "approved", hold: "pending", spam: "spam", trash: "trash" };
-  const outcome = { approved: words.approve, pending: words.hold, spam: words.spam, trash: words.trash };
+const main = document.getElementById("main");
+const words = JSON.parse(main.dataset.words);
+const items = [...document.querySelectorAll(".items > li")];
+const said = document.getElementById("said");
+const told = document.getElementById("told");
+const done = document.getElementById("done");
+const all = document.getElementById("all");
+const status = { approve: "approved", keep: "approved", hold: "pending", spam: "spam", trash: "trash" };
+const outcome = { approved: words.approve, pending: words.hold, spam: words.spam, trash: words.trash };
 
-  // What was decided here, the latest last: the items, and a promise of the batch that undoes it.
-  const acts = [];
-  // Requests go one after another, in the order of the keys.
-  let line = Promise.resolve();
-  let underWay = 0;
-  let current = null;
+// What was decided here, the latest last: the items, and a promise of the batch that undoes it.
+const acts = [];
+// Requests go one after another, in the order of the keys.
+let line = Promise.resolve();
+let underWay = 0;
+let current = null;
 
-  // A page without this script has no use for an empty live region.
-  said.hidden = false;
+// A page without this script has no use for an empty live region.
+said.hidden = false;
 
-  // --- the cards ---------------------------------------------------------------------------------
+// --- the cards ---------------------------------------------------------------------------------
 
-  const card = (item) => item.querySelector(".card");
-  const box = (item) => item.querySelector("input[form=bulk]");
-  const shown = () => items.filter((item) => !item.hidden);
-  const chosen = () => shown().filter((item) => box(item).checked);
-  const id = (item) => Number(item.dataset.id);
+const card = (item) => item.querySelector(".card");
+const box = (item) => item.querySelector("input[form=bulk]");
+const shown = () => items.filter((item) => !item.hidden);
+const chosen = () => shown().filter((item) => box(item).checked);
+const id = (item) => Number(item.dataset.id);
+// Whether a changed text stands beside the one that is public.
+const waits = (item) => item.dataset.change === "waits";
 
-  function focus(item) {
-    current = item;
-    card(item).focus({ preventScroll: true });
-    card(item).scrollIntoView({ block: "nearest" });
+function focus(item) {
+  current = item;
+  card(item).focus({ preventScroll: true });
+  card(item).scrollIntoView({ block: "nearest" });
+}
+
+// The item that a key is about: the one with the focus, or the one that had it last.
+function here() {
+  const focused = document.activeElement.closest(".items > li");
+  if (focused) current = focused;
+  return current && !current.hidden ? current : null;
+}
+
+function move(step) {
+  const left = shown();
+  const at = left.indexOf(here());
+  const next = left[at < 0 ? 0 : at + step];
+  if (next) focus(next);
+  else if (left.length === 0 && done) done.focus();
+  else if (step > 0) say(words.last);
+}
+
+function leave(gone) {
+  const after = items.indexOf(gone.at(-1));
+  for (const item of gone) {
+    box(item).checked = false;
+    if (main.dataset.status) item.hidden = true;
   }
+  const left = shown().filter((item) => !gone.includes(item));
+  const next = left.find((item) => items.indexOf(item) > after) || left.at(-1);
+  countChosen();
+  if (next) return focus(next);
+  if (shown().length) return focus(shown()[0]);
+  done.hidden = false;
+  done.querySelector("a").focus();
+}
 
-  // The item that a key is about: the one with the focus, or the one that had it last.
-  function here() {
-    const focused = document.activeElement.closest(".items > li");
-    if (focused) current = focused;
-    return current && !current.hidden ? current : null;
-  }
+function comeBack(item, clash = "") {
+  const words = item.querySelector(".clash");
+  words.textContent = clash;
+  words.hidden = !clash;
+  item.hidden = false;
+  done.hidden = true;
+}
 
-  function move(step) {
-    const left = shown();
-    const at = left.indexOf(here());
-    const next = left[at < 0 ? 0 : at + step];
-    if (next) focus(next);
-    else if (left.length === 0 && done) done.focus();
-    else if (step > 0) say(words.last);
-  }
+function stands(item, now, version) {
+  count(item.dataset.status, -1);
+  count(now, 1);
+  item.dataset.status = now;
+  item.dataset.version = version;
+  box(item).value = `${item.dataset.id}:${version}`;
+  item.querySelector("[name=version]").value = version;
+  const chip = item.querySelector(".status");
+  const tab = document.querySelector(`.tabs [data-status=${now}]`);
+  if (chip && tab) chip.textContent = tab.firstChild.textContent.trim();
+}
 
-  function leave(gone) {
-    const after = items.indexOf(gone.at(-1));
-    for (const item of gone) {
-      box(item).checked = false;
-      if (main.dataset.status) item.hidden = true;
-    }
-    const left = shown().filter((item) => !gone.includes(item));
-    const next = left.find((item) => items.indexOf(item) > after) || left.at(-1);
-    countChosen();
-    if (next) return focus(next);
-    if (shown().length) return focus(shown()[0]);
-    done.hidden = false;
-    done.querySelector("a").focus();
-  }
+// Which text a card shows: both while the changed one "waits", else that one which was "taken" or "kept".
+function deal(item, how) {
+  count("changed", (how === "waits") - waits(item));
+  item.dataset.change = how;
+}
 
-  function comeBack(item, clash = "") {
-    const words = item.querySelector(".clash");
-    words.textContent = clash;
-    words.hidden = !clash;
-    item.hidden = false;
-    done.hidden = true;
-  }
+// --- words and numbers -------------------------------------------------------------------------
 
-  function stands(item, now, version) {
-    count(item.dataset.status, -1);
-    count(now, 1);
-    item.dataset.status = now;
-    item.dataset.version = version;
-    box(item).value = `${item.dataset.id}:${version}`;
-    item.querySelector("[name=version]").value = version;
-    const chip = item.querySelector(".status");
-    const tab = document.querySelector(`.tabs [data-status=${now}]`);
-    if (chip && tab) chip.textContent = tab.firstChild.textContent.trim();
-  }
+const fill = (text, values) => text.replace(/\{(\w+)\}/g, (place, name) => values[name] ?? place);
 
-  // --- words and numbers -------------------------------------------------------------------------
+function say(text) {
+  said.textContent = "";
+  // A live region says only what changes.
+  setTimeout(() => { said.textContent = text; });
+}
 
-  const fill = (text, values) => text.replace(/\{(\w+)\}/g, (place, name) => values[name] ?? place);
+function tell(lines, act = null) {
+  const text = lines.join(" ");
+  told.querySelector("p").textContent = text;
+  told.hidden = false;
+  told.querySelector("button").hidden = !act;
+  say(text);
+}
 
-  function say(text) {
-    said.textContent = "";
-    // A live region says only what changes.
-    setTimeout(() => { said.textContent = text; });
-  }
+function summary(ids, what) {
+  if (ids.length === 0) return [];
+  return [ids.length === 1 ? fill(words.one, { id: ids[0], what }) : fill(words.some, { n: ids.length, what })];
+}
 
-  function tell(lines, act = null) {
-    const text = lines.join(" ");
-    told.querySelector("p").textContent = text;
-    told.hidden = false;
-    told.querySelector("button").hidden = !act;
-    say(text);
-  }
+function clash(left) {
+  if (left.code === "unknown-item") return fill(words.gone, { id: left.id });
+  if (left.code !== "decided-meanwhile") return fill(words.left, { id: left.id });
+  return fill(words.clash, { id: left.id, by: left.by || words.somebody, what: outcome[left.decision] || left.decision });
+}
 
-  function summary(ids, what) {
-    if (ids.length === 0) return [];
-    return [ids.length === 1 ? fill(words.one, { id: ids[0], what }) : fill(words.some, { n: ids.length, what })];
-  }
+function count(tab, step) {
+  const number = document.querySelector(`.tabs [data-status=${tab}] .count`);
+  if (number) show(number, Number(number.textContent.replace(/\D/g, "")) + step);
+}
 
-  function clash(left) {
-    if (left.code === "unknown-item") return fill(words.gone, { id: left.id });
-    if (left.code !== "decided-meanwhile") return fill(words.left, { id: left.id });
-    return fill(words.clash, { id: left.id, by: left.by || words.somebody, what: outcome[left.decision] || left.decision });
-  }
+function show(number, value) {
+  number.textContent = new Intl.NumberFormat("en").format(Math.max(0, value));
+}
 
-  function count(tab, step) {
-    const number = document.querySelector(`.tabs [data-status=${tab}] .count`);
-    if (number) show(number, Number(number.textContent.replace(/\D/g, "")) + step);
-  }
+function countChosen() {
+  const number = chosen().length;
+  const bar = document.getElementById("bulk");
+  if (!bar) return;
+  bar.classList.toggle("some", number > 0);
+  bar.querySelector(".chosen").textContent = fill(words.chosen, { n: number });
+  all.checked = number > 0 && number === shown().length;
+  all.indeterminate = number > 0 && !all.checked;
+}
 
-  function show(number, value) {
-    number.textContent = new Intl.NumberFormat("en").format(Math.max(0, value));
-  }
+// --- the server --------------------------------------------------------------------------------
 
-  function countChosen() {
-    const number = chosen().length;
-    const bar = document.getElementById("bulk");
-    if (!bar) return;
-    bar.classList.toggle("some", number > 0);
-    bar.querySelector(".chosen").textContent = fill(words.chosen, { n: number });
-    all.checked = number > 0 && number === shown().length;
-    all.indeterminate = number > 0 && !all.checked;
-  }
-
-  // --- the server --------------------------------------------------------------------------------
-
-  // Resolves to the answer's JSON, or throws an Error whose message is for the moderator.
-  async function ask(address, body, unreachable) {
-    let answer;
-    try {
-      answer = await fetch(address, {
-        method: "POST",
-        headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": main.dataset.csrf },
-        body: JSON.stringify(body),
-        // A page that is left meanwhile does not take its decisions with it.
-        keepalive: true,
-        signal: AbortSignal.timeout(30_000),
-      });
-    } catch {
-      throw new Error(unreachable);
-    }
-    if (answer.ok) return answer.json();
-    throw new Error(answer.status === 401 || answer.status === 403 ? words.signedOut : words.refused);
-  }
-
-  function inLine(work) {
-    underWay += 1;
-    const answered = line.then(work).finally(() => { underWay -= 1; });
-    // What went wrong is for whoever asked; the next request goes out all the same.
-    line = answered.catch(() => undefined);
-    return answered;
-  }
-
-  // --- acts --------------------------------------------------------------------------------------
-
-  // Items leave at once, and come back where the server says otherwise.
-  function decide(wanted, decision) {
-    const about = wanted.filter((item) => item.dataset.status !== status[decision] || "changed" in item.dataset);
-    if (about.length === 0) {
-      if (wanted.length) say(fill(words.already, { id: id(wanted[0]) }));
-      return;
-    }
-    const act = { items: about, batch: null };
-    const seen = about.map((item) => ({ id: id(item), version: Number(item.dataset.version) }));
-    acts.push(act);
-    for (const item of about) comeBack(item);
-    leave(about);
-    say(summary(about.map(id), words[decision]).join(" "));
-    act.sent = inLine(() => ask(main.dataset.decide, { decision, items: seen }, words.unreachable))
-      .then((answer) => settle(act, answer, decision))
-      .catch((error) => {
-        forget(act);
-        for (const item of about) comeBack(item, error.message);
-        tell([error.message]);
-      });
-  }
-
-  function forget(act) {
-    const at = acts.indexOf(act);
-    if (at >= 0) acts.splice(at, 1);
-  }
-
-  function settle(act, answer, decision) {
-    const found = new Map(act.items.map((item) => [id(item), item]));
-    act.batch = answer.batch;
-    for (const one of answer.decided) stands(found.get(one.id), one.status, one.version);
-    act.items = answer.decided.filter((one) => one.changed).map((one) => found.get(one.id));
-    for (const left of answer.conflicts) {
-      comeBack(found.get(left.id), clash(left));
-      if (left.version) stands(found.get(left.id), left.decision, left.version);
-    }
-    if (act.items.length === 0) forget(act);
-    const lines = summary(answer.decided.map((one) => one.id), words[decision]);
-    tell([...lines, ...answer.conflicts.map(clash)], act.items.length ? act : null);
-  }
-
-  async function undo() {
-    const act = acts.pop();
-    const form = document.getElementById("undo-form");
-    if (!act) return form ? form.requestSubmit() : say(words.nothingToUndo);
-    await act.sent;
-    if (!act.batch || act.items.length === 0) return undefined;
-    return inLine(() => ask(main.dataset.undo, { batch: act.batch }, words.notUndone))
-      .then((answer) => putBack(act, answer))
-      .catch((error) => {
-        acts.push(act);
-        tell([error.message], act);
-      });
-  }
-
-  function putBack(act, answer) {
-    const found = new Map(act.items.map((item) => [id(item), item]));
-    for (const one of answer.undone) {
-      stands(found.get(one.id), one.status, one.version);
-      comeBack(found.get(one.id));
-    }
-    const lines = summary(answer.undone.map((one) => one.id), words.undone);
-    tell([...lines, ...answer.conflicts.map(clash)], acts.at(-1) || null);
-    if (answer.undone.length) focus(found.get(answer.undone[0].id));
-  }
-
-  const subject = () => (chosen().length ? chosen() : [here()].filter(Boolean));
-
-  function open(item) {
-    const link = item && item.querySelector("a.article");
-    if (link) window.open(link.href, "_blank", "noopener");
-  }
-
-  function select(item) {
-    if (!item) return;
-    box(item).checked = !box(item).checked;
-    countChosen();
-  }
-
-  // --- keys --------------------------------------------------------------------------------------
-
-  const dialog = document.getElementById("keys");
-  const on = document.getElementById("keys-on");
-  const keys = {
-    j: () => move(1),
-    k: () => move(-1),
-    a: () => decide(subject(), "approve"),
-    s: () => decide(subject(), "spam"),
-    t: () => decide(subject(), "trash"),
-    h: () => decide(subject(), "hold"),
-    x: () => select(here()),
-    u: () => undo(),
-    o: () => open(here()),
-    "/": () => document.getElementById("q").focus(),
-    "?": () => dialog.showModal(),
-  };
-
-  function isTyping(element) {
-    return element.isContentEditable || element.closest("textarea, select, input:not([type=checkbox])") !== null;
-  }
-
-  document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || dialog.open) return;
-    if (isTyping(event.target) || !Object.hasOwn(keys, event.key)) return;
-    if (!on.checked && event.key !== "?") return;
-    event.preventDefault();
-    // A key that is held down moves on, and never decides twice.
-    if (event.repeat && event.key !== "j" && event.key !== "k") return;
-    keys[event.key]();
-  });
-
-  // Whoever works by voice, or hits keys by chance, can turn them off; the browser remembers it.
+// Resolves to the answer's JSON, or throws an Error whose message is for the moderator.
+async function ask(address, body, unreachable) {
+  let answer;
   try {
-    on.checked = localStorage.getItem("moderate-keys") !== "off";
+    answer = await fetch(address, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": main.dataset.csrf },
+      body: JSON.stringify(body),
+      // A page that is left meanwhile does not take its decisions with it.
+      keepalive: true,
+      signal: AbortSignal.timeout(30_000),
+    });
   } catch {
-    // Without storage they are on.
+    throw new Error(unreachable);
   }
-  on.addEventListener("change", () => {
-    try {
-      localStorage.setItem("moderate-keys", on.checked ? "on" : "off");
-    } catch {
-      // Then it holds for this page.
-    }
+  if (answer.ok) return answer.json();
+  throw new Error(answer.status === 401 || answer.status === 403 ? words.signedOut : words.refused);
+}
+
+function inLine(work) {
+  underWay += 1;
+  const answered = line.then(work).finally(() => { underWay -= 1; });
+  // What went wrong is for whoever asked; the next request goes out all the same.
+  line = answered.catch(() => undefined);
+  return answered;
+}
+
+// --- acts --------------------------------------------------------------------------------------
+
+// Items leave at once, and come back where the server says otherwise.
+function decide(wanted, decision) {
+  const drops = decision === "keep";
+  const about = wanted.filter((item) => waits(item) || (!drops && item.dataset.status !== status[decision]));
+  if (about.length === 0) {
+    if (wanted.length) say(fill(drops ? words.unchanged : words.already, { id: id(wanted[0]) }));
+    return;
+  }
+  const act = { items: about, changed: about.filter(waits), batch: null };
+  const seen = about.map((item) => ({ id: id(item), version: Number(item.dataset.version) }));
+  acts.push(act);
+  for (const item of about) comeBack(item);
+  leave(about);
+  say(summary(about.map(id), words[decision]).join(" "));
+  const body = drops ? { decision: "approve", change: "decline", items: seen } : { decision, items: seen };
+  act.sent = inLine(() => ask(main.dataset.decide, body, words.unreachable))
+    .then((answer) => settle(act, answer, decision))
+    .catch((error) => {
+      forget(act);
+      for (const item of about) comeBack(item, error.message);
+      tell([error.message]);
+    });
+}
+
+function forget(act) {
+  const at = acts.indexOf(act);
+  if (at >= 0) acts.splice(at, 1);
+}
+
+function settle(act, answer, decision) {
+  const found = new Map(act.items.map((item) => [id(item), item]));
+  act.batch = answer.batch;
+  for (const one of answer.decided) stands(found.get(one.id), one.status, one.version);
+  act.items = answer.decided.filter((one) => one.changed).map((one) => found.get(one.id));
+  for (const item of act.items.filter(waits)) deal(item, decision === "keep" ? "kept" : "taken");
+  for (const left of answer.conflicts) {
+    comeBack(found.get(left.id), clash(left));
+    if (left.version) stands(found.get(left.id), left.decision, left.version);
+  }
+  if (act.items.length === 0) forget(act);
+  const lines = summary(answer.decided.map((one) => one.id), words[decision]);
+  tell([...lines, ...answer.conflicts.map(clash)], act.items.length ? act : null);
+}
+
+async function undo() {
+  const act = acts.pop();
+  const form = document.getElementById("undo-form");
+  if (!act) return form ? form.requestSubmit() : say(words.nothingToUndo);
+  await act.sent;
+  if (!act.batch || act.items.length === 0) return undefined;
+  return inLine(() => ask(main.dataset.undo, { batch: act.batch }, words.notUndone))
+    .then((answer) => putBack(act, answer))
+    .catch((error) => {
+      acts.push(act);
+      tell([error.message], act);
+    });
+}
+
+function putBack(act, answer) {
+  const found = new Map(act.items.map((item) => [id(item), item]));
+  for (const one of answer.undone) {
+    const item = found.get(one.id);
+    stands(item, one.status, one.version);
+    if (act.changed.includes(item)) deal(item, "waits");
+    comeBack(item);
+  }
+  const lines = summary(answer.undone.map((one) => one.id), words.undone);
+  tell([...lines, ...answer.conflicts.map(clash)], acts.at(-1) || null);
+  if (answer.undone.length) focus(found.get(answer.undone[0].id));
+}
+
+const subject = () => (chosen().length ? chosen() : [here()].filter(Boolean));
+
+function open(item) {
+  const link = item && item.querySelector("a.article");
+  if (link) window.open(link.href, "_blank", "noopener");
+}
+
+function select(item) {
+  if (!item) return;
+  box(item).checked = !box(item).checked;
+  countChosen();
+}
+
+// --- keys --------------------------------------------------------------------------------------
+
+listen({
+  j: () => move(1),
+  k: () => move(-1),
+  a: () => decide(subject(), "approve"),
+  d: () => decide(subject(), "keep"),
+  s: () => decide(subject(), "spam"),
+  t: () => decide(subject(), "trash"),
+  h: () => decide(subject(), "hold"),
+  x: () => select(here()),
+  u: () => undo(),
+  o: () => open(here()),
+  "/": () => document.getElementById("q").focus(),
+});
+
+// --- buttons and boxes -------------------------------------------------------------------------
+
+for (const item of items) {
+  item.querySelector("form.decide").addEventListener("submit", (event) => {
+    event.preventDefault();
+    decide([item], event.submitter.value);
   });
-  document.getElementById("keys-close").addEventListener("click", () => dialog.close());
-  const opener = document.getElementById("show-keys");
-  opener.hidden = false;
-  opener.addEventListener("click", () => dialog.showModal());
-
-  // --- buttons and boxes -------------------------------------------------------------------------
-
-  for (const item of items) {
-    item.querySelector("form.decide").addEventListener("submit", (event) => {
-      event.preventDefault();
-      decide([item], event.submitter.value);
-    });
-    box(item).addEventListener("change", countChosen);
-  }
-  const bulk = document.getElementById("bulk");
-  if (bulk) {
-    bulk.addEventListener("submit", (event) => {
-      event.preventDefault();
-      if (chosen().length) decide(chosen(), event.submitter.value);
-      else say(fill(words.chosen, { n: 0 }));
-    });
-    bulk.querySelector(".all").hidden = false;
-    all.addEventListener("change", () => {
-      for (const item of shown()) box(item).checked = all.checked;
-      countChosen();
-    });
+  box(item).addEventListener("change", countChosen);
+}
+const bulk = document.getElementById("bulk");
+if (bulk) {
+  bulk.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (chosen().length) decide(chosen(), event.submitter.value);
+    else say(fill(words.chosen, { n: 0 }));
+  });
+  bulk.querySelector(".all").hidden = false;
+  all.addEventListener("change", () => {
+    for (const item of shown()) box(item).checked = all.checked;
     countChosen();
-  }
-  told.querySelector("button").addEventListener("click", undo);
-  document.addEventListener("focusin", here);
+  });
+  countChosen();
+}
+told.querySelector("button").addEventListener("click", undo);
+document.addEventListener("focusin", here);
 
-  // --- news --------------------------------------------------------------------------------------
-
-  async function look() {
-    if (document.visibilityState !== "visible" || underWay) return;
-    let answer;
-    try {
-      answer = await fetch(main.dataset.news, { headers: { Accept: "application/json" } });
-    } catch {
-      return;
-    }
-    if (!answer.ok || underWay) return;
-    const found = await answer.json();
-    for (const [tab, number] of Object.entries(found.totals)) {
-      const place = document.querySelector(`.tabs [data-status=${tab}] .count`);
-      if (place) show(place, number);
-    }
-    const news = document.getElementById("news");
-    const text = fill(words.new, { n: found.new });
-    news.hidden = found.new === 0;
-    if (found.new && news.querySelector("span").textContent !== text) news.querySelector("span").textContent = text;
-  }
-  // Nothing on the page moves by itself; it only says that there is more.
-  if (main.dataset.news) setInterval(look, 30_000);
-})();
+// Nothing on the page moves by itself; it only says that there is more.
+if (main.dataset.news) watch(main.dataset.news, () => underWay > 0, (n) => fill(words.new, { n }), show);
