@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from tests.mariadb_servers import MariaDB
 from tests.servers import ROOT, Gunicorn, PostgreSQL, Redis
 
 if TYPE_CHECKING:
@@ -76,6 +77,21 @@ def pg_url(postgresql: PostgreSQL) -> Iterator[str]:
     url = postgresql.new_database()
     yield url
     postgresql.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """A private MariaDB server."""
+    with MariaDB() as server:
+        yield server
+
+
+@pytest.fixture
+def mariadb_url(mariadb: MariaDB) -> Iterator[str]:
+    """The SQLAlchemy address of a fresh and empty database."""
+    url = mariadb.new_database()
+    yield url
+    mariadb.drop_database(url)
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,12 @@ from moderate.store import Database, SqlStore, metadata
 from moderate.store.migrate import upgrade
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from sqlalchemy.engine import Connection
+
+    from tests.mariadb_servers import MariaDB
     from tests.servers import PostgreSQL
 
 
@@ -30,26 +33,67 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def migrated_url(postgresql: PostgreSQL) -> str:
-    url = postgresql.new_database()
+    return migrated(postgresql.new_database())
+
+
+@pytest.fixture(scope="session")
+def migrated_mariadb_url(mariadb: MariaDB) -> str:
+    return migrated(mariadb.new_database())
+
+
+def migrated(url: str) -> str:
     database = Database(url)
     upgrade(database)
     database.dispose()
     return url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of a database with all tables and nothing in them."""
+BACKENDS = ("sqlite", "postgresql", "mariadb")
+
+
+@pytest.fixture(params=BACKENDS)
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database without tables."""
     if request.param == "sqlite":
-        shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "moderate.db")
-        return f"sqlite:///{tmp_path / 'moderate.db'}"
-    url: str = request.getfixturevalue("migrated_url")
-    database = Database(url)
-    names = ", ".join(table.name for table in metadata.sorted_tables)
-    with database.write() as conn:
-        conn.execute(text(f"TRUNCATE {names} RESTART IDENTITY"))
-    database.dispose()
+        return f"sqlite:///{tmp_path / 'empty.db'}"
+    url: str = request.getfixturevalue("pg_url" if request.param == "postgresql" else "mariadb_url")
     return url
+
+
+@pytest.fixture
+def migrated_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+    """Gives the address of a database of one backend, with all tables and nothing in them."""
+
+    def address(backend: str) -> str:
+        if backend == "sqlite":
+            shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "moderate.db")
+            return f"sqlite:///{tmp_path / 'moderate.db'}"
+        url: str = request.getfixturevalue("migrated_url" if backend == "postgresql" else "migrated_mariadb_url")
+        database = Database(url)
+        with database.write() as conn:
+            empty(conn)
+        database.dispose()
+        return url
+
+    return address
+
+
+@pytest.fixture(params=BACKENDS)
+def database_url(request: pytest.FixtureRequest, migrated_database: Callable[[str], str]) -> str:
+    """The address of a database with all tables and nothing in them."""
+    return migrated_database(request.param)
+
+
+def empty(conn: Connection) -> None:
+    """Nothing in any table, and ids begin at 1 again."""
+    names = [table.name for table in metadata.sorted_tables]
+    if conn.dialect.name == "postgresql":
+        conn.execute(text(f"TRUNCATE {', '.join(names)} RESTART IDENTITY"))
+        return
+    # A table that was never written to is left: each one that is made anew is a file for MariaDB.
+    touched = " UNION ALL ".join(f"SELECT '{name}' AS name FROM {name} GROUP BY name" for name in names)
+    for name in conn.execute(text(touched)).scalars().all():
+        conn.execute(text(f"TRUNCATE {name}"))
 
 
 @pytest.fixture

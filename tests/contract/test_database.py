@@ -196,9 +196,9 @@ def test_missing_tables_say_what_to_do(database_without_tables: Database) -> Non
         store.record(a_comment(), HELD, [], NOON)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_without_tables(request: pytest.FixtureRequest, path: Path) -> Iterator[Database]:
-    made = Database(f"sqlite:///{path}" if request.param == "sqlite" else request.getfixturevalue("pg_url"))
+@pytest.fixture
+def database_without_tables(empty_url: str) -> Iterator[Database]:
+    made = Database(empty_url)
     yield made
     made.dispose()
 

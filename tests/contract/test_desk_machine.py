@@ -210,3 +210,8 @@ def test_moderators_in_any_order_on_sqlite(migrated_file: Path) -> None:
 def test_moderators_in_any_order_on_postgresql(migrated_url: str) -> None:
     machine = type("OnPostgresql", (DeskMachine,), {"url": migrated_url})
     run_state_machine_as_test(machine, settings=settings(LIMITS, max_examples=10))
+
+
+def test_moderators_in_any_order_on_mariadb(migrated_mariadb_url: str) -> None:
+    machine = type("OnMariadb", (DeskMachine,), {"url": migrated_mariadb_url})
+    run_state_machine_as_test(machine, settings=settings(LIMITS, max_examples=10))

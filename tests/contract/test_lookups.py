@@ -27,11 +27,10 @@ CHANGED = (
 )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+@pytest.fixture
+def empty(empty_url: str) -> Iterator[Database]:
     """A database without tables."""
-    in_file = f"sqlite:///{tmp_path / 'empty.db'}"
-    database = Database(in_file if request.param == "sqlite" else request.getfixturevalue("pg_url"))
+    database = Database(empty_url)
     yield database
     database.dispose()
 

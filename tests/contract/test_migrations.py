@@ -29,14 +29,6 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'empty.db'}"
-    url: str = request.getfixturevalue("pg_url")
-    return url
-
-
 @pytest.fixture
 def database(empty_url: str) -> Iterator[Database]:
     made = Database(empty_url)
@@ -117,7 +109,8 @@ def test_a_difference_is_told_in_words(database: Database) -> None:
     upgrade(database)
     with database.write() as conn:
         conn.execute(text("DROP TABLE moderate_samples"))
-        conn.execute(text("DROP INDEX ix_moderate_items_status_id"))
+        index = next(index for index in items.indexes if index.name == "ix_moderate_items_status_id")
+        index.drop(conn)
     found = check(database)
     assert any("moderate_samples" in words for words in found)
     assert any("ix_moderate_items_status_id" in words for words in found)

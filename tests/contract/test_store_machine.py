@@ -219,3 +219,8 @@ def test_any_order_of_events_on_sqlite(migrated_file: Path) -> None:
 def test_any_order_of_events_on_postgresql(migrated_url: str) -> None:
     machine = type("OnPostgresql", (StoreMachine,), {"url": migrated_url})
     run_state_machine_as_test(machine, settings=settings(LIMITS, max_examples=10))
+
+
+def test_any_order_of_events_on_mariadb(migrated_mariadb_url: str) -> None:
+    machine = type("OnMariadb", (StoreMachine,), {"url": migrated_mariadb_url})
+    run_state_machine_as_test(machine, settings=settings(LIMITS, max_examples=10))

@@ -11,10 +11,9 @@ from moderate.errors import ServiceDown
 from moderate.services.stand_ins import MemoryTokenCounts
 from moderate.store import Database
 from moderate.store.learned import SqlTokenCounts
-from moderate.store.migrate import upgrade
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from moderate.ports import TokenCounts
@@ -22,14 +21,12 @@ if TYPE_CHECKING:
 BIG, SMALL = 2**63 - 1, -(2**63)
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def counts(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TokenCounts]:
+@pytest.fixture(params=["memory", "sqlite", "postgresql", "mariadb"])
+def counts(request: pytest.FixtureRequest, migrated_database: Callable[[str], str]) -> Iterator[TokenCounts]:
     if request.param == "memory":
         yield MemoryTokenCounts()
         return
-    in_file = f"sqlite:///{tmp_path / 'counts.db'}"
-    database = Database(in_file if request.param == "sqlite" else request.getfixturevalue("pg_url"))
-    upgrade(database)
+    database = Database(migrated_database(request.param))
     yield SqlTokenCounts(database, lambda: b"key")
     database.dispose()
 

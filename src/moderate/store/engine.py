@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, SQLAlchemyError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 from moderate.errors import ConfigError, ServiceDown
 from moderate.store.outages import is_deadlock, is_locked, is_outage, reason
+from moderate.store.types import MYSQL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +37,9 @@ LOCK_ATTEMPTS = 3
 
 #: Takes SQLite's lock at once, and not at the first write.
 BEGIN = "BEGIN IMMEDIATE"
+
+#: Under which name a transaction notes that it has written tasks which are due.
+DUE = "moderate_due"
 
 #: Seconds that a writer waits for SQLite's lock, a caller for a pooled or a new connection.
 LOCK_SECONDS = 10
@@ -96,6 +100,8 @@ class Database:
         self._resolving = threading.Lock()
         # One connection for all threads, as an in-memory database needs it, serves one at a time.
         self._turn: AbstractContextManager[Any] = nullcontext()
+        #: Called after each commit that left tasks which are due; whoever writes them need not think of it.
+        self.on_due: Callable[[], object] = lambda: None
         _databases.add(self)
 
     @property
@@ -156,7 +162,11 @@ class Database:
         with self._turn, self._translated(), engine.begin() as conn:
             if engine.dialect.name == "sqlite":
                 self._begin_immediate(conn)
+            conn.info[DUE] = False
             yield conn
+            is_due = conn.info.get(DUE)
+        if is_due:
+            self.on_due()
 
     def transaction(self, work: Callable[[Connection], T]) -> T:
         """Run *work* in one transaction, again where it lost a race (a lock, a deadlock, `Stale`).
@@ -210,7 +220,8 @@ class Database:
         """In a forked child: leave the parent's connections alone, neither using nor closing them."""
         self._resolving = threading.Lock()
         engine = self._engines.plain if self._engines else None
-        if engine is None or not self.is_ours or isinstance(engine.pool, StaticPool):
+        # A database in memory is nowhere else.
+        if engine is None or isinstance(engine.pool, StaticPool | SingletonThreadPool):
             return
         _left_to_the_parent.append(engine.pool)
         engine.dispose(close=False)
@@ -247,6 +258,9 @@ def make_engine(source: str | URL, synchronous: Literal["full", "normal"], clock
         options |= {"pool_timeout": POOL_SECONDS, "connect_args": {"timeout": LOCK_SECONDS}}
     else:
         options |= {"pool_timeout": POOL_SECONDS}
+        if backend in MYSQL:
+            # As PostgreSQL does by itself: each statement sees what is there, and fewer gaps are locked.
+            options["isolation_level"] = "READ COMMITTED"
         if "connect_timeout" not in url.query:
             options["connect_args"] = {"connect_timeout": CONNECT_SECONDS}
     try:
@@ -267,7 +281,7 @@ def normalise(source: str | URL) -> URL:
     """The URL with the driver that is used here: which one ``postgresql://`` means depends on SQLAlchemy's version."""
     url = make_url(source)
     url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
-    if url.get_backend_name() in {"mysql", "mariadb"} and "charset" not in url.query:
+    if url.get_backend_name() in MYSQL and "charset" not in url.query:
         url = url.update_query_dict({"charset": "utf8mb4"})
     return url
 

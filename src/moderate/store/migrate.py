@@ -7,6 +7,7 @@ the host. Alembic is only imported where there is something to do.
 from __future__ import annotations
 
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import inspect, text
@@ -14,11 +15,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from moderate.errors import ServiceDown
 from moderate.store import search
+from moderate.store.letters import make_fit
 from moderate.store.outages import reason
 from moderate.store.schema import metadata
 from moderate.store.types import MYSQL
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from alembic.config import Config
     from sqlalchemy.engine import Connection
 
@@ -37,27 +41,28 @@ def upgrade(database: Database) -> tuple[str | None, str]:
     """Bring the tables up to date and return the revisions before and after.
 
     Two processes that start at once both succeed: one upgrades, the other waits and finds it done.
-    Raises `ServiceDown` where a migration fails; where DDL is part of transactions (PostgreSQL,
-    SQLite), nothing of it remains.
+    Raises `ServiceDown` where a migration fails. Nothing of it remains; but MySQL and MariaDB cannot
+    take back changes of tables, so there this holds for the first upgrade alone.
     """
     before = current(database)
     if before == HEAD:
         return before, HEAD
     try:
-        with database.write() as conn:
+        with _alone(database), _taken_back(database), database.write() as conn:
             return _upgrade(conn), HEAD
     except SQLAlchemyError as error:
         raise ServiceDown("database", f"its tables could not be upgraded: {reason(error)}") from error
 
 
 def _upgrade(conn: Connection) -> str | None:
-    _lock(conn)
+    if conn.dialect.name == "postgresql":
+        conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     before = _stamped(conn)
     if before != HEAD:
         from alembic import command
 
         command.upgrade(config(conn), "head")
-    _unlock(conn)
+        make_fit(conn)
     return before
 
 
@@ -104,18 +109,45 @@ def _stamped(conn: Connection) -> str | None:
     return conn.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608
 
 
-def _lock(conn: Connection) -> None:
-    """Let one process at a time go on. SQLite's write lock is held already."""
-    if conn.dialect.name == "postgresql":
-        conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-    elif conn.dialect.name in MYSQL:
-        conn.execute(text("SELECT GET_LOCK('moderate_migrations', 60)"))
+@contextmanager
+def _alone(database: Database) -> Iterator[None]:
+    """Let one process at a time go on, on MySQL and MariaDB, whose locks of tables end with each change of them.
+
+    Held on a connection of its own until all is committed. PostgreSQL's lock is part of the transaction,
+    and SQLite's one writer is alone anyway.
+    """
+    if database.dialect not in MYSQL:
+        yield
+        return
+    with database.read() as conn:
+        if not conn.execute(text("SELECT GET_LOCK(CONCAT('moderate_', MD5(DATABASE())), 60)")).scalar():
+            raise ServiceDown("database", "another process has been upgrading its tables for a minute; try again later")
+        try:
+            yield
+        finally:
+            conn.execute(text("SELECT RELEASE_LOCK(CONCAT('moderate_', MD5(DATABASE())))"))
 
 
-def _unlock(conn: Connection) -> None:
-    # PostgreSQL and SQLite let go at the end of the transaction.
-    if conn.dialect.name in MYSQL:
-        conn.execute(text("SELECT RELEASE_LOCK('moderate_migrations')"))
+@contextmanager
+def _taken_back(database: Database) -> Iterator[None]:
+    """Where the first upgrade fails on MySQL or MariaDB, drop the tables that it has made by then."""
+    if database.dialect not in MYSQL:
+        yield
+        return
+    there = _tables(database)
+    try:
+        yield
+    except (SQLAlchemyError, ServiceDown):
+        if VERSION_TABLE not in there:
+            with database.write() as conn:
+                for name in {VERSION_TABLE, *metadata.tables} & (_tables(database) - there):
+                    conn.execute(text(f"DROP TABLE {name}"))
+        raise
+
+
+def _tables(database: Database) -> set[str]:
+    with database.read() as conn:
+        return set(inspect(conn).get_table_names())
 
 
 def _words(difference: Any) -> str:

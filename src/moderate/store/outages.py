@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlalchemy.exc import (
     DatabaseError,
     DBAPIError,
@@ -16,6 +18,9 @@ MISSING = frozenset({"42P01", "42703", 1146, 1054})
 
 #: Serialization failure, deadlock; MySQL: lock wait timeout, deadlock.
 RACES = frozenset({"40001", "40P01", 1205, 1213})
+
+#: What the system's own messages begin with, and nobody but a programmer can read.
+NUMBERS = re.compile(r"\[Errno -?\d+\] ")
 
 
 def is_outage(error: BaseException) -> bool:
@@ -40,11 +45,12 @@ def is_locked(error: BaseException | None) -> bool:
 
 def code(error: DBAPIError) -> str | int | None:
     """The database's own code of the error: an SQLSTATE, or MySQL's number."""
-    state = getattr(error.orig, "sqlstate", None)
-    if isinstance(state, str):
-        return state
+    # PyMySQL's errors have both, and MySQL's SQLSTATE leaves some of what matters here in one heap.
     arguments = getattr(error.orig, "args", ())
-    return arguments[0] if arguments and isinstance(arguments[0], int) else None
+    if arguments and isinstance(arguments[0], int):
+        return arguments[0]
+    state = getattr(error.orig, "sqlstate", None)
+    return state if isinstance(state, str) else None
 
 
 def reason(error: BaseException, password: str | None = None) -> str:
@@ -56,5 +62,5 @@ def reason(error: BaseException, password: str | None = None) -> str:
     if code(error) in MISSING or "no such table" in str(error.orig) or "no such column" in str(error.orig):
         return "its tables are missing or of another version; run `flask moderate db upgrade`"
     lines = str(error.orig).strip().splitlines()
-    text = lines[0][:200] if lines else type(error.orig).__name__
+    text = NUMBERS.sub("", lines[0])[:200] if lines else type(error.orig).__name__
     return text.replace(password, "***") if password else text

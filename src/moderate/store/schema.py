@@ -16,11 +16,10 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    Text,
     UniqueConstraint,
 )
 
-from moderate.store.types import UtcDateTime, exact, json, row_id, terms, words
+from moderate.store.types import UtcDateTime, exact, json, prose, row_id, terms, words
 
 metadata = MetaData(
     naming_convention={
@@ -45,25 +44,25 @@ items = Table(
     Column("article_key", exact(200), nullable=False),
     Column("author", words(255), nullable=False),
     Column("email", words(320)),
-    Column("url", Text),
+    Column("url", prose()),
     Column("author_id", exact(255)),
     Column("parent_id", BigInteger),
-    Column("text", Text, nullable=False),
-    Column("html", Text, nullable=False),
+    Column("text", prose(), nullable=False),
+    Column("html", prose(), nullable=False),
     Column("policy", String(64), nullable=False),
     Column("links", json(), nullable=False),
-    Column("source_url", Text),
+    Column("source_url", prose()),
     # Digests, so that a source address or a client's key of any length fits an index.
     Column("source_key", String(64)),
     Column("idempotency_key", String(64)),
     Column("fingerprint", String(64)),
     Column("text_key", String(64), nullable=False),
-    Column("title", Text),
-    Column("blog_name", Text),
+    Column("title", prose()),
+    Column("blog_name", prose()),
     Column("ip", String(64)),
-    Column("user_agent", Text),
-    Column("referrer", Text),
-    Column("honeypot", Text, nullable=False),
+    Column("user_agent", prose()),
+    Column("referrer", prose()),
+    Column("honeypot", prose(), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("edited_at", UtcDateTime),
     Column("decided_by", words(255)),
@@ -112,7 +111,7 @@ history = Table(
     Column("before", String(16)),
     Column("after", String(16), nullable=False),
     Column("version", Integer, nullable=False),
-    Column("note", Text),
+    Column("note", prose()),
     Column("batch", String(64)),
     # By which check, and which rule of it: "akismet", "rules:7"; NULL where a person acted.
     Column("cause", String(96)),
@@ -160,7 +159,7 @@ tasks = Table(
     Column("lease_until", UtcDateTime),
     Column("lease_owner", String(64)),
     Column("payload", json(), nullable=False),
-    Column("last_error", Text),
+    Column("last_error", prose()),
     Column("created_at", UtcDateTime, nullable=False),
     Index(None, "state", "due_at"),
     Index(None, "item_id"),
@@ -171,8 +170,8 @@ articles = Table(
     "moderate_articles",
     metadata,
     Column("key", exact(200), primary_key=True),
-    Column("title", Text, nullable=False),
-    Column("url", Text, nullable=False),
+    Column("title", prose(), nullable=False),
+    Column("url", prose(), nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("published_at", UtcDateTime),
     # What moderators set; NULL leaves the host's own word.
@@ -185,7 +184,7 @@ article_urls = Table(
     "moderate_article_urls",
     metadata,
     Column("url_key", String(64), primary_key=True),
-    Column("url", Text, nullable=False),
+    Column("url", prose(), nullable=False),
     Column("article_key", exact(200), nullable=False),
     Index(None, "article_key"),
 )
@@ -255,7 +254,7 @@ rules = Table(
     Column("kind", String(16), nullable=False),
     Column("value", exact(200), nullable=False),
     Column("effect", String(16), nullable=False),
-    Column("note", Text, nullable=False),
+    Column("note", prose(), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", words(255), nullable=False),
     Column("hits", BigInteger, nullable=False),
@@ -297,7 +296,7 @@ waves = Table(
     Column("started_at", UtcDateTime, nullable=False),
     Column("until", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
-    Column("reason", Text, nullable=False),
+    Column("reason", prose(), nullable=False),
     Column("seen", Integer, nullable=False),
     sqlite_autoincrement=True,
 )
@@ -307,7 +306,7 @@ account_notes = Table(
     "moderate_account_notes",
     metadata,
     Column("topic", String(32), primary_key=True),
-    Column("text", Text, nullable=False),
+    Column("text", prose(), nullable=False),
     Column("at", UtcDateTime, nullable=False),
     # When it was last worth a notice.
     Column("told_at", UtcDateTime, nullable=False),

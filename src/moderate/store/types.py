@@ -40,8 +40,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 def exact(length: int) -> String:
-    """Text that is compared letter by letter: MySQL's default would find ``A`` equal to ``a``."""
-    return String(length).with_variant(mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"), *MYSQL)
+    """Text that is compared letter by letter; on MySQL and MariaDB see `moderate.store.letters`."""
+    return String(length)
 
 
 def words(length: int) -> String:
@@ -49,9 +49,14 @@ def words(length: int) -> String:
     return String(length).with_variant(Text(), "postgresql")
 
 
+def prose() -> Text:
+    """Text of any length: what MySQL calls TEXT ends after 64 KB."""
+    return Text().with_variant(mysql.LONGTEXT(), *MYSQL)
+
+
 def terms() -> Text:
     """Words made ready for a search, each of them once, with spaces between; see `moderate.store.search`."""
-    return Text().with_variant(postgresql.TSVECTOR(), "postgresql")
+    return prose().with_variant(postgresql.TSVECTOR(), "postgresql")
 
 
 def row_id() -> BigInteger:

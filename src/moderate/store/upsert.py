@@ -29,7 +29,8 @@ def upsert(
     """
     if dialect in MYSQL:
         change = mysql.insert(table)
-        return change.on_duplicate_key_update(**merge(change.inserted))
+        # A list, because SQLAlchemy would bring a dictionary into the order of the table's columns.
+        return change.on_duplicate_key_update(list(merge(change.inserted).items()))
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     into = insert(table)
     return into.on_conflict_do_update(index_elements=[table.c[key]], set_=dict(merge(into.excluded)))
@@ -38,7 +39,8 @@ def upsert(
 def insert_unless_there(dialect: str, table: Table, key: str) -> Insert:
     """An insert that leaves a row with the same unique *key* as it is; its `rowcount` tells whether it wrote one."""
     if dialect in MYSQL:
-        return mysql.insert(table).on_duplicate_key_update(**{key: table.c[key]})
+        # With "on duplicate key" a row that is there would count as one written.
+        return mysql.insert(table).prefix_with("IGNORE")
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     into = insert(table).on_conflict_do_nothing(index_elements=[table.c[key]])
     # Of an insert SQLAlchemy does not keep the number otherwise, and says -1 on PostgreSQL.

@@ -37,7 +37,7 @@ class SqlWaves:
 
         def merge(new: ReadOnlyColumnCollection[str, Any]) -> Mapping[str, Any]:
             is_over = bursts.c.started_at <= forgotten
-            # MySQL assigns from left to right: what tells whether the burst is over changes last.
+            # MySQL assigns from first to last: what tells whether the burst is over changes last.
             return {
                 "seen": case((is_over, 1), else_=bursts.c.seen + 1),
                 "first_item": case((is_over, new["first_item"]), else_=bursts.c.first_item),
@@ -48,7 +48,8 @@ class SqlWaves:
         rows = [{"name": name, "started_at": now, "seen": 1, "first_item": item} for name in sorted(set(names))]
 
         def work(conn: Connection) -> Mapping[str, Burst]:
-            conn.execute(upsert(self._database.dialect, bursts, "name", merge), rows)
+            # One statement for all rows: PyMySQL cannot repeat one whose change has values of its own.
+            conn.execute(upsert(self._database.dialect, bursts, "name", merge).values(rows))
             conn.execute(update(waves).where(IS_OPEN).values(seen=waves.c.seen + 1))
             found = conn.execute(select(bursts).where(bursts.c.name.in_([row["name"] for row in rows])))
             return {row.name: Burst(**_burst(row, item)) for row in found}

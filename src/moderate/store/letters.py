@@ -1,0 +1,50 @@
+"""On MySQL and MariaDB our tables hold all texts, of every script and length, and tell them apart letter by letter.
+
+Which characters a table can hold, and whether ``A`` equals ``a`` or ``key`` equals ``key`` with a space
+behind it, is there a matter of the table's collation. A new table takes the database's, which is often
+that of one language or of western letters alone. On the other databases nothing of this is needed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, text
+
+from moderate.store.schema import metadata
+from moderate.store.types import MYSQL
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+#: The best first: MariaDB's, MySQL 8's, and that of older ones, which does not see spaces at the end.
+COLLATIONS = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin", "utf8mb4_bin")
+
+KNOWN = text("SELECT collation_name FROM information_schema.collations WHERE collation_name IN :names").bindparams(
+    bindparam("names", COLLATIONS, expanding=True)
+)
+TABLES = text(
+    "SELECT table_name FROM information_schema.tables"
+    " WHERE table_schema = DATABASE() AND table_name IN :names AND table_collation <> :collation"
+).bindparams(bindparam("names", expanding=True))
+#: What MySQL calls TEXT ends after 64 KB; where characters take more room, it makes a size more of it.
+SHORT_TEXTS = text(
+    "SELECT table_name, column_name, is_nullable FROM information_schema.columns"
+    " WHERE table_schema = DATABASE() AND table_name IN :names AND data_type IN ('text', 'mediumtext')"
+).bindparams(bindparam("names", expanding=True))
+
+
+def make_fit(conn: Connection) -> None:
+    """Give our tables the best collation that the server has, and their texts room; what is fit is not touched."""
+    if conn.dialect.name not in MYSQL:
+        return
+    known = set(conn.execute(KNOWN).scalars())
+    ours = {"names": list(metadata.tables), "collation": next(name for name in COLLATIONS if name in known)}
+    for table in conn.execute(TABLES, ours).scalars().all():
+        _alter(conn, table, f"CONVERT TO CHARACTER SET utf8mb4 COLLATE {ours['collation']}")
+    for table, column, is_nullable in conn.execute(SHORT_TEXTS, ours).all():
+        _alter(conn, table, f"MODIFY `{column}` LONGTEXT {'NULL' if is_nullable == 'YES' else 'NOT NULL'}")
+
+
+def _alter(conn: Connection, table: str, change: str) -> None:
+    conn.execute(text(f"ALTER TABLE {table} {change}"))

@@ -1,0 +1,113 @@
+"""A private MariaDB server: on a free port and a socket, gone when the tests are. See `tests.servers`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+import pymysql
+
+from tests.servers import HOST, Server, ServerFailed, connects, program
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+class MariaDB(Server):
+    """A server with a data folder of its own. It survives `kill` and `start`, as a real one does."""
+
+    #: Nothing here needs to outlive the machine, so no write waits for a disk.
+    options = (
+        "--innodb-flush-log-at-trx-commit=0",
+        "--innodb-flush-method=nosync",
+        "--innodb-doublewrite=0",
+        "--innodb-log-file-size=16M",
+        "--innodb-fast-shutdown=2",
+        "--skip-log-bin",
+        "--skip-name-resolve",
+        "--max-connections=200",
+    )
+
+    def __init__(self) -> None:
+        self.program = program("mariadbd", "mariadb-server-core")
+        super().__init__("mariadb")
+        self.data, self.socket = self.folder / "data", self.folder / "socket"
+        self._made = 0
+
+    def command(self) -> Sequence[str | Path]:
+        where = (f"--datadir={self.data}", f"--socket={self.socket}", f"--pid-file={self.folder}/pid")
+        listen = (f"--port={self.port}", f"--bind-address={HOST}")
+        return [self.program, "--no-defaults", *where, *listen, *self.options, *as_root()]
+
+    def answers(self) -> bool:
+        # PyMySQL would leave a socket open that nobody listens to.
+        if connects(self.port):
+            with contextlib.suppress(pymysql.MySQLError):
+                self.run("SELECT 1")
+                return True
+        return False
+
+    def start(self) -> Self:
+        if not self.data.exists():
+            self._initialise()
+        return super().start()
+
+    def new_database(self) -> str:
+        """The SQLAlchemy address of a fresh and empty database, with the server's own character set."""
+        self._made += 1
+        name = f"moderate_{self._made}"
+        self.run(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def drop_database(self, url: str) -> None:
+        """Remove a database. Whoever is still connected to it is sent away first, and would hold its tables."""
+        name = urlsplit(url).path.removeprefix("/")
+        self.end_connections(name)
+        self.run(f"DROP DATABASE IF EXISTS {name}")
+
+    def end_connections(self, database: str) -> None:
+        with self._connection() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", (database,))
+            for (number,) in cursor.fetchall():
+                # It may have gone by itself.
+                with contextlib.suppress(pymysql.MySQLError):
+                    cursor.execute(f"KILL {number}")
+
+    def url(self, database: str = "mysql") -> str:
+        return f"mariadb+pymysql://moderate:moderate@{HOST}:{self.port}/{database}?charset=utf8mb4"
+
+    def run(self, statement: str) -> None:
+        """One statement as the server's own administrator."""
+        with self._connection() as connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+
+    def _connection(self) -> pymysql.Connection:  # type: ignore[type-arg]
+        return pymysql.connect(unix_socket=str(self.socket), user="root", autocommit=True, connect_timeout=5)
+
+    def _launch(self) -> None:
+        super()._launch()
+        self.run("CREATE USER IF NOT EXISTS moderate@'%' IDENTIFIED BY 'moderate'")
+        self.run("GRANT ALL ON *.* TO moderate@'%'")
+
+    def _initialise(self) -> None:
+        maker = program("mariadb-install-db", "mariadb-server-core")
+        how = ("--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db")
+        made = subprocess.run(
+            [maker, *how, f"--datadir={self.data}", *self.options[:4], *as_root()],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            cwd="/",
+            check=False,
+        )
+        if made.returncode:
+            raise ServerFailed(f"mariadb-install-db: {made.stdout}\n{made.stderr}")
+
+
+def as_root() -> list[str]:
+    """MariaDB runs as root only where it is told so."""
+    return ["--user=root"] if os.geteuid() == 0 else []
