@@ -10,7 +10,7 @@ from moderate.acts.housekeeping import AKISMET, CHECK_UP, REFUSED
 from moderate.errors import ServiceDown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from moderate.web.state import State
 
@@ -31,14 +31,42 @@ def examine(state: State, *, deep: bool = False) -> list[Part]:
     Akismet is asked only where it is to be *deep*: else what a worker has last found is told.
     """
     try:
-        first, is_there = database(state), True
+        first = database(state)
     except ServiceDown as error:
-        first, is_there = ill("database", error), False
+        first = ill("database", error)
     found = [first, asked("redis", redis, state)]
-    if not is_there:
+    if not first.is_well:
         # What is known of these stands in the database; a second wait for it would tell nothing new.
         return [*found, Part("akismet", "unknown", True), Part("tasks", "unknown", False, ADVICE["tasks"])]
     return [*found, asked("akismet", ask_akismet if deep else akismet, state), asked("tasks", tasks, state)]
+
+
+def inspect(state: State) -> Iterator[Part]:
+    """All of `examine`, asked now, and whom notices go to, who are connected to and told nothing."""
+    yield from examine(state, deep=True)
+    yield mail(state)
+    for hook in state.settings.webhooks:
+        yield told(state, f"webhook {hook.host}", hook.key, WEBHOOK_ADVICE)
+
+
+def mail(state: State) -> Part:
+    if state.settings.mail_server is None:
+        return Part("mail", "not used", True, "Set MODERATE_MAIL_SERVER to have moderators written to.")
+    wanted = [to.key for to in state.settings.mail_to if to.notify != "off"]
+    if not wanted:
+        return Part("mail", "not used", True, "Nobody in MODERATE_MAIL_TO is to be written to.")
+    # One server takes the mails of all.
+    return told(state, "mail", wanted[0], MAIL_ADVICE)
+
+
+def told(state: State, name: str, key: str, advice: str) -> Part:
+    """Whether a notice could be delivered there."""
+    notifier = next(notifier for notifier in state.desk.notices.notifiers if notifier.key == key)
+    try:
+        notifier.probe()
+    except ServiceDown as error:
+        return Part(name, error.reason, False, advice)
+    return Part(name, "ok", True)
 
 
 def asked(name: str, look: Callable[[State], Part], state: State) -> Part:
@@ -118,6 +146,11 @@ STALE = 6 * CHECK_UP
 NOT_USED = Part("akismet", "not used", True, "Set MODERATE_AKISMET_KEY to ask Akismet.")
 
 AKISMET_ADVICE = {REFUSED: "Check MODERATE_AKISMET_KEY and the site's address."}
+
+MAIL_ADVICE = (
+    "Check the settings MODERATE_MAIL_…; mails wait, and are given up after some days. See: flask moderate mail try"
+)
+WEBHOOK_ADVICE = "Check MODERATE_WEBHOOKS and that the server runs; calls wait, and are given up after some days."
 
 ADVICE = {
     "database": "Check MODERATE_DATABASE_URL and that the server runs.",

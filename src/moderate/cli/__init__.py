@@ -217,15 +217,20 @@ def akismet_stand_in(port: int, host: str) -> None:
     serve_akismet_stand_in(port, host)
 
 
-@click.command("check-config", help="Check settings, database, Redis and services, and say what to do.")
+@click.command("check-config")
 @with_appcontext
 def check_config() -> None:
-    from moderate.health import examine
+    """Check settings, database, Redis, Akismet, mail, webhooks and workers, and say what to do.
 
-    click.echo(f"Settings: {current_app.name}, prefix {current_state().settings.url_prefix}.")
+    Writes nothing and sends nothing. Exits with 1 where something does not work.
+    """
+    from moderate.health import inspect
+
+    click.echo(f"settings: ok. {current_app.name} serves below {current_state().settings.url_prefix}.")
     failed = False
-    for part in examine(current_state(), deep=True):
-        click.echo(f"{part.name}: {part.state}. {part.advice}".rstrip())
+    for part in inspect(current_state()):
+        end = "" if part.state.endswith("?") else "."
+        click.echo(f"{part.name}: {part.state}{end} {part.advice}".rstrip())
         failed = failed or not part.is_well
     if failed:
         raise SystemExit(1)

@@ -129,6 +129,9 @@ class Notifier(Protocol):
     def deliver(self, notice: Notice) -> None:
         """Tell. Raises `ServiceDown` where trying again may help, else `Undeliverable`."""
 
+    def probe(self) -> None:
+        """See whether it could be told, and tell nothing. Raises `ServiceDown`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mailbox:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import smtplib
 import ssl
 import sys
@@ -45,6 +46,9 @@ class Transport(Protocol):
 
     def send(self, message: EmailMessage, *, sender: str, to: str) -> None: ...
 
+    def probe(self) -> None:
+        """See whether it would take a mail, and send none. Raises `ServiceDown`."""
+
 
 class MailNotifier:
     """One moderator's mailbox; see `moderate.ports.Notifier`.
@@ -69,6 +73,10 @@ class MailNotifier:
         """See the port."""
         sender = parseaddr(self._sender)[1]
         self._transport.send(self.message(notice), sender=sender, to=self._to.email)
+
+    def probe(self) -> None:
+        """See the port."""
+        self._transport.probe()
 
     def message(self, notice: Notice) -> EmailMessage:
         """The whole mail. What strangers wrote cannot end a header: it is one line, and the library looks again."""
@@ -127,12 +135,22 @@ class SmtpTransport:
 
     def send(self, message: EmailMessage, *, sender: str, to: str) -> None:
         """See the port."""
-        with failures_named(), self._connected() as server:
+        with failures_named(), self._signed_in() as server:
+            server.sendmail(sender, [to], message.as_bytes())
+
+    def probe(self) -> None:
+        """See the port: connects and signs in."""
+        with failures_named(), self._signed_in() as server:
+            server.noop()
+
+    @contextmanager
+    def _signed_in(self) -> Iterator[smtplib.SMTP]:
+        with self._connected() as server:
             if self._security == "starttls":
                 server.starttls(context=self._trust())
             if self._username is not None:
                 server.login(self._username, self._password or "")
-            server.sendmail(sender, [to], message.as_bytes())
+            yield server
 
     def _connected(self) -> smtplib.SMTP:
         if self._security == "tls":
@@ -191,7 +209,13 @@ class FolderTransport:
             self._folder.mkdir(parents=True, exist_ok=True)
             (self._folder / f"{name}.eml").write_bytes(message.as_bytes())
         except OSError as error:
-            raise ServiceDown("mail", f"the folder for mails cannot be written ({type(error).__name__})") from error
+            raise ServiceDown("mail", "the folder for mails cannot be written") from error
+
+    def probe(self) -> None:
+        """See the port."""
+        place = next(folder for folder in (self._folder, *self._folder.parents) if folder.exists())
+        if not (place.is_dir() and os.access(place, os.W_OK)):
+            raise ServiceDown("mail", "the folder for mails cannot be written")
 
 
 class ConsoleTransport:
@@ -202,3 +226,6 @@ class ConsoleTransport:
         body = message.get_body(("plain",))
         text = body.get_content() if body is not None else ""
         sys.stderr.write(f"--- mail to {to}: {one_line(str(message['Subject']))}\n{text}---\n")
+
+    def probe(self) -> None:
+        """See the port."""

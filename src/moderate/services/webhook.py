@@ -79,10 +79,24 @@ class WebhookNotifier:
         self._breaker.failed()
         raise ServiceDown("webhook", f"{self._hook.host} answered {status}")
 
+    def probe(self) -> None:
+        """See the port: connects, by TLS where the address says so, and asks for nothing."""
+        parts = urlsplit(self._hook.url)
+        host, is_secure = parts.hostname or "", parts.scheme == "https"
+        with self._failures_named():
+            stream = self._backend().connect_tcp(host, parts.port or (443 if is_secure else 80))
+            try:
+                if is_secure:
+                    stream = stream.start_tls(self._ssl_context or httpcore.default_ssl_context(), host)
+            finally:
+                stream.close()
+
+    def _backend(self) -> GuardedBackend:
+        budget = Budget(self._clock, self._clock.monotonic() + self._timeout, FRAMING)
+        return GuardedBackend(httpcore.SyncBackend(), self._lookups, EVERYWHERE, budget)
+
     def _post(self, body: bytes, notice_id: str) -> int:
         """The status of the answer; what else it says is not read."""
-        budget = Budget(self._clock, self._clock.monotonic() + self._timeout, FRAMING)
-        backend = GuardedBackend(httpcore.SyncBackend(), self._lookups, EVERYWHERE, budget)
         timestamp = int(self._clock.now().timestamp())
         fields = [
             ("Content-Type", "application/json"),
@@ -95,7 +109,10 @@ class WebhookNotifier:
         with (
             self._failures_named(),
             httpcore.ConnectionPool(
-                ssl_context=self._ssl_context, max_connections=1, max_keepalive_connections=0, network_backend=backend
+                ssl_context=self._ssl_context,
+                max_connections=1,
+                max_keepalive_connections=0,
+                network_backend=self._backend(),
             ) as pool,
             pool.stream("POST", self._hook.url, headers=self._with_host(fields, len(body)), content=body) as response,
         ):

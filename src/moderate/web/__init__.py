@@ -47,7 +47,6 @@ def build_blueprint(protocols: Sequence[InboundProtocol]) -> Blueprint:
     add_public(blueprint)
     add_moderation(blueprint)
     add_mail_links(blueprint)
-    add_confirmation(blueprint)
     blueprint.before_request(begin)
     blueprint.before_request(ProxyWatch())
     blueprint.after_request(unsniffed)

@@ -1,0 +1,121 @@
+"""``flask moderate check-config``: each thing that we depend on, what is wrong with it, and what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from moderate.services.akismet_stand_in import AkismetStandIn
+from tests.mail_servers import MailServer
+from tests.servers import Redis
+from tests.sites import Host
+from tests.unit.services.loopback import Connection, serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAIL = {
+    "MODERATE_SITE_URL": "http://localhost",
+    "MODERATE_MAIL_SERVER": "127.0.0.1",
+    "MODERATE_MAIL_SECURITY": "none",
+    "MODERATE_MAIL_FROM": "news@mail.example",
+    "MODERATE_MAIL_TO": ["mori@mail.example"],
+}
+
+
+def checked(folder: Path, **config: Any) -> tuple[int, dict[str, str]]:
+    """The exit code, and what was said of each part."""
+    host = Host(folder, **{"MODERATE_LIMITS": {}, **config})
+    result = host.app.test_cli_runner().invoke(args=["moderate", "check-config"])
+    host.state.desk.limits.close()
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert "Errno" not in result.output
+    lines = [line.partition(": ")[::2] for line in result.output.splitlines()]
+    return result.exit_code, dict(lines)
+
+
+def test_what_is_not_used_is_no_fault(tmp_path: Path) -> None:
+    code, said = checked(tmp_path)
+    assert code == 0
+    assert list(said) == ["settings", "database", "redis", "akismet", "tasks", "mail"]
+    assert said["mail"] == "not used. Set MODERATE_MAIL_SERVER to have moderators written to."
+
+
+def test_a_database_without_its_tables_says_what_to_run(tmp_path: Path) -> None:
+    code, said = checked(tmp_path, MODERATE_DATABASE_URL=f"sqlite:///{tmp_path / 'empty.db'}")
+    assert (code, said["database"]) == (1, "outdated. Run: flask moderate db upgrade")
+    assert said["tasks"] == "unknown. They are in the database: see there."
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("moderate@", "hunter2@"), "password authentication failed"),
+        (("127.0.0.1", "no.such.host.invalid"), "failed to resolve host 'no.such.host.invalid'"),
+    ],
+)
+def test_a_database_that_lets_nobody_in_is_told_in_words(
+    tmp_path: Path, pg_url: str, change: tuple[str, str], words: str
+) -> None:
+    code, said = checked(tmp_path, MODERATE_DATABASE_URL=pg_url.replace(*change))
+    assert code == 1
+    assert words in said["database"]
+    assert said["database"].endswith("Check MODERATE_DATABASE_URL and that the server runs.")
+    assert "hunter2" not in str(said)
+
+
+def test_a_redis_that_was_stopped_is_told(tmp_path: Path) -> None:
+    with Redis() as server:
+        assert checked(tmp_path, MODERATE_REDIS_URL=server.url)[0] == 0
+        url = server.url
+    code, said = checked(tmp_path, MODERATE_REDIS_URL=url)
+    assert code == 1
+    assert said["redis"].startswith("the connection was refused: is the server running there? Check MODERATE_REDIS_URL")
+
+
+def test_a_key_that_akismet_refuses_is_told(tmp_path: Path) -> None:
+    with AkismetStandIn() as akismet:
+        settings = {"MODERATE_AKISMET_URL": akismet.url, "MODERATE_SITE_URL": "http://localhost"}
+        assert checked(tmp_path, MODERATE_AKISMET_KEY="a key", **settings)[0] == 0
+        code, said = checked(tmp_path, MODERATE_AKISMET_KEY="bad key", **settings)
+    assert code == 1
+    assert "Check MODERATE_AKISMET_KEY" in said["akismet"]
+
+
+def test_a_mail_server_is_signed_in_to_and_gets_no_mail(tmp_path: Path) -> None:
+    with MailServer() as server:
+        code, said = checked(tmp_path, MODERATE_MAIL_PORT=server.port, **MAIL)
+        assert (code, said["mail"]) == (0, "ok.")
+        assert server.mails == []
+    code, said = checked(tmp_path, MODERATE_MAIL_PORT=server.port, **MAIL)
+    assert code == 1
+    assert said["mail"].startswith("the mail server cannot be reached: it refuses connections. Check the settings")
+
+
+@pytest.mark.parametrize(("folder", "code"), [("file:mails", 0), ("file:taken/mails", 1)])
+def test_a_folder_for_mails_must_be_one_that_can_be_written(tmp_path: Path, folder: str, code: int) -> None:
+    (tmp_path / "taken").write_text("a file")
+    assert checked(tmp_path, **{**MAIL, "MODERATE_MAIL_SERVER": folder})[0] == code
+
+
+def test_recipients_who_want_no_mails_are_no_fault(tmp_path: Path) -> None:
+    nobody = {**MAIL, "MODERATE_MAIL_TO": [{"email": "mori@mail.example", "notify": "off"}]}
+    assert checked(tmp_path, **nobody)[1]["mail"] == "not used. Nobody in MODERATE_MAIL_TO is to be written to."
+
+
+def test_webhooks_are_connected_to_and_not_called(tmp_path: Path) -> None:
+    called: list[bytes] = []
+
+    def receive(connection: Connection) -> None:
+        called.append(connection.request)
+
+    with serving(receive) as server:
+        hook = {"url": server.url("/hook"), "secret": "a secret that nobody guesses"}
+        code, said = checked(tmp_path, MODERATE_SITE_URL="http://localhost", MODERATE_WEBHOOKS=[hook])
+        assert (code, said["webhook 127.0.0.1"]) == (0, "ok.")
+    assert not any(called)
+    code, said = checked(tmp_path, MODERATE_SITE_URL="http://localhost", MODERATE_WEBHOOKS=[hook])
+    assert code == 1
+    assert "Check MODERATE_WEBHOOKS" in said["webhook 127.0.0.1"]
+    assert "/hook" not in str(said)
