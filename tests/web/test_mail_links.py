@@ -53,6 +53,21 @@ def test_the_button_behind_a_link_decides_in_the_moderators_name(
     assert item["history"][-1]["note"] == "from a mail"
 
 
+def test_the_pages_behind_the_links_speak_the_moderators_language(site: Host, got: Mail) -> None:
+    japanese = {"Accept-Language": "ja,en;q=0.5"}
+    spam, trash = got.link("Spam"), got.link("Trash")
+    asked = site.client.get(spam, headers=japanese).text
+    assert '<html lang="ja">' in asked
+    assert ("スパムにする" in asked, "Moriとして" in asked.replace("<bdi>", "").replace("</bdi>", "")) == (True, True)
+    assert "処理しました。" in site.client.post(spam, headers=japanese).text
+    assert "このリンクはすでに使われています" in site.client.post(spam, headers=japanese).text
+    assert "その間にMoriさんが処理しました。" in site.client.get(trash, headers=japanese).text
+    assert "このリンクはもう無効です。" in site.client.get(f"{trash}x", headers=japanese).text
+    leave = site.client.get(got.unsubscribe, headers=japanese).text
+    assert ("メールを止めますか。" in leave, '<html lang="ja">' in leave) == (True, True)
+    assert '<html lang="en">' in site.client.get(trash).text
+
+
 def test_the_page_shows_the_item_and_runs_nothing_of_it(site: Host, got: Mail) -> None:
     page = site.client.get(got.link("Approve"))
     assert "<script>" not in page.text

@@ -193,3 +193,14 @@ def test_checks_that_found_something_say_so_and_the_others_are_named(desk: Host)
     html = shown(desk).html
     assert "5 links" in html
     assert "honeypot" in html
+
+
+def test_what_checks_say_and_are_called_is_in_the_moderators_language(desk: Host) -> None:
+    desk.comment(" ".join(f"https://site{n}.example/" for n in range(5)))
+    desk.comment("Spam.", homepage="x")
+    html = desk.client.get(f"{QUEUE}?status=", headers={"Accept-Language": "ja"}).text
+    assert "リンクが5個" in html
+    assert '<span class="check">リンク数</span>' in html
+    assert "問題なし：隠し欄、" in html
+    assert "隠し欄が確定（スパム）" in html
+    assert "honeypot" not in html

@@ -337,6 +337,20 @@ def test_a_text_that_could_not_be_posted_has_no_preview(host: Host, json: object
     assert answer.mimetype == "application/problem+json"
 
 
+def test_why_there_is_no_preview_is_told_in_the_readers_language(tmp_path: Path) -> None:
+    japanese = Host(tmp_path, MODERATE_LANGUAGE="ja", MODERATE_LIMITS={"previews": ["2/minute per client"]})
+    told = japanese.client.post("/discuss/preview", data={"text": "x" * 8001}).json
+    assert (told["code"], told["detail"]) == ("too-large", "8000文字まで。")
+    told = japanese.client.post("/discuss/preview", json={"text": "a\0b"}).json
+    assert told["detail"] == "入力内容をご確認ください。"
+    assert [error["message"] for error in told["errors"]] == [
+        "保存できない文字が含まれています。取り除いて入力し直してください。"
+    ]
+    assert japanese.client.post("/discuss/preview", data={}).json["detail"] == "送信の間隔が短すぎます。"
+    # What programs get stays English.
+    assert japanese.comment("").json["detail"] == "Some of the fields need another look."
+
+
 # --- what a process keeps -------------------------------------------------------------------------
 
 

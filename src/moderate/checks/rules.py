@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from moderate.model import Item, Submission
     from moderate.ports import Rule
 
-KINDS = {"word": "the word", "host": "an address at", "email": "the e-mail", "ip": "the network"}
+KINDS = {"word": "the word “{}”", "host": "an address at “{}”", "email": "the e-mail “{}”", "ip": "the network “{}”"}
 
 
 class Rules:
@@ -78,7 +78,7 @@ def is_proven(rule: Rule, submission: Submission | Item) -> bool:
 
 def words(rule: Rule, what: str) -> str:
     """Which rule it was, what in the text it met, and the moderator's own note."""
-    reason = f"a moderator's rule: {KINDS[rule.kind]} “{rule.value}”"
+    reason = f"a moderator's rule: {KINDS[rule.kind].format(rule.value)}"
     if what != rule.value:
         reason += f" (here: “{what[:80]}”)"
     return reason + (f" – {rule.note}" if rule.note else "")

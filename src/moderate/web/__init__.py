@@ -29,6 +29,7 @@ from moderate.web.pings import LOOKS, add_ping, webmention_status
 from moderate.web.proxies import ProxyWatch
 from moderate.web.routing import METHODS, know_keys, nothing_here, route, with_keys
 from moderate.web.state import current_state
+from moderate.web.words import found
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +85,8 @@ def add_public(blueprint: Blueprint) -> None:
         "item",
         {"GET": read.item, "PATCH": author.patch, "DELETE": author.delete},
     )
-    route(blueprint, "/preview", "preview", {"POST": read.preview})
+    # Readers see beside their form why there is no preview.
+    route(blueprint, "/preview", "preview", {"POST": read.preview}, told=found)
     route(blueprint, "/counts", "counts", {"GET": read.counts})
     route(blueprint, "/webmention/<token>", "webmention_status", {"GET": webmention_status})
     route(blueprint, "/feed", "feed", {"GET": feed.feed})

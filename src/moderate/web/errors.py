@@ -6,11 +6,15 @@ import json
 import logging
 import math
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from flask import Response
 
 from moderate.errors import DecidedMeanwhile, Invalid, NotAllowed, RateLimited, Refused, ServiceDown, UnexpectedNumber
 from moderate.limits.headers import ratelimit_headers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 log = logging.getLogger("moderate")
 
@@ -66,18 +70,18 @@ def report(error: Refused | ServiceDown) -> None:
         log.error("%s", error)
 
 
-def problem(error: Refused | ServiceDown) -> Response:
-    """The error as a problem document, with the header fields that belong to it."""
+def problem(error: Refused | ServiceDown, told: Callable[[str], str] = str) -> Response:
+    """The error as a problem document, with the header fields that belong to it; *told* finds its words."""
     status = status_of(error)
     body: dict[str, object] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": error.code,
-        "detail": public_text(error),
+        "detail": told(public_text(error)),
     }
     response = Response(
-        json.dumps(body | particulars(error), ensure_ascii=False), status, mimetype="application/problem+json"
+        json.dumps(body | particulars(error, told), ensure_ascii=False), status, mimetype="application/problem+json"
     )
     response.headers["Cache-Control"] = "no-store"
     for name, value in headers_of(error).items():
@@ -85,12 +89,12 @@ def problem(error: Refused | ServiceDown) -> Response:
     return response
 
 
-def particulars(error: Refused | ServiceDown) -> dict[str, object]:
+def particulars(error: Refused | ServiceDown, told: Callable[[str], str]) -> dict[str, object]:
     """The members that only some errors have."""
     from moderate.web.present import moderator_item
 
     if isinstance(error, Invalid):
-        return {"errors": [{"field": entry.field, "message": entry.message} for entry in error.errors]}
+        return {"errors": [{"field": entry.field, "message": told(entry.message)} for entry in error.errors]}
     if isinstance(error, DecidedMeanwhile):
         return {"by": error.by, "decision": error.item.status.value, "item": moderator_item(error.item)}
     if isinstance(error, UnexpectedNumber):

@@ -20,7 +20,7 @@ from moderate.web.read import number
 from moderate.web.routing import MAX_ID
 from moderate.web.script_words import script_words
 from moderate.web.state import current_state
-from moderate.web.words import for_moderators, found
+from moderate.web.words import checks, for_moderators, found
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -122,7 +122,7 @@ def tabs(state: State, which: ItemFilter) -> list[dict[str, Any]]:
 
 def not_asked(item: Item) -> list[str]:
     """The checks that were not asked about an item, and why."""
-    return [f"{check} ({found(reason)})" for check, reason in item.skipped or ()]
+    return [f"{checks([check])} ({found(reason)})" for check, reason in item.skipped or ()]
 
 
 def here(**changes: object) -> str:

@@ -52,8 +52,13 @@ def with_keys(rule: str) -> str:
     return rule.replace("<path:", "<moderate_key:")
 
 
-def route(blueprint: Blueprint, rule: str, endpoint: str, views: dict[str, View]) -> None:
-    """Register *views* by method at *rule*; HEAD is answered as GET, OPTIONS with Allow."""
+def route(
+    blueprint: Blueprint, rule: str, endpoint: str, views: dict[str, View], *, told: Callable[[str], str] = str
+) -> None:
+    """Register *views* by method at *rule*; HEAD is answered as GET, OPTIONS with Allow.
+
+    *told* puts what is refused into the language of those who read it; programs get it as it is.
+    """
     allowed = allow_header(views)
 
     def dispatch(**values: Any) -> ResponseReturnValue:
@@ -62,7 +67,7 @@ def route(blueprint: Blueprint, rule: str, endpoint: str, views: dict[str, View]
             return Response(status=204, headers={"Allow": allowed})
         if method not in views:
             return problem(MethodNotAllowed(allowed))
-        return guarded(views[method], values)
+        return guarded(views[method], values, told)
 
     blueprint.add_url_rule(with_keys(rule), endpoint, dispatch, methods=METHODS, provide_automatic_options=False)
 
@@ -72,7 +77,7 @@ def allow_header(views: dict[str, View]) -> str:
     return ", ".join(sorted(names))
 
 
-def guarded(view: View, values: dict[str, Any]) -> ResponseReturnValue:
+def guarded(view: View, values: dict[str, Any], told: Callable[[str], str] = str) -> ResponseReturnValue:
     """Call a view; what it refuses becomes a problem document."""
     if values.get("item_id", 0) > MAX_ID:
         return problem(UnknownItem())
@@ -80,9 +85,9 @@ def guarded(view: View, values: dict[str, Any]) -> ResponseReturnValue:
         return view(**values)
     except (Refused, ServiceDown) as error:
         report(error)
-        return problem(error)
+        return problem(error, told)
     except RequestEntityTooLarge:
-        return problem(TooLarge())
+        return problem(TooLarge(), told)
 
 
 def nothing_here(**_: str) -> ResponseReturnValue:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import g, has_request_context, request
 from markupsafe import Markup, escape
 
 from moderate.web.state import current_state
 from moderate.words import SPOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def language() -> str:
@@ -66,6 +69,12 @@ def found(sentence: object) -> str:
     return SPOKEN[language()].found(sentence)
 
 
+def checks(names: Iterable[str]) -> str:
+    """The names of checks, as people call them, with commas between them."""
+    words = SPOKEN[language()]
+    return words.template(", ").join(words.check(name) for name in names)
+
+
 def thread_words() -> dict[str, str]:
     """What ``static/thread.js`` says."""
     return {
@@ -87,6 +96,7 @@ GLOBALS: dict[str, Any] = {
     "moderate_duration": duration,
     "moderate_found": found,
     "moderate_bdi": bdi,
+    "moderate_checks": checks,
     "moderate_language": language,
     "moderate_script_words": thread_words,
 }

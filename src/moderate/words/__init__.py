@@ -12,17 +12,24 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from moderate.words.ja import JAPANESE
+from moderate.words.ja_checks import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CATALOGUES: Mapping[str, Mapping[str, str]] = {"en": {}, "ja": JAPANESE}
 
+#: The names of checks, for people. Programs get them as they stand in the code.
+CHECK_NAMES: Mapping[str, Mapping[str, str]] = {"ja": NAMES}
+
 #: A place in a sentence that is filled in: ``{name}``.
 PLACE = re.compile(r"\{(\w+)\}")
 
+#: A place for a number, and the end of the name of a place for several things with commas between them.
+NUMBER, SEVERAL = "n", "_list"
+
 #: Longer sentences are none of ours, and are not looked at.
-LONGEST = 500
+LONGEST = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +68,20 @@ class Words:
         for pattern, told in patterns(self.language):
             match = pattern.fullmatch(text)
             if match is not None:
-                # A part may be a sentence of ours again; it is shorter, so this comes to an end.
-                return told.format(**{name: self.found(part) for name, part in match.groupdict().items()})
+                return told.format(**{name: self._part(name, part) for name, part in match.groupdict().items()})
         return text
+
+    def _part(self, place: str, part: str) -> str:
+        # A part may be a sentence of ours again; it is shorter, so this comes to an end.
+        if place == "check":
+            return self.check(part)
+        if place.endswith(SEVERAL):
+            return self.template(", ").join(self.found(each) for each in part.split(", "))
+        return self.found(part)
+
+    def check(self, name: str) -> str:
+        """What people call a check; one of the host's own goes by the name that it has."""
+        return CHECK_NAMES.get(self.language, {}).get(name, name)
 
 
 #: The words of each language, by its tag.
@@ -85,5 +103,10 @@ def is_telling(words: str) -> bool:
 
 def pattern_of(words: str) -> re.Pattern[str]:
     parts = PLACE.split(words)
-    source = "".join(f"(?P<{part}>.+?)" if at % 2 else re.escape(part) for at, part in enumerate(parts))
+    source = "".join(place_of(part) if at % 2 else re.escape(part) for at, part in enumerate(parts))
     return re.compile(source, re.DOTALL)
+
+
+def place_of(name: str) -> str:
+    """A number is known as one, or "5 calls within 10 minutes" would be taken for so many minutes."""
+    return rf"(?P<{name}>\d[\d,.]*)" if name == NUMBER else f"(?P<{name}>.+?)"

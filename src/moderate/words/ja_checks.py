@@ -62,4 +62,77 @@ CHECKS: dict[str, str] = {
     "a moderator's rule: {rule}": "管理者のルール：{rule}",
     "the check failed ({error})": "チェックが失敗しました（{error}）",
     "{check} was certain ({lean})": "{check}が確定（{lean}）",
+    # The filter that learns.
+    "{share} like spam, going by {seen}; for spam: {for_list}; against: {against_list}": (
+        "スパムらしさ{share}（{seen}から）。スパム寄り：{for_list}。正常寄り：{against_list}"
+    ),
+    "{spam} spam and {good} good ones that moderators decided on": "管理者が処理したスパム{spam}件と正常{good}件",
+    ", ": "、",
+    "nothing": "なし",
+    "a link to {host}": "{host}へのリンク",
+    "{word} in an address": "URLの中の{word}",
+    "kind: {kind}": "種類：{kind}",
+    "links: {n}": "リンク{n}個",
+    "size: {n}": "長さ：段階{n}",
+    "lines: {n}": "改行{n}個",
+    "exclamation marks: {n}": "感嘆符{n}個",
+    "digits: {n}": "数字の多さ：段階{n}",
+    "capitals: {n} of 4": "大文字の多さ：4段階の{n}",
+    "author's site: {host}": "投稿者のサイト：{host}",
+    "author's mail: {host}": "投稿者のメール：{host}",
+    # A wave.
+    "{n} items that look like spam came on one article {minutes}": "{minutes}、1つの記事にスパムらしいものが{n}件",
+    "nearly the same text came {n} times {minutes}": "{minutes}、ほぼ同じ文章が{n}回",
+    "{n} different senders brought what looks like spam {minutes}": "{minutes}、スパムらしいものの送信元が{n}か所",
+    "{n} of {all} items {minutes} look like spam": "{minutes}に届いた{all}件のうち{n}件がスパムらしいもの",
+    "within {n} minutes": "{n}分以内",
+    # Akismet.
+    "Akismet says: not spam": "Akismetの判定：スパムではない",
+    "Akismet is not sure yet and wants to be asked again in {n} seconds": (
+        "Akismetはまだ判定できず、{n}秒後に再確認します"
+    ),
+    "{said}; it also warns (code {code}): {message}": "{said}。警告あり（コード{code}）：{message}",
+    "no message": "説明なし",
+    "akismet: {why}": "Akismet：{why}",
+    "the key is not valid for this site": "キーがこのサイトでは無効です",
+    "no complete answer in time": "時間内に応答がありません",
+    "it answered with status {n}": "ステータス{n}が返りました",
+    "it cannot be reached: {why}": "接続できません：{why}",
+    "its answer is none that we know": "応答を解釈できません",
+    "it reports an error: {said}": "エラーの報告：{said}",
+    "The key is refused: {why}. Items wait; check MODERATE_AKISMET_KEY.": (
+        "キーが拒否されました（{why}）。届いたものは保留中です。MODERATE_AKISMET_KEYを確認してください。"
+    ),
+    "Warning {code}: {message}": "警告{code}：{message}",
+    # Rules.
+    "a moderator's rule: {rule} – {note}": "管理者のルール：{rule} – {note}",
+    "{rule} (here: “{found}”)": "{rule}（ここでは“{found}”）",
+    "the word “{value}”": "言葉“{value}”",
+    "an address at “{value}”": "“{value}”のアドレス",
+    "the e-mail “{value}”": "メールアドレス“{value}”",
+    "the network “{value}”": "ネットワーク“{value}”",
+    # What could not be done.
+    "the article is gone": "記事がもうありません",
+    "the {task} task failed ({error})": "処理（{task}）が失敗しました（{error}）",
+    "trust": "信頼",
+    "discard": "明らかなスパム",
+}
+
+#: What the checks are called.
+NAMES: dict[str, str] = {
+    "akismet": "Akismet",
+    "article": "記事",
+    "crowd": "混雑",
+    "honeypot": "隠し欄",
+    "learned": "学習フィルター",
+    "links": "リンク数",
+    "ping-signals": "ピンの特徴",
+    "repeat": "繰り返し",
+    "rules": "ルール",
+    "source-link": "リンク元の確認",
+    "task": "処理",
+    "timing": "送信までの時間",
+    "trust-rules": "信頼ルール",
+    "trusted-author": "信頼された投稿者",
+    "wave": "スパムの波",
 }

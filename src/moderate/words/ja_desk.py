@@ -191,6 +191,16 @@ DESK: dict[str, str] = {
     "Mark as spam": "スパムにする",
     "Put into the trash": "ゴミ箱に入れる",
     "You decide as {name}. Nothing has happened yet.": "{name}として処理します。まだ何も変わっていません。",
+    "Done.": "処理しました。",
+    "This link is not valid any more. Links in mails last for seven days, and only whole: look whether yours was cut.": (  # noqa: E501
+        "このリンクはもう無効です。メールのリンクは7日間有効です。途中で切れていないかもご確認ください。"
+    ),
+    "The item of this link has been deleted.": "このリンクの対象は削除されています。",
+    "This link has been used already; each works once.": "このリンクはすでに使われています（一度だけ使えます）。",
+    "{by} has decided meanwhile.": "その間に{by}さんが処理しました。",
+    "Since this mail was written the text was changed. Decide on the new one in the queue, or from the newer mail.": (
+        "メールの後に文章が変更されました。一覧か、新しいメールから処理してください。"
+    ),
     "It still waits in the queue.": "まだ承認待ちです。",
     "It is approved and public.": "承認され、公開されています。",
     "It is in spam.": "スパムに入っています。",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import pytest
 
+from moderate.checks import CHECKS
 from moderate.web.words import count, found, say
-from moderate.words import CATALOGUES, PLACE, pattern_of
+from moderate.words import CATALOGUES, CHECK_NAMES, LONGEST, PLACE, SPOKEN, pattern_of
 from tests.servers import ROOT
 from tests.sites import Host
 
@@ -81,6 +83,58 @@ def test_sentences_with_places_are_known_by_the_words_around_them(host: Host) ->
         told = found("nearly the same text came 3 times before within a day, 2 of them spam")
         assert told == "ほぼ同じ文章が1日のうちに以前3回届きました（うち2件はスパム）"
         assert found("something that a check of the host's own says") == "something that a check of the host's own says"
+
+
+#: Reasons as the checks of a running site have written them, with a part of what they are in Japanese.
+REASONS = {
+    "82% like spam, going by 12 spam and 30 good ones that moderators decided on; "
+    "for spam: “pills”, a link to pills.example, links: 3; against: nothing": (
+        "スパムらしさ82%（管理者が処理したスパム12件と正常30件から）。"
+        "スパム寄り：“pills”、pills.exampleへのリンク、リンク3個。正常寄り：なし"
+    ),
+    "the site is under a spam wave: nearly the same text came 12 times within 10 minutes": (
+        "スパムが押し寄せています：10分以内、ほぼ同じ文章が12回"
+    ),
+    "30 of 40 items within 10 minutes look like spam": "10分以内に届いた40件のうち30件がスパムらしいもの",
+    "8 items that look like spam came on one article within 10 minutes": "10分以内、1つの記事にスパムらしいものが8件",
+    "9 different senders brought what looks like spam within 10 minutes": "10分以内、スパムらしいものの送信元が9か所",
+    "Akismet says: spam; it also warns (code 10006): no message": (
+        "Akismetの判定：スパム。警告あり（コード10006）：説明なし"
+    ),
+    "akismet: it answered with status 503": "Akismet：ステータス503が返りました",
+    "a moderator's rule: the word “pill*” (here: “pills”) – no pills – ever": (
+        "管理者のルール：言葉“pill*”（ここでは“pills”） – no pills – ever"
+    ),
+    "a moderator's rule: the network “192.0.2.0/24”": "管理者のルール：ネットワーク“192.0.2.0/24”",
+    "honeypot was certain (spam)": "隠し欄が確定（スパム）",
+    "the judge task failed (KeyError)": "処理（judge）が失敗しました（KeyError）",
+}
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_what_the_checks_say_is_told_in_japanese(reason: str) -> None:
+    assert SPOKEN["ja"].found(reason) == REASONS[reason]
+    assert SPOKEN["en"].found(reason) == reason
+
+
+def test_a_number_is_not_looked_for_in_words() -> None:
+    assert SPOKEN["ja"].found("no less than 5 minutes") == "no less than 5 minutes"
+    assert SPOKEN["ja"].found("5 minutes") == "5分"
+
+
+@pytest.mark.parametrize("tongue", OTHERS)
+def test_every_check_has_a_name(tongue: str) -> None:
+    ours = {check.name for check in CHECKS} | {"article", "task"}
+    assert set(CHECK_NAMES[tongue]) == ours
+    assert SPOKEN[tongue].check("our-own") == "our-own"
+
+
+def test_the_longest_reason_is_looked_through_in_no_time() -> None:
+    text = ("a moderator's rule: " + "nearly the same text came 3 times within " * 40)[:LONGEST]
+    started = perf_counter()
+    for _ in range(10):
+        SPOKEN["ja"].found(text)
+    assert perf_counter() - started < 5
 
 
 @pytest.mark.parametrize("hostile", ["{0}", "{name.__class__}", "{", "%s", "<b>", "{n}" * 400])
