@@ -29,6 +29,7 @@ from moderate.store.account_notes import SqlAccountNotes
 from moderate.store.learned import SqlTokenCounts
 from moderate.store.tables import SqlTables
 from moderate.store.waves import SqlWaves
+from moderate.web.article_addresses import settled
 from moderate.web.edge import SiteEdge
 from moderate.web.remarks import Remarks
 from moderate.web.signing import Signer
@@ -73,7 +74,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         tables.upgrade()
     kept = cache(lambda: store.secret("signing"))
     signer = Signer(lambda: secrets_of(app, kept), clock, database=kept)
-    articles = HostArticles(parts.load_article, parts.article_finder, store, clock)
+    articles = articles_of(settings, parts, store, clock)
     policy = Policy(sanitizer=settings.sanitizer, markup=settings.markup, max_length=settings.max_length)
     prepare(policy)
     services = make_services(settings, database, store, clock)
@@ -107,6 +108,14 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         tables=tables,
         remarks=Remarks(remarks_on(settings, redis)),
     )
+
+
+def articles_of(settings: Settings, parts: Parts, store: SqlStore, clock: Clock) -> HostArticles:
+    def finder() -> Callable[[str], Article | None] | None:
+        find = parts.article_finder()
+        return None if find is None else settled(find, settings.site_url)
+
+    return HostArticles(settled(parts.load_article, settings.site_url), finder, store, clock)
 
 
 #: What some values of settings need that not everybody installs: setting, value, module, extra.

@@ -199,6 +199,8 @@ class SourceLook:
     links_here: bool = False
     #: How many addresses of other hosts the page links to.
     outgoing_links: int = 0
+    #: The address that the page was read from in the end, behind all redirects; empty where it was not read.
+    read_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from moderate.checks.matching import matches, normal_value, reading
+from moderate.checks.matching import matches, network_of, normal_value, reading
 from moderate.checks.rules import is_proven
-from moderate.errors import UnknownRule
+from moderate.errors import Invalid, UnknownRule
 from moderate.ports import ItemFilter
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: On how many of the latest items a rule is tried, and how many are read at a time.
 TRIED = 1000
 STRETCH = 200
+
+#: The widest networks that may be trusted, by the version of the Internet Protocol.
+SMALLEST_PREFIX = {4: 8, 6: 16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,19 @@ def add(desk: Desk, rule: Rule, *, by: Moderator) -> tuple[RuleInfo, bool]:
 
 
 def normal(rule: Rule) -> Rule:
-    """The rule with its value in the one spelling in which it is stored."""
-    return replace(rule, value=normal_value(rule.kind, rule.value))
+    """The rule with its value as it is stored. Raises `Invalid`, also for trust in half the world."""
+    value = normal_value(rule.kind, rule.value)
+    if rule.effect == "trust" and is_too_wide(rule.kind, value):
+        raise Invalid.field("value", "Trust in so many would let strangers in; name fewer of them.")
+    return replace(rule, value=value)
+
+
+def is_too_wide(kind: str, value: str) -> bool:
+    """Whether a slip of the hand would publish what anybody writes: 0.0.0.0/0, or all names below "com"."""
+    if kind == "ip":
+        network = network_of(value)
+        return network is not None and network.prefixlen < SMALLEST_PREFIX[network.version]
+    return kind == "host" and not {".", ":"} & set(value)
 
 
 def remove(desk: Desk, rule_id: int) -> None:
@@ -96,4 +110,6 @@ def meets(rule: Rule, item: Item) -> str | None:
     text = "\n".join(line for line in (item.author, item.title, item.blog_name, item.text) if line)
     addresses = [address for address in (item.url, item.source_url, *item.links) if address]
     what = matches(rule, reading(text=text, addresses=addresses, email=item.email or "", ip=item.ip or ""))
-    return what if what is not None and (rule.effect != "trust" or is_proven(rule, item)) else None
+    # Where a page was read from in the end is not kept; most are read from where they say.
+    is_met = rule.effect != "trust" or is_proven(rule, item, item.source_url or "")
+    return what if is_met else None

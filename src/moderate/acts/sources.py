@@ -43,7 +43,7 @@ class Seen:
 def look_at(fetcher: Fetcher, item: Item, article: Article, *, about: str, now: datetime) -> Seen:
     """Fetch an item's source and look for the link. Never raises for what the other site does."""
     try:
-        fetched = fetcher.fetch(item.source_url or "", about=about)
+        fetched = fetcher.fetch(item.source_url or "", about=about, own=[article.url])
         if fetched.status >= 400 and fetched.status != 410:
             return Seen(SourceLook(trouble=f"it answered {fetched.status}"))
         page = read_page(fetched)
@@ -52,7 +52,9 @@ def look_at(fetcher: Fetcher, item: Item, article: Article, *, about: str, now: 
     targets = (article.url, *article.aliases)
     link = find_link(page, targets, any_element=item.kind is Kind.WEBMENTION)
     found = link is not None and not page.is_gone
-    look = SourceLook(is_gone=page.is_gone, links_here=found, outgoing_links=page.outgoing_links)
+    look = SourceLook(
+        is_gone=page.is_gone, links_here=found, outgoing_links=page.outgoing_links, read_from=fetched.url
+    )
     return Seen(look, page, link, read_hentry(page, targets, now=now) if found else None)
 
 

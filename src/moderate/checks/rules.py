@@ -44,11 +44,12 @@ class TrustRules:
 
     An address of the network and a word are as they are. An e-mail counts only for an author whom
     the host has verified, because anybody can type one. A host counts for pings alone, whose source
-    has been looked at before this check; a link in a comment says nothing about who wrote it.
+    has been read before this check, and from that host in the end: a trusted site that redirects to
+    wherever it is told has not written that. A link in a comment says nothing about who wrote it.
     """
 
     name = "trust-rules"
-    version = 1
+    version = 2
     remote = False
     kinds = ALL_KINDS
     needs = "rules"
@@ -60,19 +61,22 @@ class TrustRules:
         if not rules:
             return None
         written = reading_of(submission)
+        read_from = facts.source.read_from if facts.source else ""
         for rule in rules:
             what = matches(rule, written)
-            if what and is_proven(rule, submission):
+            if what and is_proven(rule, submission, read_from):
                 return Finding(self.name, Lean.TRUST, words(rule, what), rule=rule.id)
         return None
 
 
-def is_proven(rule: Rule, submission: Submission | Item) -> bool:
-    """Whether the sender cannot simply have claimed what the rule trusts."""
+def is_proven(rule: Rule, submission: Submission | Item, read_from: str) -> bool:
+    """Whether the sender cannot simply have claimed what the rule trusts. *read_from* is where a ping's page lay."""
     if rule.kind == "email":
         return submission.author_id is not None
     if rule.kind == "host":
-        return submission.kind.is_ping and is_below(host_of(submission.source_url or ""), host_of(rule.value))
+        trusted = host_of(rule.value)
+        places = (submission.source_url or "", read_from)
+        return submission.kind.is_ping and all(is_below(host_of(place), trusted) for place in places)
     return True
 
 

@@ -77,12 +77,16 @@ def joined(match: re.Match[str]) -> str:
 
 @lru_cache(maxsize=4096)
 def word_pattern(value: str) -> re.Pattern[str]:
-    """Finds *value* as whole words in plain text; ``*`` stands for any letters within one word.
+    """Finds *value* as whole words in plain text; ``*`` stands for any letters within one word, 40 at most.
 
     A rule for "cialis" leaves "specialist" alone.
     """
     text = plain(value).strip()
-    body = r"\w{0,40}".join(re.escape(part) for part in re.split(r"\*+", text))
+    first, *others = (re.escape(part) for part in re.split(r"\*+", text))
+    # Each part is taken where it comes first, and no other place is tried: else a rule of eight stars and a text made
+    # for it would keep us for years. The last one may come later, for a word may have to end with it.
+    between = "".join(rf"(?>\w{{0,40}}?{part})" for part in others[:-1])
+    body = first + between + (rf"\w{{0,40}}{others[-1]}" if others else "")
     before = "" if not text or not bounded(text[0]) else r"(?<!\w)"
     after = "" if not text or not bounded(text[-1]) else r"(?!\w)"
     return re.compile(before + body + after)

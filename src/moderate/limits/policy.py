@@ -38,6 +38,13 @@ OVERDRAFT = 4
 NETWORK_FACTOR = 10
 """How much wider the budget of an IPv6 /48 is than that of a /64 in it."""
 
+CLAIMANTS = 4
+"""How much wider the budget of a source host is for all clients together than for one of them.
+
+Which host a ping comes from is only claimed: one client alone must not use up a good blog's budget. The
+wider one bounds how often a crowd can make us read one site's pages.
+"""
+
 _WAVE_ACTIONS = frozenset({"comments", "pings", *PING_ACTIONS})
 
 
@@ -172,9 +179,15 @@ class Limits:
             found["client"] = [("client", keyed(secret, "client", client.own), 1)]
             if client.wider:
                 found["client"].append(("network", keyed(secret, "network", client.wider), NETWORK_FACTOR))
+        host = costs.source_host and costs.source_host.lower().rstrip(".")
+        if host and "source-host" in scopes:
+            claimed = f"{host}\0{client_net(costs.client_ip).own}"
+            found["source-host"] = [
+                ("source-host", keyed(secret, "source-host", claimed), 1),
+                ("claimed-host", keyed(secret, "claimed-host", host), CLAIMANTS),
+            ]
         for scope, subject in (
             ("author", costs.author and costs.author.strip().casefold()),
-            ("source-host", costs.source_host and costs.source_host.lower().rstrip(".")),
             ("article", costs.article),
         ):
             if subject and scope in scopes:
@@ -196,9 +209,16 @@ def _charges(table: LimitTable, action: str) -> Iterator[_Charge]:
     row = table.row(action)
     for limit in row.limits:
         extra = limit.rate.capacity * (OVERDRAFT - 1) if limit.shared and action in HOLDING else 0
-        network = Limit(_wider(limit.rate, NETWORK_FACTOR), limit.scope).text.replace("per client", "per network")
+        network = _wider_text(limit)
         key = f"{row.name}:{limit.rate.count}/{limit.rate.seconds}"
         yield _Charge(limit.scope, limit.text, network, limit.rate, extra, key)
+
+
+def _wider_text(limit: Limit) -> str:
+    """How the wider budget is called that goes with a limit per client, or per source host."""
+    if limit.scope == "source-host":
+        return Limit(_wider(limit.rate, CLAIMANTS), limit.scope).text + " of all clients"
+    return Limit(_wider(limit.rate, NETWORK_FACTOR), limit.scope).text.replace("per client", "per network")
 
 
 def _wider(rate: Rate, factor: int) -> Rate:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from moderate.model import Article
@@ -148,10 +148,11 @@ class Fetched:
 class Fetcher(Protocol):
     """Reads pages of other sites, which name themselves and are therefore never trusted."""
 
-    def fetch(self, url: str, *, about: str) -> Fetched:
+    def fetch(self, url: str, *, about: str, own: Iterable[str] = ()) -> Fetched:
         """GET a page and return the answer for every status of 200 to 299 and of 400 to 599.
 
         `about` says for whom and why, and goes into the User-Agent: ``"+https://news.example/;
-        verifying webmention ping from 192.0.2.7"``. Raises `FetchFailed` for all else. Blocks for
+        verifying webmention ping from 192.0.2.7"``. `own` are addresses of this site, whose host is
+        not fetched from, no redirect to it either: a stranger could make the site ask itself. Raises `FetchFailed` for all else. Blocks for
         seconds: only for deferred work, never within a request.
         """

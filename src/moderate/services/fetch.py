@@ -83,11 +83,14 @@ class GuardedFetcher:
         self._ssl_lock = threading.Lock()
         self._backend = backend or httpcore.SyncBackend()
 
-    def fetch(self, url: str, *, about: str) -> Fetched:
+    def fetch(self, url: str, *, about: str, own: Iterable[str] = ()) -> Fetched:
         """See the port."""
         address = web_address(url, ports=self._ports, allow=self._allow)
+        places = self._own | set(self._places_of(own))
         budget = Budget(self._clock, self._clock.monotonic() + self._timeout, self._max_bytes + FRAMING)
         for _ in range(self._max_redirects + 1):
+            if _place(address) in places:
+                raise FetchFailed("blocked", "the source is this site itself")
             answer = self._hop(address, about, budget)
             if isinstance(answer, Fetched):
                 return answer
@@ -156,7 +159,12 @@ class GuardedFetcher:
 
     def _places_of(self, urls: Iterable[str]) -> Iterator[tuple[str, int]]:
         for url in urls:
-            yield _place(web_address(url, ports=range(1, 65536), allow=networks(("0.0.0.0/0", "::/0"))))
+            # What is no address that anything could be fetched from is no place of ours either.
+            try:
+                address = web_address(url, ports=range(1, 65536), allow=networks(("0.0.0.0/0", "::/0")))
+            except FetchFailed:
+                continue
+            yield _place(address)
 
 
 def _place(address: WebAddress) -> tuple[str, int]:

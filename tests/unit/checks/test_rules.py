@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from moderate.checks.matching import normal_value, reading
 from moderate.checks.rules import Rules, TrustRules
 from moderate.checks.spelling import plain, spellings, word_pattern
 from moderate.errors import Invalid
-from moderate.model import Lean
+from moderate.model import Lean, SourceLook
 from moderate.ports import Rule
 from moderate.services.stand_ins import FixedRules
 from tests.unit.checks.cases import comment, facts, ping
@@ -150,7 +151,16 @@ def test_a_rule_trusts_only_what_is_proven() -> None:
     assert found(comment(email="asa@example.org"), by_mail) is None
     assert found(comment(email="asa@example.org", author_id="u1"), by_mail) is Lean.TRUST
     assert found(comment(links=["https://blog.example.net/"]), by_host) is None
-    assert found(ping(), by_host) is Lean.TRUST
+    read = facts(
+        services=Services(rules=FixedRules(by_host)),
+        source=SourceLook(links_here=True, read_from="https://blog.example.net/the-page"),
+    )
+    looked = TrustRules().look(ping(), read)
+    assert looked is not None
+    assert looked.lean is Lean.TRUST
+    elsewhere = replace(read, source=SourceLook(links_here=True, read_from="https://evil.example/"))
+    assert TrustRules().look(ping(), elsewhere) is None
+    assert found(ping(), by_host) is None, "nobody has looked yet"
     assert found(ping("see blog.example.net", source_url="https://evil.example/"), by_host) is None
     assert found(comment(), rule("ip", "203.0.113.0/24", "trust")) is Lean.TRUST
 

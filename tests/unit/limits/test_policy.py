@@ -14,7 +14,7 @@ from moderate.limits import (
     ratelimit_headers,
     retry_after_seconds,
 )
-from moderate.limits.policy import NETWORK_FACTOR, OVERDRAFT
+from moderate.limits.policy import CLAIMANTS, NETWORK_FACTOR, OVERDRAFT
 from moderate.ports import Bucket, Rate, Taken
 from moderate.testing import ManualClock
 
@@ -80,9 +80,18 @@ def test_names_of_hosts_and_authors_count_alike_however_they_are_written(clock: 
     limits = limits_of(clock, pings=["2/hour per source-host"], comments=["2/hour per author"])
     for host in ("Blog.Example", "blog.example."):
         limits.spend(Costs("webmention", "192.0.2.1", source_host=host))
-    assert passes(limits, Costs("webmention", "192.0.2.9", source_host="blog.example")) == 0
+    assert passes(limits, Costs("webmention", "192.0.2.1", source_host="blog.example")) == 0
     limits.spend(Costs("comments", "192.0.2.1", author=" Jo "))
     assert passes(limits, Costs("comments", "192.0.2.9", author="jo")) == 1
+
+
+def test_who_only_claims_to_be_a_blog_does_not_use_up_its_budget(clock: ManualClock) -> None:
+    limits = limits_of(clock, pings=["5/minute per source-host"])
+    assert passes(limits, Costs("webmention", "192.0.2.66", source_host="blog.example"), 99) == 5
+    assert passes(limits, Costs("webmention", "192.0.2.1", source_host="blog.example"), 99) == 5
+    # A crowd has a bound all the same, for each ping makes us read that blog's pages.
+    crowd = [Costs("webmention", f"198.51.100.{n}", source_host="blog.example") for n in range(99)]
+    assert sum(passes(limits, costs, 9) for costs in crowd) == 5 * CLAIMANTS - 10
 
 
 def test_the_three_protocols_share_the_budget_of_pings(clock: ManualClock) -> None:
