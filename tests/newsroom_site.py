@@ -60,12 +60,12 @@ class Newsroom:
 
 
 @contextmanager
-def serve(folder: Path, **config: Any) -> Iterator[Newsroom]:
-    """The site on a free port, with its data in *folder*. Limits are off: one browser plays many people."""
+def serve(folder: Path, *, port: int = 0, **config: Any) -> Iterator[Newsroom]:
+    """The site on *port*, or on a free one, with its data in *folder*. No limits: one browser plays many people."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     settings = {"NEWSROOM_DATA": str(folder), "MODERATE_LIMITS": {}, "MODERATE_WORKER": "external"}
     app = create_app({**settings, **config})
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server = make_server("127.0.0.1", port, app, threaded=True)
     serving = threading.Thread(target=server.serve_forever)
     serving.start()
     try:

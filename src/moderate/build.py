@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from moderate.acts.waves import WaveWatch
 from moderate.acts.worker import Worker
 from moderate.articles import HostArticles
-from moderate.build_notices import make_notices
+from moderate.build_notices import make_confirming, make_notices
 from moderate.checks import CHECKS, in_use
 from moderate.checks.base import Measures, Services
 from moderate.checks.timings import Timings
@@ -75,8 +75,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     kept = cache(lambda: store.secret("signing"))
     signer = Signer(lambda: secrets_of(app, kept), clock, database=kept)
     articles = articles_of(settings, parts, store, clock)
-    policy = Policy(sanitizer=settings.sanitizer, markup=settings.markup, max_length=settings.max_length)
-    prepare(policy)
+    policy = make_policy(settings)
     services = make_services(settings, database, store, clock)
     limits, redis = make_limits(settings, parts, signer, clock)
     desk = Desk(
@@ -95,12 +94,13 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         account=SqlAccountNotes(database),
         site_url=settings.site_url,
         notices=make_notices(app, settings, signer, clock),
+        confirming=make_confirming(app, settings, signer, cache(lambda: store.secret("addresses"))),
     )
     return State(
         settings=settings,
         desk=desk,
         signer=signer,
-        edge=SiteEdge(settings=settings, signer=signer, articles=articles, hooks=parts.hooks),
+        edge=SiteEdge(settings, signer, articles, parts.hooks, desk.confirming),
         hooks=parts.hooks,
         protocols=tuple(PROTOCOLS if parts.protocols is None else parts.protocols),
         worker=Worker(app, desk, enabled=settings.worker == "thread", bell=make_bell(settings, parts, clock)),
@@ -131,6 +131,13 @@ def refuse_missing(settings: Settings) -> None:
     for name, value, module, extra in EXTRAS:
         if getattr(settings, name) == value and find_spec(module) is None:
             raise ConfigError(f"MODERATE_{name.upper()}", value, f"install flask-moderate[{extra}] first")
+
+
+def make_policy(settings: Settings) -> Policy:
+    """How texts are cleaned, made ready for the first one."""
+    policy = Policy(sanitizer=settings.sanitizer, markup=settings.markup, max_length=settings.max_length)
+    prepare(policy)
+    return policy
 
 
 def make_database(app: Flask, settings: Settings, parts: Parts, clock: Clock) -> Database:

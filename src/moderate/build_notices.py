@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from moderate.acts.confirming import Confirming
 from moderate.acts.notices import Notices
 from moderate.errors import ConfigError
+from moderate.web.confirmation import ConfirmationAddresses
 from moderate.web.mail_links import SiteLinks
+from moderate.words import SPOKEN
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flask import Flask
 
     from moderate.ports import Clock, Notifier
@@ -55,6 +60,28 @@ def make_mailboxes(app: Flask, settings: Settings, site_url: str, links: SiteLin
         for to in settings.mail_to
         if to.notify != "off"
     )
+
+
+def make_confirming(app: Flask, settings: Settings, signer: Signer, secret: Callable[[], bytes]) -> Confirming | None:
+    """What confirms commenters' addresses. Raises `ConfigError` where a setting is missing that its mails need."""
+    if not settings.confirm_email:
+        return None
+    if settings.mail_server is None or settings.mail_from is None or settings.site_url is None:
+        needed = ("mail_server", "mail_from", "site_url")
+        missing = ", ".join(f"MODERATE_{name.upper()}" for name in needed if getattr(settings, name) is None)
+        raise ConfigError("MODERATE_CONFIRM_EMAIL", True, f"its mails need {missing} as well")
+    from moderate.services.confirmation_mail import ConfirmationMails
+
+    host = host_of(settings.site_url)
+    mails = ConfirmationMails(
+        make_transport(app, settings, host),
+        ConfirmationAddresses(base_of(app, settings.site_url, settings), signer),
+        SPOKEN[settings.language or "en"],
+        sender=settings.mail_from,
+        host=host,
+        site=urlsplit(settings.site_url).netloc,
+    )
+    return Confirming(mails, secret)
 
 
 def host_of(site_url: str) -> str:

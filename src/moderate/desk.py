@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from moderate.acts.confirming import Confirming
     from moderate.acts.waves import WaveWatch
     from moderate.checks.base import Check
     from moderate.clean.policy import Policy
@@ -77,6 +78,8 @@ class Desk:
     account: AccountNotes
     retention: Retention = Retention()
     notices: Notices = Notices()
+    #: None where the site does not have e-mail addresses confirmed.
+    confirming: Confirming | None = None
     #: The site's own address, None where the settings do not tell it.
     site_url: str | None = None
 
@@ -110,7 +113,7 @@ def accept(desk: Desk, raw: Raw, *, crowded: tuple[str, ...] = ()) -> Receipt:
 def costs_of(raw: Raw) -> Costs:
     """Which budgets the submission spends from."""
     source_host = host_of(raw.source_url) if raw.source_url else None
-    author = raw.identity.id if raw.identity else None
+    author = raw.identity.id if raw.identity else raw.confirmed_id
     action = "comments" if raw.kind is Kind.COMMENT else raw.kind.value
     # In one spelling, or each fragment behind an article's address would bring a budget of its own.
     article = raw.article or (source_key(raw.target_url) if raw.target_url else None)

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from moderate import signals
-from moderate.acts import account
+from moderate.acts import account, confirming
 from moderate.acts.notices import tasks_to_tell, tasks_to_tell_of_decisions, tell
 from moderate.acts.sources import Seen, described, look_at, raw_of
 from moderate.acts.teaching import keep_sample, teach
@@ -287,4 +287,5 @@ HANDLERS: Mapping[str, Callable[[Desk, Task], None]] = {
     "look": judge_again,
     "teach": teach,
     "notify": tell,
+    confirming.KIND: confirming.write,
 }

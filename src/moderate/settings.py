@@ -196,6 +196,7 @@ class Settings:
     mail_to: tuple[Recipient, ...] = setting([], recipients)
     mail_timeout: float = setting(10, seconds(0.1, 60))
     mail_digest_after: int = setting(5, whole(0, 1000))
+    confirm_email: bool = setting(False, boolean)
     webhooks: tuple[Hook, ...] = setting([], hooks, secret=True)
     webhook_timeout: float = setting(10, seconds(0.1, 60))
     retention: Mapping[str, int] = setting(RETENTION, retention)

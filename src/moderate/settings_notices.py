@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from email.utils import parseaddr
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from moderate.ports.notices import Event, Hook, Recipient, signing_key
-
-#: What every mail server takes: no quoted local parts, no comments, internationalised domains in their ASCII form.
-ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+from moderate.ports.notices import Event, Hook, Recipient, is_address, signing_key
 
 #: The names that a table for a recipient, and one for a webhook, may have.
 RECIPIENT = {"name", "email", "notify"}
@@ -34,10 +30,6 @@ def sender(value: object) -> str:
     if not isinstance(value, str) or not value.isprintable() or not is_address(parseaddr(value)[1]):
         raise ValueError(SENDER_WANTED)
     return value.strip()
-
-
-def is_address(value: object) -> bool:
-    return isinstance(value, str) and ADDRESS.fullmatch(value) is not None
 
 
 def recipients(value: object) -> tuple[Recipient, ...]:

@@ -44,7 +44,14 @@ REFUSALS = SchemathesisConfig.from_dict({"checks": {"negative_data_rejection": {
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
     """A site with a few items in every status but trash."""
-    host = Host(tmp_path_factory.mktemp("site"), MODERATE_LIMITS={})
+    mails = {"SERVER": "file:mails", "FROM": "news@mail.example"}
+    host = Host(
+        tmp_path_factory.mktemp("site"),
+        MODERATE_LIMITS={},
+        MODERATE_SITE_URL="http://localhost",
+        MODERATE_CONFIRM_EMAIL=True,
+        **{f"MODERATE_MAIL_{name}": value for name, value in mails.items()},
+    )
     for number in range(1, 6):
         host.comment(f"The river froze {number} times.")
     for number, decision in ((1, "approve"), (2, "approve"), (3, "spam")):

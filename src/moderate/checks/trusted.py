@@ -1,4 +1,4 @@
-"""People whom the host has verified, and whose comments were good so far."""
+"""People whom the host has verified, or who have confirmed an address, and whose comments were good so far."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from moderate.checks.base import COMMENTS
+from moderate.identity import is_confirmed
 from moderate.model import Finding, Lean, Status
 
 if TYPE_CHECKING:
@@ -21,12 +22,12 @@ PERIOD = timedelta(days=90)
 class TrustedAuthor:
     """Trusts a verified author with enough approved comments and no spam within 90 days.
 
-    Goes by `author_id` alone, which only the host's login sets: whoever types a known e-mail
-    address or name is still a stranger.
+    Goes by `author_id` alone, which only the host's login sets, or a browser that has confirmed the
+    e-mail address it comes with: whoever types a known address or name is still a stranger.
     """
 
     name = "trusted-author"
-    version = 2
+    version = 3
     remote = False
     kinds = COMMENTS
 
@@ -34,8 +35,14 @@ class TrustedAuthor:
         approved = good_record(submission, facts)
         if approved is None:
             return None
-        reason = f"signed in, with {approved} approved comments and no spam within {PERIOD.days} days"
-        return Finding(self.name, Lean.TRUST, reason, score=float(approved))
+        return Finding(self.name, Lean.TRUST, reason(submission, approved), score=float(approved))
+
+
+def reason(submission: Submission, approved: int) -> str:
+    """Why somebody is trusted, and by which kind of proof."""
+    if is_confirmed(submission.author_id or ""):
+        return f"confirmed e-mail address, with {approved} approved comments and no spam within {PERIOD.days} days"
+    return f"signed in, with {approved} approved comments and no spam within {PERIOD.days} days"
 
 
 def good_record(submission: Submission, facts: Facts) -> int | None:

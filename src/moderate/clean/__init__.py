@@ -78,7 +78,7 @@ def _comment(raw: Raw, article: Article, policy: Policy, require_author: bool) -
         author=author,
         email=email,
         url=url,
-        author_id=raw.identity.id if raw.identity else None,
+        author_id=raw.identity.id if raw.identity else raw.confirmed_id,
         parent=parent,
         honeypot=_note(raw.honeypot),
         from_form=raw.from_form,

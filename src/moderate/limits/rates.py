@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 Scope = Literal["client", "author", "source-host", "article", "site"]
 """Whose budget it is: `client`, `author` and `source-host` are a sender's own; `article` and `site` are shared.
 
-`author` is a verified identity of the host's, never a typed e-mail address: with that, anybody could use
-up somebody else's share. Limits are asked in this order, whatever the order in the settings.
+`author` is a verified identity, a login of the host's or a confirmed e-mail address, never a typed one: with
+that, anybody could use up somebody else's share. Limits are asked in this order, whatever the order in the settings.
 """
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -33,7 +33,7 @@ SHARED: frozenset[Scope] = frozenset({"article", "site"})
 PING_ACTIONS = ("trackback", "pingback", "webmention")
 """Each may have a row of its own; without one the row `pings` holds for it, one budget over all three."""
 
-ACTIONS = ("comments", "pings", *PING_ACTIONS, "previews", "edits", "reports", "moderation", "reads")
+ACTIONS = ("comments", "pings", *PING_ACTIONS, "previews", "edits", "confirmations", "reports", "moderation", "reads")
 
 DEFAULT_LIMITS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
@@ -46,6 +46,7 @@ DEFAULT_LIMITS: Mapping[str, Sequence[str]] = MappingProxyType(
         ),
         "previews": ("30/minute per client",),
         "edits": ("10/minute per client",),
+        "confirmations": ("3/hour per client", "10/day per client"),
         "reports": ("10/minute per client",),
         "moderation": ("10/5 minutes per client", "30/hour per client"),
         "reads": (),

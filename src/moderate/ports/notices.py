@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import enum
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import urlsplit
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 #: What a secret begins with whose rest is base64.
 ENCODED = "whsec_"
+
+#: What every mail server takes: no quoted local parts, no comments, internationalised domains in their ASCII form.
+ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
 class Event(enum.StrEnum):
@@ -87,6 +91,11 @@ def signing_key(secret: str) -> bytes:
     if not secret.startswith(ENCODED):
         return secret.encode("utf-8", "surrogatepass")
     return base64.b64decode(secret.removeprefix(ENCODED), validate=True)
+
+
+def is_address(value: object) -> bool:
+    """Whether a mail can be addressed to it, and it can stand in a header as it is."""
+    return isinstance(value, str) and ADDRESS.fullmatch(value) is not None
 
 
 def short_key(place: str) -> str:

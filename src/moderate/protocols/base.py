@@ -33,6 +33,9 @@ class Edge(Protocol):
     def author(self, request: Request) -> Author | None:
         """Whom the host vouches for. Raises `Forbidden` where another site's page sent the request."""
 
+    def confirmed_id(self, request: Request, email: str) -> str | None:
+        """The identity that goes with the typed address, where the browser has confirmed that one; None elsewhere."""
+
     def form_age(self, token: str | None, article: str) -> tuple[float | None, str | None]:
         """Age in seconds and idempotency key of a form token; Nones where it is missing or not ours."""
 

@@ -68,6 +68,7 @@ class Comment:
     def read(self, request: Request, article: str | None, edge: Edge) -> Raw:
         fields = read_fields(request, edge)
         token_age, token_key = edge.form_age(fields.get("form_token"), article or "")
+        identity = edge.author(request)
         return Raw(
             kind=Kind.COMMENT,
             client=client_of(request),
@@ -77,7 +78,8 @@ class Comment:
             url=fields.get("url", ""),
             text=fields.get("text", ""),
             parent=read_parent(fields.get("parent", "")),
-            identity=edge.author(request),
+            identity=identity,
+            confirmed_id=None if identity else edge.confirmed_id(request, fields.get("email", "")),
             honeypot=fields.get(edge.honeypot, "") if edge.honeypot else "",
             from_form=not is_json(request),
             form_age=token_age,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from moderate.store.articles import ArticleNotes, Known
 from moderate.store.bulk import BulkWrites
+from moderate.store.confirming import Confirmations
 from moderate.store.counters import CounterReads
 from moderate.store.engine import Database
 from moderate.store.mailboxes import Mailboxes
@@ -36,6 +37,7 @@ class SqlStore(
     Keepsakes,
     Retention,
     Mailboxes,
+    Confirmations,
     Tallies,
 ):
     """`moderate.ports.Store` on a database that SQLAlchemy reaches.

@@ -9,6 +9,7 @@ from flask import Blueprint
 from moderate.web import (
     author,
     caching,
+    confirmation,
     feed,
     items_csv,
     mail_links,
@@ -48,6 +49,7 @@ def build_blueprint(protocols: Sequence[InboundProtocol]) -> Blueprint:
     add_public(blueprint)
     add_moderation(blueprint)
     add_mail_links(blueprint)
+    add_confirmation(blueprint)
     blueprint.before_request(begin)
     blueprint.before_request(ProxyWatch())
     blueprint.after_request(unsniffed)
@@ -104,6 +106,17 @@ def add_mail_links(blueprint: Blueprint) -> None:
         "unsubscribe",
         {"GET": mail_links.leave_page, "POST": mail_links.leave},
     )
+
+
+def add_confirmation(blueprint: Blueprint) -> None:
+    """How commenters have their e-mail addresses confirmed; nothing is there where the site does not want it."""
+    there = confirmation.where_wanted
+    route(blueprint, "/items/<int:item_id>/confirmation", "confirmation_ask", {"POST": there(confirmation.ask)})
+    link = {"GET": there(confirmation.look), "POST": there(confirmation.act)}
+    stop = {"GET": there(confirmation.stop_page), "POST": there(confirmation.stop)}
+    route(blueprint, "/confirmation/forget", "forget_address", {"POST": there(confirmation.forget)})
+    route(blueprint, "/confirmation/<token>", "confirmation", link)
+    route(blueprint, "/confirmation/stop/<token>", "confirmation_stop", stop)
 
 
 def add_moderation(blueprint: Blueprint) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, render_template, request, url_for
 
+from moderate.clean.text import email as clean_email
 from moderate.desk import is_key
 from moderate.errors import Forbidden, Invalid, RateLimited, ServiceDown
+from moderate.identity import id_of_login
 from moderate.limits.clients import client_net
 from moderate.web.access import is_cross_site
 from moderate.web.errors import headers_of, problem, public_text, status_of
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from flask import Request
     from werkzeug.wrappers import Response as AnyResponse
 
+    from moderate.acts.confirming import Confirming
     from moderate.errors import Refused
     from moderate.model import Article, Author, Item, Receipt
     from moderate.ports import Articles
@@ -30,6 +34,10 @@ if TYPE_CHECKING:
 OWN_COOKIE = "moderate_own"
 OWN_ITEMS = 30
 OWN_SECONDS = 30 * 24 * 3600
+
+#: The cookie of a browser in which an e-mail address was confirmed; it holds a keyed hash of the address.
+CONFIRMED_COOKIE = "moderate_confirmed"
+CONFIRMED_SECONDS = 180 * 24 * 3600
 
 #: A form may lie open in a tab for days; older tokens count as missing.
 FORM_SECONDS = 7 * 24 * 3600
@@ -43,6 +51,8 @@ class SiteEdge:
     signer: Signer
     articles: Articles
     hooks: Hooks
+    #: None where the site does not have e-mail addresses confirmed.
+    confirming: Confirming | None = None
 
     @property
     def max_length(self) -> int:
@@ -57,7 +67,33 @@ class SiteEdge:
         if found is not None and is_cross_site(request):
             # Otherwise any page could make its readers comment here under their own names.
             raise Forbidden("This form was sent from another site.")
-        return found
+        return replace(found, id=id_of_login(found.id)) if found is not None else None
+
+    def confirmed_id(self, request: Request, email: str) -> str | None:
+        """The cookie and the typed address have to go together: neither of them says anything alone."""
+        known = self.confirmed_here(request)
+        if known is None or self.confirming is None or is_cross_site(request):
+            return None
+        try:
+            typed = clean_email(email)
+        except ValueError:
+            return None
+        return known if typed and hmac.compare_digest(self.confirming.author_id(typed), known) else None
+
+    def confirmed_here(self, request: Request) -> str | None:
+        """The identity whose address was confirmed in this browser."""
+        if self.confirming is None or CONFIRMED_COOKIE not in request.cookies:
+            return None
+        opened = self.signer.open("confirmed", request.cookies[CONFIRMED_COOKIE], max_age=CONFIRMED_SECONDS)
+        return str(opened[0]) if opened else None
+
+    def remember_confirmed(self, request: Request, response: AnyResponse, author_id: str | None) -> None:
+        """Let the browser be known by a confirmed address; by none any more where that is None."""
+        value = self.signer.sign("confirmed", author_id) if author_id else ""
+        lifetime = CONFIRMED_SECONDS if author_id else 0
+        response.set_cookie(
+            CONFIRMED_COOKIE, value, max_age=lifetime, httponly=True, samesite="Lax", secure=request.is_secure
+        )
 
     def form_token(self, article: str) -> str:
         """A new token for one showing of the form: when it was made, for what, and a key of its own."""

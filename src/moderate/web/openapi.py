@@ -16,6 +16,7 @@ from moderate.protocols.comment import CommentIn, model_for
 from moderate.web.errors import STATUS_OF
 from moderate.web.operation import FORM, JSON, MULTIPART, PROBLEM, Json
 from moderate.web.operations import PUBLIC
+from moderate.web.operations_confirmation import CONFIRMATION
 from moderate.web.operations_desk import DESK
 from moderate.web.operations_moderation import MODERATION
 from moderate.web.read import not_modified
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 REFERENCES = "#/components/schemas/{model}"
 
 #: All that there is below the prefix; what an app has not mounted is left out of its document.
-OPERATIONS: tuple[Operation, ...] = (*PUBLIC, *MODERATION, *DESK)
+OPERATIONS: tuple[Operation, ...] = (*PUBLIC, *CONFIRMATION, *MODERATION, *DESK)
 
 #: Header fields of answers. Those of a limit come where a limit applies.
 HEADERS: dict[str, Json] = {

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from flask import after_this_request, render_template, request
 from markupsafe import Markup
 
+from moderate.acts.confirming import is_confirmable
 from moderate.desk import refuse_closed
 from moderate.errors import Closed, ServiceDown
 from moderate.model import Counts, Kind
@@ -160,21 +161,33 @@ def thread_context(state: State, article: Article) -> dict[str, Any]:
         if key:
             state.listings.put(key, found, found.size)
     else:
-        context |= {"nodes": (), "pings": (), "waiting": (), "next": found.next, "form": state.edge.form(article.key)}
+        empty: dict[str, Any] = {"nodes": (), "pings": (), "waiting": (), "confirmable": None}
+        context |= {**empty, "next": found.next, "form": state.edge.form(article.key)}
+    context["is_confirmed"] = is_known_by_address(state, context["form"])
     return {**context, "listed": found.with_links(context["reply_query"])}
+
+
+def is_known_by_address(state: State, form: dict[str, Any]) -> bool:
+    """Whether to offer that this browser forget a confirmed address; such a page is its own."""
+    is_known = form["author"] is None and state.edge.confirmed_here(request) is not None
+    if is_known:
+        after_this_request(keep_from_caches)
+    return is_known
 
 
 def items_context(state: State, article: Article, mine: list[int]) -> dict[str, Any]:
     """The items of a page of the thread, and the form, which may answer one of them."""
     page = state.desk.store.thread(article.key, cursor=cursor(), limit=PAGE, newest_first=False, mine=mine)
     comments = [item for item in page.items if item.kind is Kind.COMMENT]
-    waiting = [item.id for item in comments if not item.is_public]
+    own = [item for item in comments if not item.is_public]
+    waiting = [item.id for item in own]
     if waiting:
         after_this_request(keep_from_caches)
     return {
         "nodes": tree(comments, state.settings.max_depth),
         "pings": [item for item in page.items if item.kind.is_ping],
         "waiting": waiting,
+        "confirmable": next((item.id for item in reversed(own) if is_confirmable(state.desk, item)), None),
         "next": page.next,
         "form": state.edge.form(article.key, reply_to=replied_to(comments)),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from moderate.words.ja_checks import CHECKS
+from moderate.words.ja_confirming import CONFIRMING
 from moderate.words.ja_desk import DESK
 
 READERS = {
@@ -132,4 +133,4 @@ READERS = {
     "{n} days": "{n}日",
 }  # fmt: skip
 
-JAPANESE: dict[str, str] = {**READERS, **DESK, **CHECKS}
+JAPANESE: dict[str, str] = {**READERS, **CONFIRMING, **DESK, **CHECKS}

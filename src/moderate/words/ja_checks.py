@@ -18,6 +18,9 @@ CHECKS: dict[str, str] = {
     "signed in, with {approved} approved comments and no spam within {days} days": (
         "ログイン済み。{days}日以内に承認{approved}件、スパムなし"
     ),
+    "confirmed e-mail address, with {approved} approved comments and no spam within {days} days": (
+        "メールアドレス確認済み。{days}日以内に承認{approved}件、スパムなし"
+    ),
     "not asked yet": "まだ確認していません",
     "the page was not looked at yet": "リンク元のページをまだ確認していません",
     "the page could not be read: {why}": "リンク元のページを読めません：{why}",
