@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from jinja2 import ChoiceLoader, DictLoader
 
+from moderate import Author
 from moderate.ports import Overrides
 from tests.sites import Host
 
@@ -87,3 +88,46 @@ def test_a_sites_own_template_is_asked_for_each_reader(host: Host, name: str) ->
         assert f"for {who}: " in page
         assert "froze twice" in page
     assert len(host.state.listings) == 0
+
+
+def test_the_form_is_kept_once_for_all_articles_and_goes_to_its_own(host: Host) -> None:
+    host.add_article("frost")
+    pages = [str(host.app.test_client().get(path).text) for path in ("/thaw", "/frost", "/thaw")]
+    actions = [re.findall(r'class="moderate-form" method="post" action="([^"]*)"', page) for page in pages]
+    assert actions == [["/discuss/comments/thaw"], ["/discuss/comments/frost"], ["/discuss/comments/thaw"]]
+    assert len(host.state.forms) == 1
+
+
+def test_a_form_below_a_prefix_sends_and_previews_there(host: Host) -> None:
+    below = {"environ_overrides": {"SCRIPT_NAME": "/blog"}}
+    hows: tuple[dict[str, Any], ...] = ({}, below, {}, below)
+    pages = [str(host.app.test_client().get("/thaw", **how).text) for how in hows]
+    assert [page.count('"/blog/discuss/comments/thaw"') for page in pages] == [0, 1, 0, 1]
+    assert [page.count('"/blog/discuss/preview"') for page in pages] == [0, 1, 0, 1]
+
+
+def test_a_sites_own_form_is_asked_for_each_reader(host: Host) -> None:
+    own = "for {{ request.args.who }}: {{ form.action }}"
+    templates: Any = host.app.jinja_loader
+    host.app.jinja_loader = ChoiceLoader([DictLoader({"moderate/_form.html": own}), templates])
+    for who in ("Mika", "Aino"):
+        assert f"for {who}: /discuss/comments/thaw" in shown(host, f"?who={who}")
+
+
+def test_whom_the_host_knows_sees_the_own_name_and_nobody_else_does(host: Host) -> None:
+    assert "You comment as" not in shown(host)
+    host.author = Author(id="7", name="Aino")
+    assert "You comment as <b><bdi>Aino</bdi></b>" in shown(host)
+    host.author = None
+    assert "You comment as" not in shown(host)
+
+
+def test_an_article_page_asks_once_what_moderators_have_set(host: Host) -> None:
+    shown(host)
+    statements: list[str] = []
+    pooled = host.state.desk.store.database.engine.raw_connection()
+    assert pooled.dbapi_connection is not None
+    pooled.dbapi_connection.set_trace_callback(statements.append)
+    pooled.close()
+    shown(host)
+    assert sum("comments_open" in statement for statement in statements) == 1

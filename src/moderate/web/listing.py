@@ -14,7 +14,7 @@ from markupsafe import Markup
 from moderate.web.words import language
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable, Iterable, Mapping
 
     from moderate.model import Article
     from moderate.web.state import State
@@ -46,11 +46,11 @@ class Listing:
         return replace(self, comments=self.comments.replace(PLACE, query))
 
 
-def is_ours() -> bool:
-    """Whether the site has left all parts as they are."""
+def is_ours(parts: Iterable[str] = PARTS) -> bool:
+    """Whether the site has left all these parts as they are."""
     find = current_app.jinja_env.get_template
     folder = str(FOLDER)
-    return all((find(name).filename or "").startswith(folder) for name in PARTS)
+    return all((find(name).filename or "").startswith(folder) for name in parts)
 
 
 def key_of(state: State, article: Article, cursor: int | None, *, comments_open: bool) -> Hashable:

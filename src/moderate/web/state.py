@@ -13,6 +13,8 @@ from moderate.web.remarks import Remarks
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from markupsafe import Markup
+
     from moderate.acts.worker import Worker
     from moderate.desk import Desk
     from moderate.model import Author, Moderator
@@ -51,6 +53,8 @@ class State:
     threads: Kept[bytes] = field(default_factory=Kept)
     #: The lists of article pages as HTML, by what tells them apart.
     listings: Kept[Listing] = field(default_factory=Kept)
+    #: Their comment form as HTML; see `moderate.web.kept_form`.
+    forms: Kept[Markup] = field(default_factory=Kept)
 
 
 def current_state() -> State:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from flask import after_this_request, render_template, request
+from flask import after_this_request, g, render_template, request
 from markupsafe import Markup
 
 from moderate.acts.confirming import is_confirmable
@@ -16,6 +16,7 @@ from moderate.errors import Closed, ServiceDown
 from moderate.model import Counts, Kind
 from moderate.protocols import discovery
 from moderate.web import listing
+from moderate.web.kept_form import kept_form
 from moderate.web.state import current_state
 from moderate.web.words import say
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from flask import Response
 
     from moderate.model import Article, Item
+    from moderate.ports import Overrides
     from moderate.web.state import State
 
 log = logging.getLogger("moderate")
@@ -164,6 +166,7 @@ def thread_context(state: State, article: Article) -> dict[str, Any]:
         empty: dict[str, Any] = {"nodes": (), "pings": (), "waiting": (), "confirmable": None}
         context |= {**empty, "next": found.next, "form": state.edge.form(article.key)}
     context["is_confirmed"] = is_known_by_address(state, context["form"])
+    context["kept_form"] = kept_form(state, context["form"]) if comments_open else None
     return {**context, "listed": found.with_links(context["reply_query"])}
 
 
@@ -222,7 +225,15 @@ def replied_to(comments: list[Item]) -> Item | None:
 
 def is_open(state: State, article: Article, kind: Kind) -> bool:
     try:
-        refuse_closed(state.desk, article, state.desk.store.overrides(article.key), kind)
+        refuse_closed(state.desk, article, overrides_of(state, article), kind)
     except Closed:
         return False
     return True
+
+
+def overrides_of(state: State, article: Article) -> Overrides:
+    """What moderators have set for the article; asked once a request, for head, thread and header fields need it."""
+    known: dict[str, Overrides] = g.setdefault("moderate_overrides", {})
+    if article.key not in known:
+        known[article.key] = state.desk.store.overrides(article.key)
+    return known[article.key]
