@@ -57,6 +57,13 @@ class Host:
         headers = self.moderate.discovery_headers(key)
         return render_template_string(PAGE, article=self.articles[key]), 200, headers
 
+    def statements(self) -> list[str]:
+        """From here on whatever is asked of SQLite; look-ups go by its driver, which SQLAlchemy's events do not see."""
+        asked: list[str] = []
+        with self.app.app_context(), self.state.desk.store.database.read() as conn:
+            conn.connection.dbapi_connection.set_trace_callback(asked.append)
+        return asked
+
     def token(self, name: str = "mori") -> dict[str, str]:
         """Header fields of a moderator."""
         with self.app.app_context():

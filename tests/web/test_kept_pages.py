@@ -124,10 +124,6 @@ def test_whom_the_host_knows_sees_the_own_name_and_nobody_else_does(host: Host) 
 
 def test_an_article_page_asks_once_what_moderators_have_set(host: Host) -> None:
     shown(host)
-    statements: list[str] = []
-    pooled = host.state.desk.store.database.engine.raw_connection()
-    assert pooled.dbapi_connection is not None
-    pooled.dbapi_connection.set_trace_callback(statements.append)
-    pooled.close()
+    statements = host.statements()
     shown(host)
     assert sum("comments_open" in statement for statement in statements) == 1
