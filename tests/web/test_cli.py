@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 from sqlalchemy import text
 
+from moderate.cli import build_cli
 from tests.sites import Host
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from click.testing import Result
@@ -212,10 +216,10 @@ def test_words_that_mean_nothing_end_with_the_usage(host: Host, words: list[str]
 
 def test_the_worker_does_what_is_due_and_stops(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_FETCH_TIMEOUT=1)
-    assert "0 tasks." in run(host, "worker", "--once").output
+    assert run(host, "worker", "--once").output == "Nothing was due.\n"
     host.client.post("/discuss/trackback/thaw", data={"url": "http://127.0.0.1:1/post", "title": "On ice"})
     assert host.client.get("/discuss/moderation/items", headers=host.token()).json["items"][0]["awaiting"] == "checks"
-    assert "1 tasks." in run(host, "worker", "--once").output
+    assert run(host, "worker", "--once").output == "1 task done.\n"
 
 
 def test_check_config_says_what_works(host: Host) -> None:
@@ -285,3 +289,57 @@ def test_a_wrong_setting_ends_any_command_with_one_line(tmp_path: Path, words: l
     assert done.stderr == (
         "Error: MODERATE_MAX_LENGTH = 'long' is not usable: accepted is a whole number from 1 to 20000\n"
     )
+
+
+def all_commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from all_commands(command, (*path, name))
+
+
+@pytest.mark.parametrize("words", [words for words, _ in all_commands(build_cli())], ids=" ".join)
+def test_each_command_explains_itself(host: Host, words: tuple[str, ...]) -> None:
+    shown = run(host, *words, "--help").output
+    assert len(re.split(r"\n\n", shown)) >= 3
+    above = run(host, *words[:-1], "--help").output
+    line = re.search(rf"^  {words[-1]} +(.+)$", above, re.MULTILINE)
+    assert line is not None
+    # A list that breaks off in the middle of a sentence says nothing.
+    assert not line[1].endswith("...")
+
+
+@pytest.mark.parametrize("command", ["create", "link"])
+def test_a_moderator_without_a_name_gets_nothing(host: Host, command: str) -> None:
+    for name in ("", "  ", "x" * 201):
+        result = run(host, "token", command, name)
+        assert result.exit_code == 1
+        assert "at most 200 characters" in result.output
+    assert run(host, "token", "list").output == ""
+
+
+def test_a_task_that_was_not_given_up_cannot_be_tried_again(host: Host) -> None:
+    result = run(host, "tasks", "replay", "77")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "No task 77 was given up" in result.output
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1", "shift_jis"])
+def test_lists_go_to_any_terminal_and_may_be_cut_off(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "app.py").write_text(
+        "from flask import Flask\nfrom moderate import Article, Moderate\napp = Flask(__name__)\n"
+        "app.config['MODERATE_LIMITS'] = {}\nmoderate = Moderate()\n"
+        "moderate.article_loader(lambda key: Article(key, key, f'http://localhost/{key}'))\nmoderate.init_app(app)\n"
+        "if __name__ == '__main__':\n    with app.app_context():\n        for number in range(500):\n"
+        "            moderate.submit('a', f'{number} Öl 日本語 🙂 ' + 'x' * 90, author='Ōgai')\n",
+        encoding="utf-8",
+    )
+    settings: dict[str, Any] = {"cwd": tmp_path, "env": {**os.environ, "PYTHONIOENCODING": encoding}}
+    subprocess.run([sys.executable, "app.py"], check=True, timeout=60, **settings)
+    queue = [sys.executable, "-m", "flask", "moderate", "queue", "--limit", "500"]
+    with subprocess.Popen(queue, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **settings) as cut:
+        assert cut.stdout is not None
+        assert cut.stderr is not None
+        assert b"500" in cut.stdout.readline()
+        cut.stdout.close()
+        assert cut.stderr.read() == b""

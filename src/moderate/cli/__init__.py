@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,9 @@ class Commands(AppGroup):
     """Commands whose failures on our side, an outage say, end in one line and not in a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A terminal that has no letters for what a reader wrote shows question marks in their place.
+            sys.stdout.reconfigure(errors="replace")
         try:
             return super().invoke(ctx)
         except ModerateError as error:
@@ -61,12 +66,11 @@ def token_group() -> AppGroup:
 # --- counters -------------------------------------------------------------------------------------
 
 
-@click.command(
-    "recount", help="Count every article's items anew and mend its counters; exit with 1 where any had drifted."
-)
+@click.command("recount", short_help="Count all items anew, and mend the counters.")
 @click.option("--dry-run", is_flag=True, help="Only tell.")
 @with_appcontext
 def recount(dry_run: bool) -> None:
+    """Count every article's items anew and mend its counters; exit with 1 where any had drifted."""
     store = current_state().desk.store
     drifts: list[Drift] = []
     with click.progressbar(length=store.articles_with_items(), label="Counting") as bar:
@@ -93,25 +97,32 @@ def shown(counts: object) -> str:
 # --- tokens ---------------------------------------------------------------------------------------
 
 
-@click.command("create", help="Make a token for the moderator NAME; it is printed alone on the last line.")
-@click.argument("name")
+def moderators_name(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """A name as it will stand in the history."""
+    if not value.strip() or len(value) > 200:
+        raise click.ClickException("Give the moderator's name, at most 200 characters.")
+    return value.strip()
+
+
+@click.command("create", short_help="Make a token for a moderator.")
+@click.argument("name", callback=moderators_name)
 @with_appcontext
 def create(name: str) -> None:
+    """Make a token for the moderator NAME, good until it is revoked; it is printed alone on the last line."""
     state = current_state()
     click.echo("Keep this token safe: it is shown only now.", err=True)
     click.echo(state.desk.store.create_token(name, state.desk.clock.now()))
 
 
-@click.command("link", help="Make a link that signs the moderator NAME in, once, within ten minutes; on the last line.")
-@click.argument("name")
+@click.command("link", short_help="Make a link that signs a moderator in.")
+@click.argument("name", callback=moderators_name)
 @with_appcontext
 def link(name: str) -> None:
+    """Make a link that signs the moderator NAME in, once, within ten minutes; on the last line."""
     state = current_state()
-    if not name.strip() or len(name) > 200:
-        raise click.ClickException("Give the moderator's name, at most 200 characters.")
     if state.settings.site_url is None:
         click.echo("Put your site's address in front of it, or set MODERATE_SITE_URL.", err=True)
-    click.echo(new_link(state, name.strip(), current_app.config["APPLICATION_ROOT"]))
+    click.echo(new_link(state, name, current_app.config["APPLICATION_ROOT"]))
 
 
 @click.command("list", help="List the tokens, never their secrets.")
@@ -125,10 +136,11 @@ def list_tokens() -> None:
         click.echo(f"{token.id}  {one_line(token.name)}  {state}  made {rfc3339(token.created_at)}  used {used}")
 
 
-@click.command("revoke", help="Revoke by id, or all tokens, sessions and links of a moderator by NAME.")
+@click.command("revoke", short_help="Revoke a token, or all that a moderator has.")
 @click.argument("name_or_id")
 @with_appcontext
 def revoke(name_or_id: str) -> None:
+    """Revoke by id, or all tokens, sessions and links of a moderator by NAME."""
     state = current_state()
     revoke_links(state, name_or_id)
     count = state.desk.store.revoke_token(name_or_id, state.desk.clock.now())
@@ -141,7 +153,13 @@ def revoke(name_or_id: str) -> None:
 
 
 @click.command("queue", help="List items, newest first.")
-@click.option("--status", type=click.Choice([status.value for status in Status]), default=Status.PENDING.value)
+@click.option(
+    "--status",
+    type=click.Choice([status.value for status in Status]),
+    default=Status.PENDING.value,
+    show_default=True,
+    help="Which ones.",
+)
 @click.option("--limit", type=click.IntRange(1), help="At most so many; 50 without it, or all as CSV.")
 @click.option("--csv", "as_csv", is_flag=True, help="As a file for spreadsheets, the same as from the queue page.")
 @with_appcontext
@@ -165,7 +183,7 @@ def queue(status: str, limit: int | None, as_csv: bool) -> None:
 @click.argument("item_id", type=click.IntRange(1, 2**63 - 1))
 @click.argument("decision", type=click.Choice([decision.value for decision in Decision]))
 @click.option("--by", default="terminal", show_default=True, help="The name that goes into the history.")
-@click.option("--note", default=None)
+@click.option("--note", default=None, help="Why, for the history.")
 @click.option("--decline-change", is_flag=True, help="Drop a changed text that waits; decide about the one before it.")
 @with_appcontext
 def decide(item_id: int, decision: str, by: str, note: str | None, decline_change: bool) -> None:
@@ -187,7 +205,9 @@ def one_line(text: str) -> str:
 # --- operating ------------------------------------------------------------------------------------
 
 
-@click.command("worker", help="Run deferred tasks: verification of pings, spam services, mail.")
+@click.command(
+    "worker", short_help="Run deferred tasks.", help="Run deferred tasks: verification of pings, spam services, mail."
+)
 @click.option("--once", is_flag=True, help="Do what is due and stop; for cron.")
 @click.option("--processes", type=click.IntRange(1, 64), default=1, show_default=True, help="Work in so many.")
 @with_appcontext
@@ -207,17 +227,18 @@ def worker(once: bool, processes: int) -> None:
         Processes(state.worker, state.desk.clock, processes).run()
 
 
-@click.command("akismet-stand-in", help="Serve a stand-in for Akismet that answers by markers in name, e-mail or text.")
+@click.command("akismet-stand-in", short_help="Serve a stand-in for Akismet, to try things out.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8899, show_default=True)
 @click.option("--host", default="127.0.0.1", show_default=True)
 def akismet_stand_in(port: int, host: str) -> None:
+    """Serve a stand-in for Akismet that answers by markers in name, e-mail or text, and refuses keys like "bad…"."""
     from moderate.testing import serve_akismet_stand_in
 
     click.echo(f"Set MODERATE_AKISMET_KEY to any text and MODERATE_AKISMET_URL to http://{host}:{port}")
     serve_akismet_stand_in(port, host)
 
 
-@click.command("check-config")
+@click.command("check-config", short_help="Try everything that is set, and say what to do.")
 @with_appcontext
 def check_config() -> None:
     """Check settings, database, Redis, Akismet, mail, webhooks and workers, and say what to do.

@@ -39,7 +39,7 @@ def check() -> None:
     click.echo("The tables are those of this version.")
 
 
-@click.command("copy")
+@click.command("copy", short_help="Copy everything into another database.")
 @click.option(
     "--to",
     "address",

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 
 def tasks_group() -> AppGroup:
-    group = AppGroup("tasks", help="Deferred work that was given up (mails and webhooks that nobody took) or is late.")
+    group = AppGroup(
+        "tasks",
+        help="Deferred work that was given up (mails and webhooks that nobody took) or is late.",
+        short_help="Deferred work that was given up or is late.",
+    )
     group.add_command(dead)
     group.add_command(late)
     group.add_command(replay)
@@ -47,9 +51,10 @@ def dead(limit: int) -> None:
         click.echo("Nothing was given up.", err=True)
 
 
-@click.command("late", help="List what has been due for some minutes, the oldest first: no worker runs, or too few.")
+@click.command("late", short_help="List what has been due for some minutes.")
 @with_appcontext
 def late() -> None:
+    """List what has been due for some minutes, the oldest first: no worker runs, or too few."""
     desk = current_state().desk
     now, task = desk.clock.now(), None
     for task in desk.store.late_tasks(now - timedelta(seconds=LAG)):
@@ -71,15 +76,16 @@ def replay(task_id: int | None, is_all: bool) -> None:
         raise click.UsageError("Name one task, or say --all. See: flask moderate tasks dead")
     wanted = [task.id for task in state.desk.store.dead_tasks(100_000)] if task_id is None else [task_id]
     done = sum(state.desk.store.revive_task(each, state.desk.clock.now()) for each in wanted)
-    click.echo(f"{done} will be tried again.")
     if not done and task_id is not None:
-        raise SystemExit(1)
+        raise click.ClickException(f"No task {task_id} was given up. See: flask moderate tasks dead")
+    click.echo(f"{done} will be tried again.")
 
 
-@click.command("try", help="Send one mail about the newest item to a moderator of MODERATE_MAIL_TO, now.")
+@click.command("try", short_help="Send one mail now.")
 @click.argument("address")
 @with_appcontext
 def try_mail(address: str) -> None:
+    """Send one mail about the newest item to a moderator of MODERATE_MAIL_TO, now."""
     state = current_state()
     notifier = mailbox_of(address)
     item = newest()
