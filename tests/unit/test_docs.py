@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -51,6 +52,55 @@ def test_every_command_that_is_named_exists(path: Path) -> None:
     for words in commands_in(path):
         # In running text the command is followed by other words: what counts is what it begins with.
         assert unknown(words) is None, f"flask moderate {' '.join(words)}"
+
+
+def to_type(text: str) -> Iterator[list[str]]:
+    """Every command that somebody may copy as it stands: lines of examples, and what a message says to run."""
+    examples = re.findall(r"^ *```\w*\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    for match in re.finditer(r"flask moderate ([^#|)\n]+)", "\n".join(examples)):
+        yield shlex.split(match[1])
+    for match in re.finditer(r"\b[Rr]un(?: there)?:? `?flask moderate ([a-z -]+)", text):
+        yield match[1].split()
+
+
+def misused(words: list[str]) -> str | None:
+    """What the command line would complain of; None where it would begin to work."""
+    command: click.Command = build_cli()
+    while isinstance(command, click.Group):
+        command, words = command.commands[words[0]], words[1:]
+    try:
+        command.make_context("flask", list(words)).close()
+    except click.ClickException as error:
+        return error.format_message()
+    return None
+
+
+@pytest.mark.parametrize("path", [*PAGES, *SOURCES], ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_that_can_be_copied_has_all_that_it_needs(path: Path) -> None:
+    for words in to_type(path.read_text(encoding="utf-8")):
+        assert misused(words) is None, f"flask moderate {' '.join(words)}"
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("flask moderate token create", "Missing argument 'NAME'"),
+        ("flask moderate decide 1", "Missing argument"),
+        ("flask moderate decide 1 publish  # at once", "'publish' is not one of"),
+        ("flask moderate db copy", "Missing option '--to'"),
+        ("TOKEN=$(flask moderate token create mori | tail -n 1)", None),
+        ("ExecStart=/srv/.venv/bin/flask moderate worker --processes 4", None),
+    ],
+)
+def test_a_command_that_lacks_something_would_be_found(line: str, complaint: str | None) -> None:
+    (words,) = to_type(f"```sh\n{line}\n```\n")
+    said = misused(words)
+    assert said == complaint or (said is not None and complaint is not None and complaint in said)
+
+
+def test_there_are_commands_to_copy() -> None:
+    assert sum(1 for path in PAGES for _ in to_type(path.read_text(encoding="utf-8"))) > 15
+    assert sum(1 for path in SOURCES for _ in to_type(path.read_text(encoding="utf-8"))) > 3
 
 
 def test_commands_that_do_not_exist_would_be_found() -> None:

@@ -70,6 +70,7 @@ def test_the_lines_in_the_readme_give_an_article_a_discussion(here: Path) -> Non
     assert len([line for line in source.splitlines() if line.strip()]) <= 14
     app = load(source, here).app
     client = app.test_client()
+    assert client.get("/no-such-article").status_code == 404
     answer = post(client, "/first", "first")
     assert answer.status_code == 303
     assert "Only you can see this" in client.get("/first").text
