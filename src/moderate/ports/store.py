@@ -187,10 +187,7 @@ class Store(Earlier, Protocol):
         """Whether its author has taken an item back, and nobody has decided about it since."""
 
     def confirm(self, item_id: int, author_id: str) -> Item | None:
-        """A comment of nobody's is this author's now; one that is somebody's stays theirs. Returns it as it stands.
-
-        Its version stays: whatever a moderator has seen of it is as it was.
-        """
+        """Give a comment of nobody's to this author; its version stays. Returns it as it stands."""
 
     def delete(self, item_id: int, by: str, now: datetime) -> None:
         """Delete for good. Raises `UnknownItem`, or `NotAllowed` outside spam and trash."""
