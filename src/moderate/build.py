@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from moderate.protocols.base import InboundProtocol
     from moderate.settings import Settings
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What a host hands in instead of letting us make it."""
@@ -96,6 +97,8 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         notices=make_notices(app, settings, signer, clock),
         confirming=make_confirming(app, settings, signer, cache(lambda: store.secret("addresses"))),
     )
+    worker = Worker(app, desk, enabled=settings.worker == "thread", bell=make_bell(settings, parts, clock))
+    database.on_due = worker.wake
     return State(
         settings=settings,
         desk=desk,
@@ -103,7 +106,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         edge=SiteEdge(settings, signer, articles, parts.hooks, desk.confirming),
         hooks=parts.hooks,
         protocols=tuple(PROTOCOLS if parts.protocols is None else parts.protocols),
-        worker=Worker(app, desk, enabled=settings.worker == "thread", bell=make_bell(settings, parts, clock)),
+        worker=worker,
         redis=redis,
         tables=tables,
         remarks=Remarks(remarks_on(settings, redis)),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from moderate import signals
+from moderate.acts.lanes import FIRST_LOOK
 from moderate.acts.notices import Notices, tasks_to_tell, tasks_to_tell_of_decisions
 from moderate.checks.akismet import sample_of
 from moderate.checks.base import Facts, Measures, Services, judge, judge_anew
@@ -105,7 +106,7 @@ def accept(desk: Desk, raw: Raw, *, crowded: tuple[str, ...] = ()) -> Receipt:
     submission = clean(raw, facts.article, desk.policy, require_author=desk.intake.require_author)
     verdict = judge(submission, facts, desk.checks, remote=False)
     recorded = desk.store.record(submission, verdict, tasks_for(desk, submission, verdict, facts), facts.now)
-    look_again(desk, recorded, facts.now)
+    look_again(desk, recorded, submission, facts.now)
     tell(desk, recorded)
     return Receipt(recorded.item, facts.article, recorded.is_new)
 
@@ -200,15 +201,24 @@ def tasks_for(desk: Desk, submission: Submission, verdict: Verdict, facts: Facts
     """
     if verdict.awaiting is not Awaiting.CHECKS:
         return tasks_to_tell(desk.notices, verdict, facts.now)
-    payload = {"sample": sample_of(submission, facts).to_json()} if facts.services.spam else {}
-    return [NewTask(kind="judge:ping" if submission.kind.is_ping else "judge", due_at=facts.now, payload=payload)]
+    payload: dict[str, object] = {"sample": sample_of(submission, facts).to_json()} if facts.services.spam else {}
+    kind = FIRST_LOOK if submission.kind.is_ping else "judge"
+    return [NewTask(kind=kind, due_at=facts.now, payload=payload | words_of(submission))]
 
 
-def look_again(desk: Desk, recorded: Recorded, now: datetime) -> None:
+def words_of(submission: Submission) -> dict[str, object]:
+    """What a TrackBack says of itself, for a look at its source: the item may keep what it said before until then."""
+    if submission.kind is not Kind.TRACKBACK:
+        return {}
+    names = {"author": submission.author, "title": submission.title, "blog_name": submission.blog_name}
+    return {"words": {**names, "url": submission.url, "text": submission.body.raw}}
+
+
+def look_again(desk: Desk, recorded: Recorded, submission: Submission, now: datetime) -> None:
     """A source that pings again says that it has changed, or that its link is gone: worth a look."""
     item = recorded.item
     if item.kind.is_ping and not recorded.is_new and item.awaiting is not Awaiting.CHECKS:
-        desk.store.add_tasks(item.id, [NewTask(kind="look", due_at=now)], now)
+        desk.store.add_tasks(item.id, [NewTask(kind="look", due_at=now, payload=words_of(submission))], now)
 
 
 def tell(desk: Desk, recorded: Recorded) -> None:

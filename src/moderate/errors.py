@@ -206,7 +206,7 @@ class Undeliverable(ModerateError):
 
 #: What kept a page of another site from being fetched; the closed set of `FetchFailed.kind`.
 FetchFailure = Literal[
-    "blocked", "refused", "timeout", "dns", "too-large", "bad-response", "redirects", "content-type", "status"
+    "blocked", "busy", "refused", "timeout", "dns", "too-large", "bad-response", "redirects", "content-type", "status"
 ]
 
 
@@ -220,7 +220,7 @@ class FetchFailed(ModerateError):
     """
 
     public: ClassVar[str] = "The source could not be fetched."
-    _temporary: ClassVar[frozenset[str]] = frozenset({"refused", "timeout", "dns", "bad-response"})
+    _temporary: ClassVar[frozenset[str]] = frozenset({"busy", "refused", "timeout", "dns", "bad-response"})
 
     def __init__(self, kind: FetchFailure, reason: str, *, temporary: bool | None = None) -> None:
         super().__init__(f"{kind}: {reason}")

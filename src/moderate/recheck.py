@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 
 from moderate import signals
 from moderate.acts import account, confirming
-from moderate.acts.notices import tasks_to_tell, tasks_to_tell_of_decisions, tell
+from moderate.acts.lanes import Reading, take_own
+from moderate.acts.link_loss import forgive, is_lost, lose
+from moderate.acts.notices import tasks_to_tell, tell
 from moderate.acts.sources import Seen, described, look_at, raw_of
 from moderate.acts.teaching import keep_sample, teach
 from moderate.acts.waves import is_suspicious
@@ -32,13 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from moderate.acts.sources import Words
     from moderate.desk import Desk
     from moderate.model import Article, Item, Submission, Task
 
 log = logging.getLogger("moderate")
-
-#: Seconds for which a task is a worker's own: longer than any fetch or service may take.
-LEASE = 120.0
 
 #: The first retry comes within this time, each later one within three times as much, up to the longest.
 FIRST_RETRY = timedelta(minutes=20)
@@ -57,25 +57,13 @@ COURTESY = timedelta(minutes=10)
 LOOK_AGAIN = (timedelta(days=1), timedelta(days=7), timedelta(days=30))
 
 
-#: Tasks that wait on another site's server, for up to MODERATE_FETCH_TIMEOUT each.
-FETCHING = ("judge:ping", "look")
-
-
 def run_due(desk: Desk) -> int:
-    """Do one task that is due. Returns how many were taken: 0 means that nothing is due.
-
-    Looks before it takes: to take is to write, and an idle worker should not.
-    """
-    due = desk.store.next_due()
-    if due is None or due > desk.clock.now():
+    """Do the one task whose turn it is. Returns how many were taken: 0 means that nothing is due."""
+    task = take_own(desk) or Reading().take(desk)
+    if task is None:
         return 0
-    now = desk.clock.now()
-    tasks = desk.store.lease_due(now, limit=1, seconds=LEASE, without=FETCHING)
-    # Strangers' servers come last: a flood of pings with slow sources keeps no comment from its checks.
-    tasks = tasks or desk.store.lease_due(now, limit=1, seconds=LEASE)
-    for task in tasks:
-        run(desk, task)
-    return len(tasks)
+    run(desk, task)
+    return 1
 
 
 def run(desk: Desk, task: Task) -> None:
@@ -126,19 +114,26 @@ def judge_again(desk: Desk, task: Task) -> None:
         settle(desk, task, item, held(item, "the article is gone", desk.clock.now()), None)
         return
     if must_wait(desk, item):
-        desk.store.retry_task(task, desk.clock.now() + COURTESY, "its source was read a short while ago")
+        put_off(desk, task, "its source was read a short while ago")
         return
     seen = look(desk, item, article)
-    if is_lost(item, seen):
-        lose(desk, task, item)
+    if seen is not None and seen.is_busy and not is_exhausted(task, desk.clock.now()):
+        put_off(desk, task, "its server was busy with other pings")
         return
-    submission = described(item, article, seen, desk.policy) if seen else as_submitted(desk, item, article)
+    if seen is not None and is_lost(item, seen):
+        lose(desk, task, item, seen)
+        return
+    forgive(desk, item, seen)
+    words = words_of(task)
+    submission = (
+        described(item, article, seen, desk.policy, words) if seen else as_submitted(desk, item, article, words)
+    )
     facts = with_sample(facts_of(desk, task, item, article, seen), submission)
     verdict = judge_anew(item, submission, facts, desk.checks, remote=True)
     account.note(desk, facts.heard)
     if facts.sample is not None:
         keep_sample(desk, item, facts.sample, facts.heard)
-    settle(desk, task, item, patient(verdict, task, desk.clock.now()), content_of(submission, seen))
+    settle(desk, task, item, patient(verdict, task, desk.clock.now()), content_of(submission, seen, words))
 
 
 def is_wanted(task: Task, item: Item) -> bool:
@@ -157,6 +152,11 @@ def must_wait(desk: Desk, item: Item) -> bool:
     return not desk.store.use_once(f"fetch:{source}", now + COURTESY, now)
 
 
+def put_off(desk: Desk, task: Task, reason: str) -> None:
+    """Nothing was tried, so the task stays as fresh as it was."""
+    desk.store.retry_task(task, desk.clock.now() + COURTESY, reason, is_attempt=False)
+
+
 def look(desk: Desk, item: Item, article: Article) -> Seen | None:
     if desk.services.fetcher is None or not item.kind.is_ping:
         return None
@@ -165,24 +165,15 @@ def look(desk: Desk, item: Item, article: Article) -> Seen | None:
     return look_at(desk.services.fetcher, item, article, about=about, now=desk.clock.now())
 
 
-def is_lost(item: Item, seen: Seen | None) -> bool:
-    """An approved ping whose page was read, and no longer links here."""
-    return seen is not None and item.is_public and not seen.look.trouble and not seen.look.links_here
+def words_of(task: Task) -> Words:
+    """What the sender said last, which the item may not say yet; empty where it said nothing."""
+    words = task.payload.get("words")
+    return words if isinstance(words, dict) else {}
 
 
-def lose(desk: Desk, task: Task, item: Item) -> None:
-    """The link is gone, so the ping leaves the page; its history tells why."""
-    now = desk.clock.now()
-    tasks = tasks_to_tell_of_decisions(desk.notices, now)
-    decided = desk.store.withdraw(item.id, now, note="its page no longer links here", tasks=tasks)
-    desk.store.finish_task(task)
-    if decided.changed:
-        signals.announce(desk.app, decided.item, before=decided.before, by=None)
-
-
-def as_submitted(desk: Desk, item: Item, article: Article) -> Submission:
+def as_submitted(desk: Desk, item: Item, article: Article, words: Words) -> Submission:
     """A comment as it came in, cleaned anew; what an earlier policy let through is not lost to a stricter one."""
-    submission = clean(raw_of(item), article, replace(desk.policy, max_length=1_000_000), require_author=False)
+    submission = clean(raw_of(item, words), article, replace(desk.policy, max_length=1_000_000), require_author=False)
     return replace(submission, author_id=item.author_id)
 
 
@@ -211,9 +202,10 @@ def with_sample(facts: Facts, submission: Submission) -> Facts:
     return replace(facts, sample=sample_of(submission, facts))
 
 
-def content_of(submission: Submission, seen: Seen | None) -> Content | None:
+def content_of(submission: Submission, seen: Seen | None, words: Words) -> Content | None:
     """What the source says now; None for comments, and where the source told nothing."""
-    if seen is None or not seen.look.links_here:
+    is_told = bool(words) if seen is None else seen.look.links_here
+    if not is_told:
         return None
     return Content(
         body=submission.body,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event
 
+import moderate.acts.lanes
 import moderate.acts.teaching
 import moderate.recheck
 from moderate.testing import AkismetStandIn
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 #: What is watched line by line.
 WATCHED = {moderate.recheck.__file__, moderate.acts.teaching.__file__}
 #: Seconds after which a dead worker's lease has ended for certain.
-LEASE_ENDS = moderate.recheck.LEASE + 1
+LEASE_ENDS = moderate.acts.lanes.LEASE + 1
 
 
 class Death:

@@ -198,5 +198,5 @@ def test_tasks_that_were_given_up_are_shown_and_tried_again(site: Site) -> None:
     assert run(site, "tasks", "replay", str(task.id)).exit_code == 0
     assert run(site, "tasks", "dead").output == "Nothing was given up.\n"
     assert run(site, "tasks", "late").output == "Nothing is late.\n"
-    assert run(site, "worker", "--once").output == "1 tasks.\n"
+    assert run(site, "worker", "--once").output == "1 task done.\n"
     assert site.status(number) == "approved"

@@ -238,11 +238,110 @@ def test_an_approved_ping_is_looked_at_again_and_leaves_when_its_link_is_gone(
             blog.write("/1", gone[0], status=gone[1])
         site.clock.advance(days=1, minutes=1)
         work(site)
+    if gone == (SILENT, 200):
+        assert only(site)["status"] == "approved"
+        site.clock.advance(hours=6)
+        work(site)
     item = only(site)
     assert item["status"] == "trash"
     assert item["history"][-1]["act"] == "withdrawn"
     assert "no longer links" in item["history"][-1]["note"]
     assert site.counts()["trackbacks"] == 0
+
+
+def test_a_page_that_is_a_notice_of_maintenance_for_a_moment_takes_no_ping_away(site: Host, blog: Blog) -> None:
+    webmention(site, blog.write("/1", LINKS))
+    work(site)
+    approve(site)
+    for _ in range(2):
+        blog.write("/1", "<p>We are back soon.</p>")
+        site.clock.advance(minutes=11)
+        webmention(site, blog.url("/1"))
+        work(site)
+        # A second look within the hour, at the same notice, proves nothing more.
+        site.clock.advance(minutes=30)
+        webmention(site, blog.url("/1"))
+        work(site)
+        assert only(site)["status"] == "approved"
+        assert "does not link here at the moment" in only(site)["findings"][-1]["reason"]
+        blog.write("/1", LINKS)
+        site.clock.advance(hours=6)
+        work(site)
+        # What was missed once is forgotten, and counts for nothing when it is missed again.
+        assert not any("at the moment" in finding["reason"] for finding in only(site)["findings"])
+    assert site.counts()["trackbacks"] == 1
+
+
+def lose_its_link(site: Host, blog: Blog) -> None:
+    """An approved ping whose link was missed twice."""
+    webmention(site, blog.write("/1", LINKS))
+    work(site)
+    approve(site)
+    blog.write("/1", SILENT)
+    for _ in range(2):
+        site.clock.advance(hours=25)
+        work(site)
+    assert only(site)["status"] == "trash"
+
+
+def test_a_ping_that_checks_withdrew_is_judged_anew_when_its_source_links_again(site: Host, blog: Blog) -> None:
+    lose_its_link(site, blog)
+    blog.write("/1", LINKS)
+    webmention(site, blog.url("/1"))
+    site.clock.advance(minutes=11)
+    work(site)
+    item = only(site)
+    assert (item["status"], item["awaiting"]) == ("pending", "moderator")
+    approve(site)
+    assert site.counts()["trackbacks"] == 1
+
+
+def test_what_a_moderator_put_away_stays_there_whoever_pings(site: Host, blog: Blog) -> None:
+    lose_its_link(site, blog)
+    item = only(site)
+    site.decide(item["id"], "approve", item["version"])
+    site.decide(item["id"], "trash", item["version"] + 1)
+    blog.write("/1", LINKS)
+    webmention(site, blog.url("/1"))
+    site.clock.advance(minutes=11)
+    work(site)
+    assert only(site)["status"] == "trash"
+
+
+def test_a_link_that_is_lost_as_a_moderator_puts_its_ping_away_makes_that_no_withdrawal(site: Host, blog: Blog) -> None:
+    webmention(site, blog.write("/1", LINKS))
+    work(site)
+    approve(site)
+    item = only(site)
+    site.decide(item["id"], "trash", item["version"])
+    with site.app.app_context():
+        # The worker has read the page before, and comes second.
+        assert not site.state.desk.store.withdraw(item["id"], site.clock.now()).changed
+    webmention(site, blog.url("/1"))
+    site.clock.advance(minutes=11)
+    work(site)
+    assert only(site)["status"] == "trash"
+
+
+def test_a_source_that_says_something_else_again_and_again_overtakes_a_moderator_once_in_ten_minutes(
+    site: Host, blog: Blog
+) -> None:
+    source = blog.write("/1", LINKS)
+    trackback(site, source, title="A title", excerpt="First words")
+    work(site)
+    approve(site)
+    version = only(site)["version"]
+    for minute in range(9):
+        trackback(site, source, title="A title", excerpt=f"Changed for the time number {minute}")
+        work(site)
+        site.clock.advance(minutes=1)
+    assert only(site)["version"] == version + 1
+    site.clock.advance(minutes=11)
+    work(site)
+    # What was said last is what waits now.
+    item = only(site)
+    assert item["version"] == version + 2
+    assert "number 8" in item["proposed"]["text"]
 
 
 def test_a_ping_stays_when_its_page_is_only_away(site: Host, blog: Blog) -> None:

@@ -5,8 +5,9 @@ Deferred work: reading another site's page takes seconds. No transaction is open
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from moderate.clean import clean
 from moderate.clean.hentry import read_hentry
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 #: What a ping says of itself in one line each.
 NAMES = ("title", "blog_name")
 
+#: Some fields of an item, in its sender's latest words.
+Words = Mapping[str, Any]
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -38,6 +42,8 @@ class Seen:
     link: LinkFound | None = None
     #: The page's own account of the post that links, where it has one (microformats2).
     entry: HEntry | None = None
+    #: Whether nothing was tried, because others of the same server's pages were being waited for.
+    is_busy: bool = False
 
 
 def look_at(fetcher: Fetcher, item: Item, article: Article, *, about: str, now: datetime) -> Seen:
@@ -48,19 +54,17 @@ def look_at(fetcher: Fetcher, item: Item, article: Article, *, about: str, now: 
             return Seen(SourceLook(trouble=f"it answered {fetched.status}"))
         page = read_page(fetched)
     except FetchFailed as error:
-        return Seen(SourceLook(trouble=str(error)))
+        return Seen(SourceLook(trouble=error.reason), is_busy=error.kind == "busy")
     targets = (article.url, *article.aliases)
     link = find_link(page, targets, any_element=item.kind is Kind.WEBMENTION)
     found = link is not None and not page.is_gone
-    look = SourceLook(
-        is_gone=page.is_gone, links_here=found, outgoing_links=page.outgoing_links, read_from=fetched.url
-    )
+    look = SourceLook(is_gone=page.is_gone, links_here=found, outgoing_links=page.outgoing_links, read_from=fetched.url)
     return Seen(look, page, link, read_hentry(page, targets, now=now) if found else None)
 
 
-def described(item: Item, article: Article, seen: Seen, policy: Policy) -> Submission:
+def described(item: Item, article: Article, seen: Seen, policy: Policy, words: Words) -> Submission:
     """The item as a submission, with what its protocol left open told by the page itself."""
-    stored = raw_of(item)
+    stored = raw_of(item, words)
     raw = filled_in(stored, item, seen) if seen.page is not None and seen.look.links_here else stored
     submission = clean(raw, article, policy, require_author=False)
     # What was stored as a title is plain text by now: to clean it again would take a word like <b> for a tag.
@@ -68,9 +72,9 @@ def described(item: Item, article: Article, seen: Seen, policy: Policy) -> Submi
     return replace(submission, author=kept.get("blog_name", submission.author), **kept)
 
 
-def raw_of(item: Item) -> Raw:
-    """A stored item as it came in; where a changed text waits, with that text."""
-    waiting = item.proposed or {}
+def raw_of(item: Item, words: Words) -> Raw:
+    """A stored item as it came in; where a changed text waits, with that text, and with what its sender said since."""
+    waiting = {**(item.proposed or {}), **words}
 
     def word(name: str) -> str | None:
         stored: str | None = waiting[name] if name in waiting else getattr(item, name)

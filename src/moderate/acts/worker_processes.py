@@ -13,7 +13,7 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from moderate.acts.worker import POLL
+from moderate.acts.crew import POLL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,6 @@ from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
 from moderate import moderation
-from moderate.acts.housekeeping import tidy
 from moderate.acts.worker_processes import Processes, work_until_told
 from moderate.cli.database import db_group
 from moderate.cli.tasks import mail_group, tasks_group
@@ -20,7 +19,6 @@ from moderate.cli.words import Failed
 from moderate.errors import ModerateError
 from moderate.model import Decision, Moderator, Status
 from moderate.ports import ItemFilter, Proposal
-from moderate.recheck import run_due
 from moderate.web.items_csv import lines_of, pages_of
 from moderate.web.present import rfc3339
 from moderate.web.sign_in import new_link, revoke_links
@@ -214,13 +212,14 @@ def one_line(text: str) -> str:
 def worker(once: bool, processes: int) -> None:
     state = current_state()
     if once:
-        tidy(state.desk)
-        state.desk.waves.current()
-        done = 0
-        while count := run_due(state.desk):
-            done += count
-        click.echo(f"{done} tasks.")
+        done = state.worker.drain()
+        click.echo(f"{done} {'task' if done == 1 else 'tasks'} done." if done else "Nothing was due.")
         return
+    places = "this process" if processes == 1 else f"{processes} processes"
+    click.echo(
+        f"Doing deferred tasks in {places}: checks of comments, pages of pings, mails and webhooks, housekeeping. "
+        "End it by Ctrl+C or SIGTERM."
+    )
     if processes == 1:
         work_until_told(state.worker)
     else:

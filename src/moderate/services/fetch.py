@@ -14,7 +14,8 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from ipaddress import IPv4Address, IPv6Network
 from typing import TYPE_CHECKING
 
 import httpcore
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from moderate.ports import Clock
+    from moderate.services.addresses import Address
     from moderate.services.wire import Resolver
 
 #: RFC 9110 §15.4: those that name the one place to look instead. 300 and 305 leave a choice or name a proxy.
@@ -47,7 +49,8 @@ class GuardedFetcher:
     `timeout` is in seconds for the whole fetch: waiting for a place, names, redirects and body.
     `max_bytes` holds for the body on the wire and decompressed alike. `allow` are networks (CIDR)
     that may be reached though not public. `own` are URLs of this site: fetching oneself only makes
-    loops. `per_host` and `total` bound what this process fetches at once. `ssl_context`, `resolver`
+    loops. `per_host` and `total` bound what this process fetches at once; `per_host` holds for names
+    and for the addresses behind them alike. `ssl_context`, `resolver`
     and `backend` take the place of the system's certificates, of ``socket.getaddrinfo`` and of
     real sockets; the rules hold above all three.
     """
@@ -78,7 +81,9 @@ class GuardedFetcher:
         self._own = frozenset(self._places_of(own))
         self._max_redirects = max_redirects
         self._lookups = Lookups(resolver, limit=2 * total)
-        self._slots = Slots(per_host=per_host, total=total)
+        self._hosts = Slots(clock, per_host=per_host, total=total)
+        # Any number of names may lead to one server.
+        self._addresses = Slots(clock, per_host=per_host, total=total)
         self._ssl_context = ssl_context
         self._ssl_lock = threading.Lock()
         self._backend = backend or httpcore.SyncBackend()
@@ -98,9 +103,7 @@ class GuardedFetcher:
         raise FetchFailed("redirects", f"the source redirects more than {self._max_redirects} times")
 
     def _hop(self, address: WebAddress, about: str, budget: Budget) -> Fetched | WebAddress:
-        if _place(address) in self._own:
-            raise FetchFailed("blocked", "the source is this site itself")
-        with self._place(address.host, budget), self._answer(address, about, budget) as response:
+        with self._place(self._hosts, address.host, budget), self._answer(address, about, budget) as response:
             fields = _fields(response)
             location = fields.get("location")
             if response.status in _REDIRECTS and location is not None:
@@ -118,18 +121,24 @@ class GuardedFetcher:
         return Fetched(address.url, response.status, content_type, body)
 
     @contextmanager
-    def _place(self, host: str, budget: Budget) -> Iterator[None]:
+    def _place(self, slots: Slots, key: str, budget: Budget) -> Iterator[None]:
         try:
-            with self._slots.hold(host, budget.seconds()):
+            with slots.hold(key, budget.seconds()):
                 yield
         except TimeoutError:
-            raise FetchFailed("timeout", "too many sources were being fetched") from None
+            raise FetchFailed("busy", "other pages of the same server were being waited for") from None
 
     @contextmanager
     def _answer(self, address: WebAddress, about: str, budget: Budget) -> Iterator[httpcore.Response]:
-        backend = GuardedBackend(self._backend, self._lookups, self._allow, budget)
+        places = ExitStack()
+
+        def claim(found: Address) -> None:
+            places.enter_context(self._place(self._addresses, _line_of(found), budget))
+
+        backend = GuardedBackend(self._backend, self._lookups, self._allow, budget, claim)
         budget.begin_head()
         with (
+            places,
             _failures_named(),
             httpcore.ConnectionPool(
                 ssl_context=self._trust() if address.scheme == "https" else None,
@@ -170,6 +179,13 @@ class GuardedFetcher:
 def _place(address: WebAddress) -> tuple[str, int]:
     """Host and port, http and https on their usual ports being one site."""
     return address.host, 0 if address.port in _WEB_PORTS else address.port
+
+
+def _line_of(address: Address) -> str:
+    """What belongs to one customer: an IPv4 address, or a whole /64 of IPv6."""
+    if isinstance(address, IPv4Address):
+        return str(address)
+    return str(IPv6Network((int(address), 64), strict=False))
 
 
 def _request_url(address: WebAddress) -> httpcore.URL:

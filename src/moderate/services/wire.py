@@ -8,6 +8,7 @@ still verifies the name, for httpcore hands it to `start_tls` apart.
 from __future__ import annotations
 
 import ipaddress
+import os
 import queue
 import socket
 import threading
@@ -21,7 +22,7 @@ from moderate.services.addresses import may_connect, unwrapped
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from moderate.ports import Clock
     from moderate.services.addresses import Address, Network
@@ -82,14 +83,24 @@ class Lookups:
 
     def __init__(self, resolver: Resolver, *, limit: int) -> None:
         self._resolver = resolver
-        self._free = threading.BoundedSemaphore(limit)
+        self._limit = limit
+        # By process: the lookups that were under way in the parent as it forked never end in its child.
+        self._places: dict[int, threading.BoundedSemaphore] = {}
 
     def addresses(self, host: str, port: int, seconds: float) -> list[Address]:
         """All addresses of a host, IPv4-mapped ones unwrapped. Raises `FetchFailed`."""
-        if not self._free.acquire(timeout=seconds):
+        free = self._places.setdefault(os.getpid(), threading.BoundedSemaphore(self._limit))
+        if not free.acquire(timeout=seconds):
             raise FetchFailed("timeout", "too many names were being looked up")
         answers: queue.SimpleQueue[list[Address] | FetchFailed] = queue.SimpleQueue()
-        threading.Thread(target=self._look_up, args=(host, port, answers), name="moderate-dns", daemon=True).start()
+
+        def look_up() -> None:
+            try:
+                answers.put(self._looked_up(host, port))
+            finally:
+                free.release()
+
+        threading.Thread(target=look_up, name="moderate-dns", daemon=True).start()
         try:
             answer = answers.get(timeout=seconds)
         except queue.Empty:
@@ -98,13 +109,13 @@ class Lookups:
             raise answer
         return answer
 
-    def _look_up(self, host: str, port: int, answers: queue.SimpleQueue[list[Address] | FetchFailed]) -> None:
+    def _looked_up(self, host: str, port: int) -> list[Address] | FetchFailed:
         try:
-            answers.put(self._resolve(host, port))
-        except (OSError, ValueError) as error:
-            answers.put(FetchFailed("dns", f"{host} could not be looked up: {error}"))
-        finally:
-            self._free.release()
+            return self._resolve(host, port)
+        except socket.gaierror:
+            return FetchFailed("dns", f"the host name {host} could not be found (DNS)")
+        except (OSError, ValueError):
+            return FetchFailed("dns", f"the host name {host} could not be looked up (DNS)")
 
     def _resolve(self, host: str, port: int) -> list[Address]:
         found = [
@@ -118,12 +129,21 @@ class Lookups:
 
 
 class GuardedBackend(httpcore.NetworkBackend):
-    """Connects to checked addresses only, and returns streams that keep to the budget."""
+    """Connects to checked addresses only, and returns streams that keep to the budget.
+
+    *claim* is asked before each connection, and raises `FetchFailed` where the address is busy.
+    """
 
     def __init__(
-        self, inner: httpcore.NetworkBackend, lookups: Lookups, allow: Sequence[Network], budget: Budget
+        self,
+        inner: httpcore.NetworkBackend,
+        lookups: Lookups,
+        allow: Sequence[Network],
+        budget: Budget,
+        claim: Callable[[Address], None] = lambda _: None,
     ) -> None:
         self._inner = inner
+        self._claim = claim
         self._lookups = lookups
         self._allow = allow
         self._budget = budget
@@ -142,16 +162,17 @@ class GuardedBackend(httpcore.NetworkBackend):
         for left in range(len(tries), 0, -1):
             address = tries[-left]
             try:
+                self._claim(address)
                 # An address that stays silent may use up its share of the time, not that of the next one.
                 stream = self._inner.connect_tcp(
                     str(address), port, timeout=self._budget.seconds() / left, socket_options=socket_options
                 )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+            except (httpcore.ConnectError, httpcore.ConnectTimeout, FetchFailed):
                 if left == 1:
                     raise
             else:
                 return GuardedStream(_arrived(stream, address), self._budget)
-        raise FetchFailed("dns", f"{host} has no address")
+        raise FetchFailed("dns", f"the host name {host} has no address (DNS)")
 
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
-import weakref
 from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
@@ -15,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, SQLAlc
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 from moderate.errors import ConfigError, ServiceDown
+from moderate.store.forks import leave_to_the_parent, watch
 from moderate.store.outages import is_deadlock, is_locked, is_outage, reason
 from moderate.store.types import MYSQL
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from sqlalchemy.engine import Connection
-    from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection
+    from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
     from moderate.ports import Clock
 
@@ -102,7 +101,7 @@ class Database:
         self._turn: AbstractContextManager[Any] = nullcontext()
         #: Called after each commit that left tasks which are due; whoever writes them need not think of it.
         self.on_due: Callable[[], object] = lambda: None
-        _databases.add(self)
+        watch(self)
 
     @property
     def is_ours(self) -> bool:
@@ -216,29 +215,13 @@ class Database:
             password = self.engine.url.password
             raise ServiceDown("database", reason(error, password)) from error
 
-    def _forget_connections(self) -> None:
+    def forget_connections(self) -> None:
         """In a forked child: leave the parent's connections alone, neither using nor closing them."""
         self._resolving = threading.Lock()
         engine = self._engines.plain if self._engines else None
         # A database in memory is nowhere else.
-        if engine is None or isinstance(engine.pool, StaticPool | SingletonThreadPool):
-            return
-        _left_to_the_parent.append(engine.pool)
-        engine.dispose(close=False)
-
-
-#: Pools whose connections belong to the parent process; kept, so that nothing here closes them.
-_left_to_the_parent: list[Pool] = []
-_databases: weakref.WeakSet[Database] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for database in list(_databases):
-        database._forget_connections()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+        if engine is not None and not isinstance(engine.pool, StaticPool | SingletonThreadPool):
+            leave_to_the_parent(engine)
 
 
 def make_engine(source: str | URL, synchronous: Literal["full", "normal"], clock: Clock | None) -> Engine:

@@ -7,7 +7,7 @@ text stays public until somebody, or a verdict, has approved the one that is to 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from moderate.lifecycle import AFTER
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from moderate.model import Item, Submission, Verdict
     from moderate.ports import Content
 
+#: For how long a ping's changed text stays as it is, whatever its source says next.
+SETTLING = timedelta(minutes=10)
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -54,22 +57,34 @@ def edited(item: Item, submission: Submission, verdict: Verdict, now: datetime) 
     return revised(item, submission, verdict, now) if is_news(item, content_of(submission)) else None
 
 
-def pinged_again(item: Item, submission: Submission, verdict: Verdict, now: datetime) -> Change | None:
+def pinged_again(
+    item: Item, submission: Submission, verdict: Verdict, now: datetime, *, is_withdrawn: bool = False
+) -> Change | None:
     """A source pings an article again, or somebody in its name: that is never proven.
 
     So what looks like spam takes no better item's place, and what only checks have put into spam is
-    judged anew: a stranger's spam in a site's name must not keep the site's own ping out for ever.
+    judged anew: a stranger's spam in a site's name must not keep the site's own ping out for ever. So
+    is what checks have withdrawn (*is_withdrawn*), because its page did not link here for some hours.
+    A text that came a moment ago stays for a while: another would overtake whoever is deciding about it.
     """
     if verdict.status is Status.SPAM:
         return None
     content = content_of(submission)
-    if item.status is Status.SPAM and item.decided_by is None:
+    if is_withdrawn or (item.status is Status.SPAM and item.decided_by is None):
         awaiting = verdict.awaiting.value if verdict.awaiting else None
         values = {**judgement_of(verdict), **content, "edited_at": now, "proposed": None, "awaiting": awaiting}
+        # What a person decided before the link was lost was about a page that said something else.
+        values["decided_by"] = None
         return Change(verdict.status, values, is_new_text=True)
-    if not (brings_something(content) and is_news(item, content)):
+    if not (brings_something(content) and is_news(item, content)) or is_settling(item, now):
         return None
     return revised(item, submission, verdict, now)
+
+
+def is_settling(item: Item, now: datetime) -> bool:
+    """Whether the newest text of a ping came a moment ago; what it is to say next is looked at later."""
+    changed = moment((item.proposed or {}).get("edited_at")) or item.edited_at
+    return changed is not None and now - changed < SETTLING
 
 
 def revised(item: Item, submission: Submission, verdict: Verdict, now: datetime) -> Change:

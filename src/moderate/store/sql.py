@@ -9,13 +9,13 @@ from sqlalchemy.exc import IntegrityError
 
 from moderate.errors import NO_PARENT, DecidedMeanwhile, Invalid, NotAllowed, UnknownItem
 from moderate.lifecycle import DELETABLE, cause_of
-from moderate.model import Awaiting, Item, Kind
+from moderate.model import Awaiting, Item, Kind, Status
 from moderate.ports import Decided, Proposal, Recorded, Settled
 from moderate.store import revising
 from moderate.store.articles import Known, fact_of, note_article
 from moderate.store.moves import apply, explain, receive, remove
 from moderate.store.reads import find_item, is_withdrawn, last_actor, last_dealt_with
-from moderate.store.rows import digest, fingerprint
+from moderate.store.rows import digest, finding_to_json, fingerprint
 from moderate.store.rules import note_hits
 from moderate.store.schema import items
 from moderate.store.tasks import enqueue, finish, retry
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from moderate.model import Decision, Submission, Task, Verdict
+    from moderate.model import Decision, Finding, Submission, Task, Verdict
     from moderate.ports import Content, NewTask
     from moderate.store.engine import Database
     from moderate.store.revising import Change
@@ -107,7 +107,11 @@ class ItemWrites:
             item = find_item(conn, item_id)
             if item is None:
                 return None
-            change = (revising.pinged_again if is_ping else revising.edited)(item, submission, verdict, now)
+            if is_ping:
+                gone = item.status is Status.TRASH and is_withdrawn(conn, item)
+                change = revising.pinged_again(item, submission, verdict, now, is_withdrawn=gone)
+            else:
+                change = revising.edited(item, submission, verdict, now)
             after = item
             if change is not None and not _is_declined(conn, item, change):
                 note_hits(conn, verdict.findings, item.findings, now)
@@ -175,12 +179,22 @@ class ItemWrites:
 
         return self.database.transaction(work)
 
+    def annotate(self, item: Item, findings: Sequence[Finding]) -> None:
+        def work(conn: Connection) -> None:
+            stored = find_item(conn, item.id)
+            if stored is not None and stored.version == item.version:
+                explain(conn, stored, {"findings": [finding_to_json(finding) for finding in findings]})
+
+        self.database.transaction(work)
+
     def withdraw(
         self, item_id: int, now: datetime, note: str | None = None, *, tasks: Sequence[NewTask] = ()
     ) -> Decided:
         def work(conn: Connection) -> Decided:
             item = _existing(conn, item_id)
-            if is_withdrawn(conn, item):
+            # What a moderator has put away meanwhile did not go because of its link.
+            is_away = item.kind.is_ping and item.status in DELETABLE
+            if is_away or is_withdrawn(conn, item):
                 return Decided(item, item.status, changed=False)
             change = revising.withdrawn(item)
             applied = apply(conn, item, change, "withdrawn", now, note=note)

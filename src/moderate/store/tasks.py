@@ -11,11 +11,12 @@ from sqlalchemy import and_, case, delete, func, not_, null, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from moderate.model import Task
-from moderate.store.schema import tasks
+from moderate.store.engine import DUE
+from moderate.store.schema import items, tasks
 from moderate.store.upsert import upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement
@@ -38,6 +39,7 @@ def enqueue(conn: Connection, item_id: int, wanted: Sequence[NewTask], now: date
     """
     if wanted:
         conn.execute(_request(conn.dialect.name), [_columns(item_id, task, now) for task in wanted])
+        _announce(conn, wanted, now)
 
 
 def enqueue_all(conn: Connection, item_ids: Sequence[int], wanted: Sequence[NewTask], now: datetime) -> None:
@@ -45,6 +47,13 @@ def enqueue_all(conn: Connection, item_ids: Sequence[int], wanted: Sequence[NewT
     rows = [_columns(item_id, task, now) for item_id in sorted(item_ids) for task in wanted]
     if rows:
         conn.execute(_request(conn.dialect.name), rows)
+        _announce(conn, wanted, now)
+
+
+def _announce(conn: Connection, wanted: Sequence[NewTask], now: datetime) -> None:
+    """Have workers told once the transaction is committed: see `Database.write`."""
+    if any(task.due_at <= now for task in wanted):
+        conn.info[DUE] = True
 
 
 def _columns(item_id: int, task: NewTask, now: datetime) -> dict[str, Any]:
@@ -85,8 +94,10 @@ def finish(conn: Connection, task: Task) -> None:
         _release(conn, task)
 
 
-def retry(conn: Connection, task: Task, due_at: datetime, error: str | None) -> None:
-    values = {"due_at": due_at, "last_error": error, "lease_until": None, "lease_owner": None}
+def retry(conn: Connection, task: Task, due_at: datetime, error: str | None, *, is_attempt: bool = True) -> None:
+    values: dict[str, Any] = {"due_at": due_at, "last_error": error, "lease_until": None, "lease_owner": None}
+    if not is_attempt:
+        values["attempts"] = tasks.c.attempts - 1
     if not conn.execute(update(tasks).where(_held(task)).values(values)).rowcount:
         _release(conn, task)
 
@@ -110,6 +121,17 @@ def _takeable(kinds: Iterable[str] | None, without: Iterable[str] = ()) -> list[
     return conditions
 
 
+def _from_others(sites: Collection[str]) -> list[ColumnElement[bool]]:
+    """Whose sources lie on none of *sites*, by the common spellings of their addresses."""
+    if not sites:
+        return []
+    source = select(items.c.source_url).where(items.c.id == tasks.c.item_id).scalar_subquery()
+    # A slash behind it, so that an address without a path ends its host as the others do.
+    address = func.coalesce(source, "") + "/"
+    parts = [f"{before}{site}{behind}" for site in sites for before in ("//", ".") for behind in ("/", ":")]
+    return [not_(or_(*(address.icontains(part, autoescape=True) for part in parts)))]
+
+
 class Tasks:
     """See `moderate.ports.Store`."""
 
@@ -123,9 +145,12 @@ class Tasks:
         seconds: float,
         kinds: Iterable[str] | None = None,
         without: Iterable[str] = (),
+        not_from: Collection[str] = (),
+        is_fresh: bool = False,
     ) -> list[Task]:
         free = or_(tasks.c.lease_until.is_(None), tasks.c.lease_until <= now)
-        due = select(tasks).where(*_takeable(kinds, without), tasks.c.due_at <= now, free)
+        wanted = [*_takeable(kinds, without), *_from_others(not_from), *([tasks.c.attempts == 0] if is_fresh else [])]
+        due = select(tasks).where(*wanted, tasks.c.due_at <= now, free)
         # Most looks find nothing, and a look takes no lock.
         with self.database.read() as conn:
             if conn.execute(due.with_only_columns(tasks.c.id).limit(1)).first() is None:
@@ -150,8 +175,8 @@ class Tasks:
     def finish_task(self, task: Task) -> None:
         self.database.transaction(lambda conn: finish(conn, task))
 
-    def retry_task(self, task: Task, due_at: datetime, error: str) -> None:
-        self.database.transaction(lambda conn: retry(conn, task, due_at, error))
+    def retry_task(self, task: Task, due_at: datetime, error: str, *, is_attempt: bool = True) -> None:
+        self.database.transaction(lambda conn: retry(conn, task, due_at, error, is_attempt=is_attempt))
 
     def bury_task(self, task: Task, error: str) -> None:
         values = {"state": DEAD, "open_key": None, "lease_until": None, "lease_owner": None, "last_error": error}
@@ -168,6 +193,7 @@ class Tasks:
             row = conn.execute(select(tasks.c.item_id, tasks.c.kind).where(dead)).first()
             if row is None:
                 return False
+            conn.info[DUE] = True
             again = {"state": OPEN, "open_key": open_key(row.item_id, row.kind), "due_at": now, "attempts": 0}
             return conn.execute(update(tasks).where(dead).values(again)).rowcount == 1
 

@@ -9,7 +9,7 @@ from flask import Response, jsonify, request
 from moderate.desk import edit, withdraw
 from moderate.errors import Forbidden, Invalid, UnknownItem, UnsupportedMediaType
 from moderate.limits import Costs
-from moderate.model import Author, Awaiting, Kind, Raw
+from moderate.model import Author, Kind, Raw
 from moderate.protocols.base import client_of
 from moderate.protocols.comment import is_json, read_edit
 from moderate.web.state import current_state
@@ -43,8 +43,6 @@ def patch(item_id: int) -> ResponseReturnValue:
         identity=identity_of(found),
     )
     changed = edit(state.desk, found, raw)
-    if changed.awaiting is Awaiting.CHECKS:
-        state.worker.wake()
     return jsonify(state.edge.item_json(changed, for_author=True))
 
 

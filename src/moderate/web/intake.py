@@ -10,7 +10,6 @@ from werkzeug.exceptions import HTTPException
 from moderate.desk import submit
 from moderate.errors import Invalid, Refused, ServiceDown, TooLarge
 from moderate.limits import Costs
-from moderate.model import Awaiting
 from moderate.web.errors import report
 from moderate.web.state import current_state
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from flask.typing import ResponseReturnValue
 
-    from moderate.model import Raw, Receipt
+    from moderate.model import Raw
     from moderate.protocols.base import InboundProtocol
     from moderate.web.state import State
 
@@ -32,19 +31,12 @@ def intake(protocol: InboundProtocol) -> Callable[..., ResponseReturnValue]:
         try:
             raw = read(state, protocol, article)
             receipt = submit(state.desk, raw)
-            if has_tasks(receipt):
-                state.worker.wake()
             return protocol.answer(request, receipt, state.edge)
         except (Refused, ServiceDown) as error:
             report(error)
             return protocol.refuse(request, article, error, state.edge)
 
     return view
-
-
-def has_tasks(receipt: Receipt) -> bool:
-    """Whether the submission left deferred work: checks to ask, or a source to look at again."""
-    return receipt.item.awaiting is Awaiting.CHECKS or (receipt.item.kind.is_ping and not receipt.is_new)
 
 
 def read(state: State, protocol: InboundProtocol, article: str | None) -> Raw:

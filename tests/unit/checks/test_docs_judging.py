@@ -6,9 +6,10 @@ import re
 
 from moderate import wave_ended, wave_started
 from moderate.acts import waves
-from moderate.acts.worker import POLL
+from moderate.acts.crew import POLL
+from moderate.acts.lanes import LEASE
 from moderate.checks import CHECKS, learned, near, repeat, trusted
-from moderate.recheck import FIRST_RETRY, LEASE, PATIENCE
+from moderate.recheck import FIRST_RETRY, PATIENCE
 from tests.servers import ROOT
 
 PAGE = (ROOT / "docs" / "judging.md").read_text(encoding="utf-8")

@@ -1,0 +1,153 @@
+"""The threads that do one process's tasks, from when they are started until they are told to end.
+
+One does the site's own tasks, one after another. Beside it stands one that reads the pages of pings'
+sources; while there is more to read it has others come, and these leave when nothing is left. Each
+uses a connection to the database for as long as a query or a short transaction takes, never
+while it waits for another server.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from moderate.acts.housekeeping import CHECK_UP, tidy
+from moderate.acts.lanes import LANES, Reading, take_own
+from moderate.recheck import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from flask import Flask
+
+    from moderate.desk import Desk
+    from moderate.model import Task
+
+log = logging.getLogger("moderate")
+
+#: Seconds between two looks for tasks that nobody announced: retries that fell due, leases that ended.
+POLL = 5.0
+
+#: Seconds that a thread which reads may take to end once it is told; longer ones are left behind.
+FAREWELL = 0.1
+
+
+class Crew:
+    """Threads of this process alone: a process that is forked from it has none of them, and makes its own."""
+
+    def __init__(self, app: Flask, desk: Desk) -> None:
+        self.pid = os.getpid()
+        self.over = threading.Event()
+        self._app = app
+        self._desk = desk
+        self._reading = Reading()
+        self._lock = threading.Lock()
+        self._readers: set[threading.Thread] = set()
+        self._own = threading.Event()
+        self._pages = threading.Event()
+        self._worker: threading.Thread | None = None
+        self._tidied: datetime | None = None
+        self._done = 0
+
+    def start(self) -> None:
+        """Work until `end`."""
+        self.wake()
+        self._worker = self._thread("moderate-worker", lambda: self._attend(self._own, self._do_own))
+        self._readers.add(self._thread("moderate-reader", lambda: self._attend(self._pages, self._do_pages)))
+
+    def wake(self) -> None:
+        """There may be a task: look now."""
+        self._own.set()
+        self._pages.set()
+
+    def end(self, patience: float | None) -> None:
+        """End after the site's own task at hand, for which is waited; pages that are being read are left to others."""
+        self.over.set()
+        self.wake()
+        with self._app.app_context():
+            self._reading.give_back(self._desk)
+        if self._worker is not None:
+            self._worker.join(patience)
+        for reader in self._now_reading():
+            reader.join(FAREWELL)
+
+    def drain(self) -> int:
+        """Do all that is due with this thread and as many readers as there may be; returns how much was done."""
+        before = -1
+        while before != self._done:
+            before = self._done
+            self._recruit()
+            with self._app.app_context():
+                self._do_own()
+            # What was read may have left tasks of the site's own, and the other way round.
+            while readers := self._now_reading():
+                readers[0].join()
+        return self._done
+
+    def _now_reading(self) -> list[threading.Thread]:
+        with self._lock:
+            return list(self._readers)
+
+    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def _attend(self, called: threading.Event, turn: Callable[[], None]) -> None:
+        """Wait to be called, or for the next look, and do what is due; for as long as the crew works."""
+        while not self.over.is_set():
+            called.wait(POLL)
+            called.clear()
+            self._safely(turn)
+
+    def _safely(self, turn: Callable[[], None]) -> None:
+        try:
+            with self._app.app_context():
+                turn()
+        except Exception:
+            # A store that is down must not end the thread: the next look may find it back.
+            log.exception("The worker could not look for tasks; it tries again.")
+
+    def _do_own(self) -> None:
+        self._look_after()
+        while not self.over.is_set() and (task := take_own(self._desk)):
+            self._run(task)
+            # By time, and not when nothing else is left to do: that may never come.
+            self._look_after()
+
+    def _do_pages(self) -> None:
+        while not self.over.is_set() and (task := self._reading.take(self._desk)):
+            self._recruit()
+            try:
+                self._run(task)
+            finally:
+                self._reading.done(task)
+
+    def _run(self, task: Task) -> None:
+        run(self._desk, task)
+        with self._lock:
+            self._done += 1
+
+    def _recruit(self) -> None:
+        """Another reader, while there are not all; it leaves when it finds nothing to read."""
+        with self._lock:
+            if len(self._readers) < LANES and not self.over.is_set():
+                self._readers.add(self._thread("moderate-reader", self._help))
+
+    def _help(self) -> None:
+        self._safely(self._do_pages)
+        with self._lock:
+            self._readers.discard(threading.current_thread())
+
+    def _look_after(self) -> None:
+        """Housekeeping; the store is asked for its turn every ten minutes, not at every look."""
+        # Whoever looks first ends a wave that is over, be it that nobody comes to the site.
+        self._desk.waves.current()
+        now = self._desk.clock.now()
+        if self._tidied is not None and now - self._tidied < CHECK_UP:
+            return
+        self._tidied = now
+        tidy(self._desk)
