@@ -45,6 +45,15 @@ def test_a_burst_that_is_over_begins_anew(waves: SqlWaves) -> None:
     assert (again.seen, again.received, again.started_at) == (1, 1, NOON + 10 * MINUTE)
 
 
+def test_the_first_under_one_name_counts_under_another_as_well(waves: SqlWaves) -> None:
+    first = waves.count(["sender:a", "site"], 1, NOON, 600, firsts={"sender:a": "senders"})
+    assert {name: burst.seen for name, burst in first.items()} == {"sender:a": 1, "site": 1, "senders": 1}
+    again = waves.count(["sender:a", "site"], 2, NOON, 600, firsts={"sender:a": "senders"})
+    assert {name: burst.seen for name, burst in again.items()} == {"sender:a": 2, "site": 2}
+    other = waves.count(["sender:b", "site"], 3, NOON, 600, firsts={"sender:b": "senders"})
+    assert (other["senders"].seen, other["senders"].received) == (2, 3)
+
+
 def test_of_two_processes_one_begins_the_wave(waves: SqlWaves) -> None:
     begun = waves.begin("a flood", NOON, LATER)
     assert begun is not None

@@ -106,10 +106,9 @@ class WaveWatch:
     def _count(self, item: Item) -> None:
         now, secret = self._clock.now(), self._secret()
         sender = f"sender:{keyed(secret, 'wave', sender_of(item))}"
-        bursts = dict(self._waves.count([sender, "site", *names_of(item, secret)], item.id, now, WINDOW))
-        if bursts[sender].seen == 1:
-            # Counted once for each sender, so that one alone is no network.
-            bursts |= self._waves.count(["senders"], item.id, now, WINDOW)
+        names = [sender, "site", *names_of(item, secret)]
+        # Senders are counted once each, so that one alone is no network.
+        bursts = self._waves.count(names, item.id, now, WINDOW, firsts={sender: "senders"})
         reason = reason_of(bursts)
         if reason is not None:
             self._rise(reason)

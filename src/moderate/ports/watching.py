@@ -65,10 +65,13 @@ class Wave:
 class Waves(Protocol):
     """Bursts and waves, the same for all processes. Failures raise `ServiceDown`."""
 
-    def count(self, names: Collection[str], item: int, now: datetime, window: float) -> Mapping[str, Burst]:
+    def count(
+        self, names: Collection[str], item: int, now: datetime, window: float, *, firsts: Mapping[str, str] = ...
+    ) -> Mapping[str, Burst]:
         """Count one suspicious item under each name, and return how these bursts now stand.
 
-        A burst is forgotten, and begins anew, *window* seconds after it began.
+        A burst is forgotten, and begins anew, *window* seconds after it began. *firsts* gives names
+        that the item is counted under as well where it is the first under another of *names*.
         """
 
     def open(self) -> Wave | None:
