@@ -107,6 +107,7 @@ class Moderate:
             moderate_counts=thread.moderate_counts,
             moderate_thread=thread.moderate_thread,
             moderate_discovery=thread.moderate_discovery,
+            moderate_feed_elements=thread.moderate_feed_elements,
             **words.GLOBALS,
             **pieces.GLOBALS,
         )

@@ -6,10 +6,13 @@ import importlib.util
 import itertools
 import re
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 import pytest
+from flask import render_template_string
 
 from tests.servers import ROOT
+from tests.sites import Host
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,6 +81,23 @@ def test_the_lines_in_the_readme_give_an_article_a_discussion(here: Path) -> Non
     assert "Mika" in run(app, "queue")
     run(app, "decide", "1", "approve")
     assert "Comments (1)" in app.test_client().get("/first").text
+
+
+def test_a_hosts_own_feed_tells_where_an_article_takes_trackbacks(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "embedding.md").read_text(encoding="utf-8")
+    (item,) = re.findall(r"^```xml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    host = Host(tmp_path)
+    host.add_article("quiet & <closed>", pings_open=False)
+
+    def fed(key: str) -> ElementTree.Element:
+        with host.app.test_request_context():
+            return ElementTree.fromstring(render_template_string(item, article=host.articles[key]))
+
+    (ping,) = fed("thaw").findall("{http://madskills.com/public/xml/rss/module/trackback/}ping")
+    assert ping.text is not None
+    answer = host.client.post(ping.text, data={"url": "http://blog.example/post", "title": "On ice"})
+    assert "<error>0</error>" in answer.text
+    assert len(fed("quiet & <closed>")) == 2
 
 
 def test_the_quickstart_leads_to_a_moderated_comment(here: Path) -> None:

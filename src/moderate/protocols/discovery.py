@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 #: and some do not, and ours stand in paths only, where the escaped one is the same.
 SAFE = "%/:?#[]@!$()*+,;=~"
 
+#: The namespace of the TrackBack module for RSS.
+MODULE = "http://madskills.com/public/xml/rss/module/trackback/"
+
 RDF = """<!--
 <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"
          xmlns:dc="http://purl.org/dc/elements/1.1/"
-         xmlns:trackback="http://madskills.com/public/xml/rss/module/trackback/">
+         xmlns:trackback="{module}">
 <rdf:Description
     rdf:about="{about}"
     dc:identifier="{about}"
@@ -64,6 +67,16 @@ def feed_link(feed: str) -> Markup:
     return Markup(f'<link rel="alternate" type="application/atom+xml" title="Comments" href="{endpoint(feed)}">')  # noqa: S704
 
 
+def feed_elements(endpoints: Endpoints) -> Markup:
+    """For an item of RSS 2.0 or an entry of Atom: where the article takes pings (TrackBack module for RSS).
+
+    The element brings its namespace along, so that nothing else of the feed has to know of it.
+    """
+    if not endpoints.trackback:
+        return Markup("")
+    return Markup(f'<trackback:ping xmlns:trackback="{MODULE}">{endpoint(endpoints.trackback)}</trackback:ping>')  # noqa: S704
+
+
 def headers(endpoints: Endpoints) -> list[tuple[str, str]]:
     """The header fields of an article page, HEAD included.
 
@@ -87,7 +100,7 @@ def rdf_block(article: Article, endpoints: Endpoints) -> Markup:
     # The article's address stays as it is but for XML's sake: readers compare it with what they link to.
     about = within_comment(quoted(storable(article.url)))
     ping = within_comment(endpoint(endpoints.trackback))
-    block = RDF.format(about=about, title=title_within_comment(article.title), ping=ping)
+    block = RDF.format(about=about, title=title_within_comment(article.title), ping=ping, module=MODULE)
     return Markup(block)  # noqa: S704 - every part of it was escaped above
 
 

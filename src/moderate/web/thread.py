@@ -115,6 +115,13 @@ def moderate_discovery(key: str) -> Markup:
     return Markup("\n").join(part for part in (discovery.head_links(endpoints_of(state, article)), feed) if part)
 
 
+def moderate_feed_elements(key: str) -> Markup:
+    """For templates of the host's own RSS or Atom, within the item about an article: where it takes trackbacks."""
+    state = current_state()
+    article = state.desk.articles.load(key)
+    return discovery.feed_elements(endpoints_of(state, article)) if article else Markup()
+
+
 def discovery_headers(key: str) -> list[tuple[str, str]]:
     """The header fields for the response to an article page; see `Moderate.discovery_headers`."""
     state = current_state()

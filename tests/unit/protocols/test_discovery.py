@@ -6,10 +6,11 @@ import html
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from urllib.parse import unquote
 
 import pytest
 
-from moderate.protocols.discovery import Endpoints, head_links, headers, rdf_block
+from moderate.protocols.discovery import Endpoints, feed_elements, head_links, headers, rdf_block
 from tests.unit.protocols.stand_in import ARTICLE
 
 BASE = "https://site.example/discuss"
@@ -61,7 +62,22 @@ def test_the_block_is_byte_exact() -> None:
     )
 
 
+def test_an_item_of_a_feed_names_the_ping_address_with_its_own_namespace() -> None:
+    item = ET.fromstring(f"<item><title>On ferries</title>{feed_elements(ENDPOINTS)}</item>")
+    (found,) = item.findall("{http://madskills.com/public/xml/rss/module/trackback/}ping")
+    assert found.text == f"{BASE}/trackback/1"
+
+
+@pytest.mark.parametrize("key", ["a&b", "<x>]]>", "日本語", "'\"--"])
+def test_no_address_breaks_a_feed(key: str) -> None:
+    element = feed_elements(replace(ENDPOINTS, trackback=f"{BASE}/trackback/{key}"))
+    found = ET.fromstring(element)
+    assert found.text is not None
+    assert unquote(found.text) == f"{BASE}/trackback/{key}"
+
+
 def test_what_is_not_offered_is_not_told() -> None:
+    assert feed_elements(Endpoints()) == ""
     assert headers(Endpoints()) == []
     assert head_links(Endpoints()) == ""
     assert rdf_block(ARTICLE, Endpoints()) == ""
