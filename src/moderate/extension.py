@@ -119,6 +119,7 @@ class Moderate:
             article_finder=lambda: self._hooks.get("find_article"),
             hooks=Hooks(
                 load_moderator=lambda: self._call("load_moderator"),
+                has_login=lambda: "load_moderator" in self._hooks,
                 load_author=lambda: self._call("load_author"),
             ),
             **self._given,

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from flask import Flask
 
-from moderate import Moderator
+from moderate import Author, Moderate, Moderator
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.sites import Host
 
 QUEUE = "/discuss/moderation/"
@@ -183,9 +186,94 @@ def test_hostile_words_are_words_everywhere_on_the_page(desk: Host) -> None:
         assert "<img" not in shown(desk, query).html
 
 
-@pytest.mark.parametrize("query", ["?status=nothing", "?cursor=x", "?q=%00", "?kind=email"])
-def test_a_query_that_means_nothing_is_refused(desk: Host, query: str) -> None:
-    assert desk.client.get(QUEUE + query).status_code == 422
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("status=nothing", "Status: One of pending, approved, spam, trash."),
+        ("cursor=garbage", "The link that led down the list is broken."),
+        ("cursor=0", "The link that led down the list is broken."),
+        ("q=%00", "Words: At most 200 characters, and none of them NUL."),
+        ("kind=email", "Kind: One of comment, trackback, pingback, webmention."),
+        ("awaiting=godot", "Waiting for: One of checks, moderator."),
+        ("like=one", "Item: The number of an item."),
+        ("host=" + "x" * 201, "Host: At most 200 characters, and none of them NUL."),
+    ],
+)
+def test_an_address_that_means_nothing_is_answered_by_the_queue_itself(desk: Host, query: str, said: str) -> None:
+    desk.comment("Nothing of this is listed.")
+    answer = desk.client.get(f"{QUEUE}?{query}")
+    assert (answer.status_code, answer.mimetype) == (422, "text/html")
+    assert "The queue does not know what the address of this page asks for." in answer.text
+    assert said in answer.text
+    assert "Nothing of this is listed." not in answer.text
+    # The page is whole: its tabs, its search, and no link that leads back to the same.
+    page = Page(answer.text)
+    assert f"{QUEUE}?status=spam" in page.links
+    again = [link for link in page.links if link.startswith(QUEUE)]
+    assert {desk.client.get(link.replace("&amp;", "&")).status_code for link in again} == {200}
+
+
+def test_the_fields_keep_what_was_typed_beside_what_is_wrong(desk: Host) -> None:
+    html = desk.client.get(f"{QUEUE}?status=spam&kind=webmention&awaiting=moderator&q=tram+stop&cursor=garbage").text
+    assert 'value="tram stop"' in html
+    assert '<option value="webmention" selected>' in html
+    assert '<option value="moderator" selected>' in html
+    assert '<input type="hidden" name="status" value="spam">' in html
+    assert "garbage" not in html
+
+
+def test_hostile_words_in_a_wrong_address_are_words(desk: Host) -> None:
+    hostile = '"><img src=x onerror=alert(1)>'
+    for name in ("q", "status", "kind", "author", "like", "cursor"):
+        assert "<img" not in desk.client.get(QUEUE, query_string={name: hostile, "awaiting": "x"}).text
+
+
+def test_strangers_are_told_how_to_get_in_and_are_not_led_in_a_circle(host: Host, tmp_path: Path) -> None:
+    with_login = host.client.get(QUEUE)
+    without = without_login(tmp_path).test_client().get(QUEUE)
+    for answer in (with_login, without):
+        assert answer.status_code == 401
+        assert "flask moderate token link NAME" in answer.text
+        (button,) = Page(answer.text).links[1:]
+        assert button == "/"
+    assert "sign in the way you always do" in with_login.text
+    assert "this site has no login for them" in without.text
+    assert "sign in the way you always do" not in without.text
+
+
+def test_the_way_out_leads_to_the_site_wherever_it_lies(tmp_path: Path) -> None:
+    app = without_login(tmp_path, MODERATE_SITE_URL="https://news.example")
+    assert Page(app.test_client().get(QUEUE).text).links[1:] == ["https://news.example/"]
+    below = without_login(tmp_path / "below").test_client().get(QUEUE, base_url="http://localhost/paper")
+    assert Page(below.text).links[1:] == ["/paper/"]
+
+
+def without_login(folder: Path, **config: Any) -> Flask:
+    app = Flask("bare", instance_path=str(folder / "bare"))
+    app.config.update(SECRET_KEY="for tests only", MODERATE_WORKER="external", **config)
+    moderate = Moderate()
+    moderate.article_loader(lambda key: None)
+    moderate.init_app(app)
+    return app
+
+
+def test_an_author_who_is_signed_in_is_marked_and_a_typed_name_cannot_look_like_it(desk: Host) -> None:
+    desk.comment("Typed.", author="✓ signed in")
+    desk.author = Author("Aki", id="17")
+    desk.comment("Proven.")
+    desk.author = None
+    token = desk.token()
+    typed, proven = (desk.client.get(f"/discuss/moderation/items/{number}", headers=token).json for number in (1, 2))
+    assert (typed["author_id"], typed["verified"]) == (None, None)
+    assert (proven["author_id"], proven["verified"]) == ("17", "login")
+    html = shown(desk).html
+    assert html.count('class="verified"') == 1
+    card = html[html.index('id="item-2"') : html.index('id="item-1"')]
+    # The mark is part of the card's accessible name, and stands apart from the author's.
+    about = card[card.index('id="item-2-about"') :]
+    assert '<span class="unseen">The author is </span>signed in</span>' in about
+    assert "verified" not in html[html.index('id="item-1"') :]
+    assert "author_id" not in desk.client.get("/discuss/comments/thaw").text
 
 
 def test_checks_that_found_something_say_so_and_the_others_are_named(desk: Host) -> None:

@@ -108,9 +108,7 @@ def find_item(conn: Connection, item_id: int) -> Item | None:
 
 
 #: That its author has taken an item back, and nobody has decided about it since.
-TAKEN_BACK = and_(
-    history.c.item_id == items.c.id, history.c.version == items.c.version, history.c.act == "withdrawn"
-)
+TAKEN_BACK = and_(history.c.item_id == items.c.id, history.c.version == items.c.version, history.c.act == "withdrawn")
 IS_TAKEN_BACK = select(history.c.id).join(items, TAKEN_BACK).where(items.c.id == bindparam("wanted")).limit(1)
 
 

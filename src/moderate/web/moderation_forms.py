@@ -14,13 +14,13 @@ from flask import redirect, request, url_for
 
 from moderate import moderation
 from moderate.acts import bulk
-from moderate.errors import Invalid, Refused, ServiceDown, UnexpectedNumber, UnknownDecision
+from moderate.errors import Invalid, Refused, ServiceDown, Unauthorized, UnexpectedNumber, UnknownDecision
 from moderate.model import Status
 from moderate.web.access import moderator
 from moderate.web.buttons import KEEP, Button, button
 from moderate.web.errors import public_text, report, status_of
 from moderate.web.moderation_api import MAX_BODY, item_filter
-from moderate.web.moderation_page import FILTERS, default_filter, frame, page
+from moderate.web.moderation_page import FILTERS, default_filter, frame, no_entry, page
 from moderate.web.notice import pack
 from moderate.web.routing import MAX_ID
 from moderate.web.state import current_state
@@ -52,7 +52,9 @@ def told_with_a_page(view: Callable[..., ResponseReturnValue]) -> Callable[..., 
             return view(**values)
         except (Refused, ServiceDown) as error:
             report(error)
-            return page("moderate/sign_in.html", status_of(error), error=error, message=public_text(error))
+            if isinstance(error, Unauthorized):
+                return no_entry(current_state(), error)
+            return page("moderate/refused.html", status_of(error), error=error, message=public_text(error))
 
     return guarded
 

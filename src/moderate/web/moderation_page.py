@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from flask import Response, render_template, request, url_for
 
-from moderate.errors import Unauthorized
-from moderate.model import Awaiting, Status
-from moderate.ports import ItemFilter
+from moderate.errors import Invalid, Unauthorized
+from moderate.model import Awaiting, Kind, Status
+from moderate.ports import ItemFilter, Page
 from moderate.web.access import csrf_token, moderator, session_token
 from moderate.web.banners import banners, waiting_since
 from moderate.web.errors import public_text, status_of
 from moderate.web.moderation_api import item_filter, private, totals
 from moderate.web.notice import unpack
+from moderate.web.present import verified
 from moderate.web.read import number
 from moderate.web.routing import MAX_ID
 from moderate.web.script_words import script_words
@@ -23,10 +24,14 @@ from moderate.web.state import current_state
 from moderate.web.words import checks, for_moderators, found
 
 if TYPE_CHECKING:
+    from enum import StrEnum
+
     from flask.typing import ResponseReturnValue
 
-    from moderate.model import Item
+    from moderate.model import Item, Moderator
     from moderate.web.state import State
+
+E = TypeVar("E", bound="StrEnum")
 
 PAGE = 50
 
@@ -60,28 +65,56 @@ def queue() -> ResponseReturnValue:
     try:
         who = moderator(state)
     except Unauthorized as error:
-        return page("moderate/sign_in.html", status_of(error), error=error, message=public_text(error))
-    which = default_filter()
-    some = state.desk.store.items(which, cursor=number("cursor", None, MAX_ID), limit=PAGE)
+        return no_entry(state, error)
+    try:
+        which, cursor = default_filter(), number("cursor", None, MAX_ID)
+    except Invalid as error:
+        return shown(state, who, as_typed(), Page((), None), error)
+    return shown(state, who, which, state.desk.store.items(which, cursor=cursor, limit=PAGE))
+
+
+def shown(state: State, who: Moderator, which: ItemFilter, some: Page, wrong: Invalid | None = None) -> Response:
+    """The page with some items, or, where its address means nothing, with what is *wrong* in their place."""
     for_moderators()
     return page(
         "moderate/queue.html",
-        200,
+        status_of(wrong) if wrong else 200,
+        wrong=wrong.errors if wrong else (),
         who=who,
         has_session=session_token(state) is not None,
         items=some.items,
         tabs=tabs(state, which),
         next_url=here(cursor=some.next) if some.next else None,
-        news_url=news_url(which, some.items),
+        news_url=None if wrong else news_url(which, some.items),
         csv_url=csv_url(which),
         now=state.desk.clock.now(),
         not_asked=not_asked,
+        verified=verified,
         notice=unpack(state, who, request.args.get("notice")),
         banners=banners(state),
         waiting_since=waiting_since(state),
         script_words=script_words(),
         **frame(state, which),
     )
+
+
+def as_typed() -> ItemFilter:
+    """The query string as far as the page's own fields can show it: what no field can hold is left out."""
+    texts: dict[str, Any] = {
+        name: request.args.get(name, "").replace("\0", "").strip() or None
+        for name in ("article", "author", "ip", "host", "q")
+    }
+    return ItemFilter(
+        status=known(Status, "status") if "status" in request.args else Status.PENDING,
+        kind=known(Kind, "kind"),
+        awaiting=known(Awaiting, "awaiting"),
+        **texts,
+    )
+
+
+def known(enum: type[E], name: str) -> E | None:
+    value = request.args.get(name)
+    return next((entry for entry in enum if entry.value == value), None)
 
 
 def frame(state: State, which: ItemFilter) -> dict[str, Any]:
@@ -93,7 +126,14 @@ def kept(which: ItemFilter) -> dict[str, str]:
     """The moderator's place as the fields of a query."""
     place = {name: str(value) for name in FILTERS if (value := getattr(which, name, None)) is not None}
     cursor = request.args.get("cursor") or request.form.get("filter_cursor")
+    if not is_place(cursor):
+        cursor = None
     return {"status": "", **place, **({"cursor": cursor} if cursor else {})}
+
+
+def is_place(cursor: str | None) -> bool:
+    """Whether it can stand for a place in the list."""
+    return cursor is not None and cursor.isascii() and cursor.isdigit() and len(cursor) <= 19 and int(cursor) > 0
 
 
 def default_filter() -> ItemFilter:
@@ -162,6 +202,17 @@ def news() -> ResponseReturnValue:
 def changed(state: State) -> int:
     """How many changed texts wait, up to a hundred."""
     return len(state.desk.store.versions(CHANGED, MOST_NEW))
+
+
+def no_entry(state: State, error: Unauthorized) -> Response:
+    """The ways in, for whoever has come to the moderators' pages without one."""
+    return page(
+        "moderate/sign_in.html",
+        status_of(error),
+        message=public_text(error),
+        has_login=state.hooks.has_login is not None and state.hooks.has_login(),
+        home=f"{state.settings.site_url or ''}{request.script_root}/",
+    )
 
 
 def page(template: str, status: int, **context: Any) -> Response:

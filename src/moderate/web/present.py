@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from moderate.identity import is_confirmed
 from moderate.model import Lean, Status
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def moderator_item(item: Item, history: Sequence[HistoryEntry] | None = None) ->
     """An item as moderators get it: everything, with what the checks said."""
     body = public_item(item) | {
         "text": item.text,
+        "author_id": item.author_id,
+        "verified": verified(item),
         "email": item.email,
         "ip": item.ip,
         "user_agent": item.user_agent,
@@ -67,6 +70,13 @@ def moderator_item(item: Item, history: Sequence[HistoryEntry] | None = None) ->
     if history is not None:
         body["history"] = [history_json(entry) for entry in history]
     return body
+
+
+def verified(item: Item) -> str | None:
+    """What vouches for the author: the site's own ``login``, a confirmed ``email``, or None where the name is typed."""
+    if item.author_id is None:
+        return None
+    return "email" if is_confirmed(item.author_id) else "login"
 
 
 def related_json(item: Item, other: Item) -> dict[str, object]:

@@ -54,6 +54,9 @@ class ModeratorItem(PublicItem):
     """An item as moderators get it: everything, with what the checks said."""
 
     text: str
+    #: Whom the site's own login, or a confirmed e-mail address, vouches for; null where the name is only typed.
+    author_id: str | None
+    verified: Literal["login", "email"] | None
     email: str | None
     ip: str | None
     user_agent: str | None

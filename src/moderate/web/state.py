@@ -31,6 +31,8 @@ class Hooks:
     """What the host has plugged in besides its articles."""
 
     load_moderator: Callable[[], Moderator | None] | None = None
+    #: Whether the host's login can let moderators in.
+    has_login: Callable[[], bool] | None = None
     load_author: Callable[[], Author | None] | None = None
 
 

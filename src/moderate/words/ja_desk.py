@@ -166,13 +166,33 @@ DESK: dict[str, str] = {
     ),
     # The way in.
     "That did not work": "うまくいきませんでした",
+    "For moderators": "管理者専用",
+    "The queue is for this site's moderators. If you are one, sign in the way you always do on this site and open this page again.": (  # noqa: E501
+        "このページはサイトの管理者専用です。管理者の方は、いつもの方法でこのサイトにログインしてから、もう一度このページを開いてください。"
+    ),
+    "If you have no login here, whoever runs the site can make you a link that signs you in once, within ten minutes, by this command:": (  # noqa: E501
+        "ログインをお持ちでない場合は、サイトの運営者が次のコマンドで、10分以内に1回だけ使えるログイン用リンクを作れます："
+    ),
+    "The queue is for this site's moderators, and this site has no login for them. Whoever runs it makes you a link that signs you in once, within ten minutes, by this command:": (  # noqa: E501
+        "このページはサイトの管理者専用ですが、このサイトには管理者用のログインがありません。サイトの運営者が次のコマンドで、10分以内に1回だけ使えるログイン用リンクを作れます："
+    ),
+    "NAME is yours, as the history will show it.": "NAMEには、履歴に表示されるあなたの名前を指定します。",
+    "To the site": "サイトへ",
+    "The link that led down the list is broken.": "一覧の続きへのリンクが正しくありません。",
+    "The queue does not know what the address of this page asks for.": (
+        "このページのアドレスが求めているものは、ここにはありません。"
+    ),
+    "One of {values}.": "次のいずれか：{values}",
+    "At most 200 characters, and none of them NUL.": "200文字以内で、NUL文字は使えません。",
+    "The number of an item.": "項目の番号",
+    "The author is": "投稿者：",
+    "signed in": "ログイン済み",
+    "The author has a": "投稿者：",
+    "confirmed e-mail": "メール確認済み",
     "Go to the queue": "一覧へ",
     "Sign in": "ログイン",
     "Sign out": "ログアウト",
     "Sign in as a moderator first.": "管理者としてログインしてください。",
-    "The queue is for this site's moderators. If you are one and not signed in, sign in the way you always do here and come back.": (  # noqa: E501
-        "ここはこのサイトの管理者のページです。管理者の方は、いつもの方法でログインしてからお戻りください。"
-    ),
     "This link signs you in as {name}, a moderator of this site. It works once.": (
         "このリンクで、このサイトの管理者{name}としてログインします。使えるのは一度だけです。"
     ),
