@@ -51,8 +51,8 @@ class Server:
     #: Seconds that it may take to answer after its start.
     patience = 30.0
 
-    def __init__(self, name: str) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix=f"moderate-{name}-"))
+    def __init__(self, name: str, within: Path | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix=f"moderate-{name}-", dir=within))
         self.log_path = self.folder / "log"
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -229,6 +229,13 @@ class PostgreSQL(Server):
         name = f"moderate_{self._made}"
         # Copying the files of the empty template is quicker than logging each of its pages.
         self.run(f'CREATE DATABASE "{name}" TEMPLATE template0 STRATEGY file_copy')
+        return self.url(name)
+
+    def copy_of(self, url: str) -> str:
+        """The address of a database that has all that the one at *url* has; nobody may be connected to that."""
+        self._made += 1
+        name = f"moderate_{self._made}"
+        self.run(f'CREATE DATABASE "{name}" TEMPLATE "{urlsplit(url).path[1:]}" STRATEGY file_copy')
         return self.url(name)
 
     def drop_database(self, url: str) -> None:

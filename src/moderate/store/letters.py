@@ -39,12 +39,13 @@ def make_fit(conn: Connection) -> None:
     if conn.dialect.name not in MYSQL:
         return
     known = set(conn.execute(KNOWN).scalars())
-    ours = {"names": list(metadata.tables), "collation": next(name for name in COLLATIONS if name in known)}
-    for table in conn.execute(TABLES, ours).scalars().all():
-        _alter(conn, table, f"CONVERT TO CHARACTER SET utf8mb4 COLLATE {ours['collation']}")
-    for table, column, is_nullable in conn.execute(SHORT_TEXTS, ours).all():
-        _alter(conn, table, f"MODIFY `{column}` LONGTEXT {'NULL' if is_nullable == 'YES' else 'NOT NULL'}")
-
-
-def _alter(conn: Connection, table: str, change: str) -> None:
-    conn.execute(text(f"ALTER TABLE {table} {change}"))
+    collation = next(name for name in COLLATIONS if name in known)
+    letters = f"CHARACTER SET utf8mb4 COLLATE {collation}"
+    ours = {"names": list(metadata.tables), "collation": collation}
+    # One change for each table: MariaDB writes it anew each time.
+    changes = {table: [f"CONVERT TO {letters}"] for table in conn.execute(TABLES, ours).scalars()}
+    for table, column, is_nullable in conn.execute(SHORT_TEXTS, ours):
+        wide = f"MODIFY `{column}` LONGTEXT {letters} {'NULL' if is_nullable == 'YES' else 'NOT NULL'}"
+        changes.setdefault(table, []).append(wide)
+    for table, steps in changes.items():
+        conn.execute(text(f"ALTER TABLE {table} {', '.join(steps)}"))
