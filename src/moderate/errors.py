@@ -158,14 +158,15 @@ class DecidedMeanwhile(Refused):
 
 
 class UnexpectedNumber(Refused):
-    """A filter matches another number of items than the moderator saw; `found` is that number."""
+    """A filter matches other items than the moderator saw; `found` and `seen` tell which."""
 
     code = "unexpected-number"
-    default = "The filter matches another number of items than expected. Look again before deciding."
+    default = "The filter matches other items than expected. Look again before deciding."
 
-    def __init__(self, found: int, public: str = "") -> None:
+    def __init__(self, found: int, seen: str, public: str = "") -> None:
         super().__init__(public)
         self.found = found
+        self.seen = seen
 
 
 class Unauthorized(Refused):

@@ -6,6 +6,7 @@ decides carries the same batch id, by which all of it can be undone.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -78,17 +79,26 @@ def decide_by_filter(
     by: Moderator,
     note: str | None = None,
     proposal: Proposal = Proposal.ACCEPT,
+    seen: str | None = None,
 ) -> Outcome:
     """Decide on all that a filter matches. Raises `UnexpectedNumber` where these are not *expect* items.
 
     Then nothing was decided: a moderator decides about what they saw, and not about what came in since.
+    *seen*, as `mark_of` gives it, says more than the number: that no item came for another, and that no
+    text was changed.
     """
     versions = desk.store.versions(which, MOST + 1)
-    if len(versions) != expect:
-        raise UnexpectedNumber(len(versions))
+    found = mark_of(versions)
+    if len(versions) != expect or seen not in {None, found}:
+        raise UnexpectedNumber(len(versions), found)
     if len(versions) > MOST:
         raise NotAllowed(f"A filter may decide about {MOST} items at most; narrow it.")
     return decide_many(desk, decision, versions, by=by, note=note, proposal=proposal)
+
+
+def mark_of(versions: Mapping[int, int]) -> str:
+    """What tells these items, in these versions, from any others."""
+    return hashlib.sha256(repr(sorted(versions.items())).encode()).hexdigest()[:32]
 
 
 def undo_batch(desk: Desk, batch: str, *, by: Moderator) -> Outcome:

@@ -98,7 +98,7 @@ def particulars(error: Refused | ServiceDown, told: Callable[[str], str]) -> dic
     if isinstance(error, DecidedMeanwhile):
         return {"by": error.by, "decision": error.item.status.value, "item": moderator_item(error.item)}
     if isinstance(error, UnexpectedNumber):
-        return {"found": error.found}
+        return {"found": error.found, "seen": error.seen}
     if isinstance(error, NotAllowed):
         return {"legal": list(error.legal)}
     return {}

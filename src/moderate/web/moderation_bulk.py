@@ -73,6 +73,8 @@ class DecisionsIn(BaseModel):
     items: Annotated[list[Seen], Field(min_length=1, max_length=MOST_LISTED)] | None = None
     filter: FilterIn | None = None
     expect: Annotated[int, Field(ge=0, le=bulk.MOST)] | None = None
+    #: What tells the items that the filter matched from any others, as 409 `unexpected-number` has told it.
+    seen: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     #: What becomes of changed texts that wait behind approved ones.
     change: Proposal = Proposal.ACCEPT
     note: Note | None = None
@@ -83,6 +85,8 @@ class DecisionsIn(BaseModel):
             raise ValueError("give either items or a filter")
         if (self.filter is None) is not (self.expect is None):
             raise ValueError("a filter goes with expect, the number of items that it matches")
+        if self.filter is None and self.seen is not None:
+            raise ValueError("seen goes with a filter")
         if self.items and len({seen.id for seen in self.items}) != len(self.items):
             raise ValueError("name each item once")
         return self
@@ -116,7 +120,14 @@ def decisions() -> ResponseReturnValue:
     else:
         which = (wanted.filter or FilterIn()).to_filter()
         outcome = bulk.decide_by_filter(
-            state.desk, wanted.decision, which, wanted.expect or 0, by=who, note=wanted.note, proposal=wanted.change
+            state.desk,
+            wanted.decision,
+            which,
+            wanted.expect or 0,
+            by=who,
+            note=wanted.note,
+            proposal=wanted.change,
+            seen=wanted.seen,
         )
     return private({"batch": outcome.batch, "decided": done_json(outcome), "conflicts": left_json(outcome)})
 

@@ -95,14 +95,17 @@ def may_keep(state: State, number: int, version: int) -> bool:
 
 @told_with_a_page
 def decide_all() -> ResponseReturnValue:
-    """``POST /moderation/queue/all``: one decision on all that matches, if it is as many as were shown."""
+    """``POST /moderation/queue/all``: one decision on all that matches, if it is what was shown."""
     state = current_state()
     who = moderator(state)
     pressed, which = wanted(), item_filter("filter_")
     expect = whole(request.form.get("expect", ""), "expect")
     which = replace(which, status=Status.APPROVED) if pressed.word == KEEP else which
+    mark = request.form.get("seen") or None
     try:
-        outcome = bulk.decide_by_filter(state.desk, pressed.decision, which, expect, by=who, proposal=pressed.proposal)
+        outcome = bulk.decide_by_filter(
+            state.desk, pressed.decision, which, expect, by=who, proposal=pressed.proposal, seen=mark
+        )
     except UnexpectedNumber as error:
         return preview(state, which, error)
     return back(state, outcome, pressed.word)
@@ -129,12 +132,13 @@ def like() -> ResponseReturnValue:
 
 
 def preview(state: State, which: ItemFilter, error: Refused | None = None) -> ResponseReturnValue:
-    matching = len(state.desk.store.versions(which, bulk.MOST + 1))
+    versions = state.desk.store.versions(which, bulk.MOST + 1)
     return page(
         "moderate/like.html",
         status_of(error) if error else 200,
         items=state.desk.store.items(which, cursor=None, limit=SHOWN).items,
-        matching=matching,
+        matching=len(versions),
+        seen=bulk.mark_of(versions),
         most=bulk.MOST,
         now=state.desk.clock.now(),
         message=say("Meanwhile other items match. Look again before you decide; nothing was changed.") if error else "",

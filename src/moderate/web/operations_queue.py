@@ -67,6 +67,7 @@ class AllIn(FormIn):
 
     decision: Literal["approve", "keep", "hold", "spam", "trash"]
     expect: Annotated[int, Field(ge=0, le=MOST)]
+    seen: Annotated[str, Field(max_length=64)] = ""
 
 
 class UndoFormIn(FormIn):

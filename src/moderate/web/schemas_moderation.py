@@ -224,6 +224,7 @@ class Problem(Answer):
     decision: Status | None = None
     item: ModeratorItem | None = None
     found: Count | None = None
+    seen: str | None = None
     legal: list[str] | None = None
 
 
