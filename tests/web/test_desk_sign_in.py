@@ -100,6 +100,13 @@ def test_another_site_cannot_sign_anybody_in(host: Host) -> None:
     assert host.client.post(address).status_code == 303, "the attempts have not used it up"
 
 
+def test_a_browser_that_hides_the_origin_of_our_own_form_can_sign_in(host: Host) -> None:
+    """The page tells no referrer, and the Fetch standard then calls the origin "null"."""
+    assert host.client.post(link(host), headers={"Origin": "null"}).status_code == 403
+    ours = {"Origin": "null", "Sec-Fetch-Site": "same-origin"}
+    assert host.client.post(link(host), headers=ours).status_code == 303
+
+
 def test_tries_are_limited(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={"moderation": ["3/minute per client"]})
     answers = [host.client.post("/discuss/moderation/sign-in/guess") for _ in range(5)]

@@ -98,9 +98,13 @@ def check_same_site(incoming: Request) -> None:
 
 
 def is_cross_site(incoming: Request) -> bool:
-    if incoming.headers.get("Sec-Fetch-Site", "none") in {"cross-site", "same-site"}:
+    site = incoming.headers.get("Sec-Fetch-Site", "none")
+    if site in {"cross-site", "same-site"}:
         return True
     origin = incoming.headers.get("Origin")
+    if origin == "null":
+        # The Fetch standard hides the origin of a form whose page tells no referrer, as the pages of secret links do.
+        return site != "same-origin"
     return origin is not None and host_of(origin) != incoming.host
 
 

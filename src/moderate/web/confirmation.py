@@ -186,11 +186,11 @@ def is_theirs(state: State, link: Link) -> bool:
 def is_elsewhere(incoming: Incoming) -> bool:
     """Whether another site's page has sent this.
 
-    Ours tells nobody its address, and so some browsers call the origin of its form "null".
+    Ours tells no referrer, and so some browsers call the origin of its form "null". Where they say nothing
+    better, it is taken for ours: another site's page could only confirm an address of its own here.
     """
-    if incoming.headers.get("Origin") == "null":
-        return incoming.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin"
-    return is_cross_site(incoming)
+    is_untold = incoming.headers.get("Origin") == "null" and "Sec-Fetch-Site" not in incoming.headers
+    return not is_untold and is_cross_site(incoming)
 
 
 def invalid() -> Response:
