@@ -43,9 +43,10 @@ class TrustRules:
     """Trusted by a moderator's rule, where what the rule names is proven.
 
     An address of the network and a word are as they are. An e-mail counts only for an author whom
-    the host has verified, because anybody can type one. A host counts for pings alone, whose source
-    has been read before this check, and from that host in the end: a trusted site that redirects to
-    wherever it is told has not written that. A link in a comment says nothing about who wrote it.
+    the host has verified, or who has confirmed it, because anybody can type one. A host counts for
+    pings alone, whose source has been read before this check, and from that host in the end: a trusted
+    site that redirects to wherever it is told has not written that. A link in a comment says nothing
+    about who wrote it.
     """
 
     name = "trust-rules"

@@ -24,7 +24,8 @@ Scope = Literal["client", "author", "source-host", "article", "site"]
 """Whose budget it is: `client`, `author` and `source-host` are a sender's own; `article` and `site` are shared.
 
 `author` is a verified identity, a login of the host's or a confirmed e-mail address, never a typed one: with
-that, anybody could use up somebody else's share. Limits are asked in this order, whatever the order in the settings.
+that, anybody could use up somebody else's share. A source host is only claimed, so its budget is each
+client's own, with a wider one over all clients. Limits are asked in this order, whatever the order in the settings.
 """
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
