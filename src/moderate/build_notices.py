@@ -55,7 +55,13 @@ def make_mailboxes(app: Flask, settings: Settings, site_url: str, links: SiteLin
     transport = make_transport(app, settings, host)
     return tuple(
         MailNotifier(
-            to, transport, links, sender=settings.mail_from, host=host, digest_after=settings.mail_digest_after
+            to,
+            transport,
+            links,
+            SPOKEN[to.language or settings.language or "en"],
+            sender=settings.mail_from,
+            host=host,
+            digest_after=settings.mail_digest_after,
         )
         for to in settings.mail_to
         if to.notify != "off"

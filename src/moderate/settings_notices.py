@@ -9,14 +9,15 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from moderate.ports.notices import Event, Hook, Recipient, is_address, signing_key
+from moderate.words import SPOKEN
 
 #: The names that a table for a recipient, and one for a webhook, may have.
-RECIPIENT = {"name", "email", "notify"}
+RECIPIENT = {"name", "email", "notify", "language"}
 HOOK = {"url", "secret", "secrets", "events"}
 
 RECIPIENTS_WANTED = (
     "a list of addresses, or of tables such as {name = 'Mori', email = 'mori@example.org', notify = 'each'} "
-    "(notify: 'each', 'digest' or 'off')"
+    "(notify: 'each', 'digest' or 'off'; language: " + " or ".join(f"'{tag}'" for tag in SPOKEN) + ")"
 )
 HOOKS_WANTED = (
     "a list of tables such as {url = 'https://example.org/hook', secrets = ['…'], events = ['waiting']}, each secret "
@@ -50,9 +51,10 @@ def recipient(entry: object) -> Recipient:
     name, notify = entry.get("name", entry["email"]), entry.get("notify", "each")
     if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 100:
         raise ValueError(RECIPIENTS_WANTED)
-    if notify not in ("each", "digest", "off"):
+    language = entry.get("language") or None
+    if notify not in ("each", "digest", "off") or language not in (None, *SPOKEN):
         raise ValueError(RECIPIENTS_WANTED)
-    return Recipient(name, entry["email"], notify)
+    return Recipient(name, entry["email"], notify, language)
 
 
 def hooks(value: object) -> tuple[Hook, ...]:

@@ -47,6 +47,30 @@ def test_an_item_that_waits_is_told_once_to_each_moderator(tmp_path: Path, mail:
     assert not open_tasks(site)
 
 
+def test_each_moderator_is_written_to_in_a_language_of_their_own(tmp_path: Path, mail: MailServer) -> None:
+    site = a_site(tmp_path, mail.port, {**MORI, "language": "ja"}, NAO)
+    site.comment("川が凍った。", author="三日月")
+    work(site)
+    told = {got.to: got for got in mail.mails}
+    mori, nao = told["mori@mail.example"], told["nao@mail.example"]
+    assert mori.subject == "「About thaw」へのコメント：三日月"
+    assert nao.subject == "Comment by 三日月 on About thaw"
+    assert ('<html lang="ja">' in mori.html, '<html lang="en">' in nao.html) == (True, True)
+    assert site.client.post(mori.link("承認")).status_code == 200
+    assert site.counts() == {"comments": 1, "trackbacks": 0}
+
+
+def test_the_sites_language_is_that_of_mails_where_a_moderator_names_none(tmp_path: Path, mail: MailServer) -> None:
+    site = a_site(tmp_path, mail.port, MORI, {**NAO, "language": "en"}, MODERATE_LANGUAGE="ja")
+    site.comment()
+    work(site)
+    subjects = {got.to: got.subject for got in mail.mails}
+    assert subjects == {
+        "mori@mail.example": "「About thaw」へのコメント：Mika",
+        "nao@mail.example": "Comment by Mika on About thaw",
+    }
+
+
 def test_nobody_is_told_of_spam_nor_of_what_is_public_already(tmp_path: Path, mail: MailServer) -> None:
     site = a_site(tmp_path, mail.port, MODERATE_PREMODERATION="none")
     assert site.comment("I fill in what people do not see.", homepage="x").status_code == 202

@@ -232,6 +232,8 @@ def test_a_wrong_hook_stops_the_start_and_its_secret_is_not_shown(value: object)
         {"MODERATE_MAIL_TO": [{"email": "mori@mail.example", "name": "Mo\r\nri"}]},
         {"MODERATE_MAIL_TO": [{"email": "mori@mail.example", "notify": "hourly"}]},
         {"MODERATE_MAIL_TO": [{"email": "mori@mail.example", "digest": True}]},
+        {"MODERATE_MAIL_TO": [{"email": "mori@mail.example", "language": "fr"}]},
+        {"MODERATE_MAIL_TO": [{"email": "mori@mail.example", "language": ["ja"]}]},
         {"MODERATE_MAIL_FROM": "News"},
         {"MODERATE_MAIL_FROM": "News <news@mail.example>\nBcc: victim@mail.example"},
         {"MODERATE_MAIL_PORT": 0},

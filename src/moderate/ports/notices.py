@@ -54,6 +54,8 @@ class Recipient:
     email: str
     #: One mail for each item (until there are many), now and then one for all, or none.
     notify: Literal["each", "digest", "off"] = "each"
+    #: The language of the mails, such as ``ja``; None is the site's own.
+    language: str | None = None
 
     @property
     def key(self) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from moderate.errors import Undeliverable
 from moderate.ports.notices import is_address
 from moderate.services.letters import Letter, clipped, one_line
-from moderate.services.mail import POLICY, address
+from moderate.services.mail import POLICY, address, encoded
 
 if TYPE_CHECKING:
     from moderate.ports.confirming import ConfirmationLinks, Request
@@ -57,7 +57,7 @@ class ConfirmationMails:
         message = EmailMessage(policy=POLICY)
         message["From"] = address(self._sender)
         message["To"] = Address(addr_spec=to)
-        message["Subject"] = letter.subject
+        message["Subject"] = encoded(letter.subject)
         message["Date"] = format_datetime(request.at)
         message["Message-ID"] = f"<{request.id}@{self._host}>"
         # RFC 3834: nobody's absence is to be reported to a machine.

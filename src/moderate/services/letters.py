@@ -1,4 +1,4 @@
-"""What the mails to moderators say: a plain text, and the same as simple HTML.
+"""What the mails to moderators say, each in its reader's language: a plain text, and the same as simple HTML.
 
 Names, titles and texts are strangers'. In headers they are one printable line; in the plain text each
 of their lines is marked as quoted, so that none can look like ours; in HTML all of it is escaped.
@@ -17,6 +17,7 @@ from moderate.ports import Proposal
 if TYPE_CHECKING:
     from moderate.model import Item
     from moderate.ports import Notice, NoticeLinks, Recipient
+    from moderate.words import Words
 
 #: How much of a text a mail shows, in characters; the page behind the links has all of it.
 EXCERPT = 2000
@@ -38,15 +39,13 @@ CHOICES_OF_CHANGE = (
     *CHOICES[1:],
 )
 
-WORDS = {Kind.COMMENT: "Comment", Kind.TRACKBACK: "Trackback", Kind.PINGBACK: "Pingback", Kind.WEBMENTION: "Webmention"}
+KINDS = {Kind.COMMENT: "Comment", Kind.TRACKBACK: "Trackback", Kind.PINGBACK: "Pingback", Kind.WEBMENTION: "Webmention"}
 
 #: Format characters without which Persian words and many emoji fall apart, and that move nothing.
 JOINERS = "\u200c\u200d"
 
 #: Findings worth reading, the strongest first.
 LEANS = (Lean.DISCARD, Lean.SPAM, Lean.HOLD, Lean.UNSURE, Lean.NOTE, Lean.TRUST)
-
-WHY = "You get this because you moderate this site."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,65 +57,111 @@ class Letter:
     html: str
 
 
-def letter(notice: Notice, to: Recipient, links: NoticeLinks) -> Letter:
+def letter(notice: Notice, to: Recipient, links: NoticeLinks, words: Words) -> Letter:
     """The words for one item, or for many."""
-    texts = [item_text(item, to, links, notice.is_digest) for item in notice.items]
-    bodies = [item_html(item, to, links, notice.is_digest) for item in notice.items]
-    queue, leave = links.queue(), links.unsubscribe(to)
-    head = f"{notice.total} items wait for a moderator. The newest:" if notice.is_digest else ""
-    foot = f"The whole queue: {queue}\n\n{WHY} To get no more of these: {leave}\n"
+    writer = Writer(to, links, words, notice.is_digest)
+    if notice.is_digest:
+        subject = words.count(notice.total, "{n} item waits for a moderator", "{n} items wait for a moderator")
+        head = words.count(
+            notice.total,
+            "{n} item waits for a moderator. The newest:",
+            "{n} items wait for a moderator. The newest:",
+        )
+    else:
+        subject, head = writer.subject(notice.items[0]), ""
+    texts = [writer.text(item) for item in notice.items]
+    bodies = [writer.html(item) for item in notice.items]
     return Letter(
-        subject=digest_subject(notice) if notice.is_digest else item_subject(notice.items[0]),
-        text="\n\n".join([*([head] if head else []), *texts, foot]),
-        html=page(head, bodies, queue, leave),
+        subject=subject,
+        text="\n\n".join([*([head] if head else []), *texts, writer.text_foot()]),
+        html=page(words.language, head, [*bodies, writer.html_foot()]),
     )
 
 
-def item_subject(item: Item) -> str:
-    changed = "Changed: " if item.edited_at is not None or item.proposed is not None else ""
-    title = clipped(one_line(item.article_title) or one_line(item.article), SUBJECT_PART)
-    return f"{changed}{WORDS[item.kind]} by {clipped(who(item), SUBJECT_PART)} on {title}"
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes to one moderator of one item after another, at length or in short."""
 
+    to: Recipient
+    links: NoticeLinks
+    words: Words
+    is_short: bool
 
-def digest_subject(notice: Notice) -> str:
-    return f"{notice.total} items wait for a moderator"
+    def subject(self, item: Item) -> str:
+        title = clipped(one_line(item.article_title) or one_line(item.article), SUBJECT_PART)
+        kind, name = self.words.say(KINDS[item.kind]), clipped(self.who(item), SUBJECT_PART)
+        told = self.words.say("{kind} by {name} on {title}", kind=kind, name=name, title=title)
+        is_changed = item.edited_at is not None or item.proposed is not None
+        return self.words.say("Changed: {subject}", subject=told) if is_changed else told
 
+    def who(self, item: Item) -> str:
+        """The author, or the page that pings."""
+        name = item.author or item.blog_name or item.title or item.source_url or ""
+        return one_line(name) or self.words.say("somebody without a name")
 
-def who(item: Item) -> str:
-    """The author, or the page that pings."""
-    name = item.author or item.blog_name or item.title or item.source_url or ""
-    return one_line(name) or "somebody without a name"
+    def facts(self, item: Item) -> list[tuple[str, str]]:
+        """What is known of an item, each as one line."""
+        words = self.words
+        found = [
+            (words.say(KINDS[item.kind]), words.say("{id} by {name}", id=item.id, name=self.who(item))),
+            (words.say("Article"), f"{one_line(item.article_title)} {one_line(item.article_url)}".strip()),
+            (words.say("Page"), one_line(item.source_url or "")),
+            (words.say("Website"), one_line(item.url or "") if not item.kind.is_ping else ""),
+            *((words.say("Found"), one_line(words.found(reason))) for reason in reasons(item)),
+        ]
+        return [(label, clipped(value, 500)) for label, value in found if value]
+
+    def texts(self, item: Item) -> list[tuple[str, str]]:
+        """The text, or, where a changed one waits, both under their names."""
+        if item.proposed is None:
+            return [("", excerpt(item.text, self.is_short))]
+        waiting = excerpt(item.proposed.get("text") or "", self.is_short)
+        public = excerpt(item.text, self.is_short)
+        return [(self.words.say("Public now"), public), (self.words.say("Waiting"), waiting)]
+
+    def choices(self, item: Item) -> list[tuple[str, str]]:
+        """What may be decided, in words, and the address of each."""
+        offered = CHOICES if item.proposed is None else CHOICES_OF_CHANGE
+        return [
+            (self.words.say(label), self.links.decide(item, decision, self.to, proposal))
+            for decision, proposal, label in offered
+        ]
+
+    def text(self, item: Item) -> str:
+        """An item as plain text."""
+        facts = [f"{label}: {value}" for label, value in self.facts(item)]
+        told = [line for name, text in self.texts(item) for line in ("", *([f"{name}:"] if name else []), quoted(text))]
+        offered = self.choices(item)
+        width = max(len(label) for label, _ in offered) + 2
+        return "\n".join([*facts, *told, "", *(f"{label + ':':<{width}}{address}" for label, address in offered)])
+
+    def html(self, item: Item) -> str:
+        """The same as HTML."""
+        facts = "".join(
+            f"<p><b>{escape(label)}:</b> <bdi>{escape(value)}</bdi></p>\n" for label, value in self.facts(item)
+        )
+        texts = "".join(text_html(name, text) for name, text in self.texts(item))
+        choices = " · ".join(
+            f'<a href="{escape(address)}">{escape(label)}</a>' for label, address in self.choices(item)
+        )
+        return f"{facts}{texts}<p>{choices}</p>\n"
+
+    def text_foot(self) -> str:
+        words, leave = self.words, self.links.unsubscribe(self.to)
+        queue = words.say("The whole queue: {address}", address=self.links.queue())
+        no_more = words.say("To get no more of these: {address}", address=leave)
+        return f"{queue}\n\n{words.say('You get this because you moderate this site.')} {no_more}\n"
+
+    def html_foot(self) -> str:
+        words, leave = self.words, self.links.unsubscribe(self.to)
+        why = escape(words.say("You get this because you moderate this site."))
+        return (
+            f'<p><a href="{escape(self.links.queue())}">{escape(words.say("The whole queue"))}</a></p>\n'
+            f'<p><small>{why} <a href="{escape(leave)}">{escape(words.say("Get no more of these"))}</a></small></p>\n'
+        )
 
 
 # --- plain text -----------------------------------------------------------------------------------
-
-
-def item_text(item: Item, to: Recipient, links: NoticeLinks, is_short: bool) -> str:
-    facts = [f"{label}: {value}" for label, value in facts_of(item)]
-    told = [
-        line for name, text in texts_of(item, is_short) for line in ("", *([f"{name}:"] if name else []), quoted(text))
-    ]
-    offered = choices_of(item, to, links)
-    width = max(len(words) for words, _ in offered) + 2
-    return "\n".join([*facts, *told, "", *(f"{words + ':':<{width}}{address}" for words, address in offered)])
-
-
-def choices_of(item: Item, to: Recipient, links: NoticeLinks) -> list[tuple[str, str]]:
-    """What may be decided, in words, and the address of each."""
-    offered = CHOICES if item.proposed is None else CHOICES_OF_CHANGE
-    return [(words, links.decide(item, decision, to, proposal)) for decision, proposal, words in offered]
-
-
-def facts_of(item: Item) -> list[tuple[str, str]]:
-    """What is known of an item, each as one line."""
-    found = [
-        (WORDS[item.kind], f"{item.id} by {who(item)}"),
-        ("Article", f"{one_line(item.article_title)} {one_line(item.article_url)}".strip()),
-        ("Page", one_line(item.source_url or "")),
-        ("Website", one_line(item.url or "") if not item.kind.is_ping else ""),
-        *(("Found", f"{one_line(reason)}") for reason in reasons(item)),
-    ]
-    return [(label, clipped(value, 500)) for label, value in found if value]
 
 
 def reasons(item: Item) -> list[str]:
@@ -126,14 +171,6 @@ def reasons(item: Item) -> list[str]:
 def quoted(text: str) -> str:
     """Every line marked, whatever the writer used to end lines with."""
     return "\n".join(f"> {line}".rstrip() for line in text.splitlines()) or ">"
-
-
-def texts_of(item: Item, is_short: bool) -> list[tuple[str, str]]:
-    """The text, or, where a changed one waits, both under their names."""
-    if item.proposed is None:
-        return [("", excerpt(item.text, is_short))]
-    waiting = excerpt(item.proposed.get("text") or "", is_short)
-    return [("Public now", excerpt(item.text, is_short)), ("Waiting", waiting)]
 
 
 def excerpt(text: str, is_short: bool) -> str:
@@ -165,24 +202,13 @@ def clipped(text: str, length: int) -> str:
 # --- HTML -----------------------------------------------------------------------------------------
 
 
-def item_html(item: Item, to: Recipient, links: NoticeLinks, is_short: bool) -> str:
-    facts = "".join(f"<p><b>{escape(label)}:</b> <bdi>{escape(value)}</bdi></p>\n" for label, value in facts_of(item))
-    texts = "".join(text_html(name, text) for name, text in texts_of(item, is_short))
-    choices = " · ".join(f'<a href="{escape(address)}">{words}</a>' for words, address in choices_of(item, to, links))
-    return f"{facts}{texts}<p>{choices}</p>\n"
-
-
 def text_html(name: str, text: str) -> str:
-    heading = f"<p><b>{name}:</b></p>\n" if name else ""
+    heading = f"<p><b>{escape(name)}:</b></p>\n" if name else ""
     lines = escape(text).replace("\n", "<br>\n")
     return f'{heading}<blockquote dir="auto">{lines}</blockquote>\n'
 
 
-def page(head: str, bodies: list[str], queue: str, leave: str) -> str:
+def page(language: str, head: str, bodies: list[str]) -> str:
     title = f"<p>{escape(head)}</p>\n" if head else ""
-    foot = (
-        f'<p><a href="{escape(queue)}">The whole queue</a></p>\n'
-        f'<p><small>{WHY} <a href="{escape(leave)}">Get no more of these</a></small></p>\n'
-    )
     body = "<hr>\n".join(bodies)
-    return f'<!doctype html>\n<html lang="en"><body>\n{title}{body}<hr>\n{foot}</body></html>\n'
+    return f'<!doctype html>\n<html lang="{language}"><body>\n{title}{body}</body></html>\n'

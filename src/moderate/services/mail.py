@@ -7,6 +7,7 @@ import smtplib
 import ssl
 import sys
 from contextlib import contextmanager
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import EmailPolicy
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from moderate.ports import Notice, NoticeLinks, Recipient
+    from moderate.words import Words
 
 #: Fields that hold one long word: to fold them would be to break or to encode it.
 WHOLE = frozenset({"list-unsubscribe", "message-id", "references"})
@@ -32,10 +34,23 @@ class MailPolicy(EmailPolicy):
     """The standard library's own, but long addresses stay whole (RFC 5322 allows 998 characters a line)."""
 
     def fold(self, name: str, value: Any) -> str:
+        if name.lower() == "subject":
+            return f"{name}: {encoded(str(value), self.linesep)}{self.linesep}"
         return f"{name}: {value}{self.linesep}" if name.lower() in WHOLE else super().fold(name, value)
 
     def fold_binary(self, name: str, value: Any) -> bytes:
-        return self.fold(name, value).encode("ascii") if name.lower() in WHOLE else super().fold_binary(name, value)
+        is_ours = name.lower() in {*WHOLE, "subject"}
+        return self.fold(name, value).encode("ascii") if is_ours else super().fold_binary(name, value)
+
+
+def encoded(subject: str, linesep: str = "") -> str:
+    """A subject as a header holds it (RFC 2047): what comes out of a mail program is what went in.
+
+    The standard library's newer way loses blanks, and reads encoded words that somebody has typed.
+    """
+    is_plain = subject.isascii() and "=?" not in subject
+    charset = "us-ascii" if is_plain else "utf-8"
+    return Header(subject, charset, maxlinelen=75, header_name="Subject").encode(linesep=linesep)
 
 
 POLICY = MailPolicy(linesep="\r\n", cte_type="7bit")
@@ -59,11 +74,20 @@ class MailNotifier:
     events = frozenset({Event.WAITING})
 
     def __init__(
-        self, to: Recipient, transport: Transport, links: NoticeLinks, *, sender: str, host: str, digest_after: int
+        self,
+        to: Recipient,
+        transport: Transport,
+        links: NoticeLinks,
+        words: Words,
+        *,
+        sender: str,
+        host: str,
+        digest_after: int,
     ) -> None:
         self._to = to
         self._transport = transport
         self._links = links
+        self._words = words
         self._sender = sender
         self._host = host
         self.key = to.key
@@ -80,11 +104,12 @@ class MailNotifier:
 
     def message(self, notice: Notice) -> EmailMessage:
         """The whole mail. What strangers wrote cannot end a header: it is one line, and the library looks again."""
-        words = letter(notice, self._to, self._links)
+        told = letter(notice, self._to, self._links, self._words)
         message = EmailMessage(policy=POLICY)
         message["From"] = address(self._sender)
         message["To"] = Address(one_line(self._to.name), addr_spec=self._to.email)
-        message["Subject"] = words.subject
+        # Encoded, or the library would take what looks like encoded for such.
+        message["Subject"] = encoded(told.subject)
         message["Date"] = format_datetime(notice.at)
         # The same for each attempt, so that a mail that comes twice can be known as one.
         message["Message-ID"] = f"<{notice.id}.{self.key}@{self._host}>"
@@ -95,8 +120,8 @@ class MailNotifier:
         # RFC 2369, and RFC 8058 for the one click.
         message["List-Unsubscribe"] = f"<{self._links.unsubscribe(self._to)}>"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-        message.set_content(words.text, cte="quoted-printable")
-        message.add_alternative(words.html, subtype="html", cte="quoted-printable")
+        message.set_content(told.text, cte="quoted-printable")
+        message.add_alternative(told.html, subtype="html", cte="quoted-printable")
         return message
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from moderate.words.ja_checks import CHECKS
 from moderate.words.ja_confirming import CONFIRMING
 from moderate.words.ja_desk import DESK
+from moderate.words.ja_mails import MAILS
 
 READERS = {
     # The thread.
@@ -133,4 +134,4 @@ READERS = {
     "{n} days": "{n}日",
 }  # fmt: skip
 
-JAPANESE: dict[str, str] = {**READERS, **CONFIRMING, **DESK, **CHECKS}
+JAPANESE: dict[str, str] = {**READERS, **CONFIRMING, **DESK, **CHECKS, **MAILS}

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import email
+import re
 import ssl
 from dataclasses import replace
+from email.header import decode_header
+from email.message import EmailMessage
+from email.policy import default
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,15 +20,15 @@ from moderate.errors import ServiceDown, Undeliverable
 from moderate.model import Awaiting, Finding, Item, Kind, Lean, Status
 from moderate.ports import Proposal
 from moderate.ports.notices import Event, Notice, Recipient
-from moderate.services.letters import one_line, quoted, visible
-from moderate.services.mail import MailNotifier, SmtpTransport
+from moderate.services.letters import letter, one_line, quoted, visible
+from moderate.services.mail import POLICY, MailNotifier, SmtpTransport, encoded
+from moderate.words import SPOKEN
 from tests.factories import NOON
 from tests.mail_servers import Mail, MailServer, knows
 from tests.unit.services.loopback import Connection, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from email.message import EmailMessage
 
     from moderate.model import Decision
 
@@ -90,7 +95,10 @@ class Kept:
 
 
 def notifier(transport: Any, to: Recipient = MORI) -> MailNotifier:
-    return MailNotifier(to, transport, Links(), sender="News <news@mail.example>", host="news.example", digest_after=5)
+    words = SPOKEN[to.language or "en"]
+    return MailNotifier(
+        to, transport, Links(), words, sender="News <news@mail.example>", host="news.example", digest_after=5
+    )
 
 
 def notice(*items: Item) -> Notice:
@@ -212,6 +220,87 @@ def test_a_mail_tells_what_was_found_and_neither_address_nor_ip() -> None:
     assert "Found: three links" in mail.text
     assert "192.0.2.7" not in mail.text + mail.html
     assert "mika@mail.example" not in mail.raw.decode()
+
+
+# --- languages ------------------------------------------------------------------------------------
+
+MORI_JA = replace(MORI, language="ja")
+
+#: Whatever an item may be, with strangers' words that have no Latin letters, so that any in a mail are ours.
+QUIET = replace(
+    ITEM,
+    author="三日月",
+    article_title="雪解け",
+    article="1",
+    article_url="",
+    url=None,
+    text="川が凍った。",
+    findings=(),
+)
+EVERY_ITEM = [
+    QUIET,
+    replace(QUIET, author="", edited_at=NOON),
+    replace(QUIET, proposed={"text": "二度凍った。"}, url="https://7.example/"),
+    *(replace(QUIET, kind=kind, source_url="https://7.example/") for kind in Kind if kind.is_ping),
+]
+
+
+def latin(text: str) -> list[str]:
+    """Words in Latin letters, outside of addresses and of what is called so in Japanese too."""
+    return re.findall("[A-Za-z]+", re.sub(r"https?://[^\s\"<>]+|Webmention", "", text))
+
+
+@pytest.mark.parametrize("item", EVERY_ITEM, ids=lambda item: item.kind.value)
+def test_a_mail_to_a_moderator_who_reads_japanese_has_no_english_word(item: Item) -> None:
+    for items in ((item,), (item, item)):
+        mail = made(*items, to=MORI_JA)
+        assert latin(mail.subject) == []
+        assert latin(mail.text) == []
+        assert latin(re.sub("<[^>]+>", "", mail.html)) == []
+        assert '<html lang="ja">' in mail.html
+
+
+def test_a_japanese_mail_tells_what_was_found_and_has_all_links() -> None:
+    item = replace(QUIET, findings=(Finding("links", Lean.HOLD, "3 links, where up to 2 pass"),))
+    mail = made(item, to=MORI_JA)
+    assert mail.subject == "「雪解け」へのコメント：三日月"
+    assert "チェックの結果: リンクが3個（2個まで可）" in mail.text.splitlines()
+    for label, decision in (("承認", "approve"), ("スパム", "spam"), ("ゴミ箱", "trash")):
+        address = f"https://news.example/mail/7-2-{decision}-Mori"
+        assert re.search(rf"^{label}:\s+{address}$", mail.text, re.MULTILINE)
+        assert f'<a href="{address}">{label}</a>' in mail.html
+    assert made(item, item, to=MORI_JA).subject == "2件が承認を待っています"
+    assert made(replace(item, edited_at=NOON), to=MORI_JA).subject == "変更：「雪解け」へのコメント：三日月"
+
+
+def test_one_item_is_told_in_the_singular() -> None:
+    one = replace(notice(ITEM), is_digest=True)
+    assert letter(one, MORI, Links(), SPOKEN["en"]).subject == "1 item waits for a moderator"
+    assert letter(replace(one, total=1200), MORI, Links(), SPOKEN["en"]).subject == "1,200 items wait for a moderator"
+
+
+def test_places_in_strangers_words_are_not_filled_in() -> None:
+    mail = made(replace(ITEM, author="{title} {0}", article_title="{name.__class__}"), to=MORI_JA)
+    assert mail.subject == "「{name.__class__}」へのコメント：{title} {0}"
+
+
+SUBJECTS = st.text(st.sampled_from('abc 三日月👩\u200d🚀é=?_,"<>@.「」：'), min_size=1, max_size=100) | st.text(
+    max_size=100
+)
+
+
+@given(SUBJECTS.map(one_line).filter(bool))
+def test_every_subject_comes_out_of_its_encoding_as_it_went_in(subject: str) -> None:
+    message = EmailMessage(policy=POLICY)
+    message["Subject"] = encoded(subject)
+    raw = message.as_bytes()
+    assert str(email.message_from_bytes(raw, policy=default)["Subject"]) == subject
+    lines = raw.partition(b"\r\n\r\n")[0].decode("ascii").split("\r\n")
+    # RFC 2047 §2: each encoded word at most 75 characters, and each line with one at most 76; §5: whole letters.
+    assert all(len(line) <= 76 for line in lines if "=?utf-8?" in line)
+    for word in re.findall(r"=\?utf-8\?[bq]\?[^?\s]*\?=", "\n".join(lines)):
+        assert len(word) <= 75
+        assert decode_header(word)[0][0].decode("utf-8")  # type: ignore[union-attr]
 
 
 # --- servers --------------------------------------------------------------------------------------
