@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,18 @@ def test_the_usage_of_the_month_is_asked_for_once_an_hour_and_shown(site: Host, 
     site.clock.advance(hours=1)
     work(site)
     assert len(asked(akismet, "usage-limit")) == 2
+
+
+def test_the_usage_of_the_month_alarms_nobody_until_few_calls_are_left(site: Host, akismet: AkismetStandIn) -> None:
+    work(site)
+    page = site.client.get("/discuss/moderation/", headers=site.token()).text
+    assert re.findall(r'<p class="([^"]+)"[^>]*>Akismet: (\d+) calls', page) == [("banner", "25")]
+    akismet.used = 450
+    site.clock.advance(hours=1)
+    work(site)
+    page = site.client.get("/discuss/moderation/", headers=site.token()).text
+    assert re.findall(r'<p class="([^"]+)"[^>]*>Akismet: (\d+) calls', page) == [("banner urgent", "450")]
+    assert list(notes(site)) == ["scarce"]
 
 
 def test_a_refused_key_is_told_once_in_six_hours(

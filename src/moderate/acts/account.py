@@ -27,6 +27,7 @@ MUCH = 90.0
 BAD_KEY = "bad-key"
 ALERT = "alert"
 USAGE = "usage"
+SCARCE = "scarce"
 
 
 def note(desk: Desk, heard: Iterable[SpamAnswer | ServiceDown]) -> None:
@@ -63,7 +64,9 @@ def ask_usage(desk: Desk) -> None:
     except ServiceDown as error:
         note(desk, [error])
         return
-    keep(desk, USAGE, told(usage), is_urgent=usage.throttled or usage.percentage >= MUCH)
+    topic, other = (SCARCE, USAGE) if usage.throttled or usage.percentage >= MUCH else (USAGE, SCARCE)
+    keep(desk, topic, told(usage), is_urgent=topic == SCARCE)
+    drop(desk, {other})
 
 
 def told(usage: SpamUsage) -> str:

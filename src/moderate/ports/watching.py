@@ -92,7 +92,7 @@ class Waves(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AccountNote:
-    """What is to be known about the site's account at a service: "alert", "bad-key" or "usage"."""
+    """What is to be known about the site's account at a service: "alert", "bad-key", "usage", or "scarce"."""
 
     topic: str
     text: str

@@ -83,6 +83,8 @@ class AkismetStandIn(ThreadingHTTPServer):
     def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
         super().__init__((host, port), Handler)
         self.received: list[Received] = []
+        #: Of the 500 calls of a month, how many it says were made.
+        self.used = 25
         self.connections = 0
         self.released = threading.Event()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
@@ -120,7 +122,8 @@ class AkismetStandIn(ThreadingHTTPServer):
         if received.path == "comment-check":
             return verdict_on(received, len(self.received))
         if received.path == "usage-limit":
-            return Reply(json.dumps({"limit": 500, "usage": 25, "percentage": "5.00", "throttled": False}))
+            share = f"{self.used / 5:.2f}"
+            return Reply(json.dumps({"limit": 500, "usage": self.used, "percentage": share, "throttled": False}))
         return Reply(THANKS) if received.path in {"submit-spam", "submit-ham"} else Reply("", status=404)
 
 

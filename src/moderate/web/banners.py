@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from moderate.acts.account import USAGE
 from moderate.errors import ServiceDown
 from moderate.health import LAG, akismet
 from moderate.web.words import duration, found, say
@@ -46,7 +47,8 @@ def account(state: State) -> Iterator[Banner]:
     if not part.is_well:
         yield Banner("akismet", say("Akismet: {note}", note=f"{found(part.state)}. {found(part.advice)}"))
     for note in state.desk.account.all():
-        yield Banner("account", say("Akismet: {note}", note=found(note.text)))
+        # That so many calls were used is no reason to stop and look, unless few are left.
+        yield Banner("account", say("Akismet: {note}", note=found(note.text)), urgent=note.topic != USAGE)
 
 
 def limiter(state: State) -> Iterator[Banner]:
