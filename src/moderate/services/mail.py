@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from moderate.errors import ServiceDown, Undeliverable
 from moderate.ports.notices import Event
+from moderate.services.clock import SystemClock
 from moderate.services.connections import trouble
 from moderate.services.letters import letter, one_line
+from moderate.services.smtp_connections import Bounded, BoundedTls, Bounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from moderate.ports import Notice, NoticeLinks, Recipient
+    from moderate.ports import Clock, Notice, NoticeLinks, Recipient
     from moderate.words import Words
 
 #: Fields that hold one long word: to fold them would be to break or to encode it.
@@ -148,7 +150,9 @@ class SmtpTransport:
         timeout: float,
         own_name: str,
         ssl_context: ssl.SSLContext | None = None,
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or SystemClock()
         self._server = server
         self._port = port or {"starttls": 587, "tls": 465}.get(security, 25)
         self._security = security
@@ -178,11 +182,10 @@ class SmtpTransport:
             yield server
 
     def _connected(self) -> smtplib.SMTP:
+        bounds = Bounds.of(self._clock, self._timeout)
         if self._security == "tls":
-            return smtplib.SMTP_SSL(
-                self._server, self._port, self._own_name, timeout=self._timeout, context=self._trust()
-            )
-        return smtplib.SMTP(self._server, self._port, self._own_name, timeout=self._timeout)
+            return BoundedTls(bounds, self._server, self._port, self._own_name, context=self._trust())
+        return Bounded(bounds, self._server, self._port, self._own_name)
 
     def _trust(self) -> ssl.SSLContext:
         if self._ssl_context is None:
