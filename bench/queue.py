@@ -21,6 +21,7 @@ from flask import Flask
 from sqlalchemy import insert, text
 
 from moderate import Article, Moderate, Moderator
+from moderate.store.counters import NAMED
 from moderate.store.schema import SITE, articles, counters, history, items
 from moderate.store.search import terms_of
 
@@ -138,11 +139,8 @@ def fill(conn: Connection, size: int) -> None:
         conn.execute(insert(items), [row(number) for number in numbers])
         conn.execute(insert(history), [line(number) for number in numbers])
     waiting, spam = size // PENDING, size // SPAM
-    numbers_of = {"comments": size - waiting - spam, "pending": waiting, "spam": spam}
-    nothing = dict.fromkeys(
-        ("comments", "trackback", "pingback", "webmention", "pending", "spam", "trash", "revision"), 0
-    )
-    conn.execute(insert(counters), {**nothing, **numbers_of, "article_key": SITE})
+    numbers_of = {"comments": size - waiting - spam, "pending_comment": waiting, "spam_comment": spam}
+    conn.execute(insert(counters), {**dict.fromkeys(NAMED, 0), **numbers_of, "article_key": SITE})
     conn.exec_driver_sql("INSERT INTO moderate_search (moderate_search) VALUES ('rebuild')")
     conn.execute(text("UPDATE moderate_search_state SET upto = :size"), {"size": size})
 

@@ -76,6 +76,17 @@ def test_a_search_finds_words_by_their_beginning_in_any_script(
     assert found(filled, query) == expected
 
 
+@pytest.mark.parametrize(
+    "text", ["министерство здравоохранения", "Ελληνικότατος", "w", "was it", "𝔘 𠮷野家 😀", "a" * 99]
+)
+def test_words_of_all_lengths_are_found_by_all_their_beginnings(store: SqlStore, text: str) -> None:
+    """Databases pass over words that are long, short or common; none of ours is for them."""
+    item = store.record(a_comment(text, author="-", email=None, url=None), HELD, [], NOON).item
+    for word in text.split():
+        for end in range(1, len(word) + 1):
+            assert found(store, word[:end]) == ([item.id] if any(map(str.isalnum, word)) else [])
+
+
 def test_a_search_goes_with_the_other_filters_and_in_pages(filled: SqlStore) -> None:
     filled.decide(3, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
     assert found(filled, "mika", status=Status.SPAM) == [3]
@@ -139,6 +150,24 @@ def test_a_common_word_is_found_page_by_page(
     if is_indexed:
         catch_up(store.database, lag=1)
     pages = [store.items(ItemFilter(q="ferry"), cursor=cursor, limit=5) for cursor in (None, 8, 3)]
+    assert [[item.id for item in page.items] for page in pages] == [[12, 11, 10, 9, 8], [7, 6, 5, 4, 3], [2, 1]]
+
+
+@pytest.mark.parametrize("indexed", [0, 8, 12])
+def test_a_common_word_is_found_beyond_the_newest_where_other_filters_pass_those_over(
+    store: SqlStore, indexed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "RARE", 3)
+    for number in range(1, 13):
+        store.record(a_comment(f"市長 {number}"), HELD, [], NOON)
+        if number == indexed:
+            catch_up(store.database, lag=1)
+    for number in (1, 4, 11):
+        store.decide(number, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
+    spam = ItemFilter(q="市長", status=Status.SPAM)
+    pages = [store.items(spam, cursor=cursor, limit=2) for cursor in (None, 4)]
+    assert [([item.id for item in page.items], page.next) for page in pages] == [([11, 4], 4), ([1], None)]
+    pages = [store.items(ItemFilter(q="市長"), cursor=cursor, limit=5) for cursor in (None, 8, 3)]
     assert [[item.id for item in page.items] for page in pages] == [[12, 11, 10, 9, 8], [7, 6, 5, 4, 3], [2, 1]]
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Integer, and_, bindparam, exists, func, select, union_all
+from sqlalchemy import ColumnElement, Integer, and_, bindparam, exists, func, select, true, union_all
 
 from moderate.model import Awaiting, Kind, Status
 from moderate.ports import Alike, Page
@@ -168,12 +168,14 @@ class ItemReads:
             catch_up(self.database)
         with self.database.read() as conn:
             wanted = conditions(replace(which, q=None), conn)
-            if which.q:
-                wanted.append(found_newest(which.q, conn, cursor))
-            query = WHOLE.where(*wanted).order_by(items.c.id.desc()).limit(limit + 1)
             if cursor is not None:
-                query = query.where(items.c.id < cursor)
-            found = _items_of(conn.execute(query))
+                wanted.append(items.c.id < cursor)
+            found: dict[int, Item] = {}
+            for part in found_newest(which.q, conn, cursor) if which.q else [true()]:
+                query = WHOLE.where(*wanted, part).order_by(items.c.id.desc()).limit(limit + 1 - len(found))
+                found |= _items_of(conn.execute(query))
+                if len(found) > limit:
+                    break
         return _page(list(found.values()), limit)
 
     def oldest_waiting(self) -> datetime | None:

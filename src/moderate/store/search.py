@@ -20,13 +20,16 @@ from moderate.store.schema import items
 from moderate.store.types import MYSQL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.engine import Connection
     from sqlalchemy.pool import Pool
 
     from moderate.store.engine import Database
+
+    #: Terms to look for, each with whether it is the beginning of a word.
+    Terms = Sequence[tuple[str, bool]]
 
 #: SQLite's index, a table beside the items; on the others the index of that name.
 SQLITE_INDEX = "moderate_search"
@@ -51,6 +54,9 @@ WORD = re.compile(f"[{UNSPACED}\U00020000-\U0003ffff]+|[^\\W_{UNSPACED}\U0002000
 ASCII_WORD = re.compile("[a-z0-9]+")
 IS_UNSPACED = re.compile(f"[{UNSPACED}\U00020000-\U0003ffff]")
 LONGEST_WORD = 40
+
+#: What MariaDB and MySQL index of a term unless they are told otherwise; a longer one they would not index at all.
+LONGEST_TERM = 84
 
 
 def terms_of(values: Mapping[str, Any]) -> str:
@@ -111,7 +117,7 @@ def _encoded(word: str) -> str:
     """
     if word.isascii():
         return f"ww{word}"
-    return "ww" + "".join(char if char.isascii() else f"q{ord(char):05x}" for char in word)
+    return ("ww" + "".join(char if char.isascii() else f"q{ord(char):05x}" for char in word))[:LONGEST_TERM]
 
 
 # --- in the database --------------------------------------------------------------------------------
@@ -139,42 +145,52 @@ def found_by(query: str, conn: Connection) -> ColumnElement[bool]:
 RARE = 500
 
 
-def found_newest(query: str, conn: Connection, cursor: int | None) -> ColumnElement[bool]:
-    """The same as `found_by`, for the newest of many items below *cursor*.
+def found_newest(query: str, conn: Connection, cursor: int | None) -> list[ColumnElement[bool]]:
+    """The same as `found_by`, for the newest of many items below *cursor*: to be asked for one after another.
 
     On SQLite a beginning that is common is slow to look up, for all that begin like it are put together
     first. Such a search goes through the items instead, newest first, and has soon found a page of them.
     """
     asked = asked_terms(query)
     if not asked or conn.dialect.name != "sqlite" or not has_fts(conn):
-        return found_by(query, conn)
-    for words in ([(term, False) for term, _ in asked], asked):
-        ids: list[int] = []
-        for key, matched in ((ROWID, _matching(words)), (items.c.id, _fresh(asked))):
-            found = select(key).where(matched).order_by(key.desc()).limit(RARE)
-            ids += conn.execute(found if cursor is None else found.where(key < cursor)).scalars()
-        if len(ids) >= RARE:
-            return _walking(asked)
-    return items.c.id.in_(ids)
+        return [found_by(query, conn)]
+    exact = [(term, False) for term, _ in asked]
+    if exact != asked and _newest(exact, asked, conn, cursor)[1]:
+        return [_walking(asked)]
+    ids, end = _newest(asked, asked, conn, cursor)
+    known = items.c.id.in_(select(func.json_each(str(ids)).table_valued("value").c.value))
+    return [known, and_(items.c.id < end, _walking(asked))] if end else [known]
 
 
-def _by_fts(asked: Iterable[tuple[str, bool]]) -> ColumnElement[bool]:
+def _newest(words: Terms, asked: Terms, conn: Connection, cursor: int | None) -> tuple[list[int], int]:
+    """The newest items with these words; and where they are not all, down to which they are."""
+    ids: list[int] = []
+    end = 0
+    for key, matched in ((ROWID, _matching(words)), (items.c.id, _fresh(asked))):
+        newest = select(key).where(matched).order_by(key.desc()).limit(RARE)
+        found = conn.execute(newest if cursor is None else newest.where(key < cursor)).scalars().all()
+        end = max(end, found[-1]) if len(found) == RARE else end
+        ids += found
+    return [number for number in ids if number >= end], end
+
+
+def _by_fts(asked: Terms) -> ColumnElement[bool]:
     indexed = select(ROWID).where(_matching(asked))
     return or_(items.c.id.in_(indexed), _fresh(asked))
 
 
-def _fresh(asked: Iterable[tuple[str, bool]]) -> ColumnElement[bool]:
+def _fresh(asked: Terms) -> ColumnElement[bool]:
     """What has come in since the index was brought up to date."""
     return and_(items.c.id > select(UPTO).scalar_subquery(), _walking(asked))
 
 
-def _matching(asked: Iterable[tuple[str, bool]]) -> ColumnElement[bool]:
+def _matching(asked: Terms) -> ColumnElement[bool]:
     words = " AND ".join(f'"{term}"*' if is_start else f'"{term}"' for term, is_start in asked)
     matched = text(f"{SQLITE_INDEX} MATCH :{SQLITE_INDEX}")
     return matched.bindparams(bindparam(SQLITE_INDEX, words, String))  # type: ignore[return-value]
 
 
-def _walking(asked: Iterable[tuple[str, bool]]) -> ColumnElement[bool]:
+def _walking(asked: Terms) -> ColumnElement[bool]:
     """Without an index: the same answer, by looking into one item after another."""
     padded = " " + items.c.search + " "
     return and_(*(func.instr(padded, f" {term}" if is_start else f" {term} ") > 0 for term, is_start in asked))
