@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.axe import grave_findings
 from tests.newsroom_site import OTHER_STORY
 
 if TYPE_CHECKING:
@@ -131,3 +132,33 @@ def test_the_queue_runs_no_script_and_may_not_be_framed(newsroom: Newsroom, mode
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_broken_link_of_the_queue_leads_on_and_shuts_nobody_out(
+    newsroom: Newsroom, reader: Callable[..., Page], scheme: str
+) -> None:
+    newsroom.post("Still here.", decision=None)
+    page = reader(width=360, color_scheme=scheme)
+    newsroom.sign_in(page)
+    page.goto(f"{newsroom.queue}?status=pending&q=here&cursor=garbage")
+    expect(page.get_by_role("alert")).to_contain_text("The link that led down the list is broken.")
+    expect(page.get_by_label("Words")).to_have_value("here")
+    assert grave_findings(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.keyboard.press("j")
+    page.get_by_role("alert").get_by_role("link", name="Show everything").click()
+    expect(page.get_by_role("article")).to_contain_text("Still here.")
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_stranger_is_led_to_the_site_and_not_in_a_circle(
+    newsroom: Newsroom, reader: Callable[..., Page], javascript: bool
+) -> None:
+    page = reader(width=360, javascript=javascript)
+    page.goto(newsroom.queue)
+    expect(page.locator("main")).to_contain_text("flask moderate token link NAME")
+    if javascript:
+        assert grave_findings(page) == []
+    page.get_by_role("link", name="To the site").click()
+    expect(page).to_have_url(f"{newsroom.url}/")
