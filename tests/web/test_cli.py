@@ -175,6 +175,17 @@ def test_the_queue_shows_what_waits_and_no_text_can_command_the_terminal(host: H
     assert hostile not in shown.output
 
 
+def test_the_queue_tells_what_there_is_to_decide_about(tmp_path: Path) -> None:
+    host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_FETCH_TIMEOUT=1)
+    host.comment("See https://a.example https://b.example https://c.example", author="Many")
+    host.client.post("/discuss/trackback/thaw", data={"url": "http://127.0.0.1:1/post", "title": "On ice"})
+    shown = run(host, "queue").output
+    assert "from http://127.0.0.1:1/post\n" in shown
+    assert "thaw: On ice" in shown
+    assert "checks are still running" in shown
+    assert "hold: 3 links, where up to 2 pass (links)" in shown
+
+
 def test_the_queue_takes_a_status_and_a_number(host: Host) -> None:
     for n in range(3):
         host.comment(f"Number {n}")

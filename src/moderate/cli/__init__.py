@@ -17,7 +17,7 @@ from moderate.cli.database import db_group
 from moderate.cli.tasks import mail_group, tasks_group
 from moderate.cli.words import Failed
 from moderate.errors import ModerateError
-from moderate.model import Decision, Moderator, Status
+from moderate.model import Awaiting, Decision, Moderator, Status
 from moderate.ports import ItemFilter, Proposal
 from moderate.web.items_csv import lines_of, pages_of
 from moderate.web.present import rfc3339
@@ -26,6 +26,9 @@ from moderate.web.state import current_state
 from moderate.words import SPOKEN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from moderate.model import Item
     from moderate.ports import Drift
 
 
@@ -172,9 +175,21 @@ def queue(status: str, limit: int | None, as_csv: bool) -> None:
         click.echo(
             f"{item.id:>8}  v{item.version}  {item.kind.value:<10}  {rfc3339(item.created_at)}  {one_line(item.author)}"
         )
-        click.echo(f"          {one_line(item.article)}: {one_line(item.text)[:120]}")
+        for line in told_of(item):
+            click.echo(f"          {line}")
     if item is None:
         click.echo(f"No item is {status}.", err=True)
+
+
+def told_of(item: Item) -> Iterator[str]:
+    """What there is to decide about, in a line or a few: the text, where a ping came from, what the checks found."""
+    yield f"{one_line(item.article)}: {one_line(' '.join(filter(None, (item.title, item.text))))[:120]}"
+    if item.source_url is not None:
+        yield f"from {one_line(item.source_url)[:200]}"
+    for finding in item.findings:
+        yield f"{finding.lean.value}: {one_line(finding.reason)[:200]} ({one_line(finding.check)})"
+    if item.awaiting is Awaiting.CHECKS:
+        yield "checks are still running"
 
 
 @click.command("decide", help="Decide on an item: approve, hold, spam or trash.")
