@@ -153,6 +153,6 @@ class Fetcher(Protocol):
 
         `about` says for whom and why, and goes into the User-Agent: ``"+https://news.example/;
         verifying webmention ping from 192.0.2.7"``. `own` are addresses of this site, whose host is
-        not fetched from, no redirect to it either: a stranger could make the site ask itself. Raises `FetchFailed` for all else. Blocks for
-        seconds: only for deferred work, never within a request.
+        not fetched from, nor where a redirect leads there: a stranger could make the site ask itself.
+        Raises `FetchFailed` for all else. Blocks for seconds: only for deferred work, never within a request.
         """
