@@ -66,13 +66,13 @@ class MariaDB(Server):
 
     def drop_database(self, url: str) -> None:
         """Remove a database. Whoever is still connected to it is sent away first, and would hold its tables."""
-        name = urlsplit(url).path.removeprefix("/")
-        self.end_connections(name)
-        self.run(f"DROP DATABASE IF EXISTS {name}")
+        self.end_connections(url)
+        self.run(f"DROP DATABASE IF EXISTS {name_of(url)}")
 
-    def end_connections(self, database: str) -> None:
+    def end_connections(self, url: str) -> None:
+        """Send away whoever is connected to a database."""
         with self._connection() as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", (database,))
+            cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", (name_of(url),))
             for (number,) in cursor.fetchall():
                 # It may have gone by itself.
                 with contextlib.suppress(pymysql.MySQLError):
@@ -107,6 +107,11 @@ class MariaDB(Server):
         )
         if made.returncode:
             raise ServerFailed(f"mariadb-install-db: {made.stdout}\n{made.stderr}")
+
+
+def name_of(url: str) -> str:
+    """Which database an address means."""
+    return urlsplit(url).path.removeprefix("/")
 
 
 def in_memory() -> Path | None:

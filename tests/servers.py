@@ -243,6 +243,11 @@ class PostgreSQL(Server):
         name = urlsplit(url).path.removeprefix("/")
         self.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
+    def end_connections(self, url: str) -> None:
+        """Send away whoever is connected to a database."""
+        name = urlsplit(url).path.removeprefix("/")
+        self.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+
     def url(self, database: str = "postgres") -> str:
         return f"postgresql+psycopg://postgres:moderate@{HOST}:{self.port}/{database}"
 

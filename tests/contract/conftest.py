@@ -90,10 +90,12 @@ def empty(conn: Connection) -> None:
     if conn.dialect.name == "postgresql":
         conn.execute(text(f"TRUNCATE {', '.join(names)} RESTART IDENTITY"))
         return
-    # A table that was never written to is left: each one that is made anew is a file for MariaDB.
-    touched = " UNION ALL ".join(f"SELECT '{name}' AS name FROM {name} GROUP BY name" for name in names)
-    for name in conn.execute(text(touched)).scalars().all():
-        conn.execute(text(f"TRUNCATE {name}"))
+    # To truncate is to make anew for MariaDB, which is slow and would make the index for searches another one.
+    for name in names:
+        conn.execute(text(f"DELETE FROM {name}"))
+    counting = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND auto_increment > 1"
+    for name in conn.execute(text(counting)).scalars().all():
+        conn.execute(text(f"ALTER TABLE {name} AUTO_INCREMENT = 1"))
 
 
 @pytest.fixture

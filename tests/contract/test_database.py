@@ -10,7 +10,7 @@ import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from sqlalchemy import create_engine, event, text
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection, Engine
 
+    from tests.mariadb_servers import MariaDB
     from tests.servers import PostgreSQL
 
 
@@ -203,6 +204,18 @@ def database_without_tables(empty_url: str) -> Iterator[Database]:
     made.dispose()
 
 
+class Served(NamedTuple):
+    server: PostgreSQL | MariaDB
+    url: str
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def served(request: pytest.FixtureRequest) -> Served:
+    """An empty database on a server."""
+    url = request.getfixturevalue("pg_url" if request.param == "postgresql" else "mariadb_url")
+    return Served(request.getfixturevalue(request.param), url)
+
+
 def test_a_server_that_is_not_there_is_an_outage_and_its_password_stays_secret() -> None:
     database = Database("postgresql://mo:hunter2hunter2@127.0.0.1:1/x?connect_timeout=2")
     with pytest.raises(ServiceDown) as down:
@@ -212,8 +225,8 @@ def test_a_server_that_is_not_there_is_an_outage_and_its_password_stays_secret()
     database.dispose()
 
 
-def test_a_wrong_password_is_an_outage_that_does_not_show_it(pg_url: str) -> None:
-    database = Database(pg_url.replace(":moderate@", ":hunter2hunter2@"))
+def test_a_wrong_password_is_an_outage_that_does_not_show_it(served: Served) -> None:
+    database = Database(served.url.replace(":moderate@", ":hunter2hunter2@"))
     with pytest.raises(ServiceDown) as down:
         SqlStore(database).totals()
     assert "hunter2hunter2" not in str(down.value)
@@ -252,12 +265,11 @@ def test_a_driver_that_is_not_installed_is_a_wrong_setting() -> None:
     assert "hunter2hunter2" not in str(wrong.value)
 
 
-def test_the_store_goes_on_when_the_server_has_come_back(postgresql: PostgreSQL, pg_url: str) -> None:
-    store = SqlStore(Database(pg_url))
+def test_the_store_goes_on_when_the_server_has_come_back(served: Served) -> None:
+    store = SqlStore(Database(served.url))
     upgrade(store.database)
     store.record(a_comment(), HELD, [], NOON)
-    name = pg_url.rsplit("/", 1)[1]
-    postgresql.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    served.server.end_connections(served.url)
     with pytest.raises(ServiceDown):
         store.totals()
     assert store.totals() == Counts(pending_comment=1)
@@ -277,12 +289,11 @@ class HandClock:
         return self.seconds
 
 
-def test_a_connection_that_died_while_idle_is_replaced_unnoticed(postgresql: PostgreSQL, pg_url: str) -> None:
+def test_a_connection_that_died_while_idle_is_replaced_unnoticed(served: Served) -> None:
     clock = HandClock()
-    store = SqlStore(Database(pg_url, clock=clock))  # type: ignore[arg-type]
+    store = SqlStore(Database(served.url, clock=clock))  # type: ignore[arg-type]
     upgrade(store.database)
-    name = pg_url.rsplit("/", 1)[1]
-    postgresql.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    served.server.end_connections(served.url)
     clock.seconds += IDLE_SECONDS
     assert store.totals() == Counts()
     store.database.dispose()
@@ -330,8 +341,8 @@ def test_work_that_lost_a_race_is_done_again_and_given_up_in_the_end(database: D
     assert len(tries) == 3 + ATTEMPTS
 
 
-def test_a_deadlock_is_tried_again(pg_url: str) -> None:
-    database = Database(pg_url)
+def test_a_deadlock_is_tried_again(served: Served) -> None:
+    database = Database(served.url)
     with database.write() as conn:
         conn.execute(text("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)"))
         conn.execute(text("INSERT INTO t VALUES (1, 0), (2, 0)"))
@@ -373,8 +384,10 @@ def at_most(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, earlier)
 
 
-def test_a_forked_process_uses_connections_of_its_own(database_url: str) -> None:
-    store = SqlStore(Database(database_url))
+@pytest.mark.parametrize("is_ours", [True, False], ids=["ours", "the host's"])
+def test_a_forked_process_uses_connections_of_its_own(database_url: str, is_ours: bool) -> None:
+    engine = create_engine(database_url)
+    store = SqlStore(Database(database_url if is_ours else engine))
     store.record(a_comment("before"), APPROVED, [], NOON)
     with warnings.catch_warnings():
         # Later Pythons warn of any fork beside threads, and the test runner has some.
@@ -398,6 +411,7 @@ def test_a_forked_process_uses_connections_of_its_own(database_url: str) -> None
     assert store.totals() == Counts(comments=41)
     assert not any(store.recount(repair=False))
     store.database.dispose()
+    engine.dispose()
 
 
 def test_the_metadata_is_there_for_hosts_that_migrate_themselves() -> None:

@@ -7,6 +7,7 @@ that of one language or of western letters alone. On the other databases nothing
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, text
@@ -15,6 +16,8 @@ from moderate.store.schema import metadata
 from moderate.store.types import MYSQL
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy.engine import Connection
 
 #: The best first: MariaDB's, MySQL 8's, and that of older ones, which does not see spaces at the end.
@@ -32,6 +35,17 @@ SHORT_TEXTS = text(
     "SELECT table_name, column_name, is_nullable FROM information_schema.columns"
     " WHERE table_schema = DATABASE() AND table_name IN :names AND data_type IN ('text', 'mediumtext')"
 ).bindparams(bindparam("names", expanding=True))
+
+
+@contextmanager
+def every_word(conn: Connection) -> Iterator[None]:
+    """An index for searches that is made meanwhile leaves no common words out, such as "www"."""
+    if conn.dialect.name not in MYSQL:
+        yield
+        return
+    conn.execute(text("SET SESSION innodb_ft_enable_stopword = OFF"))
+    yield
+    conn.execute(text("SET SESSION innodb_ft_enable_stopword = DEFAULT"))
 
 
 def make_fit(conn: Connection) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from moderate.errors import ServiceDown
 from moderate.store import search
-from moderate.store.letters import make_fit
+from moderate.store.letters import every_word, make_fit
 from moderate.store.outages import reason
 from moderate.store.schema import metadata
 from moderate.store.types import MYSQL
@@ -61,8 +61,9 @@ def _upgrade(conn: Connection) -> str | None:
     if before != HEAD:
         from alembic import command
 
-        command.upgrade(config(conn), "head")
-        make_fit(conn)
+        with every_word(conn):
+            command.upgrade(config(conn), "head")
+            make_fit(conn)
     return before
 
 
