@@ -148,7 +148,8 @@ NOT_USED = Part("akismet", "not used", True, "Set MODERATE_AKISMET_KEY to ask Ak
 AKISMET_ADVICE = {REFUSED: "Check MODERATE_AKISMET_KEY and the site's address."}
 
 MAIL_ADVICE = (
-    "Check the settings MODERATE_MAIL_…; mails wait, and are given up after some days. Try: flask moderate mail try ADDRESS"
+    "Check the settings MODERATE_MAIL_…; mails wait, and are given up after some days. "
+    "Then try: flask moderate mail try ADDRESS"
 )
 WEBHOOK_ADVICE = "Check MODERATE_WEBHOOKS and that the server runs; calls wait, and are given up after some days."
 

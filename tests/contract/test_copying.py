@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, Table
 
+    from tests.mariadb_servers import MariaDB
     from tests.servers import PostgreSQL
 
 
@@ -34,22 +35,25 @@ class Way(enum.StrEnum):
     UP = "sqlite to postgresql"
     DOWN = "postgresql to sqlite"
     ASIDE = "sqlite to sqlite"
+    OVER = "postgresql to mariadb"
+    BACK = "mariadb to sqlite"
 
 
 @pytest.fixture
-def new_address(tmp_path: Path, postgresql: PostgreSQL) -> Iterator[Callable[[str], str]]:
+def new_address(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[str], str]]:
     """Addresses of databases with nothing in them."""
     numbers, made = itertools.count(), []
 
     def new(kind: str) -> str:
         if kind == "sqlite":
             return f"sqlite:///{tmp_path / f'{next(numbers)}.db'}"
-        made.append(postgresql.new_database())
-        return made[-1]
+        server: PostgreSQL | MariaDB = request.getfixturevalue(kind)
+        made.append((server, server.new_database()))
+        return made[-1][1]
 
     yield new
-    for url in made:
-        postgresql.drop_database(url)
+    for server, url in made:
+        server.drop_database(url)
 
 
 @pytest.fixture
@@ -137,8 +141,10 @@ def test_every_row_of_every_table_arrives_as_it_was(new_database: Callable[[str]
     first, between, last = new_database("sqlite"), new_database("postgresql"), new_database("sqlite")
     migrate.upgrade(first)
     fill(first, rows=BATCH + 7)
+    third = new_database("mariadb")
     copy(first, between, nobody)
-    copy(between, last, nobody)
+    copy(between, third, nobody)
+    copy(third, last, nobody)
     for table in metadata.sorted_tables:
         assert rows_of(last, table) == rows_of(first, table) != [], table.name
 
