@@ -183,7 +183,8 @@ class Settings:
     worker: Literal["thread", "external"] = setting("thread", one_of("thread", "external"))
     metrics: Literal["off", "moderators", "public"] = setting("moderators", one_of("off", "moderators", "public"))
     verify_pings: Literal["required", "signal", "off"] = setting("required", one_of("required", "signal", "off"))
-    fetch_timeout: float = setting(10, seconds(0.1, 120))
+    # With all that follows a fetch it must end within the lease of its task, or two workers would do it at once.
+    fetch_timeout: float = setting(10, seconds(0.1, 60))
     fetch_max_bytes: int = setting(1_048_576, whole(1024, 16_777_216))
     fetch_ports: tuple[int, ...] = setting([80, 443], ports)
     fetch_allow: tuple[Network, ...] = setting([], networks)

@@ -11,6 +11,8 @@ import pytest
 from flask import Flask
 
 from moderate import Moderate
+from moderate.acts.lanes import LEASE
+from moderate.errors import ConfigError
 from moderate.settings import PREFIX, SECRETS, Settings, names
 from tests.servers import ROOT
 
@@ -68,6 +70,13 @@ def test_every_setting_of_the_file_has_one_sentence_above_it(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(SECRETS))
 def test_the_page_says_which_settings_may_come_from_the_environment(name: str) -> None:
     assert "environment" in SECTIONS[PREFIX + name]
+
+
+@pytest.mark.parametrize("value", [60.1, 120, 1e9])
+def test_a_fetch_must_end_long_before_the_lease_of_its_task(value: float) -> None:
+    with pytest.raises(ConfigError, match=r"MODERATE_FETCH_TIMEOUT.*from 0\.1 to 60"):
+        Settings.from_config({"MODERATE_FETCH_TIMEOUT": value})
+    assert Settings.from_config({"MODERATE_FETCH_TIMEOUT": 60}).fetch_timeout * 2 <= LEASE
 
 
 def test_the_defaults_of_the_file_are_accepted_and_change_nothing() -> None:

@@ -10,7 +10,19 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from moderate.model import Article, Counts, Decision, HistoryEntry, Item, Kind, Status, Submission, Task, Verdict
+    from moderate.model import (
+        Article,
+        Counts,
+        Decision,
+        Finding,
+        HistoryEntry,
+        Item,
+        Kind,
+        Status,
+        Submission,
+        Task,
+        Verdict,
+    )
     from moderate.ports.notices import Mailbox
     from moderate.ports.outside import Rule, RuleInfo
     from moderate.ports.stored import (
@@ -174,6 +186,9 @@ class Store(Earlier, Protocol):
         version changes nothing, and its task is due again at once where the newer text awaits checks.
         """
 
+    def annotate(self, item: Item, findings: Sequence[Finding]) -> None:
+        """Replace the findings of an item that stays where it is. Without effect where it has changed since."""
+
     def withdraw(
         self, item_id: int, now: datetime, note: str | None = None, *, tasks: Sequence[NewTask] = ()
     ) -> Decided:
@@ -242,10 +257,13 @@ class Store(Earlier, Protocol):
         seconds: float,
         kinds: Iterable[str] | None = None,
         without: Iterable[str] = (),
+        not_from: Collection[str] = (),
+        is_fresh: bool = False,
     ) -> list[Task]:
         """Take tasks that are due and whose lease has ended, of *kinds* and not of those in *without*.
 
-        No two workers get the same one.
+        No two workers get the same one. *not_from* passes over what is about sources on these sites
+        (host names, with all below them); *is_fresh* takes only what nobody has tried yet.
         """
 
     def add_tasks(self, item_id: int, wanted: Sequence[NewTask], now: datetime) -> None:
@@ -254,8 +272,8 @@ class Store(Earlier, Protocol):
     def finish_task(self, task: Task) -> None:
         """The task is done. Without effect where its lease was lost to another worker."""
 
-    def retry_task(self, task: Task, due_at: datetime, error: str) -> None:
-        """The task failed and is due again then."""
+    def retry_task(self, task: Task, due_at: datetime, error: str, *, is_attempt: bool = True) -> None:
+        """The task failed and is due again then. What was only put off was no attempt, and stays as fresh as it was."""
 
     def bury_task(self, task: Task, error: str) -> None:
         """The task cannot be done; it is kept for a person."""

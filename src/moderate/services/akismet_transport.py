@@ -6,6 +6,7 @@ no response headers. All three are mended here, below it, through its public arg
 
 from __future__ import annotations
 
+import socket
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,11 +15,16 @@ from urllib.parse import urlencode
 import httpcore
 import httpx
 
+from moderate.errors import FetchFailed
+from moderate.services.wire import Lookups, first_that_answers
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable, Mapping
 
     from moderate.ports import Clock
+    from moderate.services.addresses import Address
+    from moderate.services.wire import Resolver
 
 #: Akismet's answers are a word or a few lines of JSON.
 MOST_BYTES = 65_536
@@ -96,11 +102,12 @@ class DeadlineBackend(httpcore.NetworkBackend):
     """Gives every connect, read and write only what is left until the call's deadline.
 
     A client's own time-outs begin anew with every byte, so that a server which sends one byte a
-    second keeps a caller for hours. Resolving the name is the system's and is not covered.
+    second keeps a caller for hours. A name server that does not answer keeps nobody longer, either.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, resolver: Resolver = socket.getaddrinfo) -> None:
         self._clock = clock
+        self._lookups = Lookups(resolver, limit=4)
         self._backend = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -111,9 +118,20 @@ class DeadlineBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
+        def connect(address: Address, share: int) -> httpcore.NetworkStream:
+            left = time_left(self._clock, httpcore.ConnectTimeout) / share
+            stream = self._backend.connect_tcp(str(address), port, left, local_address, socket_options)
+            return DeadlineStream(stream, self._clock)
+
+        return first_that_answers(self._addresses(host, port), connect)
+
+    def _addresses(self, host: str, port: int) -> list[Address]:
         left = time_left(self._clock, httpcore.ConnectTimeout)
-        stream = self._backend.connect_tcp(host, port, left, local_address, socket_options)
-        return DeadlineStream(stream, self._clock)
+        try:
+            return self._lookups.addresses(host, port, left)
+        except FetchFailed as error:
+            kind = httpcore.ConnectTimeout if error.kind == "timeout" else httpcore.ConnectError
+            raise kind(error.reason) from None
 
 
 class DeadlineStream(httpcore.NetworkStream):

@@ -133,7 +133,7 @@ class GuardedFetcher:
         places = ExitStack()
 
         def claim(found: Address) -> None:
-            places.enter_context(self._place(self._addresses, _line_of(found), budget))
+            places.enter_context(self._place(self._addresses, line_of(found), budget))
 
         backend = GuardedBackend(self._backend, self._lookups, self._allow, budget, claim)
         budget.begin_head()
@@ -181,7 +181,7 @@ def _place(address: WebAddress) -> tuple[str, int]:
     return address.host, 0 if address.port in _WEB_PORTS else address.port
 
 
-def _line_of(address: Address) -> str:
+def line_of(address: Address) -> str:
     """What belongs to one customer: an IPv4 address, or a whole /64 of IPv6."""
     if isinstance(address, IPv4Address):
         return str(address)

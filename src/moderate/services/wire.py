@@ -158,21 +158,15 @@ class GuardedBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Connect to one of the host's addresses, all of which must be allowed: see `may_connect`."""
         del timeout, local_address
-        tries = self._checked(host, port)[:MAX_TRIES]
-        for left in range(len(tries), 0, -1):
-            address = tries[-left]
-            try:
-                self._claim(address)
-                # An address that stays silent may use up its share of the time, not that of the next one.
-                stream = self._inner.connect_tcp(
-                    str(address), port, timeout=self._budget.seconds() / left, socket_options=socket_options
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout, FetchFailed):
-                if left == 1:
-                    raise
-            else:
-                return GuardedStream(_arrived(stream, address), self._budget)
-        raise FetchFailed("dns", f"the host name {host} has no address (DNS)")
+
+        def connect(address: Address, share: int) -> httpcore.NetworkStream:
+            self._claim(address)
+            stream = self._inner.connect_tcp(
+                str(address), port, timeout=self._budget.seconds() / share, socket_options=socket_options
+            )
+            return GuardedStream(_arrived(stream, address), self._budget)
+
+        return first_that_answers(self._checked(host, port), connect)
 
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
@@ -191,6 +185,24 @@ class GuardedBackend(httpcore.NetworkBackend):
             # told would give away which names exist within our network.
             raise FetchFailed("blocked", f"{host} has an address that is not public", temporary=True)
         return addresses
+
+
+def first_that_answers(
+    addresses: Sequence[Address], connect: Callable[[Address, int], httpcore.NetworkStream]
+) -> httpcore.NetworkStream:
+    """Connect to the first that takes the connection; *connect* is told by what the time that is left is divided.
+
+    So an address that stays silent may use up its share of the time, not that of the next one.
+    """
+    tries = addresses[:MAX_TRIES]
+    for left in range(len(tries), 0, -1):
+        try:
+            return connect(tries[-left], left)
+        except (httpcore.ConnectError, httpcore.ConnectTimeout, FetchFailed) as error:
+            may_go_on = not isinstance(error, FetchFailed) or error.kind == "busy"
+            if left == 1 or not may_go_on:
+                raise
+    raise httpcore.ConnectError("The name has no address.")
 
 
 def _arrived(stream: httpcore.NetworkStream, address: Address) -> httpcore.NetworkStream:

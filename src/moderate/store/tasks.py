@@ -128,7 +128,7 @@ def _from_others(sites: Collection[str]) -> list[ColumnElement[bool]]:
     source = select(items.c.source_url).where(items.c.id == tasks.c.item_id).scalar_subquery()
     # A slash behind it, so that an address without a path ends its host as the others do.
     address = func.coalesce(source, "") + "/"
-    parts = [f"{before}{site}{behind}" for site in sites for before in ("//", ".") for behind in ("/", ":")]
+    parts = [f"{before}{site}{behind}" for site in sites for before in ("//", ".") for behind in "/:?#"]
     return [not_(or_(*(address.icontains(part, autoescape=True) for part in parts)))]
 
 

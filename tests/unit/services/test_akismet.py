@@ -8,13 +8,16 @@ import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+import httpcore
 import pytest
 
 from moderate.errors import ServiceDown
 from moderate.services.akismet import AkismetService
 from moderate.services.akismet_stand_in import AkismetStandIn
+from moderate.services.akismet_transport import Call, DeadlineBackend, current_call
 from moderate.services.clock import SystemClock
 from moderate.spam import SpamSample, SpamWord
 from moderate.testing import ManualClock
@@ -297,3 +300,34 @@ def test_a_forked_process_makes_a_client_of_its_own(server: AkismetStandIn, serv
 def test_a_sample_survives_storage_and_unknown_names() -> None:
     assert SpamSample.from_json({**SAMPLE.to_json(), "of_a_later_version": "x"}) == SAMPLE
     assert SpamSample.from_json({}) == SpamSample(user_ip="")
+
+
+def test_a_name_server_that_does_not_answer_keeps_nobody_past_the_deadline() -> None:
+    answered = threading.Event()
+
+    def resolver(*_: Any, **__: Any) -> list[tuple[Any, ...]]:
+        answered.wait(30)
+        return []
+
+    clock = SystemClock()
+    token = current_call.set(Call((), clock.monotonic() + 0.3))
+    try:
+        with pytest.raises(httpcore.ConnectTimeout, match="took too long"):
+            DeadlineBackend(clock, resolver).connect_tcp("rest.akismet.com", 443)
+    finally:
+        current_call.reset(token)
+        answered.set()
+
+
+def test_an_address_that_refuses_leaves_the_next_one_its_turn(server: AkismetStandIn) -> None:
+    port = urlsplit(server.url).port or 0
+
+    def resolver(*_: Any, **__: Any) -> list[tuple[Any, ...]]:
+        return [(socket.AF_INET, 1, 6, "", (address, port)) for address in ("127.0.0.9", "127.0.0.1")]
+
+    clock = SystemClock()
+    token = current_call.set(Call((), clock.monotonic() + 10))
+    try:
+        DeadlineBackend(clock, resolver).connect_tcp("rest.akismet.com", port).close()
+    finally:
+        current_call.reset(token)

@@ -1,0 +1,258 @@
+"""Pings whose sources never answer: what they take from others, and from who wants to end a worker."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from moderate.acts.lanes import LANES, LATER_LANES, Reading
+from moderate.model import Awaiting
+from tests.blogs import Blog
+from tests.servers import ROOT, dies_with_us, wait_until
+from tests.sites import Host
+from tests.tarpits import Tarpits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from moderate.model import Task
+
+LINKS = "<title>A post</title><p>Seen at <a href='http://localhost/thaw'>the thaw</a>.</p>"
+
+
+@pytest.fixture
+def blog() -> Iterator[Blog]:
+    with Blog() as blog:
+        yield blog
+
+
+def a_site(folder: Path, *servers: Blog | Tarpits, **config: Any) -> Host:
+    ports = [80, 443, *(server.port for server in servers)]
+    fetching = {"MODERATE_FETCH_ALLOW": ["127.0.0.0/8"], "MODERATE_FETCH_PORTS": ports}
+    return Host(folder, MODERATE_LIMITS={}, **fetching, **config)
+
+
+def ping(site: Host, source: str) -> None:
+    site.client.post("/discuss/trackback/thaw", data={"url": source, "title": "A post"})
+
+
+def awaits_checks(site: Host, number: int) -> bool:
+    with site.app.app_context():
+        return bool(site.state.desk.store.item(number).awaiting is Awaiting.CHECKS)
+
+
+def readers() -> int:
+    return sum(thread.name == "moderate-reader" for thread in threading.enumerate())
+
+
+def no_readers_are_left() -> bool:
+    return readers() == 0
+
+
+@pytest.fixture
+def working() -> Iterator[Callable[[Host], None]]:
+    """Starts a site's worker, and ends it after the test."""
+    with ExitStack() as running:
+
+        def start(site: Host) -> None:
+            site.state.worker.work()
+            running.callback(site.state.worker.stop)
+
+        yield start
+    wait_until(no_readers_are_left, within=30)
+
+
+def test_forty_pings_to_a_server_that_never_answers_keep_nobody_elses_waiting(
+    tmp_path: Path, blog: Blog, working: Callable[[Host], None]
+) -> None:
+    with Tarpits() as tarpits:
+        site = a_site(tmp_path, blog, tarpits, MODERATE_FETCH_TIMEOUT=60)
+        for source in tarpits.urls(40):
+            ping(site, source)
+        ping(site, blog.write("/1", LINKS))
+        working(site)
+        # Long before the first of the forty could come to its end.
+        wait_until(lambda: not awaits_checks(site, 41), within=30)
+        assert awaits_checks(site, 1)
+        assert tarpits.most == 1
+        site.state.worker.stop()
+    wait_until(no_readers_are_left, within=30)
+
+
+def test_many_servers_that_never_answer_are_waited_for_together(
+    tmp_path: Path, blog: Blog, working: Callable[[Host], None]
+) -> None:
+    with Tarpits(12) as tarpits:
+        site = a_site(tmp_path, blog, tarpits, MODERATE_FETCH_TIMEOUT=1)
+        for source in tarpits.urls(12):
+            ping(site, source)
+        ping(site, blog.write("/1", LINKS))
+        working(site)
+        wait_until(lambda: not awaits_checks(site, 13), within=30)
+        # A server may hear a little late of who has gone.
+        assert tarpits.most >= LANES
+        assert 0 < readers() <= LANES
+        assert sorted(tarpits.taken) == sorted(tarpits.hosts)
+        site.state.worker.stop()
+    wait_until(no_readers_are_left, within=30)
+
+
+def test_a_comment_waits_for_no_ping(tmp_path: Path, blog: Blog, working: Callable[[Host], None]) -> None:
+    with Tarpits(LANES) as tarpits:
+        site = a_site(tmp_path, blog, tarpits, MODERATE_FETCH_TIMEOUT=60)
+        for source in tarpits.urls(LANES):
+            ping(site, source)
+        working(site)
+        wait_until(lambda: len(tarpits.open) == LANES, within=30)
+        site.comment()
+        # What a person decides is a task for the filter that learns.
+        site.decide(LANES + 1, "spam")
+        learned = site.state.desk.services.tokens
+        wait_until(lambda: sum(learned.lookup(()).messages) == 1, within=30)
+        site.state.worker.stop()
+    wait_until(no_readers_are_left, within=30)
+
+
+# --- whose turn it is -----------------------------------------------------------------------------
+
+
+class Turns:
+    """A site's lanes, without anybody who reads."""
+
+    def __init__(self, site: Host) -> None:
+        self.site, self.reading = site, Reading()
+
+    def take(self) -> str | None:
+        """The host whose page is read next."""
+        task = self.task()
+        if task is None:
+            return None
+        item = self.site.state.desk.store.item(task.item)
+        return str(item.source_url).split("/")[2]
+
+    def task(self) -> Task | None:
+        with self.site.app.app_context():
+            return self.reading.take(self.site.state.desk)
+
+
+def test_no_site_gets_two_lanes_whatever_its_hosts_are_called(tmp_path: Path) -> None:
+    site = a_site(tmp_path)
+    for host in ("a.slow.example", "b.slow.example:8080", "SLOW.example", "slow.example?x", "notslow.example"):
+        ping(site, f"http://{host}" if "?" in host else f"http://{host}/1")
+    turns = Turns(site)
+    assert [turns.take(), turns.take(), turns.take()] == ["a.slow.example", "notslow.example", None]
+
+
+def test_what_was_never_tried_goes_first_and_the_rest_gets_some_of_the_lanes(tmp_path: Path) -> None:
+    site = a_site(tmp_path)
+    store = site.state.desk.store
+    for number in range(4):
+        ping(site, f"http://slow{number}.example/1")
+    failing = Turns(site)
+    with site.app.app_context():
+        while task := failing.task():
+            store.retry_task(task, site.clock.now(), "no answer")
+            failing.reading.done(task)
+            if not store.lease_due(site.clock.now(), limit=1, seconds=0, is_fresh=True):
+                break
+    site.clock.advance(minutes=1)
+    ping(site, "http://new.example/1")
+    turns = Turns(site)
+    assert turns.take() == "new.example"
+    assert [turns.take() is not None for _ in range(LATER_LANES + 1)] == [True] * LATER_LANES + [False]
+    ping(site, "http://newer.example/1")
+    assert turns.take() == "newer.example"
+
+
+def test_what_was_only_put_off_stays_as_fresh_as_it_was(tmp_path: Path) -> None:
+    site = a_site(tmp_path)
+    ping(site, "http://blog.example/1")
+    turns = Turns(site)
+    task = turns.task()
+    assert task is not None
+    with site.app.app_context():
+        turns.reading.give_back(site.state.desk)
+    assert turns.task() is None
+    again = Turns(site).task()
+    assert again is not None
+    assert again.attempts == task.attempts == 1
+    assert again.error == "its worker was told to end"
+
+
+# --- ending ---------------------------------------------------------------------------------------
+
+SITE = "tests.faults.worker_site"
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def prepare(tarpits: Tarpits, **config: Any) -> None:
+        settings = {
+            "MODERATE_FETCH_ALLOW": ["127.0.0.0/8"],
+            "MODERATE_FETCH_PORTS": [80, 443, tarpits.port],
+            "MODERATE_FETCH_TIMEOUT": 60,
+            **config,
+        }
+        monkeypatch.setenv("SITE_FOLDER", str(tmp_path))
+        monkeypatch.setenv("SITE_CONFIG", json.dumps(settings))
+
+    return prepare
+
+
+@pytest.mark.parametrize("options", [(), ("--processes", "2")])
+def test_a_worker_that_is_told_to_end_waits_for_no_page(
+    tmp_path: Path, environment: Callable[..., None], options: tuple[str, ...]
+) -> None:
+    from tests.faults.worker_site import create_app
+
+    with Tarpits() as tarpits:
+        environment(tarpits)
+        app = create_app()
+        (source,) = tarpits.urls(1)
+        app.test_client().post("/discuss/trackback/thaw", data={"url": source, "title": "A post"})
+        command = [sys.executable, "-m", "flask", "--app", f"{SITE}:create_app", "moderate", "worker", *options]
+        worker = subprocess.Popen([*dies_with_us(), *command], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        with worker:
+            wait_until(lambda: tarpits.open, within=30)
+            worker.send_signal(signal.SIGTERM)
+            # A page may be waited for as long as a minute, its lease is two.
+            assert worker.wait(20) == 0
+            assert worker.stdout is not None
+            assert "End it by Ctrl+C or SIGTERM." in worker.stdout.read()
+        desk = app.extensions["moderate"].desk
+        with app.app_context():
+            due = desk.store.next_due()
+            assert due is not None
+            assert due <= desk.clock.now()
+            desk.store.database.dispose()
+
+
+def test_a_process_whose_threads_read_a_page_ends_at_once(environment: Callable[..., None]) -> None:
+    with Tarpits() as tarpits:
+        environment(tarpits, MODERATE_WORKER="thread")
+        (source,) = tarpits.urls(1)
+        script = (
+            f"from {SITE} import create_app\n"
+            f"create_app().test_client().post('/discuss/trackback/thaw', data={{'url': {source!r}, 'title': 'x'}})\n"
+            "input()\n"
+        )
+        with subprocess.Popen(
+            [*dies_with_us(), sys.executable, "-c", script],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        ) as process:
+            wait_until(lambda: tarpits.open, within=30)
+            assert process.stdin is not None
+            process.stdin.write(b"\n")
+            process.stdin.close()
+            assert process.wait(20) == 0

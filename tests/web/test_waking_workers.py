@@ -1,0 +1,148 @@
+"""Whoever writes a task wakes who does it: no decision, edit or notice waits for a worker's next look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+
+from moderate.acts.housekeeping import CHECK_UP
+from moderate.ports import NewTask
+from moderate.testing import AkismetStandIn, ManualClock
+from tests.servers import wait_until
+from tests.sites import Host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+SITE = {"MODERATE_LIMITS": {}, "MODERATE_AKISMET_KEY": "k", "MODERATE_SITE_URL": "http://localhost"}
+
+
+class Listener:
+    """Hears the bell as a worker does."""
+
+    def __init__(self, url: str) -> None:
+        self._client = redis.Redis.from_url(url)
+        self._line = self._client.pubsub(ignore_subscribe_messages=True)
+        self._line.subscribe("moderate:work")
+        # Until Redis has taken that, what is rung is heard by nobody.
+        wait_until(lambda: dict(self._client.pubsub_numsub("moderate:work")) == {b"moderate:work": 1})
+        self.silence()
+
+    def silence(self) -> None:
+        while self._line.get_message(timeout=0.05) is not None:
+            pass
+
+    def hears(self) -> bool:
+        return any(self._line.get_message(timeout=0.5) is not None for _ in range(20))
+
+    def close(self) -> None:
+        self._line.close()
+        self._client.close()
+
+
+@pytest.fixture
+def listener(redis_url: str) -> Iterator[Listener]:
+    listener = Listener(redis_url)
+    yield listener
+    listener.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path, redis_url: str) -> Host:
+    return Host(tmp_path, MODERATE_REDIS_URL=redis_url, MODERATE_EDIT_WINDOW=60, **SITE)
+
+
+def bulk(site: Host, number: int) -> Any:
+    body = {"decision": "spam", "items": [{"id": number, "version": 1}]}
+    return site.client.post("/discuss/moderation/decisions", json=body, headers=site.token())
+
+
+def undo(site: Host, number: int) -> Any:
+    batch = bulk(site, number).json["batch"]
+    return site.client.post("/discuss/moderation/undo", json={"batch": batch}, headers=site.token())
+
+
+def edit(site: Host, number: int) -> Any:
+    token = site.comment("Another one").json["edit_token"]
+    body = {"text": "Something else", "edit_token": token}
+    return site.client.patch(f"/discuss/items/{number + 1}", json=body)
+
+
+def replay(site: Host, number: int) -> Any:
+    del number
+    with site.app.app_context():
+        store = site.state.desk.store
+        store.bury_task(store.lease_due(site.clock.now(), limit=1, seconds=60)[0], "no answer")
+    return site.app.test_cli_runner().invoke(args=["moderate", "tasks", "replay", "--all"])
+
+
+ACTS = {
+    "a comment": lambda site, _: site.comment("One more"),
+    "a decision": lambda site, number: site.decide(number, "spam"),
+    "a decision about several": bulk,
+    "an undo": undo,
+    "an edit": edit,
+    "a task that is tried again": replay,
+}
+
+
+@pytest.mark.parametrize("act", ACTS.values(), ids=ACTS.keys())
+def test_the_bell_rings_for_whatever_leaves_a_task(
+    site: Host, listener: Listener, act: Callable[[Host, int], Any]
+) -> None:
+    number = site.comment().json["id"]
+    listener.silence()
+    act(site, number)
+    assert listener.hears()
+
+
+def test_what_is_due_much_later_or_came_to_nothing_wakes_nobody(site: Host, listener: Listener) -> None:
+    number = site.comment().json["id"]
+    site.decide(number, "spam")
+    listener.silence()
+    site.decide(number, "spam")
+    with site.app.app_context():
+        later = site.clock.now() + CHECK_UP
+        site.state.desk.store.add_tasks(number, [NewTask(kind="look", due_at=later)], site.clock.now())
+    assert not listener.hears()
+
+
+def test_the_thread_of_the_process_hears_of_a_decision_at_once(tmp_path: Path) -> None:
+    with AkismetStandIn() as akismet:
+        site = Host(tmp_path, MODERATE_AKISMET_URL=akismet.url, **SITE)
+        site.state.worker.work()
+        number = site.comment("A good text").json["id"]
+        store = site.state.desk.store
+        wait_until(lambda: store.next_due() is None, within=30)
+        asleep = site.state.worker._crew._own
+        wait_until(lambda: not asleep.is_set(), within=30)
+        site.decide(number, "spam", store.item(number).version)
+        wait_until(lambda: any(each.path == "submit-spam" for each in akismet.received), within=30)
+        site.state.worker.stop()
+
+
+class HastyClock(ManualClock):
+    """A minute goes by at every look."""
+
+    def now(self) -> datetime:
+        self.advance(minutes=1)
+        return super().now()
+
+
+def test_housekeeping_has_its_turn_while_there_is_more_to_do(tmp_path: Path) -> None:
+    clock = HastyClock()
+    site = Host(tmp_path, MODERATE_LIMITS={}, extension={"clock": clock})
+    desk = site.state.desk
+    for number in range(1, 31):
+        site.comment(f"Text number {number}, {number * 7919}")
+        site.decide(number, "approve")
+    began = clock.now()
+    assert site.state.worker.drain() == 30
+    hours = range(int(began.timestamp() // 3600), int(clock.now().timestamp() // 3600))
+    tended = [hour for hour in hours if desk.store.is_used(f"housekeeping:{hour}", began)]
+    # Not only at the beginning and at the end.
+    assert len(tended) == len(hours) > 2
