@@ -212,4 +212,4 @@ def test_whatever_a_killed_worker_left_is_done_once_its_lease_has_ended(
             break
         assert exitcode == -signal.SIGKILL
         killed += 1
-    assert killed > 15, killed
+    assert killed > 10, killed
