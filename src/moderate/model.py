@@ -294,7 +294,8 @@ class HistoryEntry:
     id: int
     item: int
     at: datetime
-    #: ``received``, ``judged``, ``decided``, ``undone``, ``revised``, ``withdrawn``, ``deleted``
+    #: ``received``, ``judged``, ``revised``, ``withdrawn``, ``deleted``; by moderators ``decided``, ``declined`` (a changed
+    #: text was dropped with the decision), ``undone``
     act: str
     #: A moderator's name, or None where checks or the author acted.
     by: str | None
