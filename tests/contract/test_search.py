@@ -145,6 +145,7 @@ def test_a_common_word_is_found_page_by_page(
     store: SqlStore, is_indexed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "RARE", 5)
+    monkeypatch.setattr(search, "RECENT", 3)
     for number in range(12):
         store.record(a_comment(f"ferry{'man' if number % 2 else ''} {number}"), HELD, [], NOON)
     if is_indexed:

@@ -144,14 +144,23 @@ def found_by(query: str, conn: Connection) -> ColumnElement[bool]:
 #: A word found in fewer items than this is rare: its items are looked up, and not the items for the word.
 RARE = 500
 
+#: So many items MariaDB goes through before it asks its index.
+RECENT = 2000
+
 
 def found_newest(query: str, conn: Connection, cursor: int | None) -> list[ColumnElement[bool]]:
     """The same as `found_by`, for the newest of many items below *cursor*: to be asked for one after another.
 
     On SQLite a beginning that is common is slow to look up, for all that begin like it are put together
     first. Such a search goes through the items instead, newest first, and has soon found a page of them.
+    MySQL and MariaDB look up all items with a word before they take the newest, so there the newest items
+    are gone through first.
     """
     asked = asked_terms(query)
+    if asked and conn.dialect.name in MYSQL:
+        start = (cursor or conn.execute(select(func.max(items.c.id))).scalar() or 0) - RECENT
+        newest, older = items.c.id > start, items.c.id <= start
+        return [and_(newest, _walking(asked)), *([and_(older, found_by(query, conn))] if start > 0 else [])]
     if not asked or conn.dialect.name != "sqlite" or not has_fts(conn):
         return [found_by(query, conn)]
     exact = [(term, False) for term, _ in asked]
