@@ -294,8 +294,8 @@ class HistoryEntry:
     id: int
     item: int
     at: datetime
-    #: ``received``, ``judged``, ``revised``, ``withdrawn``, ``deleted``; by moderators ``decided``, ``declined`` (a changed
-    #: text was dropped with the decision), ``undone``
+    #: ``received``, ``judged``, ``revised``, ``withdrawn``, ``deleted``; by moderators ``decided``, ``undone``, and
+    #: ``declined`` where a decision dropped a changed text.
     act: str
     #: A moderator's name, or None where checks or the author acted.
     by: str | None
