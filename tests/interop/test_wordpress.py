@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.interop.loopback import InteropSite, interop_site
-from tests.interop.wordpress import MariaDB, WordPress
+from tests.interop.wordpress import WordPress
+from tests.mariadb_servers import MariaDB
 from tests.servers import free_port
 
 if TYPE_CHECKING:

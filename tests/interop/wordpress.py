@@ -1,4 +1,4 @@
-"""A real WordPress from Debian's package: PHP's own server and a MariaDB that listens on a file only.
+"""A real WordPress from Debian's package: PHP's own server and a MariaDB that it reaches by a file.
 
 Needs the packages php-cli, php-mysql, php-mbstring, php-xml, php-curl and mariadb-server-core to be
 installed. WordPress itself is only downloaded and unpacked, so that no web server comes with it.
@@ -6,7 +6,6 @@ installed. WordPress itself is only downloaded and unpacked, so that no web serv
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -17,6 +16,8 @@ from tests.servers import HOST, Server, ServerFailed, dies_with_us, program
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from tests.mariadb_servers import MariaDB
 
 CONFIG = """<?php
 define('DB_NAME', 'wordpress'); define('DB_USER', 'root'); define('DB_PASSWORD', '');
@@ -61,38 +62,6 @@ do_all_pings(); clean_post_cache($id);
 echo get_permalink($id), "\\n", str_replace("\\n", ' ', get_post_field('pinged', $id));"""
 
 
-class MariaDB(Server):
-    """A database server without a network."""
-
-    def __init__(self) -> None:
-        self.program = program("mariadbd", "mariadb-server-core")
-        super().__init__("mariadb")
-        self.data, self.socket = self.folder / "data", self.folder / "socket"
-        self.port = -1
-
-    def start(self) -> MariaDB:
-        if not self.data.exists():
-            maker = program("mariadb-install-db", "mariadb-server-core")
-            options = (
-                "--no-defaults",
-                f"--datadir={self.data}",
-                "--auth-root-authentication-method=normal",
-                *as_user(),
-            )
-            call([maker, *options], self.folder)
-        return super().start()
-
-    def command(self) -> Sequence[str | Path]:
-        where = (f"--datadir={self.data}", f"--socket={self.socket}", f"--pid-file={self.folder}/pid")
-        return [self.program, "--no-defaults", "--skip-networking", "--skip-log-bin", *where, *as_user()]
-
-    def answers(self) -> bool:
-        script = (
-            "mysqli_report(MYSQLI_REPORT_OFF); exit(@mysqli_connect('localhost', 'root', '', '', 0, $argv[1]) ? 0 : 1);"
-        )
-        return subprocess.run([php(), "-r", script, self.socket], capture_output=True, check=False).returncode == 0
-
-
 class WordPress(Server):
     """The blog, on PHP's own server. It is written by single commands, so one process is enough."""
 
@@ -135,10 +104,6 @@ class WordPress(Server):
 
 def php() -> Path:
     return program("php", "php-cli")
-
-
-def as_user() -> list[str]:
-    return ["--user=root"] if os.geteuid() == 0 else []
 
 
 def unpacked() -> Path:
