@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from moderate.errors import Invalid
-from moderate.model import Author, Awaiting, Client, Kind, Lean, Status
+from moderate.model import Author, Awaiting, Client, Decision, Kind, Lean, Status
 from moderate.ports import ItemFilter, NewTask
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_finding, a_ping, a_verdict, an_article
 
@@ -305,6 +305,28 @@ def test_the_record_of_a_verified_author(store: SqlStore) -> None:
     store.record(a_comment(), SPAM, [], NOON)
     assert store.author_record("u:1") == {Status.APPROVED: 2, Status.SPAM: 1}
     assert store.author_record("u:2") == {}
+
+
+def test_spam_that_was_deleted_counts_against_its_author_as_long_as_it_would_have(store: SqlStore) -> None:
+    days = timedelta(days=1)
+    store.record(a_comment(author_id="email:1"), APPROVED, [], NOON)
+    for at in (NOON, NOON - 30 * days):
+        spam = store.record(a_comment(author_id="email:1"), SPAM, [], at).item
+        store.delete(spam.id, "Mori", NOON + days)
+    assert store.author_record("email:1", NOON - 60 * days) == {Status.APPROVED: 1, Status.SPAM: 1}
+    assert store.author_record("email:1", NOON) == {Status.APPROVED: 1, Status.SPAM: 1}
+    assert store.author_record("email:1", NOON + timedelta(seconds=1)) == {}
+    assert store.author_record("email:2", NOON) == {}
+
+
+@pytest.mark.parametrize("decision", [Decision.TRASH, Decision.SPAM])
+def test_what_was_purged_is_held_against_its_author_if_it_was_spam(store: SqlStore, decision: Decision) -> None:
+    item = store.record(a_comment(author_id="email:1"), HELD, [], NOON).item
+    after = store.decide(item.id, decision, version=1, by="Mori", note=None, now=NOON).item
+    later = NOON + timedelta(days=31)
+    assert store.purge(after.status, later, later) == 1
+    expected = {Status.SPAM: 1} if decision is Decision.SPAM else {}
+    assert store.author_record("email:1", NOON) == expected
 
 
 def test_a_new_title_of_the_article_is_shown_with_its_items(store: SqlStore) -> None:

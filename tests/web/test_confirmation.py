@@ -180,6 +180,17 @@ def test_spam_of_a_confirmed_address_ends_its_trust(site: Host, mail: MailServer
     assert comment(site)["status"] == "pending"
 
 
+def test_spam_that_was_deleted_ends_the_trust_as_well(site: Host, mail: MailServer) -> None:
+    first, got = got_mail(site, mail)
+    site.client.post(link(got))
+    site.decide(first, "approve")
+    site.decide(comment(site)["id"], "approve")
+    bad = comment(site)["id"]
+    site.decide(bad, "spam")
+    assert site.client.delete(f"/discuss/moderation/items/{bad}", headers=site.token()).status_code == 204
+    assert comment(site)["status"] == "pending"
+
+
 def test_a_changed_text_stays_its_authors(site: Host, mail: MailServer) -> None:
     number, got = got_mail(site, mail)
     site.client.post(link(got))
@@ -375,6 +386,26 @@ def test_a_mailbox_gets_one_mail_a_day_and_the_answer_is_the_same(site: Host, ma
     site.clock.advance(hours=25)
     got_mail(site, mail)
     assert len(mail.mails) == 2
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["\uff52eaders.example", "read\uff45r\u017f.example", "stra\xdfe.example"],
+    ids=ascii,
+)
+def test_a_host_that_only_looks_like_the_one_it_leads_to_gets_no_mail(site: Host, mail: MailServer, host: str) -> None:
+    """Full-width letters and the like become others in IDNA: each mixture of them would be a mailbox of its own."""
+    assert ask(site, comment(site, email=f"mika@{host}")["id"]).status_code == 202
+    work(site)
+    assert mail.mails == []
+
+
+def test_a_host_in_its_own_letters_and_in_ascii_has_one_mailbox(site: Host, mail: MailServer) -> None:
+    got_mail(site, mail, email="mika@b\xfccher.example")
+    browser = site.app.test_client()
+    assert ask(site, comment(site, browser, email="mika@xn--bcher-kva.example")["id"], browser).status_code == 202
+    work(site)
+    assert [got.to for got in mail.mails] == ["mika@xn--bcher-kva.example"]
 
 
 def test_whoever_wants_no_more_is_never_mailed_again(site: Host, mail: MailServer) -> None:

@@ -57,9 +57,9 @@ class Confirming:
         """The identity that goes with an address, in the spelling in which items hold it."""
         return CONFIRMED + self._hash("identity", email, 32)
 
-    def mailbox(self, email: str) -> str:
-        """Names the mailbox behind an address: many providers put all its spellings into one."""
-        local, _, domain = email.casefold().rpartition("@")
+    def mailbox(self, to: str) -> str:
+        """Names the mailbox behind an address as mails go to it: many providers put all its spellings into one."""
+        local, _, domain = to.casefold().rpartition("@")
         return self._hash("mailbox", f"{local.partition('+')[0].replace('.', '')}@{domain}", 24)
 
     def _hash(self, purpose: str, text: str, length: int) -> str:
@@ -69,9 +69,12 @@ class Confirming:
 
 def is_confirmable(desk: Desk, item: Item) -> bool:
     """Whether a mail could go to the address of this comment, and would prove anything new."""
-    if desk.confirming is None or item.author_id is not None or item.kind.is_ping or not item.email:
-        return False
-    return desk.confirming.mailer.can_reach(item.email)
+    return item.author_id is None and not item.kind.is_ping and address_of(desk, item) is not None
+
+
+def address_of(desk: Desk, item: Item) -> str | None:
+    """The address of this comment as mails to it are sent; None where none could be."""
+    return desk.confirming.mailer.spelled(item.email) if desk.confirming is not None and item.email else None
 
 
 def ask(desk: Desk, item: Item, client_ip: str) -> None:
@@ -102,13 +105,14 @@ def write(desk: Desk, task: Task) -> None:
 
 
 def request_for(desk: Desk, task: Task, item: Item) -> Request | None:
-    if desk.confirming is None or item.email is None or not is_confirmable(desk, item):
+    to = address_of(desk, item)
+    if desk.confirming is None or to is None or not is_confirmable(desk, item):
         return None
     return Request(
         id=f"confirm-{item.id}-{int(task.created_at.timestamp())}",
         item=item.id,
-        to=item.email,
-        mailbox=desk.confirming.mailbox(item.email),
+        to=to,
+        mailbox=desk.confirming.mailbox(to),
         article_title=item.article_title,
         article_url=item.article_url,
         at=desk.clock.now(),

@@ -29,8 +29,11 @@ class Request:
 class ConfirmationMailer(Protocol):
     """What carries such mails."""
 
-    def can_reach(self, email: str) -> bool:
-        """Whether a mail could be addressed to this at all. Asks nobody."""
+    def spelled(self, email: str) -> str | None:
+        """The address as mails to it are sent, None where none could be. Asks nobody.
+
+        All addresses that lead to one host by their spelling alone come out with that host.
+        """
 
     def send(self, request: Request) -> None:
         """Send. Raises `ServiceDown` where trying again may help, else `Undeliverable`."""

@@ -55,7 +55,7 @@ class Earlier(Protocol):
         """Items since then that may say nearly the same, the same text among them; newest first, at most 100."""
 
     def author_record(self, author_id: str, since: datetime | None = None) -> Mapping[Status, int]:
-        """How many items of a verified author stand where; only those that came in since then, if given."""
+        """How many items of a verified author stand where: all, or those since then, with spam that was deleted."""
 
 
 class Store(Earlier, Protocol):

@@ -39,9 +39,9 @@ class ConfirmationMails:
         self._host = host
         self._site = site
 
-    def can_reach(self, email: str) -> bool:
+    def spelled(self, email: str) -> str | None:
         """See the port."""
-        return sendable(email) is not None
+        return sendable(email)
 
     def send(self, request: Request) -> None:
         """See the port."""
@@ -74,9 +74,12 @@ def sendable(email: str) -> str | None:
     """The address as every mail server takes it, its host in ASCII (RFC 5890); None where there is no such form."""
     local, _, domain = email.rpartition("@")
     try:
-        found = f"{local}@{domain.encode('idna').decode('ascii')}"
+        host = domain.encode("idna")
+        is_as_typed = domain.isascii() or host.decode("idna") == domain
     except UnicodeError:
         return None
+    # Full-width letters, a long s or a sharp one would lead to another host than the one that was typed.
+    found = f"{local}@{host.decode('ascii')}" if is_as_typed else ""
     return found if is_address(found) else None
 
 

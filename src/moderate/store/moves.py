@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, delete, insert, update
 from moderate.checks.near import near_text
 from moderate.lifecycle import cause_of, counter_change, is_public_change
 from moderate.model import Awaiting, Item, Kind, Status
-from moderate.store import counters
+from moderate.store import counters, spam_memory
 from moderate.store.engine import Stale
 from moderate.store.reads import HIDDEN, NEAR, RENAMED
 from moderate.store.rows import altered, columns_of, item_from
@@ -191,6 +191,7 @@ def remove(conn: Connection, item: Item, by: str, at: datetime) -> None:
         by=by,
     )
     _move(conn, move)
+    spam_memory.remember(conn, item)
     conn.execute(delete(tasks).where(tasks.c.item_id == item.id))
     conn.execute(delete(samples).where(samples.c.item_id == item.id))
     # Who decided what stays on record; what was written goes with the item.

@@ -16,6 +16,7 @@ from moderate.store.lookups import Lookup
 from moderate.store.rows import digest, entry_from, item_from
 from moderate.store.schema import articles, history, items
 from moderate.store.search import catch_up, found_by, found_newest
+from moderate.store.spam_memory import is_remembered
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -205,7 +206,10 @@ class ItemReads:
         if since is not None:
             query = query.where(items.c.created_at >= since)
         with self.database.read() as conn:
-            return {Status(status): number for status, number in conn.execute(query.group_by(items.c.status))}
+            record = {Status(status): number for status, number in conn.execute(query.group_by(items.c.status))}
+            if since is not None and Status.SPAM not in record and is_remembered(conn, author_id, since):
+                record[Status.SPAM] = 1
+        return record
 
 
 @lru_cache
