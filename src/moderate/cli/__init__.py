@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import asdict
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,7 @@ def recount(dry_run: bool) -> None:
     store.keep("recount", {"drifted": len(drifts)}, current_state().desk.clock.now())
     for drift in drifts:
         name = drift.article or "(the whole site)"
-        click.echo(f"{name}: stored {shown(drift.stored)}; counted {shown(drift.counted)}")
+        click.echo(f"{name}: {difference(drift)}")
     click.echo(
         "Nothing had drifted." if not drifts else f"{len(drifts)} had drifted{'' if dry_run else ' and were mended'}."
     )
@@ -90,9 +91,12 @@ def recount(dry_run: bool) -> None:
         raise SystemExit(1)
 
 
-def shown(counts: object) -> str:
-    names = ("comments", "trackbacks", "pending", "spam", "trash")
-    return ", ".join(f"{name} {getattr(counts, name)}" for name in names)
+def difference(drift: Drift) -> str:
+    """The counters that are not what was counted, with both numbers."""
+    stored, counted = asdict(drift.stored), asdict(drift.counted)
+    wrong = [name for name in stored if stored[name] != counted[name]]
+    told = (", ".join(f"{name} {numbers[name]}" for name in wrong) for numbers in (stored, counted))
+    return "stored {}; counted {}".format(*told)
 
 
 # --- tokens ---------------------------------------------------------------------------------------
