@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -52,7 +53,11 @@ def test_a_database_without_its_tables_says_what_to_run(tmp_path: Path) -> None:
     ("change", "words"),
     [
         (("moderate@", "hunter2@"), "password authentication failed"),
-        (("127.0.0.1", "no.such.host.invalid"), "failed to resolve host 'no.such.host.invalid'"),
+        # As the driver says it: older ones do not name the host.
+        (
+            ("127.0.0.1", "no.such.host.invalid"),
+            r"failed to resolve host 'no\.such\.host\.invalid'|Name or service not known",
+        ),
     ],
 )
 def test_a_database_that_lets_nobody_in_is_told_in_words(
@@ -60,7 +65,7 @@ def test_a_database_that_lets_nobody_in_is_told_in_words(
 ) -> None:
     code, said = checked(tmp_path, MODERATE_DATABASE_URL=pg_url.replace(*change))
     assert code == 1
-    assert words in said["database"]
+    assert re.search(words, said["database"])
     assert said["database"].endswith("Check MODERATE_DATABASE_URL and that the server runs.")
     assert "hunter2" not in str(said)
 

@@ -26,7 +26,6 @@ CHECKS: dict[str, str] = {
     "the page could not be read: {why}": "リンク元のページを読めません：{why}",
     "the host name {host} could not be found (DNS)": "ホスト名{host}が見つかりません（DNS）",
     "the host name {host} could not be looked up (DNS)": "ホスト名{host}を調べられません（DNS）",
-    "the host name {host} has no address (DNS)": "ホスト名{host}にアドレスがありません（DNS）",
     "looking up {host} took too long": "ホスト名{host}の確認に時間がかかりすぎました",
     "{host} has an address that is not public": "{host}のアドレスは公開されていません",
     "it answered {status}": "応答は{status}でした",
