@@ -56,7 +56,7 @@ def test_a_database_without_its_tables_says_what_to_run(tmp_path: Path) -> None:
         # As the driver says it: older ones do not name the host.
         (
             ("127.0.0.1", "no.such.host.invalid"),
-            r"failed to resolve host 'no\.such\.host\.invalid'|Name or service not known",
+            r"failed to resolve host 'no\.such|Name or service not known",
         ),
     ],
 )
