@@ -22,6 +22,9 @@ MOST_BYTES = 64 * 1024
 #: How many times as long as one answer the whole of it may take.
 ANSWERS = 6
 
+#: How long it may take at most, in seconds: less than a task is leased for, or another worker would send the mail too.
+LONGEST = 100.0
+
 
 @dataclass(slots=True)
 class Bounds:
@@ -34,7 +37,7 @@ class Bounds:
 
     @classmethod
     def of(cls, clock: Clock, timeout: float) -> Bounds:
-        return cls(clock, timeout, clock.monotonic() + ANSWERS * timeout)
+        return cls(clock, timeout, clock.monotonic() + min(ANSWERS * timeout, LONGEST))
 
     def seconds(self) -> float:
         """Seconds to wait for the next piece. Raises `TimeoutError` where none are left."""

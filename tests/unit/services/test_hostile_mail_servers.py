@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from moderate.acts.lanes import LEASE
 from moderate.errors import ServiceDown, Undeliverable
 from moderate.services.mail import SmtpTransport
+from moderate.services.smtp_connections import Bounds
+from moderate.testing import ManualClock
 
 if TYPE_CHECKING:
     import socket
@@ -147,3 +150,12 @@ def test_a_server_that_never_ends_its_answers_is_left() -> None:
         with speaking(server) as (port, _), pytest.raises(ServiceDown):
             send(port, username=None, password=None)
         assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("timeout", [0.1, 10, 60])
+def test_a_conversation_ends_before_another_worker_may_take_its_task(timeout: float) -> None:
+    clock = ManualClock()
+    bounds = Bounds.of(clock, timeout)
+    clock.advance(LEASE)
+    with pytest.raises(TimeoutError):
+        bounds.seconds()
