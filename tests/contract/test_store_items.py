@@ -104,7 +104,6 @@ def test_the_same_key_and_text_return_the_first_item_and_store_nothing(store: Sq
     assert len(store.history(first.item.id)) == 1
     assert store.totals().comments == 1
     assert store.next_due() is None
-    assert store.repeat_of("2026/thaw", "k") == first.item
 
 
 @pytest.mark.parametrize(
@@ -121,7 +120,6 @@ def test_the_same_key_with_another_text_or_author_is_refused(store: SqlStore, ch
 def test_the_same_key_on_another_article_is_another_comment(store: SqlStore) -> None:
     store.record(a_comment(idempotency_key="k"), HELD, [], NOON)
     assert store.record(a_comment(article="b", idempotency_key="k"), HELD, [], NOON).is_new
-    assert store.repeat_of("c", "k") is None
 
 
 def test_comments_without_a_key_never_meet(store: SqlStore) -> None:

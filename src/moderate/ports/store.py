@@ -75,8 +75,6 @@ class Store(Earlier, Protocol):
 
     def item(self, item_id: int) -> Item | None: ...
 
-    def repeat_of(self, article: str, idempotency_key: str) -> Item | None: ...
-
     def thread(
         self, article: str, *, cursor: int | None, limit: int, newest_first: bool, mine: Collection[int] = ()
     ) -> Page:

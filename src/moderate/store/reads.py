@@ -13,7 +13,7 @@ from moderate.model import Awaiting, Kind, Status
 from moderate.ports import Alike, Page
 from moderate.store.alike import like, of_host
 from moderate.store.lookups import Lookup
-from moderate.store.rows import digest, entry_from, item_from
+from moderate.store.rows import entry_from, item_from
 from moderate.store.schema import articles, history, items
 from moderate.store.search import catch_up, found_by, found_newest
 from moderate.store.spam_memory import is_remembered
@@ -145,12 +145,6 @@ class ItemReads:
     def is_withdrawn(self, item: Item) -> bool:
         with self.database.read() as conn:
             return is_withdrawn(conn, item)
-
-    def repeat_of(self, article: str, idempotency_key: str) -> Item | None:
-        key = items.c.idempotency_key == digest(idempotency_key)
-        with self.database.read() as conn:
-            row = conn.execute(WHOLE.where(items.c.article_key == article, key)).first()
-        return None if row is None else item_from(row._asdict())
 
     def thread(
         self, article: str, *, cursor: int | None, limit: int, newest_first: bool, mine: Collection[int] = ()
