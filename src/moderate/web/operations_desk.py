@@ -73,19 +73,24 @@ SIGN_IN = (
     ),
 )
 
+DECISION_LINK = secret("As the mail has it: for one item, version, decision and moderator.")
+MAILBOX_LINK = secret("As the mail has it: for one mailbox.")
+
+OF_A_DECISION = (
+    SHOWN,
+    Reply(404, "The item is gone.", types=(HTML,)),
+    Reply(409, "Used, or decided meanwhile.", types=(HTML,)),
+    Reply(410, "The link is not valid any more.", types=(HTML,)),
+)
+
 MAILS = (
     Operation(
         method="GET",
         path="/moderation/mail/{token}",
         endpoint="mail_link",
         about="The page of a mail's link: the item and one button; looking changes nothing",
-        parameters=(secret("As the mail has it: for one item, version, decision and moderator."),),
-        replies=(
-            SHOWN,
-            Reply(404, "The item is gone.", types=(HTML,)),
-            Reply(409, "Used, or decided meanwhile.", types=(HTML,)),
-            Reply(410, "The link is not valid any more.", types=(HTML,)),
-        ),
+        parameters=(DECISION_LINK,),
+        replies=OF_A_DECISION,
         problems=("rate-limited",),
     ),
     Operation(
@@ -93,13 +98,8 @@ MAILS = (
         path="/moderation/mail/{token}",
         endpoint="mail_link",
         about="The decision that a mail's link is for",
-        parameters=(secret("As the mail has it: for one item, version, decision and moderator."),),
-        replies=(
-            SHOWN,
-            Reply(404, "The item is gone.", types=(HTML,)),
-            Reply(409, "Used, or decided meanwhile.", types=(HTML,)),
-            Reply(410, "The link is not valid any more.", types=(HTML,)),
-        ),
+        parameters=(DECISION_LINK,),
+        replies=OF_A_DECISION,
         problems=("rate-limited",),
     ),
     Operation(
@@ -107,7 +107,7 @@ MAILS = (
         path="/moderation/unsubscribe/{token}",
         endpoint="unsubscribe",
         about="Asks whether a mailbox wants no more mail; looking changes nothing",
-        parameters=(secret("As the mail has it: for one mailbox."),),
+        parameters=(MAILBOX_LINK,),
         replies=(SHOWN, Reply(410, "The link is not valid.", types=(HTML,))),
         problems=("rate-limited",),
     ),
@@ -116,7 +116,7 @@ MAILS = (
         path="/moderation/unsubscribe/{token}",
         endpoint="unsubscribe",
         about="No more mail to a mailbox, in one click (RFC 8058); `again=1` takes it back",
-        parameters=(secret("As the mail has it: for one mailbox."),),
+        parameters=(MAILBOX_LINK,),
         bodies=(Body(FORM, AgainIn, is_required=False),),
         replies=(SHOWN, Reply(410, "The link is not valid.", types=(HTML,))),
         problems=("too-large", "rate-limited"),
