@@ -125,16 +125,15 @@ def test_lists_and_filters_decline_and_one_undo_brings_all_of_it_back(host: Host
 # --- who else hears of it ---------------------------------------------------------------------------
 
 
+def a_judged_site(tmp_path: Path, akismet: AkismetStandIn) -> Host:
+    """A site that publishes what Akismet lets pass."""
+    asked = {"MODERATE_AKISMET_KEY": "k", "MODERATE_AKISMET_URL": akismet.url}
+    return a_site(tmp_path, 25, MODERATE_MAIL_SERVER="", MODERATE_PREMODERATION="none", **asked)
+
+
 def test_the_spam_service_is_not_told_that_the_declined_text_was_good(tmp_path: Path) -> None:
     with AkismetStandIn() as akismet:
-        host = a_site(
-            tmp_path,
-            25,
-            MODERATE_MAIL_SERVER="",
-            MODERATE_AKISMET_KEY="k",
-            MODERATE_AKISMET_URL=akismet.url,
-            MODERATE_PREMODERATION="none",
-        )
+        host = a_judged_site(tmp_path, akismet)
         made = host.comment().json
         work(host)
         body = {"text": "Buy akismet-guaranteed-spam", "edit_token": made["edit_token"]}
@@ -154,14 +153,7 @@ def test_the_spam_service_is_not_told_that_the_declined_text_was_good(tmp_path: 
 
 def test_a_verdict_that_comes_late_finds_nothing_to_judge(tmp_path: Path) -> None:
     with AkismetStandIn() as akismet:
-        host = a_site(
-            tmp_path,
-            25,
-            MODERATE_MAIL_SERVER="",
-            MODERATE_AKISMET_KEY="k",
-            MODERATE_AKISMET_URL=akismet.url,
-            MODERATE_PREMODERATION="none",
-        )
+        host = a_judged_site(tmp_path, akismet)
         made = host.comment().json
         work(host)
         host.client.patch(f"/discuss/items/{made['id']}", json={"text": CHANGED, "edit_token": made["edit_token"]})
