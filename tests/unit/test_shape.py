@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-LONGEST_FUNCTION = 45
-LONGEST_FILE = 350
+LONGEST_FUNCTION = 60
+LONGEST_FILE = 500
 #: The one module that asks the machine what time it is. Everything else is given a clock.
 CLOCK = "services/clock.py"
 TIME = {
@@ -70,15 +70,15 @@ def test_the_code_keeps_its_shape() -> None:
     assert not found, "\n" + "\n".join(found)
 
 
-LONG = "def long():\n" + "    step()\n" * 46
+LONG = "def long():\n" + "    step()\n" * 61
 
 
 @pytest.mark.parametrize(
     ("place", "source", "complaint"),
     [
-        ("desk.py", LONG, "desk.py:1: long has 46 lines"),
-        ("desk.py", "class Desk:\n" + "".join(f"    {line}\n" for line in LONG.splitlines()), "long has 46 lines"),
-        ("desk.py", "\n" * 351, "desk.py has 351 lines"),
+        ("desk.py", LONG, "desk.py:1: long has 61 lines"),
+        ("desk.py", "class Desk:\n" + "".join(f"    {line}\n" for line in LONG.splitlines()), "long has 61 lines"),
+        ("desk.py", "\n" * 501, "desk.py has 501 lines"),
         ("desk.py", "try:\n    step()\nexcept:\n    pass", "desk.py:3: a bare except"),
         ("web/read.py", "import time\nx = time.time()", "web/read.py:2: time.time"),
         ("desk.py", "from time import sleep", "time.sleep"),
