@@ -33,6 +33,7 @@ from moderate.web.article_addresses import settled
 from moderate.web.edge import SiteEdge
 from moderate.web.remarks import Remarks
 from moderate.web.signing import Signer
+from moderate.web.site_address import SiteAddress
 from moderate.web.state import Hooks, State
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     kept = cache(lambda: store.secret("signing"))
     signer = Signer(lambda: secrets_of(app, kept), clock, database=kept)
     articles = articles_of(settings, parts, store, clock)
+    address = SiteAddress(app, settings, store, clock)
     policy = make_policy(settings)
     services = make_services(settings, database, store, clock)
     limits, redis = make_limits(settings, parts, signer, clock)
@@ -94,8 +96,8 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         waves=WaveWatch(app, SqlWaves(database), limits, clock, secret=lambda: signer.derive("waves")),
         account=SqlAccountNotes(database),
         site_url=settings.site_url,
-        notices=make_notices(app, settings, signer, clock),
-        confirming=make_confirming(app, settings, signer, cache(lambda: store.secret("addresses"))),
+        notices=make_notices(app, settings, signer, clock, address),
+        confirming=make_confirming(app, settings, signer, cache(lambda: store.secret("addresses")), address),
     )
     worker = Worker(app, desk, enabled=settings.worker == "thread", bell=make_bell(settings, parts, clock))
     database.on_due = worker.wake
@@ -103,7 +105,8 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         settings=settings,
         desk=desk,
         signer=signer,
-        edge=SiteEdge(settings, signer, articles, parts.hooks, desk.confirming),
+        edge=SiteEdge(settings, signer, articles, parts.hooks, address, desk.confirming),
+        address=address,
         hooks=parts.hooks,
         protocols=tuple(PROTOCOLS if parts.protocols is None else parts.protocols),
         worker=worker,

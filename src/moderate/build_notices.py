@@ -23,27 +23,25 @@ if TYPE_CHECKING:
     from moderate.services.mail import Transport
     from moderate.settings import Settings
     from moderate.web.signing import Signer
+    from moderate.web.site_address import SiteAddress
 
 #: A server setting that begins so names a folder.
 FOLDER = "file:"
 
 
-def make_notices(app: Flask, settings: Settings, signer: Signer, clock: Clock) -> Notices:
-    """Raises `ConfigError` where something is missing without which no link or mail could be written."""
+def make_notices(app: Flask, settings: Settings, signer: Signer, clock: Clock, address: SiteAddress) -> Notices:
+    """Return the destinations of the site's notices.
+
+    Raises `ConfigError` where something is missing without which no link or mail could be written.
+    """
     has_mail = settings.mail_server is not None
     if not has_mail and not settings.webhooks:
         return Notices()
     if settings.site_url is None:
         raise ConfigError("MODERATE_SITE_URL", None, "mails and webhooks need the site's own address for their links")
-    links = SiteLinks(base_of(app, settings.site_url, settings), signer)
+    links = SiteLinks(address.base, signer)
     mailboxes = make_mailboxes(app, settings, settings.site_url, links) if has_mail else ()
     return Notices((*mailboxes, *make_hooks(settings, links, clock)))
-
-
-def base_of(app: Flask, site_url: str, settings: Settings) -> str:
-    """Where the blueprint lies, for links made outside of requests: APPLICATION_ROOT stands for SCRIPT_NAME."""
-    root = str(app.config.get("APPLICATION_ROOT") or "").strip("/")
-    return f"{site_url}{'/' + root if root else ''}{settings.url_prefix}"
 
 
 def make_mailboxes(app: Flask, settings: Settings, site_url: str, links: SiteLinks) -> tuple[Notifier, ...]:
@@ -68,8 +66,13 @@ def make_mailboxes(app: Flask, settings: Settings, site_url: str, links: SiteLin
     )
 
 
-def make_confirming(app: Flask, settings: Settings, signer: Signer, secret: Callable[[], bytes]) -> Confirming | None:
-    """What confirms commenters' addresses. Raises `ConfigError` where a setting is missing that its mails need."""
+def make_confirming(
+    app: Flask, settings: Settings, signer: Signer, secret: Callable[[], bytes], address: SiteAddress
+) -> Confirming | None:
+    """Return what confirms commenters' e-mail addresses, None where MODERATE_CONFIRM_EMAIL is off.
+
+    Raises `ConfigError` where a setting is missing that its mails need.
+    """
     if not settings.confirm_email:
         return None
     if settings.mail_server is None or settings.mail_from is None or settings.site_url is None:
@@ -81,11 +84,11 @@ def make_confirming(app: Flask, settings: Settings, signer: Signer, secret: Call
     host = host_of(settings.site_url)
     mails = ConfirmationMails(
         make_transport(app, settings, host),
-        ConfirmationAddresses(base_of(app, settings.site_url, settings), signer),
+        ConfirmationAddresses(address.base, signer),
         SPOKEN[settings.language or "en"],
         sender=settings.mail_from,
         host=host,
-        site=urlsplit(settings.site_url).netloc,
+        site=settings.site_url.partition("://")[2],
     )
     return Confirming(mails, secret)
 

@@ -44,9 +44,24 @@ def examine(state: State, *, deep: bool = False) -> list[Part]:
 def inspect(state: State) -> Iterator[Part]:
     """All of `examine`, asked now, and whom notices go to, who are connected to and told nothing."""
     yield from examine(state, deep=True)
+    if state.settings.site_url is not None:
+        yield asked("links", links, state)
     yield mail(state)
     for hook in state.settings.webhooks:
         yield told(state, f"webhook {hook.host}", hook.key, WEBHOOK_ADVICE)
+
+
+def links(state: State) -> Part:
+    """Tell where links in mails and webhooks lead, and compare it with the sub-path of the last POST request."""
+    address = state.address
+    base, configured, seen = address.base(), address.configured, address.seen()
+    if configured and seen is not None and seen != configured:
+        return Part("links", f"lead to {base}, but requests come in below {seen or '/'}", False, LINKS_ADVICE)
+    if seen:
+        return Part("links", f"lead to {base}", True, "The sub-path is that of the last form that was sent.")
+    if configured:
+        return Part("links", f"lead to {base}", True)
+    return Part("links", f"lead to {base}", True, LINKS_UNSEEN)
 
 
 def mail(state: State) -> Part:
@@ -153,7 +168,14 @@ MAIL_ADVICE = (
 )
 WEBHOOK_ADVICE = "Check MODERATE_WEBHOOKS and that the server runs; calls wait, and are given up after some days."
 
+LINKS_ADVICE = (
+    "Put the sub-path under which readers see the site into MODERATE_SITE_URL, such as https://example.org/news, and "
+    "let the server or ProxyFix pass the same on as SCRIPT_NAME."
+)
+LINKS_UNSEEN = "If the site lies below a path, put it into MODERATE_SITE_URL, such as https://example.org/news."
+
 ADVICE = {
+    "links": "Check MODERATE_DATABASE_URL and that the server runs.",
     "database": "Check MODERATE_DATABASE_URL and that the server runs.",
     "redis": "Check MODERATE_REDIS_URL and that the server runs; until then MODERATE_LIMITER_OUTAGE holds.",
     "akismet": "Items wait until it answers; nothing is published meanwhile.",

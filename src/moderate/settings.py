@@ -97,9 +97,13 @@ def url_prefix(value: object) -> str:
 
 def site_url(value: object) -> str:
     parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
-    if parts.scheme in {"http", "https"} and parts.hostname and not (parts.path.strip("/") or parts.query):
+    is_plain = not (parts.query or parts.fragment or parts.username or parts.password)
+    if parts.scheme in {"http", "https"} and parts.hostname and is_plain and str(value).isprintable():
         return str(value).rstrip("/")
-    raise ValueError("an address without a path such as 'https://example.org'")
+    raise ValueError(
+        "an address such as 'https://example.org', or 'https://example.org/news' where the site lies below a path; "
+        "without a query, a fragment or a password"
+    )
 
 
 def base_url(value: object) -> str:

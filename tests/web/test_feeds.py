@@ -113,6 +113,24 @@ def test_addresses_of_a_feed_do_not_come_from_a_strangers_host_field(tmp_path: P
     assert "https://news.example/discuss/feed" in answer.text
 
 
+@pytest.mark.parametrize("below", ["/paper", ""])
+@pytest.mark.parametrize("config", [{}, {"MODERATE_SITE_URL": "https://news.example/paper"}])
+def test_addresses_that_leave_the_site_hold_its_sub_path(tmp_path: Path, config: dict[str, str], below: str) -> None:
+    """With the path in the setting also behind a proxy that strips it; without, as SCRIPT_NAME has it."""
+    host = Host(tmp_path, **{"MODERATE_LIMITS": {}, "MODERATE_SITE_URL": "https://news.example", **config})
+    environ = {"environ_overrides": {"SCRIPT_NAME": below}}
+    site = f"https://news.example{'/paper' if config else below}"
+    feed = host.client.get("/discuss/feed", **environ).text
+    assert f"<id>{site}/discuss/feed</id>" in feed
+    assert f'rel="alternate" type="text/html" href="{site}/"' in feed
+    page = host.client.get("/thaw", **environ)
+    assert page.headers["X-Pingback"] == f"{site}/discuss/pingback"
+    assert f'href="{site}/discuss/feed/thaw"' in page.text
+    form = {"source": "https://blog.example/post", "target": "https://news.example/thaw"}
+    mentioned = host.client.post("/discuss/webmention", data=form, **environ)
+    assert mentioned.headers["Location"].startswith(f"{site}/discuss/webmention/")
+
+
 @pytest.mark.parametrize("changes", [{}, {"pings_open": False}])
 def test_an_article_page_tells_of_its_feed(host: Host, changes: dict[str, bool]) -> None:
     host.add_article("thaw", **changes)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
+from flask import Flask
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.test import Client
 
-from moderate.model import Decision
-from moderate.web.mail_links import SiteLinks
 from tests.mail_servers import Mail, MailServer
 from tests.web.mail_sites import MORI, NAO, a_site, stands, work
 
@@ -231,20 +233,83 @@ def test_no_login_is_asked_for_and_none_is_given(site: Host, got: Mail) -> None:
     assert site.client.get("/discuss/moderation/items").status_code == 401
 
 
-def test_links_lead_below_the_path_that_the_site_lies_under(tmp_path: Path, mail: MailServer) -> None:
-    from moderate.build_notices import base_of
+@pytest.mark.parametrize(
+    ("config", "below"),
+    [
+        ({}, "/news"),
+        ({"MODERATE_SITE_URL": "http://localhost/news"}, "/news"),
+        ({"MODERATE_SITE_URL": "http://localhost/news/"}, "/news"),
+        ({"MODERATE_SITE_URL": "http://localhost/news", "APPLICATION_ROOT": "/news"}, "/news"),
+        ({"APPLICATION_ROOT": "/news/"}, "/news"),
+        ({}, "/新聞/a b"),
+        ({}, ""),
+    ],
+)
+def test_links_lead_below_the_path_that_the_site_lies_under(
+    tmp_path: Path, mail: MailServer, config: dict[str, str], below: str
+) -> None:
+    site = a_site(tmp_path, mail.port, **config)
+    mounts = {below.encode().decode("latin-1"): site.app.wsgi_app}
+    client = Client(DispatcherMiddleware(Flask("whole site").wsgi_app, mounts) if below else site.app.wsgi_app)
+    posted = client.post(f"{below}/discuss/comments/thaw", json={"author": "Mika", "text": "Hello."})
+    assert posted.status_code == 202
+    work(site)
+    (got,) = mail.mails
+    for link in (got.link("Approve"), got.unsubscribe):
+        assert client.get(urlsplit(link).path).status_code == 200, link
+    assert client.post(urlsplit(got.link("Approve")).path).status_code == 200
+    signing_in = site.app.test_cli_runner().invoke(args=["moderate", "token", "link", "Mori"]).stdout.split()[-1]
+    assert client.get(urlsplit(signing_in).path).status_code == 200
+
+
+def test_a_worker_in_another_process_knows_the_sub_path_too(tmp_path: Path, mail: MailServer) -> None:
+    a_site(tmp_path, mail.port).client.post(
+        "/discuss/comments/thaw", json={"author": "Mika", "text": "Hello."}, environ_overrides={"SCRIPT_NAME": "/news"}
+    )
+    work(a_site(tmp_path, mail.port))
+    assert mail.mails[0].link("Spam").startswith("/news/discuss/moderation/mail/")
+
+
+@pytest.mark.parametrize(
+    "root", ["@evil.example", "//evil.example?", "/news\\..", "/a/../b", "/x y\n", "/" + "x" * 300]
+)
+def test_a_sub_path_that_a_stranger_made_up_gets_into_no_link(tmp_path: Path, mail: MailServer, root: str) -> None:
+    site = a_site(tmp_path, mail.port)
+    site.client.post(
+        "/discuss/comments/thaw", json={"author": "Mika", "text": "Hello."}, environ_overrides={"SCRIPT_NAME": root}
+    )
+    work(site)
+    assert [got.link("Spam").startswith("/discuss/moderation/mail/") for got in mail.mails] == [True]
+
+
+def test_a_request_below_another_path_than_the_settings_name_is_logged_once(
+    tmp_path: Path, mail: MailServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = a_site(tmp_path, mail.port, MODERATE_SITE_URL="http://localhost/blog")
+    for path in ("health", "counts?article=thaw", "counts?article=thaw"):
+        site.client.get(f"/discuss/{path}", environ_overrides={"SCRIPT_NAME": "/news"})
+    (told,) = (record.getMessage() for record in caplog.records if "sub-path" in record.getMessage())
+    assert "below '/news'" in told
+    assert "http://localhost/blog/discuss" in told
+
+
+def test_check_config_tells_where_links_lead_and_when_requests_come_in_elsewhere(
+    tmp_path: Path, mail: MailServer
+) -> None:
+    def links(site: Host) -> str:
+        said = site.app.test_cli_runner().invoke(args=["moderate", "check-config"]).stdout.splitlines()
+        return next(line for line in said if line.startswith("links: "))
 
     site = a_site(tmp_path, mail.port)
-    site.app.config["APPLICATION_ROOT"] = "/news/"
-    assert base_of(site.app, "http://localhost", site.state.settings) == "http://localhost/news/discuss"
-    links = SiteLinks("http://localhost/news/discuss", site.state.signer)
-    with site.app.app_context():
-        item = None
-        site.comment()
-        item = site.state.desk.store.item(1)
-        assert links.decide(item, Decision.SPAM, site.state.settings.mail_to[0]).startswith(
-            "http://localhost/news/discuss/moderation/mail/"
-        )
+    assert links(site).startswith("links: lead to http://localhost/discuss. If the site lies below a path")
+    form = {"author": "Mika", "text": "Hello."}
+    site.client.post("/discuss/comments/thaw", json=form, environ_overrides={"SCRIPT_NAME": "/news"})
+    assert links(site).startswith("links: lead to http://localhost/news/discuss. The sub-path is that of the last form")
+    other = a_site(tmp_path, mail.port, MODERATE_SITE_URL="http://localhost/blog")
+    assert "lead to http://localhost/blog/discuss, but requests come in below /news" in links(other)
+    assert "links: lead to http://localhost/news/discuss." in links(
+        a_site(tmp_path, mail.port, MODERATE_SITE_URL="http://localhost/news")
+    )
 
 
 # --- no more mails --------------------------------------------------------------------------------

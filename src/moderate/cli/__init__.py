@@ -127,7 +127,7 @@ def link(name: str) -> None:
     state = current_state()
     if state.settings.site_url is None:
         click.echo("Put your site's address in front of it, or set MODERATE_SITE_URL.", err=True)
-    click.echo(new_link(state, name, current_app.config["APPLICATION_ROOT"]))
+    click.echo(new_link(state, name))
 
 
 @click.command("list", help="List the tokens, never their secrets.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Blueprint
+from flask import Blueprint, request
 
 from moderate.web import (
     author,
@@ -68,6 +68,7 @@ def begin() -> None:
     """The first request of any kind starts this process's worker; never an import, for servers fork."""
     state = current_state()
     state.remarks.say()
+    state.address.note(request)
     state.worker.start()
 
 

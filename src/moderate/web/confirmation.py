@@ -25,6 +25,8 @@ from moderate.web.state import current_state
 from moderate.web.words import say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flask import Request as Incoming
     from flask.typing import ResponseReturnValue
 
@@ -40,16 +42,16 @@ MAX_BODY = 4096
 
 @dataclass(frozen=True, slots=True)
 class ConfirmationAddresses:
-    """See `moderate.ports.confirming.ConfirmationLinks`; `base` is the absolute address of the blueprint."""
+    """See `moderate.ports.confirming.ConfirmationLinks`; `base` returns the absolute address of the blueprint."""
 
-    base: str
+    base: Callable[[], str]
     signer: Signer
 
     def confirm(self, request: Request) -> str:
-        return f"{self.base}/confirmation/{self.signer.sign('confirmation', [request.item, request.id])}"
+        return f"{self.base()}/confirmation/{self.signer.sign('confirmation', [request.item, request.id])}"
 
     def stop(self, request: Request) -> str:
-        return f"{self.base}/confirmation/stop/{self.signer.sign('confirmation-stop', request.mailbox)}"
+        return f"{self.base()}/confirmation/stop/{self.signer.sign('confirmation-stop', request.mailbox)}"
 
 
 def where_wanted(view: View) -> View:

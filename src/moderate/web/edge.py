@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from moderate.ports import Articles
     from moderate.settings import Settings
     from moderate.web.signing import Signer
+    from moderate.web.site_address import SiteAddress
     from moderate.web.state import Hooks
 
 #: The cookie that shows people their own comments while these are pending.
@@ -51,6 +52,7 @@ class SiteEdge:
     signer: Signer
     articles: Articles
     hooks: Hooks
+    address: SiteAddress
     #: None where the site does not have e-mail addresses confirmed.
     confirming: Confirming | None = None
 
@@ -192,7 +194,4 @@ class SiteEdge:
 
     def absolute_url(self, endpoint: str, **values: object) -> str:
         """Built on MODERATE_SITE_URL where it is set: the Host header of a stranger must not get into links."""
-        path = url_for(f"moderate.{endpoint}", **values)  # type: ignore[arg-type]
-        if self.settings.site_url:
-            return self.settings.site_url + path
-        return url_for(f"moderate.{endpoint}", _external=True, **values)  # type: ignore[arg-type]
+        return self.address.absolute(url_for(f"moderate.{endpoint}", **values), request)  # type: ignore[arg-type]

@@ -47,7 +47,7 @@ def feed() -> ResponseReturnValue:
     """``GET /feed``: the newest approved items of all articles."""
     state = current_state()
     page = state.desk.store.items(ItemFilter(status=Status.APPROVED), cursor=None, limit=LISTED)
-    home = state.settings.site_url or f"{request.scheme}://{request.host}/"
+    home = state.address.absolute(f"{request.script_root}/", request)
     return answer(atom("Comments", state.edge.absolute_url("feed"), home, page.items))
 
 

@@ -22,6 +22,8 @@ from moderate.web.moderation_page import page
 from moderate.web.state import current_state
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flask import Response
     from flask.typing import ResponseReturnValue
 
@@ -57,21 +59,21 @@ CHANGED = (
 
 @dataclass(frozen=True, slots=True)
 class SiteLinks:
-    """See `moderate.ports.NoticeLinks`. `base` is the absolute address of the blueprint, without a slash at its end."""
+    """See `moderate.ports.NoticeLinks`. `base` returns the absolute address of the blueprint, without a final slash."""
 
-    base: str
+    base: Callable[[], str]
     signer: Signer
 
     def decide(self, item: Item, decision: Decision, to: Recipient, proposal: Proposal = Proposal.ACCEPT) -> str:
         word = KEEP if proposal is Proposal.DECLINE else decision.value
         token = self.signer.sign("mail-decision", [item.id, item.version, word, to.key])
-        return f"{self.base}/moderation/mail/{token}"
+        return f"{self.base()}/moderation/mail/{token}"
 
     def unsubscribe(self, to: Recipient) -> str:
-        return f"{self.base}/moderation/unsubscribe/{self.signer.sign('unsubscribe', to.key)}"
+        return f"{self.base()}/moderation/unsubscribe/{self.signer.sign('unsubscribe', to.key)}"
 
     def queue(self) -> str:
-        return f"{self.base}/moderation/"
+        return f"{self.base()}/moderation/"
 
 
 @dataclass(frozen=True, slots=True)

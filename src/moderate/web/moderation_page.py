@@ -206,12 +206,13 @@ def changed(state: State) -> int:
 
 def no_entry(state: State, error: Unauthorized) -> Response:
     """The ways in, for whoever has come to the moderators' pages without one."""
+    home = f"{request.script_root}/"
     return page(
         "moderate/sign_in.html",
         status_of(error),
         message=public_text(error),
         has_login=state.hooks.has_login is not None and state.hooks.has_login(),
-        home=f"{state.settings.site_url or ''}{request.script_root}/",
+        home=state.address.absolute(home, request) if state.settings.site_url else home,
     )
 
 

@@ -36,11 +36,10 @@ REVOKED = "revoked:"
 SPENT = "This link has been used already, or is older than ten minutes."
 
 
-def new_link(state: State, name: str, root: str = "") -> str:
-    """The address of a fresh sign-in link; without MODERATE_SITE_URL it is a path below the site's own."""
+def new_link(state: State, name: str) -> str:
+    """Return the address of a fresh sign-in link; without MODERATE_SITE_URL it is a path below the site's own."""
     token = state.signer.sign("sign-in", [name, secrets.token_urlsafe(12)])
-    site = state.settings.site_url or ""
-    return f"{site}{root.rstrip('/')}{state.settings.url_prefix}/moderation/sign-in/{token}"
+    return f"{state.address.base()}/moderation/sign-in/{token}"
 
 
 def revoke_links(state: State, name: str) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from moderate.web.edge import SiteEdge
     from moderate.web.listing import Listing
     from moderate.web.signing import Signer
+    from moderate.web.site_address import SiteAddress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,7 @@ class State:
     desk: Desk
     signer: Signer
     edge: SiteEdge
+    address: SiteAddress
     hooks: Hooks
     protocols: tuple[InboundProtocol, ...]
     worker: Worker

@@ -1,0 +1,122 @@
+"""The public address of the site, for links that are read outside of the request that made them."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from moderate.errors import ServiceDown
+
+if TYPE_CHECKING:
+    from flask import Flask, Request
+
+    from moderate.ports import Clock, Store
+    from moderate.settings import Settings
+
+log = logging.getLogger("moderate")
+
+#: Name of the kept state that holds the sub-path of the last POST request.
+MOUNT = "mount"
+
+#: Endpoints that monitors ask at an internal address, so that their sub-path says nothing about the site.
+MONITORED = frozenset({"moderate.health", "moderate.metrics"})
+
+#: Sub-path that is taken from a request: segments without dots alone, backslashes, queries or control characters.
+_SUB_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[^\x00-\x1f\x7f/?#\\]+)*")
+MAX_SUB_PATH = 200
+
+
+@dataclass(slots=True)
+class SiteAddress:
+    """Where readers find the site: MODERATE_SITE_URL, and the sub-path below which the app is mounted.
+
+    Mails are written by workers, outside of requests, where SCRIPT_NAME is unknown. The sub-path is therefore the
+    first of these that is not empty: the path of MODERATE_SITE_URL, Flask's APPLICATION_ROOT, the SCRIPT_NAME of
+    the last POST request. The last one is kept in the database, so that workers in other processes know it too.
+    """
+
+    app: Flask
+    settings: Settings
+    store: Store
+    clock: Clock
+    _seen: str | None = field(default=None, init=False)
+    _has_warned: bool = field(default=False, init=False)
+
+    @property
+    def configured(self) -> str:
+        """The sub-path that settings name, such as ``/news``; empty where they name none."""
+        path = urlsplit(self.settings.site_url or "").path
+        return path or with_slash(str(self.app.config.get("APPLICATION_ROOT") or ""))
+
+    def seen(self) -> str | None:
+        """The sub-path of the last POST request, None where none is known. Raises `ServiceDown`."""
+        kept = self.store.kept(MOUNT)
+        return None if kept is None else str(kept.value["root"])
+
+    def base(self) -> str:
+        """The address of the blueprint without a slash at its end; a path alone where MODERATE_SITE_URL is not set.
+
+        Raises `ServiceDown` where the sub-path has to be read from the database and that is away.
+        """
+        root = self.configured or (self.seen() or "" if self.settings.site_url else "")
+        return f"{self.origin}{quoted(root)}{self.settings.url_prefix}"
+
+    @property
+    def origin(self) -> str:
+        """Scheme and host of MODERATE_SITE_URL, empty where it is not set."""
+        parts = urlsplit(self.settings.site_url or "")
+        return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
+
+    def absolute(self, path: str, request: Request) -> str:
+        """The public address of a *path* that ``url_for`` has made within *request*."""
+        own = urlsplit(self.settings.site_url or "").path
+        if own:
+            return f"{self.settings.site_url}{path.removeprefix(request.script_root)}"
+        return f"{self.origin or request.host_url.rstrip('/')}{path}"
+
+    def note(self, request: Request) -> None:
+        """Compare the sub-path of a request with the settings; without a setting, learn it from POST requests."""
+        root = request.script_root
+        if self.settings.site_url is None or request.endpoint in MONITORED:
+            return
+        configured = self.configured
+        if configured and root != configured and not self._has_warned:
+            self._has_warned = True
+            log.warning(
+                "A request came in below %r, but links in mails lead to %s. Put the sub-path under which readers see "
+                "the site into MODERATE_SITE_URL, and let the server pass it on as SCRIPT_NAME.",
+                root or "/",
+                self.base(),
+            )
+        if request.method == "POST" and is_sub_path(root):
+            self._learn(root)
+
+    def _learn(self, root: str) -> None:
+        """Keep the sub-path where it differs from what is known. An outage is left for the request itself to meet."""
+        try:
+            if self._seen is None:
+                self._seen = self.seen() or ""
+            if self._seen != root:
+                self.store.keep(MOUNT, {"root": root}, self.clock.now())
+                self._seen = root
+        except ServiceDown:
+            log.debug("The sub-path of a request could not be kept.", exc_info=True)
+
+
+def is_sub_path(root: str) -> bool:
+    """Tell whether a SCRIPT_NAME can stand behind a host name without changing which host that is."""
+    return len(root) <= MAX_SUB_PATH and _SUB_PATH.fullmatch(root) is not None
+
+
+def with_slash(root: str) -> str:
+    """A path from a setting with one slash at its start and none at its end; empty for the root."""
+    bare = root.strip("/")
+    return f"/{bare}" if bare else ""
+
+
+def quoted(root: str) -> str:
+    """A sub-path as it stands in an address (RFC 3986 §3.3); what is escaped already stays so."""
+    return quote(root, safe="/%:@!$&'()*+,;=~-._")
