@@ -28,7 +28,7 @@ from moderate.web.metrics import Metrics
 from moderate.web.openapi import OpenApi
 from moderate.web.pings import LOOKS, add_ping, webmention_status
 from moderate.web.proxies import ProxyWatch
-from moderate.web.routing import METHODS, know_keys, nothing_here, route, with_keys
+from moderate.web.routing import add_rule, nothing_here, prepare, route
 from moderate.web.state import current_state
 from moderate.web.words import found
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 def build_blueprint(protocols: Sequence[InboundProtocol]) -> Blueprint:
     """The blueprint named ``moderate`` with the routes of all protocols and of the moderators."""
     blueprint = Blueprint("moderate", __name__, template_folder="templates", static_folder="static")
-    know_keys(blueprint)
+    prepare(blueprint)
     for protocol in protocols:
         add_protocol(blueprint, protocol)
     add_public(blueprint)
@@ -54,7 +54,7 @@ def build_blueprint(protocols: Sequence[InboundProtocol]) -> Blueprint:
     blueprint.before_request(ProxyWatch())
     blueprint.after_request(unsniffed)
     blueprint.after_request(caching.settle)
-    blueprint.add_url_rule(with_keys("/<path:_>"), "nothing_here", nothing_here, methods=METHODS)
+    add_rule(blueprint, "/<path:_>", "nothing_here", nothing_here)
     return blueprint
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hmac
 import secrets
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from flask import Response, render_template, request, url_for
+from flask import Response, current_app, render_template, request, url_for
 
 from moderate.clean.text import email as clean_email
 from moderate.desk import is_key
@@ -20,6 +20,7 @@ from moderate.web.present import public_item
 
 if TYPE_CHECKING:
     from flask import Request
+    from werkzeug.routing import MapAdapter
     from werkzeug.wrappers import Response as AnyResponse
 
     from moderate.acts.confirming import Confirming
@@ -174,7 +175,8 @@ class SiteEdge:
         if reply_to is not None:
             values.setdefault("parent", str(reply_to.id))
         return {
-            "action": url_for("moderate.comment", article=article),
+            "action": address_of("comment", article=article),
+            "preview": address_of("preview"),
             "token": "" if self.settings.form_token == "off" else self.form_token_or_none(article),
             "honeypot": self.settings.honeypot,
             "max_length": self.settings.max_length,
@@ -194,4 +196,14 @@ class SiteEdge:
 
     def absolute_url(self, endpoint: str, **values: object) -> str:
         """Built on MODERATE_SITE_URL where it is set: the Host header of a stranger must not get into links."""
-        return self.address.absolute(url_for(f"moderate.{endpoint}", **values), request)  # type: ignore[arg-type]
+        return self.address.absolute(address_of(endpoint, **values), request)
+
+
+def address_of(endpoint: str, **values: object) -> str:
+    """Return the address of an endpoint of the blueprint as it stands on the article page of this request.
+
+    `flask.url_for` would also call the host's ``url_defaults``. Frozen-Flask listens there and freezes every
+    address that is made, but the blueprint's own addresses stay live.
+    """
+    adapter = cast("MapAdapter", current_app.create_url_adapter(request))
+    return adapter.build(f"moderate.{endpoint}", values)

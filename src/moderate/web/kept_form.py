@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from flask import render_template, url_for
+from flask import render_template
 from markupsafe import Markup, escape
 
 from moderate.web import listing
@@ -28,7 +28,7 @@ def kept_form(state: State, form: Mapping[str, Any]) -> Markup | None:
     if form["author"] or form["reply_to"] or form["values"] or not listing.is_ours(PARTS):
         return None
     # The form names the address of the preview, which a host may let depend on the request.
-    key = language(), url_for("moderate.preview"), bool(form["token"])
+    key = language(), form["preview"], bool(form["token"])
     found = state.forms.get(key)
     if found is None:
         places = {"action": ACTION, "token": TOKEN if form["token"] else ""}

@@ -12,7 +12,7 @@ from moderate.model import Kind
 from moderate.protocols import pingback, trackback, webmention
 from moderate.web.errors import problem, report
 from moderate.web.intake import intake
-from moderate.web.routing import METHODS, with_keys
+from moderate.web.routing import add_rule
 from moderate.web.state import current_state
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ def add_ping(blueprint: Blueprint, protocol: InboundProtocol) -> None:
     def dispatch(**values: str) -> ResponseReturnValue:
         return post(**values) if request.method == "POST" else look(**values)
 
-    rule = with_keys(protocol.rule)
-    blueprint.add_url_rule(rule, protocol.name, dispatch, methods=METHODS, provide_automatic_options=False)
+    add_rule(blueprint, protocol.rule, protocol.name, dispatch)
 
 
 def look_at_trackback(article: str) -> ResponseReturnValue:

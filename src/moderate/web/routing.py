@@ -29,6 +29,9 @@ MAX_ID = 2**63 - 1
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
+#: An argument that every rule has. Frozen-Flask takes rules that answer GET and have no arguments for pages.
+LIVE = "moderate_live"
+
 
 class KeyConverter(PathConverter):
     """The key of an article: any text, also one that begins with a slash, as hosts use that go by paths."""
@@ -38,17 +41,22 @@ class KeyConverter(PathConverter):
     part_isolating = False
 
 
-def know_keys(blueprint: Blueprint) -> None:
-    """Let the rules of a blueprint hold ``<path:…>`` for keys; see `with_keys`. Call it before any rule is added."""
+def prepare(blueprint: Blueprint) -> None:
+    """Let the rules of `add_rule` work in *blueprint*. Call it before any rule is added."""
 
-    def tell(setup: BlueprintSetupState) -> None:
+    def add_converter(setup: BlueprintSetupState) -> None:
         setup.app.url_map.converters["moderate_key"] = KeyConverter
 
-    blueprint.record(tell)
+    def drop_live(_: str | None, values: dict[str, Any] | None) -> None:
+        if values:
+            values.pop(LIVE, None)
+
+    blueprint.record(add_converter)
+    blueprint.url_value_preprocessor(drop_live)
 
 
 def with_keys(rule: str) -> str:
-    """A rule of ours as Werkzeug has to know it."""
+    """Return *rule* with the converter for article keys in place of ``path``."""
     return rule.replace("<path:", "<moderate_key:")
 
 
@@ -69,7 +77,14 @@ def route(
             return problem(MethodNotAllowed(allowed))
         return guarded(views[method], values, told)
 
-    blueprint.add_url_rule(with_keys(rule), endpoint, dispatch, methods=METHODS, provide_automatic_options=False)
+    add_rule(blueprint, rule, endpoint, dispatch)
+
+
+def add_rule(blueprint: Blueprint, rule: str, endpoint: str, view: View) -> None:
+    """Register *view* at *rule* for every method."""
+    blueprint.add_url_rule(
+        with_keys(rule), endpoint, view, methods=METHODS, defaults={LIVE: True}, provide_automatic_options=False
+    )
 
 
 def allow_header(views: dict[str, View]) -> str:
