@@ -281,6 +281,10 @@ class Item:
     honeypot: str = ""
     #: The moderator who decided last, None while only checks have.
     decided_by: str | None = None
+    #: When it last became public; kept when it is taken off the page.
+    public_at: datetime | None = None
+    #: When it last came to wait for a moderator; kept when that has ended.
+    waiting_since: datetime | None = None
 
     @property
     def is_public(self) -> bool:

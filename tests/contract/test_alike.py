@@ -76,3 +76,31 @@ def test_the_oldest_that_waits_is_pending_and_waits_for_a_person(store: SqlStore
     assert store.oldest_waiting() == NOON + timedelta(hours=3)
     store.decide(4, Decision.TRASH, version=1, by="mori", note=None, now=NOON)
     assert store.oldest_waiting() == NOON + timedelta(hours=4)
+
+
+def test_waiting_is_counted_from_when_an_item_came_to_wait(store: SqlStore) -> None:
+    later = NOON + timedelta(days=300)
+    public = store.record(a_comment("Public."), APPROVED, [], NOON).item
+    held = store.decide(public.id, Decision.HOLD, version=1, by="mori", note=None, now=later)
+    assert store.oldest_waiting() == later
+    checked = store.record(a_comment("To check."), TO_CHECK, [], NOON).item
+    assert store.oldest_waiting() == later
+    store.settle(None, checked.id, checked.version, HELD, NOON + timedelta(days=1))
+    assert store.oldest_waiting() == NOON + timedelta(days=1)
+    store.decide(checked.id, Decision.APPROVE, version=1, by="mori", note=None, now=later)
+    store.undo([held.history], by="mori", batch="b", now=later + timedelta(hours=1))
+    assert store.oldest_waiting() is None
+
+
+def test_an_undo_restores_when_an_item_came_to_wait_and_when_it_became_public(store: SqlStore) -> None:
+    hours = [NOON + timedelta(hours=number) for number in range(5)]
+    item = store.record(a_comment(), HELD, [], hours[0]).item
+    approved = store.decide(item.id, Decision.APPROVE, version=1, by="mori", note=None, now=hours[1])
+    assert (approved.item.public_at, approved.item.waiting_since) == (hours[1], hours[0])
+    back = store.undo([approved.history], by="mori", batch="1", now=hours[2]).done[0]
+    assert (back.item.status, back.item.waiting_since) == (Status.PENDING, hours[0])
+    again = store.undo([back.history], by="mori", batch="2", now=hours[3]).done[0]
+    assert (again.item.status, again.item.public_at) == (Status.APPROVED, hours[1])
+    store.decide(item.id, Decision.SPAM, version=4, by="mori", note=None, now=hours[3])
+    last = store.decide(item.id, Decision.APPROVE, version=5, by="mori", note=None, now=hours[4]).item
+    assert (last.public_at, store.item(item.id)) == (hours[4], last)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from datetime import timedelta
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,8 @@ from moderate.model import Kind, Status
 from moderate.store import Database, SqlStore, metadata, migrate
 from moderate.store.migrate import check, config, current, upgrade
 from moderate.store.rows import columns_of
-from moderate.store.schema import items
-from tests.factories import HELD, NOON, a_comment, a_ping, a_verdict
+from moderate.store.schema import history, items
+from tests.factories import APPROVED, HELD, NOON, a_comment, a_ping, a_verdict
 from tests.processes import PROCESSES
 
 if TYPE_CHECKING:
@@ -90,6 +91,34 @@ def store_without_counters(conn: Connection, article: str, kind: Kind, status: S
         new = a_comment(article=article) if kind is Kind.COMMENT else a_ping(source, kind=kind, article=article)
         row = columns_of(new, a_verdict(status), NOON)
         conn.execute(insert(items).values(row | {"kind": kind, "status": status, "version": 1, "article_key": article}))
+
+
+def test_an_upgrade_learns_from_the_history_when_items_became_public_and_came_to_wait(database: Database) -> None:
+    hours = [NOON + timedelta(hours=number) for number in range(4)]
+    steps = {
+        "approved": [(None, "pending"), ("pending", "approved"), ("approved", "approved")],
+        "pending": [(None, "approved"), ("approved", "pending"), ("pending", "pending")],
+        "spam": [(None, "spam")],
+    }
+    with database.write() as conn:
+        command.upgrade(config(conn), "0007")
+        for number, (status, moves) in enumerate(steps.items(), 1):
+            row = columns_of(a_comment(), a_verdict(Status(status)), hours[0])
+            place = {"id": number, "kind": "comment", "status": status, "version": 3, "article_key": "2026/thaw"}
+            conn.execute(insert(items).values(row | place))
+            for hour, (before, after) in zip(hours, moves, strict=False):
+                line = {"item_id": number, "at": hour, "act": "decided", "before": before, "after": after, "version": 1}
+                conn.execute(insert(history).values(line))
+        # An item without any history, as an import of old may have left it.
+        conn.execute(insert(items).values(columns_of(a_comment(), APPROVED, hours[3]) | place | {"id": 9} | PUBLIC))
+    upgrade(database)
+    found = [SqlStore(database).item(number) for number in (1, 2, 3, 9)]
+    assert [item and (item.public_at, item.waiting_since) for item in found] == [
+        (hours[1], None), (None, hours[1]), (None, None), (hours[3], None),
+    ]  # fmt: skip
+
+
+PUBLIC = {"status": "approved"}
 
 
 def test_a_second_upgrade_changes_nothing(database: Database) -> None:

@@ -72,9 +72,20 @@ class StoreMachine(RuleBasedStateMachine):
     def keep(self, item: Item, decided: Status | None) -> int:
         known = self.stored.get(item.id)
         dealt = known.dealt if known is not None and known.item.version == item.version else None
+        self.moments_are_right(known.item if known else None, item)
         self.stored[item.id] = Stored(item, decided, dealt)
         assert self.store.item(item.id) == item, "what was returned is not what is stored"
         return item.id
+
+    def moments_are_right(self, before: Item | None, after: Item) -> None:
+        """An item becomes public, or comes to wait, at the step that brings it there and at no other."""
+        now = NOON + timedelta(seconds=self.ticks)
+        is_moved = before is None or before.status is not after.status
+        public_at = now if is_moved and after.is_public else before and before.public_at
+        was_waiting = before is not None and before.awaiting is Awaiting.MODERATOR
+        comes_to_wait = after.awaiting is Awaiting.MODERATOR and (is_moved or not was_waiting)
+        waiting_since = now if comes_to_wait else before and before.waiting_since
+        assert (after.public_at, after.waiting_since) == (public_at, waiting_since)
 
     @rule(target=items, words=TEXTS, article=ARTICLES, verdict=VERDICTS, key=st.sampled_from([None, "k1", "k2"]))
     def comment(self, words: str, article: str, verdict: Verdict, key: str | None) -> int:
@@ -193,6 +204,15 @@ class StoreMachine(RuleBasedStateMachine):
             expected[article] = Counts(**numbers)
         assert self.store.counts(list(expected)) == expected
         assert not any(self.store.recount(repair=False))
+
+    @invariant()
+    def the_longest_wait_is_that_of_an_item(self) -> None:
+        if hasattr(self, "store"):
+            stored = [known.item for known in self.stored.values()]
+            waits = [
+                item.waiting_since for item in stored if item.awaiting is Awaiting.MODERATOR and not item.is_public
+            ]
+            assert self.store.oldest_waiting() == min(waits, default=None)
 
     @invariant()
     def every_version_and_status_is_in_the_history(self) -> None:

@@ -84,7 +84,7 @@ class Store(Earlier, Protocol):
         """Items for moderators, newest first."""
 
     def oldest_waiting(self) -> datetime | None:
-        """When the oldest pending item came in that waits for a moderator, None where none does."""
+        """Return since when the pending item that has waited longest waits for a moderator, None where none does."""
 
     def decide(
         self,

@@ -57,6 +57,30 @@ class Move:
     values: Mapping[str, Any] = field(default_factory=dict)
     is_new_text: bool = False
     is_visible: bool = False
+    #: As they stand before the step; an undo keeps them.
+    public_at: datetime | None = None
+    waiting_since: datetime | None = None
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The columns to write beside `status` and `version`."""
+        return {**self.values, **self._moments()}
+
+    def _moments(self) -> dict[str, datetime]:
+        """Return `public_at` and `waiting_since` where this step sets them.
+
+        An undo restores an earlier state, and with it the moment at which that state began.
+        """
+        awaiting = self.values.get("awaiting", self.awaiting)
+        is_restored = self.act == "undone"
+        moves = self.before is not self.after
+        moments = {}
+        if moves and self.after is Status.APPROVED and not (is_restored and self.public_at):
+            moments["public_at"] = self.at
+        comes_to_wait = awaiting == Awaiting.MODERATOR and (moves or self.awaiting is not Awaiting.MODERATOR)
+        if comes_to_wait and not (is_restored and self.waiting_since):
+            moments["waiting_since"] = self.at
+        return moments
 
     @property
     def version_after(self) -> int:
@@ -99,12 +123,12 @@ def _write_item(conn: Connection, move: Move) -> int:
     if move.item is None:
         where = {"kind": move.kind.value, "article_key": move.article, "version": move.version_after}
         status = {"status": move.after.value if move.after else None}
-        return _inserted(conn, NEW_ITEM, {**move.values, **terms, **where, **status})
+        return _inserted(conn, NEW_ITEM, {**move.columns, **terms, **where, **status})
     seen = _seen(move.item, move.version, move.awaiting)
     if move.after is None:
         done = conn.execute(delete(items).where(seen))
     else:
-        step = {**move.values, **terms, "status": move.after.value, "version": move.version_after}
+        step = {**move.columns, **terms, "status": move.after.value, "version": move.version_after}
         done = conn.execute(update(items).where(seen).values(step))
     if done.rowcount != 1:
         raise Stale
@@ -143,7 +167,7 @@ def receive(conn: Connection, submission: Submission, verdict: Verdict, now: dat
         values=columns_of(submission, verdict, now),
     )
     item_id, _ = _move(conn, move)
-    shown = {RENAMED.get(name, name): value for name, value in move.values.items() if name not in HIDDEN}
+    shown = {RENAMED.get(name, name): value for name, value in move.columns.items() if name not in HIDDEN}
     known = {"id": item_id, "kind": move.kind, "status": move.after, "version": move.version_after}
     article = submission.article
     about = {"article": article.key, "article_title": article.title, "article_url": article.url}
@@ -169,10 +193,12 @@ def apply(
         is_new_text=change.is_new_text,
         is_visible=change.is_visible,
         was=change.was,
+        public_at=item.public_at,
+        waiting_since=item.waiting_since,
         **about,
     )
     _, line_id = _move(conn, move, tally)
-    after = altered(item, {**change.values, "status": change.after, "version": move.version_after})
+    after = altered(item, {**move.columns, "status": change.after, "version": move.version_after})
     return Applied(after, line_id)
 
 

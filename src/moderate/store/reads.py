@@ -51,6 +51,7 @@ LEFT_OUT: dict[str, Any] = {
     "passed": (),
     "skipped": None,
     "proposed": None,
+    "waiting_since": None,
 }
 
 
@@ -174,11 +175,9 @@ class ItemReads:
         return _page(list(found.values()), limit)
 
     def oldest_waiting(self) -> datetime | None:
-        wanted = select(items.c.created_at).where(
-            items.c.status == Status.PENDING.value, items.c.awaiting == Awaiting.MODERATOR.value
-        )
+        waits = and_(items.c.status == Status.PENDING.value, items.c.awaiting == Awaiting.MODERATOR.value)
         with self.database.read() as conn:
-            found: datetime | None = conn.execute(wanted.order_by(items.c.id).limit(1)).scalar()
+            found: datetime | None = conn.execute(select(func.min(items.c.waiting_since)).where(waits)).scalar()
         return found
 
     def history(self, item_id: int) -> Sequence[HistoryEntry]:

@@ -65,6 +65,10 @@ items = Table(
     Column("honeypot", prose(), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("edited_at", UtcDateTime),
+    # When it last became public, and when it last came to wait for a moderator. Both stay when it moves on, so
+    # that an undo can restore them; `status` and `awaiting` say whether they hold.
+    Column("public_at", UtcDateTime),
+    Column("waiting_since", UtcDateTime),
     Column("decided_by", words(255)),
     Column("findings", json(), nullable=False),
     Column("passed", json(), nullable=False),
@@ -84,10 +88,17 @@ items = Table(
     UniqueConstraint("article_key", "source_key"),
     # The thread, and any list by article and status.
     Index(None, "article_key", "status", "id"),
+    # A page of comments, or of pings.
+    Index(None, "article_key", "kind", "status", "id"),
+    # The feeds.
+    Index(None, "article_key", "status", "public_at"),
+    Index(None, "status", "public_at"),
     # The queue: keyset paging by status, flat in depth.
     Index(None, "status", "id"),
     # What waits for somebody, changed texts of approved items included.
     Index(None, "awaiting", "status", "id"),
+    # Which item has waited longest.
+    Index(None, "status", "awaiting", "waiting_since"),
     # What else came from the same hand.
     Index(None, "author", "id"),
     Index(None, "email", "id"),
