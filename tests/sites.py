@@ -31,13 +31,15 @@ def close_all() -> None:
 class Host:
     """One app with its articles, its clock, and who is signed in."""
 
-    def __init__(self, folder: Path, *, extension: dict[str, Any] | None = None, **config: Any) -> None:
+    def __init__(
+        self, folder: Path, *, extension: dict[str, Any] | None = None, flask: type[Flask] = Flask, **config: Any
+    ) -> None:
         self.clock = ManualClock()
         self.articles: dict[str, Article] = {}
         self.moderator: Moderator | None = None
         self.author: Author | None = None
         self.add_article("thaw")
-        self.app = Flask("host", instance_path=str(folder))
+        self.app = flask("host", instance_path=str(folder))
         self.app.config.update(SECRET_KEY="for tests only", MODERATE_WORKER="external", **config)
         self.moderate = Moderate(**{"clock": self.clock, **(extension or {})})
         self.moderate.article_loader(self.articles.get)

@@ -29,9 +29,11 @@ from moderate.store.account_notes import SqlAccountNotes
 from moderate.store.learned import SqlTokenCounts
 from moderate.store.tables import SqlTables
 from moderate.store.waves import SqlWaves
+from moderate.web import pieces, words
 from moderate.web.article_addresses import settled
 from moderate.web.edge import SiteEdge
 from moderate.web.remarks import Remarks
+from moderate.web.rendering import Templates
 from moderate.web.signing import Signer
 from moderate.web.site_address import SiteAddress
 from moderate.web.state import Hooks, State
@@ -112,6 +114,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         worker=worker,
         redis=redis,
         tables=tables,
+        templates=Templates({**words.GLOBALS, **pieces.GLOBALS}),
         remarks=Remarks(remarks_on(settings, redis)),
     )
 

@@ -56,6 +56,9 @@ class Edge(Protocol):
     def form_page(self, article: str, typed: dict[str, str], error: Refused | ServiceDown) -> Response:
         """The comment form with what was typed and the words beside the fields."""
 
+    def render(self, name: str, /, **values: object) -> str:
+        """Render the template ``moderate/NAME.html``."""
+
     def status_url(self, receipt: Receipt) -> str:
         """Where the sender of a webmention may look up what became of it."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from flask import Response, render_template
+from flask import Response
 
 from moderate.errors import Invalid, RateLimited, ServiceDown
 from moderate.model import Awaiting, Kind, Raw, Status
@@ -62,7 +62,7 @@ class Webmention:
     def answer(self, request: Request, receipt: Receipt, edge: Edge) -> ResponseReturnValue:
         location = edge.status_url(receipt)
         if wants_page(request):
-            response = page(201, message=ACCEPTED, status_url=location)
+            response = page(edge, 201, message=ACCEPTED, status_url=location)
         else:
             response = Response(f"{ACCEPTED}\n{location}\n", 201, mimetype="text/plain")
         response.headers["Location"] = location
@@ -74,7 +74,7 @@ class Webmention:
         if isinstance(error, RateLimited | ServiceDown):
             return edge.problem(error)
         if wants_page(request):
-            return page(400, message=text_of(error))
+            return page(edge, 400, message=text_of(error))
         return Response(problem_of(error), 400, mimetype="application/problem+json")
 
 
@@ -102,19 +102,21 @@ def problem_of(error: Refused) -> str:
 # --- pages for people, and what became of a mention ---------------------------------------------------
 
 
-def look(request: Request) -> Response:
-    """The answer at the endpoint to every method but POST: a form for people."""
+def look(request: Request, edge: Edge) -> Response:
+    """Return the answer to every method but POST: to GET a page with a form for people."""
     if request.method == "OPTIONS":
         return Response(status=204, headers={"Allow": METHODS})
     if request.method in {"GET", "HEAD"}:
-        return page(200)
+        return page(edge, 200)
     return Response("Send source and target by POST.", 405, headers={"Allow": METHODS}, mimetype="text/plain")
 
 
-def page(code: int, **shown: object) -> Response:
-    """The endpoint's page: the form, and above it what there is to say."""
-    response = Response(render_template("moderate/webmention.html", **shown), code)
-    return unlisted(response)
+def page(
+    edge: Edge, status: int, *, message: str = "", status_url: str = "", mention: dict[str, object] | None = None
+) -> Response:
+    """Return the endpoint's page: *message* above the form, or in its place what became of *mention*."""
+    shown = edge.render("webmention", message=message, status_url=status_url, mention=mention)
+    return unlisted(Response(shown, status))
 
 
 def status_json(item: Item) -> dict[str, object]:
@@ -135,11 +137,11 @@ def public_status(item: Item) -> str:
     return {Status.APPROVED: "success", Status.TRASH: "deleted"}.get(item.status, "pending")
 
 
-def status_page(request: Request, item: Item) -> Response:
-    """The status address: JSON, or a page for people."""
+def status_page(request: Request, item: Item, edge: Edge) -> Response:
+    """Return what became of a mention, as JSON or as a page for people."""
     status = status_json(item)
     if wants_page(request):
-        response = page(200, mention=status)
+        response = page(edge, 200, mention=status)
     else:
         response = Response(json.dumps(status, ensure_ascii=False), mimetype="application/json")
     response.vary.add("Accept")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING
 
-from flask import Response, jsonify, render_template, request
+from flask import Response, jsonify, request
 
 from moderate.acts import confirming
 from moderate.errors import Forbidden, Refused, ServiceDown, UnknownItem
@@ -21,6 +21,7 @@ from moderate.web.access import is_cross_site
 from moderate.web.author import own_item
 from moderate.web.errors import NoSuchPage, headers_of, public_text, report, status_of
 from moderate.web.moderation_page import CSP
+from moderate.web.rendering import render
 from moderate.web.state import current_state
 from moderate.web.words import say
 
@@ -275,9 +276,7 @@ def page(
     heading: str, *lines: str, status: int = 200, item: Item | None = None, button: str = "", again: bool = False
 ) -> Response:
     """A page of its own: kept by nobody, framed by nobody, its address told to nobody."""
-    shown = render_template(
-        "moderate/confirmation.html", heading=heading, lines=lines, item=item, button=button, again=again
-    )
+    shown = render("confirmation", heading=heading, lines=lines, item=item, button=button, again=again)
     response = Response(shown, status)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Security-Policy"] = CSP

@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import Response, current_app, render_template, request, url_for
+from flask import Response, current_app, request, url_for
 
 from moderate.clean.text import email as clean_email
 from moderate.desk import is_key
@@ -17,6 +17,7 @@ from moderate.limits.clients import client_net
 from moderate.web.access import is_cross_site
 from moderate.web.errors import headers_of, problem, public_text, status_of
 from moderate.web.present import public_item
+from moderate.web.rendering import render
 
 if TYPE_CHECKING:
     from flask import Request
@@ -151,8 +152,8 @@ class SiteEdge:
 
     def form_page(self, article: str, typed: dict[str, str], error: Refused | ServiceDown) -> Response:
         found = self.article(article)
-        page = render_template(
-            "moderate/form_page.html",
+        page = render(
+            "form_page",
             article=found,
             form=self.form(article, typed=typed, error=error),
             error=error,
@@ -189,6 +190,9 @@ class SiteEdge:
             "reply_to": reply_to,
             "author": self.hooks.load_author() if self.hooks.load_author else None,
         }
+
+    def render(self, name: str, /, **values: object) -> str:
+        return render(name, **values)
 
     def status_url(self, receipt: Receipt) -> str:
         token = self.signer.sign("webmention", receipt.item.id)

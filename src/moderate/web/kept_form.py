@@ -5,10 +5,9 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from flask import render_template
 from markupsafe import Markup, escape
 
-from moderate.web import listing
+from moderate.web.rendering import render
 from moderate.web.words import language
 
 if TYPE_CHECKING:
@@ -20,19 +19,19 @@ if TYPE_CHECKING:
 ACTION, TOKEN = secrets.token_hex(16), secrets.token_hex(16)
 
 #: What the form is made of. A site's own template may show each reader something else.
-PARTS = tuple(f"moderate/{name}.html" for name in ("_form", "_here", "_macros"))
+PARTS = ("_form", "_here", "_macros")
 
 
 def kept_form(state: State, form: Mapping[str, Any]) -> Markup | None:
     """The form of a stranger who answers nobody; None where it is to be made for this reader alone."""
-    if form["author"] or form["reply_to"] or form["values"] or not listing.is_ours(PARTS):
+    if form["author"] or form["reply_to"] or form["values"] or not state.templates.are_shipped(PARTS):
         return None
     # The form names the address of the preview, which a host may let depend on the request.
     key = language(), form["preview"], bool(form["token"])
     found = state.forms.get(key)
     if found is None:
         places = {"action": ACTION, "token": TOKEN if form["token"] else ""}
-        made = render_template("moderate/_form.html", form={**form, **places})
+        made = render("_form", form={**form, **places})
         found = Markup(made)  # noqa: S704 - our template escapes
         state.forms.put(key, found, len(found))
     return found.replace(ACTION, escape(form["action"])).replace(TOKEN, escape(form["token"]))

@@ -5,16 +5,15 @@ from __future__ import annotations
 import secrets
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flask import current_app, render_template
 from markupsafe import Markup
 
+from moderate.web.rendering import render
 from moderate.web.words import language
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping
+    from collections.abc import Hashable, Mapping
 
     from moderate.model import Article
     from moderate.web.state import State
@@ -22,10 +21,8 @@ if TYPE_CHECKING:
 #: Stands for the page's own query in the "Reply" links. Nobody learns it, so that no comment can hold it.
 PLACE = secrets.token_hex(16)
 
-FOLDER = Path(__file__).parent / "templates"
-
 #: What the lists are made of. A site's own template may show each reader something else.
-PARTS = tuple(f"moderate/{name}.html" for name in ("thread", "_comments", "_comment", "_pings", "_ping", "_macros"))
+PARTS = ("thread", "_comments", "_comment", "_pings", "_ping", "_macros")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +43,6 @@ class Listing:
         return replace(self, comments=self.comments.replace(PLACE, query))
 
 
-def is_ours(parts: Iterable[str] = PARTS) -> bool:
-    """Whether the site has left all these parts as they are."""
-    find = current_app.jinja_env.get_template
-    folder = str(FOLDER)
-    return all((find(name).filename or "").startswith(folder) for name in parts)
-
-
 def key_of(state: State, article: Article, cursor: int | None, *, comments_open: bool) -> Hashable:
     """What tells one listing from another. Read before the items are, so that newer ones never stay for old."""
     return article.key, state.desk.store.revision(article.key), cursor, language(), comments_open
@@ -65,4 +55,4 @@ def listed(context: Mapping[str, Any]) -> Listing:
 
 
 def part(name: str, context: Mapping[str, Any]) -> Markup:
-    return Markup(render_template(f"moderate/{name}.html", **context).strip())  # noqa: S704 - our templates escape
+    return Markup(render(name, **context).strip())  # noqa: S704 - our templates escape

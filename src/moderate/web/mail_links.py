@@ -108,7 +108,7 @@ def look(token: str) -> ResponseReturnValue:
         link, item = usable(state, token)
     except LinkRefused as refusal:
         return refused(refusal)
-    return private(page("moderate/mail_decision.html", 200, item=item, word=link.button.word, who=link.moderator))
+    return private(page("mail_decision", 200, item=item, word=link.button.word, who=link.moderator))
 
 
 def act(token: str) -> ResponseReturnValue:
@@ -121,7 +121,7 @@ def act(token: str) -> ResponseReturnValue:
     except LinkRefused as refusal:
         return refused(refusal)
     stands = KEPT if link.button.word == KEEP else STANDS[done.status]
-    return private(page("moderate/mail_done.html", 200, message="Done.", stands=stands, item=done))
+    return private(page("mail_done", 200, message="Done.", stands=stands, item=done))
 
 
 def decide(state: State, link: Link, item: Item) -> Item:
@@ -180,7 +180,7 @@ def stale(item: Item) -> LinkRefused:
 def refused(refusal: LinkRefused) -> Response:
     item = refusal.item
     stands = STANDS[item.status] if item is not None else ""
-    return private(page("moderate/mail_done.html", refusal.status, message=refusal.message, stands=stands, item=item))
+    return private(page("mail_done", refusal.status, message=refusal.message, stands=stands, item=item))
 
 
 # --- no more mails --------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ def leave_page(token: str) -> ResponseReturnValue:
     if key is None:
         return refused(LinkRefused(410, INVALID))
     is_out = state.desk.store.mailbox(key).unsubscribed_at is not None
-    return private(page("moderate/unsubscribe.html", 200, is_out=is_out, done=False))
+    return private(page("unsubscribe", 200, is_out=is_out, done=False))
 
 
 def leave(token: str) -> ResponseReturnValue:
@@ -205,7 +205,7 @@ def leave(token: str) -> ResponseReturnValue:
         return refused(LinkRefused(410, INVALID))
     is_out = request.form.get("again") != "1"
     state.desk.store.unsubscribe(key, state.desk.clock.now() if is_out else None)
-    return private(page("moderate/unsubscribe.html", 200, is_out=is_out, done=True))
+    return private(page("unsubscribe", 200, is_out=is_out, done=True))
 
 
 def mailbox_of(state: State, token: str) -> str | None:

@@ -54,7 +54,7 @@ def told_with_a_page(view: Callable[..., ResponseReturnValue]) -> Callable[..., 
             report(error)
             if isinstance(error, Unauthorized):
                 return no_entry(current_state(), error)
-            return page("moderate/refused.html", status_of(error), error=error, message=public_text(error))
+            return page("refused", status_of(error), error=error, message=public_text(error))
 
     return guarded
 
@@ -134,7 +134,7 @@ def like() -> ResponseReturnValue:
 def preview(state: State, which: ItemFilter, error: Refused | None = None) -> ResponseReturnValue:
     versions = state.desk.store.versions(which, bulk.MOST + 1)
     return page(
-        "moderate/like.html",
+        "like",
         status_of(error) if error else 200,
         items=state.desk.store.items(which, cursor=None, limit=SHOWN).items,
         matching=len(versions),

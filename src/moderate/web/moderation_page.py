@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
-from flask import Response, render_template, request, url_for
+from flask import Response, request, url_for
 
 from moderate.errors import Invalid, Unauthorized
 from moderate.model import Awaiting, Kind, Status
@@ -18,6 +18,7 @@ from moderate.web.moderation_api import item_filter, private, totals
 from moderate.web.notice import unpack
 from moderate.web.present import verified
 from moderate.web.read import number
+from moderate.web.rendering import render
 from moderate.web.routing import MAX_ID
 from moderate.web.script_words import script_words
 from moderate.web.state import current_state
@@ -77,7 +78,7 @@ def shown(state: State, who: Moderator, which: ItemFilter, some: Page, wrong: In
     """The page with some items, or, where its address means nothing, with what is *wrong* in their place."""
     for_moderators()
     return page(
-        "moderate/queue.html",
+        "queue",
         status_of(wrong) if wrong else 200,
         wrong=wrong.errors if wrong else (),
         who=who,
@@ -208,7 +209,7 @@ def no_entry(state: State, error: Unauthorized) -> Response:
     """The ways in, for whoever has come to the moderators' pages without one."""
     home = f"{request.script_root}/"
     return page(
-        "moderate/sign_in.html",
+        "sign_in",
         status_of(error),
         message=public_text(error),
         has_login=state.hooks.has_login is not None and state.hooks.has_login(),
@@ -219,7 +220,7 @@ def no_entry(state: State, error: Unauthorized) -> Response:
 def page(template: str, status: int, **context: Any) -> Response:
     """One of the moderators' pages, with the header fields that keep it to itself."""
     for_moderators()
-    response = Response(render_template(template, **context), status)
+    response = Response(render(template, **context), status)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Security-Policy"] = CSP
     response.headers["X-Frame-Options"] = "DENY"

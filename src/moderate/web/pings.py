@@ -56,7 +56,7 @@ def look_at_pingback() -> ResponseReturnValue:
 
 
 def look_at_webmention() -> ResponseReturnValue:
-    return webmention.look(request)
+    return webmention.look(request, current_state().edge)
 
 
 def webmention_status(token: str) -> ResponseReturnValue:
@@ -70,7 +70,7 @@ def webmention_status(token: str) -> ResponseReturnValue:
     except (Refused, ServiceDown) as error:
         report(error)
         return problem(error)
-    return webmention.status_page(request, item)
+    return webmention.status_page(request, item, state.edge)
 
 
 LOOKS: dict[str, Callable[..., ResponseReturnValue]] = {

@@ -55,7 +55,7 @@ def show(token: str) -> ResponseReturnValue:
     """``GET /moderation/sign-in/<token>``: only a page with a button."""
     state = current_state()
     try:
-        return unseen(page("moderate/sign_in_link.html", 200, name=opened(state, token)[0]))
+        return unseen(page("sign_in_link", 200, name=opened(state, token)[0]))
     except (Refused, ServiceDown) as error:
         return refused(error)
 
@@ -126,7 +126,7 @@ def attempt() -> Costs:
 
 
 def refused(error: Refused | ServiceDown) -> AnyResponse:
-    response = page("moderate/sign_in_link.html", status_of(error), name=None, message=public_text(error))
+    response = page("sign_in_link", status_of(error), name=None, message=public_text(error))
     response.headers.update(headers_of(error))
     return unseen(response)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from moderate.settings import Settings
     from moderate.web.edge import SiteEdge
     from moderate.web.listing import Listing
+    from moderate.web.rendering import Templates
     from moderate.web.signing import Signer
     from moderate.web.site_address import SiteAddress
 
@@ -50,6 +51,7 @@ class State:
     protocols: tuple[InboundProtocol, ...]
     worker: Worker
     tables: Tables
+    templates: Templates
     #: The limiter in Redis, None where limits are counted in this process.
     redis: RemoteLimiter | None = None
     remarks: Remarks = field(default_factory=Remarks)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from flask import after_this_request, g, render_template, request
+from flask import after_this_request, g, request
 from markupsafe import Markup
 
 from moderate.acts.confirming import is_confirmable
@@ -17,6 +17,7 @@ from moderate.model import Counts, Kind
 from moderate.protocols import discovery
 from moderate.web import listing
 from moderate.web.kept_form import kept_form
+from moderate.web.rendering import render
 from moderate.web.state import current_state
 from moderate.web.words import say
 
@@ -102,7 +103,7 @@ def moderate_thread(key: str) -> Markup:
     except ServiceDown as error:
         log.warning("An article page went out without its comments: %s", error)
         return AWAY.format(say("The comments cannot be shown right now."))
-    return Markup(render_template("moderate/thread.html", **context))  # noqa: S704
+    return Markup(render("thread", **context))  # noqa: S704
 
 
 def moderate_discovery(key: str) -> Markup:
@@ -152,7 +153,7 @@ def thread_context(state: State, article: Article) -> dict[str, Any]:
     mine = state.edge.own_items(request)
     comments_open = is_open(state, article, Kind.COMMENT)
     # What a stranger who answers nobody gets is the same for all of them.
-    is_common = not mine and REPLY not in request.args and listing.is_ours()
+    is_common = not mine and REPLY not in request.args and state.templates.are_shipped(listing.PARTS)
     key = listing.key_of(state, article, cursor(), comments_open=comments_open) if is_common else None
     context: dict[str, Any] = {
         "article": article,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask, Response, render_template, request
 from werkzeug.serving import make_server
 
 import moderate
@@ -68,6 +68,9 @@ class StandInEdge:
 
     max_length = 8000
     honeypot = ""
+
+    def render(self, name: str, /, **values: object) -> str:
+        return render_template(f"moderate/{name}.html", **values)
 
     def status_url(self, receipt: Receipt) -> str:
         return f"{SITE}/discuss/webmention/token-{receipt.item.id}"
@@ -136,7 +139,7 @@ def make_site() -> Site:
     looks: list[tuple[Any, Callable[[str | None], Any]]] = [
         (trackback.Trackback(), lambda key: trackback.look(request, ARTICLE if key == "1" else None, site.items)),
         (pingback.Pingback(), lambda _: pingback.look(request)),
-        (webmention.Webmention(), lambda _: webmention.look(request)),
+        (webmention.Webmention(), lambda _: webmention.look(request, StandInEdge())),
     ]
     blueprint = Blueprint("moderate", __name__)
     for protocol, look in looks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
@@ -12,7 +12,7 @@ from werkzeug.test import EnvironBuilder
 from moderate.errors import Closed, Forbidden, RateLimited, ServiceDown, UnknownArticle
 from moderate.model import Awaiting, Kind, Status
 from moderate.protocols.webmention import status_json, status_page
-from tests.unit.protocols.stand_in import item
+from tests.unit.protocols.stand_in import StandInEdge, item
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -138,9 +138,10 @@ def test_spam_reads_like_what_waits_for_a_moderator() -> None:
 
 def test_the_status_page_is_json_or_html_and_never_listed(site: Site) -> None:
     hostile = item(source_url='https://blog.example/"><script>')
+    edge: Any = StandInEdge()
     with site.app.test_request_context():
-        data = status_page(Request(EnvironBuilder().get_environ()), hostile)
-        html = status_page(Request(EnvironBuilder(headers=BROWSER).get_environ()), hostile)
+        data = status_page(Request(EnvironBuilder().get_environ()), hostile, edge)
+        html = status_page(Request(EnvironBuilder(headers=BROWSER).get_environ()), hostile, edge)
     assert data.json == status_json(hostile)
     assert html.mimetype == "text/html"
     assert b"<script" not in html.data
