@@ -44,7 +44,7 @@ FOR_LOOKING = (
     ("article-narrow", ARTICLE, 360, None, False, ""),
     ("article-quiet", f"/articles/{MARKET}", 800, None, False, ""),
     ("article-narrow-dark", f"/articles/{LIBRARY}", 360, None, True, ""),
-    ("reply", f"{ARTICLE}?moderate_reply=1#comment-form", 1000, 900, False, ""),
+    ("reply", f"{ARTICLE}?moderate_reply=1#moderate-comment-form", 1000, 900, False, ""),
     ("queue-dark", QUEUE, 1200, None, True, ""),
     ("queue-narrow", QUEUE, 360, None, False, ""),
     ("queue-spam", f"{QUEUE}?status=spam", 1000, None, False, ""),

@@ -102,7 +102,7 @@ def test_a_reply_without_javascript_stands_below_what_it_answers(
     page.get_by_role("link", name="Reply to Tegata resident").click()
     # What the site's own address carries is kept.
     assert "from=front" in page.url
-    expect(page.locator("#comment-form")).to_contain_text("You are replying to Tegata resident")
+    expect(page.locator("#moderate-comment-form")).to_contain_text("You are replying to Tegata resident")
     page.get_by_label("Name").fill("Hoshino")
     page.get_by_label("Reply", exact=True).fill("The one with the lantern.")
     page.get_by_role("button", name="Post reply").click()

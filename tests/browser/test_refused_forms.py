@@ -59,7 +59,7 @@ def test_the_words_stand_beside_the_field_and_everything_typed_is_kept(
 def test_a_refused_reply_is_still_a_reply_when_it_is_mended(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
     parent = newsroom.post("Which kitchen?")
     page = reader(javascript=False)
-    page.goto(f"{newsroom.article()}?moderate_reply={parent.id}#comment-form")
+    page.goto(f"{newsroom.article()}?moderate_reply={parent.id}#moderate-comment-form")
     fill(page, url="javascript:alert(1)")
     page.get_by_role("button", name="Post reply").click()
     expect(page.locator("input[name=parent]")).to_have_value(str(parent.id))
@@ -109,7 +109,7 @@ def test_the_field_for_machines_is_neither_seen_nor_reached_nor_read_out(
     assert (box["width"], box["height"]) == (1, 1)
     assert trap.get_attribute("tabindex") == "-1"
     assert trap.get_attribute("autocomplete") == "off"
-    assert "Leave this field empty" not in page.locator("#comment-form").aria_snapshot()
+    assert "Leave this field empty" not in page.locator("#moderate-comment-form").aria_snapshot()
 
 
 def test_what_fills_the_field_for_machines_sees_its_comment_waiting_and_nobody_else_does(

@@ -28,7 +28,7 @@ def shown(host: Host, query: str = "") -> str:
 
 
 def replies(page: str) -> list[str]:
-    return re.findall(r'href="([^"]*)#comment-form" rel="nofollow"', page)
+    return re.findall(r'href="([^"]*)#moderate-comment-form" rel="nofollow"', page)
 
 
 def test_strangers_see_at_once_what_another_process_has_changed(tmp_path: Path) -> None:
