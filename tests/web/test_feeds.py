@@ -28,6 +28,16 @@ def approved(host: Host, text: str = "The river froze twice.", **fields: Any) ->
     return number
 
 
+def links(root: ET.Element) -> list[str | None]:
+    """Where the entries lead."""
+    found = root.findall(f"{A}entry/{A}link")
+    return [link.get("href") for link in found if link.get("rel") == "alternate"]
+
+
+def ids(root: ET.Element) -> list[str | None]:
+    return [root.findtext(f"{A}id"), *texts(root, f"{A}entry/{A}id")]
+
+
 def texts(element: ET.Element, path: str) -> list[str | None]:
     return [found.text for found in element.findall(path)]
 
@@ -37,10 +47,62 @@ def test_a_feed_has_what_is_approved_and_nothing_else(host: Host) -> None:
     shown, other = approved(host), approved(host, "About the frost", article="frost")
     host.comment("Still waiting")
     host.decide(host.comment("Bad words").json["id"], "spam")
-    assert texts(feed(host), f"{A}entry/{A}id") == [f"http://localhost/thaw#comment-{shown}"]
-    assert texts(feed(host, "/discuss/feed"), f"{A}entry/{A}id") == [
-        f"http://localhost/frost#comment-{other}", f"http://localhost/thaw#comment-{shown}",
-    ]  # fmt: skip
+    assert links(feed(host)) == [f"http://localhost/thaw?moderate_at={shown}#comment-{shown}"]
+    assert links(feed(host, "/discuss/feed")) == [
+        f"http://localhost/frost?moderate_at={other}#comment-{other}",
+        f"http://localhost/thaw?moderate_at={shown}#comment-{shown}",
+    ]
+
+
+def test_ids_stay_whatever_becomes_of_scheme_host_and_addresses(tmp_path: Path) -> None:
+    old = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_SITE_URL="http://news.example")
+    old.add_article("thaw", url="http://news.example/thaw")
+    approved(old)
+    approved(old, "Another")
+    paths = ("/discuss/feed/thaw", "/discuss/feed")
+    before = [ids(feed(old, path)) for path in paths]
+    # Entries are the same in both feeds, and no two things share an id.
+    assert before[0][1:] == before[1][1:]
+    assert len({*before[0], *before[1]}) == 4
+    moved = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_SITE_URL="https://www.news.example/paper")
+    moved.app.secret_key = "another secret"
+    moved.add_article("thaw", url="https://www.news.example/paper/2026/thaw?from=feed#top")
+    moved.client.get("/thaw")
+    assert [ids(feed(moved, path)) for path in paths] == before
+    assert links(feed(moved))[1] == "https://www.news.example/paper/2026/thaw?from=feed&moderate_at=1#comment-1"
+
+
+def test_two_sites_never_share_an_id(tmp_path: Path) -> None:
+    hosts = [Host(tmp_path / name) for name in ("here", "there")]
+    for host in hosts:
+        approved(host)
+    here, there = (ids(feed(host)) for host in hosts)
+    assert not set(here) & set(there)
+
+
+def test_a_feed_is_in_the_order_of_becoming_public(host: Host) -> None:
+    """A comment that is approved long after later ones were comes first, and says that it has changed."""
+    late = host.comment("Written first.").json["id"]
+    numbers = [approved(host, f"Number {number}.") for number in range(3)]
+    tag = host.client.get("/discuss/feed").headers["ETag"]
+    host.clock.advance(days=200)
+    host.decide(late, "approve")
+    for path in ("/discuss/feed", "/discuss/feed/thaw"):
+        root = feed(host, path)
+        assert [link and int(link.rpartition("-")[2]) for link in links(root)] == [late, *reversed(numbers)]
+        assert root.findtext(f"{A}updated") == root.findtext(f"{A}entry/{A}updated") == "2026-08-01T20:22:00.000000Z"
+        assert root.findtext(f"{A}entry/{A}published") == "2026-01-13T20:22:00.000000Z"
+    assert host.client.get("/discuss/feed", headers={"If-None-Match": tag}).status_code == 200
+
+
+def test_a_feed_lists_what_became_public_last_however_many_came_in_since(host: Host) -> None:
+    late = host.comment("Written first.").json["id"]
+    for number in range(55):
+        approved(host, f"Number {number}.")
+    host.clock.advance(hours=1)
+    host.decide(late, "approve")
+    assert len(links(feed(host))) == 50
+    assert links(feed(host))[0] == f"http://localhost/thaw?moderate_at={late}#comment-{late}"
 
 
 def test_a_feed_has_all_that_the_format_wants(host: Host) -> None:
@@ -50,7 +112,7 @@ def test_a_feed_has_all_that_the_format_wants(host: Host) -> None:
     for name in ("id", "title", "updated"):
         assert texts(root, f"{A}{name}")[0]
         assert texts(root, f"{A}entry/{A}{name}")[0]
-    assert root.findtext(f"{A}id") == "http://localhost/discuss/feed/thaw"
+    assert root.findtext(f"{A}id", "").startswith("urn:uuid:")
     links = {link.get("rel"): link.get("href") for link in root.findall(f"{A}link")}
     assert links == {"self": "http://localhost/discuss/feed/thaw", "alternate": "http://localhost/thaw"}
     entry = root.find(f"{A}entry")
@@ -121,7 +183,7 @@ def test_addresses_that_leave_the_site_hold_its_sub_path(tmp_path: Path, config:
     environ = {"environ_overrides": {"SCRIPT_NAME": below}}
     site = f"https://news.example{'/paper' if config else below}"
     feed = host.client.get("/discuss/feed", **environ).text
-    assert f"<id>{site}/discuss/feed</id>" in feed
+    assert f'rel="self" type="application/atom+xml" href="{site}/discuss/feed"' in feed
     assert f'rel="alternate" type="text/html" href="{site}/"' in feed
     page = host.client.get("/thaw", **environ)
     assert page.headers["X-Pingback"] == f"{site}/discuss/pingback"

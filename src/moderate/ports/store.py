@@ -76,9 +76,37 @@ class Store(Earlier, Protocol):
     def item(self, item_id: int) -> Item | None: ...
 
     def thread(
-        self, article: str, *, cursor: int | None, limit: int, newest_first: bool, mine: Collection[int] = ()
+        self,
+        article: str,
+        *,
+        cursor: int | None,
+        limit: int,
+        newest_first: bool,
+        mine: Collection[int] = (),
+        kinds: Collection[Kind] = (),
     ) -> Page:
-        """Approved items of an article in the order of their ids, with the pending or spam ones of `mine`."""
+        """Return approved items of an article in the order of their ids.
+
+        With *kinds* only those; with *mine* the pending and spam ones among these ids as well.
+        """
+
+    def page_start(self, article: str, item_id: int, *, kinds: Collection[Kind], size: int) -> int | None:
+        """Return the `thread` cursor, oldest first, of the page of *size* items that holds an approved item.
+
+        None stands for the first page, and for an item that is not in the list.
+        """
+
+    def waiting(self, article: str, mine: Collection[int]) -> Sequence[Item]:
+        """Return the comments under an article, among these ids, that their author sees as waiting.
+
+        Spam is among them, for its author is not told of it; what was trashed or taken back is not.
+        """
+
+    def parents(self, wanted: Collection[int]) -> Mapping[int, Item]:
+        """Return items by id, of whatever status, without what only moderators see of them."""
+
+    def published(self, article: str | None = None, *, limit: int) -> Sequence[Item]:
+        """Return the approved items, of one article or of all, that became public last, the latest first."""
 
     def items(self, which: ItemFilter, *, cursor: int | None, limit: int) -> Page:
         """Items for moderators, newest first."""

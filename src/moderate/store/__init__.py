@@ -17,6 +17,7 @@ from moderate.store.schema import metadata
 from moderate.store.sql import ItemWrites
 from moderate.store.tallies import Tallies
 from moderate.store.tasks import Tasks
+from moderate.store.threads import ThreadReads
 from moderate.store.tokens import Keepsakes, Tokens
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class SqlStore(
     BulkWrites,
     RuleRows,
     ItemReads,
+    ThreadReads,
     CounterReads,
     Tasks,
     ArticleNotes,

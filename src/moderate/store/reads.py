@@ -1,13 +1,12 @@
-"""What is read: one item, a thread, the queue, an item's history, and what checks ask of the past."""
+"""Reads of one item, the queue, an item's history, and what checks ask of the past."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Integer, and_, bindparam, exists, func, select, true, union_all
+from sqlalchemy import ColumnElement, and_, bindparam, func, select, true, union_all
 
 from moderate.model import Awaiting, Kind, Status
 from moderate.ports import Alike, Page
@@ -19,7 +18,7 @@ from moderate.store.search import catch_up, found_by, found_newest
 from moderate.store.spam_memory import is_remembered
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Column
@@ -147,18 +146,6 @@ class ItemReads:
         with self.database.read() as conn:
             return is_withdrawn(conn, item)
 
-    def thread(
-        self, article: str, *, cursor: int | None, limit: int, newest_first: bool, mine: Collection[int] = ()
-    ) -> Page:
-        wanted = {"article": article, "cursor": cursor, "more": limit + 1, "mine": list(mine)}
-        shape = (newest_first, cursor is not None)
-        with self.database.read() as conn:
-            # Two look-ups by index; one with "or" would read the whole article.
-            found = _items_of(conn.execute(_thread_query(False, *shape), wanted), LEFT_OUT)
-            if mine:
-                found |= _items_of(conn.execute(_thread_query(True, *shape), wanted))
-        return _page([found[key] for key in sorted(found, reverse=newest_first)], limit)
-
     def items(self, which: ItemFilter, *, cursor: int | None, limit: int) -> Page:
         if which.q:
             catch_up(self.database)
@@ -169,10 +156,10 @@ class ItemReads:
             found: dict[int, Item] = {}
             for part in found_newest(which.q, conn, cursor) if which.q else [true()]:
                 query = WHOLE.where(*wanted, part).order_by(items.c.id.desc()).limit(limit + 1 - len(found))
-                found |= _items_of(conn.execute(query))
+                found |= items_of(conn.execute(query))
                 if len(found) > limit:
                     break
-        return _page(list(found.values()), limit)
+        return page_of(list(found.values()), limit)
 
     def oldest_waiting(self) -> datetime | None:
         waits = and_(items.c.status == Status.PENDING.value, items.c.awaiting == Awaiting.MODERATOR.value)
@@ -205,31 +192,14 @@ class ItemReads:
         return record
 
 
-@lru_cache
-def _thread_query(of_mine: bool, newest_first: bool, from_cursor: bool) -> Select[Any]:
-    """A stretch of a thread: what is approved, or what of it is the caller's own.
-
-    One item more than asked for is fetched, which only tells that there is more.
-    """
-    of_article = items.c.article_key == bindparam("article")
-    if of_mine:
-        is_mine = items.c.id.in_(bindparam("mine", expanding=True))
-        is_gone = exists().where(TAKEN_BACK).correlate(items)
-        query = WHOLE.where(of_article, is_mine, items.c.status != Status.TRASH.value, ~is_gone)
-    else:
-        query = BRIEF.where(of_article, items.c.status == Status.APPROVED.value)
-    if from_cursor:
-        cursor = bindparam("cursor", type_=items.c.id.type)
-        query = query.where(items.c.id < cursor if newest_first else items.c.id > cursor)
-    return query.order_by(items.c.id.desc() if newest_first else items.c.id).limit(bindparam("more", type_=Integer))
-
-
-def _items_of(rows: CursorResult[Any], left_out: Mapping[str, Any] = MappingProxyType({})) -> dict[int, Item]:
+def items_of(rows: CursorResult[Any], left_out: Mapping[str, Any] = MappingProxyType({})) -> dict[int, Item]:
+    """Return the items of rows by id; *left_out* stands for the fields that were not selected."""
     names = tuple(rows.keys())
     return {row.id: item_from({**left_out, **dict(zip(names, row, strict=True))}) for row in rows}
 
 
-def _page(found: list[Item], limit: int) -> Page:
+def page_of(found: list[Item], limit: int) -> Page:
+    """Return the first *limit* of the items that were found, of which one more tells that there are more."""
     shown = tuple(found[:limit])
     return Page(shown, shown[-1].id if len(found) > limit and shown else None)
 

@@ -1,20 +1,27 @@
-"""Atom feeds (RFC 4287) of approved items: of one article, and of the whole site."""
+"""Atom feeds (RFC 4287) of approved items: of one article, and of the whole site.
+
+A feed lists what became public last. Its id and those of its entries are made of the database's own
+identity and the item's number, so that they never change (section 4.2.6), whatever becomes of the
+site's scheme, host or paths.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
+from uuid import uuid5
 from xml.etree import ElementTree as ET
 
 from flask import Response, request
 
 from moderate.desk import find_article
-from moderate.model import Client, Kind, Raw, Status
-from moderate.ports import ItemFilter
+from moderate.model import Client, Kind, Raw
 from moderate.protocols.plaintext import storable
 from moderate.web.present import rfc3339
 from moderate.web.read import not_modified
 from moderate.web.state import current_state
+from moderate.web.thread_links import item_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
     from moderate.model import Item
+    from moderate.web.state import State
 
 ATOM = "http://www.w3.org/2005/Atom"
 MEDIA_TYPE = "application/atom+xml"
@@ -35,20 +43,30 @@ NEVER = "1970-01-01T00:00:00Z"
 
 
 def feed_of_article(article: str) -> ResponseReturnValue:
-    """``GET /feed/<article>``: its newest approved items."""
+    """``GET /feed/<article>``: its items that became public last."""
     state = current_state()
     found = find_article(state.desk, Raw(kind=Kind.COMMENT, client=Client(), article=article))
-    page = state.desk.store.thread(found.key, cursor=None, limit=LISTED, newest_first=True)
+    items = state.desk.store.published(found.key, limit=LISTED)
     here = state.edge.absolute_url("feed_of_article", article=found.key)
-    return answer(atom(f"Comments on {found.title}", here, found.url, page.items))
+    feed_id = id_of(state, f"feed of {found.key}")
+    # In the host's own words of now, which the database may not know yet.
+    named = [replace(item, article_url=found.url, article_title=found.title) for item in items]
+    entries = [entry(item, id_of(state, f"item {item.id}")) for item in named]
+    return answer(atom(feed_id, f"Comments on {found.title}", here, found.url, entries))
 
 
 def feed() -> ResponseReturnValue:
-    """``GET /feed``: the newest approved items of all articles."""
+    """``GET /feed``: the items of all articles that became public last."""
     state = current_state()
-    page = state.desk.store.items(ItemFilter(status=Status.APPROVED), cursor=None, limit=LISTED)
+    items = state.desk.store.published(limit=LISTED)
     home = state.address.absolute(f"{request.script_root}/", request)
-    return answer(atom("Comments", state.edge.absolute_url("feed"), home, page.items))
+    entries = [entry(item, id_of(state, f"item {item.id}")) for item in items]
+    return answer(atom(id_of(state, "feed"), "Comments", state.edge.absolute_url("feed"), home, entries))
+
+
+def id_of(state: State, what: str) -> str:
+    """Return the ``urn:uuid`` of a feed or an entry of this database."""
+    return uuid5(state.signer.identity("feeds"), what).urn
 
 
 def answer(data: bytes) -> Response:
@@ -62,27 +80,26 @@ def answer(data: bytes) -> Response:
     return response
 
 
-def atom(title: str, here: str, home: str, items: Sequence[Item]) -> bytes:
-    """The document. *here* is its own address, *home* that of the page that it is about."""
+def atom(feed_id: str, title: str, here: str, home: str, entries: Sequence[ET.Element]) -> bytes:
+    """Return the document. *here* is its own address, *home* that of the page that it is about."""
     # Plain names under one xmlns: a registered prefix would also hold for whatever else the host writes as XML.
     root = ET.Element("feed", xmlns=ATOM)
-    add(root, "id", here)
+    add(root, "id", feed_id)
     add(root, "title", title)
-    add(root, "updated", max((changed(item) for item in items), default=NEVER))
+    add(root, "updated", max((made.findtext("updated", NEVER) for made in entries), default=NEVER))
     add(root, "link", rel="self", type=MEDIA_TYPE, href=here)
     add(root, "link", rel="alternate", type="text/html", href=home)
     add(root, "generator", "moderate")
-    for item in items:
-        root.append(entry(item))
+    root.extend(entries)
     written: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return written
 
 
-def entry(item: Item) -> ET.Element:
-    """An item. Its id is the address that it has on the article's page, which stays as long as the page does."""
+def entry(item: Item, entry_id: str) -> ET.Element:
+    """Return the entry of an item."""
     made = ET.Element("entry")
-    link = f"{item.article_url}#comment-{item.id}"
-    add(made, "id", link)
+    link = item_address(item.article_url, item.id)
+    add(made, "id", entry_id)
     add(made, "title", title_of(item))
     add(made, "published", moment(item.created_at))
     add(made, "updated", changed(item))
@@ -114,7 +131,8 @@ def add(parent: ET.Element, name: str, text: str | None = None, **attributes: st
 
 
 def changed(item: Item) -> str:
-    return moment(item.edited_at or item.created_at)
+    """Return when readers last saw a change of an item: an approval long after it was written is one."""
+    return moment(max(filter(None, (item.created_at, item.edited_at, item.public_at))))
 
 
 def moment(when: datetime) -> str:

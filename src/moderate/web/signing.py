@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from itsdangerous import BadData, URLSafeSerializer
 
@@ -49,6 +50,10 @@ class Signer:
     def derive(self, purpose: str) -> bytes:
         """A key for one purpose, for keyed hashes."""
         return _derived(purpose, self._secrets()[-1])
+
+    def identity(self, purpose: str) -> UUID:
+        """Return an id of the database for one purpose, which stays the same when the secrets are changed."""
+        return UUID(bytes=hashlib.blake2b(purpose.encode(), key=self._database(), digest_size=16).digest(), version=4)
 
     def _serializer(self, purpose: str) -> URLSafeSerializer:
         return _serializer_of(purpose, self._database(), *self._secrets())
