@@ -41,6 +41,7 @@ class Host:
         self.add_article("thaw")
         self.app = flask("host", instance_path=str(folder))
         self.app.config.update(SECRET_KEY="for tests only", MODERATE_WORKER="external", **config)
+        self.prepare(self.app)
         self.moderate = Moderate(**{"clock": self.clock, **(extension or {})})
         self.moderate.article_loader(self.articles.get)
         self.moderate.moderator_loader(lambda: self.moderator)
@@ -49,6 +50,9 @@ class Host:
         self.app.add_url_rule("/<path:key>", "article", self.page)
         self.client = self.app.test_client()
         _made.append(self)
+
+    def prepare(self, app: Flask) -> None:
+        """Set up what the host has besides; called before moderate is mounted."""
 
     def add_article(self, key: str, **changes: Any) -> Article:
         values = {"key": key, "title": f"About {key}", "url": f"http://localhost/{key}", **changes}

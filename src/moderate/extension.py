@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask import current_app
+from flask import current_app, request_started
 
 from moderate import moderation
 from moderate.build import Parts, build_state
@@ -15,6 +15,7 @@ from moderate.model import Client, Decision, Kind, Moderator, Raw
 from moderate.ports import Proposal
 from moderate.settings import Settings
 from moderate.web import build_blueprint, pieces, thread, words
+from moderate.web.body import keep
 from moderate.web.state import Hooks, current_state
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class Moderate:
         blueprint = build_blueprint(state.protocols)
         exempt_from_csrf(blueprint)
         app.register_blueprint(blueprint, url_prefix=settings.url_prefix)
+        request_started.connect(keep, app)
         app.jinja_env.globals.update(
             moderate_counts=thread.moderate_counts,
             moderate_thread=thread.moderate_thread,

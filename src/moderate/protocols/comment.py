@@ -172,8 +172,11 @@ def field_errors(error: ValidationError) -> list[FieldError]:
 
 
 def read_urlencoded(request: Request) -> dict[str, str]:
-    """Strictly UTF-8: Werkzeug's own parser would put replacement characters into what the reader typed."""
+    """Return the fields of a form in strict UTF-8: Werkzeug's own parser passes over what is not."""
     body = request.get_data()
+    if not body and request.form:
+        # It was parsed before its bytes could be kept, by a session interface for example.
+        return first_of_each(request.form.items(multi=True))
     try:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except UnicodeDecodeError as error:
@@ -188,9 +191,13 @@ def read_multipart(request: Request) -> dict[str, str]:
     # Reading the bytes first keeps them at hand for the check below; Werkzeug parses them from there.
     body = request.get_data()
     try:
-        fields = first_of_each(request.form.items(multi=True))
+        pairs = list(request.form.items(multi=True))
     except HTTPException as error:
         raise TooLarge if error.code == 413 else Invalid.field("", "The form cannot be read.") from error
+    if len(pairs) > MAX_FIELDS:
+        # Code of the host has parsed the form already, without our bound on its parts.
+        raise TooLarge
+    fields = first_of_each(pairs)
     replaced = any("\ufffd" in value for value in fields.values())
     if replaced and "\ufffd".encode() not in body:
         raise Invalid.field("", "The form is not UTF-8.")

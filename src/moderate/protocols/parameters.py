@@ -6,6 +6,7 @@ sender declared, and mixes what it cannot read beyond repair; and without a Cont
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
@@ -22,11 +23,14 @@ if TYPE_CHECKING:
 #: More parameters than any sender has; one that sends more is after something else.
 MAX_PARAMETERS = 32
 
+#: A byte above ASCII as Werkzeug's form parser writes it where it is not part of a UTF-8 sequence.
+ESCAPED = re.compile(rb"%([89A-F][0-9A-F])")
+
 
 def body_of(request: Request, limit: int) -> bytes:
-    """The body, whatever its type. Raises `TooLarge` above *limit* bytes and `Invalid` where it ends early.
+    """Return the body, whatever its type. Raises `TooLarge` above *limit* bytes and `Invalid` where it ends early.
 
-    It must be called before anything touches ``request.form``, which eats the body of a form post.
+    A mounted app has kept it in the request by then, see `moderate.web.body`.
     """
     request.max_content_length = limit
     try:
@@ -49,13 +53,21 @@ def parameters(request: Request, limit: int) -> dict[str, bytes]:
 
 
 def pairs(request: Request, body: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """All parameters in the order sent. The query string is no part of them: it could override the body."""
+    """Return all parameters in the order sent. The query string is no part of them: it could override the body."""
+    if not body and request.form:
+        return parsed_pairs(request)
     if request.mimetype == "multipart/form-data":
         return multipart_pairs(body, request.mimetype_params.get("boundary", ""))
-    if not body and request.form:
-        # Code of the host has read the form before us; what it made of the bytes is all that is left.
-        return ((name.encode(), value.encode()) for name, value in request.form.items())
     return urlencoded_pairs(body)
+
+
+def parsed_pairs(request: Request) -> Iterator[tuple[bytes, bytes]]:
+    """The parameters of a form that was parsed before its bytes could be kept, by a session interface for example.
+
+    Werkzeug leaves bytes that are no UTF-8 as ``%XX`` in what it parsed of an urlencoded form.
+    """
+    for name, value in request.form.items(multi=True):
+        yield name.encode(), ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), value.encode())
 
 
 def urlencoded_pairs(body: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -78,7 +78,7 @@ def add_protocol(blueprint: Blueprint, protocol: InboundProtocol) -> None:
         add_ping(blueprint, protocol)
         return
     views = {"GET": read.thread} if protocol.name == "comment" else {}
-    route(blueprint, protocol.rule, protocol.name, {"POST": intake(protocol), **views})
+    route(blueprint, protocol.rule, protocol.name, {"POST": intake(protocol), **views}, checks_body=False)
 
 
 def add_public(blueprint: Blueprint) -> None:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 def patch(item_id: int) -> ResponseReturnValue:
     """``PATCH /items/<id>``: a new text, judged anew."""
     state = current_state()
-    request.max_content_length = state.settings.max_length * 12 + 16_384
     if not is_json(request):
         raise UnsupportedMediaType("Send application/json.")
     fields = read_edit(request)

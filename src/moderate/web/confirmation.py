@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from moderate.web.signing import Signer
     from moderate.web.state import State
 
-#: The largest body that the buttons and programs send.
-MAX_BODY = 4096
-
 
 @dataclass(frozen=True, slots=True)
 class ConfirmationAddresses:
@@ -62,7 +59,6 @@ def where_wanted(view: View) -> View:
     def guarded(**values: object) -> ResponseReturnValue:
         if current_state().desk.confirming is None:
             raise NoSuchPage
-        request.max_content_length = MAX_BODY
         try:
             return view(**values)
         except (Refused, ServiceDown) as error:

@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 from moderate.desk import submit
 from moderate.errors import Invalid, Refused, ServiceDown, TooLarge
 from moderate.limits import Costs
+from moderate.web.body import refuse_unread
 from moderate.web.errors import report
 from moderate.web.state import current_state
 
@@ -40,9 +41,9 @@ def intake(protocol: InboundProtocol) -> Callable[..., ResponseReturnValue]:
 
 
 def read(state: State, protocol: InboundProtocol, article: str | None) -> Raw:
-    """Read the request under the protocol's cap. What cannot be read costs the sender as much as what can."""
-    request.max_content_length = protocol.max_body(state.edge)
+    """Return what the protocol reads. A request that cannot be read spends from the same limit as one that can."""
     try:
+        refuse_unread()
         return protocol.read(request, article, state.edge)
     except (Refused, HTTPException) as error:
         state.desk.limits.spend(Costs(protocol.limit, request.remote_addr or "", article=article))

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 LIFETIME = timedelta(days=7)
 
-#: The largest form that the buttons send.
-MAX_BODY = 4096
 
 #: How each status is told of an item.
 STANDS = {
@@ -114,7 +112,6 @@ def look(token: str) -> ResponseReturnValue:
 def act(token: str) -> ResponseReturnValue:
     """``POST /moderation/mail/<token>``: the decision that the link is for."""
     state = current_state()
-    request.max_content_length = MAX_BODY
     try:
         link, item = usable(state, token)
         done = decide(state, link, item)
@@ -199,7 +196,6 @@ def leave_page(token: str) -> ResponseReturnValue:
 def leave(token: str) -> ResponseReturnValue:
     """``POST /moderation/unsubscribe/<token>``: no more mails, in one click (RFC 8058); ``again=1`` undoes it."""
     state = current_state()
-    request.max_content_length = MAX_BODY
     key = mailbox_of(state, token)
     if key is None:
         return refused(LinkRefused(410, INVALID))

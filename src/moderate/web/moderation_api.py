@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=BaseModel)
 E = TypeVar("E", bound="StrEnum")
 
-MAX_BODY = 65_536
 
 #: How many other items of the same author are shown beside one.
 OTHERS = 10
@@ -146,7 +145,6 @@ def json_body(model: type[M]) -> M:
     """The request's JSON as *model*, strictly. Raises `Refused` with every error at once."""
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("Send application/json.")
-    request.max_content_length = MAX_BODY
     try:
         return model.model_validate_json(request.get_data())
     except ValidationError as error:

@@ -19,7 +19,7 @@ from moderate.model import Status
 from moderate.web.access import moderator
 from moderate.web.buttons import KEEP, Button, button
 from moderate.web.errors import public_text, report, status_of
-from moderate.web.moderation_api import MAX_BODY, item_filter
+from moderate.web.moderation_api import item_filter
 from moderate.web.moderation_page import FILTERS, default_filter, frame, no_entry, page
 from moderate.web.notice import pack
 from moderate.web.routing import MAX_ID
@@ -47,7 +47,6 @@ def told_with_a_page(view: Callable[..., ResponseReturnValue]) -> Callable[..., 
 
     @wraps(view)
     def guarded(**values: Any) -> ResponseReturnValue:
-        request.max_content_length = MAX_BODY
         try:
             return view(**values)
         except (Refused, ServiceDown) as error:

@@ -135,7 +135,6 @@ def preview() -> ResponseReturnValue:
     """``POST /preview``: the text as readers would see it; nothing is stored."""
     state = current_state()
     state.desk.limits.spend(Costs("previews", request.remote_addr or ""))
-    request.max_content_length = state.settings.max_length * 12 + 16_384
     text = read_fields(request, state.edge).get("text", "")
     if len(text) > state.settings.max_length:
         raise TooLarge(f"At most {state.settings.max_length} characters.")

@@ -13,6 +13,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.routing import PathConverter
 
 from moderate.errors import Refused, ServiceDown, TooLarge, UnknownItem
+from moderate.web.body import refuse_unread
 from moderate.web.errors import MethodNotAllowed, NoSuchPage, problem, report
 
 if TYPE_CHECKING:
@@ -61,11 +62,18 @@ def with_keys(rule: str) -> str:
 
 
 def route(
-    blueprint: Blueprint, rule: str, endpoint: str, views: dict[str, View], *, told: Callable[[str], str] = str
+    blueprint: Blueprint,
+    rule: str,
+    endpoint: str,
+    views: dict[str, View],
+    *,
+    told: Callable[[str], str] = str,
+    checks_body: bool = True,
 ) -> None:
     """Register *views* by method at *rule*; HEAD is answered as GET, OPTIONS with Allow.
 
-    *told* puts what is refused into the language of those who read it; programs get it as it is.
+    *told* translates refusals for the people who read them; programs get them as they are. Without
+    *checks_body* the view refuses a body that cannot be read itself, in the form of its protocol.
     """
     allowed = allow_header(views)
 
@@ -75,7 +83,7 @@ def route(
             return Response(status=204, headers={"Allow": allowed})
         if method not in views:
             return problem(MethodNotAllowed(allowed))
-        return guarded(views[method], values, told)
+        return guarded(views[method], values, told, checks_body=checks_body)
 
     add_rule(blueprint, rule, endpoint, dispatch)
 
@@ -92,11 +100,15 @@ def allow_header(views: dict[str, View]) -> str:
     return ", ".join(sorted(names))
 
 
-def guarded(view: View, values: dict[str, Any], told: Callable[[str], str] = str) -> ResponseReturnValue:
+def guarded(
+    view: View, values: dict[str, Any], told: Callable[[str], str] = str, *, checks_body: bool = True
+) -> ResponseReturnValue:
     """Call a view; what it refuses becomes a problem document."""
     if values.get("item_id", 0) > MAX_ID:
         return problem(UnknownItem())
     try:
+        if checks_body:
+            refuse_unread()
         return view(**values)
     except (Refused, ServiceDown) as error:
         report(error)
