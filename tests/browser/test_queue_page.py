@@ -162,3 +162,65 @@ def test_a_stranger_is_led_to_the_site_and_not_in_a_circle(
         assert grave_findings(page) == []
     page.get_by_role("link", name="To the site").click()
     expect(page).to_have_url(f"{newsroom.url}/")
+
+
+#: Texts that no browser can break, or that are longer than any screen.
+UNBREAKABLE = ("\u1100", "\U0001f468\u200d", "\u0c95\u0ccd", "\U0001d165", "\u0b95\u0bca")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_no_text_name_title_or_address_widens_or_lengthens_the_desk(
+    newsroom: Newsroom, reader: Callable[..., Page], width: int
+) -> None:
+    for number, letters in enumerate(UNBREAKABLE):
+        newsroom.post((letters * 4000)[:8000], decision=None, author=(letters * 50)[:100])
+        source = {"source_url": f"https://blog.example/{number}/{'p/' * 600}", "kind": "trackback", "author": ""}
+        newsroom.post("Hello.", decision=None, title=(letters * 200)[:300], blog_name=(letters * 50)[:100], **source)
+    newsroom.post("a\n\n" * 2600, decision=None)
+    newsroom.post("W" * 8000, decision=None)
+    page = reader(width=width)
+    newsroom.sign_in(page)
+    for query in (
+        "?status=pending",
+        "?status=",
+        "queue/like?status=pending",
+        "?status=pending&author=" + "\u1100" * 90,
+    ):
+        page.goto(newsroom.queue + query)
+        assert page.evaluate("document.documentElement.scrollWidth") == width, query
+        heights = page.evaluate("[...document.querySelectorAll('.card')].map((card) => card.offsetHeight)")
+        assert max(heights, default=0) < 1500, query
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_long_text_opens_with_its_buttons_in_sight(
+    newsroom: Newsroom, reader: Callable[..., Page], javascript: bool
+) -> None:
+    newsroom.post("a\n\n" * 1000 + "The end.", decision=None)
+    page = reader(width=360, javascript=javascript)
+    newsroom.sign_in(page)
+    card = page.get_by_role("article")
+    approve = card.get_by_role("button", name="Approve", exact=True)
+    approve.scroll_into_view_if_needed()
+    expect(approve).to_be_in_viewport()
+    card.get_by_text("Show all of it").click()
+    expect(approve).to_be_in_viewport()
+    end = card.get_by_text("The end.").first
+    end.scroll_into_view_if_needed()
+    expect(end).to_be_in_viewport()
+    expect(approve).to_be_in_viewport()
+    card.get_by_text("Show less").click()
+    expect(end).not_to_be_in_viewport()
+
+
+def test_on_a_phone_the_first_card_is_in_sight_and_its_box_can_be_hit(
+    newsroom: Newsroom, reader: Callable[..., Page]
+) -> None:
+    newsroom.post("Here I am.", decision=None)
+    page = reader(viewport={"width": 360, "height": 760})
+    newsroom.sign_in(page)
+    top = page.evaluate("document.querySelector('.card').getBoundingClientRect().top")
+    assert top < 400
+    box = page.get_by_role("checkbox", name="Select item 1").bounding_box()
+    assert box is not None
+    assert min(box["width"], box["height"]) >= 24

@@ -61,10 +61,11 @@ ARROWS = {
     "acts": WAY_IN,
     "articles": (*DOMAIN, "clean"),
     "store": (*DOMAIN, "reading"),
-    "services": (*DOMAIN, "words"),
+    # Mails list where links lead, as the pages do.
+    "services": (*DOMAIN, "words", "clean"),
     "web": (*WAY_IN, "acts", "settings", "words"),
     # The command line serves the stand-in for Akismet, which ships with the helpers for tests.
-    "cli": (*DOMAIN, "signals", "settings", "words", "acts", "web", "build", "testing"),
+    "cli": (*DOMAIN, "signals", "settings", "words", "clean", "acts", "web", "build", "testing"),
     "build": ("*",),
     "extension": (*WAY_IN, "acts", "settings", "web", "cli", "build"),
     "testing": ("*",),

@@ -110,12 +110,14 @@ def test_a_new_token_stands_alone_on_the_last_line_and_works(host: Host) -> None
 
 
 def test_tokens_are_listed_without_their_secrets_and_revoked_by_name_or_id(host: Host) -> None:
+    assert "There is no token yet." in run(host, "token", "list").stderr
     first = run(host, "token", "create", "mori").stdout.strip()
     second = run(host, "token", "create", "sato").stdout.strip()
     listed = run(host, "token", "list").output
     assert len(listed.splitlines()) == 2
     assert not [token for token in (first, second) if token in listed or token.split("_", 2)[2] in listed]
     assert "never" in listed
+    assert re.search(r"made \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", listed)
     assert run(host, "token", "revoke", "mori").output == "Revoked 1.\n"
     assert run(host, "token", "revoke", second.split("_")[1]).output == "Revoked 1.\n"
     for token in (first, second):
@@ -183,6 +185,15 @@ def test_the_queue_tells_what_there_is_to_decide_about(tmp_path: Path) -> None:
     assert "thaw: On ice" in shown
     assert "checks are still running" in shown
     assert "hold: 3 links, where up to 2 pass (links)" in shown
+
+
+def test_the_queue_tells_where_links_lead_and_times_to_the_second(host: Host) -> None:
+    host.comment('<a href="https://evil.example/x">bank.example\x1b[31m</a>', url="https://shop.example/")
+    shown = run(host, "queue").output
+    assert 'link https://evil.example/x "bank.example' in shown
+    assert "names another host: bank.example\n" in shown
+    assert 'website https://shop.example/ "Mika"\n' in shown
+    assert re.search(r"  \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  Mika\n", shown)
 
 
 def test_the_queue_takes_a_status_and_a_number(host: Host) -> None:
@@ -325,7 +336,7 @@ def test_a_moderator_without_a_name_gets_nothing(host: Host, command: str) -> No
         result = run(host, "token", command, name)
         assert result.exit_code == 1
         assert "at most 200 characters" in result.output
-    assert run(host, "token", "list").output == ""
+    assert run(host, "token", "list").stdout == ""
 
 
 def test_a_task_that_was_not_given_up_cannot_be_tried_again(host: Host) -> None:

@@ -70,6 +70,33 @@ def test_the_pages_behind_the_links_speak_the_moderators_language(site: Host, go
     assert '<html lang="en">' in site.client.get(trash).text
 
 
+@pytest.mark.parametrize(("own", "browser", "told"), [("en", "ja", "en"), ("ja", "en", "ja")])
+def test_the_pages_behind_a_link_speak_the_language_that_its_mail_had(
+    tmp_path: Path, mail: MailServer, own: str, browser: str, told: str
+) -> None:
+    """Whatever the site's language is, and the browser's."""
+    site = a_site(tmp_path, mail.port, {**MORI, "language": own}, MODERATE_LANGUAGE=browser)
+    site.comment()
+    work(site)
+    (got,) = mail.mails
+    approve, spam = [urlsplit(link).path for link in got.links if "/mail/" in link][:2]
+    headers = {"Accept-Language": browser}
+    pages = [site.client.get(approve, headers=headers), site.client.post(approve, headers=headers)]
+    pages += [site.client.post(approve, headers=headers), site.client.get(spam, headers=headers)]
+    pages += [site.client.get(got.unsubscribe, headers=headers), site.client.post(got.unsubscribe, headers=headers)]
+    assert [page.status_code for page in pages] == [200, 200, 409, 409, 200, 200]
+    assert [f'<html lang="{told}">' in page.text for page in pages] == [True] * 6
+
+
+def test_the_page_shows_where_links_lead_and_folds_a_long_text(site: Host, mail: MailServer) -> None:
+    site.comment('<a href="https://evil.example/x">bank.example</a> ' + "word " * 400)
+    work(site)
+    page = site.client.get(mail.mails[0].link("Approve")).text
+    assert "https://<b>evil.example</b>/x" in page
+    assert "Its words name another host: <bdi>bank.example</bdi>" in page
+    assert "Show all of it" in page
+
+
 def test_the_page_shows_the_item_and_runs_nothing_of_it(site: Host, got: Mail) -> None:
     page = site.client.get(got.link("Approve"))
     assert "<script>" not in page.text

@@ -47,6 +47,26 @@ def test_an_item_that_waits_is_told_once_to_each_moderator(tmp_path: Path, mail:
     assert not open_tasks(site)
 
 
+def test_a_mail_tells_where_links_lead_and_which_of_them_pretend(site: Host, mail: MailServer) -> None:
+    text = '<a href="https://evil.example/x?a=1&b=2">www.bank.example</a> https://аpple.com/'
+    site.comment(text, author="<b>Mika</b>", url="https://shop.example/")
+    work(site)
+    (got,) = mail.mails
+    lines = got.text.splitlines()
+    told = "“www.bank.example” Its words name another host: www.bank.example"
+    assert f"Link: https://evil.example/x?a=1&b=2 {told}" in lines
+    assert "Link: https://xn--pple-43d.com/ (аpple.com)" in lines
+    assert "Website: https://shop.example/ “<b>Mika</b>”" in lines
+    assert "https://<b>evil.example</b>/x?a=1&amp;b=2" in got.html
+    assert "<b>Mika</b>" not in got.html
+
+
+def test_a_mail_lists_no_more_links_than_can_be_read(site: Host, mail: MailServer) -> None:
+    site.comment(" ".join(f"https://site{number}.example/" for number in range(100)))
+    work(site)
+    assert mail.mails[0].text.count("Link: ") == 20
+
+
 def test_each_moderator_is_written_to_in_a_language_of_their_own(tmp_path: Path, mail: MailServer) -> None:
     site = a_site(tmp_path, mail.port, {**MORI, "language": "ja"}, NAO)
     site.comment("川が凍った。", author="三日月")

@@ -292,3 +292,78 @@ def test_what_checks_say_and_are_called_is_in_the_moderators_language(desk: Host
     assert "問題なし：隠し欄、" in html
     assert "隠し欄が確定（スパム）" in html
     assert "honeypot" not in html
+
+
+HIDDEN_LINK = 'The <a href="https://evil.example/very/long?aff=77">page of www.bank.example</a>'
+
+
+@pytest.mark.parametrize("query", ["", "queue/like?status=pending&author=Mika"])
+def test_a_card_shows_where_its_links_lead_and_which_of_them_pretend(desk: Host, query: str) -> None:
+    desk.comment(f"{HIDDEN_LINK} and https://аpple.com/x", url="https://shop.example/buy")
+    html = shown(desk, query).html
+    assert 'https://<b>evil.example</b>/very/long?aff=77</bdi></a> <strong class="elsewhere">' in html
+    assert "Its words name another host: <bdi>www.bank.example</bdi>" in html
+    assert "https://<b>xn--pple-43d.com</b>/x</bdi></a> (<bdi>аpple.com</bdi>)" in html
+    assert "Website “<bdi>Mika</bdi>”:" in html
+    assert "https://<b>shop.example</b>/buy" in html
+    assert html.count("Its words name another host") == 1
+
+
+def test_links_of_a_changed_text_are_told_apart_from_the_public_ones(desk: Host) -> None:
+    posted = desk.comment("Nothing to see.").json
+    desk.decide(1, "approve")
+    desk.client.patch("/discuss/items/1", json={"text": HIDDEN_LINK, "edit_token": posted["edit_token"]})
+    html = shown(desk, "?status=approved&awaiting=moderator").html
+    assert "Link of the changed text “<bdi>page of www.bank.example</bdi>”:" in html
+
+
+@pytest.mark.parametrize(
+    ("text", "is_long"),
+    [("word " * 20, False), ("word " * 400, True), ("a\n\n" * 40, True), ("a\n" * 40, True), ("水" * 400, True)],
+)
+def test_a_long_text_is_folded_and_its_button_needs_no_script(desk: Host, text: str, is_long: bool) -> None:
+    desk.comment(text)
+    html = shown(desk).html
+    assert ('<details><summary><span class="more">Show all of it</span>' in html) is is_long
+
+
+def test_a_card_with_a_hundred_links_folds_their_list(desk: Host) -> None:
+    desk.comment(" ".join(f"https://site{number}.example/" for number in range(100)))
+    html = shown(desk).html
+    assert html.count("<b>site") == 100
+    assert html.count("Show all of it") == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "first"),
+    [
+        ("status=pending", "An honest text.", "approve"),
+        ("status=pending", "An honest text that a rule calls casino.", "spam"),
+        ("status=spam", "An honest text.", "trash"),
+        ("status=trash", "An honest text.", "spam"),
+        ("status=approved", "An honest text.", "hold"),
+    ],
+)
+def test_the_likely_decision_on_many_comes_first_and_is_the_only_filled_button(
+    desk: Host, query: str, text: str, first: str
+) -> None:
+    rule = {"kind": "word", "value": "casino", "effect": "spam"}
+    desk.client.post("/discuss/moderation/rules", json=rule, headers=desk.token())
+    for number in range(3):
+        desk.comment(f"{text} {number}")
+    decision = {"status=spam": "spam", "status=trash": "trash", "status=approved": "approve"}.get(query, "hold")
+    for number in range(1, 4):
+        desk.decide(number, decision)
+    page = shown(desk, f"queue/like?{query}&author=Mika")
+    assert page.forms[-1]["buttons"][0] == first
+    assert page.html.count(" likely") == 1
+    assert f'class="{first} likely"' in page.html
+
+
+def test_all_that_matches_can_be_unfolded_before_it_is_decided(desk: Host) -> None:
+    for number in range(9):
+        desk.comment(f"Number {number}.")
+    html = shown(desk, "queue/like?status=pending&author=Mika").html
+    rest = html[html.index('<details class="rest">') : html.index('<form class="decide')]
+    assert "And 4 more." in rest
+    assert [f"Number {number}." in rest for number in range(9)] == [True] * 4 + [False] * 5

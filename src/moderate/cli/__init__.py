@@ -14,6 +14,7 @@ from flask.cli import AppGroup, with_appcontext
 
 from moderate import moderation
 from moderate.acts.worker_processes import Processes, work_until_told
+from moderate.clean.destinations import destinations
 from moderate.cli.database import db_group
 from moderate.cli.tasks import mail_group, tasks_group
 from moderate.cli.words import Failed
@@ -21,16 +22,21 @@ from moderate.errors import ModerateError
 from moderate.model import Awaiting, Decision, Moderator, Status
 from moderate.ports import ItemFilter, Proposal
 from moderate.web.items_csv import lines_of, pages_of
-from moderate.web.present import rfc3339
 from moderate.web.sign_in import new_link, revoke_links
 from moderate.web.state import current_state
 from moderate.words import SPOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from moderate.model import Item
     from moderate.ports import Drift
+
+
+#: How many of an item's links the terminal lists, and what it calls them.
+LINKS = 20
+PLACES = {"source": "from", "website": "website", "text": "link", "change": "link of the changed text"}
 
 
 class Commands(AppGroup):
@@ -133,12 +139,15 @@ def link(name: str) -> None:
 @click.command("list", help="List the tokens, never their secrets.")
 @with_appcontext
 def list_tokens() -> None:
+    token = None
     for token in current_state().desk.store.tokens():
-        state = f"revoked {rfc3339(token.revoked_at)}" if token.revoked_at else "valid"
+        state = f"revoked {moment(token.revoked_at)}" if token.revoked_at else "valid"
         if token.expires_at is not None:
-            state += f", a session until {rfc3339(token.expires_at)}"
-        used = rfc3339(token.last_used_at) or "never"
-        click.echo(f"{token.id}  {one_line(token.name)}  {state}  made {rfc3339(token.created_at)}  used {used}")
+            state += f", a session until {moment(token.expires_at)}"
+        used = moment(token.last_used_at) if token.last_used_at else "never"
+        click.echo(f"{token.id}  {one_line(token.name)}  {state}  made {moment(token.created_at)}  used {used}")
+    if token is None:
+        click.echo("There is no token yet. Make one with: flask moderate token create NAME", err=True)
 
 
 @click.command("revoke", short_help="Revoke a token, or all that a moderator has.")
@@ -177,7 +186,7 @@ def queue(status: str, limit: int | None, as_csv: bool) -> None:
     item = None
     for item in chain.from_iterable(pages_of(state.desk.store, which, limit=limit or 50)):
         click.echo(
-            f"{item.id:>8}  v{item.version}  {item.kind.value:<10}  {rfc3339(item.created_at)}  {one_line(item.author)}"
+            f"{item.id:>8}  v{item.version}  {item.kind.value:<10}  {moment(item.created_at)}  {one_line(item.author)}"
         )
         for line in told_of(item):
             click.echo(f"          {line}")
@@ -188,8 +197,12 @@ def queue(status: str, limit: int | None, as_csv: bool) -> None:
 def told_of(item: Item) -> Iterator[str]:
     """What there is to decide about, in a line or a few: the text, where a ping came from, what the checks found."""
     yield f"{one_line(item.article)}: {one_line(' '.join(filter(None, (item.title, item.text))))[:120]}"
-    if item.source_url is not None:
-        yield f"from {one_line(item.source_url)[:200]}"
+    for link in destinations(item)[:LINKS]:
+        told = [f"({link.spelled})"] if link.spelled else []
+        # The title of a ping stands in the line of its text.
+        told += [f'"{link.words}"'] if link.words and link.place != "source" else []
+        told += [f"names another host: {link.named}"] if link.named else []
+        yield one_line(" ".join([f"{PLACES[link.place]} {link.address}"[:400], *told]))
     for finding in item.findings:
         yield f"{finding.lean.value}: {one_line(finding.reason)[:200]} ({one_line(finding.check)})"
     if item.awaiting is Awaiting.CHECKS:
@@ -212,6 +225,11 @@ def decide(item_id: int, decision: str, by: str, note: str | None, decline_chang
     )
     dropped = " Its changed text was dropped." if decline_change and seen.proposed else ""
     click.echo(f"Item {done.id} is {done.status.value}, version {done.version}.{dropped}")
+
+
+def moment(when: datetime) -> str:
+    """A moment in UTC to the second (RFC 3339)."""
+    return f"{when:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def one_line(text: str) -> str:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from moderate.clean.destinations import destinations
 from moderate.model import Decision, Kind, Lean
 from moderate.ports import Proposal
 
 if TYPE_CHECKING:
+    from moderate.clean.destinations import Destination
     from moderate.model import Item
     from moderate.ports import Notice, NoticeLinks, Recipient
     from moderate.words import Words
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
 #: How much of a text a mail shows, in characters; the page behind the links has all of it.
 EXCERPT = 2000
 DIGEST_EXCERPT = 300
+
+#: How many of an item's links a mail lists; the page behind its buttons has all of them.
+LINKS, LINKS_IN_SHORT = 20, 5
+
+#: The names of the places at which an item has links.
+PLACES = {"source": "Source", "website": "Website", "text": "Link", "change": "Link of the changed text"}
 
 #: How long a name or title may be in a subject, in characters.
 SUBJECT_PART = 40
@@ -105,11 +113,20 @@ class Writer:
         found = [
             (words.say(KINDS[item.kind]), words.say("{id} by {name}", id=item.id, name=self.who(item))),
             (words.say("Article"), f"{one_line(item.article_title)} {one_line(item.article_url)}".strip()),
-            (words.say("Page"), one_line(item.source_url or "")),
-            (words.say("Website"), one_line(item.url or "") if not item.kind.is_ping else ""),
             *((words.say("Found"), one_line(words.found(reason))) for reason in reasons(item)),
         ]
         return [(label, clipped(value, 500)) for label, value in found if value]
+
+    def ways_out(self, item: Item) -> list[tuple[str, Destination, str]]:
+        """Return where the links of an item lead: what each is, the address, and what else is to be known of it."""
+        words, found = self.words, destinations(item)
+        listed = []
+        for link in found[:LINKS_IN_SHORT] if self.is_short else found[:LINKS]:
+            told = [f"({link.spelled})"] if link.spelled else []
+            told += [words.say("“{text}”", text=link.words)] if link.words else []
+            told += [words.say("Its words name another host: {host}", host=link.named)] if link.named else []
+            listed.append((words.say(PLACES[link.place]), link, one_line(" ".join(told))))
+        return listed
 
     def texts(self, item: Item) -> list[tuple[str, str]]:
         """The text, or, where a changed one waits, both under their names."""
@@ -130,6 +147,7 @@ class Writer:
     def text(self, item: Item) -> str:
         """An item as plain text."""
         facts = [f"{label}: {value}" for label, value in self.facts(item)]
+        facts += [f"{label}: {link.address} {told}".rstrip() for label, link, told in self.ways_out(item)]
         told = [line for name, text in self.texts(item) for line in ("", *([f"{name}:"] if name else []), quoted(text))]
         offered = self.choices(item)
         width = max(len(label) for label, _ in offered) + 2
@@ -140,6 +158,7 @@ class Writer:
         facts = "".join(
             f"<p><b>{escape(label)}:</b> <bdi>{escape(value)}</bdi></p>\n" for label, value in self.facts(item)
         )
+        facts += "".join(link_html(label, link, told) for label, link, told in self.ways_out(item))
         texts = "".join(text_html(name, text) for name, text in self.texts(item))
         choices = " · ".join(
             f'<a href="{escape(address)}">{escape(label)}</a>' for label, address in self.choices(item)
@@ -200,6 +219,13 @@ def clipped(text: str, length: int) -> str:
 
 
 # --- HTML -----------------------------------------------------------------------------------------
+
+
+def link_html(label: str, link: Destination, told: str) -> str:
+    """An address with its host in bold. It is no link: nobody should open it by chance."""
+    address = f"{escape(link.before)}<b>{escape(link.host)}</b>{escape(link.after)}"
+    more = f" <bdi>{escape(told)}</bdi>" if told else ""
+    return f'<p><b>{escape(label)}:</b> <bdi dir="ltr">{address}</bdi>{more}</p>\n'
 
 
 def text_html(name: str, text: str) -> str:

@@ -20,6 +20,7 @@ from moderate.ports import Proposal
 from moderate.web.buttons import KEEP, Button, button
 from moderate.web.moderation_page import page
 from moderate.web.state import current_state
+from moderate.web.words import for_moderators
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,8 +161,9 @@ def opened(state: State, token: str) -> Link:
     found = state.signer.open("mail-decision", token, max_age=LIFETIME.total_seconds())
     if found is not None:
         item, version, word, key = found[0]
-        to = next((each for each in state.settings.mail_to if each.key == key), None)
+        to = recipient(state, key)
         if to is not None:
+            for_moderators(to.language)
             return Link(item, version, button(word), Moderator(to.name, to.email))
     # Only what is wrong costs: a link that is right works beside whoever guesses from the same address.
     state.desk.limits.spend(Costs("moderation", request.remote_addr or ""))
@@ -210,7 +212,16 @@ def mailbox_of(state: State, token: str) -> str | None:
     if found is None:
         state.desk.limits.spend(Costs("moderation", request.remote_addr or ""))
         return None
-    return str(found[0])
+    key = str(found[0])
+    to = recipient(state, key)
+    if to is not None:
+        for_moderators(to.language)
+    return key
+
+
+def recipient(state: State, key: str) -> Recipient | None:
+    """Return the moderator whom a link was written to, None where the settings name them no more."""
+    return next((each for each in state.settings.mail_to if each.key == key), None)
 
 
 def private(response: Response) -> Response:

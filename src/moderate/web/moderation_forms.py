@@ -15,7 +15,7 @@ from flask import redirect, request, url_for
 from moderate import moderation
 from moderate.acts import bulk
 from moderate.errors import Invalid, Refused, ServiceDown, Unauthorized, UnexpectedNumber, UnknownDecision
-from moderate.model import Status
+from moderate.model import Lean, Status
 from moderate.web.access import moderator
 from moderate.web.buttons import KEEP, Button, button
 from moderate.web.errors import public_text, report, status_of
@@ -27,16 +27,20 @@ from moderate.web.state import current_state
 from moderate.web.words import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from flask.typing import ResponseReturnValue
 
     from moderate.acts.bulk import Outcome
+    from moderate.model import Item
     from moderate.ports import ItemFilter
     from moderate.web.state import State
 
-#: How many of the matching items the preview shows.
-SHOWN = 5
+#: How many of the matching items the preview shows, and how many it lists behind a button.
+SHOWN, LISTED = 5, 100
+
+#: What each decision makes of an item.
+OUTCOMES = {"approve": Status.APPROVED, "hold": Status.PENDING, "spam": Status.SPAM, "trash": Status.TRASH}
 
 #: Items that one form may name.
 MOST = 500
@@ -132,10 +136,13 @@ def like() -> ResponseReturnValue:
 
 def preview(state: State, which: ItemFilter, error: Refused | None = None) -> ResponseReturnValue:
     versions = state.desk.store.versions(which, bulk.MOST + 1)
+    items = state.desk.store.items(which, cursor=None, limit=LISTED).items
     return page(
         "like",
         status_of(error) if error else 200,
-        items=state.desk.store.items(which, cursor=None, limit=SHOWN).items,
+        items=items,
+        shown=SHOWN,
+        offered=offered(which, items),
         matching=len(versions),
         seen=bulk.mark_of(versions),
         most=bulk.MOST,
@@ -144,6 +151,21 @@ def preview(state: State, which: ItemFilter, error: Refused | None = None) -> Re
         who=moderator(state),
         **frame(state, which),
     )
+
+
+def offered(which: ItemFilter, items: Sequence[Item]) -> list[str]:
+    """Return the decisions that would change something, the likely one first.
+
+    Where items lie in spam or trash, or a check calls one of them spam, that is not to approve.
+    """
+    is_suspect = any(finding.lean in {Lean.SPAM, Lean.DISCARD} for item in items for finding in item.findings)
+    if which.status in {Status.SPAM, Status.TRASH}:
+        order = ("trash", "spam", "hold", "approve")
+    elif is_suspect:
+        order = ("spam", "trash", "hold", "approve")
+    else:
+        order = ("approve", "hold", "spam", "trash")
+    return [decision for decision in order if OUTCOMES[decision] is not which.status]
 
 
 def wanted() -> Button:

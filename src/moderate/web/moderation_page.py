@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from flask import Response, request, url_for
 
+from moderate.clean.destinations import destinations
 from moderate.errors import Invalid, Unauthorized
 from moderate.model import Awaiting, Kind, Status
 from moderate.ports import ItemFilter, Page
@@ -35,6 +37,12 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound="StrEnum")
 
 PAGE = 50
+
+#: A text is folded from so many letters, or so many lines, on.
+LONG_TEXT, LONG_LINES = 700, 12
+#: What begins a line in cleaned HTML.
+LINES = ("<p>", "<br", "<li>", "<pre>", "<blockquote>", "\n")
+TAG = re.compile("<[^>]*>")
 
 #: More new items than this are "more than".
 MOST_NEW = 100
@@ -217,10 +225,22 @@ def no_entry(state: State, error: Unauthorized) -> Response:
     )
 
 
+def is_long(html: str) -> bool:
+    """Tell whether a text in HTML takes more than some dozen lines on a phone.
+
+    Letters beyond the Latin, Greek and Cyrillic ones count twice, and those beyond the Basic Multilingual Plane,
+    which may be as wide as a word, four times.
+    """
+    text = TAG.sub("", html)
+    if len(text) > LONG_TEXT or sum(html.count(mark) for mark in LINES) > LONG_LINES:
+        return True
+    return sum(1 if char < "\u2000" else 2 if char <= "\uffff" else 4 for char in text) > LONG_TEXT
+
+
 def page(template: str, status: int, **context: Any) -> Response:
     """One of the moderators' pages, with the header fields that keep it to itself."""
     for_moderators()
-    response = Response(render(template, **context), status)
+    response = Response(render(template, destinations=destinations, is_long=is_long, **context), status)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Security-Policy"] = CSP
     response.headers["X-Frame-Options"] = "DENY"

@@ -29,12 +29,17 @@ def language() -> str:
     return chosen
 
 
-def for_moderators() -> None:
-    """From here on this request speaks the moderator's language, unless the site has set one."""
+def for_moderators(own: str | None = None) -> None:
+    """Answer this request in the moderator's language from here on.
+
+    That is *own*, which a link in a mail knows of its reader, else the site's, else the browser's.
+    """
     # By the first part of each tag: somebody who asks for ja-JP and then en wants Japanese.
     wanted = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality > 0)
     best = next((tag for tag in wanted if tag in SPOKEN), "en")
-    g.moderate_language = current_state().settings.language or best
+    if own is not None:
+        g.moderate_own_language = own
+    g.moderate_language = g.get("moderate_own_language") or current_state().settings.language or best
 
 
 def say(words: str, **values: object) -> str:

@@ -9,7 +9,6 @@ MAILS = {
     "{n} items wait for a moderator. The newest:": "{n}件が承認を待っています。新しいもの：",
     "somebody without a name": "名前のない人",
     "{id} by {name}": "{id}番、{name}",
-    "Page": "ページ",
     "Found": "チェックの結果",
     "Keep the old text": "元の文章を残す",
     "The whole queue": "一覧",
