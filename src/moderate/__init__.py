@@ -2,7 +2,7 @@
 
 from moderate.checks import CHECKS
 from moderate.checks.base import Check, Facts
-from moderate.errors import ConfigError, ModerateError, Refused, ServiceDown
+from moderate.errors import ConfigError, HookError, ModerateError, Refused, ServiceDown
 from moderate.extension import Moderate
 from moderate.model import (
     Article,
@@ -41,6 +41,7 @@ __all__ = [
     "Decision",
     "Facts",
     "Finding",
+    "HookError",
     "Item",
     "Kind",
     "Lean",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from moderate.answers import is_key
 from moderate.clean.text import source_key
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class HostArticles:
         self._remembered: dict[str, Article] = {}
 
     def load(self, key: str) -> Article | None:
-        return self._load(key)
+        """Return the article of *key*. The host is not asked for keys that no article can have."""
+        return self._load(key) if is_key(key) else None
 
     def find(self, url: str) -> Article | None:
         """The article at an address: asked of the host where it can tell, else among those that were shown."""
@@ -41,7 +43,7 @@ class HostArticles:
         if find is not None:
             return find(url)
         key = self._store.article_by_url(source_key(url))
-        return self._load(key) if key is not None else None
+        return self.load(key) if key is not None else None
 
     def remember(self, article: Article) -> None:
         """Note the addresses of an article that is being shown; writes only when they have changed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -142,18 +141,11 @@ def facts_for(desk: Desk, raw: Raw, *, crowded: tuple[str, ...] = ()) -> Facts:
 
 
 def find_article(desk: Desk, raw: Raw) -> Article:
-    if raw.article is not None:
-        article = desk.articles.load(raw.article) if is_key(raw.article) else None
-    else:
-        article = desk.articles.find(raw.target_url or "")
+    articles = desk.articles
+    article = articles.find(raw.target_url or "") if raw.article is None else articles.load(raw.article)
     if article is None:
         raise UnknownArticle
     return article
-
-
-def is_key(key: str) -> bool:
-    """Whether the host can have an article of that key at all: 1 to 200 characters, no control characters."""
-    return 1 <= len(key) <= 200 and not any(unicodedata.category(char) in {"Cc", "Cs"} for char in key)
 
 
 def refuse_hidden_parent(desk: Desk, raw: Raw) -> None:
@@ -179,19 +171,10 @@ def refuse_closed(desk: Desk, article: Article, overrides: Overrides, kind: Kind
     else:
         is_open = article.pings_open if overrides.pings_open is None else overrides.pings_open
         days = desk.intake.close_pings_after
-    too_old = bool(days and article.published_at) and age(desk, article) > timedelta(days=days)
-    if not is_open or too_old:
-        raise Closed("Comments on this article are closed." if kind is Kind.COMMENT else "Pings are closed here.")
-
-
-def age(desk: Desk, article: Article) -> timedelta:
     published = article.published_at
-    if published is None:
-        return timedelta(0)
-    if published.tzinfo is None:
-        # A host that stores naive times stores them in UTC, as Flask's own examples do.
-        return desk.clock.now().replace(tzinfo=None) - published
-    return desk.clock.now() - published
+    is_old = bool(days) and published is not None and desk.clock.now() - published > timedelta(days=days)
+    if not is_open or is_old:
+        raise Closed("Comments on this article are closed." if kind is Kind.COMMENT else "Pings are closed here.")
 
 
 def tasks_for(desk: Desk, submission: Submission, verdict: Verdict, facts: Facts) -> Sequence[NewTask]:

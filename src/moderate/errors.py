@@ -35,6 +35,17 @@ class ConfigError(ModerateError):
         self.accepted = accepted
 
 
+class HookError(ModerateError, TypeError):
+    """A hook of the host returned something else than its type or None.
+
+    Names the hook and the type of its answer, and never the answer, which may hold personal data.
+    """
+
+    def __init__(self, hook: str, expected: str, got: str) -> None:
+        super().__init__(f"{hook} must return {expected} or None, not {got}.")
+        self.hook = hook
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """What is wrong with one field, in words for the person who filled it in."""

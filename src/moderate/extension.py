@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import current_app, request_started
 
 from moderate import moderation
+from moderate.answers import Article, Author, checked, key_text
 from moderate.build import Parts, build_state
 from moderate.cli import build_cli
 from moderate.cli.words import settings_explained
@@ -19,7 +21,7 @@ from moderate.web.body import keep
 from moderate.web.state import Hooks, current_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from flask import Blueprint, Flask
     from sqlalchemy.engine import Engine
@@ -30,6 +32,14 @@ if TYPE_CHECKING:
     from moderate.protocols.base import InboundProtocol
 
 F = TypeVar("F", bound="Callable[..., Any]")
+
+#: What each hook returns, besides None.
+ANSWERS = {
+    "article_loader": Article,
+    "article_finder": Article,
+    "moderator_loader": Moderator,
+    "author_loader": Author,
+}
 
 
 class Moderate:
@@ -65,31 +75,35 @@ class Moderate:
     # --- hooks ---------------------------------------------------------------------------------
 
     def article_loader(self, function: F) -> F:
-        """Plug in ``load(key) -> Article | None``. Required: who owns the articles is the host."""
-        return self._plug("load_article", function)
+        """Register ``load(key: str) -> Article | None``. Required.
+
+        None means that there is no such article for this request: everything about it is 404. An article
+        of another key than the one asked for is taken under its own key.
+        """
+        return self._plug("article_loader", function)
 
     def article_finder(self, function: F) -> F:
-        """Plug in ``find(url) -> Article | None``, for pings. Without it, articles that were shown are found."""
-        return self._plug("find_article", function)
+        """Register ``find(url: str) -> Article | None``, for pings. Without it, articles that were shown are found."""
+        return self._plug("article_finder", function)
 
     def moderator_loader(self, function: F) -> F:
-        """Plug in ``load() -> Moderator | None``: the host's own login decides who moderates."""
-        return self._plug("load_moderator", function)
+        """Register ``load() -> Moderator | None``, by which the host's login decides who moderates."""
+        return self._plug("moderator_loader", function)
 
     def author_loader(self, function: F) -> F:
-        """Plug in ``load() -> Author | None``: a host login that comments under its verified identity."""
-        return self._plug("load_author", function)
+        """Register ``load() -> Author | None``, for logins that comment under an identity that the host verified."""
+        return self._plug("author_loader", function)
 
     def _plug(self, name: str, function: F) -> F:
         self._hooks[name] = function
         return function
 
     def _call(self, name: str, *arguments: Any) -> Any:
-        """Hooks may be plugged in after `init_app`, as long as it is before the first request."""
+        """Call a hook, which may be registered after `init_app`, and check what it returns."""
         hook = self._hooks.get(name)
-        if hook is None and name == "load_article":
+        if hook is None and name == "article_loader":
             raise RuntimeError("moderate has no article loader: decorate one with @moderate.article_loader.")
-        return hook(*arguments) if hook is not None else None
+        return None if hook is None else checked(name, hook(*arguments), ANSWERS[name])
 
     # --- the app -------------------------------------------------------------------------------
 
@@ -116,30 +130,35 @@ class Moderate:
         app.cli.add_command(build_cli())
 
     def _parts(self) -> Parts:
+        find = partial(self._call, "article_finder")
         return Parts(
-            load_article=lambda key: self._call("load_article", key),
-            article_finder=lambda: self._hooks.get("find_article"),
+            load_article=partial(self._call, "article_loader"),
+            article_finder=lambda: find if "article_finder" in self._hooks else None,
             hooks=Hooks(
-                load_moderator=lambda: self._call("load_moderator"),
-                has_login=lambda: "load_moderator" in self._hooks,
-                load_author=lambda: self._call("load_author"),
+                load_moderator=partial(self._call, "moderator_loader"),
+                has_login=lambda: "moderator_loader" in self._hooks,
+                load_author=partial(self._call, "author_loader"),
             ),
             **self._given,
         )
 
     # --- for the host's own code, within an app context ----------------------------------------
 
-    def counts(self, keys: Sequence[str]) -> dict[str, Counts]:
-        """The numbers of many articles in one query; unknown keys count zero."""
-        return current_state().desk.store.counts(list(keys))
+    def counts(self, keys: Iterable[str | int]) -> dict[str | int, Counts]:
+        """Return the numbers of many articles, by the keys as they were given, in one query.
 
-    def discovery_headers(self, key: str) -> list[tuple[str, str]]:
+        Keys without any items count zero, and so do all of them while the database cannot be read, which
+        the log says. The hooks are not asked. Raises `TypeError` for keys that are neither text nor int.
+        """
+        return thread.counts_of(keys)
+
+    def discovery_headers(self, key: str | int) -> list[tuple[str, str]]:
         """The ``Link`` and ``X-Pingback`` header fields for the response to an article page."""
         return thread.discovery_headers(key)
 
     def submit(
         self,
-        article: str,
+        article: str | int,
         text: str = "",
         *,
         kind: str = "comment",
@@ -160,7 +179,7 @@ class Moderate:
         raw = Raw(
             kind=Kind(kind),
             client=Client(ip, user_agent),
-            article=article,
+            article=key_text(article),
             author=author,
             email=email,
             url=url,

@@ -14,10 +14,8 @@ LOGIN = "login:"
 
 
 def id_of_login(given: str | None) -> str | None:
-    """The host's id as it is stored; different ids stay different."""
-    # Hosts without type checks hand in numbers as well, and these look like none of ours.
-    looks_like_ours = isinstance(given, str) and given.startswith((CONFIRMED, LOGIN))
-    return f"{LOGIN}{given}" if looks_like_ours else given
+    """Return the host's id as it is stored. Different ids stay different."""
+    return f"{LOGIN}{given}" if given is not None and given.startswith((CONFIRMED, LOGIN)) else given
 
 
 def is_confirmed(author_id: str) -> bool:

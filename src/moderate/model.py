@@ -6,7 +6,10 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-# One of these values, though it has a file of its own.
+# Values that have files of their own.
+from moderate.answers import Article as Article  # noqa: PLC0414, TC001
+from moderate.answers import Author as Author  # noqa: PLC0414, TC001
+from moderate.answers import Moderator as Moderator  # noqa: PLC0414
 from moderate.counts import Counts as Counts  # noqa: PLC0414
 
 if TYPE_CHECKING:
@@ -72,41 +75,6 @@ class Lean(enum.StrEnum):
     @property
     def is_certain(self) -> bool:
         return self in {Lean.TRUST, Lean.SPAM, Lean.DISCARD}
-
-
-@dataclass(frozen=True, slots=True)
-class Article:
-    """What the host says about one of its pages.
-
-    `key` is the host's own id, any text of 1 to 200 characters. `url` is the absolute permalink,
-    the only one that pings must link to, with `aliases` for further ones.
-    """
-
-    key: str
-    title: str
-    url: str
-    published_at: datetime | None = None
-    comments_open: bool = True
-    pings_open: bool = True
-    aliases: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Author:
-    """A person whom the host has verified, for `author_loader`."""
-
-    name: str
-    email: str | None = None
-    url: str | None = None
-    id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Moderator:
-    """A person who may decide."""
-
-    name: str
-    email: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +16,7 @@ from moderate.store.upsert import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
+    from datetime import datetime
 
     from sqlalchemy.engine import Connection
     from sqlalchemy.sql.base import ReadOnlyColumnCollection
@@ -66,11 +66,8 @@ def note_article(conn: Connection, article: Article, now: datetime) -> None:
 
 
 def fact_of(article: Article) -> tuple[str, str, datetime | None]:
-    """What is kept of an article. A host that names no time zone means UTC, as Flask's own examples do."""
-    published = article.published_at
-    if published is not None and published.tzinfo is None:
-        published = published.replace(tzinfo=UTC)
-    return article.title, article.url, published
+    """Return what is stored of an article besides its key."""
+    return article.title, article.url, article.published_at
 
 
 @lru_cache

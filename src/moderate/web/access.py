@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from flask import g, request
+from flask import request
 
 from moderate.errors import Forbidden, Unauthorized
 from moderate.limits import Costs
 from moderate.model import Moderator
+from moderate.web.once import once_per_request
 
 if TYPE_CHECKING:
     from flask import Request
@@ -27,11 +28,11 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def moderator(state: State) -> Moderator:
-    """Who asks. Raises `Unauthorized`, or `Forbidden` for a change that another site may have sent."""
-    if "moderate_moderator" not in g:
-        g.moderate_moderator = identify(state)
-    found: Moderator = g.moderate_moderator
-    return found
+    """Return who sends this request.
+
+    Raises `Unauthorized`, or `Forbidden` for a change that another site may have sent.
+    """
+    return once_per_request("moderator", lambda: identify(state))
 
 
 def identify(state: State) -> Moderator:
@@ -56,7 +57,9 @@ def by_token(state: State, token: str) -> Moderator:
 
 def by_login(state: State) -> Moderator:
     loader = state.hooks.load_moderator
-    found = (loader() if loader else None) or by_session(state)
+    found = loader() if loader else None
+    if found is None:
+        found = by_session(state)
     if found is None:
         raise Unauthorized
     if request.method not in SAFE_METHODS:

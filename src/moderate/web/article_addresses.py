@@ -1,4 +1,4 @@
-"""Keeps a stranger's Host field out of the addresses of articles.
+"""Addresses of articles as the host gives them, made absolute and independent of the request's Host field.
 
 A host may build `Article.url` with ``url_for(..., _external=True)``, and then it says whatever the
 request's Host field said. Such an address would be stored, and stand in the queue, in mails and in feeds.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from flask import has_request_context, request
+
+from moderate.web.once import once_per_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,36 +21,46 @@ if TYPE_CHECKING:
 
 
 def settled(find: Callable[[str], Article | None], site_url: str | None) -> Callable[[str], Article | None]:
-    """A loader or finder whose articles have no address that the request made up; with MODERATE_SITE_URL alone."""
-    if site_url is None:
-        return find
+    """Wrap a loader or finder: each article is looked up once per request and has the site's own addresses."""
 
     def find_settled(wanted: str) -> Article | None:
         article = find(wanted)
-        return article if article is None else on_site(article, site_url)
+        return article if article is None or site_url is None else on_site(article, site_url)
 
-    return find_settled
+    return lambda wanted: once_per_request((find, wanted), lambda: find_settled(wanted))
 
 
 def on_site(article: Article, site_url: str) -> Article:
-    """The article with the addresses that lie at the request's own host moved to the site's.
+    """Return the article with its addresses at MODERATE_SITE_URL.
 
-    An address at any other host cannot have been made of this request: it is the host's own word.
+    Relative addresses are joined to it, and those at the request's own host are moved to it. An address at
+    any other host cannot have been made of this request, and stays.
     """
-    if not has_request_context() or same_place(request.host, urlsplit(site_url).netloc):
-        return article
-    url, aliases = moved(article.url, site_url), tuple(moved(alias, site_url) for alias in article.aliases)
+
+    def placed(url: str) -> str:
+        return moved(joined(url, site_url), site_url)
+
+    url, aliases = placed(article.url), tuple(placed(alias) for alias in article.aliases)
     return article if (url, aliases) == (article.url, article.aliases) else replace(article, url=url, aliases=aliases)
 
 
+def joined(url: str, site_url: str) -> str:
+    try:
+        return urljoin(f"{site_url}/", url) if url and not urlsplit(url).netloc else url
+    except ValueError:
+        return url
+
+
 def moved(url: str, site_url: str) -> str:
+    site = urlsplit(site_url)
+    if not has_request_context() or same_place(request.host, site.netloc):
+        return url
     try:
         parts = urlsplit(url)
     except ValueError:
         return url
     if not same_place(parts.netloc, request.host):
         return url
-    site = urlsplit(site_url)
     return parts._replace(scheme=site.scheme, netloc=site.netloc).geturl()
 
 

@@ -7,16 +7,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from flask import after_this_request, g, request
+from flask import after_this_request, request
 from markupsafe import Markup
 
 from moderate.acts.confirming import is_confirmable
+from moderate.answers import is_key, key_text
 from moderate.desk import refuse_closed
 from moderate.errors import Closed, ServiceDown
 from moderate.model import Counts, Kind
 from moderate.protocols import discovery
 from moderate.web import listing
 from moderate.web.kept_form import kept_form
+from moderate.web.once import once_per_request
 from moderate.web.rendering import render
 from moderate.web.state import current_state
 from moderate.web.words import say
@@ -80,22 +82,30 @@ def place(node: Node, above: tuple[Node, list[Node]] | None, tops: list[Node], m
     return beside
 
 
-def moderate_counts(key: str) -> Counts:
+def counts_of(keys: Iterable[str | int]) -> dict[str | int, Counts]:
+    """Return the numbers of articles by the keys as they were given; see `Moderate.counts`."""
+    texts = {key: key_text(key) for key in keys}
+    asked = [text for text in dict.fromkeys(texts.values()) if is_key(text)]
+    try:
+        found = current_state().desk.store.counts(asked) if asked else {}
+    except ServiceDown as error:
+        log.warning("A page went out without its numbers: %s", error)
+        found = {}
+    return {key: found.get(text, Counts()) for key, text in texts.items()}
+
+
+def moderate_counts(key: str | int) -> Counts:
     """For templates: ``moderate_counts(key).comments``, ``.trackbacks``, ``.pending``.
 
     While the database is away they are zero: the host's page is worth more than its numbers.
     """
-    try:
-        return current_state().desk.store.counts([key])[key]
-    except ServiceDown as error:
-        log.warning("An article page went out without its numbers: %s", error)
-        return Counts()
+    return counts_of([key])[key]
 
 
-def moderate_thread(key: str) -> Markup:
+def moderate_thread(key: str | int) -> Markup:
     """For templates: the thread and the form of an article, usable without JavaScript."""
     state = current_state()
-    article = state.desk.articles.load(key)
+    article = state.desk.articles.load(key_text(key))
     if article is None:
         return Markup()
     try:
@@ -106,27 +116,27 @@ def moderate_thread(key: str) -> Markup:
     return Markup(render("thread", **context))  # noqa: S704
 
 
-def moderate_discovery(key: str) -> Markup:
+def moderate_discovery(key: str | int) -> Markup:
     """For templates, within ``<head>``: the link elements by which others' software finds us, and our feed."""
     state = current_state()
-    article = state.desk.articles.load(key)
+    article = state.desk.articles.load(key_text(key))
     if article is None:
         return Markup()
     feed = discovery.feed_link(state.edge.absolute_url("feed_of_article", article=article.key))
     return Markup("\n").join(part for part in (discovery.head_links(endpoints_of(state, article)), feed) if part)
 
 
-def moderate_feed_elements(key: str) -> Markup:
+def moderate_feed_elements(key: str | int) -> Markup:
     """For templates of the host's own RSS or Atom, within the item about an article: where it takes trackbacks."""
     state = current_state()
-    article = state.desk.articles.load(key)
+    article = state.desk.articles.load(key_text(key))
     return discovery.feed_elements(endpoints_of(state, article)) if article else Markup()
 
 
-def discovery_headers(key: str) -> list[tuple[str, str]]:
+def discovery_headers(key: str | int) -> list[tuple[str, str]]:
     """The header fields for the response to an article page; see `Moderate.discovery_headers`."""
     state = current_state()
-    article = state.desk.articles.load(key)
+    article = state.desk.articles.load(key_text(key))
     return discovery.headers(endpoints_of(state, article)) if article else []
 
 
@@ -240,8 +250,5 @@ def is_open(state: State, article: Article, kind: Kind) -> bool:
 
 
 def overrides_of(state: State, article: Article) -> Overrides:
-    """What moderators have set for the article; asked once a request, for head, thread and header fields need it."""
-    known: dict[str, Overrides] = g.setdefault("moderate_overrides", {})
-    if article.key not in known:
-        known[article.key] = state.desk.store.overrides(article.key)
-    return known[article.key]
+    """Return what moderators have set for the article; the head, the thread and the header fields all need it."""
+    return once_per_request(("overrides", article.key), lambda: state.desk.store.overrides(article.key))

@@ -1,0 +1,224 @@
+"""The values that a host's hooks return. Each checks its fields when it is made.
+
+A wrong field raises `TypeError` with its name. Neither these errors nor `HookError` hold a value,
+only its type: what a host keeps of people does not belong in a log.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING, TypeVar
+
+from moderate.errors import HookError
+
+log = logging.getLogger("moderate")
+
+#: Characters of an article's key, of an author's id and of a moderator's name, at most; the widths of the columns.
+MAX_KEY = 200
+MAX_ID = 255
+MAX_NAME = 255
+
+T = TypeVar("T", "Article", "Author", "Moderator")
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """One page of the host that can be commented on.
+
+    `key` is the host's own id: an int, or text of 1 to 200 characters without control characters. It is
+    kept as text. `title` is plain text. `url` is the absolute permalink; pings have to link to it or to one
+    of the `aliases`. `published_at` takes a date, a naive datetime (UTC) or an aware one, and is kept
+    as an aware datetime in UTC.
+    """
+
+    key: str
+    title: str
+    url: str
+    published_at: datetime | None = None
+    comments_open: bool = True
+    pings_open: bool = True
+    aliases: tuple[str, ...] = ()
+
+    if TYPE_CHECKING:  # The types that are accepted, which are more than those that are kept.
+
+        def __init__(  # noqa: PLR0917
+            self,
+            key: str | int,
+            title: str,
+            url: str,
+            published_at: date | None = None,
+            comments_open: bool = True,
+            pings_open: bool = True,
+            aliases: Iterable[str] = (),
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        set_field(self, "key", id_text("Article.key", self.key, MAX_KEY))
+        set_field(self, "title", plain_text("Article.title", self.title))
+        set_field(self, "url", plain_text("Article.url", self.url))
+        set_field(self, "published_at", moment("Article.published_at", self.published_at))
+        set_field(self, "aliases", texts("Article.aliases", self.aliases))
+        for name in ("comments_open", "pings_open"):
+            if not isinstance(getattr(self, name), bool):
+                raise wrong(f"Article.{name}", "True or False", getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """A person whom the host has verified.
+
+    `id` is the host's own id of the account: an int, or text of 1 to 255 characters. It is kept as text.
+    """
+
+    name: str
+    email: str | None = None
+    url: str | None = None
+    id: str | None = None
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            name: str,
+            email: str | None = None,
+            url: str | None = None,
+            id: str | int | None = None,  # noqa: A002
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        set_field(self, "name", plain_text("Author.name", self.name))
+        for name in ("email", "url"):
+            set_field(self, name, optional_text(f"Author.{name}", getattr(self, name)))
+        if self.id is not None:
+            set_field(self, "id", id_text("Author.id", self.id, MAX_ID))
+
+
+@dataclass(frozen=True, slots=True)
+class Moderator:
+    """A person who may decide on items. `name` stands in the history beside each decision."""
+
+    name: str
+    email: str | None = None
+
+    def __post_init__(self) -> None:
+        name = plain_text("Moderator.name", self.name)
+        if not name.strip() or len(name) > MAX_NAME:
+            raise TypeError(f"Moderator.name must have 1 to {MAX_NAME} characters that are not all blank.")
+        set_field(self, "name", name)
+        set_field(self, "email", optional_text("Moderator.email", self.email))
+
+
+def checked(hook: str, answer: object, expected: type[T]) -> T | None:
+    """Return the answer of *hook* if it is an *expected*, and None for None and False.
+
+    Raises `HookError` for everything else, and logs it, because the host's own error handlers may not. An
+    instance of a subclass is reduced to the fields of *expected*, so that they are checked in any case.
+    """
+    # By identity and type: a login proxy answers `isinstance` and `==` for the object behind it.
+    kind = type(answer)
+    if answer is None or answer is False:
+        return None
+    if kind is expected:
+        return answer  # type: ignore[return-value]
+    if issubclass(kind, expected):
+        return expected(**{entry.name: getattr(answer, entry.name) for entry in fields(expected)})
+    if inspect.iscoroutine(answer):
+        # A coroutine that is never awaited warns when it is collected.
+        answer.close()
+    error = HookError(hook, expected.__name__, type_name(answer))
+    log.error("%s", error)
+    raise error
+
+
+def is_key(key: str) -> bool:
+    """Return whether an article can have that key: 1 to 200 characters, no control characters or surrogates."""
+    return 1 <= len(key) <= MAX_KEY and is_clean(key)
+
+
+def key_text(key: object) -> str:
+    """Return a key as text. Raises `TypeError` for anything but text and ints."""
+    return int_text("key", key)
+
+
+# --- single fields ----------------------------------------------------------------------------------
+
+
+def set_field(value: object, name: str, content: object) -> None:
+    """Set a field of a frozen dataclass while it is being made."""
+    object.__setattr__(value, name, content)
+
+
+def id_text(name: str, value: object, longest: int) -> str:
+    """Return an id as text of 1 to *longest* characters without control characters."""
+    text = int_text(name, value)
+    if not (1 <= len(text) <= longest and is_clean(text)):
+        raise TypeError(f"{name} must have 1 to {longest} characters, none of them control characters.")
+    return text
+
+
+def int_text(name: str, value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, str):
+        return exact(value)
+    raise wrong(name, "text or a whole number", value)
+
+
+def plain_text(name: str, value: object) -> str:
+    """Return text that every database can store."""
+    if not isinstance(value, str):
+        raise wrong(name, "text", value)
+    text = exact(value)
+    if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
+        raise TypeError(f"{name} must not contain null characters or surrogates.")
+    return text
+
+
+def optional_text(name: str, value: object) -> str | None:
+    return None if value is None else plain_text(name, value)
+
+
+def texts(name: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise wrong(name, "a list or tuple of texts", value)
+    return tuple(plain_text(name, entry) for entry in value)
+
+
+def moment(name: str, value: object) -> datetime | None:
+    """Return a date (midnight), a naive datetime (both UTC) or an aware one as an aware datetime in UTC."""
+    if value is None:
+        return None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time())
+    if not isinstance(value, datetime):
+        raise wrong(name, "a date or datetime", value)
+    if value.utcoffset() is None:
+        return value.replace(tzinfo=UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise TypeError(f"{name} lies outside of the years 1 to 9999 in UTC.") from None
+
+
+def exact(value: str) -> str:
+    """Return the text of an instance of a subclass, such as Markup or an enum, as a plain str."""
+    return value if type(value) is str else str.__str__(value)
+
+
+def is_clean(text: str) -> bool:
+    return text.isprintable() or not any(unicodedata.category(char) in {"Cc", "Cs"} for char in text)
+
+
+def wrong(name: str, accepted: str, value: object) -> TypeError:
+    return TypeError(f"{name} must be {accepted}, not {type_name(value)}.")
+
+
+def type_name(value: object) -> str:
+    """Return the full name of a value's own type, without asking the value."""
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
