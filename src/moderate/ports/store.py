@@ -105,8 +105,11 @@ class Store(Earlier, Protocol):
     def parents(self, wanted: Collection[int]) -> Mapping[int, Item]:
         """Return items by id, of whatever status, without what only moderators see of them."""
 
-    def published(self, article: str | None = None, *, limit: int) -> Sequence[Item]:
-        """Return the approved items, of one article or of all, that became public last, the latest first."""
+    def published(self, article: str | None = None, *, limit: int, without: Collection[str] = ()) -> Sequence[Item]:
+        """Return the approved items that became public last, the latest first.
+
+        They are those of one article, or of all articles *without* those of some keys.
+        """
 
     def items(self, which: ItemFilter, *, cursor: int | None, limit: int) -> Page:
         """Items for moderators, newest first."""

@@ -77,10 +77,11 @@ class ThreadReads:
         with self.database.read() as conn:
             return items_of(conn.execute(PARENTS, {"wanted": list(wanted)}), LEFT_OUT)
 
-    def published(self, article: str | None = None, *, limit: int) -> Sequence[Item]:
-        query = _published_query(article is not None)
+    def published(self, article: str | None = None, *, limit: int, without: Collection[str] = ()) -> Sequence[Item]:
+        query = _published_query(article is not None, bool(without))
+        wanted = {"article": article, "without": list(without), "most": limit}
         with self.database.read() as conn:
-            found = items_of(conn.execute(query, {"article": article, "most": limit}), LEFT_OUT)
+            found = items_of(conn.execute(query, wanted), LEFT_OUT)
         return list(found.values())
 
 
@@ -108,6 +109,8 @@ def _thread_query(of_mine: bool, kinds: tuple[Kind, ...], newest_first: bool, fr
 
 
 @lru_cache
-def _published_query(of_article: bool) -> Select[Any]:
+def _published_query(of_article: bool, without_some: bool) -> Select[Any]:
     query = BRIEF.where(OF_ARTICLE, IS_PUBLIC) if of_article else BRIEF.where(IS_PUBLIC)
+    if without_some:
+        query = query.where(items.c.article_key.not_in(bindparam("without", expanding=True)))
     return query.order_by(items.c.public_at.desc(), items.c.id.desc()).limit(bindparam("most", type_=Integer))

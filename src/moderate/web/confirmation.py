@@ -21,6 +21,7 @@ from moderate.web.access import is_cross_site
 from moderate.web.author import own_item
 from moderate.web.errors import NoSuchPage, headers_of, public_text, report, status_of
 from moderate.web.moderation_page import CSP
+from moderate.web.read import refuse_hidden_article
 from moderate.web.rendering import render
 from moderate.web.state import current_state
 from moderate.web.words import say
@@ -81,6 +82,7 @@ def ask(item_id: int) -> ResponseReturnValue:
     if is_cross_site(request):
         raise Forbidden("This request came from another site.")
     found = item_of_theirs(state, item_id)
+    refuse_hidden_article(state, found)
     confirming.ask(state.desk, found, request.remote_addr or "")
     state.worker.wake()
     if wants_json(request):
@@ -174,6 +176,8 @@ def opened(state: State, token: str) -> Link | None:
         return None
     item_id, name = found[0]
     item = state.desk.store.item(item_id)
+    if item is not None:
+        refuse_hidden_article(state, item)
     author_id = confirming.identity_of(state.desk, item) if item is not None else None
     return Link(item, author_id, f"confirmation-link:{name}") if item is not None and author_id else None
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from flask import request
 
-from moderate.desk import is_key
 from moderate.errors import Refused, ServiceDown, UnknownItem
 from moderate.model import Kind
 from moderate.protocols import pingback, trackback, webmention
 from moderate.web.errors import problem, report
 from moderate.web.intake import intake
+from moderate.web.read import refuse_hidden_article
 from moderate.web.routing import add_rule
 from moderate.web.state import current_state
 
@@ -40,12 +40,12 @@ def add_ping(blueprint: Blueprint, protocol: InboundProtocol) -> None:
 
 def look_at_trackback(article: str) -> ResponseReturnValue:
     state = current_state()
-    found = state.desk.articles.load(article) if is_key(article) else None
+    found = state.desk.articles.load(article)
 
     def items() -> Iterable[Item]:
-        # A host may know an article by several keys; its items stand under the one that it gives back.
-        key = found.key if found else article
-        page = state.desk.store.thread(key, cursor=None, limit=LISTED, newest_first=True)
+        if found is None:
+            return []
+        page = state.desk.store.thread(found.key, cursor=None, limit=LISTED, newest_first=True)
         return [item for item in page.items if item.kind.is_ping]
 
     return trackback.look(request, found, items)
@@ -67,6 +67,7 @@ def webmention_status(token: str) -> ResponseReturnValue:
         item = state.desk.store.item(opened[0]) if opened else None
         if item is None or item.kind is Kind.COMMENT:
             raise UnknownItem
+        refuse_hidden_article(state, item)
     except (Refused, ServiceDown) as error:
         report(error)
         return problem(error)

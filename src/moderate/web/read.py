@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from flask import Response, request
 
+from moderate.answers import is_key
 from moderate.clean.html import render
 from moderate.clean.text import body_text
-from moderate.desk import find_article, is_key, is_taken_back
+from moderate.desk import find_article, is_taken_back
 from moderate.errors import Invalid, TooLarge, UnknownItem
 from moderate.limits import Costs
-from moderate.model import Client, Kind, Raw, Status
+from moderate.model import Client, Counts, Kind, Raw, Status
 from moderate.protocols.comment import read_fields
 from moderate.web.caching import OWN
 from moderate.web.present import counts_json, public_item
@@ -98,11 +99,12 @@ def thread_json(state: State, article: str, query: tuple[str, int, int | None], 
 
 
 def item(item_id: int) -> ResponseReturnValue:
-    """``GET /items/<id>``: an approved item, or any for who holds its edit token."""
+    """``GET /items/<id>``: an approved item, or any item for the holder of its edit token."""
     state = current_state()
     found = state.desk.store.item(item_id)
     if found is None or not may_see(state, found):
         raise UnknownItem
+    refuse_hidden_article(state, found)
     if is_taken_back(state.desk, found):
         # The same for what lay in spam already: its author is not told so.
         found = replace(found, status=Status.TRASH)
@@ -118,8 +120,17 @@ def may_see(state: State, found: Item) -> bool:
     return state.edge.opens(request.args.get("edit_token"), found) or found.id in state.edge.own_items(request)
 
 
+def refuse_hidden_article(state: State, found: Item) -> None:
+    """Raise `UnknownItem` where the host does not show the item's article to this request."""
+    if state.desk.articles.load(found.article) is None:
+        raise UnknownItem
+
+
 def counts() -> ResponseReturnValue:
-    """``GET /counts?article=K&article=K2``: the numbers of up to 100 articles, in one query."""
+    """``GET /counts?article=K&article=K2``: the numbers of up to 100 articles, in one query.
+
+    The host is asked about a key that stands alone, and not about each of a list.
+    """
     keys = list(dict.fromkeys(request.args.getlist("article")))
     if not keys or len(keys) > MAX_KEYS:
         raise Invalid.field("article", f"Name 1 to {MAX_KEYS} articles.")
@@ -127,7 +138,11 @@ def counts() -> ResponseReturnValue:
         raise Invalid.field("article", "A key has 1 to 200 characters.")
     state = current_state()
     state.desk.limits.spend(Costs("reads", request.remote_addr or ""))
-    found = state.desk.store.counts(keys)
+    if len(keys) == 1:
+        article = state.desk.articles.load(keys[0])
+        found = {keys[0]: state.desk.store.counts([article.key])[article.key] if article else Counts()}
+    else:
+        found = state.desk.store.counts(keys)
     return json_response({key: counts_json(found[key]) for key in keys})
 
 
