@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, render_template_string
 
 from moderate import Article, Author, Moderate, Moderator
-from moderate.services.akismet import AkismetService
 from moderate.testing import ManualClock
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class Host:
         self.author: Author | None = None
         self.add_article("thaw")
         self.app = flask("host", instance_path=str(folder))
-        self.app.config.update(SECRET_KEY="for tests only", MODERATE_WORKER="external", **config)
+        self.app.config.update(SECRET_KEY="for tests only", **{"MODERATE_WORKER": "external", **config})
         self.prepare(self.app)
         self.moderate = Moderate(**{"clock": self.clock, **(extension or {})})
         self.moderate.article_loader(self.articles.get)
@@ -96,10 +95,8 @@ class Host:
         return answer
 
     def close(self) -> None:
-        """Close what stays open to the end of a process otherwise."""
-        service = self.state.desk.services.spam
-        if isinstance(service, AkismetService):
-            service.close()
+        """End the app's threads and connections; it opens new connections where it is asked again."""
+        self.moderate.close(self.app)
 
     def total(self) -> int:
         """How many items are stored, of whatever status."""

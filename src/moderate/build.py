@@ -101,8 +101,10 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         notices=make_notices(app, settings, signer, clock, address),
         confirming=make_confirming(app, settings, signer, cache(lambda: store.secret("addresses")), address),
     )
-    worker = Worker(app, desk, enabled=settings.worker == "thread", bell=make_bell(settings, parts, clock))
+    bell = make_bell(settings, parts, clock)
+    worker = Worker(app, desk, enabled=settings.worker == "thread", bell=bell)
     database.on_due = worker.wake
+    held = (database.dispose, limits.close, *(part.close for part in (redis, services.spam, bell) if part is not None))
     return State(
         settings=settings,
         desk=desk,
@@ -116,6 +118,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         tables=tables,
         templates=Templates({**words.GLOBALS, **pieces.GLOBALS}),
         remarks=Remarks(remarks_on(settings, redis)),
+        endings=(*held, worker.close),
     )
 
 
@@ -192,7 +195,7 @@ def make_redis(client: Any, url: str) -> RedisLimiter:
     from moderate.limits.redis import RedisLimiter, connect
 
     try:
-        return RedisLimiter(connect(url) if client is None else client)
+        return RedisLimiter(connect(url) if client is None else client, is_ours=client is None)
     except ValueError:
         accepted = "accepted is an address such as 'redis://host:6379/0', 'rediss://…' (TLS) or 'unix://…'"
         # Without the cause, whose text may hold the password.
@@ -206,7 +209,8 @@ def make_bell(settings: Settings, parts: Parts, clock: Clock) -> Bell | None:
     from moderate.limits.redis import bounded, connect
     from moderate.services.bell import RedisBell
 
-    return RedisBell(bounded(connect(settings.redis_url or "") if parts.redis is None else parts.redis), clock)
+    client = connect(settings.redis_url or "") if parts.redis is None else bounded(parts.redis)
+    return RedisBell(client, clock, is_ours=client is not parts.redis)
 
 
 def make_services(settings: Settings, database: Database, store: SqlStore, clock: Clock) -> Services:

@@ -16,7 +16,7 @@ from moderate.desk import accept
 from moderate.model import Client, Decision, Kind, Moderator, Raw
 from moderate.ports import Proposal
 from moderate.settings import Settings
-from moderate.web import build_blueprint, pieces, thread, words
+from moderate.web import build_blueprint, pieces, start_worker, thread, words
 from moderate.web.body import keep
 from moderate.web.state import Hooks, current_state
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from moderate.model import Counts, Item, Receipt
     from moderate.ports import Clock
     from moderate.protocols.base import InboundProtocol
+    from moderate.web.state import State
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -128,6 +129,16 @@ class Moderate:
             **pieces.GLOBALS,
         )
         app.cli.add_command(build_cli())
+        request_started.connect(start_worker, app)
+
+    def close(self, app: Flask) -> None:
+        """End the threads of *app* and close its connections; an engine or Redis client of the host stays open.
+
+        The task at hand is finished first, for which up to 30 seconds are waited. The app can still be asked
+        afterwards, but its worker threads do not start again. May be called more than once.
+        """
+        state: State = app.extensions["moderate"]
+        state.close()
 
     def _parts(self) -> Parts:
         find = partial(self._call, "article_finder")

@@ -44,6 +44,7 @@ class Worker:
         # By process: a lock that somebody held as the process forked stays locked in its child.
         self._locks: dict[int, threading.Lock] = {}
         self._crew: Crew | None = None
+        self._is_closed = False
         self._began: datetime | None = None
 
     def wake(self) -> None:
@@ -56,7 +57,7 @@ class Worker:
 
     def start(self) -> None:
         """Start the crew where this process has none yet; it takes up what an earlier process left behind."""
-        if self._enabled and not self.started():
+        if self._enabled and not self._is_closed and not self.started():
             self._start()
 
     def work(self) -> None:
@@ -77,6 +78,11 @@ class Worker:
         crew, self._crew = self._crew_here(), None
         if crew is not None:
             crew.end(patience)
+
+    def close(self) -> None:
+        """End the crew as `stop` does, and start no other one at later requests."""
+        self._is_closed = True
+        self.stop()
 
     def is_catching_up(self) -> bool:
         """Whether this process's crew began a moment ago: what is late by then is no sign of trouble yet."""

@@ -84,8 +84,8 @@ def bounded(client: RedisClient) -> RedisClient:
     if isinstance(pool, SentinelConnectionPool):
         ours |= {"is_master": pool.is_master, "check_connection": pool.check_connection}
         make: Callable[..., ConnectionPool] = SentinelConnectionPool
-        return Redis(connection_pool=make(pool.service_name, pool.sentinel_manager, **ours))
-    return Redis(connection_pool=ConnectionPool(**ours))
+        return Redis.from_pool(make(pool.service_name, pool.sentinel_manager, **ours))
+    return Redis.from_pool(ConnectionPool(**ours))
 
 
 # What a pool adds to the settings of its connections, and another pool must not be given.
@@ -101,14 +101,17 @@ class RedisLimiter:
     and should be divided by their number in the settings.
 
     A client that waits for ever or repeats is replaced by `bounded` connections to the same server; for a
-    Cluster client that cannot be done, and `advice` tells what to give it.
+    Cluster client that cannot be done, and `advice` tells what to give it. *is_ours* says that `close` may
+    close the client itself.
     """
 
-    def __init__(self, client: RedisClient, prefix: str = "moderate", *, shards: int = 1) -> None:
+    def __init__(
+        self, client: RedisClient, prefix: str = "moderate", *, shards: int = 1, is_ours: bool = False
+    ) -> None:
         if set("{}") & set(prefix) or shards < 1:
             raise ValueError("prefix: text without braces; shards: 1 or more")
         self._client = bounded(client)
-        self._is_ours = self._client is not client
+        self._is_ours = is_ours or self._client is not client
         self._prefix = prefix
         self._shards = shards
         self._tag = f"{{{prefix}}}:"
@@ -160,7 +163,7 @@ class RedisLimiter:
         return tuple(said)
 
     def close(self) -> None:
-        """Close the connections that are the limiter's own; a client that was handed in is its owner's to close."""
+        """Close the connections, unless they are those of a client that somebody else has made."""
         if self._is_ours:
             self._client.close()
 

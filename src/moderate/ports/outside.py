@@ -130,6 +130,9 @@ class SpamService(Protocol):
 
     def usage(self) -> SpamUsage: ...
 
+    def close(self) -> None:
+        """Close the connections; the next question opens new ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fetched:

@@ -119,3 +119,6 @@ class Bell(Protocol):
 
     def listen(self, heard: Callable[[], None], is_over: Callable[[], bool]) -> None:
         """Call *heard* whenever somebody rings, until *is_over*, which is asked every second. Raises `ServiceDown`."""
+
+    def close(self) -> None:
+        """Close the connections, unless the host has made them."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -160,7 +161,10 @@ class AkismetService:
             return clients
         with self._lock:
             if pid not in self._clients:
-                self._clients[pid] = Clients(self._key, self._blog_url, self._base_url, self._clock)
+                made = Clients(self._key, self._blog_url, self._base_url, self._clock)
+                # For services that are dropped without `close`.
+                weakref.finalize(self, made.http.close)
+                self._clients[pid] = made
             return self._clients[pid]
 
     def _refuse_errors(self, call: Call) -> None:

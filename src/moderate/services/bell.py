@@ -25,12 +25,20 @@ _FAILURES = (failures.RedisError, failures.RedisClusterException, OSError)
 
 
 class RedisBell:
-    """*client* is a redis-py client that neither waits long nor repeats; see `moderate.limits.redis.bounded`."""
+    """*client* is a redis-py client that neither waits long nor repeats; see `moderate.limits.redis.bounded`.
 
-    def __init__(self, client: Any, clock: Clock) -> None:
+    *is_ours* says that `close` may close it.
+    """
+
+    def __init__(self, client: Any, clock: Clock, *, is_ours: bool = False) -> None:
         self._client = client
+        self._is_ours = is_ours
         # A request must not wait for a Redis that is away, not even the quarter of a second of a time-out.
         self._breaker = CircuitBreaker("redis", clock, failures=1, rest=10, most=60)
+
+    def close(self) -> None:
+        if self._is_ours:
+            self._client.close()
 
     def ring(self) -> None:
         try:

@@ -47,6 +47,9 @@ class ScriptedSpamService:
     def usage(self) -> SpamUsage:
         return SpamUsage(limit=None, used=len(self.samples), percentage=0.0, throttled=False)
 
+    def close(self) -> None:
+        """There is nothing to close."""
+
 
 class FixedRules:
     """The rules that it was given. See `Rules`."""

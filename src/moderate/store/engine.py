@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
@@ -127,6 +128,8 @@ class Database:
     def _resolve(self) -> Engines:
         if isinstance(self._source, str | URL):
             engine = make_engine(self._source, self._synchronous, self._clock)
+            # For apps that are dropped without `dispose`, and for the end of the process.
+            weakref.finalize(self, engine.dispose)
         else:
             engine = self._source if isinstance(self._source, Engine) else self._source()
         if isinstance(engine.pool, StaticPool):

@@ -35,7 +35,7 @@ from moderate.web.words import found
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flask import Response
+    from flask import Flask, Response
 
     from moderate.protocols.base import InboundProtocol
 
@@ -65,11 +65,20 @@ def unsniffed(response: Response) -> Response:
 
 
 def begin() -> None:
-    """The first request of any kind starts this process's worker; never an import, for servers fork."""
+    """Say once in the log what should be known of the app, and note the sub-path of the request."""
     state = current_state()
     state.remarks.say()
     state.address.note(request)
-    state.worker.start()
+
+
+def start_worker(app: Flask, **_: object) -> None:
+    """Start this process's worker threads at the first request, the host's own ones included; for `request_started`.
+
+    Nothing starts at import, because servers fork. In tests (`TESTING`) nothing starts unless the host has set
+    MODERATE_WORKER itself: a thread would outlive its test.
+    """
+    if not app.testing or "MODERATE_WORKER" in app.config:
+        current_state().worker.start()
 
 
 def add_protocol(blueprint: Blueprint, protocol: InboundProtocol) -> None:

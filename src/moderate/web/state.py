@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -61,6 +62,14 @@ class State:
     listings: Kept[Listing] = field(default_factory=Kept)
     #: Their comment form as HTML; see `moderate.web.kept_form`.
     forms: Kept[Markup] = field(default_factory=Kept)
+    #: What ends the threads and connections that were made for the app, the last one first.
+    endings: tuple[Callable[[], object], ...] = ()
+
+    def close(self) -> None:
+        """End the app's threads and close its connections, but not those of objects that the host handed in."""
+        with ExitStack() as ending:
+            for end in self.endings:
+                ending.callback(end)
 
 
 def current_state() -> State:

@@ -1,0 +1,174 @@
+"""When an app's threads start, and that nothing of an app stays behind: no thread, no connection, no open file."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from flask import Flask
+from redis import Redis
+from sqlalchemy import create_engine
+
+from moderate import Article, Moderate
+from moderate.store.tables import SqlTables
+from tests.servers import ROOT
+from tests.sites import Host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def threads() -> set[str]:
+    return {thread.name for thread in threading.enumerate() if thread.name.startswith("moderate-")}
+
+
+def files_below(folder: Path) -> list[str]:
+    """The files in a folder that this process has open."""
+    opened = []
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            target = os.readlink(entry)
+        except FileNotFoundError:
+            continue
+        if target.startswith(f"{folder}/"):
+            opened.append(target)
+    return opened
+
+
+def an_app(folder: Path, **config: Any) -> tuple[Flask, Moderate]:
+    """A site as a host's factory makes one, with no word about workers."""
+    app, moderate = Flask("host", instance_path=str(folder)), Moderate()
+    app.config.update(SECRET_KEY="for tests only", MODERATE_LIMITS={}, **config)
+    app.add_url_rule("/", view_func=lambda: "The host's own page.", endpoint="home")
+    moderate.article_loader(lambda key: Article(key, "The thaw", f"http://localhost/{key}"))
+    moderate.init_app(app)
+    return app, moderate
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Iterator[tuple[Flask, Moderate]]:
+    app, moderate = an_app(tmp_path)
+    yield app, moderate
+    moderate.close(app)
+
+
+def comment_on(app: Flask) -> int:
+    body = {"author": "Mika", "text": "The river froze."}
+    return app.test_client().post("/discuss/comments/thaw", json=body).status_code
+
+
+@pytest.mark.parametrize("address", ["/", "/no-such-page", "/discuss/counts?article=thaw"])
+def test_threads_start_with_the_first_request_of_any_kind(serving: tuple[Flask, Moderate], address: str) -> None:
+    app, _ = serving
+    assert threads() == set()
+    app.test_client().get(address)
+    assert threads() == {"moderate-worker", "moderate-reader"}
+
+
+def test_closing_an_app_ends_its_threads_and_closes_its_files(serving: tuple[Flask, Moderate], tmp_path: Path) -> None:
+    app, moderate = serving
+    assert comment_on(app) == 202
+    assert threads()
+    assert files_below(tmp_path)
+    for _ in range(2):
+        moderate.close(app)
+        assert threads() == set()
+        assert files_below(tmp_path) == []
+
+
+def test_a_closed_app_still_answers_and_starts_no_threads(serving: tuple[Flask, Moderate], tmp_path: Path) -> None:
+    app, moderate = serving
+    moderate.close(app)
+    assert comment_on(app) == 202
+    assert threads() == set()
+    moderate.close(app)
+    assert files_below(tmp_path) == []
+
+
+def test_no_thread_starts_in_a_hosts_tests(tmp_path: Path) -> None:
+    app, moderate = an_app(tmp_path, TESTING=True)
+    assert comment_on(app) == 202
+    assert threads() == set()
+    moderate.close(app)
+
+
+def test_threads_start_in_a_hosts_tests_where_it_has_asked_for_them(tmp_path: Path) -> None:
+    app, moderate = an_app(tmp_path, TESTING=True, MODERATE_WORKER="thread")
+    assert comment_on(app) == 202
+    assert threads()
+    moderate.close(app)
+    assert threads() == set()
+
+
+def test_apps_that_are_dropped_leave_no_thread_and_no_open_file(tmp_path: Path) -> None:
+    dropped = []
+    for number in range(6):
+        app, _ = an_app(tmp_path / str(number), TESTING=True)
+        assert app.test_client().get("/").status_code == 200
+        assert comment_on(app) == 202
+        dropped.append(weakref.ref(app))
+    del app
+    gc.collect()
+    assert [ref for ref in dropped if ref() is not None] == []
+    assert threads() == set()
+    assert files_below(tmp_path) == []
+
+
+def test_an_engine_of_the_host_stays_open(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'site.sqlite3'}")
+    host = Host(tmp_path, extension={"engine": engine}, MODERATE_LIMITS={})
+    SqlTables(host.state.desk.store.database).upgrade()
+    pooled = engine.pool
+    host.comment()
+    host.close()
+    assert engine.pool is pooled
+    assert pooled.checkedin() == 1
+    engine.dispose()
+
+
+@pytest.mark.parametrize("worker", ["thread", "external"])
+def test_connections_to_redis_are_closed_but_for_those_of_the_hosts_client(
+    tmp_path: Path, redis_url: str, worker: str
+) -> None:
+    client = Redis.from_url(redis_url)
+    own = client.client_id()
+    ours = Host(tmp_path / "a", MODERATE_REDIS_URL=redis_url, MODERATE_WORKER=worker)
+    shared = Host(tmp_path / "b", extension={"redis": client}, MODERATE_WORKER=worker)
+    for host in (ours, shared):
+        assert host.comment().status_code == 202
+    assert len(client.client_list()) > 1
+    ours.close()
+    shared.close()
+    assert [int(entry["id"]) for entry in client.client_list()] == [own]
+    client.close()
+
+
+def test_an_app_that_lives_to_the_end_of_its_process_warns_of_nothing(tmp_path: Path) -> None:
+    """On Python 3.13 a connection to SQLite that nobody closes is a ResourceWarning."""
+    program = f"""
+        from flask import Flask
+        from moderate import Article, Moderate
+        app = Flask("host", instance_path={str(tmp_path)!r})
+        app.config.update(TESTING=True, SECRET_KEY="x", MODERATE_LIMITS={{}})
+        moderate = Moderate()
+        moderate.article_loader(lambda key: Article(key, "T", "http://localhost/" + key))
+        moderate.init_app(app)
+        body = {{"author": "Mika", "text": "The river froze."}}
+        assert app.test_client().post("/discuss/comments/thaw", json=body).status_code == 202
+    """
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", textwrap.dedent(program)],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
