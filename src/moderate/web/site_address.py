@@ -75,7 +75,8 @@ class SiteAddress:
         own = urlsplit(self.settings.site_url or "").path
         if own:
             return f"{self.settings.site_url}{path.removeprefix(request.script_root)}"
-        return f"{self.origin or request.host_url.rstrip('/')}{path}"
+        # Not host_url, which fails for what is no host name.
+        return f"{self.origin or f'{request.scheme}://{request.host}'}{path}"
 
     def note(self, request: Request) -> None:
         """Compare the sub-path of a request with the settings; without a setting, learn it from POST requests."""
