@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from moderate.web.state import State
 
 F = TypeVar("F", bound="Callable[..., Any]")
+K = TypeVar("K", bound="str | int")
 
 #: What each hook returns, besides None.
 ANSWERS = {
@@ -155,7 +156,7 @@ class Moderate:
 
     # --- for the host's own code, within an app context ----------------------------------------
 
-    def counts(self, keys: Iterable[str | int]) -> dict[str | int, Counts]:
+    def counts(self, keys: Iterable[K]) -> dict[K, Counts]:
         """Return the numbers of many articles, by the keys as they were given, in one query.
 
         Keys without any items count zero, and so do all of them while the database cannot be read, which

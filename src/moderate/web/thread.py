@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from flask import after_this_request, request
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from moderate.web.state import State
 
 log = logging.getLogger("moderate")
+
+K = TypeVar("K", bound="str | int")
 
 #: Stands in for the thread while the database is away: the host's page goes out all the same.
 AWAY = Markup('<p class="moderate-notice" role="status">{}</p>')
@@ -82,7 +84,7 @@ def place(node: Node, above: tuple[Node, list[Node]] | None, tops: list[Node], m
     return beside
 
 
-def counts_of(keys: Iterable[str | int]) -> dict[str | int, Counts]:
+def counts_of(keys: Iterable[K]) -> dict[K, Counts]:
     """Return the numbers of articles by the keys as they were given; see `Moderate.counts`."""
     texts = {key: key_text(key) for key in keys}
     asked = [text for text in dict.fromkeys(texts.values()) if is_key(text)]
