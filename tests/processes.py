@@ -11,7 +11,7 @@ PROCESSES.set_forkserver_preload(
         "moderate.store",
         "moderate.services.akismet",
         "sqlalchemy.dialects.postgresql.psycopg",
-        "alembic.command",
+        "alembic.migration",
         "akismet",
         "tests.sites",
     ]

@@ -29,6 +29,7 @@ from moderate.signals import (
     wave_ended,
     wave_started,
 )
+from moderate.store import include_name
 
 __all__ = [
     "CHECKS",
@@ -54,6 +55,7 @@ __all__ = [
     "Status",
     "Submission",
     "counts_changed",
+    "include_name",
     "item_approved",
     "item_held",
     "item_marked_spam",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from moderate.acts.waves import WaveWatch
@@ -19,7 +21,7 @@ from moderate.checks.timings import Timings
 from moderate.clean.html import prepare
 from moderate.clean.policy import Policy
 from moderate.desk import Desk, Intake, Retention
-from moderate.errors import ConfigError
+from moderate.errors import ConfigError, ServiceDown
 from moderate.limits import Limits, LocalLimiter
 from moderate.protocols import PROTOCOLS
 from moderate.services.clock import SystemClock
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
     from moderate.protocols.base import InboundProtocol
     from moderate.settings import Settings
 
+log = logging.getLogger("moderate")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
@@ -74,8 +78,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     database = make_database(app, settings, parts, clock)
     store, tables = SqlStore(database), SqlTables(database)
     if parts.engine is None and settings.database_url is None:
-        # The embedded database is ours alone, so it comes up to date by itself.
-        tables.upgrade()
+        upgrade_embedded(tables)
     kept = cache(lambda: store.secret("signing"))
     signer = Signer(lambda: secrets_of(app, kept), clock, database=kept)
     articles = articles_of(settings, parts, store, clock)
@@ -163,9 +166,35 @@ def make_database(app: Flask, settings: Settings, parts: Parts, clock: Clock) ->
 
 
 def embedded_database(app: Flask) -> str:
+    """The address of the SQLite file in the instance folder, which is made where it is missing.
+
+    Raises `ConfigError` where the folder cannot be made or written.
+    """
     folder = Path(app.instance_path)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # SQLite writes files of its own beside the database.
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        words = (
+            f"the SQLite file goes into the instance folder {folder}, which cannot be "
+            f"{'written' if folder.is_dir() else 'made'} ({error.strerror or error}): make it writable, choose another "
+            "one by Flask(instance_path=…), or set MODERATE_DATABASE_URL to a database elsewhere"
+        )
+        raise ConfigError("MODERATE_DATABASE_URL", None, words) from error
     return f"sqlite:///{folder / 'moderate.sqlite3'}"
+
+
+def upgrade_embedded(tables: SqlTables) -> None:
+    """Bring the tables of the embedded database up to date: it is ours alone.
+
+    The site's own pages are worth more than its comments, so they start without them if they must.
+    """
+    try:
+        tables.upgrade()
+    except ServiceDown as error:
+        log.warning("The tables could not be brought up to date, and comments are not available: %s", error)
 
 
 def make_limits(settings: Settings, parts: Parts, signer: Signer, clock: Clock) -> tuple[Limits, RedisLimiter | None]:

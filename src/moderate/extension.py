@@ -16,6 +16,7 @@ from moderate.desk import accept
 from moderate.model import Client, Decision, Kind, Moderator, Raw
 from moderate.ports import Proposal
 from moderate.settings import Settings
+from moderate.store import include_name, refuse_engine
 from moderate.web import build_blueprint, pieces, start_worker, thread, words
 from moderate.web.body import keep
 from moderate.web.state import Hooks, current_state
@@ -63,6 +64,7 @@ class Moderate:
         protocols: Sequence[InboundProtocol] | None = None,
         clock: Clock | None = None,
     ) -> None:
+        refuse_engine(engine)
         self._given: dict[str, Any] = {
             "engine": engine,
             "redis": redis,
@@ -154,7 +156,17 @@ class Moderate:
             **self._given,
         )
 
+    #: Keeps moderate's tables out of the host's own Alembic migrations; the same as `moderate.include_name`.
+    include_name = staticmethod(include_name)
+
     # --- for the host's own code, within an app context ----------------------------------------
+
+    def create_tables(self) -> None:
+        """Create moderate's tables, or bring them up to date, as ``flask moderate db upgrade`` does.
+
+        For app factories and tests. Raises `ServiceDown` where the database fails or tables have been lost.
+        """
+        current_state().tables.upgrade()
 
     def counts(self, keys: Iterable[K]) -> dict[K, Counts]:
         """Return the numbers of many articles, by the keys as they were given, in one query.

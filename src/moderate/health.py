@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from moderate.acts.account import ALERT, BAD_KEY
 from moderate.acts.housekeeping import AKISMET, CHECK_UP, REFUSED
@@ -41,14 +42,40 @@ def examine(state: State, *, deep: bool = False) -> list[Part]:
     return [*found, asked("akismet", ask_akismet if deep else akismet, state), asked("tasks", tasks, state)]
 
 
-def inspect(state: State) -> Iterator[Part]:
-    """All of `examine`, asked now, and whom notices go to, who are connected to and told nothing."""
+def inspect(state: State, flask_migrate: Any = None) -> Iterator[Part]:
+    """All of `examine`, asked now, and whom notices go to, who are connected to and told nothing.
+
+    *flask_migrate* is what Flask-Migrate keeps in the extensions of the app. Call this in an app context.
+    """
     yield from examine(state, deep=True)
+    with suppress(ServiceDown):
+        yield from migrations(state, flask_migrate)
     if state.settings.site_url is not None:
         yield asked("links", links, state)
     yield mail(state)
     for hook in state.settings.webhooks:
         yield told(state, f"webhook {hook.host}", hook.key, WEBHOOK_ADVICE)
+
+
+def migrations(state: State, flask_migrate: Any) -> Iterator[Part]:
+    """Warn where Alembic works for the host on the same database and would drop the tables that it does not know.
+
+    Flask-Migrate tells its engines and filters; of a plain Alembic only its version table can be seen.
+    """
+    if flask_migrate is None:
+        if state.tables.has_hosts_migrations():
+            yield Part(
+                "migrations", "Alembic works on this database too", True, f"Make sure of it: {MIGRATIONS_ADVICE}"
+            )
+        return
+    engines = getattr(flask_migrate.db, "engines", None) or {None: flask_migrate.db.engine}
+    if not any(state.tables.is_shared_with(engine) for engine in engines.values()):
+        return
+    filters = flask_migrate.configure_args
+    if state.tables.are_left_out_by(filters.get("include_name"), filters.get("include_object")):
+        yield Part("migrations", "ok", True, "Flask-Migrate leaves moderate's tables out.")
+    else:
+        yield Part("migrations", "warning: Flask-Migrate would drop moderate's tables", True, MIGRATIONS_ADVICE)
 
 
 def links(state: State) -> Part:
@@ -96,8 +123,9 @@ def ill(name: str, error: ServiceDown) -> Part:
 
 
 def database(state: State) -> Part:
-    if not state.tables.is_current():
-        return Part("database", "outdated", False, "Run: flask moderate db upgrade")
+    found, advice = state.tables.trouble()
+    if found:
+        return Part("database", found, False, advice)
     return Part("database", "ok", True)
 
 
@@ -167,6 +195,11 @@ MAIL_ADVICE = (
     "Then try: flask moderate mail try ADDRESS"
 )
 WEBHOOK_ADVICE = "Check MODERATE_WEBHOOKS and that the server runs; calls wait, and are given up after some days."
+
+MIGRATIONS_ADVICE = (
+    "Write Migrate(app, db, include_name=moderate.include_name), or give the same to context.configure in env.py; "
+    "see 'Your own migrations' in docs/embedding.md."
+)
 
 LINKS_ADVICE = (
     "Put the sub-path under which readers see the site into MODERATE_SITE_URL, such as https://example.org/news, and "

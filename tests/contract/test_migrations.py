@@ -10,18 +10,19 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
-from alembic import command
+from alembic.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, insert, inspect, text
 
 from moderate.errors import ServiceDown
 from moderate.model import Kind, Status
 from moderate.store import Database, SqlStore, metadata, migrate
-from moderate.store.migrate import check, config, current, upgrade
+from moderate.store.migrate import check, current, include_name, migrate_to, trouble, upgrade
 from moderate.store.rows import columns_of
 from moderate.store.schema import history, items
 from tests.factories import APPROVED, HELD, NOON, a_comment, a_ping, a_verdict
 from tests.processes import PROCESSES
+from tests.servers import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,7 @@ def test_an_upgrade_makes_all_tables_as_the_code_wants_them(database: Database) 
 def test_counters_of_an_earlier_version_are_told_apart_by_kind(database: Database) -> None:
     """From the tables before, where all that waited was one number, with items of every kind and status."""
     with database.write() as conn:
-        command.upgrade(config(conn), "0006")
+        migrate_to(conn, "0006")
         for number, (article, kind, status) in enumerate(product("abc", Kind, Status)):
             if (article, kind) != ("c", Kind.PINGBACK):
                 store_without_counters(conn, article, kind, status, times=number % 5)
@@ -101,7 +102,7 @@ def test_an_upgrade_learns_from_the_history_when_items_became_public_and_came_to
         "spam": [(None, "spam")],
     }
     with database.write() as conn:
-        command.upgrade(config(conn), "0007")
+        migrate_to(conn, "0007")
         for number, (status, moves) in enumerate(steps.items(), 1):
             row = columns_of(a_comment(), a_verdict(Status(status)), hours[0])
             place = {"id": number, "kind": "comment", "status": status, "version": 3, "article_key": "2026/thaw"}
@@ -128,10 +129,9 @@ def test_a_second_upgrade_changes_nothing(database: Database) -> None:
     assert SqlStore(database).item(item.id) == item
 
 
-def test_the_newest_migration_is_the_one_that_the_code_works_with(database: Database) -> None:
-    with database.write() as conn:
-        scripts = ScriptDirectory.from_config(config(conn))
-        assert scripts.get_current_head() == migrate.HEAD
+def test_the_newest_migration_is_the_one_that_the_code_works_with() -> None:
+    scripts = ScriptDirectory(str(ROOT / "src" / "moderate" / "store" / "migrations"))
+    assert scripts.get_current_head() == migrate.HEAD
 
 
 def test_a_difference_is_told_in_words(database: Database) -> None:
@@ -162,14 +162,104 @@ def test_tables_of_the_host_are_left_alone(database: Database) -> None:
 
 def test_an_upgrade_that_fails_half_way_leaves_nothing(database: Database) -> None:
     with database.write() as conn:
-        conn.execute(text("CREATE TABLE moderate_samples (other INTEGER)"))
-    with pytest.raises(ServiceDown):
+        # In the way of a table that is made late, and no table itself.
+        conn.execute(text("CREATE VIEW moderate_states AS SELECT 1 AS one"))
+    with pytest.raises(ServiceDown, match="_states"):
         upgrade(database)
     with database.read() as conn:
-        assert inspect(conn).get_table_names() == ["moderate_samples"]
+        assert inspect(conn).get_table_names() == []
     with database.write() as conn:
-        conn.execute(text("DROP TABLE moderate_samples"))
+        conn.execute(text("DROP VIEW moderate_states"))
     assert upgrade(database) == (None, migrate.HEAD)
+
+
+def test_tables_that_are_gone_are_named_and_not_made_anew(database: Database) -> None:
+    upgrade(database)
+    with database.write() as conn:
+        conn.execute(text("DROP TABLE moderate_history"))
+        conn.execute(text("DROP TABLE moderate_samples"))
+    with pytest.raises(ServiceDown, match=r"moderate_history, moderate_samples\. .*Restore them from a backup"):
+        upgrade(database)
+    assert trouble(database)[0] == "tables missing"
+    assert "moderate_history" in trouble(database)[1]
+    with database.read() as conn:
+        assert "moderate_history" not in inspect(conn).get_table_names()
+
+
+def test_a_column_that_is_gone_is_named(database: Database) -> None:
+    upgrade(database)
+    with database.write() as conn:
+        conn.execute(text("ALTER TABLE moderate_items DROP COLUMN blog_name"))
+    with pytest.raises(ServiceDown, match=r"gone from its tables: moderate_items\.blog_name\. "):
+        upgrade(database)
+
+
+def test_a_loss_from_before_an_upgrade_is_noticed_by_it(database: Database) -> None:
+    with database.write() as conn:
+        migrate_to(conn, "0006")
+        conn.execute(text("DROP TABLE moderate_samples"))
+    with pytest.raises(ServiceDown, match="moderate_samples"):
+        upgrade(database)
+
+
+def test_tables_without_their_version_are_not_taken_for_a_new_database(database: Database) -> None:
+    upgrade(database)
+    SqlStore(database).record(a_comment(), HELD, [], NOON)
+    with database.write() as conn:
+        conn.execute(text(f"DROP TABLE {migrate.VERSION_TABLE}"))
+    with pytest.raises(ServiceDown, match=f"{migrate.VERSION_TABLE} is gone or empty, but tables are left"):
+        upgrade(database)
+    assert SqlStore(database).totals().pending == 1
+
+
+def test_tables_of_a_newer_version_are_told_in_words(database: Database) -> None:
+    upgrade(database)
+    with database.write() as conn:
+        conn.execute(text(f"UPDATE {migrate.VERSION_TABLE} SET version_num = '9999'"))
+    with pytest.raises(ServiceDown, match=r"newer version \(9999\)\. Install the version"):
+        upgrade(database)
+    assert trouble(database)[0] == "newer"
+
+
+def test_an_upgrade_makes_the_secrets_that_pages_need(database: Database) -> None:
+    upgrade(database)
+    with database.read() as conn:
+        assert len(conn.execute(text("SELECT name FROM moderate_secrets")).all()) == 3
+
+
+def test_an_upgrade_within_a_run_of_the_hosts_alembic_leaves_that_run_alone(database: Database, tmp_path: Path) -> None:
+    """As where the host's ``env.py`` creates its app, which upgrades an embedded database."""
+    from alembic import context, op
+    from alembic.config import Config
+    from alembic.operations import Operations
+
+    scripts = tmp_path / "migrations"
+    (scripts / "versions").mkdir(parents=True)
+    engine = create_engine("sqlite://")
+    with EnvironmentContext(Config(), ScriptDirectory(str(scripts))), engine.connect() as conn:
+        context.configure(connection=conn)
+        with Operations.context(context.get_context()):
+            upgrade(database)
+            op.execute("CREATE TABLE articles (id INTEGER)")
+            assert context.config is not None
+        assert inspect(conn).get_table_names() == ["articles"]
+    engine.dispose()
+    assert check(database) == []
+
+
+def test_the_hosts_migrations_see_none_of_our_tables(database: Database) -> None:
+    hosts = MetaData()
+    Table("moderate_words_of_mine", hosts, Column("id", Integer, primary_key=True))
+    upgrade(database)
+    with database.write() as conn:
+        hosts.create_all(conn)
+    with database.read() as conn:
+        seen = {name for name in inspect(conn).get_table_names() if include_name(name, "table", {"schema_name": None})}
+    assert seen == {"moderate_words_of_mine"}
+    assert include_name("moderate_items", "column", {"table_name": "host"})
+    both = include_name(lambda name, type_, parents: name != "legacy")
+    asked = [both(name, "table", {"schema_name": None}) for name in ("moderate_items", "legacy", "users")]
+    assert asked == [False, False, True]
 
 
 def test_the_hosts_logging_is_left_alone(database: Database) -> None:

@@ -67,9 +67,10 @@ ARROWS = {
     # The command line serves the stand-in for Akismet, which ships with the helpers for tests.
     "cli": (*DOMAIN, "signals", "settings", "words", "clean", "acts", "web", "build", "testing"),
     "build": ("*",),
-    "extension": (*WAY_IN, "acts", "settings", "web", "cli", "build"),
+    # Of the store: what keeps a host's migrations from its tables, and what engines it takes.
+    "extension": (*WAY_IN, "acts", "settings", "web", "cli", "build", "store"),
     "testing": ("*",),
-    "package": (*WAY_IN, "settings", "extension"),
+    "package": (*WAY_IN, "settings", "extension", "store"),
 }
 
 FLASK = ("extension", "web", "cli", "protocols", "testing")

@@ -285,7 +285,7 @@ def check_config() -> None:
 
     click.echo(f"settings: ok. {current_app.name} serves below {current_state().settings.url_prefix}.")
     failed = False
-    for part in inspect(current_state()):
+    for part in inspect(current_state(), current_app.extensions.get("migrate")):
         end = "" if part.state.endswith("?") else "."
         click.echo(f"{part.name}: {part.state}{end} {part.advice}".rstrip())
         failed = failed or not part.is_well

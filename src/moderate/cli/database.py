@@ -19,7 +19,13 @@ def db_group() -> AppGroup:
 @click.command("upgrade", help="Create the tables, or bring them up to this version.")
 @with_appcontext
 def upgrade() -> None:
-    click.echo(f"The tables are at version {current_state().tables.upgrade()}.")
+    before, after = current_state().tables.upgrade()
+    if before is None:
+        click.echo(f"New and empty tables were made, at version {after}.")
+    elif before == after:
+        click.echo(f"The tables are at version {after} already.")
+    else:
+        click.echo(f"The tables are at version {after} now; they were at {before}.")
 
 
 @click.command("current", help="Print the version of the tables.")
@@ -31,8 +37,9 @@ def current() -> None:
 @click.command("check", help="Exit with 1 where the tables are not those of this version.")
 @with_appcontext
 def check() -> None:
-    if not current_state().tables.is_current():
-        raise click.ClickException("The tables are not those of this version. Run: flask moderate db upgrade")
+    found, advice = current_state().tables.trouble()
+    if found:
+        raise click.ClickException(f"The tables are not those of this version ({found}). {advice}")
     differences = current_state().tables.differences()
     if differences:
         raise click.ClickException("The tables were changed: " + "; ".join(differences))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -38,16 +38,29 @@ class Articles(Protocol):
 class Tables(Protocol):
     """The version of the store's tables. Failures raise `ServiceDown`."""
 
-    def upgrade(self) -> str:
-        """Create the tables or bring them up to date; returns the version. Safe from several processes at once."""
+    def upgrade(self) -> tuple[str | None, str]:
+        """Create the tables or bring them up to date; returns the versions before (None: no tables) and after.
+
+        Safe from several processes at once. Creates nothing in place of tables that have been lost.
+        """
 
     def current(self) -> str | None:
         """The version of the tables as they are, None where there are none."""
 
-    def is_current(self) -> bool: ...
+    def trouble(self) -> tuple[str, str]:
+        """What is wrong with the tables, in a word or two, and what to do; empty texts where nothing is."""
 
     def differences(self) -> list[str]:
         """What differs between the tables and this version of the code, in words."""
+
+    def is_shared_with(self, engine: Any) -> bool:
+        """Whether an SQLAlchemy engine of the host leads to the database of these tables."""
+
+    def has_hosts_migrations(self) -> bool:
+        """Whether Alembic, other than our own migrations, has worked on this database."""
+
+    def are_left_out_by(self, include_name: Any, include_object: Any) -> bool:
+        """Whether these filters of the host's Alembic, each of which may be None, leave out all these tables."""
 
     def count_rows(self) -> int:
         """How many rows there are in all tables of ours."""

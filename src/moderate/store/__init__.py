@@ -8,8 +8,9 @@ from moderate.store.articles import ArticleNotes, Known
 from moderate.store.bulk import BulkWrites
 from moderate.store.confirming import Confirmations
 from moderate.store.counters import CounterReads
-from moderate.store.engine import Database
+from moderate.store.engine import Database, refuse_engine
 from moderate.store.mailboxes import Mailboxes
+from moderate.store.migrate import include_name
 from moderate.store.reads import ItemReads
 from moderate.store.retention import Retention
 from moderate.store.rules import RuleBook, RuleRows
@@ -23,7 +24,7 @@ from moderate.store.tokens import Keepsakes, Tokens
 if TYPE_CHECKING:
     from moderate import ports
 
-__all__ = ["Database", "RuleBook", "SqlStore", "metadata"]
+__all__ = ["Database", "RuleBook", "SqlStore", "include_name", "metadata", "refuse_engine"]
 
 
 class SqlStore(

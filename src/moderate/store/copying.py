@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from moderate.errors import CopyRefused, ServiceDown
 from moderate.store import migrate, search
 from moderate.store.outages import reason
-from moderate.store.schema import counters, items, metadata
+from moderate.store.schema import counters, items, metadata, secrets
 from moderate.store.types import MYSQL
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def copy(source: Database, target: Database, told: Callable[[int], None]) -> Non
             _copy(source, into, told)
     except SQLAlchemyError as error:
         # A value that does not fit, or a row that somebody else has written in between.
-        raise CopyRefused(f"The new database refused a row, so nothing was copied: {reason(error)}") from error
+        raise CopyRefused(
+            f"The new database refused a row, so nothing was copied: {reason(error, target.engine.url)}"
+        ) from error
     search.catch_up(target, most=max(1, count_rows(target)), lag=1)
 
 
@@ -81,11 +83,13 @@ def refuse_version(what: str, found: str | None) -> None:
 
 
 def empty(conn: Connection) -> None:
-    """Refuse a database that holds anything, and take away counters that count nothing: new tables have one."""
-    full = [f"{name} ({number})" for name, number in counted(conn).items() if number and name != counters.name]
+    """Refuse a database that holds anything, and delete what new tables hold: secrets, and a counter of nothing."""
+    new = {counters.name, secrets.name}
+    full = [f"{name} ({number})" for name, number in counted(conn).items() if number and name not in new]
     if full:
         raise CopyRefused(f"The new database is not empty, so nothing was copied. Rows are in: {', '.join(full)}")
     conn.execute(delete(counters))
+    conn.execute(delete(secrets))
 
 
 def refuse_difference(wanted: Mapping[str, int], found: Mapping[str, int], words: str) -> None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import sqlite3
 import threading
 import weakref
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from sqlalchemy import create_engine, event
-from sqlalchemy.engine import URL, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.engine import URL, Engine
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 from moderate.errors import ConfigError, ServiceDown
+from moderate.store.addresses import ADDRESSES, EXTRAS, LOCK_SECONDS, options_of, read_address
 from moderate.store.forks import leave_to_the_parent, watch
 from moderate.store.outages import is_deadlock, is_locked, is_outage, reason
-from moderate.store.types import MYSQL
+from moderate.store.waiting import pause, server_patience, sqlite_patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,26 +42,13 @@ BEGIN = "BEGIN IMMEDIATE"
 #: Under which name a transaction notes that it has written tasks which are due.
 DUE = "moderate_due"
 
-#: Seconds that a writer waits for SQLite's lock, a caller for a pooled or a new connection.
-LOCK_SECONDS = 10
-POOL_SECONDS = 10
-CONNECT_SECONDS = 5
-
 #: A pooled connection that was idle for longer is asked whether it still lives.
 IDLE_SECONDS = 30.0
 
-#: What common spellings of a database's address mean here.
-DRIVERS = {
-    "postgres": "postgresql+psycopg",
-    "postgresql": "postgresql+psycopg",
-    "mysql": "mysql+pymysql",
-    "mariadb": "mariadb+pymysql",
-}
-
-#: What brings the driver of a database that not everybody has.
-EXTRAS = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
-
-ADDRESSES = "accepted is an address such as 'postgresql://user:password@host/name' or 'sqlite:////path/to/file'"
+ENGINES = (
+    "accepted is an SQLAlchemy engine (not an async one), a callable without arguments that returns one, "
+    "such as engine=lambda: db.engine, or a database's address"
+)
 
 
 class Stale(Exception):
@@ -83,7 +71,7 @@ class Database:
 
     *source* is a database URL, an engine, or a callable without arguments that returns one and is
     asked when first needed (a host's engine may only be there within its app context). On an
-    engine of the host no events are set and no pragmas are changed.
+    engine of the host no events are set, and its pragmas are as before after each transaction.
     """
 
     def __init__(
@@ -131,7 +119,7 @@ class Database:
             # For apps that are dropped without `dispose`, and for the end of the process.
             weakref.finalize(self, engine.dispose)
         else:
-            engine = self._source if isinstance(self._source, Engine) else self._source()
+            engine = hosts_engine(self._source)
         if isinstance(engine.pool, StaticPool):
             self._turn = threading.Lock()
         # Spares PostgreSQL the round trips for BEGIN and ROLLBACK around each single statement that reads.
@@ -158,12 +146,22 @@ class Database:
             raise DBAPIError.instance("", None, error, sqlite3.Error) from error
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """One transaction: committed at the end of the block, rolled back by any exception."""
+    def write(self, patience: float | None = None) -> Iterator[Connection]:
+        """One transaction: committed at the end of the block, rolled back by any exception.
+
+        *patience* bounds the seconds for which it waits for the locks of other writers.
+        """
         engine = self._of_use().writing
-        with self._turn, self._translated(), engine.begin() as conn:
-            if engine.dialect.name == "sqlite":
+        is_sqlite = engine.dialect.name == "sqlite"
+        with self._turn, self._translated(), ExitStack() as stack:
+            conn = stack.enter_context(engine.connect())
+            if is_sqlite and patience is not None:
+                stack.enter_context(sqlite_patience(conn, patience))
+            stack.enter_context(conn.begin())
+            if is_sqlite:
                 self._begin_immediate(conn)
+            elif patience is not None:
+                stack.enter_context(server_patience(conn, patience))
             conn.info[DUE] = False
             yield conn
             is_due = conn.info.get(DUE)
@@ -173,19 +171,28 @@ class Database:
     def transaction(self, work: Callable[[Connection], T]) -> T:
         """Run *work* in one transaction, again where it lost a race (a lock, a deadlock, `Stale`).
 
-        *work* may therefore be called more than once and must have no other effect. Raises
-        `ServiceDown` after `ATTEMPTS` lost races.
+        *work* may therefore be called more than once and must have no other effect. Between two tries
+        there is a short pause of random length. Raises `ServiceDown` after `ATTEMPTS` lost races.
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with self.write() as conn:
                     return work(conn)
             except Stale:
-                continue
+                pass
             except ServiceDown as error:
                 if not self._may_try_again(error.__cause__, attempt):
                     raise
+            pause(attempt)
         raise ServiceDown("database", "others change the same rows faster than they can be read")
+
+    def promptly(self, work: Callable[[Connection], T], patience: float = 0.0) -> T:
+        """Run *work* in one transaction, once, and wait no longer than *patience* seconds for other writers.
+
+        For what is noted while a page is being made: raises `ServiceDown` where it cannot be written now.
+        """
+        with self.write(patience) as conn:
+            return work(conn)
 
     def _may_try_again(self, cause: BaseException | None, attempt: int) -> bool:
         if is_locked(cause):
@@ -215,8 +222,7 @@ class Database:
         except SQLAlchemyError as error:
             if not is_outage(error):
                 raise
-            password = self.engine.url.password
-            raise ServiceDown("database", reason(error, password)) from error
+            raise ServiceDown("database", reason(error, self.engine.url)) from error
 
     def forget_connections(self) -> None:
         """In a forked child: leave the parent's connections alone, neither using nor closing them."""
@@ -227,53 +233,42 @@ class Database:
             leave_to_the_parent(engine)
 
 
+def hosts_engine(source: Engine | Callable[[], Engine]) -> Engine:
+    """The engine that a host has handed in, or that its callable returns. Raises `ConfigError` for anything else."""
+    engine = source if isinstance(source, Engine) else source()
+    if not isinstance(engine, Engine) or engine.dialect.is_async:
+        raise ConfigError("Moderate(engine=…)", type(engine), ENGINES)
+    return engine
+
+
+def refuse_engine(engine: object) -> None:
+    """Raise `TypeError` for an engine from a host that cannot be used, as far as that can be told without asking it."""
+    if engine is None or isinstance(engine, str | URL):
+        return
+    is_async = bool(getattr(getattr(engine, "dialect", None), "is_async", False))
+    if is_async or isinstance(engine, type) or not (isinstance(engine, Engine) or callable(engine)):
+        raise TypeError(f"Moderate(engine={type(engine).__name__}) is not usable: {ENGINES}")
+
+
 def make_engine(source: str | URL, synchronous: Literal["full", "normal"], clock: Clock | None) -> Engine:
-    """An engine for a database of our own. Raises `ConfigError` where the driver is missing."""
-    try:
-        url = normalise(source)
-        url.get_dialect()
-    except (ArgumentError, ValueError):
-        # Without the cause, whose text may hold the password.
-        raise ConfigError("MODERATE_DATABASE_URL", "(not shown)", ADDRESSES) from None
-    # Errors and logs tell which statement failed, never what somebody has written.
-    options: dict[str, Any] = {"hide_parameters": True}
+    """An engine for a database of our own. Raises `ConfigError` for an address that cannot be used."""
+    url, connect_args = read_address(source)
     backend = url.get_backend_name()
-    if backend == "sqlite" and is_memory(url):
-        options |= {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
-    elif backend == "sqlite":
-        options |= {"pool_timeout": POOL_SECONDS, "connect_args": {"timeout": LOCK_SECONDS}}
-    else:
-        options |= {"pool_timeout": POOL_SECONDS}
-        if backend in MYSQL:
-            # As PostgreSQL does by itself: each statement sees what is there, and fewer gaps are locked.
-            options["isolation_level"] = "READ COMMITTED"
-        if "connect_timeout" not in url.query:
-            options["connect_args"] = {"connect_timeout": CONNECT_SECONDS}
+    # Errors and logs tell which statement failed, never what somebody has written.
+    options: dict[str, Any] = {"hide_parameters": True, **options_of(url)}
+    options["connect_args"] = {**options.get("connect_args", {}), **connect_args}
     try:
         engine = create_engine(url, **options)
     except ModuleNotFoundError as error:
         hidden = url.render_as_string(hide_password=True)
-        extra = EXTRAS.get(backend)
-        words = f"its driver is not installed; run: pip install 'flask-moderate[{extra}]'" if extra else ADDRESSES
+        extra = EXTRAS.get(url.drivername)
+        words = f"its driver is not installed; run: pip install '{extra}'" if extra else ADDRESSES
         raise ConfigError("MODERATE_DATABASE_URL", hidden, words) from error
     if backend == "sqlite":
         _listen_on_sqlite(engine, synchronous)
     elif clock is not None:
         _listen_for_idleness(engine, clock)
     return engine
-
-
-def normalise(source: str | URL) -> URL:
-    """The URL with the driver that is used here: which one ``postgresql://`` means depends on SQLAlchemy's version."""
-    url = make_url(source)
-    url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
-    if url.get_backend_name() in MYSQL and "charset" not in url.query:
-        url = url.update_query_dict({"charset": "utf8mb4"})
-    return url
-
-
-def is_memory(url: URL) -> bool:
-    return url.database in {None, "", ":memory:"}
 
 
 def _listen_on_sqlite(engine: Engine, synchronous: Literal["full", "normal"]) -> None:

@@ -1,14 +1,16 @@
 """Brings the tables up to date: `upgrade`, `current` and `check`, for the start and the command line.
 
 The migrations are part of the package, keep their own version table, and never look at a table of
-the host. Alembic is only imported where there is something to do.
+the host; `include_name` keeps the host's migrations from looking at ours. Alembic is only imported
+where there is something to do.
 """
 
 from __future__ import annotations
 
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from importlib import resources
+from typing import TYPE_CHECKING, Any, overload
 
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,12 +20,13 @@ from moderate.store import search
 from moderate.store.letters import every_word, make_fit
 from moderate.store.outages import reason
 from moderate.store.schema import metadata
+from moderate.store.tokens import make_secrets
 from moderate.store.types import MYSQL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from alembic.config import Config
+    from alembic.migration import MigrationStep
     from sqlalchemy.engine import Connection
 
     from moderate.store.engine import Database
@@ -33,6 +36,9 @@ VERSION_TABLE = "moderate_alembic_version"
 #: The revision that this code works with; a test holds it equal to the newest migration.
 HEAD = "0008"
 
+#: All tables that are made here. On SQLite the index for searches brings tables of its own.
+TABLES = frozenset({*metadata.tables, VERSION_TABLE, *search.SQLITE_TABLES})
+
 #: Any number that no other user of advisory locks in the same database is likely to take.
 _LOCK = 0x6D6F6465
 
@@ -41,36 +47,129 @@ def upgrade(database: Database) -> tuple[str | None, str]:
     """Bring the tables up to date and return the revisions before and after.
 
     Two processes that start at once both succeed: one upgrades, the other waits and finds it done.
-    Raises `ServiceDown` where a migration fails. Nothing of it remains; but MySQL and MariaDB cannot
-    take back changes of tables, so there this holds for the first upgrade alone.
+    Raises `ServiceDown` where a migration fails, and where tables or columns are gone that should be
+    there: nothing is created in their place, because that would hide the loss. Nothing of a failed
+    upgrade remains, except on MySQL and MariaDB, which cannot roll back changes of tables: there this
+    holds for the first upgrade only.
     """
-    before = current(database)
+    with database.read() as conn:
+        before = _stamped(conn, _names(conn))
+        if before == HEAD:
+            refuse_losses(conn)
     if before == HEAD:
         return before, HEAD
     try:
         with _alone(database), _taken_back(database), database.write() as conn:
             return _upgrade(conn), HEAD
     except SQLAlchemyError as error:
-        raise ServiceDown("database", f"its tables could not be upgraded: {reason(error)}") from error
+        raise ServiceDown(
+            "database", f"its tables could not be upgraded: {reason(error, database.engine.url)}"
+        ) from error
 
 
 def _upgrade(conn: Connection) -> str | None:
     if conn.dialect.name == "postgresql":
         conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-    before = _stamped(conn)
+    before = _stamped(conn, _names(conn))
     if before != HEAD:
-        from alembic import command
-
-        with every_word(conn):
-            command.upgrade(config(conn), "head")
-            make_fit(conn)
+        migrate_to(conn, "head")
+        refuse_losses(conn)
+        make_secrets(conn)
     return before
+
+
+def migrate_to(conn: Connection, revision: str) -> None:
+    """Run the migrations up to *revision* within the transaction of *conn*.
+
+    Alembic's global proxies (`alembic.context`, `alembic.op`) are not used: they may belong to a run of
+    the host's own, whose ``env.py`` or migration is creating its app just now. Each migration gets the
+    operations as its argument instead. Raises `ServiceDown` where the tables do not fit any revision.
+    """
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+    from alembic.runtime.migration import MigrationStep
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory(str(resources.files("moderate.store").joinpath("migrations")))
+
+    def steps(heads: Sequence[str], _context: object) -> list[MigrationStep]:
+        refuse_unknown(heads, {script.revision for script in scripts.walk_revisions()}, _names(conn))
+        newest_first = scripts.iterate_revisions(revision, heads[0] if heads else None)
+        upwards = reversed(list(newest_first))
+        return [MigrationStep.upgrade_from_script(scripts.revision_map, script) for script in upwards]
+
+    context = MigrationContext.configure(conn, opts={"version_table": VERSION_TABLE, "fn": steps})
+    with every_word(conn), context.begin_transaction():
+        context.run_migrations(op=Operations(context))
+    make_fit(conn)
+
+
+def refuse_unknown(heads: Sequence[str], known: Collection[str], names: Collection[str]) -> None:
+    """Raise `ServiceDown` where the tables' version is not known here, or is missing although tables are there."""
+    newer = [head for head in heads if head not in known]
+    if newer:
+        raise ServiceDown("database", f"its tables are of a newer version ({newer[0]}). {NEWER}")
+    left = sorted(set(metadata.tables) & set(names))
+    if left and not heads:
+        raise ServiceDown("database", f"{VERSION_TABLE} is gone or empty, but tables are left: {named(left)}. {LOST}")
+
+
+def refuse_losses(conn: Connection) -> None:
+    """Raise `ServiceDown` where tables or columns are gone, naming them and what to do.
+
+    The index for searches holds nothing of its own, so it is made again instead.
+    """
+    tables = sorted(set(metadata.tables) - _names(conn))
+    found = {} if tables else inspect(conn).get_multi_columns(filter_names=list(metadata.tables))
+    columns = [
+        f"{table}.{column.name}"
+        for (_, table), known in found.items()
+        for column in metadata.tables[table].columns
+        if column.name not in {entry["name"] for entry in known}
+    ]
+    if tables or columns:
+        raise ServiceDown("database", f"these are gone from its tables: {named(tables or columns)}. {LOST}")
+
+
+def named(names: Sequence[str]) -> str:
+    """The first of some names, for messages of a readable length."""
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+
+
+LOST = (
+    "Perhaps a migration of the site's own dropped them: see 'Your own migrations' in docs/embedding.md. "
+    "Restore them from a backup. To begin again with empty tables instead, drop every table whose name begins "
+    f"with moderate_, {VERSION_TABLE} included, and run: flask moderate db upgrade"
+)
+NEWER = "Install the version of flask-moderate that made them, or restore the database as it was before."
+
+
+def trouble(database: Database) -> tuple[str, str]:
+    """Return what is wrong with the tables, in a word or two, and what to do; empty texts where nothing is.
+
+    One query that lists the tables' names, and one for their version: cheap enough for health checks.
+    """
+    with database.read() as conn:
+        names = _names(conn)
+        version = _stamped(conn, names)
+    lost = sorted(set(metadata.tables) - names)
+    if version is not None and lost:
+        return "tables missing", f"These are gone: {named(lost)}. {LOST}"
+    if version is not None and version > HEAD:
+        return "newer", f"Its tables are of version {version}. {NEWER}"
+    return ("", "") if version == HEAD else ("outdated", "Run: flask moderate db upgrade")
 
 
 def current(database: Database) -> str | None:
     """The revision of the tables as they are, None where there are none."""
     with database.read() as conn:
-        return _stamped(conn)
+        return _stamped(conn, _names(conn))
+
+
+def has_hosts_migrations(database: Database) -> bool:
+    """Whether Alembic works on the database for the host too, under the name that its version table has by default."""
+    with database.read() as conn:
+        return "alembic_version" in _names(conn)
 
 
 def check(database: Database) -> list[str]:
@@ -86,14 +185,30 @@ def check(database: Database) -> list[str]:
     return [_words(difference) for difference in differences]
 
 
-def config(conn: Connection) -> Config:
-    """Alembic's configuration without any file, working on a connection that is open."""
-    from alembic.config import Config
+@overload
+def include_name(name: str | None, type_: str, parent_names: Mapping[str, str | None]) -> bool: ...
 
-    made = Config()
-    made.set_main_option("script_location", "moderate:store/migrations")
-    made.attributes["connection"] = conn
-    return made
+
+@overload
+def include_name(name: Callable[..., bool]) -> Callable[..., bool]: ...
+
+
+def include_name(
+    name: str | Callable[..., bool] | None,
+    type_: str = "",
+    parent_names: Mapping[str, str | None] | None = None,  # noqa: ARG001
+) -> bool | Callable[..., bool]:
+    """Keep moderate's tables out of the host's own migrations.
+
+    Give it to Alembic as ``include_name``, to ``context.configure`` or to Flask-Migrate's ``Migrate``:
+    autogenerate then neither reads these tables nor writes a migration that drops them. The names are
+    compared as a whole, so that a host's own ``moderate_something`` is seen as ever. A host with a filter
+    of its own gives ``include_name(own_filter)``, which asks both.
+    """
+    if callable(name):
+        own = name
+        return lambda name, type_, parents: include_name(name, type_, parents) and own(name, type_, parents)
+    return type_ != "table" or name not in TABLES
 
 
 def is_ours(name: str | None, kind: str, _parents: Any) -> bool:
@@ -104,8 +219,13 @@ def is_ours(name: str | None, kind: str, _parents: Any) -> bool:
     return name in metadata.tables if kind == "table" else name != search.INDEX
 
 
-def _stamped(conn: Connection) -> str | None:
-    if not inspect(conn).has_table(VERSION_TABLE):
+def _names(conn: Connection) -> set[str]:
+    """The names of all tables in the database, the host's included."""
+    return set(inspect(conn).get_table_names())
+
+
+def _stamped(conn: Connection, names: Collection[str]) -> str | None:
+    if VERSION_TABLE not in names:
         return None
     return conn.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608
 
@@ -148,7 +268,7 @@ def _taken_back(database: Database) -> Iterator[None]:
 
 def _tables(database: Database) -> set[str]:
     with database.read() as conn:
-        return set(inspect(conn).get_table_names())
+        return _names(conn)
 
 
 def _words(difference: Any) -> str:

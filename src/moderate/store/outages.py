@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import (
     DatabaseError,
@@ -13,14 +14,48 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
 #: SQLSTATE of PostgreSQL and error numbers of MySQL for a table or column that is not there.
 MISSING = frozenset({"42P01", "42703", 1146, 1054})
 
-#: Serialization failure, deadlock; MySQL: lock wait timeout, deadlock.
-RACES = frozenset({"40001", "40P01", 1205, 1213})
+#: Serialization failure, deadlock; MySQL: lock wait timeout, deadlock; MariaDB: changed since it was read.
+RACES = frozenset({"40001", "40P01", 1205, 1213, 1020})
+
+#: A prepared statement that is not there, or is there already: another connection of a pooler made it.
+POOLED = frozenset({"26000", "42P05"})
+
+POOLER = (
+    "a connection pooler in transaction mode stands between, where prepared statements do not work; "
+    "add ?prepare_threshold=0 to MODERATE_DATABASE_URL, or to an engine of your own "
+    "connect_args={'prepare_threshold': None}"
+)
 
 #: What the system's own messages begin with, and nobody but a programmer can read.
 NUMBERS = re.compile(r"\[Errno -?\d+\] ")
+
+#: Transactions are read-only; MySQL and MariaDB: the server is, or may be written by few.
+READ_ONLY = frozenset({"25006", 1290, 1792, 1836})
+
+TABLES = "its tables are missing or of another version; run `flask moderate db upgrade`"
+
+#: What an error means and what to do about it, by the database's own code.
+BY_CODE = (
+    (MISSING, TABLES),
+    (POOLED, POOLER),
+    (READ_ONLY, "it can only be read: is this a standby, or was it set to be read-only?"),
+)
+
+#: The same for SQLite, by a part of the text.
+BY_TEXT = (
+    ("no such table", TABLES),
+    ("no such column", TABLES),
+    ("database is locked", "it is locked: another process has been writing to {file} for too long"),
+    ("attempt to write a readonly database", "{file} cannot be written: check the rights of the file and its folder"),
+    ("disk is full", "the disk of {file} is full"),
+    ("unable to open database file", "{file} cannot be opened: its folder must exist, and both must be writable"),
+)
 
 
 def is_outage(error: BaseException) -> bool:
@@ -30,7 +65,7 @@ def is_outage(error: BaseException) -> bool:
     # A bare DatabaseError is how SQLite reports a file that is damaged or no database at all.
     if type(error) is DatabaseError:
         return True
-    return isinstance(error, DBAPIError) and (error.connection_invalidated or code(error) in MISSING)
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or code(error) in MISSING | POOLED)
 
 
 def is_deadlock(error: BaseException | None) -> bool:
@@ -49,18 +84,26 @@ def code(error: DBAPIError) -> str | int | None:
     arguments = getattr(error.orig, "args", ())
     if arguments and isinstance(arguments[0], int):
         return arguments[0]
-    state = getattr(error.orig, "sqlstate", None)
+    # psycopg calls it sqlstate, psycopg2 pgcode.
+    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
     return state if isinstance(state, str) else None
 
 
-def reason(error: BaseException, password: str | None = None) -> str:
-    """One line for logs and moderators; never the statement, its parameters or the password."""
+def reason(error: BaseException, url: URL) -> str:
+    """One line for logs and moderators; never the statement, its parameters or the password of *url*."""
     if isinstance(error, PoolTimeout):
         return "all connections are in use"
     if not isinstance(error, DBAPIError):
         return type(error).__name__
-    if code(error) in MISSING or "no such table" in str(error.orig) or "no such column" in str(error.orig):
-        return "its tables are missing or of another version; run `flask moderate db upgrade`"
+    known = hint(error)
+    if known:
+        return known.format(file=url.database or "the database")
     lines = str(error.orig).strip().splitlines()
     text = NUMBERS.sub("", lines[0])[:200] if lines else type(error.orig).__name__
-    return text.replace(password, "***") if password else text
+    return text.replace(url.password, "***") if url.password else text
+
+
+def hint(error: DBAPIError) -> str | None:
+    """What a common error means and what to do about it; None for any other. ``{file}`` stands for the database."""
+    by_code = next((words for codes, words in BY_CODE if code(error) in codes), None)
+    return by_code or next((words for part, words in BY_TEXT if part in str(error.orig)), None)

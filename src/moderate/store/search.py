@@ -34,9 +34,17 @@ if TYPE_CHECKING:
 #: SQLite's index, a table beside the items; on the others the index of that name.
 SQLITE_INDEX = "moderate_search"
 INDEX = "ix_moderate_items_search"
+SQLITE_STATE = "moderate_search_state"
+
+#: All tables that SQLite's index consists of: what FTS5 keeps of it stands in tables of these names.
+SQLITE_TABLES = (
+    SQLITE_INDEX,
+    SQLITE_STATE,
+    *(f"{SQLITE_INDEX}_{part}" for part in ("data", "idx", "content", "docsize", "config")),
+)
 
 ROWID = table(SQLITE_INDEX, column("rowid")).c.rowid
-UPTO = table("moderate_search_state", column("upto")).c.upto
+UPTO = table(SQLITE_STATE, column("upto")).c.upto
 
 #: So many new items are looked through at each search before they are put into the index together.
 LAG = 500

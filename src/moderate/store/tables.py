@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from moderate.store import Database, SqlStore, copying, migrate
+from sqlalchemy import MetaData, Table
+
+from moderate.store import Database, SqlStore, copying, metadata, migrate
+from moderate.store.addresses import is_memory, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,17 +21,34 @@ class SqlTables:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def upgrade(self) -> str:
-        return migrate.upgrade(self._database)[1]
+    def upgrade(self) -> tuple[str | None, str]:
+        return migrate.upgrade(self._database)
 
     def current(self) -> str | None:
         return migrate.current(self._database)
 
-    def is_current(self) -> bool:
-        return self.current() == migrate.HEAD
+    def trouble(self) -> tuple[str, str]:
+        return migrate.trouble(self._database)
 
     def differences(self) -> list[str]:
         return migrate.check(self._database)
+
+    def is_shared_with(self, engine: Any) -> bool:
+        ours = self._database.engine
+        return engine is ours or (not is_memory(ours.url) and place_of(engine.url) == place_of(ours.url))
+
+    def has_hosts_migrations(self) -> bool:
+        return migrate.has_hosts_migrations(self._database)
+
+    def are_left_out_by(self, include_name: Any, include_object: Any) -> bool:
+        def is_left_out(name: str) -> bool:
+            parents = {"schema_name": None, "schema_qualified_table_name": name}
+            if include_name is not None and not include_name(name, "table", parents):
+                return True
+            table = metadata.tables.get(name, Table(name, MetaData()))
+            return include_object is not None and not include_object(table, name, "table", True, None)
+
+        return all(is_left_out(name) for name in migrate.TABLES)
 
     def count_rows(self) -> int:
         return copying.count_rows(self._database)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets as random
+from contextlib import suppress
 from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from moderate.errors import ServiceDown
 from moderate.ports import Sample, TokenInfo
 from moderate.store.rows import digest
 from moderate.store.schema import reservations, samples, secrets, tokens
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from sqlalchemy.engine import Connection
     from sqlalchemy.sql.dml import Insert
 
     from moderate.store.engine import Database
@@ -29,6 +32,9 @@ PREFIX = "mod"
 
 #: `last_used_at` is written at most this often: a busy moderator is no reason for a write each click.
 USE_NOTED = timedelta(minutes=1)
+
+#: The names of the site's own secrets. An upgrade makes them, so that no page has to write one.
+SECRETS = ("signing", "addresses", "learned")
 
 VALID = select(tokens).where(tokens.c.id == bindparam("token_id"), tokens.c.revoked_at.is_(None))
 
@@ -58,7 +64,9 @@ class Tokens:
             return None
         if row.last_used_at is None or now - row.last_used_at >= USE_NOTED:
             used = update(tokens).where(tokens.c.id == token_id).values(last_used_at=now)
-            self.database.transaction(lambda conn: conn.execute(used))
+            # Who reads need not wait for a writer: the next use is soon enough.
+            with suppress(ServiceDown):
+                self.database.promptly(lambda conn: conn.execute(used))
         return str(row.name)
 
     def tokens(self) -> Sequence[TokenInfo]:
@@ -85,10 +93,7 @@ class Keepsakes:
         with self.database.read() as conn:
             value = conn.execute(query).scalar()
         if value is None:
-            row = {"name": name, "value": random.token_hex(32)}
-            first = insert_unless_there(self.database.dialect, secrets, "name")
-            # Whoever comes second reads what the first has written.
-            self.database.transaction(lambda conn: conn.execute(first, row))
+            self.database.promptly(lambda conn: _make_secret(conn, name))
             with self.database.read() as conn:
                 value = conn.execute(query).scalar_one()
         return bytes.fromhex(value)
@@ -122,6 +127,18 @@ class Keepsakes:
     def expire_samples(self, before: datetime) -> int:
         old = delete(samples).where(and_(samples.c.created_at < before))
         return self.database.transaction(lambda conn: conn.execute(old).rowcount)
+
+
+def make_secrets(conn: Connection) -> None:
+    """Make those of the site's secrets that are not there yet."""
+    for name in SECRETS:
+        _make_secret(conn, name)
+
+
+def _make_secret(conn: Connection, name: str) -> None:
+    """Of two processes that do this at once, the first one's secret stays."""
+    first = insert_unless_there(conn.dialect.name, secrets, "name")
+    conn.execute(first, {"name": name, "value": random.token_hex(32)})
 
 
 @lru_cache

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import sqlalchemy as sa
-from alembic import op
 
 from moderate.store.types import UtcDateTime, exact, json, row_id, words
+
+if TYPE_CHECKING:
+    from alembic.operations import Operations
 
 revision = "0001"
 down_revision = None
@@ -13,21 +17,21 @@ branch_labels = None
 depends_on = None
 
 
-def upgrade() -> None:
-    _items()
-    _item_indexes()
-    _history()
-    _counters()
-    _tasks()
-    _articles()
-    _article_urls()
-    _tokens()
-    _secrets()
-    _reservations()
-    _samples()
+def upgrade(op: Operations) -> None:
+    _items(op)
+    _item_indexes(op)
+    _history(op)
+    _counters(op)
+    _tasks(op)
+    _articles(op)
+    _article_urls(op)
+    _tokens(op)
+    _secrets(op)
+    _reservations(op)
+    _samples(op)
 
 
-def _items() -> None:
+def _items(op: Operations) -> None:
     op.create_table(
         "moderate_items",
         sa.Column("id", row_id(), autoincrement=True, nullable=False),
@@ -69,7 +73,7 @@ def _items() -> None:
     )
 
 
-def _item_indexes() -> None:
+def _item_indexes(op: Operations) -> None:
     op.create_index("ix_moderate_items_article_key_status_id", "moderate_items", ["article_key", "status", "id"])
     op.create_index("ix_moderate_items_author_id", "moderate_items", ["author", "id"])
     op.create_index("ix_moderate_items_author_id_status", "moderate_items", ["author_id", "status"])
@@ -80,7 +84,7 @@ def _item_indexes() -> None:
     op.create_index("ix_moderate_items_text_key_created_at", "moderate_items", ["text_key", "created_at"])
 
 
-def _history() -> None:
+def _history(op: Operations) -> None:
     op.create_table(
         "moderate_history",
         sa.Column("id", row_id(), autoincrement=True, nullable=False),
@@ -101,7 +105,7 @@ def _history() -> None:
     op.create_index("ix_moderate_history_item_id_id", "moderate_history", ["item_id", "id"])
 
 
-def _counters() -> None:
+def _counters(op: Operations) -> None:
     op.create_table(
         "moderate_counters",
         sa.Column("article_key", exact(200), nullable=False),
@@ -117,7 +121,7 @@ def _counters() -> None:
     )
 
 
-def _tasks() -> None:
+def _tasks(op: Operations) -> None:
     op.create_table(
         "moderate_tasks",
         sa.Column("id", row_id(), autoincrement=True, nullable=False),
@@ -140,7 +144,7 @@ def _tasks() -> None:
     op.create_index("ix_moderate_tasks_state_due_at", "moderate_tasks", ["state", "due_at"])
 
 
-def _articles() -> None:
+def _articles(op: Operations) -> None:
     op.create_table(
         "moderate_articles",
         sa.Column("key", exact(200), nullable=False),
@@ -154,7 +158,7 @@ def _articles() -> None:
     )
 
 
-def _article_urls() -> None:
+def _article_urls(op: Operations) -> None:
     op.create_table(
         "moderate_article_urls",
         sa.Column("url_key", sa.String(64), nullable=False),
@@ -165,7 +169,7 @@ def _article_urls() -> None:
     op.create_index("ix_moderate_article_urls_article_key", "moderate_article_urls", ["article_key"])
 
 
-def _tokens() -> None:
+def _tokens(op: Operations) -> None:
     op.create_table(
         "moderate_tokens",
         sa.Column("id", sa.String(32), nullable=False),
@@ -179,7 +183,7 @@ def _tokens() -> None:
     op.create_index("ix_moderate_tokens_name", "moderate_tokens", ["name"])
 
 
-def _secrets() -> None:
+def _secrets(op: Operations) -> None:
     op.create_table(
         "moderate_secrets",
         sa.Column("name", exact(64), nullable=False),
@@ -188,7 +192,7 @@ def _secrets() -> None:
     )
 
 
-def _reservations() -> None:
+def _reservations(op: Operations) -> None:
     op.create_table(
         "moderate_reservations",
         sa.Column("name", sa.String(64), nullable=False),
@@ -198,7 +202,7 @@ def _reservations() -> None:
     op.create_index("ix_moderate_reservations_expires_at", "moderate_reservations", ["expires_at"])
 
 
-def _samples() -> None:
+def _samples(op: Operations) -> None:
     op.create_table(
         "moderate_samples",
         sa.Column("item_id", sa.BigInteger, nullable=False, autoincrement=False),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import sqlalchemy as sa
-from alembic import op
 
 from moderate.store import search
 from moderate.store.types import UtcDateTime, exact, json, row_id, terms, words
+
+if TYPE_CHECKING:
+    from alembic.operations import Operations
 
 revision = "0003"
 down_revision = "0002"
@@ -14,7 +18,7 @@ branch_labels = None
 depends_on = None
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     op.create_table(
         "moderate_rules",
         sa.Column("id", row_id(), nullable=False, autoincrement=True),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import sqlalchemy as sa
-from alembic import op
 
 from moderate.store.types import UtcDateTime
+
+if TYPE_CHECKING:
+    from alembic.operations import Operations
 
 revision = "0004"
 down_revision = "0003"
@@ -13,7 +17,7 @@ branch_labels = None
 depends_on = None
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     op.create_table(
         "moderate_mailboxes",
         sa.Column("key", sa.String(32), nullable=False),

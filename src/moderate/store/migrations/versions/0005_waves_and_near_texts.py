@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import sqlalchemy as sa
-from alembic import op
 
 from moderate.store.types import UtcDateTime, exact, json, row_id
+
+if TYPE_CHECKING:
+    from alembic.operations import Operations
 
 revision = "0005"
 down_revision = "0004"
@@ -13,8 +17,8 @@ branch_labels = None
 depends_on = None
 
 
-def upgrade() -> None:
-    add_to_items()
+def upgrade(op: Operations) -> None:
+    add_to_items(op)
     op.create_table(
         "moderate_bursts",
         sa.Column("name", exact(96), nullable=False),
@@ -47,7 +51,7 @@ def upgrade() -> None:
     )
 
 
-def add_to_items() -> None:
+def add_to_items(op: Operations) -> None:
     """Earlier items have none of it: what came days ago is no flood of today."""
     op.add_column("moderate_items", sa.Column("skipped", json()))
     op.add_column("moderate_items", sa.Column("simhash", sa.BigInteger))

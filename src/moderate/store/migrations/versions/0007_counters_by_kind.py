@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from alembic import op
 
 from moderate.store.types import exact
 from moderate.store.upsert import upsert
+
+if TYPE_CHECKING:
+    from alembic.operations import Operations
 
 revision = "0007"
 down_revision = "0006"
@@ -29,7 +31,7 @@ counters = sa.Table(
 )
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     # Renamed and not dropped: SQLite learned to drop columns long after it learned to rename them.
     for status in STATUSES:
         op.alter_column(
@@ -42,10 +44,10 @@ def upgrade() -> None:
     for name, (_, kind) in COLUMNS.items():
         if kind != "comment":
             op.add_column("moderate_counters", sa.Column(name, sa.BigInteger, nullable=False, server_default="0"))
-    op.execute(fill())
+    op.execute(fill(op))
 
 
-def fill() -> Any:
+def fill(op: Operations) -> Any:
     """Count anew what is not approved, for each article and, under the empty key, for the site.
 
     The approved ones stay as they are, and with them what is kept of pages.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from alembic import op
 
 from moderate.store.types import UtcDateTime
+
+if TYPE_CHECKING:
+    from alembic.operations import Operations
 
 revision = "0008"
 down_revision = "0007"
@@ -35,7 +37,7 @@ INDEXES = (
 )
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     op.add_column("moderate_items", sa.Column("public_at", UtcDateTime))
     op.add_column("moderate_items", sa.Column("waiting_since", UtcDateTime))
     op.execute(sa.update(items).where(items.c.status == "approved").values(public_at=arrival("approved")))

@@ -1,0 +1,136 @@
+"""Databases' addresses: what is accepted in MODERATE_DATABASE_URL, and which options go with it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import StaticPool
+
+from moderate.errors import ConfigError
+from moderate.store.types import MYSQL
+
+#: Seconds that a writer waits for SQLite's lock, a caller for a pooled or a new connection.
+LOCK_SECONDS = 10
+POOL_SECONDS = 10
+CONNECT_SECONDS = 5
+
+#: The drivers that common spellings of a database's address stand for.
+DRIVERS = {
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
+
+#: The packages that bring drivers which not everybody has.
+EXTRAS = {
+    "postgresql+psycopg": "flask-moderate[postgres]",
+    "postgresql+psycopg2": "psycopg2-binary",
+    "mysql+pymysql": "flask-moderate[mysql]",
+    "mariadb+pymysql": "flask-moderate[mysql]",
+}
+
+ADDRESSES = "accepted is an address such as 'postgresql://user:password@host/name' or 'sqlite:////path/to/file'"
+ENCODE = (
+    "characters of the password such as @ / : # ? % must be percent-encoded: "
+    "python -c \"import getpass, urllib.parse; print(urllib.parse.quote(getpass.getpass(), safe=''))\""
+)
+
+#: The user and the password of an address, as SQLAlchemy reads them: up to the first @ after a colon.
+SIGN_IN = re.compile(r"[^:/]*(?::[^@]*)?@")
+
+#: The parameter by which psycopg is told when to prepare statements on the server.
+PREPARE = "prepare_threshold"
+
+
+def read_address(source: str | URL) -> tuple[URL, dict[str, Any]]:
+    """Return the URL with the driver in use, and what its driver gets as keyword arguments.
+
+    Raises `ConfigError`, which never shows the password, where nothing could be connected to.
+    """
+    if isinstance(source, str) and is_torn(source):
+        raise refused(f"it has an @ too many: {ENCODE}")
+    try:
+        url = normalise(source)
+        is_async = url.get_dialect().is_async
+    except (ArgumentError, ValueError, TypeError):
+        # Without the cause, whose text may hold the password.
+        raise refused(f"{ADDRESSES}; {ENCODE}") from None
+    if is_async:
+        raise refused(f"{url.drivername} is an asynchronous driver; {ADDRESSES}")
+    if PREPARE not in url.query or url.get_backend_name() != "postgresql":
+        return url, {}
+    threshold = prepare_threshold(url.query[PREPARE])
+    url = url.difference_update_query([PREPARE])
+    # Other drivers do not prepare statements by themselves, so there is nothing to turn off.
+    return url, {PREPARE: threshold} if url.get_driver_name() == "psycopg" else {}
+
+
+def is_torn(address: str) -> bool:
+    """Whether an @ of the password would be read as the end of it.
+
+    What follows would be taken for a host, and shown in errors. Addresses of files have no password, and
+    the values of query parameters may hold any character.
+    """
+    scheme, _, rest = address.partition("://")
+    if scheme.partition("+")[0] == "sqlite":
+        return False
+    signed_in = SIGN_IN.match(rest)
+    place, _, query = rest[signed_in.end() if signed_in else 0 :].partition("?")
+    return "@" in place or any("@" in pair.partition("=")[0] for pair in query.split("&"))
+
+
+def prepare_threshold(value: object) -> int | None:
+    """After how many executions psycopg prepares a statement; None for never, which ``0`` and ``none`` mean here."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        return int(value) or None
+    if isinstance(value, str) and value.lower() == "none":
+        return None
+    raise refused(f"{PREPARE} takes a whole number, or 0 or none to prepare no statements")
+
+
+def normalise(source: str | URL) -> URL:
+    """The URL with the driver that is used here: which one ``postgresql://`` means depends on SQLAlchemy's version."""
+    url = make_url(source)
+    url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
+    if url.get_backend_name() in MYSQL and "charset" not in url.query:
+        url = url.update_query_dict({"charset": "utf8mb4"})
+    return url
+
+
+def options_of(url: URL) -> dict[str, Any]:
+    """The options of an engine for this address."""
+    backend = url.get_backend_name()
+    if backend == "sqlite" and is_memory(url):
+        return {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+    if backend == "sqlite":
+        return {"pool_timeout": POOL_SECONDS, "connect_args": {"timeout": LOCK_SECONDS}}
+    options: dict[str, Any] = {"pool_timeout": POOL_SECONDS}
+    if backend in MYSQL:
+        # As PostgreSQL does by itself: each statement sees what is there, and fewer gaps are locked.
+        options["isolation_level"] = "READ COMMITTED"
+    if "connect_timeout" not in url.query:
+        options["connect_args"] = {"connect_timeout": CONNECT_SECONDS}
+    return options
+
+
+def is_memory(url: URL) -> bool:
+    return url.database in {None, "", ":memory:"}
+
+
+def place_of(url: URL) -> tuple[object, ...]:
+    """What tells one database from another, whatever driver and user the address names."""
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        return backend, Path(url.database or "").resolve()
+    default = 5432 if backend == "postgresql" else 3306
+    return MYSQL[0] if backend in MYSQL else backend, url.host or "localhost", url.port or default, url.database
+
+
+def refused(accepted: str) -> ConfigError:
+    """The error for an address, which is not shown: it may hold a password."""
+    return ConfigError("MODERATE_DATABASE_URL", "(not shown)", accepted)
