@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert
 
 from moderate.model import Article, Awaiting, Body, Client, Finding, Kind, Lean, Status, Submission, Verdict
+from moderate.store.rows import columns_of
+from moderate.store.schema import items
+
+if TYPE_CHECKING:
+    from moderate.store import SqlStore
 
 #: When tests begin. Nothing in them depends on today.
 NOON = datetime(2026, 1, 13, 12, 0, 0, 123456, tzinfo=UTC)
@@ -65,6 +72,21 @@ def a_verdict(status: Status = Status.PENDING, awaiting: Awaiting | None = None,
 
 def a_finding(check: str = "links", lean: Lean = Lean.HOLD, reason: str = "three links", **changes: Any) -> Finding:
     return Finding(check, lean, reason, **{"score": 0.75, "took_ms": 1.25, "at": NOON, **changes})
+
+
+def fill_thread(store: SqlStore, number: int, article: str = "thaw", **changes: Any) -> None:
+    """Put so many approved comments under an article at once, which is faster than to submit each of them."""
+    written = NOON - timedelta(days=300)
+    place = {"kind": "comment", "status": "approved", "version": 1, "article_key": article, "public_at": written}
+    rows = [
+        columns_of(a_comment(f"Comment number {n}.", article, author=f"Reader {n}"), APPROVED, written)
+        | place
+        | changes
+        for n in range(1, number + 1)
+    ]
+    with store.database.write() as conn:
+        conn.execute(insert(items), rows)
+    assert any(store.recount(repair=True))
 
 
 APPROVED = a_verdict(Status.APPROVED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask import current_app, request_started
+from flask import current_app, request, request_started
 
 from moderate import moderation
 from moderate.answers import Article, Author, checked, key_text
@@ -179,6 +179,14 @@ class Moderate:
     def discovery_headers(self, key: str | int) -> list[tuple[str, str]]:
         """The ``Link`` and ``X-Pingback`` header fields for the response to an article page."""
         return thread.discovery_headers(key)
+
+    def is_personal(self, *_: object, **__: object) -> bool:
+        """Return whether the article page of this request may show its visitor something of their own.
+
+        Made for ``@cache.cached(unless=moderate.is_personal)`` of Flask-Caching, which passes the view and its
+        arguments: such a page is then neither kept nor taken from the cache.
+        """
+        return current_state().edge.is_personal(request)
 
     def submit(
         self,

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from flask import make_response, render_template_string, request
+from flask_caching import Cache
+
+from moderate import Author
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.sites import Host
 
 FORM = {"author": "Mika", "text": "Hello from a form"}
@@ -62,6 +68,84 @@ def test_what_waits_is_kept_by_its_author_alone(host: Host, path: str) -> None:
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == "private, no-cache"
     assert "Cookie" in answer.headers["Vary"]
+
+
+# --- caches inside the host, which look neither at cookies nor at Cache-Control ----------------------------
+
+
+def by_flask_caching(host: Host, **how: Any) -> None:
+    cache = Cache(host.app, config={"CACHE_TYPE": "SimpleCache"})
+    host.app.view_functions["article"] = cache.cached(timeout=60, **how)(host.page)
+
+
+def by_a_block_of_the_template(host: Host) -> None:
+    Cache(host.app, config={"CACHE_TYPE": "SimpleCache"})
+    block = "{% cache 60, 'thread' %}{{ moderate_thread(key) }}{% endcache %}"
+    host.app.view_functions["article"] = lambda key: render_template_string(block, key=key)
+
+
+def by_a_dictionary_of_responses(host: Host) -> None:
+    kept: dict[str, Any] = {}
+
+    def view(key: str) -> Any:
+        if request.path not in kept:
+            kept[request.path] = make_response(*host.page(key))
+        return kept[request.path]
+
+    host.app.view_functions["article"] = view
+
+
+CACHES = [by_flask_caching, by_a_block_of_the_template, by_a_dictionary_of_responses]
+
+
+@pytest.mark.parametrize("cache", CACHES)
+def test_a_cached_page_holds_nothing_of_the_reader_who_came_first(host: Host, cache: Callable[[Host], None]) -> None:
+    cache(host)
+    host.author = Author("Aino", id="7")
+    landing = host.client.post("/discuss/comments/thaw", data=FORM).headers["Location"]
+    first = host.client.get(landing)
+    # Whoever fills the cache sees their own comment and name all the same.
+    assert "Hello from a form" in first.text
+    assert "is waiting for a moderator" in first.text
+    assert "You comment as" in first.text
+    assert first.headers["Cache-Control"] == "private"
+    host.author = None
+    stranger = host.app.test_client().get("/thaw")
+    assert "Hello from a form" not in stranger.text
+    assert "is waiting" not in stranger.text
+    assert "Aino" not in stranger.text
+    assert "moderate-form" in stranger.text
+    assert "Cache-Control" not in stranger.headers
+
+
+@pytest.mark.parametrize("client", [{"use_cookies": True}, {"use_cookies": False}])
+def test_a_cache_that_asks_whether_a_page_is_personal_shows_authors_what_waits(
+    host: Host, client: dict[str, bool]
+) -> None:
+    by_flask_caching(host, unless=host.moderate.is_personal, query_string=True)
+    stranger = host.app.test_client()
+    before = stranger.get("/thaw").text
+    author = host.app.test_client(**client)
+    landing = author.post("/discuss/comments/thaw", data=FORM).headers["Location"]
+    assert "is waiting for a moderator" in author.get(landing).text
+    assert ("is waiting for a moderator" in author.get("/thaw").text) is client["use_cookies"]
+    assert stranger.get("/thaw").text == before
+
+
+def test_a_page_with_something_personal_is_never_answered_by_an_older_copy(host: Host) -> None:
+    """A host that tags what its view returns, as Flask's documentation shows it."""
+
+    def view(key: str) -> Any:
+        response = make_response(*host.page(key))
+        response.set_etag("of the article")
+        return response.make_conditional(request)
+
+    host.app.view_functions["article"] = view
+    conditional = {"If-None-Match": host.client.get("/thaw").headers["ETag"]}
+    assert host.client.get("/thaw", headers=conditional).status_code == 304
+    host.client.post("/discuss/comments/thaw", data=FORM)
+    own = host.client.get("/thaw", headers=conditional)
+    assert (own.status_code, "is waiting for a moderator" in own.text, "ETag" in own.headers) == (200, True, False)
 
 
 def test_the_host_decides_about_its_own_pages(host: Host) -> None:

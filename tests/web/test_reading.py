@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import html
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from moderate.web.thread_links import OURS
+from tests.factories import fill_thread
 from tests.sites import Host
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from flask.testing import FlaskClient
@@ -106,8 +111,237 @@ def test_a_thread_of_no_article_is_not_found(host: Host, key: str) -> None:
 @pytest.mark.parametrize("value", ["9" * 30, "-1", "x", "١", "", "9223372036854775808", "1%00"])
 def test_an_article_page_takes_no_harm_from_a_strange_link_to_it(host: Host, value: str) -> None:
     approved(host)
-    for name in ("moderate_after", "moderate_reply"):
+    for name in sorted(OURS):
         assert reader(host).get(f"/thaw?{name}={value}").status_code == 200
+
+
+# --- the pages of a long thread -------------------------------------------------------------------
+
+
+@pytest.fixture
+def long(host: Host) -> Host:
+    """A host with 1,002 comments under one article."""
+    host.client.get("/thaw")
+    fill_thread(host.state.desk.store, 1002)
+    return host
+
+
+def shown(page: str) -> list[int]:
+    """The numbers of the items on a page, in their order."""
+    return [int(number) for number in re.findall(r'id="comment-(\d+)"', page)]
+
+
+def link(page: str, words: str) -> str:
+    """Where the link with these words leads, without its fragment."""
+    (found,) = re.findall(rf'<a href="([^"#]*)#[^>]*>{words}<', page)
+    return f"/thaw{html.unescape(found)}"
+
+
+def posted(host: Host, client: FlaskClient, **fields: Any) -> tuple[str, str]:
+    """Post a form and follow it; returns the address, and the page behind it."""
+    answer = client.post("/discuss/comments/thaw", data={"author": "Mika", "text": "Mine.", **fields})
+    assert answer.status_code == 303
+    address = answer.headers["Location"].removeprefix("http://localhost")
+    return address, client.get(address.partition("#")[0]).text
+
+
+def forgetful(host: Host) -> FlaskClient:
+    """Somebody whose browser keeps no cookies."""
+    return host.app.test_client(use_cookies=False)
+
+
+def test_a_long_thread_is_read_in_pages_in_both_directions(long: Host) -> None:
+    first = reader(long).get("/thaw?from=front").text
+    assert shown(first) == list(range(1, 501))
+    assert "Earlier comments" not in first
+    second = reader(long).get(link(first, "Later comments")).text
+    assert shown(second) == list(range(501, 1001))
+    assert "from=front" in link(second, "Later comments")
+    last = reader(long).get(link(second, "Later comments")).text
+    assert shown(last) == [1001, 1002]
+    assert "Later comments" not in last
+    back = reader(long).get(link(last, "Earlier comments")).text
+    assert shown(back) == shown(second)
+    assert shown(reader(long).get(link(back, "Earlier comments")).text) == shown(first)
+
+
+@pytest.mark.parametrize("number", [1, 500, 501, 777, 1000, 1001, 1002])
+def test_the_address_of_a_comment_leads_to_the_page_that_holds_it(long: Host, number: int) -> None:
+    page = reader(long).get(f"/thaw?moderate_at={number}").text
+    assert number in shown(page)
+    permalink = f'class="moderate-permalink" href="?moderate_at={number}#comment-{number}"'
+    assert page.count(permalink) == 1
+    # The pages are those that the links between them lead to, so that all readers share them.
+    assert shown(page)[0] in {1, 501, 1001}
+
+
+def test_a_number_that_cannot_be_shown_gives_the_plain_thread(long: Host) -> None:
+    store = long.state.desk.store
+    long.add_article("frost")
+    long.client.get("/frost")
+    fill_thread(store, 1, "frost")
+    hidden = long.comment("Hidden.").json["id"]
+    plain = shown(reader(long).get("/thaw").text)
+    for number in (0, 4711, 2**62, 1003, hidden):
+        answer = reader(long).get(f"/thaw?moderate_at={number}")
+        assert (answer.status_code, shown(answer.text)) == (200, plain)
+    removed = long.decide(900, "trash")
+    assert removed.status_code == 200
+    assert shown(reader(long).get("/thaw?moderate_at=900").text) == plain
+
+
+def test_a_place_in_the_thread_that_is_gone_gives_the_first_page(long: Host) -> None:
+    plain = shown(reader(long).get("/thaw").text)
+    for query in ("moderate_after=1002", "moderate_after=5000", "moderate_before=1", "moderate_before=300"):
+        assert shown(reader(long).get(f"/thaw?{query}").text) == plain
+
+
+def test_what_was_approved_late_is_found_where_its_links_lead(long: Host) -> None:
+    late = long.comment("Written before the others.").json["id"]
+    fill_thread(long.state.desk.store, 600)
+    long.decide(late, "approve")
+    for path in ("/discuss/feed", "/discuss/feed/thaw"):
+        (address,) = re.findall(rf'href="http://localhost(/thaw[^"#]*)#comment-{late}"', reader(long).get(path).text)
+        assert late in shown(reader(long).get(address).text)
+
+
+@pytest.mark.parametrize("who", [reader, forgetful])
+@pytest.mark.parametrize("premoderation", ["all", "none"])
+def test_who_posts_in_a_long_thread_sees_the_comment_where_the_form_leads(
+    tmp_path: Path, who: Callable[[Host], FlaskClient], premoderation: str
+) -> None:
+    host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_PREMODERATION=premoderation)
+    host.client.get("/thaw")
+    fill_thread(host.state.desk.store, 502)
+    address, page = posted(host, who(host), parent="3")
+    assert address.endswith("#comment-503")
+    assert 503 in shown(page)
+    assert ("is waiting for a moderator" in page) is (premoderation == "all")
+    # What it answers is on the first page.
+    assert 3 in shown(page) or 'in reply to <a href="?moderate_at=3#comment-3"><bdi>Reader 3</bdi>' in page
+
+
+def test_own_waiting_comments_are_on_every_page_for_their_author_alone(long: Host) -> None:
+    posted(long, long.client)
+    for query in ("", "?moderate_after=500", "?moderate_before=1001", "?moderate_at=1002"):
+        answer = long.client.get(f"/thaw{query}")
+        assert 1003 in shown(answer.text)
+        assert "is waiting for a moderator" in answer.text
+        assert answer.headers["Cache-Control"] == "private"
+        assert 1003 not in shown(reader(long).get(f"/thaw{query}").text)
+
+
+def test_the_address_after_the_form_shows_what_waits_to_its_sender_and_for_some_minutes(host: Host) -> None:
+    sender = forgetful(host)
+    address = posted(host, sender)[0].partition("#")[0]
+    answer = sender.get(address)
+    assert shown(answer.text) == [1]
+    assert "is waiting for a moderator" in answer.text
+    assert answer.headers["Cache-Control"] == "private"
+    # Neither somebody to whom the address was sent, nor one who changes it, is shown anything.
+    elsewhere = {"environ_overrides": {"REMOTE_ADDR": "198.51.100.7"}}
+    assert shown(sender.get(address, **elsewhere).text) == []
+    assert shown(sender.get(address.replace("moderate_sent=", "moderate_sent=x")).text) == []
+    # An address says nothing of another article's comments.
+    host.add_article("frost")
+    assert shown(sender.get(address.replace("/thaw", "/frost")).text) == []
+    host.clock.advance(minutes=11)
+    assert shown(sender.get(address).text) == []
+
+
+def test_spam_is_shown_to_its_sender_as_waiting_without_cookies_too(host: Host) -> None:
+    _, page = posted(host, forgetful(host), homepage="filled in")
+    assert "is waiting for a moderator" in page
+
+
+@pytest.mark.parametrize(
+    ("url", "landing"),
+    [
+        ("http://localhost/thaw", "http://localhost/thaw?moderate_at=1#comment-1"),
+        ("http://localhost/thaw?id=7", "http://localhost/thaw?id=7&moderate_at=1#comment-1"),
+        ("http://localhost/thaw?id=7#top", "http://localhost/thaw?id=7&moderate_at=1#comment-1"),
+        ("http://localhost/thaw#top", "http://localhost/thaw?moderate_at=1#comment-1"),
+    ],
+)
+def test_an_articles_own_query_is_kept(tmp_path: Path, url: str, landing: str) -> None:
+    host = Host(tmp_path, MODERATE_PREMODERATION="none")
+    host.add_article("thaw", url=url)
+    answer = host.client.post("/discuss/comments/thaw", data={"author": "Mika", "text": "Mine."})
+    assert answer.headers["Location"] == landing
+    assert html.escape(landing) in host.client.get("/discuss/feed").text
+
+
+def test_pings_are_paged_apart_from_comments(long: Host) -> None:
+    store = long.state.desk.store
+    source = {"kind": "trackback", "source_url": "https://blog.example/1"}
+    fill_thread(store, 502, **source)
+    page = reader(long).get("/thaw").text
+    assert "Trackbacks (502)" in page
+    assert shown(page) == [*range(1, 501), *range(1003, 1503)]
+    later = reader(long).get(link(page, "Later trackbacks")).text
+    assert shown(later) == [*range(1, 501), 1503, 1504]
+    assert shown(reader(long).get(link(later, "Earlier trackbacks")).text) == shown(page)
+    assert shown(reader(long).get("/thaw?moderate_at=1504").text) == shown(later)
+    listed = reader(long).get("/discuss/trackback/thaw?__mode=rss").text
+    assert listed.count("<item>") == 200
+
+
+def test_one_ping_among_many_comments_is_on_each_of_their_pages(long: Host) -> None:
+    fill_thread(long.state.desk.store, 1, kind="trackback", source_url="https://blog.example/1")
+    for query in ("", "?moderate_at=1002"):
+        page = reader(long).get(f"/thaw{query}").text
+        assert "Trackbacks (1)" in page
+        assert shown(page)[-1] == 1003
+        assert "No other site has linked here yet" not in page
+
+
+def test_an_answer_says_what_it_answers_on_another_page(long: Host) -> None:
+    answer = approved(long, "An answer.", parent=3)
+    page = reader(long).get(f"/thaw?a=1&moderate_at={answer}").text
+    (address,) = re.findall(r'in reply to <a href="([^"]*)"><bdi>Reader 3</bdi></a>', page)
+    assert html.unescape(address) == "?a=1&moderate_at=3#comment-3"
+    # Kept pages say the same, each with the query that it was asked for with.
+    again = reader(long).get(f"/thaw?moderate_at={answer}").text
+    assert 'in reply to <a href="?moderate_at=3#comment-3">' in again
+
+
+def test_a_removed_comment_with_answers_leaves_a_stub(host: Host) -> None:
+    top = approved(host, "What they should not have written.", author="Eve")
+    answer = approved(host, "An answer.", parent=top)
+    host.decide(top, "trash", version=2)
+    page = reader(host).get("/thaw").text
+    assert shown(page) == [top, answer]
+    assert "This comment was removed." in page
+    assert "Eve" not in page
+    assert "should not have written" not in page
+    assert "Comments (1)" in page
+    host.client.delete(f"/discuss/moderation/items/{top}", headers=host.token())
+    assert "This comment was removed." in reader(host).get("/thaw").text
+    host.decide(answer, "trash", version=2)
+    assert shown(reader(host).get("/thaw").text) == []
+
+
+def test_a_reply_link_answers_a_comment_of_any_page(long: Host) -> None:
+    page = reader(long).get("/thaw?moderate_reply=777").text
+    assert 777 in shown(page)
+    assert 'You are replying to <a href="#comment-777">' in page
+    for number in (4711, long.comment("Waits.").json["id"]):
+        assert "You are replying to" not in reader(long).get(f"/thaw?moderate_reply={number}").text
+
+
+def test_a_page_of_a_thread_takes_as_many_statements_however_long_the_thread_is(long: Host) -> None:
+    long.add_article("frost")
+    approved(long, article="frost")
+    posted(long, long.client)
+    asked: dict[str, int] = {}
+    for path in ("/frost", "/thaw", "/thaw?moderate_after=500", "/thaw?moderate_at=777"):
+        # Once to see the article, and then as most readers do.
+        reader(long).get(path)
+        statements = long.statements()
+        reader(long).get(path)
+        asked[path] = len(statements)
+    assert asked["/thaw"] == asked["/frost"] == asked["/thaw?moderate_after=500"]
+    assert asked["/thaw?moderate_at=777"] <= asked["/thaw"] + 2
 
 
 # --- when a copy is still good --------------------------------------------------------------------

@@ -47,6 +47,9 @@ class Edge(Protocol):
 
     def edit_token(self, item: Item) -> str: ...
 
+    def landing(self, request: Request, receipt: Receipt) -> str:
+        """Return the address on which the sender sees the item, or that it waits, also without cookies."""
+
     def remember_own(self, request: Request, response: Response, item: Item) -> None:
         """Let the sender's browser see the item while it is pending."""
 

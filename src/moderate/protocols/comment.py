@@ -88,10 +88,7 @@ class Comment:
 
     def answer(self, request: Request, receipt: Receipt, edge: Edge) -> ResponseReturnValue:
         item = receipt.item
-        if wants_json(request):
-            response = json_answer(item, edge)
-        else:
-            response = redirect(f"{receipt.article.url}#comment-{item.id}", 303)
+        response = json_answer(item, edge) if wants_json(request) else redirect(edge.landing(request, receipt), 303)
         edge.remember_own(request, response, item)
         return response
 

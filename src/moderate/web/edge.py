@@ -12,11 +12,13 @@ from flask import Response, current_app, request, url_for
 from moderate.clean.text import email as clean_email
 from moderate.errors import Forbidden, Invalid, RateLimited, ServiceDown
 from moderate.identity import id_of_login
-from moderate.limits.clients import client_net
+from moderate.limits.clients import client_net, keyed
+from moderate.model import Status
 from moderate.web.access import is_cross_site
 from moderate.web.errors import headers_of, problem, public_text, status_of
 from moderate.web.present import public_item
 from moderate.web.rendering import render
+from moderate.web.thread_links import SENT, item_address
 
 if TYPE_CHECKING:
     from flask import Request
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 OWN_COOKIE = "moderate_own"
 OWN_ITEMS = 30
 OWN_SECONDS = 30 * 24 * 3600
+
+#: For how long an address shows its sender a waiting comment without a cookie.
+SENT_SECONDS = 10 * 60
 
 #: The cookie of a browser in which an e-mail address was confirmed; it holds a keyed hash of the address.
 CONFIRMED_COOKIE = "moderate_confirmed"
@@ -138,6 +143,26 @@ class SiteEdge:
         """The ids that this browser has sent, oldest first."""
         opened = self.signer.open("own", request.cookies.get(OWN_COOKIE), max_age=OWN_SECONDS)
         return [number for number in opened[0] if isinstance(number, int)] if opened else []
+
+    def sent_item(self, request: Request) -> int | None:
+        """Return the id of the item that this visitor has just sent, going by the address that `landing` made."""
+        opened = self.signer.open("sent", request.args.get(SENT), max_age=SENT_SECONDS)
+        return int(opened[0][0]) if opened and opened[0][1] == self._visitor(request) else None
+
+    def landing(self, request: Request, receipt: Receipt) -> str:
+        """See the port. What waits is named by a signed parameter, which nobody else's address opens."""
+        item = receipt.item
+        waits = item.status in {Status.PENDING, Status.SPAM}
+        sent = self.signer.sign("sent", [item.id, self._visitor(request)]) if waits else ""
+        return item_address(receipt.article.url, item.id, sent=sent)
+
+    def _visitor(self, request: Request) -> str:
+        return keyed(self.signer.derive("sent"), "visitor", client_net(request.remote_addr).own)
+
+    def is_personal(self, request: Request) -> bool:
+        """Return whether the thread may hold something for this visitor alone; asks no database."""
+        cookies = {OWN_COOKIE, CONFIRMED_COOKIE} & request.cookies.keys()
+        return bool(cookies or SENT in request.args or (self.hooks.load_author and self.hooks.load_author()))
 
     def remember_own(self, request: Request, response: AnyResponse, item: Item) -> None:
         mine = [number for number in self.own_items(request) if number != item.id]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ACTION, TOKEN = secrets.token_hex(16), secrets.token_hex(16)
 
 #: What the form is made of. A site's own template may show each reader something else.
-PARTS = ("_form", "_here", "_macros")
+PARTS = ("_form", "_macros")
 
 
 def kept_form(state: State, form: Mapping[str, Any]) -> Markup | None:

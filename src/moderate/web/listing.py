@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from moderate.model import Article
     from moderate.web.state import State
+    from moderate.web.thread_links import Place
 
-#: Stands for the page's own query in the "Reply" links. Nobody learns it, so that no comment can hold it.
+#: Stands for the page's own query in the links. Nobody learns it, so that no comment can hold it.
 PLACE = secrets.token_hex(16)
 
 #: What the lists are made of. A site's own template may show each reader something else.
@@ -26,12 +27,21 @@ PARTS = ("thread", "_comments", "_comment", "_pings", "_ping", "_macros")
 
 
 @dataclass(frozen=True, slots=True)
+class Pages:
+    """The cursors of the pages before and after one, each None where there is none."""
+
+    earlier: int | None = None
+    later: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
-    """A page of a thread: its comments, what other sites wrote, and where the next page begins."""
+    """A page of a thread as HTML: its comments, and what other sites wrote."""
 
     comments: Markup
     pings: Markup
-    next: int | None
+    comment_pages: Pages
+    ping_pages: Pages
 
     @property
     def size(self) -> int:
@@ -39,19 +49,20 @@ class Listing:
         return sys.getsizeof(self.comments) + sys.getsizeof(self.pings)
 
     def with_links(self, query: str) -> Listing:
-        """With the query of the page that it is shown on in its "Reply" links."""
-        return replace(self, comments=self.comments.replace(PLACE, query))
+        """Return it with the query of the page that it is shown on in its links."""
+        return replace(self, comments=self.comments.replace(PLACE, query), pings=self.pings.replace(PLACE, query))
 
 
-def key_of(state: State, article: Article, cursor: int | None, *, comments_open: bool) -> Hashable:
-    """What tells one listing from another. Read before the items are, so that newer ones never stay for old."""
-    return article.key, state.desk.store.revision(article.key), cursor, language(), comments_open
+def key_of(state: State, article: Article, places: tuple[Place, Place], *, comments_open: bool) -> Hashable:
+    """Return what tells one listing from another. It is read before the items, so that newer ones are never missed."""
+    return article.key, state.desk.store.revision(article.key), places, language(), comments_open
 
 
-def listed(context: Mapping[str, Any]) -> Listing:
-    """The lists as their templates make them."""
-    shown = {**context, "reply_query": PLACE}
-    return Listing(part("_comments", shown), part("_pings", shown), context["next"])
+def listed(context: Mapping[str, Any], comment_pages: Pages, ping_pages: Pages) -> Listing:
+    """Return the lists as their templates make them, with `PLACE` where the page's own query goes."""
+    names = ("page_query", "at_query", "reply_query")
+    shown = {**context, **{name: context[name].replace(context["page_query"], PLACE, 1) for name in names}}
+    return Listing(part("_comments", shown), part("_pings", shown), comment_pages, ping_pages)
 
 
 def part(name: str, context: Mapping[str, Any]) -> Markup:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from moderate.web.thread_links import item_address
 from moderate.web.words import say
 
 if TYPE_CHECKING:
@@ -43,4 +44,9 @@ def outward(url: str | None, words: object) -> Markup:
 
 
 #: For templates, under names that no host has.
-GLOBALS: dict[str, Any] = {"moderate_moment": moment, "moderate_is_web": is_web, "moderate_outward": outward}
+GLOBALS: dict[str, Any] = {
+    "moderate_moment": moment,
+    "moderate_is_web": is_web,
+    "moderate_outward": outward,
+    "moderate_item_address": item_address,
+}

@@ -14,6 +14,7 @@ from moderate.web.intake import intake
 from moderate.web.read import refuse_hidden_article
 from moderate.web.routing import add_rule
 from moderate.web.state import current_state
+from moderate.web.thread_page import PINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -45,8 +46,7 @@ def look_at_trackback(article: str) -> ResponseReturnValue:
     def items() -> Iterable[Item]:
         if found is None:
             return []
-        page = state.desk.store.thread(found.key, cursor=None, limit=LISTED, newest_first=True)
-        return [item for item in page.items if item.kind.is_ping]
+        return state.desk.store.thread(found.key, cursor=None, limit=LISTED, newest_first=True, kinds=PINGS).items
 
     return trackback.look(request, found, items)
 

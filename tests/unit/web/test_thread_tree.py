@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderate.model import Item, Kind, Status
-from moderate.web.thread import Node, tree
+from moderate.web.tree import Node, tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,22 +56,40 @@ def walk(nodes: list[Node], level: int = 0) -> Iterator[tuple[Node, int]]:
 @given(threads(), st.integers(1, 6))
 def test_every_comment_stands_once_and_none_deeper_than_the_page_shows(items: list[Item], max_depth: int) -> None:
     found = list(walk(tree(items, max_depth)))
-    assert sorted(node.item.id for node, _ in found) == [item.id for item in items]
+    there = {item.id for item in items}
+    gone = {item.parent for item in items} - there - {None}
+    assert sorted(node.item.id for node, _ in found if not node.is_removed) == sorted(there)
+    assert sorted(node.item.id for node, _ in found if node.is_removed) == sorted(gone)
     assert all(node.depth == level < max_depth for node, level in found)
 
 
 @given(threads(), st.integers(1, 6))
 def test_an_answer_stands_inside_what_it_answers_or_says_what_it_answers(items: list[Item], max_depth: int) -> None:
-    there = {item.id for item in items}
     inside = {child.item.id: node.item.id for node, _ in walk(tree(items, max_depth)) for child in node.children}
     for node, _ in walk(tree(items, max_depth)):
         parent = node.item.parent
-        if node.answered is not None:
+        if node.is_removed:
+            assert node.depth == 0
+        elif node.answered is not None:
             assert node.answered.id == parent
-        elif parent in there and parent != node.item.id:
+        elif max_depth > 1 and parent is not None and parent != node.item.id:
+            # Within it, or within the stub of one that is not there.
             assert inside[node.item.id] == parent
         else:
             assert node.depth == 0
+
+
+def test_an_answer_to_a_comment_of_another_page_names_it_at_the_top() -> None:
+    (node,) = tree([a_comment(7, 3)], 5, {3: a_comment(3, None)})
+    assert (node.depth, node.is_elsewhere, node.answered and node.answered.id) == (0, True, 3)
+
+
+def test_the_stub_of_a_removed_comment_stands_where_it_stood_and_tells_nothing_of_it() -> None:
+    removed = replace(a_comment(3, 2), status=Status.TRASH, html="<p>Secret</p>", author="Eve")
+    (top,) = tree([a_comment(2, None), a_comment(7, 3), a_comment(8, 3)], 5, {3: removed}, "Removed.")
+    (stub,) = top.children
+    assert (stub.item.id, stub.item.html, stub.item.author, stub.is_mine) == (3, "<p>Removed.</p>", "", False)
+    assert [child.item.id for child in stub.children] == [7, 8]
 
 
 def test_a_very_long_chain_of_answers_makes_no_deep_tree() -> None:

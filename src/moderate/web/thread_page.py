@@ -1,0 +1,188 @@
+"""Put a page of a thread together: what everybody is shown, and what one reader is shown instead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from flask import request
+from markupsafe import Markup
+
+from moderate.acts.confirming import is_confirmable
+from moderate.model import Kind
+from moderate.web import listing
+from moderate.web.kept_form import kept_form
+from moderate.web.listing import Listing, Pages
+from moderate.web.personal import show_instead
+from moderate.web.rendering import render
+from moderate.web.thread_links import (
+    AFTER,
+    AT,
+    BEFORE,
+    FIRST,
+    PINGS_AFTER,
+    PINGS_BEFORE,
+    REPLY,
+    Place,
+    hosts_query,
+    number_in,
+)
+from moderate.web.tree import Node, missing_parents, tree
+from moderate.web.words import say
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from moderate.model import Article, Counts, Item
+    from moderate.web.state import State
+
+#: Comments on one page of a thread, and pings: the others are a link away.
+PAGE = 500
+
+COMMENTS = (Kind.COMMENT,)
+PINGS = tuple(kind for kind in Kind if kind.is_ping)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A page of comments or of pings, and where its neighbours begin."""
+
+    items: Sequence[Item] = ()
+    pages: Pages = Pages()
+
+
+def thread_html(state: State, article: Article, *, comments_open: bool, rdf: str) -> Markup:
+    """Return the thread of an article with its form, as everybody sees it.
+
+    Whoever has something of their own on it gets another one, when the response is complete.
+    """
+    counts = state.desk.store.counts([article.key])[article.key]
+    places = asked_for(state, article, counts)
+    query = hosts_query(request.args)
+    form = state.edge.form(article.key, reply_to=replied_to(state, article) if comments_open else None)
+    context: dict[str, Any] = {
+        "article": article,
+        "counts": counts,
+        "comments_open": comments_open,
+        "rdf": rdf,
+        "waiting": (),
+        "confirmable": None,
+        "is_confirmed": False,
+        **queries(query),
+    }
+    context |= kept_lists(state, context, places) | form_context(state, {**form, "author": None}, context)
+    public = Markup(render("thread", **context))  # noqa: S704 - our templates escape
+    own = own_context(state, context, places, form)
+    if own:
+        show_instead(public, render("thread", **{**context, **own}))
+    return public
+
+
+def queries(query: str) -> dict[str, str]:
+    """Return the beginnings of the queries by which pages of the thread link to others, with the host's own *query*."""
+    return {"page_query": f"?{query}", "at_query": f"?{query}{AT}=", "reply_query": f"?{query}{REPLY}="}
+
+
+def form_context(state: State, form: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
+    return {"form": form, "kept_form": kept_form(state, form) if context["comments_open"] else None}
+
+
+def own_context(
+    state: State, context: dict[str, Any], places: tuple[Place, Place], form: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Return what is different for this reader: waiting comments, a known author. None where nothing is."""
+    article = context["article"]
+    mine = state.edge.own_items(request)
+    sent = state.edge.sent_item(request)
+    wanted = {*mine, sent} if sent else set(mine)
+    waiting = state.desk.store.waiting(article.key, wanted) if wanted else ()
+    is_confirmed = form["author"] is None and state.edge.confirmed_here(request) is not None
+    if not (waiting or form["author"] or is_confirmed):
+        return None
+    own = {**form_context(state, form, context), "is_confirmed": is_confirmed}
+    if waiting:
+        comments = stretch(state, article, COMMENTS, places[0]) if context["counts"].comments else Stretch()
+        nodes = nodes_of(state, [*comments.items, *waiting])
+        shown = listing.part("_comments", {**context, "nodes": nodes})
+        own["nodes"], own["listed"] = nodes, replace(context["listed"], comments=shown)
+        own["waiting"] = [item.id for item in waiting]
+        # The button is for those who can prove that the comment is theirs.
+        asked = (item.id for item in reversed(waiting) if item.id in mine and is_confirmable(state.desk, item))
+        own["confirmable"] = next(asked, None)
+    return own
+
+
+def kept_lists(state: State, context: dict[str, Any], places: tuple[Place, Place]) -> dict[str, Any]:
+    """Return the lists as everybody sees them, from what this process has kept where it can."""
+    article, is_open = context["article"], context["comments_open"]
+    is_kept = state.templates.are_shipped(listing.PARTS)
+    key = listing.key_of(state, article, places, comments_open=is_open) if is_kept else None
+    found = state.listings.get(key) if key else None
+    made: dict[str, Any] = {"nodes": (), "pings": ()}
+    if found is None:
+        counts = context["counts"]
+        comments = stretch(state, article, COMMENTS, places[0]) if counts.comments else Stretch()
+        pings = stretch(state, article, PINGS, places[1]) if counts.trackbacks else Stretch()
+        made = {"nodes": nodes_of(state, comments.items), "pings": pings.items}
+        found = listing.listed({**context, **made}, comments.pages, pings.pages)
+        if key:
+            state.listings.put(key, found, found.size)
+    return {**made, "listed": found.with_links(context["page_query"]), "links": links(context["page_query"], found)}
+
+
+def links(query: str, listed: Listing) -> dict[str, str]:
+    """Return the queries of the pages before and after this one, where there are any."""
+    numbers = {
+        "earlier": (BEFORE, listed.comment_pages.earlier),
+        "later": (AFTER, listed.comment_pages.later),
+        "earlier_pings": (PINGS_BEFORE, listed.ping_pages.earlier),
+        "later_pings": (PINGS_AFTER, listed.ping_pages.later),
+    }
+    return {name: f"{query}{parameter}={number}" for name, (parameter, number) in numbers.items() if number is not None}
+
+
+def asked_for(state: State, article: Article, counts: Counts) -> tuple[Place, Place]:
+    """Return where the pages of comments and of pings begin that the request asks for."""
+    return (
+        place_in(state, article, COMMENTS, counts.comments, (AFTER, BEFORE)),
+        place_in(state, article, PINGS, counts.trackbacks, (PINGS_AFTER, PINGS_BEFORE)),
+    )
+
+
+def place_in(state: State, article: Article, kinds: Collection[Kind], number: int, names: tuple[str, str]) -> Place:
+    if number <= PAGE:
+        return FIRST
+    wanted = number_in(request.args, AT, REPLY)
+    if wanted is not None:
+        return Place(after=state.desk.store.page_start(article.key, wanted, kinds=kinds, size=PAGE))
+    after, before = (number_in(request.args, name) for name in names)
+    return Place(after, before)
+
+
+def stretch(state: State, article: Article, kinds: Collection[Kind], place: Place) -> Stretch:
+    """Return a page of the approved items of an article; the first one where there is no such page."""
+    is_backwards = place.after is None and place.before is not None
+    cursor = place.before if is_backwards else place.after
+    page = state.desk.store.thread(article.key, cursor=cursor, limit=PAGE, newest_first=is_backwards, kinds=kinds)
+    if is_backwards and page.next is not None:
+        items = page.items[::-1]
+        return Stretch(items, Pages(earlier=items[0].id, later=items[-1].id))
+    if is_backwards or (cursor is not None and not page.items):
+        # A short page at the beginning would be part of the first one.
+        return stretch(state, article, kinds, FIRST)
+    return Stretch(page.items, Pages(earlier=page.items[0].id if cursor is not None else None, later=page.next))
+
+
+def nodes_of(state: State, comments: Collection[Item]) -> list[Node]:
+    shown = sorted(comments, key=lambda item: item.id)
+    missing = missing_parents(shown)
+    parents = state.desk.store.parents(missing) if missing else {}
+    return tree(shown, state.settings.max_depth, parents, say("This comment was removed."))
+
+
+def replied_to(state: State, article: Article) -> Item | None:
+    """Return the public comment of this article that the form is asked to answer."""
+    wanted = number_in(request.args, REPLY)
+    item = state.desk.store.item(wanted) if wanted is not None else None
+    is_here = item is not None and item.is_public and item.kind is Kind.COMMENT and item.article == article.key
+    return item if is_here else None
