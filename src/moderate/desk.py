@@ -90,10 +90,9 @@ def submit(desk: Desk, raw: Raw) -> Receipt:
     Raises `Refused` where it is turned away; then nothing was stored. What the checks think of it
     is never an error: spam is stored as spam, and the sender is told the same as anybody.
     """
-    # What is refused costs something too, or a flood of refusals would be free.
-    taken = desk.limits.spend(costs_of(raw))
+    crowded = spend(desk, raw)
     refuse_hidden_parent(desk, raw)
-    receipt = accept(desk, raw, crowded=taken.crowded)
+    receipt = accept(desk, raw, crowded=crowded)
     if receipt.is_new:
         desk.waves.note(receipt.item)
     return receipt
@@ -110,14 +109,27 @@ def accept(desk: Desk, raw: Raw, *, crowded: tuple[str, ...] = ()) -> Receipt:
     return Receipt(recorded.item, facts.article, recorded.is_new)
 
 
+def spend(desk: Desk, raw: Raw) -> tuple[str, ...]:
+    """Charge a submission to its budgets, before anything dear is done; what is refused later costs as much.
+
+    A host may know an article by several keys and addresses, and each would bring a budget of its own. So
+    where the article's own key is another than the one that was sent, its budget is charged as well, once the
+    host has named it. Returns the shared budgets that are used up, which hold a submission.
+    """
+    costs = costs_of(raw)
+    crowded = desk.limits.spend(costs).crowded
+    article = find_article(desk, raw)
+    if article.key != raw.article:
+        crowded += desk.limits.spend_of_article(costs.action, article.key).crowded
+    return tuple(dict.fromkeys(crowded))
+
+
 def costs_of(raw: Raw) -> Costs:
-    """Which budgets the submission spends from."""
+    """Return the budgets that the submission spends from, as far as it names them itself."""
     source_host = host_of(raw.source_url) if raw.source_url else None
     author = raw.identity.id if raw.identity else raw.confirmed_id
     action = "comments" if raw.kind is Kind.COMMENT else raw.kind.value
-    # In one spelling, or each fragment behind an article's address would bring a budget of its own.
-    article = raw.article or (source_key(raw.target_url) if raw.target_url else None)
-    return Costs(action, raw.client.ip, article=article, source_host=source_host, author=author)
+    return Costs(action, raw.client.ip, article=raw.article, source_host=source_host, author=author)
 
 
 def facts_for(desk: Desk, raw: Raw, *, crowded: tuple[str, ...] = ()) -> Facts:

@@ -153,3 +153,45 @@ def test_pings_are_limited_in_their_own_tongue(tmp_path: Path) -> None:
     assert "<error>0</error>" in first.text
     assert "<error>1</error>" in second.text
     assert second.headers["Retry-After"]
+
+
+@pytest.mark.parametrize("spellings", [("THAW", "Thaw", "thaw", "tHAW"), ("thaw", "THAW", "thaw", "THAW")])
+def test_all_spellings_of_a_key_share_the_articles_budget_for_pings(tmp_path: Path, spellings: tuple[str, ...]) -> None:
+    host = Host(tmp_path, MODERATE_LIMITS={"pings": ["3/hour per article"]}, MODERATE_VERIFY_PINGS="off")
+    host.moderate.article_loader(lambda key: host.articles.get(key.lower()))
+    answers = [
+        host.client.post(f"/discuss/trackback/{key}", data={"url": f"http://blog.example/{number}"}).status_code
+        for number, key in enumerate(spellings)
+    ]
+    assert answers == [200, 200, 200, 429]
+    assert host.total() == 3
+
+
+def test_all_spellings_of_a_key_share_the_articles_budget_for_comments(tmp_path: Path) -> None:
+    host = Host(tmp_path, MODERATE_LIMITS={"comments": ["1/hour per article"]}, MODERATE_PREMODERATION="none")
+    host.moderate.article_loader(lambda key: host.articles.get(key.lower()))
+    answers = [
+        host.comment(f"Number {n}.", article=key) for n, key in enumerate(("Thaw", "tHaw", "thAw", "thaW", "THAW"))
+    ]
+    # One is public, three more are held until the overdraft is used up as well.
+    assert [answer.status_code for answer in answers] == [201, 202, 202, 202, 429]
+
+
+def test_all_protocols_and_addresses_share_the_articles_budget(tmp_path: Path) -> None:
+    host = Host(tmp_path, MODERATE_LIMITS={"pings": ["2/hour per article"]}, MODERATE_VERIFY_PINGS="off")
+    host.moderate.article_loader(lambda key: host.articles.get(key.lower()))
+    host.moderate.article_finder(lambda url: host.articles.get(url.rpartition("/")[2].lower()))
+
+    def mention(number: int, target: str) -> int:
+        sent = {"source": f"http://blog.example/{number}", "target": target}
+        return host.client.post("/discuss/webmention", data=sent).status_code
+
+    assert mention(1, "http://localhost/thaw") == 201
+    assert host.client.post("/discuss/trackback/Thaw", data={"url": "http://blog.example/2"}).status_code == 200
+    assert mention(3, "http://localhost/THAW") == 429
+    assert host.client.post("/discuss/trackback/thaw", data={"url": "http://blog.example/4"}).status_code == 429
+
+
+def test_an_article_that_does_not_exist_still_costs_its_sender(tmp_path: Path) -> None:
+    host = Host(tmp_path, MODERATE_LIMITS={"comments": ["2/hour per client", "50/hour per article"]})
+    assert [host.comment(article=key).status_code for key in ("no-1", "no-2", "no-3")] == [404, 404, 429]

@@ -19,7 +19,7 @@ from moderate.errors import Policy, RateLimited
 from moderate.limits.clients import client_net, keyed
 from moderate.limits.gcra import seconds_to_next
 from moderate.limits.outage import GuardedLimiter
-from moderate.limits.rates import ACTIONS, PING_ACTIONS, Limit
+from moderate.limits.rates import ACTIONS, PING_ACTIONS, SCOPES, Limit
 from moderate.ports import Bucket, BucketState, Rate, Taken
 
 if TYPE_CHECKING:
@@ -114,6 +114,10 @@ class Limits:
         """
         return self._ask(costs, spend=True)
 
+    def spend_of_article(self, action: str, article: str) -> Taken:
+        """Charge an *article*'s budgets for *action* alone. Raises as `spend` does."""
+        return self._take(self._buckets(Costs(action, "", article=article), frozenset({"article"})), spend=True)
+
     def look(self, costs: Costs) -> Taken:
         """Ask whether `spend` would pass, and spend nothing; for what is charged only when it fails (a sign-in)."""
         return self._ask(costs, spend=False)
@@ -142,7 +146,9 @@ class Limits:
         self._guard.close()
 
     def _ask(self, costs: Costs, *, spend: bool) -> Taken:
-        charged = self._buckets(costs)
+        return self._take(self._buckets(costs), spend=spend)
+
+    def _take(self, charged: list[tuple[_Charge, Bucket]], *, spend: bool) -> Taken:
         if not charged:
             return Taken(0.0)
         taken = self._guard.take([bucket for _, bucket in charged], spend=spend)
@@ -156,8 +162,8 @@ class Limits:
         crowded = tuple(charge.name for charge, state in pairs if charge.extra and state.remaining - due < charge.extra)
         return Taken(0.0, states, crowded)
 
-    def _buckets(self, costs: Costs) -> list[tuple[_Charge, Bucket]]:
-        charges = self._charges[costs.action]
+    def _buckets(self, costs: Costs, scopes: frozenset[str] = frozenset(SCOPES)) -> list[tuple[_Charge, Bucket]]:
+        charges = [charge for charge in self._charges[costs.action] if charge.scope in scopes]
         if not charges:
             return []
         subjects = self._subjects(costs, {charge.scope for charge in charges})
