@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,7 @@ from tests.newsroom_site import OTHER_STORY
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
     from tests.newsroom_site import Newsroom
 
@@ -162,6 +163,107 @@ def test_a_stranger_is_led_to_the_site_and_not_in_a_circle(
         assert grave_findings(page) == []
     page.get_by_role("link", name="To the site").click()
     expect(page).to_have_url(f"{newsroom.url}/")
+
+
+def buttons(card: Locator) -> list[str]:
+    return card.locator("form.decide").get_by_role("button").all_inner_texts()
+
+
+def test_the_card_of_a_clash_follows_what_somebody_else_decided(
+    newsroom: Newsroom, reader: Callable[..., Page]
+) -> None:
+    newsroom.post("Two people look at this.", decision=None)
+    mine, hers = reader(), reader()
+    newsroom.sign_in(mine)
+    newsroom.sign_in(hers, "Sakai")
+    hers.get_by_role("button", name="Approve", exact=True).click()
+    expect(hers.get_by_role("link", name="Approved 1")).to_be_visible()
+    mine.get_by_role("button", name="Spam", exact=True).click()
+    card = mine.get_by_role("article")
+    expect(card.locator(".clash")).to_have_text("Item 1: Sakai has decided meanwhile: approved.")
+    expect(card.locator(".awaiting")).to_have_count(0)
+    expect(card.locator(".status")).to_have_text("Approved")
+    expect(card.locator(".facts")).to_contain_text("Sakai")
+    assert buttons(card) == ["Hold", "Spam", "Trash"]
+    expect(mine.locator("#told")).to_have_class(re.compile(r"\bcaution\b"))
+    expect(card).to_be_focused()
+    card.get_by_role("button", name="Trash").click()
+    expect(mine.locator("#told")).to_contain_text("Item 1: trash.")
+    expect(mine.locator("#told")).not_to_have_class(re.compile("caution"))
+    assert newsroom.counts().trash == 1
+
+
+def test_a_card_that_stays_on_the_page_follows_decisions_and_their_undo(
+    newsroom: Newsroom, reader: Callable[..., Page]
+) -> None:
+    newsroom.post("Where does this go?", decision=None)
+    page = reader()
+    newsroom.sign_in(page)
+    page.goto(f"{newsroom.queue}?status=")
+    card = page.get_by_role("article")
+    for name, status, left in (
+        ("Approve", "Approved", ["Hold", "Spam", "Trash"]),
+        ("Spam", "Spam", ["Approve", "Hold", "Trash"]),
+        ("Hold", "Pending", ["Approve", "Spam", "Trash"]),
+    ):
+        card.get_by_role("button", name=name, exact=True).click()
+        expect(card.get_by_role("button", name=name, exact=True)).to_have_count(0)
+        expect(card.locator(".status")).to_have_text(status)
+        assert buttons(card) == left
+        expect(card.locator(".awaiting")).to_have_count(1 if name == "Hold" else 0)
+    page.keyboard.press("u")
+    expect(card.locator(".status")).to_have_text("Spam")
+    expect(card.get_by_role("button", name="Hold", exact=True)).to_be_visible()
+    assert buttons(card) == ["Approve", "Hold", "Trash"]
+
+
+def test_the_card_of_a_deleted_item_says_so_and_offers_nothing(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
+    item = newsroom.post("Soon gone.", decision="spam")
+    newsroom.post("Still here.", decision="spam")
+    page = reader()
+    newsroom.sign_in(page)
+    page.goto(f"{newsroom.queue}?status=spam")
+    with newsroom.app.app_context():
+        newsroom.app.extensions["moderate"].desk.store.delete(item.id, "Sakai", item.created_at)
+    card = page.get_by_role("article").filter(has_text="Soon gone.")
+    card.get_by_role("button", name="Approve", exact=True).click()
+    expect(card.locator(".clash")).to_have_text(f"Item {item.id} is gone.")
+    expect(card.get_by_role("button")).to_have_count(0)
+    expect(card.get_by_role("checkbox")).to_be_disabled()
+    expect(page.get_by_role("link", name="Spam 1")).to_be_visible()
+    page.get_by_label("All of this page").check()
+    expect(page.locator(".chosen")).to_have_text("1 selected")
+
+
+def test_a_text_that_changed_meanwhile_is_on_the_card_before_it_can_be_decided_again(
+    newsroom: Newsroom, reader: Callable[..., Page]
+) -> None:
+    source = {"kind": "trackback", "author": "", "source_url": "https://blog.example/1"}
+    newsroom.post("The first words.", decision=None, title="One", **source)
+    page = reader()
+    newsroom.sign_in(page)
+    newsroom.post("Quite other words.", decision=None, title="Two", **source)
+    page.get_by_role("button", name="Approve", exact=True).click()
+    card = page.get_by_role("article")
+    expect(card.locator(".clash")).to_be_visible()
+    expect(card).to_contain_text("Quite other words.")
+    assert newsroom.counts().trackbacks == 0
+
+
+def test_nothing_selected_is_nothing_to_decide(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
+    newsroom.post("Pick me.", decision=None)
+    page = reader()
+    newsroom.sign_in(page)
+    bulk = page.get_by_role("form", name="What is selected")
+    expect(bulk.get_by_role("button", name="Approve what is selected")).to_be_disabled()
+    page.get_by_label("Select item 1").check()
+    expect(bulk.get_by_role("button", name="Approve what is selected")).to_be_enabled()
+    plain = reader(javascript=False)
+    newsroom.sign_in(plain)
+    plain.get_by_role("button", name="Approve what is selected").click()
+    expect(plain.get_by_role("status")).to_have_text("Nothing was selected.")
+    expect(plain.locator(".notice.caution")).to_be_visible()
+    assert newsroom.counts().pending == 1
 
 
 #: Texts that no browser can break, or that are longer than any screen.

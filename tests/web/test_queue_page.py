@@ -367,3 +367,20 @@ def test_all_that_matches_can_be_unfolded_before_it_is_decided(desk: Host) -> No
     rest = html[html.index('<details class="rest">') : html.index('<form class="decide')]
     assert "And 4 more." in rest
     assert [f"Number {number}." in rest for number in range(9)] == [True] * 4 + [False] * 5
+
+
+def test_cards_are_told_as_they_stand_now_to_moderators_alone(desk: Host) -> None:
+    for number in range(3):
+        desk.comment(f"Number {number}.")
+    desk.decide(2, "spam")
+    asked = f"{QUEUE}queue/cards?status=pending&item=1&item=2&item=99"
+    answer = desk.client.get(asked)
+    assert (answer.status_code, answer.mimetype, answer.headers["Cache-Control"]) == (200, "text/html", "no-store")
+    cards = Page(answer.text)
+    assert cards.item_forms() == [1, 2]
+    assert cards.form_of(2)["buttons"] == ["approve", "hold", "trash"]
+    assert cards.form_of(2)["fields"]["version"] == "2"
+    assert cards.form_of(2)["fields"]["filter_status"] == "pending"
+    assert desk.client.get(f"{QUEUE}queue/cards?item=x").status_code == 422
+    desk.moderator = None
+    assert desk.client.get(asked).status_code == 401

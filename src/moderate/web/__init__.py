@@ -168,4 +168,5 @@ def add_queue_forms(blueprint: Blueprint) -> None:
     route(blueprint, "/moderation/queue/all", "queue_all", {"POST": forms.decide_all})
     route(blueprint, "/moderation/queue/undo", "queue_undo", {"POST": forms.undo})
     route(blueprint, "/moderation/queue/like", "queue_like", {"GET": forms.like})
+    route(blueprint, "/moderation/queue/cards", "queue_cards", {"GET": moderation_page.cards})
     route(blueprint, "/moderation/queue/news", "queue_news", {"GET": moderation_page.news})

@@ -84,11 +84,12 @@ def words(name: str, given: Mapping[str, str] | None = None, prefix: str = "") -
     return value or None
 
 
-def item_id(value: str | None) -> int | None:
+def item_id(value: str | None, name: str = "like") -> int | None:
+    """The number of an item, None for None. Raises `Invalid` for *name* where it can be none."""
     if value is None:
         return None
     if not (value.isascii() and value.isdigit() and len(value) <= 19 and 1 <= int(value) <= MAX_ID):
-        raise Invalid.field("like", "The number of an item.")
+        raise Invalid.field(name, "The number of an item.")
     return int(value)
 
 

@@ -16,7 +16,7 @@ from moderate.ports import ItemFilter, Page
 from moderate.web.access import csrf_token, moderator, session_token
 from moderate.web.banners import banners, waiting_since
 from moderate.web.errors import public_text, status_of
-from moderate.web.moderation_api import item_filter, private, totals
+from moderate.web.moderation_api import item_filter, item_id, private, totals
 from moderate.web.notice import unpack
 from moderate.web.present import verified
 from moderate.web.read import number
@@ -43,6 +43,9 @@ LONG_TEXT, LONG_LINES = 700, 12
 #: What begins a line in cleaned HTML.
 LINES = ("<p>", "<br", "<li>", "<pre>", "<blockquote>", "\n")
 TAG = re.compile("<[^>]*>")
+
+#: Cards that the script may ask for at once: those of a page.
+MOST_CARDS = PAGE
 
 #: More new items than this are "more than".
 MOST_NEW = 100
@@ -206,6 +209,24 @@ def news() -> ResponseReturnValue:
     after = number("after", 1, MAX_ID) or 1
     counted = {**totals(state), "changed": changed(state)}
     return private({"new": sum(item_id > after for item_id in newest), "totals": counted})
+
+
+def cards() -> ResponseReturnValue:
+    """``GET /moderation/queue/cards``: the cards of some items as they stand now; what was deleted is left out."""
+    state = current_state()
+    moderator(state)
+    which = default_filter()
+    numbers = [item_id(value, "item") for value in request.args.getlist("item")[:MOST_CARDS]]
+    found = (state.desk.store.item(number) for number in numbers if number is not None)
+    return page(
+        "cards",
+        200,
+        items=[item for item in found if item is not None],
+        now=state.desk.clock.now(),
+        not_asked=not_asked,
+        verified=verified,
+        **frame(state, which),
+    )
 
 
 def changed(state: State) -> int:

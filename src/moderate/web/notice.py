@@ -27,10 +27,11 @@ NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Sentences, and the batch that an Undo button takes back."""
+    """Sentences, and the batch that an Undo button takes back. `is_well` is False where something was not done."""
 
     lines: tuple[str, ...]
     batch: str | None = None
+    is_well: bool = True
 
 
 def pack(state: State, who: Moderator, outcome: Outcome | None, act: str | None) -> str:
@@ -65,7 +66,8 @@ def unpack(state: State, who: Moderator, token: str | None) -> Notice | None:
     lines = [*done_lines(facts), *(left_line(*left) for left in facts["left"])]
     if facts.get("more"):
         lines.append(count(facts["more"], "And {n} more.", "And {n} more."))
-    return Notice(tuple(lines) or (say("Nothing was selected."),), facts.get("batch"))
+    is_well = bool(facts["done"]) and not facts["left"]
+    return Notice(tuple(lines) or (say("Nothing was selected."),), facts.get("batch"), is_well)
 
 
 def done_lines(facts: dict[str, Any]) -> Sequence[str]:

@@ -149,6 +149,16 @@ QUEUE = (
     ),
     Operation(
         method="GET",
+        path="/moderation/queue/cards",
+        endpoint="queue_cards",
+        about="The cards of some items as they stand now, as HTML for the queue page",
+        parameters=(*FILTER, query("item", whole(MAX_ID), "The number of an item; may stand up to fifty times.")),
+        replies=(Reply(200, "The cards.", types=(HTML,)),),
+        problems=("invalid",),
+        is_for_moderators=True,
+    ),
+    Operation(
+        method="GET",
         path="/moderation/queue/news",
         endpoint="queue_news",
         about="What came in since",

@@ -29,6 +29,8 @@ const box = (item) => item.querySelector("input[form=bulk]");
 const shown = () => items.filter((item) => !item.hidden);
 const chosen = () => shown().filter((item) => box(item).checked);
 const id = (item) => Number(item.dataset.id);
+// Deleted meanwhile: its card only says so.
+const isGone = (item) => "gone" in item.dataset;
 // Whether a changed text stands beside the one that is public.
 const waits = (item) => item.dataset.change === "waits";
 
@@ -74,7 +76,10 @@ function comeBack(item, clash = "") {
   words.textContent = clash;
   words.hidden = !clash;
   item.hidden = false;
+  // The words at the end of the page leave, and must not take the focus with them.
+  const wasAtTheEnd = done.contains(document.activeElement);
   done.hidden = true;
+  if (wasAtTheEnd) focus(item);
 }
 
 function stands(item, now, version) {
@@ -87,6 +92,48 @@ function stands(item, now, version) {
   const chip = item.querySelector(".status");
   const tab = document.querySelector(`.tabs [data-status=${now}]`);
   if (chip && tab) chip.textContent = tab.firstChild.textContent.trim();
+}
+
+// A deleted item keeps its words on the page, and nothing that could be done with it.
+function bury(item) {
+  if (isGone(item)) return;
+  count(item.dataset.status, -1);
+  if (waits(item)) count("changed", -1);
+  item.dataset.gone = "";
+  box(item).checked = false;
+  box(item).disabled = true;
+  for (const part of item.querySelectorAll(".foot, .awaiting, .status")) part.remove();
+}
+
+// Puts the card as the server has made it anew into the place of the old one.
+function renewed(item, fresh) {
+  if (Number(fresh.dataset.version) < Number(item.dataset.version)) return;
+  const isHere = item.contains(document.activeElement);
+  const clash = item.querySelector(".clash").textContent;
+  const { checked } = box(item);
+  count(item.dataset.status, -1);
+  count(fresh.dataset.status, 1);
+  count("changed", waits(fresh) - waits(item));
+  delete item.dataset.change;
+  Object.assign(item.dataset, fresh.dataset);
+  item.replaceChildren(...fresh.childNodes);
+  box(item).checked = checked;
+  item.querySelector(".clash").textContent = clash;
+  item.querySelector(".clash").hidden = !clash;
+  if (isHere) focus(item);
+}
+
+// Asks for those cards of some items that are in sight: chips, texts and buttons follow what stands now.
+async function renew(some) {
+  const stale = new Map(some.filter((item) => !item.hidden && !isGone(item)).map((item) => [item.dataset.id, item]));
+  if (stale.size === 0) return;
+  const query = new URLSearchParams(location.search);
+  query.delete("notice");
+  for (const number of stale.keys()) query.append("item", number);
+  const answer = await fetch(`${main.dataset.cards}?${query}`);
+  if (!answer.ok) return;
+  const found = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const fresh of found.querySelectorAll("li[data-id]")) renewed(stale.get(fresh.dataset.id), fresh);
 }
 
 // Which text a card shows: both while the changed one "waits", else that one which was "taken" or "kept".
@@ -105,8 +152,10 @@ function say(text) {
   setTimeout(() => { said.textContent = text; });
 }
 
-function tell(lines, act = null) {
+// Of what was left undone it does not speak in the colour of success.
+function tell(lines, act = null, isWell = true) {
   const text = lines.join(" ");
+  told.classList.toggle("caution", !isWell);
   told.querySelector("p").textContent = text;
   told.hidden = false;
   told.querySelector("button").hidden = !act;
@@ -138,8 +187,9 @@ function countChosen() {
   const bar = document.getElementById("bulk");
   if (!bar) return;
   bar.classList.toggle("some", number > 0);
+  for (const button of bar.querySelectorAll("button")) button.disabled = number === 0;
   bar.querySelector(".chosen").textContent = fill(words.chosen, { n: number });
-  all.checked = number > 0 && number === shown().length;
+  all.checked = number > 0 && number === shown().filter((item) => !isGone(item)).length;
   all.indeterminate = number > 0 && !all.checked;
 }
 
@@ -177,9 +227,10 @@ function inLine(work) {
 // Items leave at once, and come back where the server says otherwise.
 function decide(wanted, decision) {
   const drops = decision === "keep";
-  const about = wanted.filter((item) => waits(item) || (!drops && item.dataset.status !== status[decision]));
+  const about = wanted.filter((item) => !isGone(item) && (waits(item) || (!drops && item.dataset.status !== status[decision])));
   if (about.length === 0) {
-    if (wanted.length) say(fill(drops ? words.unchanged : words.already, { id: id(wanted[0]) }));
+    if (wanted.length && isGone(wanted[0])) say(fill(words.gone, { id: id(wanted[0]) }));
+    else if (wanted.length) say(fill(drops ? words.unchanged : words.already, { id: id(wanted[0]) }));
     return;
   }
   const act = { items: about, changed: about.filter(waits), batch: null };
@@ -194,7 +245,7 @@ function decide(wanted, decision) {
     .catch((error) => {
       forget(act);
       for (const item of about) comeBack(item, error.message);
-      tell([error.message]);
+      tell([error.message], null, false);
     });
 }
 
@@ -212,10 +263,17 @@ function settle(act, answer, decision) {
   for (const left of answer.conflicts) {
     comeBack(found.get(left.id), clash(left));
     if (left.version) stands(found.get(left.id), left.decision, left.version);
+    if (left.code === "unknown-item") bury(found.get(left.id));
   }
+  follow([...found.values()]);
   if (act.items.length === 0) forget(act);
   const lines = summary(answer.decided.map((one) => one.id), words[decision]);
-  tell([...lines, ...answer.conflicts.map(clash)], act.items.length ? act : null);
+  tell([...lines, ...answer.conflicts.map(clash)], act.items.length ? act : null, answer.conflicts.length === 0);
+}
+
+// After the requests that are on their way; without an answer the cards stay as they are.
+function follow(some) {
+  inLine(() => renew(some)).catch(() => undefined);
 }
 
 async function undo() {
@@ -228,7 +286,7 @@ async function undo() {
     .then((answer) => putBack(act, answer))
     .catch((error) => {
       acts.push(act);
-      tell([error.message], act);
+      tell([error.message], act, false);
     });
 }
 
@@ -240,8 +298,13 @@ function putBack(act, answer) {
     if (act.changed.includes(item)) deal(item, "waits");
     comeBack(item);
   }
+  for (const left of answer.conflicts) {
+    if (left.version) stands(found.get(left.id), left.decision, left.version);
+    if (left.code === "unknown-item") bury(found.get(left.id));
+  }
+  follow([...found.values()]);
   const lines = summary(answer.undone.map((one) => one.id), words.undone);
-  tell([...lines, ...answer.conflicts.map(clash)], acts.at(-1) || null);
+  tell([...lines, ...answer.conflicts.map(clash)], acts.at(-1) || null, answer.conflicts.length === 0);
   if (answer.undone.length) focus(found.get(answer.undone[0].id));
 }
 
@@ -253,7 +316,7 @@ function open(item) {
 }
 
 function select(item) {
-  if (!item) return;
+  if (!item || isGone(item)) return;
   box(item).checked = !box(item).checked;
   countChosen();
 }
@@ -276,12 +339,14 @@ listen({
 
 // --- buttons and boxes -------------------------------------------------------------------------
 
-for (const item of items) {
-  item.querySelector("form.decide").addEventListener("submit", (event) => {
+// Cards are renewed, so the list listens for them.
+const list = document.querySelector(".items");
+if (list) {
+  list.addEventListener("submit", (event) => {
     event.preventDefault();
-    decide([item], event.submitter.value);
+    decide([event.target.closest("li[data-id]")], event.submitter.value);
   });
-  box(item).addEventListener("change", countChosen);
+  list.addEventListener("change", countChosen);
 }
 const bulk = document.getElementById("bulk");
 if (bulk) {
@@ -292,7 +357,7 @@ if (bulk) {
   });
   bulk.querySelector(".all").hidden = false;
   all.addEventListener("change", () => {
-    for (const item of shown()) box(item).checked = all.checked;
+    for (const item of shown()) if (!isGone(item)) box(item).checked = all.checked;
     countChosen();
   });
   countChosen();
