@@ -23,9 +23,9 @@ class Blog:
     def port(self) -> int:
         return self._server.server_port
 
-    def write(self, path: str, html: str, *, status: int = 200, kind: str = "text/html; charset=utf-8") -> str:
+    def write(self, path: str, html: str | bytes, *, status: int = 200, kind: str = "text/html; charset=utf-8") -> str:
         """Put a page there; returns its address."""
-        self.pages[path] = (status, kind, html.encode())
+        self.pages[path] = (status, kind, html.encode() if isinstance(html, str) else html)
         return self.url(path)
 
     def url(self, path: str) -> str:

@@ -198,13 +198,17 @@ def tasks_for(desk: Desk, submission: Submission, verdict: Verdict, facts: Facts
         return tasks_to_tell(desk.notices, verdict, facts.now)
     payload: dict[str, object] = {"sample": sample_of(submission, facts).to_json()} if facts.services.spam else {}
     kind = FIRST_LOOK if submission.kind.is_ping else "judge"
-    return [NewTask(kind=kind, due_at=facts.now, payload=payload | words_of(submission))]
+    return [NewTask(kind=kind, due_at=facts.now, payload=payload | told_by(submission))]
 
 
-def words_of(submission: Submission) -> dict[str, object]:
-    """What a TrackBack says of itself, for a look at its source: the item may keep what it said before until then."""
+def told_by(submission: Submission) -> dict[str, object]:
+    """Return what a ping's sender has told and the item does not hold, for the look at its source.
+
+    That is the address that was given for the article, and what a TrackBack says of itself: the item may
+    keep what it said before until then.
+    """
     if submission.kind is not Kind.TRACKBACK:
-        return {}
+        return {"target": submission.target_url} if submission.target_url else {}
     names = {"author": submission.author, "title": submission.title, "blog_name": submission.blog_name}
     return {"words": {**names, "url": submission.url, "text": submission.body.raw}}
 
@@ -213,7 +217,7 @@ def look_again(desk: Desk, recorded: Recorded, submission: Submission, now: date
     """A source that pings again says that it has changed, or that its link is gone: worth a look."""
     item = recorded.item
     if item.kind.is_ping and not recorded.is_new and item.awaiting is not Awaiting.CHECKS:
-        desk.store.add_tasks(item.id, [NewTask(kind="look", due_at=now, payload=words_of(submission))], now)
+        desk.store.add_tasks(item.id, [NewTask(kind="look", due_at=now, payload=told_by(submission))], now)
 
 
 def tell(desk: Desk, recorded: Recorded) -> None:

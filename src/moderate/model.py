@@ -95,7 +95,8 @@ class Raw:
     `honeypot` is what stood in the field that people do not see. `form_age` is how many seconds
     old the signed form token was, None without a valid one; `from_form` says that the request was
     a form's, which should have carried one. `confirmed_id` is the identity that goes with the typed
-    e-mail address, where this browser has confirmed it.
+    e-mail address, where this browser has confirmed it. `markup` is the text of a ping's page as HTML that
+    `moderate.clean.page_markup` has made, None where the text has no form of its own.
     """
 
     kind: Kind
@@ -106,6 +107,7 @@ class Raw:
     email: str = ""
     url: str = ""
     text: str = ""
+    markup: str | None = None
     parent: int | None = None
     source_url: str | None = None
     title: str | None = None
@@ -149,6 +151,8 @@ class Submission:
     source_url: str | None = None
     #: The source in one spelling, so that a site cannot ping twice by writing its address differently.
     source_key: str | None = None
+    #: The address that a ping's sender gave for the article; it is kept with the task that looks at the source.
+    target_url: str | None = None
     title: str | None = None
     blog_name: str | None = None
     honeypot: str = ""

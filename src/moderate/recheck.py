@@ -116,7 +116,7 @@ def judge_again(desk: Desk, task: Task) -> None:
     if must_wait(desk, item):
         put_off(desk, task, "its source was read a short while ago")
         return
-    seen = look(desk, item, article)
+    seen = look(desk, task, item, article)
     if seen is not None and seen.is_busy and not is_exhausted(task, desk.clock.now()):
         put_off(desk, task, "its server was busy with other pings")
         return
@@ -157,12 +157,26 @@ def put_off(desk: Desk, task: Task, reason: str) -> None:
     desk.store.retry_task(task, desk.clock.now() + COURTESY, reason, is_attempt=False)
 
 
-def look(desk: Desk, item: Item, article: Article) -> Seen | None:
+def look(desk: Desk, task: Task, item: Item, article: Article) -> Seen | None:
     if desk.services.fetcher is None or not item.kind.is_ping:
         return None
     site = desk.site_url or article.url
     about = f"+{site}; verifying {item.kind.value} from {item.ip or '?'}"
-    return look_at(desk.services.fetcher, item, article, about=about, now=desk.clock.now())
+    return look_at(
+        desk.services.fetcher,
+        item,
+        article,
+        target=target_of(task),
+        find=desk.articles.find,
+        about=about,
+        now=desk.clock.now(),
+    )
+
+
+def target_of(task: Task) -> str | None:
+    """The address that the sender gave for the article; None where it named the article itself (TrackBack)."""
+    target = task.payload.get("target")
+    return target if isinstance(target, str) else None
 
 
 def words_of(task: Task) -> Words:
@@ -247,7 +261,7 @@ def settle(desk: Desk, task: Task, item: Item, verdict: Verdict, content: Conten
         verdict,
         now,
         content=content,
-        tasks=(*looks_to_come(item, now), *tasks_to_tell(desk.notices, verdict, now)) if not is_open else (),
+        tasks=(*looks_to_come(task, item, now), *tasks_to_tell(desk.notices, verdict, now)) if not is_open else (),
         retry_at=next_try(verdict, task, now) if is_open else None,
         error="; ".join(finding.reason for finding in verdict.findings if finding.lean is Lean.UNSURE) or None,
     )
@@ -265,12 +279,14 @@ def next_try(verdict: Verdict, task: Task, now: datetime) -> datetime:
     return now + (timedelta(seconds=max(waits)) if waits else backoff(task))
 
 
-def looks_to_come(item: Item, now: datetime) -> tuple[NewTask, ...]:
+def looks_to_come(task: Task, item: Item, now: datetime) -> tuple[NewTask, ...]:
     """The next look at a ping's source: a day, a week and a month after it came in."""
     if not item.kind.is_ping:
         return ()
+    target = target_of(task)
+    payload: dict[str, object] = {"target": target} if target else {}
     due = next((item.created_at + after for after in LOOK_AGAIN if item.created_at + after > now), None)
-    return (NewTask(kind="look", due_at=due),) if due else ()
+    return (NewTask(kind="look", due_at=due, payload=payload),) if due else ()
 
 
 #: What each kind of task does; what stands behind a colon in a kind is the handler's own.

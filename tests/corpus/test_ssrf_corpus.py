@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
+from moderate.clean.link_address import Targets
 from moderate.clean.source_link import find_link
 from moderate.clean.source_page import read_page
 from moderate.errors import FetchFailed
@@ -164,7 +165,7 @@ class Scenario:
     def verified(self, fetched: Fetched) -> str:
         article = f"https://{SITE}/article/1"
         targets = [article, f"{article}?a=1&b=2"]
-        return "link" if find_link(read_page(fetched), targets, any_element=True) else "no link"
+        return "link" if find_link(read_page(fetched), Targets(targets), any_element=True) else "no link"
 
     def play(self, connection: Connection) -> None:
         if "behaviour" in self.row:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: The modules of each group. A folder's name stands for all that is in it and not named elsewhere.
 GROUPS = {
-    "core": ("errors", "model", "answers", "counts", "lifecycle", "spam", "identity"),
+    "core": ("errors", "model", "answers", "counts", "lifecycle", "spam", "identity", "charsets"),
     "ports": ("ports",),
     "signals": ("signals",),
     "words": ("words",),  # what is said to people, in every language: pages and mails share it

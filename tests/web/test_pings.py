@@ -27,10 +27,13 @@ def blog() -> Iterator[Blog]:
 
 @pytest.fixture
 def site(tmp_path: Path, blog: Blog) -> Host:
+    return a_site(tmp_path, blog)
+
+
+def a_site(folder: Path, blog: Blog, **config: Any) -> Host:
     """A site that has shown its article, so that pings to its address find it."""
-    host = Host(
-        tmp_path, MODERATE_LIMITS={}, MODERATE_FETCH_ALLOW=["127.0.0.0/8"], MODERATE_FETCH_PORTS=[80, 443, blog.port]
-    )
+    ports = [80, 443, blog.port]
+    host = Host(folder, MODERATE_LIMITS={}, MODERATE_FETCH_ALLOW=["127.0.0.0/8"], MODERATE_FETCH_PORTS=ports, **config)
     host.client.get("/thaw")
     return host
 

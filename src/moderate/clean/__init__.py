@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from moderate.clean import text as fields
@@ -95,17 +96,25 @@ def _ping(raw: Raw, article: Article, policy: Policy) -> Submission:
     checked.settle()
     blog = fields.blog_name(raw.blog_name or "") or cropped(fields.host_of(source), fields.MAX_BLOG_NAME)
     excerpt = fields.excerpt(raw.text)
+    # Another site's page is HTML, whatever commenters write here.
+    page_policy = replace(policy, markup="html")
+    shown = render(raw.markup, page_policy) if raw.markup else render_excerpt(excerpt)
+    own = {fields.source_key(url) for url in (article.url, *article.aliases)}
     return Submission(
         kind=raw.kind,
         article=article,
         client=_client(raw.client),
         body=Body(
-            raw=cropped(_storable(raw.text), policy.max_length), html=render_excerpt(excerpt).html, policy=policy.name
+            raw=cropped(_storable(raw.text), policy.max_length),
+            html=shown.html,
+            policy=page_policy.name,
+            links=tuple(link for link in shown.links if fields.source_key(link) not in own),
         ),
         author=blog,
         url=source,
         source_url=source,
         source_key=fields.source_key(source),
+        target_url=raw.target_url,
         title=fields.title(raw.title or "") or cropped(source, fields.MAX_TITLE),
         blog_name=blog,
         honeypot=_note(raw.honeypot),

@@ -13,14 +13,16 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
-from moderate.clean.link_address import comparable, resolved
-from moderate.clean.page_words import cropped_end, words_of
+from moderate.clean.link_address import resolved
+from moderate.clean.page_markup import marked_up
+from moderate.clean.page_words import cropped_end, one_line, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lxml import etree
 
+    from moderate.clean.link_address import Targets
     from moderate.clean.source_page import SourcePage
 
 ResponseType = Literal["rsvp", "invite", "repost", "like", "bookmark", "reply", "mention"]
@@ -59,7 +61,7 @@ _ZONE = re.compile(r"([+-]\d\d)(\d\d)$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HEntry:
-    """An entry's own words. All texts are plain, in one line, bounded and not to be trusted."""
+    """An entry's own words. All texts are plain, bounded, not to be trusted, and but for the content in one line."""
 
     type: ResponseType
     author_name: str | None = None
@@ -68,36 +70,38 @@ class HEntry:
     #: The title; None where it only repeats the content, as it does for notes.
     name: str | None = None
     summary: str | None = None
+    #: With its paragraphs and line breaks, as blank lines and newlines.
     content: str | None = None
+    #: The beginning of the content as HTML, as `moderate.clean.page_markup` makes it.
+    markup: str | None = None
     published: datetime | None = None
 
 
-def read_hentry(page: SourcePage, targets: Sequence[str], *, now: datetime) -> HEntry | None:
-    """The entry of the page that refers to one of `targets`, else its first; None where it has none.
+def read_hentry(page: SourcePage, wanted: Targets, *, now: datetime) -> HEntry | None:
+    """Return the entry of the page that refers to a *wanted* address, else its first; None where it has none.
 
-    `now` bounds the time of publication: nothing was written in the future.
+    *now* bounds the time of publication: nothing was written in the future.
     """
     if page.tree is None:
         return None
     entries = [element for element in page.tree.iter() if "h-entry" in _roots(element)]
     if not entries:
         return None
-    wanted = {spelling for target in targets if (spelling := comparable(target))}
     holders = _holders(page, wanted)
     entry = next((entry for entry in entries if entry in holders), entries[0])
     return _entry(page, entry, wanted, now)
 
 
-def _entry(page: SourcePage, entry: etree._Element, wanted: set[str], now: datetime) -> HEntry:
+def _entry(page: SourcePage, entry: etree._Element, wanted: Targets, now: datetime) -> HEntry:
     properties = _properties(entry)
     author_name, author_url = _author(page, entry, properties)
-    content = _first_words(properties, "content", MAX_CONTENT)
+    content, markup = _content(page, properties)
     name = _first_words(properties, "name", MAX_TITLE)
     summary = _first_words(properties, "summary", _LONG)
-    if name and content and content.startswith(name.removesuffix("…")):
+    if name and content and one_line(content).startswith(name.removesuffix("…")):
         name = None
     if summary and content and len(content) > _LONG:
-        content = summary
+        content, markup = summary, None
     return HEntry(
         type=_type(page, properties, wanted),
         author_name=author_name,
@@ -105,8 +109,18 @@ def _entry(page: SourcePage, entry: etree._Element, wanted: set[str], now: datet
         name=name,
         summary=summary,
         content=content,
+        markup=markup,
         published=_published(properties, now),
     )
+
+
+def _content(page: SourcePage, properties: dict[str, list[etree._Element]]) -> tuple[str | None, str | None]:
+    """The e-content as plain text and as HTML; what has no words of its own (``<data value="…">``) only the former."""
+    for element in properties.get("content", [])[:2]:
+        text, markup = marked_up(element, page.base, MAX_CONTENT)
+        if text:
+            return text, markup
+    return _first_words(properties, "content", MAX_CONTENT), None
 
 
 def _classes(element: etree._Element) -> list[str]:
@@ -175,7 +189,7 @@ def _addresses(page: SourcePage, elements: Sequence[etree._Element]) -> Iterator
             yield address
 
 
-def _holders(page: SourcePage, wanted: set[str]) -> set[etree._Element]:
+def _holders(page: SourcePage, wanted: Targets) -> set[etree._Element]:
     """All elements around the first links to the target."""
     if page.tree is None:
         return set()
@@ -183,14 +197,15 @@ def _holders(page: SourcePage, wanted: set[str]) -> set[etree._Element]:
     return {around for link in islice(links, _MOST) for around in (link, *link.iterancestors())}
 
 
-def _is_wanted(page: SourcePage, element: etree._Element, wanted: set[str]) -> bool:
+def _is_wanted(page: SourcePage, element: etree._Element, wanted: Targets) -> bool:
     value = element.get(_ADDRESSES[str(element.tag)])
-    return bool(value) and comparable(resolved(page.base, value or "") or "") in wanted
+    address = resolved(page.base, value) if value else None
+    return address is not None and address in wanted
 
 
-def _type(page: SourcePage, properties: dict[str, list[etree._Element]], wanted: set[str]) -> ResponseType:
+def _type(page: SourcePage, properties: dict[str, list[etree._Element]], wanted: Targets) -> ResponseType:
     def names_target(name: str) -> bool:
-        return any(comparable(address) in wanted for address in _addresses(page, properties.get(name, [])))
+        return any(address in wanted for address in _addresses(page, properties.get(name, [])))
 
     if "rsvp" in properties and names_target("in-reply-to"):
         return "rsvp"

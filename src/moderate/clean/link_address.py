@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from moderate.clean.addresses import ascii_host, one_escaping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+#: How many addresses of one page `Targets` asks about: on hosts that it knows, and on all others.
+MOST_ASKED = (1000, 200)
 
 _STRIPPED = re.compile(r"^[\x00-\x20]+|[\x00-\x20]+$|[\t\n\r]+")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -48,3 +55,39 @@ def comparable(url: str) -> str | None:
     place = host if port in {None, _DEFAULT_PORTS[parts.scheme]} else f"{host}:{port}"
     query = f"?{one_escaping(parts.query)}" if parts.query else ""
     return f"{parts.scheme}://{place}{one_escaping(parts.path) or '/'}{query}"
+
+
+class Targets:
+    """The addresses that a page has to link to, for one look at that page.
+
+    These are the *given* ones, in any spelling that `comparable` folds and with http and https as one, and
+    those of which *leads_here* says so. It is asked once about each other address, and about no more than
+    `MOST_ASKED` of them: it may ask a database, and a page may have any number of links.
+    """
+
+    def __init__(self, given: Iterable[str], leads_here: Callable[[str], bool] = lambda _: False) -> None:
+        self._leads_here = leads_here
+        self._given = frozenset(place for url in given if (place := _place(url)))
+        self._known = dict.fromkeys(self._given, True)
+        self._hosts = {place.partition("/")[0] for place in self._known}
+        self._left = list(MOST_ASKED)
+
+    def are_given(self, address: str) -> bool:
+        """Whether *address* is one of the given ones."""
+        return _place(address) in self._given
+
+    def __contains__(self, address: str) -> bool:
+        place = _place(address)
+        if place is None:
+            return False
+        if place not in self._known:
+            kind = 0 if place.partition("/")[0] in self._hosts else 1
+            self._left[kind] -= 1
+            self._known[place] = self._left[kind] >= 0 and self._leads_here(address)
+        return self._known[place]
+
+
+def _place(url: str) -> str | None:
+    """An address as `comparable` spells it, without its scheme."""
+    spelled = comparable(url)
+    return spelled.partition("://")[2] if spelled else None

@@ -1,9 +1,11 @@
-"""From the bytes of a page to its text, as browsers do: byte order mark, header, meta, then UTF-8 or windows-1252."""
+"""From the bytes of a page to its text: byte order mark, header, meta, and the bytes where these are wrong."""
 
 from __future__ import annotations
 
 import codecs
 import re
+
+from moderate.charsets import detected, fits, nearly_utf8
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _IN_HEADER = re.compile(r"charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE | re.ASCII)
@@ -54,17 +56,24 @@ _BY_LABEL = {label: codec for codec, labels in _CODECS.items() for label in labe
 
 
 def page_text(body: bytes, content_type: str) -> str:
-    """The text of a page. Never fails: what cannot be decoded becomes U+FFFD."""
+    """Return the text of a page. Never fails: what cannot be decoded becomes U+FFFD.
+
+    Browsers believe the header and then the page. Here the first of them counts that fits the bytes, and none
+    where these are UTF-8: servers declare a default for pages that were written in something else.
+    """
     for mark, codec in _BOMS:
         if body.startswith(mark):
             return body[len(mark) :].decode(codec, "replace")
-    codec_named = _from_header(content_type) or _from_page(body[:_PRESCAN])
-    if codec_named:
-        return body.decode(codec_named, "replace")
-    try:
+    named = [codec for codec in (_from_header(content_type), _from_page(body[:_PRESCAN])) if codec]
+    if not body.isascii() and fits(body, "utf-8"):
         return body.decode("utf-8")
-    except UnicodeDecodeError:
-        return body.decode("cp1252", "replace")
+    fitting = next((codec for codec in named if fits(body, codec)), None)
+    if fitting is None and named[:1] not in ([], ["utf-8"]):
+        # A page in Shift_JIS with one broken byte is still a page in Shift_JIS.
+        fitting = named[0]
+    if fitting is None:
+        fitting = "utf-8" if named and nearly_utf8(body) else detected(body)
+    return body.decode(fitting, "replace")
 
 
 def _from_header(content_type: str) -> str | None:

@@ -13,7 +13,7 @@ AROUND = 100
 MAX_LINK_TEXT = 100
 
 #: Elements that end a line of text; an excerpt never reaches out of the nearest one.
-_BLOCKS = frozenset(
+BLOCKS = frozenset(
     {
         "address",
         "article",
@@ -57,9 +57,9 @@ _BLOCKS = frozenset(
         "ul",
     }
 )
-_BREAKS = _BLOCKS | {"br", "img", "option"}
+_BREAKS = BLOCKS | {"br", "img", "option"}
 #: What stands in these is no text of the page.
-_UNSHOWN = frozenset({"head", "title"})
+UNSHOWN = frozenset({"head", "title"})
 
 
 def one_line(text: str) -> str:
@@ -96,7 +96,7 @@ def _cropped_start(text: str, limit: int) -> str:
 
 def _block_of(link: etree._Element) -> etree._Element:
     block = link
-    while block.tag not in _BLOCKS and (parent := block.getparent()) is not None:
+    while block.tag not in BLOCKS and (parent := block.getparent()) is not None:
         block = parent
     return block
 
@@ -110,7 +110,7 @@ def _split_at(block: etree._Element, link: etree._Element | None) -> tuple[str, 
     walk = etree.iterwalk(block, events=("start", "end"))
     for event, element in walk:
         where += element is link
-        if event == "start" and element.tag in _UNSHOWN and element is not block:
+        if event == "start" and element.tag in UNSHOWN and element is not block:
             walk.skip_subtree()
         runs[where].append(_run(event, element, is_block=element is block))
     before, inside, after = ("".join(run) for run in runs)
@@ -122,7 +122,7 @@ def _split_at(block: etree._Element, link: etree._Element | None) -> tuple[str, 
 def _run(event: str, element: etree._Element, *, is_block: bool) -> str:
     blank = " " if element.tag in _BREAKS else ""
     if event == "start":
-        return blank + ("" if element.tag in _UNSHOWN and not is_block else element.text or "")
+        return blank + ("" if element.tag in UNSHOWN and not is_block else element.text or "")
     return blank + ("" if is_block else element.tail or "")
 
 

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from moderate.clean.link_address import comparable, resolved
+from moderate.clean.link_address import resolved
 from moderate.clean.page_words import cropped_end, one_line, words_around
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from lxml import etree
 
+    from moderate.clean.link_address import Targets
     from moderate.clean.source_page import SourcePage
 
 #: What readers can follow.
@@ -57,16 +58,15 @@ class LinkFound:
     context: str = ""
 
 
-def find_link(page: SourcePage, targets: Sequence[str], *, any_element: bool) -> LinkFound | None:
-    """The link from the page to one of `targets`, None where there is none.
+def find_link(page: SourcePage, wanted: Targets, *, any_element: bool) -> LinkFound | None:
+    """Return the link from the page to one of the *wanted* addresses, None where there is none.
 
-    A target matches as a whole: see `comparable`. A longer address, a mention in a comment, a script
-    or another attribute is no link. `any_element` takes what Webmention takes: images, media, quotations
-    and JSON or plain-text sources too; else only what a reader can follow. A page that *is* a target
-    (after redirects) does not link to it.
+    An address matches as a whole. A mention in a comment, a script or another attribute is no link.
+    *any_element* takes what Webmention takes: images, media, quotations and JSON or plain-text sources
+    too; else only what a reader can follow. A page that is the target itself (after redirects) does not
+    link to it.
     """
-    wanted = {spelling for target in targets if (spelling := comparable(target))}
-    if comparable(page.url) in wanted:
+    if wanted.are_given(page.url):
         return None
     if page.kind == "html":
         return _in_elements(page, wanted, _MENTIONS if any_element else _LINKS)
@@ -75,14 +75,14 @@ def find_link(page: SourcePage, targets: Sequence[str], *, any_element: bool) ->
     return _in_text(page.data, wanted) if page.kind == "text" else _in_json(page.data, wanted)
 
 
-def _link_to(page: SourcePage, element: etree._Element, wanted: set[str], attributes: dict[str, str]) -> str | None:
+def _link_to(page: SourcePage, element: etree._Element, wanted: Targets, attributes: dict[str, str]) -> str | None:
     """The address that the element names, if it is wanted."""
     value = element.get(attributes[str(element.tag)])
     address = resolved(page.base, value) if value else None
-    return address if address and comparable(address) in wanted else None
+    return address if address and address in wanted else None
 
 
-def _in_elements(page: SourcePage, wanted: set[str], attributes: dict[str, str]) -> LinkFound | None:
+def _in_elements(page: SourcePage, wanted: Targets, attributes: dict[str, str]) -> LinkFound | None:
     if page.tree is None:
         return None
     matches = (
@@ -100,11 +100,11 @@ def _described(element: etree._Element, address: str) -> LinkFound:
     return LinkFound(address, str(element.tag), rel, text, context)
 
 
-def _in_text(text: str, wanted: set[str]) -> LinkFound | None:
+def _in_text(text: str, wanted: Targets) -> LinkFound | None:
     for match in _WORD.finditer(text):
         # A sentence's full stop belongs to the sentence, unless the address is wanted with it.
         for address in (match[0], match[0].rstrip(_TRAILING)):
-            if comparable(address) in wanted:
+            if address in wanted:
                 return LinkFound(address, "text", text=address, context=_sentence(text, *match.span()))
     return None
 
@@ -116,9 +116,9 @@ def _sentence(text: str, start: int, end: int) -> str:
     return " ".join(part for part in shown if part)
 
 
-def _in_json(value: Any, wanted: set[str]) -> LinkFound | None:
+def _in_json(value: Any, wanted: Targets) -> LinkFound | None:
     for text in islice(_strings(value, _MAX_DEPTH), _MAX_VALUES):
-        if text.startswith(("http", "HTTP")) and comparable(text) in wanted:
+        if text.startswith(("http", "HTTP")) and text in wanted:
             return LinkFound(text, "json")
     return None
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from moderate.clean.hentry import HEntry, read_hentry
+from moderate.clean.link_address import Targets
 from moderate.clean.page_tree import MAX_ELEMENTS
 from moderate.clean.source_link import LinkFound, find_link
 from moderate.clean.source_page import SourcePage, read_page
@@ -29,11 +30,11 @@ def page(body: str | bytes, content_type: str = "text/html", url: str = "https:/
 def found(
     body: str, content_type: str = "text/html", *, targets: Sequence[str] = (ARTICLE,), any_element: bool = False
 ) -> LinkFound | None:
-    return find_link(page(body, content_type), targets, any_element=any_element)
+    return find_link(page(body, content_type), Targets(targets), any_element=any_element)
 
 
 def hentry(body: str) -> HEntry:
-    entry = read_hentry(page(body), [ARTICLE], now=NOW)
+    entry = read_hentry(page(body), Targets([ARTICLE]), now=NOW)
     assert entry is not None
     return entry
 
@@ -47,6 +48,7 @@ def hentry(body: str) -> HEntry:
         *(ARTICLE, "HTTPS://NEWS.example/article/1", "https://news.example:443/article/1", f"{ARTICLE}#c3"),
         *(
             "//news.example/article/1",
+            "http://news.example/article/1",
             f" \n{ARTICLE}\t",
             "https://news.example/%61rticle/1",
             "https:\\\\news.example\\article\\1",
@@ -62,7 +64,7 @@ def test_other_spellings_of_the_address_are_the_same_link(href: str) -> None:
     "href",
     [
         *(f"{ARTICLE}0", f"{ARTICLE}/", f"{ARTICLE}/more", f"{ARTICLE}?x=1", "https://news.example/article/"),
-        *("http://news.example/article/1", "https://news.example:8443/article/1", "https://www.news.example/article/1"),
+        *("https://news.example:8443/article/1", "https://www.news.example/article/1"),
         *("https://news.example@evil.example/article/1", "https://evil.example/?u=https://news.example/article/1"),
         *(
             "https://evil.example/https://news.example/article/1",
@@ -155,7 +157,7 @@ def test_any_of_several_targets_will_do() -> None:
 
 def test_a_page_that_is_the_article_itself_does_not_link_to_it() -> None:
     article = page(f'<a href="{ARTICLE}">permalink</a>', url=f"{ARTICLE}#top")
-    assert find_link(article, [ARTICLE], any_element=True) is None
+    assert find_link(article, Targets([ARTICLE]), any_element=True) is None
 
 
 def test_deep_and_broken_markup_hides_no_link() -> None:
@@ -280,7 +282,34 @@ def test_the_charset_is_that_of_mark_header_or_meta(body: bytes, content_type: s
 
 def test_without_any_charset_it_is_utf_8_or_else_windows_1252() -> None:
     assert page(b"<title>caf\xe9 \x93x\x94").title == "café “x”"
-    assert page(b"<title>a\xff\x81</title>", "text/html; charset=utf-8").title == "a\ufffd\ufffd"
+    assert page(b"<title>a\xff\x81</title>").title == "aÿ\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("title", "codec", "content_type"),
+    [
+        ("Größe & Café", "cp1252", "text/html; charset=utf-8"),
+        ("日本語のテスト", "euc_jp", "text/html; charset=utf-8"),
+        ("日本語のテスト", "cp932", "text/html; charset=utf-8"),
+        ("日本語のテスト", "euc_jp", "text/html"),
+        ("Größe & Café", "utf-8", "text/html; charset=iso-8859-1"),
+        ("日本語のテスト", "utf-8", "text/html; charset=shift_jis"),
+    ],
+)
+def test_a_charset_that_does_not_fit_the_bytes_is_not_believed(title: str, codec: str, content_type: str) -> None:
+    body = f"<title>{title}</title>".encode(codec)
+    assert page(body, content_type).title == title
+
+
+def test_a_wrong_header_does_not_outweigh_a_right_meta() -> None:
+    body = "<meta charset=windows-1251><title>Привет</title>".encode("cp1251")
+    assert page(body, "text/html; charset=utf-8").title == "Привет"
+
+
+@pytest.mark.parametrize(("text", "label"), [("Grüße", "utf-8"), ("日本語のテスト", "shift_jis")])
+def test_a_broken_byte_leaves_the_rest_of_the_page_readable(text: str, label: str) -> None:
+    body = f"<title>{text}</title><p>{text * 9}".encode(label) + b"\xff"
+    assert page(body, f"text/html; charset={label}").title == text
 
 
 # --- microformats ---------------------------------------------------------------------------------
@@ -300,7 +329,8 @@ def test_an_entry_tells_author_title_text_and_time() -> None:
         author_url="https://blog.example/me",
         name="Re: it",
         summary="Short.",
-        content="Hello there World",
+        content="Hello there\n\nWorld",
+        markup=f'Hello <a href="{ARTICLE}">there</a>\n\nWorld',
         published=datetime(2024, 5, 1, 8, tzinfo=UTC),
     )
 
@@ -366,7 +396,7 @@ def test_of_a_long_text_the_summary_is_shown() -> None:
 
 
 def test_a_page_without_entries_is_still_a_mention() -> None:
-    assert read_hentry(page(f"<a href='{ARTICLE}'>x</a>"), [ARTICLE], now=NOW) is None
+    assert read_hentry(page(f"<a href='{ARTICLE}'>x</a>"), Targets([ARTICLE]), now=NOW) is None
 
 
 # --- hostile pages --------------------------------------------------------------------------------
@@ -394,8 +424,8 @@ HOSTILE = {
 def test_hostile_pages_are_read_in_linear_time(name: str) -> None:
     begin = time.perf_counter()
     read = page(HOSTILE[name])
-    find_link(read, [ARTICLE], any_element=True)
-    read_hentry(read, [ARTICLE], now=NOW)
+    find_link(read, Targets([ARTICLE]), any_element=True)
+    read_hentry(read, Targets([ARTICLE]), now=NOW)
     assert time.perf_counter() - begin < 20
 
 

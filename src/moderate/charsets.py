@@ -1,4 +1,4 @@
-"""Which charset a trackback was written in.
+"""The charset of a TrackBack, by what was declared and by its bytes; `detected` serves fetched pages too.
 
 TrackBack 1.2 asks for it in the Content-Type, much software says it in a parameter ``charset``
 instead, some says it wrongly, and a good part says nothing. So what was declared is tried, and
