@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from typing import TYPE_CHECKING
 
 from moderate.answers import is_key
 from moderate.clean.text import source_key
+from moderate.errors import ServiceDown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,12 +16,23 @@ if TYPE_CHECKING:
     from moderate.model import Article
     from moderate.ports import Clock, Store
 
-#: Articles of which this process knows that their addresses are stored.
+log = logging.getLogger("moderate")
+
+#: Articles of which this process knows that their addresses are stored, or that these wait to be.
 MOST_REMEMBERED = 4096
+
+#: Seconds between two tries to store addresses that wait: at first, and at most.
+RETRY = 1.0
+LONGEST_RETRY = 30.0
 
 
 class HostArticles:
-    """Articles by key and by address. Addresses of articles that were shown are remembered for pings."""
+    """Articles by key and by address. Addresses of articles that were shown are remembered for pings.
+
+    They are stored while the page is made, but the page never waits for that: what cannot be stored at
+    once, because another process is writing or the database is read-only, stays in memory, where `find`
+    looks as well, and a thread stores it later.
+    """
 
     def __init__(
         self,
@@ -32,25 +46,83 @@ class HostArticles:
         self._store = store
         self._clock = clock
         self._remembered: dict[str, Article] = {}
+        self._waiting: dict[str, Article] = {}
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def load(self, key: str) -> Article | None:
         """Return the article of *key*. The host is not asked for keys that no article can have."""
         return self._load(key) if is_key(key) else None
 
     def find(self, url: str) -> Article | None:
-        """The article at an address: asked of the host where it can tell, else among those that were shown."""
+        """Return the article at an address: by the host's finder if there is one, else among those that were shown."""
         find = self._finder()
         if find is not None:
             return find(url)
-        key = self._store.article_by_url(source_key(url))
+        wanted = source_key(url)
+        waiting = (article.key for article in list(self._waiting.values()) if wanted in keys_of(article))
+        key = next(waiting, None) or self._store.article_by_url(wanted)
         return self.load(key) if key is not None else None
 
     def remember(self, article: Article) -> None:
         """Note the addresses of an article that is being shown; writes only when they have changed."""
         if self._finder() is not None or self._remembered.get(article.key) == article:
             return
-        keys = {source_key(url): url for url in (article.url, *article.aliases)}
-        self._store.remember_article(article, keys, self._clock.now())
+        if not self._waiting:
+            try:
+                self._note(article)
+            except ServiceDown as error:
+                log.warning("Addresses for pings cannot be stored now (%s); they are kept and stored later.", error)
+            else:
+                return
+        self._postpone(article)
+
+    def close(self) -> None:
+        """End the thread that stores what waits."""
+        self._closed.set()
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout=2)
+
+    def _note(self, article: Article) -> None:
+        self._store.remember_article(article, keys_of(article), self._clock.now())
         if len(self._remembered) >= MOST_REMEMBERED:
             self._remembered.clear()
         self._remembered[article.key] = article
+
+    def _postpone(self, article: Article) -> None:
+        with self._lock:
+            if len(self._waiting) < MOST_REMEMBERED:
+                self._waiting[article.key] = article
+            # In a process that was forked meanwhile there is no such thread.
+            is_running = self._thread is not None and self._thread.is_alive()
+            if not is_running and not self._closed.is_set():
+                self._thread = threading.Thread(target=self._catch_up, name="moderate-articles", daemon=True)
+                self._thread.start()
+
+    def _catch_up(self) -> None:
+        """Store what waits, as soon as that is possible."""
+        pause = RETRY
+        while not self._closed.wait(pause):
+            for article in list(self._waiting.values()):
+                try:
+                    self._note(article)
+                except ServiceDown:
+                    pause = min(2 * pause, LONGEST_RETRY)
+                    break
+                with self._lock:
+                    if self._waiting.get(article.key) is article:
+                        del self._waiting[article.key]
+            with self._lock:
+                if not self._waiting:
+                    self._thread = None
+                    break
+        else:
+            return
+        log.info("The addresses for pings that waited are stored.")
+
+
+def keys_of(article: Article) -> dict[str, str]:
+    """Return the addresses of an article by the keys under which pings to them are found."""
+    return {source_key(url): url for url in (article.url, *article.aliases)}

@@ -34,7 +34,7 @@ from moderate.store.waves import SqlWaves
 from moderate.web import pieces, words
 from moderate.web.article_addresses import settled
 from moderate.web.edge import SiteEdge
-from moderate.web.remarks import Remarks
+from moderate.web.remarks import PageOutages, Remarks
 from moderate.web.rendering import Templates
 from moderate.web.signing import Signer
 from moderate.web.site_address import SiteAddress
@@ -107,7 +107,12 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     bell = make_bell(settings, parts, clock)
     worker = Worker(app, desk, enabled=settings.worker == "thread", bell=bell)
     database.on_due = worker.wake
-    held = (database.dispose, limits.close, *(part.close for part in (redis, services.spam, bell) if part is not None))
+    held = (
+        database.dispose,
+        articles.close,
+        limits.close,
+        *(part.close for part in (redis, services.spam, bell) if part is not None),
+    )
     return State(
         settings=settings,
         desk=desk,
@@ -121,6 +126,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         tables=tables,
         templates=Templates({**words.GLOBALS, **pieces.GLOBALS}),
         remarks=Remarks(remarks_on(settings, redis)),
+        page_outages=PageOutages(clock),
         endings=(*held, worker.close),
     )
 

@@ -395,7 +395,7 @@ def test_counts_are_zeros_with_a_line_in_the_log_while_the_database_is_away(
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_DATABASE_URL=f"sqlite:///{place}")
     with host.app.app_context():
         assert {key: counts.comments for key, counts in host.moderate.counts(["thaw", 2]).items()} == {"thaw": 0, 2: 0}
-    assert "went out without its numbers" in caplog.text
+    assert "Pages go out without comments, numbers" in caplog.text
 
 
 # --- an article of another key than was asked for -------------------------------------------------

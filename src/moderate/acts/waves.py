@@ -21,6 +21,7 @@ from moderate.model import Lean, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
 
     from moderate.limits import Limits
     from moderate.model import Item
@@ -89,11 +90,19 @@ class WaveWatch:
     def _look(self) -> None:
         wave, now = self._waves.open(), self._clock.now()
         if wave is not None and wave.until <= now:
-            if self._waves.end(wave.id, now):
-                log.warning("The spam wave is over: %d items that looked like spam.", wave.seen)
-                signals.send(signals.wave_ended, self._app, wave=wave)
+            self._end(wave, now)
             wave = None
         self._adopt(wave)
+
+    def _end(self, wave: Wave, now: datetime) -> None:
+        """Close a wave whose time is over. Where that cannot be written now, the next look tries again."""
+        try:
+            is_first = self._waves.end(wave.id, now)
+        except ServiceDown:
+            return
+        if is_first:
+            log.warning("The spam wave is over: %d items that looked like spam.", wave.seen)
+            signals.send(signals.wave_ended, self._app, wave=wave)
 
     def _adopt(self, wave: Wave | None) -> None:
         if wave is not None:

@@ -273,7 +273,10 @@ class Store(Earlier, Protocol):
         """Whether there was such a rule."""
 
     def remember_article(self, article: Article, url_keys: Mapping[str, str], now: datetime) -> None:
-        """Note an article, and its addresses as {key: address}; writes only what is new or changed."""
+        """Note an article, and its addresses as {key: address}; writes only what is new or changed.
+
+        Does not wait for other writers: raises `ServiceDown` where it cannot be written at once.
+        """
 
     def article_by_url(self, url_key: str) -> str | None:
         """The key of the article that was remembered under that address."""
@@ -367,8 +370,11 @@ class Store(Earlier, Protocol):
     def revoke_token(self, name_or_id: str, now: datetime) -> int:
         """Revoke by name or id; returns how many were revoked."""
 
-    def keep(self, name: str, value: Mapping[str, object], now: datetime) -> None:
-        """Note what was found out, for all processes; it replaces what was kept under the name."""
+    def keep(self, name: str, value: Mapping[str, object], now: datetime, *, waits: bool = True) -> None:
+        """Note what was found out, for all processes; it replaces what was kept under the name.
+
+        With *waits* false, raises `ServiceDown` at once where another process is writing.
+        """
 
     def kept(self, name: str) -> Kept | None: ...
 

@@ -84,7 +84,7 @@ class Waves(Protocol):
         """More came in: the wave goes on until then, never shorter than before."""
 
     def end(self, wave: int, now: datetime) -> bool:
-        """Close a wave whose time is over; whether this call did it."""
+        """Close a wave whose time is over; whether this call did it. Does not wait for other writers."""
 
     def forget(self, before: datetime) -> None:
         """Delete bursts that began before then."""

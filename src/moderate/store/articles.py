@@ -15,7 +15,7 @@ from moderate.store.schema import article_urls, articles
 from moderate.store.upsert import upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy.engine import Connection
@@ -95,16 +95,19 @@ class ArticleNotes:
             return
         # In one order for everybody, so that two processes cannot wait for each other.
         rows = [{"url_key": key, "url": url_keys[key], "article_key": article.key} for key in sorted(url_keys)]
+        with self.database.read() as conn:
+            is_known = _stands(conn, article) and not _missing(conn, article, rows)
 
         def remember(conn: Connection) -> None:
             if not _stands(conn, article):
                 note_article(conn, article, now)
-            missing = [row for row in rows if _owner(conn, row["url_key"]) != article.key]
+            missing = _missing(conn, article, rows)
             if missing:
                 _make_room(conn, article.key, set(url_keys), len(missing))
                 conn.execute(_url_upsert(conn.dialect.name), missing)
 
-        self.database.transaction(remember)
+        if not is_known:
+            self.database.promptly(remember)
         self._known.add(("urls", article.key), fact)
         self._known.add(article.key, fact_of(article))
 
@@ -138,6 +141,11 @@ class ArticleNotes:
 def _stands(conn: Connection, article: Article) -> bool:
     row = conn.execute(STANDING, {"of_key": article.key}).first()
     return row is not None and tuple(row) == fact_of(article)
+
+
+def _missing(conn: Connection, article: Article, rows: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """Return those addresses under which another article is found, or none."""
+    return [row for row in rows if _owner(conn, row["url_key"]) != article.key]
 
 
 def _make_room(conn: Connection, article: str, present: set[str], more: int) -> None:

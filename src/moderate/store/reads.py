@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, func, select, true, union_all
 
+from moderate.errors import ServiceDown
 from moderate.model import Awaiting, Kind, Status
 from moderate.ports import Alike, Page
 from moderate.store.alike import like, of_host
@@ -148,7 +150,8 @@ class ItemReads:
 
     def items(self, which: ItemFilter, *, cursor: int | None, limit: int) -> Page:
         if which.q:
-            catch_up(self.database)
+            with suppress(ServiceDown):
+                catch_up(self.database)
         with self.database.read() as conn:
             wanted = conditions(replace(which, q=None), conn)
             if cursor is not None:

@@ -216,7 +216,8 @@ def _walking(asked: Terms) -> ColumnElement[bool]:
 def catch_up(database: Database, *, most: int = 10_000, lag: int = LAG) -> None:
     """Put new items into SQLite's index, if there are enough of them to be worth a write.
 
-    Searches are right without it, and only slower the more it lags behind.
+    Searches are right without it, and only slower the more it lags behind, so nobody waits for it: raises
+    `ServiceDown` where another process is writing.
     """
     if database.dialect != "sqlite":
         return
@@ -225,7 +226,7 @@ def catch_up(database: Database, *, most: int = 10_000, lag: int = LAG) -> None:
             return
         behind = conn.execute(select(func.max(items.c.id) - select(UPTO).scalar_subquery())).scalar() or 0
     if behind >= lag:
-        database.transaction(lambda conn: _index_next(conn, most))
+        database.promptly(lambda conn: _index_next(conn, most))
 
 
 def _index_next(conn: Connection, most: int) -> None:

@@ -34,10 +34,11 @@ class Tallies:
             row = conn.execute(select(states.c.value, states.c.at).where(states.c.name == name)).first()
         return None if row is None else Kept(row.value, row.at)
 
-    def keep(self, name: str, value: Mapping[str, object], now: datetime) -> None:
+    def keep(self, name: str, value: Mapping[str, object], now: datetime, *, waits: bool = True) -> None:
         row = {"name": name, "value": dict(value), "at": now}
         latest = _latest(self.database.dialect)
-        self.database.transaction(lambda conn: conn.execute(latest, row))
+        write = self.database.transaction if waits else self.database.promptly
+        write(lambda conn: conn.execute(latest, row))
 
     def newest_entry(self, before: datetime) -> int:
         # Ids follow time, so the search from the newest ends after the few that are too young.

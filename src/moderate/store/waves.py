@@ -81,9 +81,7 @@ class SqlWaves:
     def end(self, wave: int, now: datetime) -> bool:
         over = and_(waves.c.id == wave, IS_OPEN, waves.c.until <= now)
         values = {"open_key": None, "ended_at": now}
-        return self._database.transaction(
-            lambda conn: conn.execute(update(waves).where(over).values(values)).rowcount > 0
-        )
+        return self._database.promptly(lambda conn: conn.execute(update(waves).where(over).values(values)).rowcount > 0)
 
     def forget(self, before: datetime) -> None:
         old = delete(bursts).where(bursts.c.started_at < before)

@@ -101,7 +101,7 @@ class SiteAddress:
             if self._seen is None:
                 self._seen = self.seen() or ""
             if self._seen != root:
-                self.store.keep(MOUNT, {"root": root}, self.clock.now())
+                self.store.keep(MOUNT, {"root": root}, self.clock.now(), waits=False)
                 self._seen = root
         except ServiceDown:
             log.debug("The sub-path of a request could not be kept.", exc_info=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from flask import current_app
 
 from moderate.web.kept import Kept
-from moderate.web.remarks import Remarks
+from moderate.web.remarks import PageOutages, Remarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,6 +52,7 @@ class State:
     protocols: tuple[InboundProtocol, ...]
     worker: Worker
     tables: Tables
+    page_outages: PageOutages
     templates: Templates
     #: The limiter in Redis, None where limits are counted in this process.
     redis: RemoteLimiter | None = None

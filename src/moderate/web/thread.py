@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, TypeVar
 
 from markupsafe import Markup
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from moderate.ports import Overrides
     from moderate.web.state import State
 
-log = logging.getLogger("moderate")
-
 K = TypeVar("K", bound="str | int")
 
 #: Stands in for the thread while the database is away: the host's page goes out all the same.
@@ -36,11 +33,14 @@ def counts_of(keys: Iterable[K]) -> dict[K, Counts]:
     """Return the numbers of articles by the keys as they were given; see `Moderate.counts`."""
     texts = {key: key_text(key) for key in keys}
     asked = [text for text in dict.fromkeys(texts.values()) if is_key(text)]
+    state = current_state()
     try:
-        found = current_state().desk.store.counts(asked) if asked else {}
+        found = state.desk.store.counts(asked) if asked else {}
     except ServiceDown as error:
-        log.warning("A page went out without its numbers: %s", error)
+        state.page_outages.met(error)
         found = {}
+    else:
+        state.page_outages.over()
     return {key: found.get(text, Counts()) for key, text in texts.items()}
 
 
@@ -62,7 +62,7 @@ def moderate_thread(key: str | int) -> Markup:
         rdf = discovery.rdf_block(article, endpoints_of(state, article))
         return thread_html(state, article, comments_open=is_open(state, article, Kind.COMMENT), rdf=rdf)
     except ServiceDown as error:
-        log.warning("An article page went out without its comments: %s", error)
+        state.page_outages.met(error)
         return AWAY.format(say("The comments cannot be shown right now."))
 
 
@@ -97,7 +97,7 @@ def endpoints_of(state: State, article: Article) -> discovery.Endpoints:
             return discovery.Endpoints()
         state.desk.articles.remember(article)
     except ServiceDown as error:
-        log.warning("An article page went out without its addresses for pings: %s", error)
+        state.page_outages.met(error)
         return discovery.Endpoints()
     mounted = {protocol.name for protocol in state.protocols}
     address = state.edge.absolute_url
