@@ -75,12 +75,14 @@ def test_the_usage_of_the_month_is_asked_for_once_an_hour_and_shown(site: Host, 
 def test_the_usage_of_the_month_alarms_nobody_until_few_calls_are_left(site: Host, akismet: AkismetStandIn) -> None:
     work(site)
     page = site.client.get("/discuss/moderation/", headers=site.token()).text
-    assert re.findall(r'<p class="([^"]+)"[^>]*>Akismet: (\d+) calls', page) == [("banner", "25")]
+    assert '<footer class="foot-note"><p>Akismet: 25 calls this month, of 500 (5 %)</p></footer>' in page
+    assert '<p class="banner' not in page.replace('<p class="banner" id="news"', "")
     akismet.used = 450
     site.clock.advance(hours=1)
     work(site)
     page = site.client.get("/discuss/moderation/", headers=site.token()).text
     assert re.findall(r'<p class="([^"]+)"[^>]*>Akismet: (\d+) calls', page) == [("banner urgent", "450")]
+    assert "<footer" not in page
     assert list(notes(site)) == ["scarce"]
 
 

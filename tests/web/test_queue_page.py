@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import closing
+from datetime import timedelta
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -10,11 +13,12 @@ import pytest
 from flask import Flask
 
 from moderate import Author, Moderate, Moderator
+from moderate.acts.housekeeping import AKISMET
+from moderate.ports import NewTask
+from tests.sites import Host
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.sites import Host
 
 QUEUE = "/discuss/moderation/"
 
@@ -384,3 +388,79 @@ def test_cards_are_told_as_they_stand_now_to_moderators_alone(desk: Host) -> Non
     assert desk.client.get(f"{QUEUE}queue/cards?item=x").status_code == 422
     desk.moderator = None
     assert desk.client.get(asked).status_code == 401
+
+
+class Told(HTMLParser):
+    """What a page says to people: its text, and the attributes that are read out or shown."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.words += [value or "" for name, value in attrs if name in {"aria-label", "title", "placeholder"}]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data.strip())
+
+    def english(self) -> list[str]:
+        """Two words of Latin letters in a row are a sentence; commands, settings and lists of values are none."""
+        none = r"flask moderate[a-z ]*(NAME)?|MODERATE_\w+|https?://\S+|次のいずれか：.*"
+        plain = (re.sub(none, "", words) for words in self.words)
+        return [words for words in plain if re.search(r"[A-Za-z]{2,}[ ,.]+[A-Za-z]{2,}", words)]
+
+
+#: What may be said of the account at Akismet, by topic.
+ACCOUNT = {
+    "usage": "25 calls this month, of 500 (5 %)",
+    "scarce": "460 calls this month, without a limit; the service slows us down",
+    "alert": "Warning 10011: no message",
+    "bad-key": "The key is refused: the key is not valid for this site. Items wait; check MODERATE_AKISMET_KEY.",
+}
+
+#: Forms that mean nothing, or come too late: path and fields.
+REFUSED_FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("1", {"decision": "praise", "version": "1"}),
+    ("1", {"decision": "spam", "version": "one"}),
+    ("999", {"decision": "spam", "version": "1"}),
+    ("selected", {"decision": "spam"}),
+    ("selected", {"decision": "spam", "item": "x"}),
+    ("selected", {"decision": "spam", "item": ["2:9", "99:1", "3:1"]}),
+    ("all", {"decision": "spam", "expect": "x"}),
+    ("all", {"decision": "spam", "expect": "99"}),
+    ("undo", {"batch": "x"}),
+)
+
+
+def test_no_page_of_the_desk_falls_into_english(tmp_path: Path) -> None:
+    settings = {"MODERATE_AKISMET_KEY": "k", "MODERATE_SITE_URL": "http://localhost", "MODERATE_LIMITS": {}}
+    with closing(Host(tmp_path, MODERATE_LANGUAGE="ja", **settings)) as desk:
+        desk.add_article("thaw", title="雪解け")
+        for number in range(12):
+            desk.comment(f"春{number} https://a.example https://b.example https://c.example", author="三日月")
+        desk.comment("春", author="三日月", homepage="x")
+        ping = {"url": "http://127.0.0.1:1/post", "title": "雪", "excerpt": "雪", "blog_name": "雪"}
+        desk.client.post("/discuss/trackback/thaw", data=ping)
+        with desk.app.app_context():
+            store, now = desk.state.desk.store, desk.clock.now()
+            store.keep(AKISMET, {"state": "down"}, now)
+            for topic, text in ACCOUNT.items():
+                desk.state.desk.account.keep(topic, text, now, quiet=0)
+            late = now - timedelta(hours=2)
+            store.add_tasks(1, [NewTask(kind="judge", due_at=late), NewTask(kind="judge", due_at=late)], late)
+            store.bury_task(store.lease_due(now, limit=1, seconds=60)[0], "no use")
+        pages = [desk.client.get(QUEUE)]
+        desk.moderator = Moderator("mori")
+        queries = ("?status=", "?status=bad&kind=bad&q=" + "x" * 300, "?cursor=bad", "?like=x", "?ip=192.0.2.1&q=x")
+        pages += [desk.client.get(QUEUE + query) for query in (*queries, "queue/like?status=&author=三日月")]
+        token = pages[1].text.partition('name="csrf_token" value="')[2].partition('"')[0]
+        for path, fields in REFUSED_FORMS:
+            data = {**fields, "csrf_token": token}
+            pages.append(desk.client.post(f"{QUEUE}queue/{path}", data=data, follow_redirects=True))
+        pages += [desk.client.post(f"{QUEUE}queue/1"), desk.client.get(f"{QUEUE}sign-in/x")]
+        pages += [desk.client.get(f"{QUEUE}mail/x"), desk.client.get(f"{QUEUE}unsubscribe/x")]
+        assert "calls" not in pages[1].text
+        assert pages[1].text.count('<p class="banner') == 7
+        assert {page.mimetype for page in pages} == {"text/html"}
+        assert [Told(page.text).english() for page in pages] == [[]] * len(pages)

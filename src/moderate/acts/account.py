@@ -70,5 +70,9 @@ def ask_usage(desk: Desk) -> None:
 
 
 def told(usage: SpamUsage) -> str:
-    of = "without a limit" if usage.limit is None else f"of {usage.limit} ({usage.percentage:.0f} %)"
-    return f"{usage.used} calls this month, {of}" + ("; the service slows us down" if usage.throttled else "")
+    """Return the month's usage as a sentence that the catalogues of `moderate.words` know."""
+    if usage.limit is None:
+        words = f"{usage.used} calls this month, without a limit"
+    else:
+        words = f"{usage.used} calls this month, of {usage.limit} ({usage.percentage:.0f} %)"
+    return f"{words}; the service slows us down" if usage.throttled else words

@@ -47,8 +47,20 @@ def account(state: State) -> Iterator[Banner]:
     if not part.is_well:
         yield Banner("akismet", say("Akismet: {note}", note=f"{found(part.state)}. {found(part.advice)}"))
     for note in state.desk.account.all():
-        # That so many calls were used is no reason to stop and look, unless few are left.
-        yield Banner("account", say("Akismet: {note}", note=found(note.text)), urgent=note.topic != USAGE)
+        if note.topic != USAGE:
+            yield Banner("account", say("Akismet: {note}", note=found(note.text)))
+
+
+def usage(state: State) -> str | None:
+    """Return what is used of the month's calls at Akismet, None where it is unknown or few are left.
+
+    That is no reason to stop and look, so it stands at the foot of the page; few calls left are a banner.
+    """
+    try:
+        notes = state.desk.account.all()
+    except ServiceDown:
+        return None
+    return next((say("Akismet: {note}", note=found(note.text)) for note in notes if note.topic == USAGE), None)
 
 
 def limiter(state: State) -> Iterator[Banner]:

@@ -14,7 +14,7 @@ from moderate.errors import Invalid, Unauthorized
 from moderate.model import Awaiting, Kind, Status
 from moderate.ports import ItemFilter, Page
 from moderate.web.access import csrf_token, moderator, session_token
-from moderate.web.banners import banners, waiting_since
+from moderate.web.banners import banners, usage, waiting_since
 from moderate.web.errors import public_text, status_of
 from moderate.web.moderation_api import item_filter, item_id, private, totals
 from moderate.web.notice import unpack
@@ -104,6 +104,7 @@ def shown(state: State, who: Moderator, which: ItemFilter, some: Page, wrong: In
         verified=verified,
         notice=unpack(state, who, request.args.get("notice")),
         banners=banners(state),
+        usage=usage(state),
         waiting_since=waiting_since(state),
         script_words=script_words(),
         **frame(state, which),

@@ -56,6 +56,15 @@ DESK: dict[str, str] = {
     "Address": "IPアドレス",
     "Host": "ホスト",
     "Text like that of item {id}": "{id}番に似た文章",
+    "A whole number.": "整数を入れてください。",
+    # Akismet's account.
+    "{used} calls this month, without a limit": "今月の呼び出しは{used}回（上限なし）",
+    "{used} calls this month, of {most} ({percent} %)": "今月の呼び出しは{most}回のうち{used}回（{percent} %）",
+    "{what}; the service slows us down": "{what}。回数の制限がかかっています",
+    "Warning {code}: {message}": "警告{code}：{message}",
+    "The key is refused: {reason}. Items wait; check MODERATE_AKISMET_KEY.": (
+        "キーが拒否されました：{reason}。投稿は保留されます。MODERATE_AKISMET_KEYを確認してください"
+    ),
     # A card.
     "Show all of it": "全文を表示",
     "Show less": "折りたたむ",
