@@ -41,7 +41,7 @@ def test_a_comment_is_written_and_sent_with_the_keyboard_alone(newsroom: Newsroo
     outline = page.evaluate("getComputedStyle(document.activeElement).outlineWidth")
     assert outline == "3px", "the focus is seen"
     page.keyboard.press("Enter")
-    page.wait_for_url(f"{newsroom.article()}#comment-*")
+    page.wait_for_url(f"{newsroom.article()}?*#comment-*")
     expect(page.locator(".moderate-comment")).to_contain_text("No mouse.")
 
 

@@ -51,7 +51,7 @@ def test_the_words_stand_beside_the_field_and_everything_typed_is_kept(
     # Mended and sent from that very page, it goes through.
     website.fill("https://hoshino.example/")
     send(page)
-    page.wait_for_url(f"{newsroom.article()}#comment-*")
+    page.wait_for_url(f"{newsroom.article()}?*#comment-*")
     expect(page.locator(".moderate-comment")).to_contain_text('Kept: "quotes"')
     assert newsroom.counts().pending == 1
 
@@ -65,7 +65,7 @@ def test_a_refused_reply_is_still_a_reply_when_it_is_mended(newsroom: Newsroom, 
     expect(page.locator("input[name=parent]")).to_have_value(str(parent.id))
     page.get_by_label("Website").fill("")
     send(page)
-    page.wait_for_url(f"{newsroom.article()}#comment-*")
+    page.wait_for_url(f"{newsroom.article()}?*#comment-*")
     expect(page.locator(".moderate-replies .moderate-comment")).to_have_count(1)
 
 

@@ -217,8 +217,12 @@ def test_who_posts_in_a_long_thread_sees_the_comment_where_the_form_leads(
     assert address.endswith("#comment-503")
     assert 503 in shown(page)
     assert ("is waiting for a moderator" in page) is (premoderation == "all")
-    # What it answers is on the first page.
+    # What it answers is on the first page: what waits stands there, what is public says so.
     assert 3 in shown(page) or 'in reply to <a href="?moderate_at=3#comment-3"><bdi>Reader 3</bdi>' in page
+    # What answers nobody stands at the end.
+    _, page = posted(host, who(host), text="Another.")
+    assert shown(page)[-2:] == [503, 504] if premoderation == "none" else shown(page)[-2:] == [502, 504]
+    assert "Later comments" not in page
 
 
 def test_own_waiting_comments_are_on_every_page_for_their_author_alone(long: Host) -> None:

@@ -57,7 +57,8 @@ def thread_html(state: State, article: Article, *, comments_open: bool, rdf: str
     Whoever has something of their own on it gets another one, when the response is complete.
     """
     counts = state.desk.store.counts([article.key])[article.key]
-    places = asked_for(state, article, counts)
+    waiting = own_waiting(state, article)
+    places = asked_for(state, article, counts, waiting)
     query = hosts_query(request.args)
     form = state.edge.form(article.key, reply_to=replied_to(state, article) if comments_open else None)
     context: dict[str, Any] = {
@@ -72,7 +73,7 @@ def thread_html(state: State, article: Article, *, comments_open: bool, rdf: str
     }
     context |= kept_lists(state, context, places) | form_context(state, {**form, "author": None}, context)
     public = Markup(render("thread", **context))  # noqa: S704 - our templates escape
-    own = own_context(state, context, places, form)
+    own = own_context(state, context, places, form, waiting)
     if own:
         show_instead(public, render("thread", **{**context, **own}))
     return public
@@ -87,15 +88,18 @@ def form_context(state: State, form: dict[str, Any], context: dict[str, Any]) ->
     return {"form": form, "kept_form": kept_form(state, form) if context["comments_open"] else None}
 
 
+def own_waiting(state: State, article: Article) -> Sequence[Item]:
+    """Return the waiting comments of this visitor under the article, going by the cookie and by the address."""
+    sent = state.edge.sent_item(request)
+    mine = {*state.edge.own_items(request), *([] if sent is None else [sent])}
+    return state.desk.store.waiting(article.key, mine) if mine else ()
+
+
 def own_context(
-    state: State, context: dict[str, Any], places: tuple[Place, Place], form: dict[str, Any]
+    state: State, context: dict[str, Any], places: tuple[Place, Place], form: dict[str, Any], waiting: Sequence[Item]
 ) -> dict[str, Any] | None:
     """Return what is different for this reader: waiting comments, a known author. None where nothing is."""
     article = context["article"]
-    mine = state.edge.own_items(request)
-    sent = state.edge.sent_item(request)
-    wanted = {*mine, sent} if sent else set(mine)
-    waiting = state.desk.store.waiting(article.key, wanted) if wanted else ()
     is_confirmed = form["author"] is None and state.edge.confirmed_here(request) is not None
     if not (waiting or form["author"] or is_confirmed):
         return None
@@ -107,6 +111,7 @@ def own_context(
         own["nodes"], own["listed"] = nodes, replace(context["listed"], comments=shown)
         own["waiting"] = [item.id for item in waiting]
         # The button is for those who can prove that the comment is theirs.
+        mine = state.edge.own_items(request)
         asked = (item.id for item in reversed(waiting) if item.id in mine and is_confirmable(state.desk, item))
         own["confirmable"] = next(asked, None)
     return own
@@ -141,22 +146,34 @@ def links(query: str, listed: Listing) -> dict[str, str]:
     return {name: f"{query}{parameter}={number}" for name, (parameter, number) in numbers.items() if number is not None}
 
 
-def asked_for(state: State, article: Article, counts: Counts) -> tuple[Place, Place]:
+def asked_for(state: State, article: Article, counts: Counts, waiting: Sequence[Item]) -> tuple[Place, Place]:
     """Return where the pages of comments and of pings begin that the request asks for."""
-    return (
-        place_in(state, article, COMMENTS, counts.comments, (AFTER, BEFORE)),
-        place_in(state, article, PINGS, counts.trackbacks, (PINGS_AFTER, PINGS_BEFORE)),
-    )
+    comments = pings = FIRST
+    if counts.comments > PAGE:
+        mine = {item.id: item for item in waiting}.get(number_in(request.args, AT) or 0)
+        comments = place_of_mine(state, mine) if mine else place_in(state, article, COMMENTS, AFTER, BEFORE)
+    if counts.trackbacks > PAGE:
+        pings = place_in(state, article, PINGS, PINGS_AFTER, PINGS_BEFORE)
+    return comments, pings
 
 
-def place_in(state: State, article: Article, kinds: Collection[Kind], number: int, names: tuple[str, str]) -> Place:
-    if number <= PAGE:
-        return FIRST
+def place_of_mine(state: State, item: Item) -> Place:
+    """Return the page for a waiting comment: that of what it answers, or the last before it."""
+    if item.parent is None:
+        return Place(before=item.id)
+    return place_at(state, item.article, COMMENTS, item.parent)
+
+
+def place_in(state: State, article: Article, kinds: Collection[Kind], after: str, before: str) -> Place:
+    """Return the page of a list that the query asks for: by an item, or by what it follows or precedes."""
     wanted = number_in(request.args, AT, REPLY)
     if wanted is not None:
-        return Place(after=state.desk.store.page_start(article.key, wanted, kinds=kinds, size=PAGE))
-    after, before = (number_in(request.args, name) for name in names)
-    return Place(after, before)
+        return place_at(state, article.key, kinds, wanted)
+    return Place(number_in(request.args, after), number_in(request.args, before))
+
+
+def place_at(state: State, article: str, kinds: Collection[Kind], item_id: int) -> Place:
+    return Place(after=state.desk.store.page_start(article, item_id, kinds=kinds, size=PAGE))
 
 
 def stretch(state: State, article: Article, kinds: Collection[Kind], place: Place) -> Stretch:
@@ -166,7 +183,9 @@ def stretch(state: State, article: Article, kinds: Collection[Kind], place: Plac
     page = state.desk.store.thread(article.key, cursor=cursor, limit=PAGE, newest_first=is_backwards, kinds=kinds)
     if is_backwards and page.next is not None:
         items = page.items[::-1]
-        return Stretch(items, Pages(earlier=items[0].id, later=items[-1].id))
+        last = items[-1].id
+        later = state.desk.store.thread(article.key, cursor=last, limit=1, newest_first=False, kinds=kinds).items
+        return Stretch(items, Pages(earlier=items[0].id, later=last if later else None))
     if is_backwards or (cursor is not None and not page.items):
         # A short page at the beginning would be part of the first one.
         return stretch(state, article, kinds, FIRST)

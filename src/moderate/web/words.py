@@ -86,6 +86,7 @@ def thread_words() -> dict[str, str]:
         "preview": say("Preview"),
         "sending": say("Sending…"),
         "unreachable": say("The preview cannot be reached. What you wrote is still here."),
+        "waiting": say("Your comment has arrived. A moderator will look at it before others can read it."),
     }
 
 

@@ -18,6 +18,9 @@ READERS = {
     "Untitled": "無題",
     "edited": "編集済み",
     "Later comments": "続きのコメント",
+    "Your comment has arrived. A moderator will look at it before others can read it.": (
+        "コメントを受け付けました。管理者が確認するまで、ほかの人には表示されません。"
+    ),
     "Earlier comments": "前のコメント",
     "Later trackbacks": "続きのトラックバック",
     "Earlier trackbacks": "前のトラックバック",

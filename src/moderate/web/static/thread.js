@@ -1,5 +1,5 @@
-// Three conveniences. Without this file everything still works: the server takes a form that is sent
-// twice as one comment, a preview is only a look ahead, and times are written out in UTC.
+// Conveniences. Without this file everything still works: the server takes a form that is sent twice as one
+// comment, a preview is only a look ahead, browsers restore a form on the way back, times are written out in UTC.
 (() => {
   "use strict";
 
@@ -8,14 +8,70 @@
     preview: "Preview",
     sending: "Sending…",
     unreachable: "The preview cannot be reached. What you wrote is still here.",
+    waiting: "Your comment has arrived. A moderator will look at it before others can read it.",
   };
   const wordsOf = (form) => ({ ...english, ...JSON.parse(form.dataset.moderateWords || "{}") });
 
   for (const form of document.querySelectorAll("form.moderate-form")) {
+    keepDraft(form);
     holdSecondSend(form);
     addPreview(form);
+    tellWaiting(form);
   }
   tellLocalTimes();
+
+  // Keep what is typed in this tab until the comment is in: "Reply", a reload and a refused form load a new page.
+  function keepDraft(form) {
+    const key = `moderate-draft ${form.getAttribute("action")}`;
+    const fields = ["author", "email", "url", "text"].map((name) => form.elements[name]).filter(Boolean);
+    const save = (sentFrom) => {
+      const values = Object.fromEntries(fields.map((field) => [field.name, field.value]));
+      writeDraft(key, Object.values(values).some(Boolean) ? { values, sentFrom } : null);
+    };
+    const draft = readDraft(key);
+    // The server leads from a form to the item's own address, and nowhere else right after it was sent.
+    const isIn = draft.sentFrom && draft.sentFrom !== location.href && new URLSearchParams(location.search).has("moderate_at");
+    if (isIn) writeDraft(key, null);
+    else {
+      for (const field of fields) field.value ||= draft.values?.[field.name] || "";
+      if (draft.values) save();
+    }
+    form.addEventListener("input", () => save());
+    form.addEventListener("submit", () => save(location.href));
+    window.addEventListener("pageshow", (event) => event.persisted && save());
+  }
+
+  function readDraft(key) {
+    try {
+      return JSON.parse(sessionStorage.getItem(key)) || {};
+    } catch {
+      return {};
+    }
+  }
+
+  // Browsers may forbid storage; then nothing is kept.
+  function writeDraft(key, draft) {
+    try {
+      if (draft) sessionStorage.setItem(key, JSON.stringify(draft));
+      else sessionStorage.removeItem(key);
+    } catch {}
+  }
+
+  // A page out of a cache says nothing of what this reader has just sent.
+  async function tellWaiting(form) {
+    const query = new URLSearchParams(location.search);
+    const number = query.get("moderate_at");
+    const title = document.getElementById("moderate-comments-title");
+    if (!title || !query.has("moderate_sent") || document.getElementById(`comment-${number}`)) return;
+    const address = form.dataset.moderatePreview.replace(/preview$/, `items/${encodeURIComponent(number)}`);
+    const item = await fetch(address).then((answer) => answer.json(), () => ({}));
+    if (item.status !== "pending") return;
+    const notice = document.createElement("p");
+    notice.className = "moderate-notice";
+    notice.setAttribute("role", "status");
+    notice.textContent = wordsOf(form).waiting;
+    title.after(notice);
+  }
 
   // While a form is on its way, the button says so and a second click does nothing.
   function holdSecondSend(form) {
