@@ -47,6 +47,16 @@ def test_the_oldest_versions_are_those_of_the_requirements() -> None:
     assert {"sqlalchemy==2.0.40", "redis==5.0.4", "nh3==0.3.6", "psycopg==3.2.2", "werkzeug==3.1"} <= set(told)
 
 
+@pytest.mark.parametrize(
+    ("name", "requirement"), [("Flask", "flask"), ("SQLAlchemy", "sqlalchemy"), ("redis-py", "redis")]
+)
+def test_the_readme_names_the_oldest_versions_of_what_a_host_has_itself(name: str, requirement: str) -> None:
+    (floor,) = [
+        m[1] for line in PYPROJECT["project"]["dependencies"] if (m := re.match(rf"{requirement}>=([\d.]+)", line))
+    ]
+    assert re.search(rf"\b{name} {re.escape(floor)}[, ]", (ROOT / "README.md").read_text(encoding="utf-8"))
+
+
 @pytest.mark.parametrize("target", ["run", "test", "check", "bench", "interop", "clean", "help"])
 def test_each_command_is_explained_by_make_help(target: str) -> None:
     assert re.search(rf"^{target}:.*## \w", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
@@ -80,7 +90,8 @@ def test_text_files_end_with_a_newline_and_no_line_ends_with_blanks() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
+    code = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+    text = code.sub("", page.read_text(encoding="utf-8"))
     links = re.findall(r"\]\((?!https?:|mailto:)([^)#\s]+)", text) + re.findall(
         r'(?:src|href)="(?!https?:|#)([^"#]+)"', text
     )
