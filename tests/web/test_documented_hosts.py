@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import re
+import subprocess
+import sys
+from datetime import date
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -15,6 +18,7 @@ from tests.servers import ROOT
 from tests.sites import Host
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from types import ModuleType
 
@@ -34,6 +38,14 @@ def python_blocks(page: str) -> dict[str, str]:
     return found
 
 
+def files_on(page: str) -> dict[str, str]:
+    """The examples of a page that begin with a comment which names their file."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```\w+\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    named = [(re.match(r"(?:# |\{# )([\w/.]+\.(?:py|html))", block), block) for block in blocks]
+    return {name[1]: block for name, block in named if name}
+
+
 def load(source: str, folder: Path) -> ModuleType:
     """Import an example from a file, so that Flask finds its root and its instance folder beside it."""
     path = folder / "app.py"
@@ -42,6 +54,7 @@ def load(source: str, folder: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
@@ -125,7 +138,38 @@ def test_the_quickstart_leads_to_a_moderated_comment(here: Path) -> None:
     assert client.get("/discuss/moderation/").status_code == 200
 
 
-EMBEDDING = python_blocks("docs/embedding.md")
+EMBEDDING = {
+    heading: block for heading, block in python_blocks("docs/embedding.md").items() if not block.startswith("# ")
+}
+
+
+def add_post(names: dict[str, Any], here: Path) -> str:
+    with names["app"].app_context():
+        names["db"].session.add(names["Post"](title="Our first post"))
+        names["db"].session.commit()
+    return "1"
+
+
+def add_entry(names: dict[str, Any], here: Path) -> str:
+    with names["app"].app_context():
+        names["database"].create_tables([names["Entry"]])
+        names["Entry"].create(slug="first", title="Our first entry", day=date(2026, 1, 2))
+    return "first"
+
+
+def add_page(names: dict[str, Any], here: Path) -> str:
+    (here / "pages").mkdir()
+    (here / "pages" / "first.md").write_text("title: Our first page\ndate: 2026-01-02\n\nText.\n", encoding="utf-8")
+    return "first"
+
+
+#: What an example needs before it knows an article; returns its key. The others know "first", or any key.
+ARTICLES: dict[str, Callable[[dict[str, Any], Path], str]] = {
+    "Mount it": lambda names, here: "1",
+    "With Flask-SQLAlchemy: one engine for both": add_post,
+    "With peewee, or any other database layer": add_entry,
+    "Static sites": add_page,
+}
 
 
 @pytest.mark.parametrize("heading", EMBEDDING)
@@ -134,15 +178,27 @@ def test_each_way_of_embedding_takes_a_comment(heading: str, here: Path) -> None
     apps = [(names.get("app") or names["one"], "/news/discuss" if "news" in names else "/discuss")]
     if "other" in names:
         apps.append((names["other"], "/letters"))
+    key = ARTICLES[heading](names, here) if heading in ARTICLES else "first"
     for app, prefix in apps:
         run(names.get("news", app), "db", "upgrade")
         client = app.test_client()
-        answer = client.post(f"{prefix}/comments/first", json={"author": "Mika", "text": "Hello again."})
+        answer = client.post(f"{prefix}/comments/{key}", json={"author": "Mika", "text": "Hello again."})
         assert answer.status_code == 202, answer.text
         # A form too: where the host checks tokens of its own, ours needs none.
-        answer = client.post(f"{prefix}/comments/first", data={"author": "Mika", "text": "By form."})
+        answer = client.post(f"{prefix}/comments/{key}", data={"author": "Mika", "text": "By form."})
         assert answer.status_code == 303, answer.text
-        assert client.get(f"{prefix}/counts?article=first").status_code == 200
+        assert client.get(f"{prefix}/counts?article={key}").status_code == 200
+        names["moderate"].close(names.get("news", app))
+    if "db" in names:
+        with names["app"].app_context():
+            names["db"].engine.dispose()
+
+
+def test_the_test_in_the_docs_passes_with_warnings_as_errors(here: Path) -> None:
+    (here / "test_comments.py").write_text(files_on("docs/embedding.md")["test_comments.py"], encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "1 passed" in done.stdout, done.stdout
 
 
 def test_two_apps_of_one_factory_share_nothing(here: Path) -> None:
@@ -170,8 +226,7 @@ def test_an_empty_template_of_the_host_takes_the_place_of_ours(here: Path, templ
 
 def test_the_page_of_a_refused_form_can_be_the_hosts_own(here: Path) -> None:
     (source,) = python_blocks("README.md").values()
-    text = (ROOT / "docs" / "embedding.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"^```html\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    example = files_on("docs/embedding.md")["templates/moderate/form_page.html"]
     folder = here / "templates" / "moderate"
     folder.mkdir(parents=True)
     (folder / "form_page.html").write_text(example, encoding="utf-8")

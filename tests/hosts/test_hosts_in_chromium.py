@@ -1,0 +1,90 @@
+"""A host with a strict Content Security Policy in a real browser."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from werkzeug.serving import make_server
+
+from tests.servers import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Page
+
+    from tests.hosts.visits import HostedSite
+
+
+@pytest.fixture
+def served(host: Callable[..., HostedSite]) -> Iterator[Callable[[str], tuple[HostedSite, str]]]:
+    """Serve a host by its name; returns it and the address of its article."""
+    running: list[Any] = []
+
+    def serve(name: str) -> tuple[HostedSite, str]:
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        site = host(name, MODERATE_SITE_URL=url)
+        server = make_server("127.0.0.1", port, site.app, threaded=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        running.append((server, thread))
+        return site, url + site.path
+
+    yield serve
+    for server, thread in running:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def nothing_forbidden(page: Page) -> Iterator[None]:
+    """Fail where the page's policy forbids something, which Chromium writes to the console, or a script fails."""
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(f"Content Security Policy aside: {error}"))
+    yield
+    assert [text for text in said if "Content Security Policy" in text] == []
+
+
+def write_and_approve(page: Page, site: HostedSite, url: str, text: str) -> None:
+    page.goto(url)
+    page.get_by_label("Name").fill("Mika")
+    page.locator(".moderate-form textarea").fill(text)
+    page.get_by_role("button", name="Preview").click()
+    page.locator(".moderate-preview:visible").wait_for()
+    page.get_by_role("button", name="Post comment").click()
+    page.locator("#comment-1").wait_for()
+    assert "waiting for a moderator" in page.inner_text(".moderate")
+    with site.app.app_context():
+        site.moderate.decide(1, "approve", version=1, by="mori")
+    page.goto(url)
+
+
+def test_under_a_policy_of_the_hosts_own_the_thread_and_the_queue_do_all_they_do_elsewhere(
+    served: Callable[[str], tuple[HostedSite, str]], page: Page
+) -> None:
+    site, url = served("journal")
+    with nothing_forbidden(page):
+        write_and_approve(page, site, url, "It <em>froze</em>.")
+        assert page.evaluate("document.documentElement.dataset.own") == "ran"
+        page.get_by_role("link", name="Reply").click()
+        page.get_by_text("You are replying to").wait_for()
+        page.get_by_label("Name").fill("Nao")
+        page.locator(".moderate-form textarea").fill("Twice.")
+        page.get_by_role("button", name="Post reply").click()
+        page.locator("#comment-2").wait_for()
+        page.goto(url.replace(site.path, "/login"))
+        page.locator("input[type=password]").fill("secret")
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_role("link", name="Comments to decide on").click()
+        with page.expect_response("**/moderation/decisions"):
+            page.locator(".card").get_by_role("button", name="Approve").click()
+    page.goto(url)
+    assert "Comment (2)" in page.inner_text("body")
