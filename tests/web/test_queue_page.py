@@ -464,3 +464,13 @@ def test_no_page_of_the_desk_falls_into_english(tmp_path: Path) -> None:
         assert pages[1].text.count('<p class="banner') == 7
         assert {page.mimetype for page in pages} == {"text/html"}
         assert [Told(page.text).english() for page in pages] == [[]] * len(pages)
+
+
+def test_a_browser_at_a_wrong_address_of_the_desk_is_shown_the_way(desk: Host) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    answer = desk.client.get(f"{QUEUE}settings", headers=browser)
+    assert (answer.status_code, answer.mimetype) == (404, "text/html")
+    assert QUEUE in Page(answer.text).links
+    for program in ({}, {"Accept": "application/json"}, {"Accept": "*/*"}):
+        assert desk.client.get(f"{QUEUE}settings", headers=program).json["code"] == "not-found"
+    assert desk.client.post(f"{QUEUE}settings", headers=browser).json["code"] == "not-found"

@@ -55,6 +55,7 @@ def build_blueprint(protocols: Sequence[InboundProtocol]) -> Blueprint:
     blueprint.after_request(unsniffed)
     blueprint.after_request(caching.settle)
     add_rule(blueprint, "/<path:_>", "nothing_here", nothing_here)
+    add_rule(blueprint, "/moderation/<path:_>", "nothing_at_the_desk", moderation_page.nothing_here)
     return blueprint
 
 

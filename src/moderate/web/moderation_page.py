@@ -15,7 +15,7 @@ from moderate.model import Awaiting, Kind, Status
 from moderate.ports import ItemFilter, Page
 from moderate.web.access import csrf_token, moderator, session_token
 from moderate.web.banners import banners, usage, waiting_since
-from moderate.web.errors import public_text, status_of
+from moderate.web.errors import NoSuchPage, problem, public_text, status_of
 from moderate.web.moderation_api import item_filter, item_id, private, totals
 from moderate.web.notice import unpack
 from moderate.web.present import verified
@@ -257,6 +257,14 @@ def is_long(html: str) -> bool:
     if len(text) > LONG_TEXT or sum(html.count(mark) for mark in LINES) > LONG_LINES:
         return True
     return sum(1 if char < "\u2000" else 2 if char <= "\uffff" else 4 for char in text) > LONG_TEXT
+
+
+def nothing_here(**_: str) -> ResponseReturnValue:
+    """For all addresses below the moderators' that are not ours: a page for browsers, a problem for programs."""
+    error = NoSuchPage()
+    if request.method in {"GET", "HEAD"} and request.accept_mimetypes.best == "text/html":
+        return page("refused", status_of(error), error=error, message=public_text(error))
+    return problem(error)
 
 
 def page(template: str, status: int, **context: Any) -> Response:
