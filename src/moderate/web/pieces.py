@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -20,6 +21,21 @@ MONTHS = (
 TIME = Markup('<time datetime="{}">{}</time>')
 LINK = Markup('<a href="{}" rel="nofollow ugc noopener"><bdi>{}</bdi></a>')
 WORDS = Markup("<bdi>{}</bdi>")
+TEXT = Markup('<div class="moderate-text" dir="auto">{}</div>')
+#: A disclosure without content of its own: the style sheet cuts off what follows while it is closed.
+FOLDED = Markup(
+    '<div class="moderate-fold"><details><summary><span class="moderate-more">{}</span>'
+    '<span class="moderate-less">{}</span></summary></details>{}</div>'
+)
+
+#: A text of a thread that takes more lines than this is folded.
+LONG = 45
+
+TAG = re.compile("<[^>]*>")
+#: What takes a line in cleaned HTML, or the space of one.
+BREAK = re.compile(r"<p>|<br>(?!\n)|\n")
+#: Letters from Hangul and the East Asian scripts on, which are about twice as wide as Latin ones.
+WIDE = re.compile(r"[\u1100-\u11ff\u2e80-\U0010ffff]")
 
 
 def moment(when: datetime) -> Markup:
@@ -43,10 +59,24 @@ def outward(url: str | None, words: object) -> Markup:
     return LINK.format(url, words) if is_web(url) else WORDS.format(words)
 
 
+def lines(html: str) -> int:
+    """Estimate how many lines of 70 Latin letters *html* takes, with the space between its paragraphs."""
+    words = TAG.sub("", html)
+    letters = len(words) if words.isascii() else len(words) + len(WIDE.findall(words))
+    return letters // 70 + len(BREAK.findall(html))
+
+
+def text(html: Markup) -> Markup:
+    """Return the cleaned text of an item for a thread. A long one is folded; it opens without JavaScript."""
+    shown = TEXT.format(html)
+    return FOLDED.format(say("Show all of it"), say("Show less"), shown) if lines(html) > LONG else shown
+
+
 #: For templates, under names that no host has.
 GLOBALS: dict[str, Any] = {
     "moderate_moment": moment,
     "moderate_is_web": is_web,
     "moderate_outward": outward,
     "moderate_item_address": item_address,
+    "moderate_text": text,
 }
