@@ -110,13 +110,21 @@
     form.append(shown);
   }
 
-  // The reader's own time zone, in the language of the page.
+  // The reader's own time zone, in the language of the thread, which need not be that of the host's page.
   function tellLocalTimes() {
-    const clock = new Intl.DateTimeFormat(document.documentElement.lang || undefined, { dateStyle: "long", timeStyle: "short" });
+    const clocks = new Map();
     for (const time of document.querySelectorAll(".moderate time[datetime]")) {
+      const { lang } = time.closest("[lang]");
+      if (!clocks.has(lang)) clocks.set(lang, new Intl.DateTimeFormat(regional(lang), { dateStyle: "long", timeStyle: "short" }));
       time.title = time.textContent;
-      time.textContent = clock.format(new Date(time.dateTime));
+      time.textContent = clocks.get(lang).format(new Date(time.dateTime));
     }
+  }
+
+  // The form of a language in the region that the page or the reader names: en-GB for en.
+  function regional(language) {
+    const named = [document.documentElement.lang, ...navigator.languages];
+    return named.find((tag) => tag.split("-")[0].toLowerCase() === language) || language;
   }
 
   async function preview(form, text, shown) {
