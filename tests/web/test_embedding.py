@@ -525,3 +525,25 @@ def test_the_hosts_session_is_left_alone(host: Host) -> None:
     host.comment()
     host.client.get("/thaw")
     assert host.client.get("/session").text == ""
+
+
+def test_two_threads_on_a_page_share_no_id(host: Host) -> None:
+    threads = host.app.jinja_env.globals["moderate_thread"]
+    host.app.add_url_rule("/both/", "both", lambda: threads("thaw") + threads("frost"))
+    host.app.add_url_rule("/twice/", "twice", lambda: f"{len(threads('thaw'))}{threads('thaw')}")
+    host.add_article("frost")
+    for article in ("thaw", "frost"):
+        item = host.comment(article=article).json["id"]
+        host.decide(item, "approve")
+        host.comment(article=article)
+    page = host.client.get("/both/?moderate_reply=3").text
+    ids = re.findall(r'\sid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    odd = {name for name in ids if not name.startswith("moderate-")}
+    assert odd == {"comments", "trackbacks", *(f"comment-{number}" for number in range(1, 5))}
+    pointed = re.findall(r'(?:for|aria-labelledby|aria-describedby)="([^"]+)"|href="[^"#]*#([^"]+)"', page)
+    assert {first or second for first, second in pointed} <= set(ids)
+    assert 'moderate_reply=1#moderate-comment-form"' in page
+    assert '?#moderate-comment-form-2">Comment on the article instead' in page
+    assert page.count("moderate.css") == 1
+    assert 'id="comments"' in host.client.get("/twice/").text

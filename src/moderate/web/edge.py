@@ -212,6 +212,7 @@ class SiteEdge:
             "message": public_text(error) if error else "",
             "retry_after": error.retry_after if isinstance(error, RateLimited) else None,
             "reply_to": reply_to,
+            "suffix": "",
             "author": self.hooks.load_author() if self.hooks.load_author else None,
         }
 

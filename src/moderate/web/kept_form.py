@@ -23,8 +23,8 @@ PARTS = ("_form", "_macros")
 
 
 def kept_form(state: State, form: Mapping[str, Any]) -> Markup | None:
-    """The form of a stranger who answers nobody; None where it is to be made for this reader alone."""
-    if form["author"] or form["reply_to"] or form["values"] or not state.templates.are_shipped(PARTS):
+    """Return the form of the page's first thread for a stranger who answers nobody, None for all other forms."""
+    if form["author"] or form["reply_to"] or form["values"] or form["suffix"] or not state.templates.are_shipped(PARTS):
         return None
     # The form names the address of the preview, which a host may let depend on the request.
     key = language(), form["preview"], bool(form["token"])

@@ -59,8 +59,9 @@ def moderate_thread(key: str | int) -> Markup:
     if article is None:
         return Markup()
     try:
-        rdf = discovery.rdf_block(article, endpoints_of(state, article))
-        return thread_html(state, article, comments_open=is_open(state, article, Kind.COMMENT), rdf=rdf)
+        return thread_html(
+            state, article, comments_open=is_open(state, article, Kind.COMMENT), endpoints=endpoints_of(state, article)
+        )
     except ServiceDown as error:
         state.page_outages.met(error)
         return AWAY.format(say("The comments cannot be shown right now."))

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from moderate.acts.confirming import is_confirmable
 from moderate.model import Kind
+from moderate.protocols.discovery import Endpoints, rdf_block
 from moderate.web import listing
 from moderate.web.kept_form import kept_form
 from moderate.web.listing import Listing, Pages
@@ -51,7 +52,7 @@ class Stretch:
     pages: Pages = Pages()
 
 
-def thread_html(state: State, article: Article, *, comments_open: bool, rdf: str) -> Markup:
+def thread_html(state: State, article: Article, *, comments_open: bool, endpoints: Endpoints) -> Markup:
     """Return the thread of an article with its form, as everybody sees it.
 
     Whoever has something of their own on it gets another one, when the response is complete.
@@ -61,11 +62,14 @@ def thread_html(state: State, article: Article, *, comments_open: bool, rdf: str
     places = asked_for(state, article, counts, waiting)
     query = hosts_query(request.args)
     form = state.edge.form(article.key, reply_to=replied_to(state, article) if comments_open else None)
+    form["suffix"] = suffix_of(article)
     context: dict[str, Any] = {
         "article": article,
         "counts": counts,
         "comments_open": comments_open,
-        "rdf": rdf,
+        "pings_open": endpoints != Endpoints(),
+        "rdf": rdf_block(article, endpoints),
+        "suffix": form["suffix"],
         "waiting": (),
         "confirmable": None,
         "is_confirmed": False,
@@ -77,6 +81,15 @@ def thread_html(state: State, article: Article, *, comments_open: bool, rdf: str
     if own:
         show_instead(public, render("thread", **{**context, **own}))
     return public
+
+
+def suffix_of(article: Article) -> str:
+    """Return what the ids of this thread end with: nothing in the first thread of a page, ``-2`` in the second."""
+    shown: list[str] = request.environ.setdefault("moderate.threads", [])
+    if article.key not in shown:
+        shown.append(article.key)
+    number = shown.index(article.key) + 1
+    return f"-{number}" if number > 1 else ""
 
 
 def queries(query: str) -> dict[str, str]:
@@ -120,7 +133,7 @@ def own_context(
 def kept_lists(state: State, context: dict[str, Any], places: tuple[Place, Place]) -> dict[str, Any]:
     """Return the lists as everybody sees them, from what this process has kept where it can."""
     article, is_open = context["article"], context["comments_open"]
-    is_kept = state.templates.are_shipped(listing.PARTS)
+    is_kept = not context["suffix"] and state.templates.are_shipped(listing.PARTS)
     key = listing.key_of(state, article, places, comments_open=is_open) if is_kept else None
     found = state.listings.get(key) if key else None
     made: dict[str, Any] = {"nodes": (), "pings": ()}

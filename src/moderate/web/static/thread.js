@@ -3,6 +3,10 @@
 (() => {
   "use strict";
 
+  // A page with several threads has this script several times. The first takes them all.
+  const all = [...document.scripts].filter((script) => script.src === document.currentScript.src);
+  if (document.currentScript !== all[0]) return;
+
   // A form that a site has made itself may carry no words.
   const english = {
     preview: "Preview",
