@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
@@ -18,6 +17,7 @@ from moderate.web.banners import banners, usage, waiting_since
 from moderate.web.errors import NoSuchPage, problem, public_text, status_of
 from moderate.web.moderation_api import item_filter, item_id, private, totals
 from moderate.web.notice import unpack
+from moderate.web.pieces import lines
 from moderate.web.present import verified
 from moderate.web.read import number
 from moderate.web.rendering import render
@@ -38,11 +38,8 @@ E = TypeVar("E", bound="StrEnum")
 
 PAGE = 50
 
-#: A text is folded from so many letters, or so many lines, on.
-LONG_TEXT, LONG_LINES = 700, 12
-#: What begins a line in cleaned HTML.
-LINES = ("<p>", "<br", "<li>", "<pre>", "<blockquote>", "\n")
-TAG = re.compile("<[^>]*>")
+#: A text on a card that takes more lines than this is folded; see `moderate.web.pieces.lines`.
+LONG = 11
 
 #: Cards that the script may ask for at once: those of a page.
 MOST_CARDS = PAGE
@@ -248,15 +245,8 @@ def no_entry(state: State, error: Unauthorized) -> Response:
 
 
 def is_long(html: str) -> bool:
-    """Tell whether a text in HTML takes more than some dozen lines on a phone.
-
-    Letters beyond the Latin, Greek and Cyrillic ones count twice, and those beyond the Basic Multilingual Plane,
-    which may be as wide as a word, four times.
-    """
-    text = TAG.sub("", html)
-    if len(text) > LONG_TEXT or sum(html.count(mark) for mark in LINES) > LONG_LINES:
-        return True
-    return sum(1 if char < "\u2000" else 2 if char <= "\uffff" else 4 for char in text) > LONG_TEXT
+    """Tell whether a text in HTML takes more than some dozen lines on a phone."""
+    return lines(html) > LONG
 
 
 def nothing_here(**_: str) -> ResponseReturnValue:

@@ -34,8 +34,8 @@ LONG = 45
 TAG = re.compile("<[^>]*>")
 #: What takes a line in cleaned HTML, or the space of one.
 BREAK = re.compile(r"<p>|<br>(?!\n)|\n")
-#: Letters from Hangul and the East Asian scripts on, which are about twice as wide as Latin ones.
-WIDE = re.compile(r"[\u1100-\u11ff\u2e80-\U0010ffff]")
+#: Letters beyond the Latin, Greek and Cyrillic ones, and those beyond the Basic Multilingual Plane.
+WIDE, WIDEST = re.compile(r"[\u1100-\u11ff\u2000-\uffff]"), re.compile(r"[\U00010000-\U0010ffff]")
 
 
 def moment(when: datetime) -> Markup:
@@ -60,9 +60,14 @@ def outward(url: str | None, words: object) -> Markup:
 
 
 def lines(html: str) -> int:
-    """Estimate how many lines of 70 Latin letters *html* takes, with the space between its paragraphs."""
+    """Estimate how many lines of 70 Latin letters *html* takes, with the space between its paragraphs.
+
+    `WIDE` letters count twice, and `WIDEST` ones, which may be as wide as a word, four times.
+    """
     words = TAG.sub("", html)
-    letters = len(words) if words.isascii() else len(words) + len(WIDE.findall(words))
+    letters = len(words)
+    if not words.isascii():
+        letters += len(WIDE.findall(words)) + 3 * len(WIDEST.findall(words))
     return letters // 70 + len(BREAK.findall(html))
 
 

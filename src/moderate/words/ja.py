@@ -17,8 +17,6 @@ READERS = {
     "Anonymous": "匿名",
     "Untitled": "無題",
     "edited": "編集済み",
-    "Show all of it": "全文を表示",
-    "Show less": "折りたたむ",
     "Later comments": "続きのコメント",
     "Your comment has arrived. A moderator will look at it before others can read it.": (
         "コメントを受け付けました。管理者が確認するまで、ほかの人には表示されません。"
