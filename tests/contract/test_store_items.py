@@ -223,6 +223,73 @@ def test_a_thread_leaves_out_what_only_moderators_read(store: SqlStore) -> None:
     assert item.html == "<p>The river froze twice.</p>"
 
 
+def test_comments_and_pings_are_read_apart(store: SqlStore) -> None:
+    for number in range(3):
+        store.record(a_comment(f"comment {number}"), APPROVED, [], NOON)
+        kind = (Kind.TRACKBACK, Kind.PINGBACK, Kind.WEBMENTION)[number]
+        store.record(a_ping(f"https://blog.example/{number}", f"ping {number}", kind=kind), APPROVED, [], NOON)
+    assert thread_texts(store, kinds=[Kind.COMMENT]) == ["comment 0", "comment 1", "comment 2"]
+    pings = [Kind.TRACKBACK, Kind.PINGBACK, Kind.WEBMENTION]
+    assert thread_texts(store, kinds=pings) == ["ping 0", "ping 1", "ping 2"]
+    assert thread_texts(store, kinds=pings, newest_first=True, limit=2) == ["ping 2", "ping 1"]
+    assert thread_texts(store, kinds=pings, cursor=2) == ["ping 1", "ping 2"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_the_page_of_an_item_is_the_one_that_reading_on_comes_to(store: SqlStore, size: int) -> None:
+    """With items of other kinds, articles and statuses between them."""
+    for number in range(7):
+        store.record(a_comment(f"Number {number}."), APPROVED, [], NOON)
+        store.record(a_comment("elsewhere", "b"), APPROVED, [], NOON)
+        store.record(a_ping(f"https://blog.example/{number}"), APPROVED, [], NOON)
+        store.record(a_comment("waits"), HELD, [], NOON)
+    kinds = [Kind.COMMENT]
+    cursor: int | None = None
+    for _ in range(8):
+        page = store.thread("2026/thaw", cursor=cursor, limit=size, newest_first=False, kinds=kinds)
+        for item in page.items:
+            assert store.page_start("2026/thaw", item.id, kinds=kinds, size=size) == cursor
+        cursor = page.next
+        if cursor is None:
+            break
+    for not_there in (2, 3, 4, 26, 27, 28, 4711, 0):
+        assert store.page_start("2026/thaw", not_there, kinds=kinds, size=size) is None
+
+
+def test_what_waits_for_its_author_are_comments_that_nobody_has_removed(store: SqlStore) -> None:
+    verdicts = [APPROVED, HELD, TO_CHECK, SPAM, a_verdict(Status.TRASH), HELD]
+    numbers = [store.record(a_comment(f"Number {n}."), verdict, [], NOON).item.id for n, verdict in enumerate(verdicts)]
+    store.withdraw(numbers[-1], NOON)
+    store.record(a_comment("elsewhere", "b"), HELD, [], NOON)
+    store.record(a_ping(), HELD, [], NOON)
+    waiting = store.waiting("2026/thaw", range(1, 20))
+    assert [item.status for item in waiting] == [Status.PENDING, Status.PENDING, Status.SPAM]
+    assert store.waiting("2026/thaw", [numbers[1]]) == [store.item(numbers[1])]
+
+
+def test_parents_are_found_whatever_has_become_of_them(store: SqlStore) -> None:
+    for verdict in (APPROVED, SPAM):
+        store.record(a_comment(), verdict, [], NOON)
+    found = store.parents([1, 2, 3])
+    assert {number: item.status for number, item in found.items()} == {1: Status.APPROVED, 2: Status.SPAM}
+    assert {item.ip for item in found.values()} == {None}
+
+
+def test_what_became_public_last_comes_first(store: SqlStore) -> None:
+    late = store.record(a_comment("late"), HELD, [], NOON).item.id
+    others = [
+        store.record(a_comment("other", article), APPROVED, [], NOON + timedelta(minutes=1)).item.id
+        for article in ("2026/thaw", "b", "2026/thaw")
+    ]
+    store.record(a_comment("waits"), HELD, [], NOON)
+    store.decide(late, Decision.APPROVE, version=1, by="mori", note=None, now=NOON + timedelta(days=1))
+    assert [item.id for item in store.published(limit=9)] == [late, *reversed(others)]
+    assert [item.id for item in store.published(limit=2)] == [late, others[2]]
+    assert [item.id for item in store.published("b", limit=9)] == [others[1]]
+    store.decide(late, Decision.TRASH, version=2, by="mori", note=None, now=NOON + timedelta(days=2))
+    assert [item.id for item in store.published("2026/thaw", limit=9)] == [others[2], others[0]]
+
+
 # --- the queue -------------------------------------------------------------------------------------
 
 
