@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask import current_app, request, request_started
+from flask import current_app, request, request_finished, request_started
 
 from moderate import moderation
 from moderate.answers import Article, Author, checked, key_text
@@ -17,7 +17,7 @@ from moderate.model import Client, Decision, Kind, Moderator, Raw
 from moderate.ports import Proposal
 from moderate.settings import Settings
 from moderate.store import include_name, refuse_engine
-from moderate.web import build_blueprint, pieces, start_worker, thread, words
+from moderate.web import build_blueprint, personal, pieces, start_worker, thread, words
 from moderate.web.body import keep
 from moderate.web.state import Hooks, current_state
 
@@ -133,6 +133,7 @@ class Moderate:
         )
         app.cli.add_command(build_cli())
         request_started.connect(start_worker, app)
+        request_finished.connect(personal.note_answer, app)
 
     def close(self, app: Flask) -> None:
         """End the threads of *app* and close its connections; an engine or Redis client of the host stays open.

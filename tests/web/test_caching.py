@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from flask import make_response, render_template_string, request
+from flask import make_response, render_template_string, request, stream_template_string
 from flask_caching import Cache
 
 from moderate import Author
@@ -130,6 +130,15 @@ def test_a_cache_that_asks_whether_a_page_is_personal_shows_authors_what_waits(
     assert "is waiting for a moderator" in author.get(landing).text
     assert ("is waiting for a moderator" in author.get("/thaw").text) is client["use_cookies"]
     assert stranger.get("/thaw").text == before
+
+
+def test_a_streamed_page_shows_its_reader_what_waits(host: Host) -> None:
+    source = "{{ moderate_thread(key) }}"
+    host.app.view_functions["article"] = lambda key: stream_template_string(source, key=key)
+    landing = host.client.post("/discuss/comments/thaw", data=FORM).headers["Location"]
+    assert "is waiting for a moderator" in host.client.get(landing).text
+    assert "is waiting for a moderator" in host.client.get("/thaw").text
+    assert "is waiting for a moderator" not in host.app.test_client().get("/thaw").text
 
 
 def test_a_page_with_something_personal_is_never_answered_by_an_older_copy(host: Host) -> None:

@@ -12,28 +12,43 @@ from typing import TYPE_CHECKING
 from flask import after_this_request, current_app, request
 
 if TYPE_CHECKING:
-    from flask import Response
+    from flask import Flask, Response
+    from markupsafe import Markup
 
 #: With these a browser asks whether its copy is still good, which may be one of the page that everybody sees.
 CONDITIONS = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE")
 
 
-def show_instead(public: str, own: str) -> None:
-    """Replace *public* by *own* in the response to this request.
+#: Set in the WSGI environment once the response is complete, but for what a streamed page still renders.
+ANSWERED = "moderate.answered"
 
-    Where the page is streamed, or wrapped in something other than HTML, it stays as everybody sees it.
+
+def note_answer(_app: Flask, **_: object) -> None:
+    """Receive Flask's signal ``request_finished``."""
+    request.environ[ANSWERED] = True
+
+
+def shown(public: Markup, own: Markup) -> Markup:
+    """Return *public* for the view, and let *own* take its place in the response to this request.
+
+    A streamed page renders after its view has returned, so that it shows *own* at once. Where a page wraps the
+    thread in something other than HTML, such as JSON, it stays as everybody sees it.
     """
+    if ANSWERED in request.environ:
+        return own
     for name in CONDITIONS:
         request.environ.pop(name, None)
 
     @after_this_request
     def replace(response: Response) -> Response:
-        before = public.encode()
-        if response.is_streamed or before not in response.get_data():
+        if response.is_streamed:
+            return response
+        before, body = public.encode(), response.get_data()
+        if before not in body:
             return response
         # A new response, as the host may keep the other one.
         made = current_app.response_class(
-            response.get_data().replace(before, own.encode(), 1), response.status, list(response.headers)
+            body.replace(before, own.encode(), 1), response.status, list(response.headers)
         )
         made.call_on_close(response.close)
         for name in ("ETag", "Last-Modified"):
@@ -41,3 +56,5 @@ def show_instead(public: str, own: str) -> None:
         made.cache_control.private = True
         made.cache_control.public = False
         return made
+
+    return public

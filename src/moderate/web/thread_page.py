@@ -14,7 +14,7 @@ from moderate.protocols.discovery import Endpoints, rdf_block
 from moderate.web import listing
 from moderate.web.kept_form import kept_form
 from moderate.web.listing import Listing, Pages
-from moderate.web.personal import show_instead
+from moderate.web.personal import shown
 from moderate.web.rendering import render
 from moderate.web.thread_links import (
     AFTER,
@@ -78,9 +78,7 @@ def thread_html(state: State, article: Article, *, comments_open: bool, endpoint
     context |= kept_lists(state, context, places) | form_context(state, {**form, "author": None}, context)
     public = Markup(render("thread", **context))  # noqa: S704 - our templates escape
     own = own_context(state, context, places, form, waiting)
-    if own:
-        show_instead(public, render("thread", **{**context, **own}))
-    return public
+    return shown(public, Markup(render("thread", **{**context, **own}))) if own else public  # noqa: S704
 
 
 def suffix_of(article: Article) -> str:
@@ -120,8 +118,8 @@ def own_context(
     if waiting:
         comments = stretch(state, article, COMMENTS, places[0]) if context["counts"].comments else Stretch()
         nodes = nodes_of(state, [*comments.items, *waiting])
-        shown = listing.part("_comments", {**context, "nodes": nodes})
-        own["nodes"], own["listed"] = nodes, replace(context["listed"], comments=shown)
+        html = listing.part("_comments", {**context, "nodes": nodes})
+        own["nodes"], own["listed"] = nodes, replace(context["listed"], comments=html)
         own["waiting"] = [item.id for item in waiting]
         # The button is for those who can prove that the comment is theirs.
         mine = state.edge.own_items(request)
@@ -206,10 +204,10 @@ def stretch(state: State, article: Article, kinds: Collection[Kind], place: Plac
 
 
 def nodes_of(state: State, comments: Collection[Item]) -> list[Node]:
-    shown = sorted(comments, key=lambda item: item.id)
-    missing = missing_parents(shown)
+    in_order = sorted(comments, key=lambda item: item.id)
+    missing = missing_parents(in_order)
     parents = state.desk.store.parents(missing) if missing else {}
-    return tree(shown, state.settings.max_depth, parents, say("This comment was removed."))
+    return tree(in_order, state.settings.max_depth, parents, say("This comment was removed."))
 
 
 def replied_to(state: State, article: Article) -> Item | None:
