@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -28,6 +28,7 @@ from moderate.services.clock import SystemClock
 from moderate.settings import NOT_SHOWN
 from moderate.store import Database, RuleBook, SqlStore
 from moderate.store.account_notes import SqlAccountNotes
+from moderate.store.addresses import ENCODE
 from moderate.store.learned import SqlTokenCounts
 from moderate.store.tables import SqlTables
 from moderate.store.waves import SqlWaves
@@ -74,9 +75,10 @@ class Parts:
 def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     """Put one app's desk together. Nothing is connected to yet but the embedded database."""
     refuse_missing(settings)
+    settings, parts = with_redis(app, settings, parts)
     clock = parts.clock or SystemClock()
     database = make_database(app, settings, parts, clock)
-    store, tables = SqlStore(database), SqlTables(database)
+    store, tables = SqlStore(database), SqlTables(database, SystemClock())
     if parts.engine is None and settings.database_url is None:
         upgrade_embedded(tables)
     kept = cache(lambda: store.secret("signing"))
@@ -174,14 +176,16 @@ def make_database(app: Flask, settings: Settings, parts: Parts, clock: Clock) ->
 def embedded_database(app: Flask) -> str:
     """The address of the SQLite file in the instance folder, which is made where it is missing.
 
-    Raises `ConfigError` where the folder cannot be made or written.
+    Raises `ConfigError` where the folder cannot be made, or cannot be written and has no such file yet. With a
+    file that can only be read the site goes on, and health checks tell.
     """
     folder = Path(app.instance_path)
+    path = folder / "moderate.sqlite3"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # SQLite writes files of its own beside the database.
-        with TemporaryFile(dir=folder):
-            pass
+        if not path.exists():
+            with TemporaryFile(dir=folder):
+                pass
     except OSError as error:
         words = (
             f"the SQLite file goes into the instance folder {folder}, which cannot be "
@@ -189,7 +193,7 @@ def embedded_database(app: Flask) -> str:
             "one by Flask(instance_path=…), or set MODERATE_DATABASE_URL to a database elsewhere"
         )
         raise ConfigError("MODERATE_DATABASE_URL", None, words) from error
-    return f"sqlite:///{folder / 'moderate.sqlite3'}"
+    return f"sqlite:///{path}"
 
 
 def upgrade_embedded(tables: SqlTables) -> None:
@@ -226,13 +230,32 @@ def remarks_on(settings: Settings, redis: RedisLimiter | None) -> Iterator[str]:
         yield "MODERATE_SITE_URL is not set: Akismet cannot tell whose site it is asked about."
 
 
+def with_redis(app: Flask, settings: Settings, parts: Parts) -> tuple[Settings, Parts]:
+    """Settle what a host gave as *redis*: an address goes into the settings, a callable is asked for its client.
+
+    The callable is asked once, within the app context. Raises `TypeError` for what is no client.
+    """
+    given = parts.redis
+    if given is None:
+        return settings, parts
+    if isinstance(given, str):
+        return replace(settings, redis_url=given), replace(parts, redis=None)
+    from moderate.limits.redis import refuse_client
+
+    if callable(given) and not isinstance(given, type) and not hasattr(given, "evalsha"):
+        with app.app_context():
+            given = given()
+    refuse_client(given)
+    return settings, replace(parts, redis=given)
+
+
 def make_redis(client: Any, url: str) -> RedisLimiter:
     from moderate.limits.redis import RedisLimiter, connect
 
     try:
         return RedisLimiter(connect(url) if client is None else client, is_ours=client is None)
     except ValueError:
-        accepted = "accepted is an address such as 'redis://host:6379/0', 'rediss://…' (TLS) or 'unix://…'"
+        accepted = f"accepted is an address such as 'redis://host:6379/0', 'rediss://…' (TLS) or 'unix://…'; {ENCODE}"
         # Without the cause, whose text may hold the password.
         raise ConfigError("MODERATE_REDIS_URL", NOT_SHOWN, accepted) from None
 

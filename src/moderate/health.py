@@ -1,4 +1,4 @@
-"""Whether what we depend on works, and what to do where it does not."""
+"""Tells whether the things that we depend on work, and what to do where they do not."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from moderate.acts.account import ALERT, BAD_KEY
 from moderate.acts.housekeeping import AKISMET, CHECK_UP, REFUSED
 from moderate.errors import ServiceDown
+from moderate.limits import PROBE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,12 +28,14 @@ class Part:
 
 
 def examine(state: State, *, deep: bool = False) -> list[Part]:
-    """Look at everything that we depend on. Writes nothing; each part answers within its own time-out.
+    """Look at everything that we depend on, each within its own time-out.
 
-    Akismet is asked only where it is to be *deep*: else what a worker has last found is told.
+    The database and the limiter are tried by what the work needs, a write and a decision; a PING or a SELECT
+    succeeds where these fail. With *deep*, Akismet is asked as well, and the rights on every table are tried;
+    else what a worker has last found of Akismet is told.
     """
     try:
-        first = database(state)
+        first = database(state, deep=deep)
     except ServiceDown as error:
         first = ill("database", error)
     found = [first, asked("redis", redis, state)]
@@ -122,10 +125,12 @@ def ill(name: str, error: ServiceDown) -> Part:
     return Part(name, error.reason or "down", False, ADVICE[name])
 
 
-def database(state: State) -> Part:
+def database(state: State, *, deep: bool = False) -> Part:
+    """Compare the tables with the code, and try to write; *deep* tries the rights on every table."""
     found, advice = state.tables.trouble()
     if found:
         return Part("database", found, False, advice)
+    state.tables.probe(state.desk.clock.now(), every_table=deep)
     return Part("database", "ok", True)
 
 
@@ -133,7 +138,7 @@ def redis(state: State) -> Part:
     limiter = state.redis
     if limiter is None:
         return Part("redis", "not used", True, "Limits hold for each process; set MODERATE_REDIS_URL for several.")
-    limiter.ping()
+    limiter.take(PROBE)
     return Part("redis", "ok", True, f"{limiter.describe()} {' '.join(limiter.advice())}".strip())
 
 

@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster as ClusterClient
 from redis.retry import Retry
 
-from moderate.limits import Costs, Limits, parse_limits
+from moderate.limits import PROBE, Costs, Limits, parse_limits
 from moderate.limits.redis import RedisLimiter, connect
 from moderate.ports import Bucket, Rate
 from moderate.services.clock import SystemClock
@@ -140,7 +140,7 @@ def spend_from_another_process(url: str, threads: int, tries: int, start: multip
     asked = [Bucket("shared", "shared", Rate(23, 36_000)), Bucket("wide", "wide", Rate(1000, 36_000))]
     with connect(url) as client:
         limiter = RedisLimiter(client)
-        limiter.ping()
+        limiter.take(PROBE)
         start.wait(30)
         with ThreadPoolExecutor(threads) as pool:
             return sum(pool.map(lambda _: limiter.take(asked).passed, range(tries)))

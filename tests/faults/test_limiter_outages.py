@@ -17,7 +17,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel as SentinelClient
 
 from moderate.errors import RateLimited, ServiceDown
-from moderate.limits import Costs, Limits, parse_limits
+from moderate.limits import PROBE, Costs, Limits, parse_limits
 from moderate.limits.redis import RedisLimiter, connect
 from moderate.ports import Bucket, Rate
 from moderate.services.clock import SystemClock
@@ -218,14 +218,14 @@ def test_the_reason_of_an_outage_is_told_as_what_it_is(
 def test_nobody_listening_and_an_unknown_host_are_told_apart() -> None:
     for host, words in ((f"{HOST}:{free_port()}", "refused"), ("no-such-host.invalid:6379", "not known")):
         with connect(f"redis://{host}/0") as client, pytest.raises(ServiceDown, match=words):
-            RedisLimiter(client).ping()
+            RedisLimiter(client).take(PROBE)
 
 
 def test_a_hanging_server_is_told_as_no_answer(server: PausableRedis) -> None:
     with connect(server.url) as client:
         server.pause()
         with pytest.raises(ServiceDown, match="no answer in time"):
-            RedisLimiter(client).ping()
+            RedisLimiter(client).take(PROBE)
 
 
 def under_load(limits: Limits, disturb: Callable[[], None], *, threads: int = 4, least: int = 200) -> int:

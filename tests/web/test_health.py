@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import resource
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import event
+import redis.asyncio
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.orm import Session
 
+from moderate import Moderator
 from moderate.acts.housekeeping import check_up
+from moderate.errors import ConfigError
 from moderate.services.akismet_stand_in import AkismetStandIn
+from tests.redis_servers import RedisCluster
+from tests.servers import Redis
 from tests.sites import Host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-
-READS = ("SELECT", "BEGIN", "PRAGMA MAIN.TABLE_")
+    from tests.servers import PostgreSQL
 
 
 @pytest.fixture
@@ -49,14 +58,15 @@ def worker_looks(host: Host) -> bool:
         return check_up(host.state.desk)
 
 
-def test_a_look_writes_nothing_and_asks_no_other_site(site: Host, akismet: AkismetStandIn) -> None:
+def test_a_look_writes_one_row_of_its_own_and_asks_no_other_site(site: Host, akismet: AkismetStandIn) -> None:
     look(site)
     asked = []
     event.listen(site.state.desk.store.database.engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
     for _ in range(3):
         assert look(site).json["akismet"] == "unknown"
     assert asked
-    assert [statement for statement in asked if not statement.lstrip().upper().startswith(READS)] == []
+    rows = [text for text in asked if not text.startswith("SELECT") and "WHERE 0 = 1" not in " ".join(text.split())]
+    assert {" ".join(text.split()[:3]) for text in rows} == {"INSERT INTO moderate_states"}
     assert akismet.received == []
 
 
@@ -105,3 +115,225 @@ def test_without_its_database_nothing_waits_for_it_twice(tmp_path: Path) -> None
     answer = look(site)
     assert answer.status_code == 503
     assert [answer.json[name] for name in ("database", "akismet", "tasks")] == ["down", "unknown", "down"]
+
+
+# --- what the work needs is tried, not whether somebody answers -------------------------------------
+
+
+def a_site(folder: Path, **config: Any) -> Host:
+    """A site with all its tables, whose owner is signed in."""
+    host = Host(folder, **{"MODERATE_LIMITS": {}, **config})
+    host.moderator = Moderator("mori")
+    with host.app.app_context():
+        host.moderate.create_tables()
+    return host
+
+
+def is_ill(host: Host, part: str, words: str) -> bool:
+    """Whether /health and check-config both say that *part* does not work, and tell moderators why."""
+    answer = look(host, f"?part={part}")
+    assert (answer.status_code, answer.json[part]) == (503, "down")
+    assert words not in answer.text
+    result = host.app.test_cli_runner().invoke(args=["moderate", "check-config"])
+    assert result.exit_code == 1
+    said = next(line for line in result.output.splitlines() if line.startswith(f"{part}: "))
+    return words in said and words in look(host, "?deep=1").json["details"][part]
+
+
+def test_a_standby_of_postgresql_is_ill(tmp_path: Path, postgresql: PostgreSQL, pg_url: str) -> None:
+    site = a_site(tmp_path, MODERATE_DATABASE_URL=pg_url)
+    assert look(site).status_code == 200
+    postgresql.run(f'ALTER DATABASE "{urlsplit(pg_url).path[1:]}" SET default_transaction_read_only = on')
+    site.state.desk.store.database.dispose()
+    assert is_ill(site, "database", "it can only be read")
+    assert site.comment().status_code == 503
+    assert site.client.get("/thaw").status_code == 200
+
+
+def test_a_user_who_lacks_rights_on_postgresql_is_ill(tmp_path: Path, postgresql: PostgreSQL, pg_url: str) -> None:
+    a_site(tmp_path, MODERATE_DATABASE_URL=pg_url).state.desk.store.database.dispose()
+    postgresql.run("DROP ROLE IF EXISTS reader")
+    postgresql.run("CREATE ROLE reader LOGIN PASSWORD 'moderate'")
+    engine = create_engine(pg_url)
+    with engine.begin() as conn:
+        conn.execute(text("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader"))
+        conn.execute(text("GRANT INSERT, UPDATE ON moderate_states TO reader"))
+    engine.dispose()
+    host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_DATABASE_URL=pg_url.replace("postgres:", "reader:"))
+    host.moderator = Moderator("mori")
+    assert is_ill(host, "database", "grant it SELECT, INSERT")
+    assert host.comment().status_code == 503
+    host.state.desk.store.database.dispose()
+
+
+def test_a_mariadb_that_is_read_only_is_ill(tmp_path: Path, mariadb_url: str) -> None:
+    a_site(tmp_path, MODERATE_DATABASE_URL=mariadb_url).state.desk.store.database.dispose()
+    url = f"{mariadb_url}&init_command=SET SESSION TRANSACTION READ ONLY"
+    host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_DATABASE_URL=url)
+    host.moderator = Moderator("mori")
+    assert is_ill(host, "database", "it can only be read")
+    host.state.desk.store.database.dispose()
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_a_file_that_can_only_be_read_is_ill_and_its_pages_go_out(tmp_path: Path, mode: str) -> None:
+    file = tmp_path / "site.sqlite3"
+    first = a_site(tmp_path, MODERATE_DATABASE_URL=f"sqlite:///{file}")
+    first.state.close()
+    with closing(sqlite3.connect(file)) as conn:
+        conn.execute(f"PRAGMA journal_mode = {mode}")
+    site = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_DATABASE_URL=f"sqlite:///file:{file}?mode=ro&uri=true")
+    site.moderator = Moderator("mori")
+    assert is_ill(site, "database", "cannot be written: check the rights of the file")
+    assert site.comment().status_code == 503
+    page = site.client.get("/thaw")
+    assert 'name="form_token"' in page.text
+
+
+def test_a_disk_that_takes_no_more_is_ill(tmp_path: Path) -> None:
+    """What is rolled back never reaches the disk, so only a commit can tell."""
+    site = a_site(tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    written = (tmp_path / "moderate.sqlite3-wal").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (written, before[1]))
+    try:
+        assert is_ill(site, "database", "takes no more: is it full")
+        assert site.comment().status_code == 503
+        assert site.client.get("/thaw").status_code == 200
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert look(site).status_code == 200
+
+
+def test_a_database_that_another_process_writes_to_is_ill_for_that_time(tmp_path: Path) -> None:
+    site = a_site(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "moderate.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert is_ill(site, "database", "it is locked: another process")
+        other.execute("ROLLBACK")
+    assert look(site).status_code == 200
+
+
+def test_a_table_that_is_gone_is_ill(tmp_path: Path) -> None:
+    site = a_site(tmp_path)
+    with site.state.desk.store.database.write() as conn:
+        conn.execute(text("DROP TABLE moderate_history"))
+    assert is_ill(site, "database", "tables missing")
+
+
+REDIS = {
+    "a replica": ((), ("REPLICAOF", "127.0.0.1", "1"), "this server is a read-only replica"),
+    "full memory": (("--maxmemory-policy", "noeviction"), ("CONFIG", "SET", "maxmemory", "1"), "its memory is full"),
+    "no rights on our keys": ((), ("ACL", "SETUSER", "default", "resetkeys", "~other:*"), "check its ACL"),
+    "no rights on scripts": ((), ("ACL", "SETUSER", "default", "-evalsha", "-eval"), "+evalsha +eval"),
+    "no rights within scripts": ((), ("ACL", "SETUSER", "default", "-set"), "check its ACL"),
+}
+
+
+@pytest.mark.parametrize("sort", REDIS)
+def test_a_redis_that_answers_a_ping_and_cannot_limit_is_ill(tmp_path: Path, sort: str) -> None:
+    options, command, words = REDIS[sort]
+    with Redis(*options) as server:
+        with redis.Redis.from_url(server.url) as client:
+            client.execute_command(*command)
+            assert client.ping()
+        site = a_site(tmp_path, MODERATE_REDIS_URL=server.url)
+        assert is_ill(site, "redis", words)
+        site.state.close()
+
+
+def test_a_redis_user_who_may_do_no_more_than_limits_need_is_well(tmp_path: Path) -> None:
+    rights = ("+evalsha", "+eval", "+time", "+mget", "+set")
+    with Redis() as server:
+        with redis.Redis.from_url(server.url) as client:
+            client.execute_command("ACL", "SETUSER", "limits", "on", ">pw", "~{moderate}:*", *rights)
+        site = a_site(tmp_path, MODERATE_REDIS_URL=server.url.replace("redis://", "redis://limits:pw@"))
+        assert (look(site).status_code, look(site).json["redis"]) == (200, "ok")
+        site.state.close()
+
+
+def test_one_node_of_a_cluster_is_told_whether_it_has_our_keys_or_not(tmp_path: Path) -> None:
+    words = "this is one node of a Redis Cluster: hand a RedisCluster client to Moderate(redis="
+    found = []
+    with RedisCluster() as cluster:
+        for node in cluster.nodes:
+            site = a_site(tmp_path, MODERATE_REDIS_URL=node.url)
+            answer = look(site, "?deep=1")
+            found.append(answer.status_code)
+            assert words in answer.json["advice" if answer.status_code == 200 else "details"]["redis"]
+            site.state.close()
+    assert sorted(found) == [200, 503, 503]
+
+
+# --- what a host hands in ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", [redis.asyncio.Redis(), redis.Redis, 6379, {"host": "localhost"}, lambda: "redis"])
+def test_what_is_no_redis_client_stops_the_start_in_words(tmp_path: Path, given: object) -> None:
+    with pytest.raises(TypeError, match=r"Moderate\(redis=.* is not usable: accepted is a redis-py client"):
+        Host(tmp_path, extension={"redis": given})
+
+
+@pytest.mark.parametrize("as_callable", [False, True])
+def test_an_address_or_a_callable_stands_for_a_redis_client(tmp_path: Path, redis_url: str, as_callable: bool) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        given = (lambda: client) if as_callable else redis_url
+        site = Host(tmp_path, extension={"redis": given})
+        assert site.comment().status_code == 202
+        assert client.keys("{moderate}:*")
+        site.state.close()
+
+
+@pytest.mark.parametrize("given", [5, {"url": "sqlite://"}, Session, object()])
+def test_what_is_no_engine_stops_the_start_in_words(tmp_path: Path, given: object) -> None:
+    with pytest.raises(TypeError, match=r"Moderate\(engine=.* is not usable: accepted is an SQLAlchemy engine"):
+        Host(tmp_path, extension={"engine": given})
+
+
+def test_a_callable_that_returns_no_engine_is_told_in_words(tmp_path: Path) -> None:
+    host = Host(tmp_path, extension={"engine": lambda: "db"})
+    result = host.app.test_cli_runner().invoke(args=["moderate", "check-config"])
+    assert result.exit_code == 1
+    assert "accepted is an SQLAlchemy engine (not an async one)" in result.output
+
+
+@pytest.mark.parametrize(
+    ("key", "url"),
+    [
+        ("DATABASE_URL", "postgresql://mo:pa#ss@w/o:rd%?@db.example/site"),
+        ("DATABASE_URL", "postgresql://mo:secret@word@db.example/site"),
+        ("DATABASE_URL", "mariadb://mo:pa@ss/word@db.example:3306/site"),
+        ("DATABASE_URL", "postgresql://mo:sec@ret:word@db.example/site"),
+        ("REDIS_URL", "redis://:pa#ss@w/o:rd%?@redis.example:6379/0"),
+        ("REDIS_URL", "redis://mo:12/34@redis.example:6379/0"),
+        ("REDIS_URL", "redis://mo:12#34@redis.example:6379/0"),
+        ("REDIS_URL", "rediss://mo:secret/word?@redis.example:6379/0"),
+    ],
+)
+def test_a_password_that_is_not_encoded_is_told_and_not_shown(tmp_path: Path, key: str, url: str) -> None:
+    with pytest.raises(ConfigError, match=f"MODERATE_{key} .* must be percent-encoded") as wrong:
+        Host(tmp_path, **{f"MODERATE_{key}": url})
+    assert not [
+        part
+        for part in ("pa#ss", "secret", "word", "12/34", "@db", "ss@w")
+        if part in str(wrong.value).replace("password", "")
+    ]
+
+
+@pytest.mark.parametrize("url", ["sqlite+aiosqlite:///x.db", "postgresql+asyncpg://mo:pw@db.example/site"])
+def test_an_asynchronous_driver_is_refused_in_words(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigError, match="is an asynchronous driver"):
+        Host(tmp_path, MODERATE_DATABASE_URL=url)
+
+
+@pytest.mark.parametrize("obstacle", ["a file", "a folder that cannot be written"])
+def test_an_instance_folder_that_cannot_be_used_is_named(tmp_path: Path, obstacle: str) -> None:
+    place = tmp_path / "instance"
+    if obstacle == "a file":
+        place.write_text("")
+    else:
+        place = Path("/proc/self")
+    with pytest.raises(
+        ConfigError, match=f"MODERATE_DATABASE_URL.* instance folder {place}.* cannot be (made|written)"
+    ):
+        Host(place)

@@ -279,7 +279,7 @@ def akismet_stand_in(port: int, host: str) -> None:
 def check_config() -> None:
     """Check settings, database, Redis, Akismet, mail, webhooks and workers, and say what to do.
 
-    Writes nothing and sends nothing. Exits with 1 where something does not work.
+    Writes one small row to see that it can, and sends nothing. Exits with 1 where something does not work.
     """
     from moderate.health import inspect
 

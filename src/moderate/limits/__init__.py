@@ -6,13 +6,14 @@
 
 from moderate.limits.headers import ratelimit_headers, retry_after_seconds
 from moderate.limits.local import LocalLimiter
-from moderate.limits.outage import GuardedLimiter, Outage, OutagePolicy
+from moderate.limits.outage import PROBE, GuardedLimiter, Outage, OutagePolicy
 from moderate.limits.policy import Costs, Limits
 from moderate.limits.rates import ACTIONS, DEFAULT_LIMITS, LimitTable, parse_limits
 
 __all__ = [
     "ACTIONS",
     "DEFAULT_LIMITS",
+    "PROBE",
     "Costs",
     "GuardedLimiter",
     "LimitTable",

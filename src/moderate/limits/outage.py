@@ -28,8 +28,9 @@ OutagePolicy = Literal["local", "open", "closed"]
 
 _log = logging.getLogger("moderate")
 
-# A decision of its own, because a server may answer PING and still refuse to write (a replica, full memory).
-_PROBE = (Bucket("probe", "probe", Rate(1000, 1)),)
+#: A decision that harms nobody, to try the limiter by. A server may answer PING and still refuse to write
+#: (a replica, full memory, a user without rights, one node of a Cluster).
+PROBE = (Bucket("probe", "probe", Rate(1000, 1)),)
 
 _POLICY_WORDS = {
     "local": "each process counts for itself until it is back",
@@ -129,7 +130,7 @@ class GuardedLimiter:
     def _watch(self, episode: _Episode) -> None:
         while not self._closed.wait(self._probe_seconds):
             try:
-                self._limiter.take(_PROBE)
+                self._limiter.take(PROBE)
             except ServiceDown as error:
                 episode.error = error
             else:

@@ -11,6 +11,7 @@ import socket
 from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 from zlib import crc32
 
 from redis import ConnectionPool, Redis
@@ -42,8 +43,6 @@ class RedisClient(Protocol):
 
     def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any: ...
 
-    def ping(self, **kwargs: Any) -> Any: ...
-
     def info(self, section: str | None = None, *args: Any, **kwargs: Any) -> Any: ...
 
     def close(self) -> None: ...
@@ -53,8 +52,12 @@ def connect(url: str) -> Redis:
     """A client for ``redis://``, ``rediss://`` (TLS) or ``unix://`` that never waits long and never repeats.
 
     Nothing is sent yet. Query arguments such as ``?socket_timeout=0.5&max_connections=20`` override the
-    defaults. Raises `ValueError` for any other scheme or argument.
+    defaults. Raises `ValueError` for any other scheme or argument, and for a password with an @ that would
+    be read as part of something else: what follows would be taken for a host, and shown in errors.
     """
+    parts = urlsplit(url)
+    if "@" in f"{parts.path}?{parts.query}#{parts.fragment}":
+        raise ValueError("percent-encode the password")
     return Redis.from_url(
         url,
         socket_timeout=TIMEOUT,
@@ -63,6 +66,20 @@ def connect(url: str) -> Redis:
         # Without retries a health check could not save a command, only add a round trip of its own.
         health_check_interval=0,
     )
+
+
+def refuse_client(client: object) -> None:
+    """Raise `TypeError` for a *client* from a host that cannot be used, with what is accepted."""
+    kind = type(client)
+    is_async = any(base.__module__.startswith("redis.asyncio") for base in kind.__mro__)
+    if is_async or isinstance(client, type) or not callable(getattr(client, "evalsha", None)):
+        raise TypeError(f"Moderate(redis={kind.__module__}.{kind.__qualname__}) is not usable: {CLIENTS}")
+
+
+CLIENTS = (
+    "accepted is a redis-py client (plain, of a Sentinel or RedisCluster; not one of redis.asyncio), "
+    "a callable without arguments that returns one, or an address such as 'redis://host:6379/0'"
+)
 
 
 def bounded(client: RedisClient) -> RedisClient:
@@ -131,26 +148,27 @@ class RedisLimiter:
         wait, *debts = map(int, reply.split())
         return answer(buckets, wait, debts)
 
-    def ping(self) -> None:
-        """Ask for a sign of life. Raises `ServiceDown`."""
-        try:
-            self._client.ping()
-        except _FAILURES as error:
-            raise _down(error) from error
-
     def describe(self) -> str:
-        """What is connected, in words for operators; never holds a password. Raises `ServiceDown`."""
-        try:
-            facts = self._client.info("server")
-        except _FAILURES as error:
-            raise _down(error) from error
-        if "redis_version" not in facts:
-            # A Cluster client may answer per node.
-            facts = next((node for node in facts.values() if isinstance(node, dict)), {})
+        """What is connected, in words for operators; never holds a password.
+
+        A user who may do no more than limits need may not ask for more than the address.
+        """
+        facts = self._facts()
+        if not facts:
+            return f"Redis at {self._address()}"
         name = "Valkey" if "valkey_version" in facts else "Redis"
         version = facts.get("valkey_version") or facts.get("redis_version", "of unknown version")
-        mode = facts.get("redis_mode") or facts.get("server_mode") or "standalone"
-        return f"{name} {version} ({mode}) at {self._address()}"
+        return f"{name} {version} ({_mode(facts)}) at {self._address()}"
+
+    def _facts(self) -> dict[str, Any]:
+        try:
+            facts: dict[str, Any] = self._client.info("server")
+        except _FAILURES:
+            return {}
+        if "redis_version" in facts:
+            return facts
+        # A Cluster client may answer per node.
+        return next((node for node in facts.values() if isinstance(node, dict)), {})
 
     def advice(self) -> tuple[str, ...]:
         """What about the client could hold up requests or count twice, one sentence each."""
@@ -160,6 +178,8 @@ class RedisLimiter:
             said.append(f"give the Redis client socket_timeout={TIMEOUT} and socket_connect_timeout={TIMEOUT}")
         if _retries(self._client, settings):
             said.append("give the Redis client retry=Retry(NoBackoff(), 0): a repeated command counts twice")
+        if isinstance(self._client, Redis) and _mode(self._facts()) == "cluster":
+            said.append(_ONE_NODE)
         return tuple(said)
 
     def close(self) -> None:
@@ -192,6 +212,9 @@ def reason_of(error: BaseException) -> str:
         if isinstance(error, kind):
             return words
     text = str(error)
+    for part, words in _BY_TEXT:
+        if part in text:
+            return words
     if "refused" in text:
         return "the connection was refused: is the server running there?"
     if isinstance(error.__cause__ or error.__context__, socket.gaierror):
@@ -201,10 +224,26 @@ def reason_of(error: BaseException) -> str:
 
 _FAILURES = (failures.RedisError, failures.RedisClusterException, OSError)
 
+_ONE_NODE = "this is one node of a Redis Cluster: hand a RedisCluster client to Moderate(redis=…)"
+_NO_RIGHTS = (
+    "this user may not run scripts on these keys (NOPERM): check its ACL, which has to allow "
+    "+evalsha +eval +time +mget +set ~{moderate}:*"
+)
+
+# What replies without a class of their own say, by a part of their text. The first ones come from within a script.
+_BY_TEXT = (
+    ("ACL failure", _NO_RIGHTS),
+    ("executing the script can't", _NO_RIGHTS),
+    ("has no permissions", _NO_RIGHTS),
+    ("MISCONF", "it refuses to be written, because it cannot save to its disk (MISCONF)"),
+    ("NOREPLICAS", "it refuses to be written, because it has too few replicas (NOREPLICAS)"),
+)
+
 # The first that fits is said; subclasses stand before their parents.
 _REASONS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
     (failures.TimeoutError, "no answer in time"),
-    (failures.NoPermissionError, "this user may not run scripts on these keys (NOPERM): check its ACL"),
+    (failures.NoPermissionError, _NO_RIGHTS),
+    ((failures.MovedError, failures.AskError, failures.ClusterCrossSlotError), _ONE_NODE),
     (
         (failures.AuthenticationError, failures.AuthorizationError, failures.AuthenticationWrongNumberOfArgsError),
         "wrong credentials: check the user and the password",
@@ -218,6 +257,10 @@ _REASONS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str
     (TimeoutError, "no answer in time"),
     (ConnectionRefusedError, "the connection was refused: is the server running there?"),
 )
+
+
+def _mode(facts: dict[str, Any]) -> str:
+    return str(facts.get("redis_mode") or facts.get("server_mode") or "standalone")
 
 
 def _down(error: BaseException) -> ServiceDown:

@@ -67,11 +67,8 @@ class Limiter(Protocol):
 class RemoteLimiter(Limiter, Protocol):
     """A limiter on a server of its own, which operators want to know about."""
 
-    def ping(self) -> None:
-        """Raises `ServiceDown` where the server does not answer."""
-
     def describe(self) -> str:
-        """What is connected, without any secret."""
+        """What is connected, without any secret; the address alone where the server tells nothing of itself."""
 
     def advice(self) -> tuple[str, ...]:
         """What an operator had better change about the connection."""

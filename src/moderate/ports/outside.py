@@ -53,6 +53,13 @@ class Tables(Protocol):
     def differences(self) -> list[str]:
         """What differs between the tables and this version of the code, in words."""
 
+    def probe(self, now: datetime, *, every_table: bool = False) -> None:
+        """Write one small row. Raises `ServiceDown` where writing fails, or waits for another writer for a second.
+
+        Cheap enough to be asked every second, by many: it is committed ten times a second at most. With
+        *every_table* the rights to write are tried on all of them.
+        """
+
     def is_shared_with(self, engine: Any) -> bool:
         """Whether an SQLAlchemy engine of the host leads to the database of these tables."""
 

@@ -303,6 +303,9 @@ def _write_ahead(raw: Any) -> None:
         try:
             raw.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
+            if "readonly" in str(error):
+                # It can be read as it is.
+                return
             if "locked" not in str(error):
                 raise
             # Waits, as the pragma does not, until whoever holds the lock has let go of it.

@@ -38,12 +38,16 @@ NUMBERS = re.compile(r"\[Errno -?\d+\] ")
 #: Transactions are read-only; MySQL and MariaDB: the server is, or may be written by few.
 READ_ONLY = frozenset({"25006", 1290, 1792, 1836})
 
+#: The user may not do this.
+DENIED = frozenset({"42501", 1142, 1143})
+
 TABLES = "its tables are missing or of another version; run `flask moderate db upgrade`"
 
 #: What an error means and what to do about it, by the database's own code.
 BY_CODE = (
     (MISSING, TABLES),
     (POOLED, POOLER),
+    (DENIED, "its user may not do this: grant it SELECT, INSERT, UPDATE and DELETE on all tables of moderate_…"),
     (READ_ONLY, "it can only be read: is this a standby, or was it set to be read-only?"),
 )
 
@@ -54,6 +58,7 @@ BY_TEXT = (
     ("database is locked", "it is locked: another process has been writing to {file} for too long"),
     ("attempt to write a readonly database", "{file} cannot be written: check the rights of the file and its folder"),
     ("disk is full", "the disk of {file} is full"),
+    ("disk I/O error", "the disk of {file} takes no more: is it full, or broken?"),
     ("unable to open database file", "{file} cannot be opened: its folder must exist, and both must be writable"),
 )
 
@@ -65,7 +70,7 @@ def is_outage(error: BaseException) -> bool:
     # A bare DatabaseError is how SQLite reports a file that is damaged or no database at all.
     if type(error) is DatabaseError:
         return True
-    return isinstance(error, DBAPIError) and (error.connection_invalidated or code(error) in MISSING | POOLED)
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or code(error) in MISSING | POOLED | DENIED)
 
 
 def is_deadlock(error: BaseException | None) -> bool:

@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import MetaData, Table
+from sqlalchemy import MetaData, Table, false, select
 
 from moderate.store import Database, SqlStore, copying, metadata, migrate
 from moderate.store.addresses import is_memory, place_of
+from moderate.store.schema import items
+from moderate.store.tallies import latest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
-    from moderate.ports import Drift
+    from sqlalchemy.engine import Connection
+
+    from moderate.ports import Clock, Drift
+
+
+#: Seconds that a try to write waits for another writer.
+PATIENCE = 1.0
+
+#: Seconds between two tries that are committed; those between are rolled back, and cost no wait for the disk.
+KEPT_EVERY = 0.1
+
+#: The name under which a try leaves its row among what is kept.
+PROBE = "health"
+
+
+class _TakenBack(Exception):
+    """Rolls a try back that succeeded."""
 
 
 class SqlTables:
     """`moderate.ports.Tables` for the tables of one database."""
 
-    def __init__(self, database: Database) -> None:
+    #: *clock* is a real one, whatever clock the host has set: it bounds how often a real disk is written.
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
+        self._clock = clock
+        self._kept_at = float("-inf")
 
     def upgrade(self) -> tuple[str | None, str]:
         return migrate.upgrade(self._database)
@@ -32,6 +55,13 @@ class SqlTables:
 
     def differences(self) -> list[str]:
         return migrate.check(self._database)
+
+    def probe(self, now: datetime, *, every_table: bool = False) -> None:
+        moment = self._clock.monotonic()
+        is_kept = moment - self._kept_at >= KEPT_EVERY
+        with suppress(_TakenBack):
+            self._database.promptly(lambda conn: _try_to_write(conn, now, every_table, is_kept), PATIENCE)
+            self._kept_at = moment
 
     def is_shared_with(self, engine: Any) -> bool:
         ours = self._database.engine
@@ -60,3 +90,16 @@ class SqlTables:
             return [drift for drift in SqlStore(target).recount(repair=False) if drift is not None]
         finally:
             target.dispose()
+
+
+def _try_to_write(conn: Connection, now: datetime, every_table: bool, is_kept: bool) -> None:
+    """Do what a submission needs of the database, and leave nothing but one row."""
+    for table in metadata.sorted_tables if every_table else (items,):
+        # No row is touched, and the rights are looked at all the same.
+        conn.execute(table.insert().from_select([*table.columns.keys()], select(table).where(false())))
+        column = next(iter(table.columns))
+        conn.execute(table.update().where(false()).values({column: column}))
+        conn.execute(table.delete().where(false()))
+    conn.execute(latest(conn.dialect.name), {"name": PROBE, "value": {}, "at": now})
+    if not is_kept:
+        raise _TakenBack

@@ -36,9 +36,9 @@ class Tallies:
 
     def keep(self, name: str, value: Mapping[str, object], now: datetime, *, waits: bool = True) -> None:
         row = {"name": name, "value": dict(value), "at": now}
-        latest = _latest(self.database.dialect)
+        newest = latest(self.database.dialect)
         write = self.database.transaction if waits else self.database.promptly
-        write(lambda conn: conn.execute(latest, row))
+        write(lambda conn: conn.execute(newest, row))
 
     def newest_entry(self, before: datetime) -> int:
         # Ids follow time, so the search from the newest ends after the few that are too young.
@@ -86,5 +86,5 @@ def _added(rows: Iterable[Any], *, is_cause: bool = True) -> dict[tuple[str, ...
 
 
 @lru_cache
-def _latest(dialect: str) -> Insert:
+def latest(dialect: str) -> Insert:
     return upsert(dialect, states, "name", lambda new: {"value": new["value"], "at": new["at"]})

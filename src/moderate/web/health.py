@@ -21,10 +21,11 @@ NAMES = ("database", "redis", "akismet", "tasks")
 
 
 def health() -> ResponseReturnValue:
-    """200 where everything works, else 503. Asked every second, it writes nothing and asks no other site.
+    """Answer 200 where everything works, else 503. It may be asked every second.
 
-    ``part=database`` lets that part alone decide the status. ``deep=1``, for moderators, asks Akismet
-    now, and says what to do.
+    The database is written one small row, and Redis takes one decision of the limiter: an answer to a PING
+    would not tell that either of them refuses writes. No other site is asked. ``part=database`` lets that part alone
+    decide the status. ``deep=1``, for moderators, asks Akismet now, and says what to do.
     """
     state = current_state()
     deciding = choice("part", NAMES)

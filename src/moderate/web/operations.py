@@ -268,7 +268,7 @@ ABOUT = (
         method="GET",
         path="/health",
         endpoint="health",
-        about="Whether what the site depends on works",
+        about="Try what the site depends on: a write to the database, a decision of the limiter, Akismet, tasks",
         parameters=(
             query("deep", {"enum": ["0", "1"]}, "`1`, for moderators: ask Akismet now, and say what to do."),
             query("part", {"enum": ["database", "redis", "akismet", "tasks"]}, "This part alone decides the status."),
