@@ -86,7 +86,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     articles = articles_of(settings, parts, store, clock)
     address = SiteAddress(app, settings, store, clock)
     policy = make_policy(settings)
-    services = make_services(settings, database, store, clock)
+    services = make_services(settings, database, store, clock, address.own)
     limits, redis = make_limits(settings, parts, signer, clock)
     desk = Desk(
         app=app,
@@ -271,10 +271,12 @@ def make_bell(settings: Settings, parts: Parts, clock: Clock) -> Bell | None:
     return RedisBell(client, clock, is_ours=client is not parts.redis)
 
 
-def make_services(settings: Settings, database: Database, store: SqlStore, clock: Clock) -> Services:
+def make_services(
+    settings: Settings, database: Database, store: SqlStore, clock: Clock, own: Sequence[str]
+) -> Services:
     """What checks ask beyond the store."""
     return Services(
-        fetcher=make_fetcher(settings, clock),
+        fetcher=make_fetcher(settings, clock, own),
         spam=make_spam_service(settings, clock),
         rules=RuleBook(store, clock),
         tokens=SqlTokenCounts(database, lambda: store.secret("learned")),
@@ -292,7 +294,7 @@ def make_spam_service(settings: Settings, clock: Clock) -> SpamService | None:
     )
 
 
-def make_fetcher(settings: Settings, clock: Clock) -> Fetcher | None:
+def make_fetcher(settings: Settings, clock: Clock, own: Sequence[str]) -> Fetcher | None:
     if settings.verify_pings == "off":
         return None
     from moderate.services.fetch import GuardedFetcher
@@ -304,7 +306,7 @@ def make_fetcher(settings: Settings, clock: Clock) -> Fetcher | None:
         ports=settings.fetch_ports,
         allow=settings.fetch_allow,
         # The site never reads its own pages: that would be a way past whatever guards them.
-        own=[settings.site_url] if settings.site_url else [],
+        own=own,
         user_agent=f"moderate/{version('flask-moderate')}",
     )
 

@@ -19,6 +19,7 @@ from moderate.settings import Settings
 from moderate.store import include_name, refuse_engine
 from moderate.web import build_blueprint, personal, pieces, start_worker, thread, words
 from moderate.web.body import keep
+from moderate.web.routing import place_of
 from moderate.web.state import Hooks, current_state
 
 if TYPE_CHECKING:
@@ -112,16 +113,20 @@ class Moderate:
     # --- the app -------------------------------------------------------------------------------
 
     def init_app(self, app: Flask) -> None:
-        """Register the blueprint under MODERATE_URL_PREFIX. Raises `ConfigError` for a wrong setting."""
+        """Register the blueprint under MODERATE_URL_PREFIX, at MODERATE_HOST or MODERATE_SUBDOMAIN where one is set.
+
+        Raises `ConfigError` for a wrong setting.
+        """
         if "moderate" in app.extensions:
             raise RuntimeError("moderate is already initialised on this app.")
         with settings_explained():
             settings = Settings.from_config(app.config)
+            place = place_of(app, settings)
             state = build_state(app, settings, self._parts())
         app.extensions["moderate"] = state
         blueprint = build_blueprint(state.protocols)
         exempt_from_csrf(blueprint)
-        app.register_blueprint(blueprint, url_prefix=settings.url_prefix)
+        app.register_blueprint(blueprint, url_prefix=settings.url_prefix, **place)
         request_started.connect(keep, app)
         app.jinja_env.globals.update(
             moderate_counts=thread.moderate_counts,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
@@ -35,6 +36,10 @@ RETENTION = {"ip": 90, "user_agent": 90, "spam": 30, "trash": 30}
 
 #: Stands in error texts for values that may be secrets.
 NOT_SHOWN = "(not shown)"
+
+#: Names of hosts as browsers send them: letters, digits and hyphens (IDNA is ASCII), or an IPv6 address in brackets.
+_LABELS = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+_HOST = re.compile(rf"({_LABELS.pattern}|\[[0-9a-f:.]+\])(:[0-9]{{1,5}})?")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 T = TypeVar("T")
@@ -106,6 +111,19 @@ def site_url(value: object) -> str:
     )
 
 
+def host_name(value: object) -> str:
+    """Read a host with its port, as the Host field has it; usual ports are left out there."""
+    if isinstance(value, str) and _HOST.fullmatch(value.lower()):
+        return value.lower().removesuffix(":80").removesuffix(":443")
+    raise ValueError("a host name, with its port where it has one, such as 'news.example' or 'localhost:5000'")
+
+
+def subdomain(value: object) -> str:
+    if isinstance(value, str) and _LABELS.fullmatch(value.lower()):
+        return value.lower()
+    raise ValueError("the name in front of SERVER_NAME, such as 'discuss'")
+
+
 def base_url(value: object) -> str:
     parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
     if parts.scheme in {"http", "https"} and parts.hostname:
@@ -160,6 +178,8 @@ class Settings:
     """What ``app.config`` said under the names ``MODERATE_…``. The one-line meanings: config/default.toml."""
 
     url_prefix: str = setting("/discuss", url_prefix)
+    host: str | None = setting(None, optional(host_name))
+    subdomain: str | None = setting(None, optional(subdomain))
     site_url: str | None = setting(None, optional(site_url))
     language: Literal["en", "ja"] | None = setting(None, optional(one_of("en", "ja")))
     database_url: str | None = setting(None, optional(text), secret=True)

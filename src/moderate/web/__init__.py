@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, request
+from flask import request
 
 from moderate.web import (
     author,
@@ -28,21 +28,21 @@ from moderate.web.metrics import Metrics
 from moderate.web.openapi import OpenApi
 from moderate.web.pings import LOOKS, add_ping, webmention_status
 from moderate.web.proxies import ProxyWatch
-from moderate.web.routing import add_rule, nothing_here, prepare, route
+from moderate.web.routing import PlacedBlueprint, add_rule, nothing_here, prepare, route
 from moderate.web.state import current_state
 from moderate.web.words import found
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flask import Flask, Response
+    from flask import Blueprint, Flask, Response
 
     from moderate.protocols.base import InboundProtocol
 
 
 def build_blueprint(protocols: Sequence[InboundProtocol]) -> Blueprint:
     """The blueprint named ``moderate`` with the routes of all protocols and of the moderators."""
-    blueprint = Blueprint("moderate", __name__, template_folder="templates", static_folder="static")
+    blueprint = PlacedBlueprint("moderate", __name__, template_folder="templates", static_folder="static")
     prepare(blueprint)
     for protocol in protocols:
         add_protocol(blueprint, protocol)

@@ -11,6 +11,7 @@ from moderate.errors import Forbidden, Unauthorized
 from moderate.limits import Costs
 from moderate.model import Moderator
 from moderate.web.once import once_per_request
+from moderate.web.state import current_state
 
 if TYPE_CHECKING:
     from flask import Request
@@ -101,10 +102,13 @@ def check_same_site(incoming: Request) -> None:
 
 
 def is_cross_site(incoming: Request) -> bool:
+    """Return whether a page of another site has sent a request; article pages at MODERATE_SITE_URL are none."""
     site = incoming.headers.get("Sec-Fetch-Site", "none")
+    origin = incoming.headers.get("Origin")
+    if origin is not None and current_state().address.is_of_articles(origin):
+        return False
     if site in {"cross-site", "same-site"}:
         return True
-    origin = incoming.headers.get("Origin")
     if origin == "null":
         # The Fetch standard hides the origin of a form whose page tells no referrer, as the pages of secret links do.
         return site != "same-origin"

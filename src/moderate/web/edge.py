@@ -225,7 +225,7 @@ class SiteEdge:
 
     def absolute_url(self, endpoint: str, **values: object) -> str:
         """Built on MODERATE_SITE_URL where it is set: the Host header of a stranger must not get into links."""
-        return self.address.absolute(address_of(endpoint, **values), request)
+        return self.address.of_blueprint(address_of(endpoint, **values), request)
 
 
 def address_of(endpoint: str, **values: object) -> str:

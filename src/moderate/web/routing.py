@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flask import Response, request
+from flask import Blueprint, Response, request
+from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.routing import PathConverter
 
-from moderate.errors import Refused, ServiceDown, TooLarge, UnknownItem
+from moderate.errors import ConfigError, Refused, ServiceDown, TooLarge, UnknownItem
 from moderate.web.body import refuse_unread
 from moderate.web.errors import MethodNotAllowed, NoSuchPage, problem, report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flask import Blueprint
-    from flask.blueprints import BlueprintSetupState
+    from flask import Flask
+    from flask.sansio.app import App
     from flask.typing import ResponseReturnValue
+
+    from moderate.settings import Settings
 
     View = Callable[..., ResponseReturnValue]
 
@@ -54,6 +57,47 @@ def prepare(blueprint: Blueprint) -> None:
 
     blueprint.record(add_converter)
     blueprint.url_value_preprocessor(drop_live)
+
+
+class PlacedBlueprint(Blueprint):
+    """A blueprint that ``register_blueprint(…, host=…)`` puts at one host; Flask itself only knows `subdomain`."""
+
+    def make_setup_state(
+        self, app: App, options: dict[str, Any], first_registration: bool = False
+    ) -> BlueprintSetupState:
+        return SetupAtHost(self, app, options, first_registration)
+
+
+class SetupAtHost(BlueprintSetupState):
+    """Adds every rule, that of the static files too, at the host of the registration."""
+
+    def add_url_rule(self, rule: str, endpoint: str | None = None, view_func: Any = None, **options: Any) -> None:
+        """See `flask.sansio.blueprints.BlueprintSetupState`."""
+        options.setdefault("host", self.options.get("host"))
+        super().add_url_rule(rule, endpoint, view_func, **options)
+
+
+def place_of(app: Flask, settings: Settings) -> dict[str, str]:
+    """Return how the blueprint is registered. Raises `ConfigError` where nobody could reach it there."""
+    host, subdomain = settings.host, settings.subdomain
+    if app.url_map.host_matching:
+        if subdomain is not None:
+            raise ConfigError("MODERATE_SUBDOMAIN", subdomain, "the app matches whole hosts; set MODERATE_HOST instead")
+        if host is None:
+            raise ConfigError(
+                "MODERATE_HOST",
+                host,
+                "the app matches hosts (Flask(host_matching=True)); name the host of moderate, such as 'news.example'",
+            )
+        return {"host": host}
+    if host is not None:
+        raise ConfigError("MODERATE_HOST", host, "it needs an app that matches hosts: Flask(host_matching=True)")
+    if subdomain is None:
+        return {}
+    if not app.subdomain_matching or not app.config.get("SERVER_NAME"):
+        words = "it needs an app that matches subdomains, Flask(subdomain_matching=True), and its SERVER_NAME"
+        raise ConfigError("MODERATE_SUBDOMAIN", subdomain, words)
+    return {"subdomain": subdomain}
 
 
 def with_keys(rule: str) -> str:

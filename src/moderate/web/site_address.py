@@ -62,13 +62,29 @@ class SiteAddress:
         Raises `ServiceDown` where the sub-path has to be read from the database and that is away.
         """
         root = self.configured or (self.seen() or "" if self.settings.site_url else "")
-        return f"{self.origin}{quoted(root)}{self.settings.url_prefix}"
+        origin = self.origin
+        if origin and self.own_host:
+            origin = f"{urlsplit(origin).scheme}://{self.own_host}"
+        return f"{origin}{quoted(root)}{self.settings.url_prefix}"
+
+    @property
+    def own_host(self) -> str:
+        """The host of the blueprint, with its port, where settings put it at one of its own; else empty."""
+        if self.settings.subdomain is not None:
+            return f"{self.settings.subdomain}.{self.app.config['SERVER_NAME']}"
+        return self.settings.host or ""
 
     @property
     def origin(self) -> str:
         """Scheme and host of MODERATE_SITE_URL, empty where it is not set."""
         parts = urlsplit(self.settings.site_url or "")
         return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
+
+    @property
+    def own(self) -> list[str]:
+        """The addresses of the hosts that are the site itself, as far as settings name them."""
+        scheme = urlsplit(self.settings.site_url or "http:").scheme
+        return [address for address in (self.origin, self.own_host and f"{scheme}://{self.own_host}") if address]
 
     def absolute(self, path: str, request: Request) -> str:
         """The public address of a *path* that ``url_for`` has made within *request*."""
@@ -77,6 +93,21 @@ class SiteAddress:
             return f"{self.settings.site_url}{path.removeprefix(request.script_root)}"
         # Not host_url, which fails for what is no host name.
         return f"{self.origin or f'{request.scheme}://{request.host}'}{path}"
+
+    def of_blueprint(self, address: str, request: Request) -> str:
+        """Return the public form of an *address* within the blueprint that ``url_for`` has made within *request*.
+
+        It is a path, or a whole address where the request came in at another host than the blueprint's.
+        """
+        parts = urlsplit(address)
+        whole = self.absolute(parts._replace(scheme="", netloc="").geturl(), request)
+        if not self.own_host:
+            return whole
+        return urlsplit(whole)._replace(netloc=self.own_host).geturl()
+
+    def is_of_articles(self, origin: str) -> bool:
+        """Return whether an Origin field names the site whose articles have their forms lead to another host, ours."""
+        return bool(self.own_host) and origin == self.origin
 
     def note(self, request: Request) -> None:
         """Compare the sub-path of a request with the settings; without a setting, learn it from POST requests."""
