@@ -181,13 +181,15 @@ def test_each_way_of_embedding_takes_a_comment(heading: str, here: Path) -> None
     key = ARTICLES[heading](names, here) if heading in ARTICLES else "first"
     for app, prefix in apps:
         run(names.get("news", app), "db", "upgrade")
-        client = app.test_client()
-        answer = client.post(f"{prefix}/comments/{key}", json={"author": "Mika", "text": "Hello again."})
+        client, at = app.test_client(), f"http://{app.config.get('MODERATE_HOST', 'localhost')}"
+        sent = {"author": "Mika", "text": "Hello again."}
+        answer = client.post(f"{prefix}/comments/{key}", json=sent, base_url=at)
         assert answer.status_code == 202, answer.text
         # A form too: where the host checks tokens of its own, ours needs none.
-        answer = client.post(f"{prefix}/comments/{key}", data={"author": "Mika", "text": "By form."})
+        form = {"author": "Mika", "text": "By form."}
+        answer = client.post(f"{prefix}/comments/{key}", data=form, base_url=at)
         assert answer.status_code == 303, answer.text
-        assert client.get(f"{prefix}/counts?article={key}").status_code == 200
+        assert client.get(f"{prefix}/counts?article={key}", base_url=at).status_code == 200
         names["moderate"].close(names.get("news", app))
     if "db" in names:
         with names["app"].app_context():
