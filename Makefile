@@ -39,7 +39,7 @@ types: $(VENV)/.dev ## Check the types
 	$(RUN) -m mypy
 
 lowest: .venv-lowest/.dev servers ## Run the tests on the oldest versions that pyproject.toml admits
-	.venv-lowest/bin/python -m pytest -n $(JOBS) -m "not browser" -p no:cacheprovider $(wildcard tests/unit tests/contract tests/web)
+	.venv-lowest/bin/python -m pytest -n $(JOBS) -m "not browser" -p no:cacheprovider $(wildcard tests/unit tests/contract tests/web tests/hosts)
 
 bench: $(VENV)/.dev servers ## Run the benchmarks and print their tables (BENCH="name …" for some of them)
 	$(RUN) -m bench $(BENCH)
