@@ -1,4 +1,4 @@
-"""A host with a strict Content Security Policy in a real browser."""
+"""Hosts in a real browser: one with a strict Content Security Policy, one with styles made for another unit."""
 
 from __future__ import annotations
 
@@ -88,3 +88,32 @@ def test_under_a_policy_of_the_hosts_own_the_thread_and_the_queue_do_all_they_do
             page.locator(".card").get_by_role("button", name="Approve").click()
     page.goto(url)
     assert "Comment (2)" in page.inner_text("body")
+
+
+SIZES = """() => {
+  const px = (selector, name) => parseFloat(getComputedStyle(document.querySelector(selector))[name]);
+  const colour = (selector) => getComputedStyle(document.querySelector(selector)).color;
+  const text = '.moderate-comment .moderate-text';
+  return {
+    text: px(text, 'fontSize'), title: px('.moderate-title', 'fontSize'), quote: px(text + ' blockquote', 'fontSize'),
+    button: document.querySelector('.moderate-send').offsetHeight, colours: [colour(text), colour(text + ' pre')],
+    lefts: [...document.querySelectorAll('.moderate-field')].map((field) => field.getBoundingClientRect().left),
+    width: document.documentElement.scrollWidth,
+  };
+}"""
+
+
+def test_where_the_hosts_rem_is_ten_pixels_the_thread_is_as_large_as_the_hosts_text(
+    served: Callable[[str], tuple[HostedSite, str]], page: Page
+) -> None:
+    site, url = served("blogroll")
+    page.set_viewport_size({"width": 360, "height": 800})
+    write_and_approve(page, site, url, "Look:\n\n<pre>code = 1</pre>\n\n<blockquote>Said.</blockquote>")
+    sizes = page.evaluate(SIZES)
+    assert sizes["text"] == 16
+    assert sizes["title"] > 16
+    assert sizes["quote"] <= 16
+    assert sizes["button"] >= 44
+    assert len(set(sizes["lefts"])) == 1
+    assert len(set(sizes["colours"])) == 1
+    assert sizes["width"] <= 360
