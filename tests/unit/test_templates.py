@@ -39,6 +39,12 @@ def test_every_way_out_that_strangers_named_is_marked_as_such(template: Path) ->
     assert set(direct) <= {'href="{{ item.article_url }}"'}
 
 
+def test_every_page_is_rendered_apart_from_the_hosts_jinja_settings() -> None:
+    direct = re.compile(r"\brender_template|\bstream_template|\.get_template\(|\.from_string\(")
+    found = [path.name for path in (ROOT / "src").rglob("*.py") if direct.search(path.read_text(encoding="utf-8"))]
+    assert found == ["rendering.py"]
+
+
 def test_the_style_sheet_of_the_thread_touches_nothing_of_the_host() -> None:
     sheet = re.sub(r"/\*.*?\*/", "", (WEB / "static" / "moderate.css").read_text(encoding="utf-8"), flags=re.DOTALL)
     selectors = [line for line in re.findall(r"^ *([^@{};]+?)\s*{", sheet, re.MULTILINE) if line]

@@ -297,3 +297,5 @@ def test_a_replaced_part_of_the_thread_uses_what_the_host_has_in_its_environment
     page = host.client.get("/thread").text
     assert re.search(r"<li>Snow &amp; ice &lt;3 <time [^>]+>[^<]+</time> SNOW\s+Winter</li>", page)
     assert "Winter|styles" in page
+    host.app.jinja_env.globals["site_name"] = "Spring"
+    assert "Spring|styles" in host.client.get("/thread").text

@@ -42,7 +42,10 @@ PREFIX = "moderate/"
 
 def render(name: str, /, **values: Any) -> str:
     """Render ``moderate/NAME.html`` with *values*, which take precedence over the host's context processors."""
-    return render_template(current_state().templates.get(name), **values)
+    template = current_state().templates.get(name)
+    if isinstance(template.environment, ShippedEnvironment):
+        template.environment.follow()
+    return render_template(template, **values)
 
 
 class Templates:
@@ -85,12 +88,15 @@ class ShippedEnvironment(Environment):
     def __init__(self, host: Environment, functions: Mapping[str, Any]) -> None:
         super().__init__(autoescape=True, auto_reload=host.auto_reload)
         self.functions = functions
-        # The host's globals are there for replacements that a shipped template includes or imports.
-        self.globals = ChainMap({}, dict(functions), host.globals)  # type: ignore[assignment]
         # A template renders synchronously in here, also where it is part of a page that renders asynchronously.
         self.host = host.overlay(enable_async=False, bytecode_cache=None) if host.is_async else host
+        self.follow()
         self.replacements = replacements_environment(host, functions)
         self.loader = self.replacements.loader = Loader(self)
+
+    def follow(self) -> None:
+        """Take the host's globals as they are now, for replacements that a shipped template includes or imports."""
+        self.globals |= {**self.host.globals, **self.functions}
 
 
 def replacements_environment(host: Environment, functions: Mapping[str, Any]) -> Environment:
