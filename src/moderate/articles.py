@@ -72,8 +72,8 @@ class HostArticles:
         if not self._waiting:
             try:
                 self._note(article)
-            except ServiceDown as error:
-                log.warning("Addresses for pings cannot be stored now (%s); they are kept and stored later.", error)
+            except ServiceDown:
+                log.debug("The addresses of an article for pings could not be stored at once.", exc_info=True)
             else:
                 return
         self._postpone(article)
@@ -102,13 +102,15 @@ class HostArticles:
                 self._thread.start()
 
     def _catch_up(self) -> None:
-        """Store what waits, as soon as that is possible."""
+        """Store what waits, as soon as that is possible. A lock that is gone after the first pause is no news."""
         pause = RETRY
         while not self._closed.wait(pause):
             for article in list(self._waiting.values()):
                 try:
                     self._note(article)
-                except ServiceDown:
+                except ServiceDown as error:
+                    if pause == RETRY:
+                        log.warning("Addresses for pings cannot be stored now (%s); they are stored later.", error)
                     pause = min(2 * pause, LONGEST_RETRY)
                     break
                 with self._lock:

@@ -130,6 +130,8 @@ def test_pages_are_whole_while_another_process_writes(
         assert host.state.desk.articles.find(PING["target"]).key == "new"
         assert host.client.get("/discuss/moderation/items?q=winter", headers=token).status_code == 200
         assert host.client.get("/discuss/moderation/").status_code == 200
+        # The log tells of a lock that stays, once.
+        wait_until(lambda: "Addresses for pings cannot be stored now" in caplog.text, within=30)
     for page in pages:
         assert "webmention" in page.headers["Link"]
         assert 'name="form_token" value="' in page.text
