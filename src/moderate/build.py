@@ -119,7 +119,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         settings=settings,
         desk=desk,
         signer=signer,
-        edge=SiteEdge(settings, signer, articles, parts.hooks, address, desk.confirming),
+        edge=SiteEdge(settings, signer, articles, parts.hooks, address, store.item, desk.confirming),
         address=address,
         hooks=parts.hooks,
         protocols=tuple(PROTOCOLS if parts.protocols is None else parts.protocols),

@@ -63,8 +63,9 @@ def test_a_refused_reply_is_still_a_reply_when_it_is_mended(newsroom: Newsroom, 
     fill(page, url="javascript:alert(1)")
     page.get_by_role("button", name="Post reply").click()
     expect(page.locator("input[name=parent]")).to_have_value(str(parent.id))
+    expect(page.locator(".moderate-replying")).to_contain_text("You are replying to")
     page.get_by_label("Website").fill("")
-    send(page)
+    page.get_by_role("button", name="Post reply").click()
     page.wait_for_url(f"{newsroom.article()}?*#comment-*")
     expect(page.locator(".moderate-replies .moderate-comment")).to_have_count(1)
 
@@ -123,3 +124,25 @@ def test_what_fills_the_field_for_machines_sees_its_comment_waiting_and_nobody_e
     expect(page.locator(".moderate-comment")).to_contain_text("Waiting for a moderator")
     assert newsroom.counts().pending == 0
     assert newsroom.counts().spam == 1
+
+
+def test_what_is_pasted_is_counted_as_the_server_counts_it_and_never_cut(
+    newsroom: Newsroom, reader: Callable[..., Page]
+) -> None:
+    page = reader()
+    page.goto(newsroom.article())
+    fill(page, text="")
+    text = page.get_by_label("Comment", exact=True)
+    text.focus()
+    page.keyboard.insert_text("🙂" * 8001)
+    send(page)
+    length = "(field) => [[...field.value].length, field.validationMessage]"
+    assert text.evaluate(length) == [8001, "Use at most 8000 characters; this has 8001."]
+    assert newsroom.counts().pending == 0
+
+    page.keyboard.press("Control+End")
+    page.keyboard.press("Backspace")
+    assert text.evaluate(length) == [8000, ""]
+    send(page)
+    page.wait_for_url("**#comment-*")
+    assert newsroom.counts().pending == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -83,30 +84,6 @@ def test_a_double_click_is_one_comment(host: Host, kind: str) -> None:
         )
         assert first.headers["Location"] == second.headers["Location"]
     assert host.total() == 1
-
-
-def test_another_text_under_a_used_key_is_refused_and_kept_in_the_form(host: Host) -> None:
-    token = host.client.get("/discuss/comments/thaw").headers["Moderate-Form-Token"]
-    host.client.post("/discuss/comments/thaw", data={**FORM, "form_token": token})
-    again = host.client.post("/discuss/comments/thaw", data={**FORM, "text": "A second thought", "form_token": token})
-    assert again.status_code == 422
-    assert "A second thought" in again.text
-    assert token not in again.text
-    assert host.total() == 1
-
-
-def test_readers_who_got_one_form_from_a_cache_do_not_meet_each_others_comments(host: Host) -> None:
-    token = host.client.get("/discuss/comments/thaw").headers["Moderate-Form-Token"]
-
-    def post(ip: str, text: str) -> Any:
-        sent = {"author": "Mika", "text": text, "form_token": token}
-        client = host.app.test_client()
-        return client.post("/discuss/comments/thaw", data=sent, environ_base={"REMOTE_ADDR": ip})
-
-    assert post("192.0.2.1", "One").headers["Location"].endswith("#comment-1")
-    assert post("192.0.2.2", "Two").headers["Location"].endswith("#comment-2")
-    assert post("192.0.2.2", "Two").headers["Location"].endswith("#comment-2")
-    assert host.total() == 2
 
 
 def test_a_refused_form_keeps_what_was_typed_with_the_words_beside_the_field(host: Host) -> None:
@@ -291,3 +268,169 @@ def test_the_body_cap_holds_before_anything_is_read(host: Host) -> None:
     answer = host.client.post("/discuss/comments/thaw", data={"author": "M", "text": "x" * 2_000_000})
     assert answer.status_code == 413
     assert host.total() == 0
+
+
+# --- what the form allows, the server takes -----------------------------------------------------------
+
+
+def field(page: str, name: str) -> dict[str, str]:
+    """The attributes of the form's field of that name."""
+    found = re.search(rf'<(?:input|textarea)[^>]*\bname="{name}"[^>]*>', page)
+    assert found is not None
+    return dict(re.findall(r'([a-z]+)="([^"]*)"', found[0]))
+
+
+@pytest.mark.parametrize("unit", ["x", "é", "雪", "🙂", "x\r\n"])
+def test_a_text_as_long_as_the_form_allows_is_taken_and_one_more_is_not(host: Host, unit: str) -> None:
+    limit = int(field(host.client.get("/thaw").text, "text")["maxlength"])
+    # A browser counts a line break as one character, and sends it as two.
+    text = unit * (limit // len(unit.replace("\r", "")) - 1)
+    text += "x" * (limit - len(text.replace("\r", "")))
+    for kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        sent = host.client.post("/discuss/comments/thaw", data={**FORM, "text": text}, content_type=kind)
+        assert sent.status_code == 303, sent.text[-300:]
+    assert host.comment(text).status_code == 202
+    assert host.client.post("/discuss/preview", data={"text": text}).status_code == 200
+    longer = host.client.post("/discuss/comments/thaw", data={**FORM, "text": f"{text}x"})
+    assert longer.status_code == 422
+    assert f"this has {limit + 1}" in longer.text
+    assert host.client.post("/discuss/preview", data={"text": f"{text}x"}).status_code == 413
+
+
+@pytest.mark.parametrize("name", ["author", "email", "url"])
+def test_a_field_as_long_as_the_form_allows_is_taken(host: Host, name: str) -> None:
+    limit = int(field(host.client.get("/thaw").text, name)["maxlength"])
+    domain = ".".join(["a" * 60] * 4)
+    longest = {
+        "author": "雪" * limit,
+        "email": f"mika@{domain}.example"[:limit],
+        "url": "mika.example/" + "x" * (limit - 13),
+    }[name]
+    assert len(longest) <= limit
+    assert host.comment(**{name: longest}).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [
+        ("example.org", "https://example.org"),
+        (" www.example.org ", "https://www.example.org"),
+        ("example.org:8080/a?b=http://c.example#d", "https://example.org:8080/a?b=http://c.example#d"),
+        ("例え.jp/ページ", "https://例え.jp/ページ"),
+        ("Example.ORG/Path", "https://Example.ORG/Path"),
+        ("http://example.org/", "http://example.org/"),
+        ("HTTPS://example.org/", "HTTPS://example.org/"),
+        ("\u3000example.org\u3000", "https://example.org"),
+        ("", None),
+    ],
+)
+@pytest.mark.parametrize("way", ["form", "json"])
+def test_a_website_without_a_scheme_gets_one(host: Host, typed: str, stored: str | None, way: str) -> None:
+    fields = {**FORM, "url": typed}
+    sent = host.client.post("/discuss/comments/thaw", **({"data": fields} if way == "form" else {"json": fields}))
+    assert sent.status_code in {202, 303}, sent.text
+    item = host.client.get("/discuss/moderation/items", headers=host.token()).json["items"][0]
+    assert item["author"]["url"] == stored
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "javascript:alert(1)",
+        "javascript:alert(document.cookie)//.example",
+        "javascript.example:alert(1)",
+        "data:text/html,x.example",
+        "vbscript:x.example",
+        "mailto:mika@example.org",
+        "mika@example.org",
+        "//example.org",
+        "/example.org",
+        "\\\\example.org",
+        "ftp://example.org",
+        "https:example.org",
+        "https//example.org",
+        "example",
+        "example..org",
+        "exa mple.org",
+        "example.org:x/",
+        "example.org:99999/",
+        "example.org\u202e/gro",
+        "http://",
+        "://example.org",
+    ],
+)
+def test_what_is_no_web_address_stays_refused(host: Host, typed: str) -> None:
+    answer = host.comment(url=typed)
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json["errors"]] == ["url"]
+    assert host.total() == 0
+
+
+@pytest.mark.parametrize("typed", ["https://mika:secret@example.org/", "http://mika@example.org"])
+def test_a_password_in_a_website_is_refused_in_words_of_its_own(host: Host, typed: str) -> None:
+    answer = host.comment(url=typed)
+    assert answer.status_code == 422
+    assert answer.json["errors"][0]["message"] == "Leave the user name and the password out of the address."
+    assert "secret" not in answer.text
+    assert host.total() == 0
+
+
+@pytest.mark.parametrize(
+    "typed", [" mika@mail.example ", "mika@MAIL.example\t", "\u3000mika@mail.example", "mika＠mail.example"]
+)
+def test_blanks_around_an_email_address_make_no_difference(host: Host, typed: str) -> None:
+    assert host.comment(email=typed).status_code == 202
+    item = host.client.get("/discuss/moderation/items", headers=host.token()).json["items"][0]
+    assert item["email"] == "mika@mail.example"
+
+
+# --- replies ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def parent(host: Host) -> int:
+    number: int = host.comment("Which kitchen?", author="K. <Brandt>").json["id"]
+    host.decide(number, "approve")
+    return number
+
+
+def test_a_refused_reply_stays_a_reply(host: Host, parent: int) -> None:
+    typed = {"author": "Mika", "text": "The one below.", "url": "javascript:x", "parent": str(parent)}
+    refused = host.client.post("/discuss/comments/thaw", data=typed)
+    assert refused.status_code == 422
+    assert "You are replying to" in refused.text
+    assert "K. &lt;Brandt&gt;" in refused.text
+    assert "Post reply" in refused.text
+    assert f'<a href="http://localhost/thaw?moderate_at={parent}#comment-{parent}">' in refused.text
+    assert field(refused.text, "parent")["value"] == str(parent)
+
+
+@pytest.mark.parametrize("gone", ["trash", "spam", "hold", "deleted"])
+def test_a_reply_whose_parent_is_gone_can_be_sent_as_a_comment(host: Host, parent: int, gone: str) -> None:
+    host.decide(parent, "trash" if gone == "deleted" else gone, version=2)
+    if gone == "deleted":
+        host.client.delete(f"/discuss/moderation/items/{parent}", headers=host.token())
+    before = host.total()
+    typed = {"author": "Mika", "email": "mika@mail.example", "text": "The one <below>.", "parent": str(parent)}
+    refused = host.client.post("/discuss/comments/thaw", data=typed)
+    assert refused.status_code == 422
+    assert "The comment that you answered is not there any more." in refused.text
+    assert "You can send it as a comment on the article." in refused.text
+    assert "You are replying to" not in refused.text
+    assert "Post comment" in refused.text
+    assert 'name="parent"' not in refused.text
+    assert "The one &lt;below&gt;." in refused.text
+    assert host.total() == before
+
+    kept = {name: field(refused.text, name)["value"] for name in ("author", "email", "form_token")}
+    again = host.client.post("/discuss/comments/thaw", data={**kept, "text": typed["text"]})
+    assert again.status_code == 303
+    newest = host.client.get("/discuss/moderation/items", headers=host.token()).json["items"][0]
+    assert (newest["parent"], newest["text"]) == (None, typed["text"])
+
+
+def test_a_program_is_told_which_field_names_a_parent_that_is_gone(host: Host, parent: int) -> None:
+    host.decide(parent, "trash", version=2)
+    answer = host.comment("The one below.", parent=parent)
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json["errors"]] == ["parent"]

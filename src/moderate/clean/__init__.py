@@ -134,7 +134,7 @@ def _author(name: str, is_required: bool) -> str:
 def _addresses(email: str, url: str, checked: _Fields) -> tuple[str | None, str | None]:
     return (
         checked.take("email", lambda: fields.email(email), None),
-        checked.take("url", lambda: fields.web_address(url, fields.MAX_AUTHOR_URL), None),
+        checked.take("url", lambda: fields.website(url), None),
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from moderate.clean.addresses import is_web_address
 from moderate.clean.characters import cropped
 from moderate.clean.link_address import resolved
 from moderate.clean.page_words import BLOCKS, UNSHOWN, one_line
@@ -100,7 +101,8 @@ class _Writer:
         href = element.get("href")
         address = resolved(self._base, href) if href else None
         is_nested = any(start.startswith("<a ") for _, start in self._open)
-        return f'<a href="{escape(address)}">' if address and not is_nested else ""
+        is_link = address is not None and is_web_address(address) and not is_nested
+        return f'<a href="{escape(address or "")}">' if is_link else ""
 
     def _end(self, element: etree._Element) -> None:
         if self._open and self._open[-1][0] is element:

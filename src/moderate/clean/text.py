@@ -39,6 +39,9 @@ MAX_BLOG_NAME = 100
 MAX_EXCERPT = 255
 
 _TAG = re.compile(r"<(?:/?[A-Za-z]|!|\?)[^<>]*+>")
+_BLANKS = " \t\r\n\f\u3000"
+#: A host with a dot in it, and what may follow; a port is told from a scheme by its digits.
+_WITHOUT_SCHEME = re.compile(r"[^\s/?#:@\\]+\.[^\s/?#:@\\]+(?::[0-9]+)?(?:[/?#][^\s]*)?")
 _INVISIBLE = re.compile(
     "[\xad\u034f\u115f\u1160\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0]"
 )
@@ -94,6 +97,8 @@ def email(value: str) -> str | None:
     """An e-mail address with its host in lower case; None where the field was left empty."""
     _refuse_unstorable(value)
     address = unicodedata.normalize("NFC", value.strip()) if len(value) <= 2 * MAX_EMAIL else value
+    # Japanese input methods leave it in full width.
+    address = address.replace("\uff20", "@")
     if not address:
         return None
     if len(address) > MAX_EMAIL:
@@ -104,6 +109,18 @@ def email(value: str) -> str | None:
     return f"{local}@{domain.lower()}"
 
 
+def website(value: str) -> str | None:
+    """The web address of an author; https is put before one without a scheme, such as ``www.example.org``.
+
+    Raises `ValueError` like `web_address`.
+    """
+    _refuse_unstorable(value)
+    address = value.strip(_BLANKS)
+    if len(address) <= MAX_AUTHOR_URL and _WITHOUT_SCHEME.fullmatch(address):
+        return web_address(f"https://{address}")
+    return web_address(address, MAX_AUTHOR_URL)
+
+
 def web_address(value: str, limit: int = addresses.MAX_ADDRESS) -> str | None:
     """An absolute http or https address as typed; None where the field was left empty.
 
@@ -111,12 +128,14 @@ def web_address(value: str, limit: int = addresses.MAX_ADDRESS) -> str | None:
     that browsers would not take (see `moderate.clean.addresses.is_web_address`).
     """
     _refuse_unstorable(value)
-    address = value.strip(" \t\r\n\f\u3000")
+    address = value.strip(_BLANKS)
     if not address:
         return None
     if len(address) > limit:
         raise ValueError(f"Use at most {limit} characters.")
     if not addresses.is_web_address(address):
+        if "@" in address.partition("//")[2].partition("/")[0]:
+            raise ValueError("Leave the user name and the password out of the address.")
         raise ValueError("Use a full web address that starts with http:// or https://.")
     return address
 
@@ -127,13 +146,18 @@ def body_text(value: str, limit: int | None = None) -> str:
     Raises `ValueError` for a text without anything to see, for more than `limit` characters (it is
     never cut: a cut can open a tag), and for what no database can hold.
     """
-    if limit is not None and len(value) > limit:
-        raise ValueError(f"Use at most {limit} characters; this has {len(value)}.")
+    if limit is not None and (length := len(one_newline(value))) > limit:
+        raise ValueError(f"Use at most {limit} characters; this has {length}.")
     _refuse_unstorable(value)
     text = readable(value)
     if is_blank(text):
         raise ValueError("Write something first.")
     return text
+
+
+def one_newline(value: str) -> str:
+    """The text with each line break as one character: forms send two, and count one."""
+    return value.replace("\r\n", "\n")
 
 
 def text_key(text: str) -> str:

@@ -37,7 +37,10 @@ class Edge(Protocol):
         """The identity that goes with the typed address, where the browser has confirmed that one; None elsewhere."""
 
     def form_age(self, token: str | None, article: str) -> tuple[float | None, str | None]:
-        """Age in seconds and idempotency key of a form token; Nones where it is missing or not ours."""
+        """Return the age in seconds of a form token and what tells it from others; Nones where it is not valid."""
+
+    def sender_key(self, request: Request, *parts: str) -> str:
+        """Return an idempotency key made of *parts* that no other client's request can have."""
 
     def article(self, key: str) -> Article | None: ...
 
@@ -51,7 +54,7 @@ class Edge(Protocol):
         """Return the address on which the sender sees the item, or that it waits, also without cookies."""
 
     def remember_own(self, request: Request, response: Response, item: Item) -> None:
-        """Let the sender's browser see the item while it is pending."""
+        """Let the sender's browser see the item while it is pending; not where another site's page has sent it."""
 
     def problem(self, error: Refused | ServiceDown) -> Response:
         """The error as application/problem+json (RFC 9457)."""

@@ -15,6 +15,8 @@ from moderate.model import Kind, Raw
 from moderate.protocols.base import client_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flask import Request
     from flask.typing import ResponseReturnValue
     from werkzeug.wrappers import Response
@@ -27,6 +29,9 @@ M = TypeVar("M", bound=BaseModel)
 
 #: The largest id that every supported database stores.
 MAX_ID = 2**63 - 1
+
+#: The fields that make one comment another.
+SAID = ("author", "email", "url", "text", "parent")
 
 #: A form has six fields of ours; hosts and browser extensions add a few.
 MAX_FIELDS = 50
@@ -67,8 +72,10 @@ class Comment:
 
     def read(self, request: Request, article: str | None, edge: Edge) -> Raw:
         fields = read_fields(request, edge)
-        token_age, token_key = edge.form_age(fields.get("form_token"), article or "")
+        token_age, form = edge.form_age(fields.get("form_token"), article or "")
         identity = edge.author(request)
+        confirmed_id = None if identity else edge.confirmed_id(request, fields.get("email", ""))
+        who = (identity.id or identity.name) if identity else confirmed_id or ""
         return Raw(
             kind=Kind.COMMENT,
             client=client_of(request),
@@ -79,11 +86,11 @@ class Comment:
             text=fields.get("text", ""),
             parent=read_parent(fields.get("parent", "")),
             identity=identity,
-            confirmed_id=None if identity else edge.confirmed_id(request, fields.get("email", "")),
+            confirmed_id=confirmed_id,
             honeypot=fields.get(edge.honeypot, "") if edge.honeypot else "",
             from_form=not is_json(request),
             form_age=token_age,
-            idempotency_key=read_idempotency_key(request) or token_key,
+            idempotency_key=idempotency_key(request, edge, fields, form, who),
         )
 
     def answer(self, request: Request, receipt: Receipt, edge: Edge) -> ResponseReturnValue:
@@ -217,11 +224,25 @@ def read_parent(value: str) -> int | None:
     return int(value)
 
 
-def read_idempotency_key(request: Request) -> str | None:
-    """The Idempotency-Key header field (draft-ietf-httpapi-idempotency-key-header)."""
+def idempotency_key(request: Request, edge: Edge, fields: Mapping[str, str], form: str | None, who: str) -> str | None:
+    """Return the key under which a repeat of this request is the same comment, None where it has none.
+
+    A key in the header is its sender's choice, and other senders may choose the same. A *form* may be shown
+    to several readers by a cache, and sent again with other words after Back: these are part of its key.
+    """
+    given = header_key(request)
+    if given is not None:
+        return edge.sender_key(request, "header", given, who)
+    if form is None:
+        return None
+    return edge.sender_key(request, "form", form, who, *(fields.get(name, "") for name in SAID))
+
+
+def header_key(request: Request) -> str | None:
+    """Return the Idempotency-Key header field (draft-ietf-httpapi-idempotency-key-header)."""
     key = request.headers.get("Idempotency-Key", "").strip().strip('"')
     if not key:
         return None
     if len(key) > 200 or not key.isascii() or not key.isprintable():
         raise Invalid.field("idempotency_key", "At most 200 printable ASCII characters.")
-    return f"header:{key}"
+    return key

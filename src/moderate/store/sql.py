@@ -87,7 +87,9 @@ class ItemWrites:
         if submission.kind.is_ping:
             return self._revise(row.id, submission, verdict, wanted, now)
         if row.fingerprint != fingerprint(submission):
-            raise Invalid.field("idempotency_key", "This key was used for another text.")
+            raise Invalid.field(
+                "idempotency_key", "Another comment was sent with this Idempotency-Key. Use a new one for each comment."
+            )
         return Recorded(item, item.status, is_new=False)
 
     def revise(

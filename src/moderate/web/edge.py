@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hmac
+import json
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,14 +15,16 @@ from moderate.clean.text import email as clean_email
 from moderate.errors import Forbidden, Invalid, RateLimited, ServiceDown
 from moderate.identity import id_of_login
 from moderate.limits.clients import client_net, keyed
-from moderate.model import Status
+from moderate.model import Kind, Status
 from moderate.web.access import is_cross_site
 from moderate.web.errors import headers_of, problem, public_text, status_of
 from moderate.web.present import public_item
 from moderate.web.rendering import render
-from moderate.web.thread_links import SENT, item_address
+from moderate.web.thread_links import SENT, is_number, item_address
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flask import Request
     from werkzeug.routing import MapAdapter
     from werkzeug.wrappers import Response as AnyResponse
@@ -46,6 +50,10 @@ SENT_SECONDS = 10 * 60
 CONFIRMED_COOKIE = "moderate_confirmed"
 CONFIRMED_SECONDS = 180 * 24 * 3600
 
+#: For a form whose parent cannot be answered. It is sent without one then, as the reader is told.
+PARENT_GONE = "The comment that you answered is not there any more."
+WITHOUT_PARENT = "What you wrote is still here. You can send it as a comment on the article."
+
 #: A form may lie open in a tab for days; older tokens count as missing.
 FORM_SECONDS = 7 * 24 * 3600
 
@@ -59,6 +67,8 @@ class SiteEdge:
     articles: Articles
     hooks: Hooks
     address: SiteAddress
+    #: The item of a number.
+    item: Callable[[int], Item | None]
     #: None where the site does not have e-mail addresses confirmed.
     confirming: Confirming | None = None
 
@@ -118,8 +128,12 @@ class SiteEdge:
         opened = self.signer.open("form", token, max_age=FORM_SECONDS)
         if opened is None or opened[0][0] != article:
             return None, None
-        # A cache may hand one form to many readers: each of them has a key of their own.
-        return opened[1], f"form:{opened[0][1]}:{client_net(request.remote_addr).own}"
+        return opened[1], opened[0][1]
+
+    def sender_key(self, request: Request, *parts: str) -> str:
+        """See the port. The client's address is in the key, and nobody can read it there."""
+        sender = [client_net(request.remote_addr).own, *parts]
+        return keyed(self.signer.derive("idempotency"), "sender", json.dumps(sender))
 
     def article(self, key: str) -> Article | None:
         """What the host has under *key*; it is never asked about a key that none of its articles can have."""
@@ -165,6 +179,9 @@ class SiteEdge:
         return bool(cookies or SENT in request.args or (self.hooks.load_author and self.hooks.load_author()))
 
     def remember_own(self, request: Request, response: AnyResponse, item: Item) -> None:
+        """See the port. A browser sends no cookies with another site's form, so that ours would be replaced."""
+        if is_cross_site(request):
+            return
         mine = [number for number in self.own_items(request) if number != item.id]
         value = self.signer.sign("own", [*mine, item.id][-OWN_ITEMS:])
         response.set_cookie(
@@ -176,16 +193,25 @@ class SiteEdge:
 
     def form_page(self, article: str, typed: dict[str, str], error: Refused | ServiceDown) -> Response:
         found = self.article(article)
-        page = render(
-            "form_page",
-            article=found,
-            form=self.form(article, typed=typed, error=error),
-            error=error,
-            message=public_text(error),
-        )
+        parent = None
+        if isinstance(error, Invalid) and any(entry.field == "parent" for entry in error.errors):
+            typed = {**typed, "parent": ""}
+        elif found is not None:
+            # In an outage the number stays in the form, so that it is still a reply when it is sent again.
+            with suppress(ServiceDown):
+                parent = self.parent(found.key, typed.get("parent", ""))
+        form = self.form(article, typed=typed, error=error, reply_to=parent)
+        page = render("form_page", article=found, form=form, error=error, message=form["message"])
         response = Response(page, status_of(error), headers=headers_of(error))
         response.headers["Cache-Control"] = "no-store"
         return response
+
+    def parent(self, article: str, number: str) -> Item | None:
+        """Return the public comment on *article* that a form answers by its *number*, None where there is none."""
+        item = self.item(int(number)) if is_number(number) else None
+        if item is None or not item.is_public or item.kind is not Kind.COMMENT or item.article != article:
+            return None
+        return item
 
     def form(
         self,
@@ -198,7 +224,10 @@ class SiteEdge:
         """What the form's template shows: the fields with what was typed, and the words beside them."""
         values = dict(typed or {})
         if reply_to is not None:
-            values.setdefault("parent", str(reply_to.id))
+            values["parent"] = str(reply_to.id)
+        errors = {entry.field: entry.message for entry in error.errors} if isinstance(error, Invalid) else {}
+        if "parent" in errors:
+            errors["parent"] = WITHOUT_PARENT
         return {
             "action": address_of("comment", article=article),
             "preview": address_of("preview"),
@@ -208,8 +237,8 @@ class SiteEdge:
             "require_author": self.settings.require_author,
             "markup": self.settings.markup,
             "values": values,
-            "errors": {entry.field: entry.message for entry in error.errors} if isinstance(error, Invalid) else {},
-            "message": public_text(error) if error else "",
+            "errors": errors,
+            "message": PARENT_GONE if "parent" in errors else public_text(error) if error else "",
             "retry_after": error.retry_after if isinstance(error, RateLimited) else None,
             "reply_to": reply_to,
             "suffix": "",

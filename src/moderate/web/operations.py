@@ -49,7 +49,7 @@ from moderate.web.schemas_moderation import Problem
 IDEMPOTENCY_KEY = field(
     "Idempotency-Key",
     {"type": "string", "maxLength": 200, "pattern": "^[ -~]*$"},
-    "The same key returns the first comment and stores nothing.",
+    "The same key from the same client returns its first comment and stores nothing. With another text it is refused.",
 )
 
 COMMENTS = (

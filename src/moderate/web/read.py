@@ -11,7 +11,7 @@ from flask import Response, request
 
 from moderate.answers import is_key
 from moderate.clean.html import render
-from moderate.clean.text import body_text
+from moderate.clean.text import body_text, one_newline
 from moderate.desk import find_article, is_taken_back
 from moderate.errors import Invalid, TooLarge, UnknownItem
 from moderate.limits import Costs
@@ -151,7 +151,7 @@ def preview() -> ResponseReturnValue:
     state = current_state()
     state.desk.limits.spend(Costs("previews", request.remote_addr or ""))
     text = read_fields(request, state.edge).get("text", "")
-    if len(text) > state.settings.max_length:
+    if len(one_newline(text)) > state.settings.max_length:
         raise TooLarge(f"At most {state.settings.max_length} characters.")
     try:
         shown = render(body_text(text), state.desk.policy)

@@ -53,8 +53,9 @@ def hosts_query(args: MultiDict[str, str]) -> str:
 
 def number_in(args: Mapping[str, str], *names: str) -> int | None:
     """Return the first of the named parameters that is the number of an item; anything else counts as absent."""
-    for name in names:
-        value = args.get(name, "")
-        if value.isascii() and value.isdigit() and len(value) < 19:
-            return int(value)
-    return None
+    return next((int(value) for name in names if is_number(value := args.get(name, ""))), None)
+
+
+def is_number(value: str) -> bool:
+    """Whether *value* can be the number of an item."""
+    return value.isascii() and value.isdigit() and len(value) < 19

@@ -212,7 +212,4 @@ def nodes_of(state: State, comments: Collection[Item]) -> list[Node]:
 
 def replied_to(state: State, article: Article) -> Item | None:
     """Return the public comment of this article that the form is asked to answer."""
-    wanted = number_in(request.args, REPLY)
-    item = state.desk.store.item(wanted) if wanted is not None else None
-    is_here = item is not None and item.is_public and item.kind is Kind.COMMENT and item.article == article.key
-    return item if is_here else None
+    return state.edge.parent(article.key, request.args.get(REPLY, ""))

@@ -85,6 +85,7 @@ def thread_words() -> dict[str, str]:
     return {
         "preview": say("Preview"),
         "sending": say("Sending…"),
+        "tooLong": say("Use at most {limit} characters; this has {length}."),
         "unreachable": say("The preview cannot be reached. What you wrote is still here."),
         "waiting": say("Your comment has arrived. A moderator will look at it before others can read it."),
     }

@@ -92,17 +92,24 @@ READERS = {
     "Use a full web address that starts with http:// or https://.": (
         "http:// または https:// で始まるURLを入力してください。"
     ),
+    "Leave the user name and the password out of the address.": (
+        "URLにはユーザー名とパスワードを含めないでください。"
+    ),
     "This holds characters that cannot be stored. Type it again without them.": (
         "保存できない文字が含まれています。取り除いて入力し直してください。"
     ),
     "There is no such comment to answer.": "返信先のコメントが見つかりません。",
     "The comment that this answers is not there.": "返信先のコメントが見つかりません。",
+    "The comment that you answered is not there any more.": "返信先のコメントはもうありません。",
+    "What you wrote is still here. You can send it as a comment on the article.": (
+        "入力した内容はそのまま残っています。記事へのコメントとして送信できます。"
+    ),
     "This is not the number of a comment.": "コメントの番号ではありません。",
     "The form is not UTF-8.": "フォームの文字コードがUTF-8ではありません。",
     "The form has too many fields.": "フォームの項目が多すぎます。",
     "The form cannot be read.": "フォームを読み取れません。",
-    "This key was used for another text.": (
-        "このフォームは別の文章の送信に使われました。ページを読み込み直してください。"
+    "Another comment was sent with this Idempotency-Key. Use a new one for each comment.": (
+        "このIdempotency-Keyでは別のコメントがすでに送信されています。コメントごとに新しいキーを使ってください。"
     ),
     # Webmention.
     "See what became of it": "結果を見る",

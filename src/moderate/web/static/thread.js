@@ -11,6 +11,7 @@
   const english = {
     preview: "Preview",
     sending: "Sending…",
+    tooLong: "Use at most {limit} characters; this has {length}.",
     unreachable: "The preview cannot be reached. What you wrote is still here.",
     waiting: "Your comment has arrived. A moderator will look at it before others can read it.",
   };
@@ -21,6 +22,7 @@
     holdSecondSend(form);
     addPreview(form);
     tellWaiting(form);
+    countCharacters(form);
   }
   tellLocalTimes();
 
@@ -112,6 +114,23 @@
     button.addEventListener("click", () => preview(form, text, shown));
     form.querySelector(".moderate-buttons").append(button);
     form.append(shown);
+  }
+
+  // Browsers count an emoji as two, and cut what is pasted beyond maxlength without a word. The server
+  // counts characters: a text that is too long stays as it is, and the form says so.
+  function countCharacters(form) {
+    const text = form.elements.text;
+    const limit = text.maxLength;
+    if (limit < 0) return;
+    text.removeAttribute("maxlength");
+    const check = () => {
+      const length = [...text.value].length;
+      const words = wordsOf(form).tooLong.replace("{limit}", limit).replace("{length}", length);
+      text.setCustomValidity(length > limit ? words : "");
+    };
+    text.addEventListener("input", check);
+    window.addEventListener("pageshow", check);
+    check();
   }
 
   // The reader's own time zone, in the language of the thread, which need not be that of the host's page.
