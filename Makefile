@@ -64,7 +64,7 @@ clean: ## Remove all that make has made, the virtual environments too
 
 .PHONY: servers
 servers:
-	@sh tools/debian-packages redis postgresql mariadb chromium cjk-font npm
+	@sh tools/debian-packages redis postgresql pgbouncer mariadb chromium cjk-font npm
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed (apt-get install python3)." >&2; exit 1; }

@@ -276,6 +276,31 @@ class PostgreSQL(Server):
             raise ServerFailed(f"initdb: {made.stdout}\n{made.stderr}")
 
 
+class PgBouncer(Server):
+    """A pooler before a PostgreSQL cluster that gives each transaction another of a few connections."""
+
+    def __init__(self, postgresql: PostgreSQL) -> None:
+        self.program = program("pgbouncer", "pgbouncer", Path("/usr/sbin"))
+        super().__init__("pgbouncer")
+        self.postgresql = postgresql
+
+    def command(self) -> Sequence[str | Path]:
+        conf = self.folder / "pgbouncer.ini"
+        conf.write_text(
+            f"[databases]\n* = host={HOST} port={self.postgresql.port} user=postgres password=moderate\n"
+            f"[pgbouncer]\nlisten_addr = {HOST}\nlisten_port = {self.port}\nunix_socket_dir =\n"
+            "auth_type = any\npool_mode = transaction\ndefault_pool_size = 3\n",
+            encoding="ascii",
+        )
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, "postgres", "postgres")
+        return [*as_postgres(), self.program, conf]
+
+    def url(self, url: str) -> str:
+        """The address by which the pooler leads to the database at *url*."""
+        return url.replace(f":{self.postgresql.port}/", f":{self.port}/")
+
+
 class Gunicorn(Server):
     """The real application server with several worker processes.
 

@@ -17,13 +17,15 @@ from sqlalchemy import create_engine, event, make_url, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from moderate.errors import ConfigError, ServiceDown
-from moderate.model import Counts
+from moderate.model import Counts, Decision
+from moderate.ports import ItemFilter
 from moderate.store import Database, SqlStore, metadata
 from moderate.store.addresses import normalise
 from moderate.store.engine import ATTEMPTS, IDLE_SECONDS, Stale
-from moderate.store.migrate import upgrade
+from moderate.store.migrate import check, upgrade
 from moderate.store.outages import reason
 from tests.factories import APPROVED, HELD, NOON, a_comment
+from tests.servers import PgBouncer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -367,6 +369,112 @@ def test_a_deadlock_is_tried_again(served: Served) -> None:
     with database.read() as conn:
         assert conn.execute(text("SELECT sum(n) FROM t")).scalar() == 4
     database.dispose()
+
+
+ISOLATIONS = ("REPEATABLE READ", "SERIALIZABLE")
+
+
+@pytest.mark.parametrize("isolation", ISOLATIONS)
+def test_a_strict_isolation_level_of_the_hosts_engine_loses_no_decision(served: Served, isolation: str) -> None:
+    """All of them move the counters of one article, so each meets the others again and again."""
+    engine = create_engine(served.url, isolation_level=isolation)
+    store = SqlStore(Database(engine))
+    upgrade(store.database)
+    ids = [store.record(a_comment(str(number)), HELD, [], NOON).item.id for number in range(96)]
+
+    def approve(item_id: int) -> bool:
+        return store.decide(item_id, Decision.APPROVE, version=1, by="mo", note=None, now=NOON).changed
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(approve, ids)) == [True] * 96
+    assert store.totals() == Counts(comments=96)
+    assert not any(store.recount(repair=False))
+    engine.dispose()
+
+
+# --- behind a pooler ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pooled(postgresql: PostgreSQL, pg_url: str) -> Iterator[str]:
+    """The address of an empty database behind pgbouncer in transaction mode."""
+    with PgBouncer(postgresql) as pooler:
+        yield pooler.url(pg_url)
+
+
+def post_and_read(store: SqlStore) -> list[Exception]:
+    """What goes wrong while four threads post and read, each statement often enough to be prepared."""
+
+    def work(thread: int) -> Iterator[Exception]:
+        for number in range(12):
+            try:
+                store.record(a_comment(f"{thread} {number}"), APPROVED, [], NOON)
+                store.thread("2026/thaw", cursor=None, limit=20, newest_first=True)
+                store.counts(["2026/thaw"])
+            except Exception as error:
+                yield error
+
+    with ThreadPoolExecutor(4) as threads:
+        return [error for errors in threads.map(lambda thread: list(work(thread)), range(4)) for error in errors]
+
+
+@pytest.mark.parametrize("value", ["0", "none", "None"])
+def test_without_prepared_statements_a_transaction_pooler_is_no_trouble(pooled: str, value: str) -> None:
+    store = SqlStore(Database(f"{pooled}?prepare_threshold={value}"))
+    upgrade(store.database)
+    assert post_and_read(store) == []
+    assert store.totals() == Counts(comments=48)
+    assert not any(store.recount(repair=False))
+    store.database.dispose()
+
+
+def test_prepared_statements_behind_a_transaction_pooler_are_told_with_what_to_do(pooled: str) -> None:
+    careful = Database(f"{pooled}?prepare_threshold=0")
+    upgrade(careful)
+    careful.dispose()
+    store = SqlStore(Database(f"{pooled}?prepare_threshold=1"))
+    # A statement of that name may also be there, but another one.
+    outages = [error for error in post_and_read(store) if isinstance(error, ServiceDown)]
+    assert any("add ?prepare_threshold=0 to MODERATE_DATABASE_URL" in str(error) for error in outages)
+    store.database.dispose()
+
+
+def test_a_threshold_for_prepared_statements_is_a_number(pg_url: str) -> None:
+    database = Database(f"{pg_url}?prepare_threshold=3")
+    with database.read() as conn:
+        assert conn.connection.dbapi_connection.prepare_threshold == 3
+    database.dispose()
+    with pytest.raises(ConfigError, match="takes a whole number, or 0 or none"):
+        Database(f"{pg_url}?prepare_threshold=soon").engine  # noqa: B018
+
+
+# --- psycopg2 ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_ours", [True, False], ids=["ours", "the host's"])
+def test_psycopg2_serves_as_well(pg_url: str, is_ours: bool) -> None:
+    url = pg_url.replace("+psycopg", "+psycopg2")
+    engine = create_engine(url)
+    database = Database(f"{url}?prepare_threshold=0" if is_ours else engine)
+    store = SqlStore(database)
+    with pytest.raises(ServiceDown, match="flask moderate db upgrade"):
+        store.totals()
+    upgrade(database)
+    assert check(database) == []
+    assert post_and_read(store) == []
+    assert store.totals() == Counts(comments=48)
+    assert store.items(ItemFilter(q="12"), cursor=None, limit=5) is not None
+    tries: list[int] = []
+
+    def race(conn: Connection) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            conn.execute(text("DO $$ BEGIN RAISE EXCEPTION 'lost' USING ERRCODE = '40001'; END $$"))
+
+    database.transaction(race)
+    assert len(tries) == 2
+    database.dispose()
+    engine.dispose()
 
 
 @contextmanager

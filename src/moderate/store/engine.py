@@ -122,10 +122,14 @@ class Database:
             engine = hosts_engine(self._source)
         if isinstance(engine.pool, StaticPool):
             self._turn = threading.Lock()
-        # Spares PostgreSQL the round trips for BEGIN and ROLLBACK around each single statement that reads.
-        is_postgresql = engine.dialect.name == "postgresql"
-        reading = engine.execution_options(isolation_level="AUTOCOMMIT") if is_postgresql else engine
-        return Engines(engine, reading, engine.execution_options(moderate_write=True))
+        reading = writing = engine
+        if engine.dialect.name == "postgresql":
+            # Spares the round trips for BEGIN and ROLLBACK around each single statement that reads.
+            reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+            # What the transactions are made for. At the stricter levels of some hosts those that move the
+            # counters of one article at once would fail, and run again and again.
+            writing = engine.execution_options(isolation_level="READ COMMITTED")
+        return Engines(engine, reading, writing.execution_options(moderate_write=True))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

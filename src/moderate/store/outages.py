@@ -23,8 +23,8 @@ MISSING = frozenset({"42P01", "42703", 1146, 1054})
 #: Serialization failure, deadlock; MySQL: lock wait timeout, deadlock; MariaDB: changed since it was read.
 RACES = frozenset({"40001", "40P01", 1205, 1213, 1020})
 
-#: A prepared statement that is not there, or is there already: another connection of a pooler made it.
-POOLED = frozenset({"26000", "42P05"})
+#: A prepared statement that is not there, is there already, or is another one: a pooler mixed connections up.
+POOLED = frozenset({"26000", "42P05", "08P01"})
 
 POOLER = (
     "a connection pooler in transaction mode stands between, where prepared statements do not work; "
@@ -102,7 +102,7 @@ def reason(error: BaseException, url: URL) -> str:
         return type(error).__name__
     known = hint(error)
     if known:
-        return known.format(file=url.database or "the database")
+        return known.replace("{file}", url.database or "the database")
     lines = str(error.orig).strip().splitlines()
     text = NUMBERS.sub("", lines[0])[:200] if lines else type(error.orig).__name__
     return text.replace(url.password, "***") if url.password else text

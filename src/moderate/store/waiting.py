@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 #: Seconds of the first pause after a lost race, at most; each further one may be twice as long, up to the longest.
-FIRST_PAUSE = 0.008
+FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 0.25
 
 #: Milliseconds that PostgreSQL waits for a lock where nobody is to wait: 0 would mean for ever.
