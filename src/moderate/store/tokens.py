@@ -93,7 +93,8 @@ class Keepsakes:
         with self.database.read() as conn:
             value = conn.execute(query).scalar()
         if value is None:
-            self.database.promptly(lambda conn: _make_secret(conn, name))
+            # Rare, because an upgrade makes them; several that do this at once wait for one another.
+            self.database.promptly(lambda conn: _make_secret(conn, name), patience=1.0)
             with self.database.read() as conn:
                 value = conn.execute(query).scalar_one()
         return bytes.fromhex(value)
