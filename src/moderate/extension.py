@@ -51,8 +51,9 @@ class Moderate:
 
     Plug in the hooks first, then call `init_app`. What a host has already it passes in: `engine`
     (an SQLAlchemy engine, or a callable that returns one when asked within an app context),
-    `redis` (a redis-py client: plain, of a Sentinel, or of a Cluster), `checks`, `protocols`,
-    `clock`.
+    `redis` (a redis-py client: plain, of a Sentinel, or of a Cluster; a callable that returns one and
+    is asked once, by `init_app`; or an address), `checks`, `protocols`, `clock`. Raises `TypeError` for
+    an engine, and `init_app` for a client, that cannot be used.
     """
 
     def __init__(

@@ -36,10 +36,13 @@ class _TakenBack(Exception):
 
 
 class SqlTables:
-    """`moderate.ports.Tables` for the tables of one database."""
+    """`moderate.ports.Tables` for the tables of one database.
 
-    #: *clock* is a real one, whatever clock the host has set: it bounds how often a real disk is written.
-    def __init__(self, database: Database, clock: Clock) -> None:
+    *clock* bounds how often `probe` writes to the disk; give it a real one, whatever clock the host has set.
+    Without one, each probe is committed.
+    """
+
+    def __init__(self, database: Database, clock: Clock | None = None) -> None:
         self._database = database
         self._clock = clock
         self._kept_at = float("-inf")
@@ -57,8 +60,8 @@ class SqlTables:
         return migrate.check(self._database)
 
     def probe(self, now: datetime, *, every_table: bool = False) -> None:
-        moment = self._clock.monotonic()
-        is_kept = moment - self._kept_at >= KEPT_EVERY
+        moment = self._clock.monotonic() if self._clock is not None else 0.0
+        is_kept = self._clock is None or moment - self._kept_at >= KEPT_EVERY
         with suppress(_TakenBack):
             self._database.promptly(lambda conn: _try_to_write(conn, now, every_table, is_kept), PATIENCE)
             self._kept_at = moment
