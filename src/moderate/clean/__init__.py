@@ -94,7 +94,7 @@ def _ping(raw: Raw, article: Article, policy: Policy) -> Submission:
     checked = _Fields()
     source = checked.take("source", lambda: _source(raw.source_url), "")
     checked.settle()
-    blog = fields.blog_name(raw.blog_name or "") or cropped(fields.host_of(source), fields.MAX_BLOG_NAME)
+    blog = fields.blog_name(raw.blog_name or "") or cropped(single_line(fields.host_of(source)), fields.MAX_BLOG_NAME)
     excerpt = fields.excerpt(raw.text)
     # Another site's page is HTML, whatever commenters write here.
     page_policy = replace(policy, markup="html")
@@ -115,7 +115,7 @@ def _ping(raw: Raw, article: Article, policy: Policy) -> Submission:
         source_url=source,
         source_key=fields.source_key(source),
         target_url=raw.target_url,
-        title=fields.title(raw.title or "") or cropped(source, fields.MAX_TITLE),
+        title=fields.title(raw.title or "") or cropped(single_line(source), fields.MAX_TITLE),
         blog_name=blog,
         honeypot=_note(raw.honeypot),
         from_form=raw.from_form,

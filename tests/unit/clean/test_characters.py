@@ -3,10 +3,21 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
+import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderate.clean.characters import MAX_MARKS, cropped, decoded, is_blank, is_storable, readable, single_line
+from moderate.clean.characters import (
+    MAX_MARKS,
+    cropped,
+    decoded,
+    is_blank,
+    is_printable,
+    is_storable,
+    printable,
+    readable,
+    single_line,
+)
 
 ANY_TEXT = st.text(
     st.one_of(
@@ -48,6 +59,11 @@ def test_everything_else_can_be_stored() -> None:
         "\u2063",
         "\U000e0041",
         "\xa0",
+        "\ufffc",
+        "\U0001d159",
+        "\U0001d173",
+        "\U0001bca0",
+        "\u3164\u2800\u200b",
     ],
 )
 def test_what_nobody_can_see_is_blank(text: str) -> None:
@@ -102,9 +118,85 @@ def test_marks_on_one_letter_are_capped() -> None:
     assert len(readable(f"Z{zalgo}!")) <= MAX_MARKS + 2
 
 
-@pytest.mark.parametrize("text", ["Nguyễn Thị Hương", "דָּוִד", "क्षत्रिय", "ณัฐพล", "བསྒྲུབས"])
-def test_marks_that_scripts_need_are_kept(text: str) -> None:
+@pytest.mark.parametrize(
+    "between",
+    ["\u200d", "\u200c", "\u200e", "\xad", "\u200b", "\u2060", "\u061c", "\u0903", "\u034f", "\u1160", "\u3164"],
+)
+def test_invisible_characters_between_marks_begin_no_new_letter(between: str) -> None:
+    read = readable("a" + ("\u0301" * 6 + between) * 1000)
+    assert sum(map(unicodedata.combining, read)) <= 230 * MAX_MARKS
+    assert single_line(read).count("\u0301") <= MAX_MARKS
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "\u1100" * 8000,
+        "\u1161" * 8000,
+        "\u11a8" * 8000,
+        "\ua960" * 8000,
+        "\u1100\u115f" * 4000,
+        "\u1100\u200b" * 4000,
+        "\U0001f468\u2060\u200d" * 2600,
+        "\U0001f468\u200d" * 4000,
+        "\U0001f468\U0001f3fd\u200d\u2764\ufe0f\u200d" * 1300,
+        "\u0915\u094d" * 4000,
+        "\u0995\u09cd\u200d" * 2600,
+        "\u1780\u17d2" * 4000,
+        "\U0001d165" * 8000,
+        "\u0b95" + "\u0bbe" * 7999,
+        "\u0b95" + "\u0bbe\u200d" * 3999,
+        "\u0e19" + "\u0e33" * 7999,
+        "\u0e19" + "\u0e33\u0e48" * 3999,
+        "\uff76" + "\uff9e" * 7999,
+        "\U0001f44d" + "\U0001f3fd" * 7999,
+        "\u0600" * 8000,
+        "\u0d4e" * 8000,
+        "\u0f67" + "\u0f90" * 7999,
+        "a" + "\u1acf" * 7999,
+    ],
+)
+def test_no_letter_is_longer_than_a_line(typed: str) -> None:
+    for read in (readable(typed), single_line(typed)):
+        assert max(map(len, regex.findall(r"\X", read))) <= 64
+        assert readable(read) == read
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Nguyễn Thị Hương",
+        "דָּוִד בְּרֵאשִׁ֖ית בָּרָ֣א",
+        "क्षत्रिय कार्त्स्न्य हिन्दी",
+        "ณัฐพล น้ำ ที่นี้",
+        "བསྒྲུབས ཧྐྵྨླྺྲྻྃ",
+        "தமிழ் கொள்கை ஸ்ரீ",
+        "മലയാളം ക്ഷ്മ്യ",
+        "ကြောင့် မြွှော့ ရွှေ့",
+        "ប្រាំបួន ក្រ្កិត",
+        "بِسْمِ ٱللَّهِ ٱلرَّحْمَـٰنِ ٱلرَّحِيمِ",
+        "한국어 ㅋㅋㅋㅋㅋㅋㅋㅋ ᄒᆞᆫ글 나랏말ᄊᆞ미",
+        "ｶﾞｷﾞｸﾞｹﾞｺﾞ",
+        "👨‍👩‍👧‍👦 👩🏽‍❤️‍💋‍👨🏿 🏴󠁧󠁢󠁥󠁮󠁧󠁿 🇯🇵🇩🇪 🏳️‍🌈 👍🏽👍🏿👍🏻👍🏼👍🏾👍🏽👍🏽 1️⃣2️⃣3️⃣ ❤️‍🔥",
+        "𝅘𝅥𝅮𝅘𝅥𝅯",
+        "new: \U0001fae9 \U0001fadf \U0001f6d8 \U00010ec5",
+    ],
+)
+def test_letters_that_scripts_need_are_kept(text: str) -> None:
     assert readable(text) == unicodedata.normalize("NFC", text)
+
+
+@pytest.mark.parametrize("char", ["a", "é", "\u3000", "\U0001f600", "\U0001fae9", "\u0378", "\u0301"])
+def test_letters_newer_than_pythons_tables_are_printable(char: str) -> None:
+    assert is_printable(char)
+
+
+@pytest.mark.parametrize(
+    "char", ["\0", "\x1b", "\x85", "\u202e", "\u200b", "\ud800", "\ue000", "\ufdd0", "\uffff", "\u2028"]
+)
+def test_what_a_terminal_could_obey_is_not_printable(char: str) -> None:
+    assert not is_printable(char)
+    assert printable(f"a{char}b") == "a b"
 
 
 @given(ANY_TEXT)
