@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING
 from moderate.clean.addresses import is_web_address
 from moderate.clean.characters import decoded, is_blank, readable
 from moderate.clean.links import address_spans, linked
-from moderate.clean.markup import Layout, lexed
+from moderate.clean.markup import MAX_LINES, MAX_PARAGRAPHS, Layout, indentation
+from moderate.clean.tags import LIST_VALUES, Tag, lexed, lexed_html
 from moderate.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import nh3
     from bleach.sanitizer import Cleaner
 
@@ -51,34 +54,34 @@ class Rendered:
 
 
 def render(raw_text: str, policy: Policy) -> Rendered:
-    """Make a text into HTML under a policy. Takes any text without fail; give it the raw one, never HTML of ours.
+    """Return a text as HTML under a policy. Takes any text as it was typed, never HTML that this function returned.
 
-    What is not allowed stays visible as text.
+    What is surely an allowed tag works, and everything else stays visible as text.
     """
     text = readable(raw_text)
     if policy.markup == "markdown":
         from moderate.clean.markdown import html_of
 
-        made = html_of(text)
-        return _plain(text, policy) if made is None else render_with_sanitizer(made, policy)
-    if policy.markup == "text" or text.count("<") > policy.max_brackets:
+        made = html_of(text, policy.schemes)
+        shown = None if made is None else _laid_out(lexed_html(made, policy), policy)
+        return shown or _plain(text, policy)
+    if policy.markup == "html" and "<" in text and text.count("<") <= policy.max_brackets:
+        tokens = list(lexed(text, policy))
+        if len(tokens) != 1:
+            return _laid_out(tokens, policy) or _plain(text, policy)
+    elif policy.markup == "text" or "<" in text:
         return _plain(text, policy)
-    if "<" in text:
-        return render_with_sanitizer(text, policy)
     return _plain(decoded(text), policy)
 
 
 def render_excerpt(raw_text: str) -> Rendered:
-    """A text that has no markup by its nature, such as the excerpt of a ping: paragraphs, and not even links."""
+    """Return a text that has no markup by its nature, such as the excerpt of a ping, in paragraphs without links."""
     return Rendered(_paragraphs(escape(readable(raw_text), quote=False)))
 
 
 def render_with_sanitizer(text: str, policy: Policy) -> Rendered:
-    """The long way: lay out, sanitize, verify. What does not pass is shown as plain text instead."""
-    layout = Layout(policy)
-    for token in lexed(text, policy):
-        layout.feed(token)
-    return verified(sanitized(layout.close(), policy), policy) or _plain(text, policy)
+    """Return a readable text as `render` does for HTML, by layout and sanitizer even where it has no tag."""
+    return _laid_out(lexed(text, policy), policy) or _plain(text, policy)
 
 
 def sanitized(html: str, policy: Policy) -> str:
@@ -122,20 +125,39 @@ def prepare(policy: Policy) -> None:
         raise ConfigError(key, extra, f'it needs an extra package: pip install "flask-moderate[{extra}]"') from error
 
 
+def _laid_out(tokens: Iterable[str | Tag], policy: Policy) -> Rendered | None:
+    """Lay out, sanitize, verify; None for what does not pass."""
+    layout = Layout(policy)
+    for token in tokens:
+        layout.feed(token)
+    return verified(sanitized(layout.close(), policy), policy)
+
+
 def _plain(text: str, policy: Policy) -> Rendered:
-    """The short way, without a parser: escape, links, breaks, paragraphs."""
-    links = tuple(text[start:end] for start, end in address_spans(text))
+    """Return a text without tags as HTML, without a parser: escape, links, breaks, paragraphs."""
+    links = tuple(target for _, _, target in address_spans(text))
     return Rendered(_paragraphs(linked(text, policy.rel)), links)
 
 
 def _paragraphs(escaped: str) -> str:
-    paragraphs: list[list[str]] = [[]]
+    """Return the lines with breaks between them, and what blank lines part as paragraphs."""
+    parts: list[str] = []
+    paragraphs = breaks = 0
+    is_apart = True
     for line in escaped.split("\n"):
-        if not is_blank(line):
-            paragraphs[-1].append(line.strip(" \t"))
-        elif paragraphs[-1]:
-            paragraphs.append([])
-    return "\n".join("<p>" + "<br>\n".join(lines) + "</p>" for lines in paragraphs if lines)
+        if is_blank(line):
+            is_apart = True
+            continue
+        if is_apart and paragraphs < MAX_PARAGRAPHS:
+            parts.append("</p>\n<p>" if paragraphs else "<p>")
+            paragraphs += 1
+        else:
+            parts.append("<br>\n" if breaks < MAX_LINES else "\n")
+            breaks += 1
+        words = line.lstrip(" \t")
+        parts += indentation(line[: len(line) - len(words)]), words.rstrip(" \t")
+        is_apart = False
+    return "".join(parts) + "</p>" if parts else ""
 
 
 def _is_granted(tag: re.Match[str], links: list[str], policy: Policy) -> bool:
@@ -146,6 +168,8 @@ def _is_granted(tag: re.Match[str], links: list[str], policy: Policy) -> bool:
             if not is_web_address(value) or value.partition(":")[0].lower() not in policy.schemes:
                 return False
             links.append(value)
+        if name in LIST_VALUES and not LIST_VALUES[name].fullmatch(value):
+            return False
         if (tag["name"], name) not in policy.attributes and (tag["name"], name, value) != ("a", "rel", policy.rel):
             return False
     return tag["name"] != "a" or ("rel", policy.rel) in attributes

@@ -1,102 +1,47 @@
-"""From what a commenter typed to canonical, balanced HTML: a strict lexer and a layout.
+"""Layout of text and tags as balanced HTML with paragraphs, line breaks and links.
 
-Nothing here is trusted: a sanitizer runs over what comes out, as the last step. The lexer takes for a
-tag only what is surely one of the few that are allowed; everything else stays visible as text, so that
-somebody who writes about ``<div>`` is read as written.
+A sanitizer runs over the result as the last step. `moderate.clean.tags` decides what is a tag.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from html import escape
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from moderate.clean.addresses import is_web_address
-from moderate.clean.characters import decoded, is_blank, single_line
+from moderate.clean.characters import decoded, is_blank
 from moderate.clean.links import linked
+from moderate.clean.tags import LISTS, Tag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from moderate.clean.policy import Policy
 
+#: A text with more paragraphs goes on with line breaks, and one with more lines goes on without them.
+MAX_PARAGRAPHS = 100
+MAX_LINES = 1000
+
 _BLOCKS = frozenset({"p", "pre", "blockquote", "ul", "ol", "li"})
-_LISTS = frozenset({"ul", "ol"})
 #: Lists and quotes deeper than this are flattened: parsers are quadratic in depth, and pages have a width.
 _MAX_DEPTH = 12
 #: How often a style may be taken up again in the next paragraph, so that a text cannot grow without bound.
 _MAX_REOPENED = 100
-_MAX_TITLE = 200
-
-_ATTRIBUTE = re.compile(
-    r"""([^ \t\n\r\f"'<>/=]++)(?:[ \t\n\r\f]*+=[ \t\n\r\f]*+("[^"]*+"|'[^']*+'|[^ \t\n\r\f"'<>`]++))?+"""
-)
-
-
-class Tag(NamedTuple):
-    """One tag as typed: `source` is its text, `attributes` only what may stay, decoded."""
-
-    name: str
-    source: str
-    is_end: bool
-    attributes: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def opening(self) -> str:
-        if not self.attributes:
-            return f"<{self.name}>"
-        attributes = "".join(f' {name}="{escape(value)}"' for name, value in self.attributes)
-        return f"<{self.name}{attributes}>"
-
-
-@lru_cache(maxsize=16)
-def _tags(names: frozenset[str]) -> re.Pattern[str]:
-    """All quantifiers are possessive: a candidate is read once, whatever follows."""
-    return re.compile(
-        rf"<(/?)({'|'.join(sorted(names))})(?=[ \t\n\r\f/>])((?:[ \t\n\r\f/]*+{_ATTRIBUTE.pattern})*+)[ \t\n\r\f/]*+>",
-        re.IGNORECASE,
-    )
-
-
-def lexed(text: str, policy: Policy) -> Iterator[str | Tag]:
-    """The text as stretches of plain text and allowed tags, in order."""
-    done = 0
-    for match in _tags(policy.tags).finditer(text):
-        if match.start() > done:
-            yield text[done : match.start()]
-        name, is_end = match[2].lower(), bool(match[1])
-        yield Tag(name, match[0], is_end, () if is_end else tuple(_attributes(name, match[3], policy)))
-        done = match.end()
-    if done < len(text):
-        yield text[done:]
-
-
-def _attributes(tag: str, source: str, policy: Policy) -> Iterator[tuple[str, str]]:
-    seen: set[str] = set()
-    for match in _ATTRIBUTE.finditer(source):
-        name = match[1].lower()
-        if name in seen or (tag, name) not in policy.attributes:
-            continue
-        seen.add(name)
-        value = decoded((match[2] or "").strip("\"'"))
-        if name == "href":
-            value = value.strip()
-            if not is_web_address(value) or value.partition(":")[0].lower() not in policy.schemes:
-                continue
-        else:
-            value = single_line(value)[:_MAX_TITLE]
-        yield name, value
+#: Widest indentation of a line, in columns; a single blank is none.
+_MAX_INDENTATION = 40
+_TAB = 4
 
 
 @dataclass(slots=True)
 class _Open:
-    """An element that is open. `is_shown` tells that its tag was written, `is_filled` that it holds text."""
+    """An element that is open.
+
+    `is_shown` is set when its tag is written, `is_filled` when it holds text. `label` is shown where the element
+    ends without anything to see in it: the address of a link.
+    """
 
     name: str
     opening: str
+    label: str = ""
     is_shown: bool = False
     is_filled: bool = False
 
@@ -105,8 +50,14 @@ class _Open:
         return self.name in _BLOCKS
 
 
+def indentation(blanks: str) -> str:
+    """Return the blanks at the beginning of a line as no-break spaces, which a browser does not fold."""
+    columns = len(blanks.replace("\t", " " * _TAB))
+    return "\xa0" * min(columns, _MAX_INDENTATION) if columns > 1 else ""
+
+
 class Layout:
-    """Writes text and tags as well-formed HTML with automatic paragraphs, line breaks and links.
+    """Writer of text and tags as well-formed HTML with automatic paragraphs, line breaks and links.
 
     Tags are written late, when something visible stands in them, so that nothing empty is left.
     The stack is bounded: a style within the same style and what is nested too deep are only counted.
@@ -117,12 +68,12 @@ class Layout:
         self._out: list[str] = []
         self._root = _Open("", "")
         self._stack: list[_Open] = []
-        # How much of the stack reaches up to the innermost block, and what is open besides blocks.
+        # How much of the stack reaches up to the innermost block, and the names of all open elements.
         self._inner = 0
         self._within: set[str] = set()
         self._uncounted: Counter[str] = Counter()
-        self._reopened = 0
-        # What was read since the last visible character, and counts only when another one follows.
+        self._reopened = self._paragraphs = self._lines = 0
+        # Spacing since the last visible character; it counts only when another one follows.
         self._newlines = 0
         self._breaks = 0
         self._space = ""
@@ -130,8 +81,6 @@ class Layout:
     def feed(self, token: str | Tag) -> None:
         if isinstance(token, str):
             self._text(token)
-        elif self._is_sample(token):
-            self._text(token.source)
         elif token.is_end:
             self._end(token.name)
         elif token.name == "br":
@@ -164,7 +113,7 @@ class Layout:
         """A stretch of text within one line."""
         core = line.strip(" \t")
         if is_blank(core):
-            self._space += line if not (self._newlines or self._breaks) else ""
+            self._space += line
             return
         self._space += line[: len(line) - len(line.lstrip(" \t"))]
         self._place()
@@ -186,18 +135,28 @@ class Layout:
 
     def _place(self) -> None:
         """Make ready for something visible: the right block, the breaks before it, the tags around it."""
-        if self._newlines >= 2 and not self._breaks and self._block.name == "p":
+        space, begins_line = self._space, self._newlines > 0 or not self._out
+        if self._newlines >= 2 and not self._breaks and self._block.name == "p" and self._paragraphs < MAX_PARAGRAPHS:
             self._leave_paragraph()
         self._enter_paragraph()
         block = self._block
         if block.is_filled:
-            self._out.append("<br>\n" * min(2, max(self._breaks, self._newlines)) or self._space)
+            self._out.append(self._line_breaks() or space)
         for element in self._stack:
             if not element.is_shown:
                 self._out.append("\n" + element.opening if element.is_block and self._out else element.opening)
                 element.is_shown = True
+        if begins_line and block.name == "p" and self._inner == 1:
+            self._out.append(indentation(space))
         block.is_filled = True
         self._forget_spacing()
+
+    def _line_breaks(self) -> str:
+        wanted = min(2 if self._paragraphs < MAX_PARAGRAPHS else 1, max(self._breaks, self._newlines))
+        if wanted and self._lines >= MAX_LINES:
+            return "\n"
+        self._lines += wanted
+        return "<br>\n" * wanted
 
     def _forget_spacing(self) -> None:
         self._newlines = self._breaks = 0
@@ -209,48 +168,46 @@ class Layout:
     def _block(self) -> _Open:
         return self._stack[self._inner - 1] if self._inner else self._root
 
-    def _is_sample(self, tag: Tag) -> bool:
-        """Within code only the ends of code are tags; an author who shows tags there means them as text."""
-        if "code" in self._within:
-            return not (tag.is_end and tag.name in {"code", "pre"} & self._within)
-        return "pre" in self._within and tag.name != "code" and not (tag.is_end and tag.name == "pre")
-
     # --- elements ----------------------------------------------------------------------------------
 
     def _start_inline(self, tag: Tag) -> None:
         if tag.name == "a":
             self._end("a")
-            if not any(name == "href" for name, _ in tag.attributes):
+            if not tag.address:
                 return
-            tag = tag._replace(attributes=(*tag.attributes, ("rel", self._policy.rel)))
         if tag.name in self._within:
             self._uncounted[tag.name] += 1
         else:
-            self._open([_Open(tag.name, tag.opening)])
+            self._open([_Open(tag.name, tag.opening, tag.address)])
 
     def _start_block(self, tag: Tag) -> None:
+        if tag.name == "p" and self._paragraphs >= MAX_PARAGRAPHS:
+            self._uncounted["p"] += 1
+            self._newlines += 1
+            return
         if self._block.name == "p":
             self._leave_paragraph()
         inlines = self._carried(self._close_from(self._inner))
         if tag.name == "li":
             self._enter_list()
-        elif self._block.name in _LISTS:
+        elif self._block.name in LISTS:
             self._push_block("li")
-        self._push_block(tag.name)
+        self._push_block(tag.name, tag.opening)
         self._open(inlines)
 
     def _enter_list(self) -> None:
         """An item ends the item before it, and brings its list along where there is none."""
         if self._block.name == "li":
             self._open(self._carried(self._close_from(self._inner - 1)[1:]))
-        if self._block.name not in _LISTS:
+        if self._block.name not in LISTS:
             self._push_block("ul")
 
-    def _push_block(self, name: str) -> None:
+    def _push_block(self, name: str, opening: str = "") -> None:
         self._forget_spacing()
         if sum(element.is_block for element in self._stack) < _MAX_DEPTH:
-            self._open([_Open(name, f"<{name}>")])
+            self._open([_Open(name, opening or f"<{name}>")])
             self._inner = len(self._stack)
+            self._paragraphs += name == "p"
         else:
             self._uncounted[name] += 1
             self._newlines = 2
@@ -261,6 +218,7 @@ class Layout:
         if name is not None:
             self._stack.insert(self._inner, _Open(name, f"<{name}>"))
             self._inner += 1
+            self._paragraphs += name == "p"
 
     def _leave_paragraph(self) -> None:
         """Close the paragraph; its styles go on after it."""
@@ -271,9 +229,11 @@ class Layout:
             self._uncounted[name] -= 1
             self._newlines += 2 * (name in _BLOCKS)
             return
+        if name == "a":
+            self._label_link()
         # The end of a style does not reach out of its block, nor that of an item out of its list.
         floor = 0 if name in _BLOCKS else self._inner
-        walls = _LISTS if name == "li" else frozenset[str]()
+        walls = LISTS if name == "li" else frozenset[str]()
         for at in range(len(self._stack) - 1, floor - 1, -1):
             if self._stack[at].name == name:
                 self._open(self._carried(self._close_from(at)[1:]))
@@ -281,6 +241,13 @@ class Layout:
             if self._stack[at].name in walls:
                 break
         self._newlines += 2 * (name == "p")
+
+    def _label_link(self) -> None:
+        """Show the address of an open link that has nothing to see in it, so that it is not lost."""
+        for element in self._stack[self._inner :]:
+            if element.name == "a" and not element.is_shown:
+                self._place()
+                self._out.append(escape(element.label))
 
     def _open(self, elements: list[_Open]) -> None:
         self._stack += elements
@@ -305,5 +272,5 @@ class Layout:
                 continue
             self._reopened += element.is_shown
             if not element.is_shown or self._reopened <= _MAX_REOPENED:
-                kept.append(_Open(element.name, element.opening))
+                kept.append(replace(element, is_shown=False, is_filled=False))
         return kept

@@ -8,7 +8,17 @@ from typing import Final
 #: The tags that may survive, and what they may carry. They are those that WordPress grants commenters,
 #: with the block tags that paragraphs and Markdown need.
 TAGS: Final = frozenset("a abbr b blockquote br cite code del em i li ol p pre q s strong ul".split())  # noqa: SIM905
-ATTRIBUTES: Final = frozenset({("a", "href"), ("a", "title"), ("abbr", "title")})
+ATTRIBUTES: Final = frozenset(
+    {
+        ("a", "href"),
+        ("a", "title"),
+        ("abbr", "title"),
+        ("li", "value"),
+        ("ol", "reversed"),
+        ("ol", "start"),
+        ("ol", "type"),
+    }
+)
 SCHEMES: Final = frozenset({"http", "https"})
 SANITIZERS: Final = ("bleach", "nh3")
 MARKUPS: Final = ("html", "text", "markdown")
@@ -32,7 +42,7 @@ class Policy:
     schemes: frozenset[str] = SCHEMES
     rel: str = "nofollow ugc noopener"
     #: Grows whenever the same text would be rendered in another way than before.
-    version: str = "1"
+    version: str = "2"
 
     def __post_init__(self) -> None:
         if self.sanitizer not in SANITIZERS:
@@ -46,5 +56,5 @@ class Policy:
 
     @property
     def name(self) -> str:
-        """``version.markup.sanitizer``, for example ``1.html.bleach``."""
+        """``version.markup.sanitizer``, for example ``2.html.bleach``."""
         return f"{self.version}.{self.markup}.{self.sanitizer}"

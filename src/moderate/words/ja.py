@@ -64,6 +64,7 @@ READERS = {
         "プレビューを表示できません。書いた内容は残っています。"
     ),
     "Allowed:": "使えるタグ：",
+    "A tag that is not closed is shown as typed.": "閉じていないタグは入力したとおりに表示されます。",
     "Markdown works:": "Markdownが使えます：",
     "Plain text.": "書式なしのテキストです。",
     "Blank lines make paragraphs, addresses become links.": "空行で段落が分かれ、URLはリンクになります。",

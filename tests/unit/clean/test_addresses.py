@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderate.clean.addresses import MAX_KEY, host_of, is_email, is_web_address, source_key
-from moderate.clean.links import address_spans
+from moderate.clean.links import address_spans, target_of
 
 
 @pytest.mark.parametrize(
@@ -185,13 +185,57 @@ def test_addresses_that_mail_cannot_reach_or_that_reach_more_than_one_are_refuse
         ("https://user:pw@a.example/", []),
         ("javascript://a.example/%0aalert(1)", []),
         ("xhttp://a.example/ .http://a.example/ http://", []),
-        ("file.py a.example www.a.example", []),
+        ("file.py a.example www.a", []),
+        ("see www.a.example, WWW.b.example/c_d.", ["www.a.example", "WWW.b.example/c_d"]),
+        ("https://www.a.example ann@www.a.example", ["https://www.a.example"]),
+        ("www.a.example/1・www.a.example/2", ["www.a.example/1", "www.a.example/2"]),
+        ("[https://a.example/b](https://c.example/d)", ["https://a.example/b", "https://c.example/d"]),
+        ("[www.a.example](https://c.example/d)", ["www.a.example", "https://c.example/d"]),
+        ("https://a.example/b[1](x)", ["https://a.example/b[1"]),
+        ("https://a.example/レオナルド・ダ・ヴィンチ、", ["https://a.example/レオナルド・ダ・ヴィンチ"]),
+        ("https://a.example/ジョン・F・ケネディを", ["https://a.example/ジョン・F・ケネディを"]),
+        ("https://a.example/J・K・ローリング", ["https://a.example/J・K・ローリング"]),
+        ("https://a.example/a・https://a.example/b", ["https://a.example/a", "https://a.example/b"]),
+        ("https://a.example/カ・https://a.example/キ", ["https://a.example/カ", "https://a.example/キ"]),
+        ("https://a.example/a・サンプル", ["https://a.example/a"]),
         ("https://a.example/\u202egpj", ["https://a.example/"]),
         ("https://a.example/" + "b" * 3000, []),
     ],
 )
 def test_addresses_in_running_text_end_where_the_sentence_goes_on(text: str, found: list[str]) -> None:
-    assert [text[start:end] for start, end in address_spans(text)] == found
+    assert [text[start:end] for start, end, _ in address_spans(text)] == found
+
+
+@pytest.mark.parametrize(
+    ("typed", "target"),
+    [
+        ("https://a.example/b", "https://a.example/b"),
+        ("www.a.example/b?c#d", "https://www.a.example/b?c#d"),
+        ("docs.a.example/start", "https://docs.a.example/start"),
+        ("a.example", "https://a.example"),
+        ("a.example:8080/b", "https://a.example:8080/b"),
+        ("例え.jp/パス", "https://例え.jp/パス"),
+        ("www.a.md", "https://www.a.md"),
+        ("page.html", None),
+        ("README.md", None),
+        ("../b", None),
+        ("/b", None),
+        ("#b", None),
+        ("//a.example/b", None),
+        ("mailto:ann@a.example", None),
+        ("ann@a.example", None),
+        ("javascript:alert.a.example", None),
+        ("javascript://a.example/", None),
+        ("1.2.3", None),
+        ("localhost", None),
+        ("a..example", None),
+        ("a.example\\b", None),
+        ("a.example b", None),
+        ("", None),
+    ],
+)
+def test_an_address_without_a_scheme_means_https_where_it_is_surely_a_host(typed: str, target: str | None) -> None:
+    assert target_of(typed) == target
 
 
 @pytest.mark.parametrize(
@@ -206,6 +250,10 @@ def test_addresses_in_running_text_end_where_the_sentence_goes_on(text: str, fou
         "a.a" * 20000 + "@b.example",
         "http://" + "é" * 60000,
         "https://a.example " * 3500,
+        "www." * 16000,
+        "www.a-" * 10000,
+        "http://a.example/" + "ア・" * 30000,
+        "http://a.example/" + "](" * 30000,
     ],
 )
 def test_hostile_addresses_cost_no_time(hostile: str) -> None:
@@ -214,6 +262,7 @@ def test_hostile_addresses_cost_no_time(hostile: str) -> None:
     is_email(hostile)
     source_key(hostile)
     list(address_spans(hostile))
+    target_of(hostile)
     assert perf_counter() - start < 10
 
 

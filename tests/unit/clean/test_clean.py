@@ -37,7 +37,7 @@ def test_a_comment_keeps_its_raw_text_beside_the_clean_one() -> None:
     comment = cleaned(author=" Mika ", email="Mika@Mail.Example", url="https://mika.example/", text=text, parent=7)
     assert comment.body.raw == text
     assert comment.body.html == render(text, Policy()).html
-    assert comment.body.policy == "1.html.bleach"
+    assert comment.body.policy == "2.html.bleach"
     assert comment.body.links == ("https://a.example",)
     assert (comment.author, comment.email, comment.url) == ("Mika", "Mika@mail.example", "https://mika.example/")
     assert (comment.kind, comment.article, comment.parent, comment.client) == (Kind.COMMENT, ARTICLE, 7, READER)

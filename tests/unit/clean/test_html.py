@@ -6,13 +6,14 @@ from time import perf_counter
 
 import pytest
 
+from moderate.clean.characters import decoded, readable
 from moderate.clean.html import Rendered, prepare, render, render_excerpt, sanitized, verified
 from moderate.clean.policy import Policy
 from moderate.errors import ConfigError
-from tests.unit.clean.dom import is_stable, meaning, strangers, text_of
+from tests.unit.clean.dom import is_stable, meaning, strangers, text_of, tree
 
 REL = 'rel="nofollow ugc noopener"'
-BLEACH, NH3 = Policy(), Policy(sanitizer="nh3")
+BLEACH, NH3, MARKDOWN = Policy(), Policy(sanitizer="nh3"), Policy(markup="markdown")
 BOTH = pytest.mark.parametrize("policy", [BLEACH, NH3], ids=["bleach", "nh3"])
 
 
@@ -26,25 +27,40 @@ BOTH = pytest.mark.parametrize("policy", [BLEACH, NH3], ids=["bleach", "nh3"])
         ("<b>one</b>\ntwo\n\nthree", "<p><b>one</b><br>\ntwo</p>\n<p>three</p>"),
         ("one<br>two<br/>\nthree", "<p>one<br>\ntwo<br>\nthree</p>"),
         ("<p>one</p><p>two", "<p>one</p>\n<p>two</p>"),
-        ("one</p>two", "<p>one</p>\n<p>two</p>"),
+        ("one</p>two", "<p>one&lt;/p&gt;two</p>"),
+        ("one.<p>Two.\n<p>\nThree", "<p>one.</p>\n<p>Two.</p>\n<p>Three</p>"),
+        # Lines keep their indentation; a single blank is none.
+        (
+            "one\n  two\n\tthree\n\n   four",
+            "<p>one<br>\n\xa0\xa0two<br>\n\xa0\xa0\xa0\xa0three</p>\n<p>\xa0\xa0\xa0four</p>",
+        ),
+        ("<i>one</i>\n  <b>two</b>", "<p><i>one</i><br>\n<b>\xa0\xa0two</b></p>"),
+        ("<ul>\n   <li>\n   one\n   two</ul>", "<ul>\n<li>one<br>\ntwo</li></ul>"),
+        ("a\n" + " " * 90 + "b", f"<p>a<br>\n{chr(0xA0) * 40}b</p>"),
         # Styles.
         ("a <B>b</B> <em>c</em>", "<p>a <b>b</b> <em>c</em></p>"),
         ("<b>one\n\ntwo</b> three", "<p><b>one</b></p>\n<p><b>two</b> three</p>"),
         ("<b>a<i>b</b>c</i>d", "<p><b>a<i>b</i></b><i>c</i>d</p>"),
         ("<b>a<b>b</b>c</b>d", "<p><b>abc</b>d</p>"),
-        ("<b>never closed", "<p><b>never closed</b></p>"),
-        ("never opened</b></q>", "<p>never opened</p>"),
+        ("<b>never closed", "<p>&lt;b&gt;never closed</p>"),
+        ("never opened</b></q>", "<p>never opened&lt;/b&gt;&lt;/q&gt;</p>"),
+        ("<B\n>a</b\n>", "<p><b>a</b></p>"),
         ('<abbr title="Hyper&quot;Text">HT</abbr>', "<p><abbr title='Hyper\"Text'>HT</abbr></p>"),
         # Blocks.
         ("<ul><li>a<li>b</ul>c", "<ul>\n<li>a</li>\n<li>b</li></ul>\n<p>c</p>"),
         ("<li>a</li>", "<ul>\n<li>a</li></ul>"),
-        ("<ol>a<li>b\n\nc</ol>", "<ol>\n<li>a</li>\n<li>b<br>\n<br>\nc</li></ol>"),
+        ("<ol><li>b\n\nc</ol>", "<ol>\n<li>b<br>\n<br>\nc</li></ol>"),
+        ("<ol start=3 class=x><li>a<li value='7'>b</ol>", '<ol start="3">\n<li>a</li>\n<li value="7">b</li></ol>'),
+        ("<ol type=A reversed><li>a</ol>", '<ol reversed="" type="A">\n<li>a</li></ol>'),
+        ("<ol start=x type=square><li value=>a</ol>", None),
         ("<ul><li>a<ul><li>b</li></ul></li><li>c</li></ul>", None),
         ("a<blockquote>b\n\nc</blockquote>d", "<p>a</p>\n<blockquote>\n<p>b</p>\n<p>c</p></blockquote>\n<p>d</p>"),
         ("<b>a<blockquote>b</b></blockquote>c", None),
         # Code keeps its lines and shows its tags.
         ("<pre>\n  a\n    b\n\n\nc\n</pre>", "<pre>  a\n    b\n\n\nc</pre>"),
         ("<pre><code class=py>x = a<b>c</b></code></pre>d", None),
+        ("see <code>a\n\n    b</code> so", "<p>see</p>\n<pre><code>a\n\n    b</code></pre>\n<p>so</p>"),
+        ("<pre>\na <code>b\n  c</code></pre>", "<pre>a <code>b\n  c</code></pre>"),
         ("<code><script>x</script></code>", "<p><code>&lt;script&gt;x&lt;/script&gt;</code></p>"),
         # What is not allowed is read as written.
         ("use <div> & <img src=x onerror=alert(1)>", "<p>use &lt;div&gt; &amp; &lt;img src=x onerror=alert(1)&gt;</p>"),
@@ -58,9 +74,10 @@ BOTH = pytest.mark.parametrize("policy", [BLEACH, NH3], ids=["bleach", "nh3"])
         ("<bold>x</bold> <plaintext>", None),
         # Attributes.
         ("<b onclick=x style='color:red' class=y id=z>a</b>", "<p><b>a</b></p>"),
-        ("<b\ntitle=x>a</b/><br clear=all>c", "<p><b>a</b><br>\nc</p>"),
+        ("<b\ntitle=x>a</b><br clear=all>c", "<p><b>a</b><br>\nc</p>"),
         # Nothing to see.
         ("<p></p><b> </b><ul><li></ul>&nbsp;&#8203;<a href=https://a.example></a><br>", ""),
+        ("<pre>\n\u3164</pre><blockquote>\u2800</blockquote>&#x3164;", ""),
         ("", ""),
         (" \n\u200b", ""),
         ("\0\ud800a", "<p>a</p>"),
@@ -104,14 +121,82 @@ def test_code_within_preformatted_text_keeps_its_text() -> None:
 
 @BOTH
 @pytest.mark.parametrize(
+    "typed",
+    [
+        "if (a<b && c>d) return x",
+        "2 <b && c> 3 means both hold",
+        "vector<a> list<i>",
+        "use <ol> or <ul> here",
+        "map<string, q> and List<b>, Set<Q>, Map<b,List<i>>",
+        "x <b y",
+        "the cast <i is never closed",
+        "</b> without a start, and </p> and </li>",
+        "<a>x</a> and <a name>y</a> and <a class='z'>w</a>",
+        "a <pre> tag, a <CODE> tag, a <blockquote> tag",
+        "write <code> for code, or `<pre>`",
+        "I <3 <b",
+        "<b<i>",
+        "a <b\nc> d",
+        "<b>one <i>two <q>three",
+        "one</b> two</i> <b>three",
+        "the <p> tag and the <li> tag and (<br>)",
+        "<p> tags need no end",
+        "in mid<p>word</p> and mid<li>word</li>",
+        "<ul></ul> and <ol> </ol> and <ul>words</ul>",
+        "use <b></b> or <strong> </strong>",
+        "<b title>x</b> <b only>y</b> <b once=1>z</b>",
+        "<b class = >x</b> <b =x>y</b> <b class='a'id=b>z</b>",
+        '<i title="open>x</i> and "class>y</i>',
+        "</b class=x> <b>x</b/>",
+        "f(a<b, c>(d))",
+        "<b></i>",
+        "<abbr of=things>x</abbr>",
+        "&lt;b&gt; <b&gt;x</b>",
+    ],
+)
+def test_what_is_not_surely_a_tag_is_shown_as_it_was_typed(policy: Policy, typed: str) -> None:
+    shown = text_of(render(typed, policy).html)
+    assert shown.split() == typed.replace("&lt;", "<").replace("&gt;", ">").split()
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("List<b> is not <b>bold</b>", "<p>List&lt;b&gt; is not <b>bold</b></p>"),
+        ("<code>a<b>c</code> d</b>", "<p><code>a&lt;b&gt;c</code> d&lt;/b&gt;</p>"),
+        ("<code> opens <code>code</code>", "<p>&lt;code&gt; opens <code>code</code></p>"),
+        ("<pre>a <code> b</pre>", "<pre>a &lt;code&gt; b</pre>"),
+        ("<ul>\n<li>a <li>b</ul></ul>", "<ul>\n<li>a</li>\n<li>b</li></ul>\n<p>&lt;/ul&gt;</p>"),
+        ('<b id="x" data-y="z" aria-label=w onclick="v">a</b>', "<p><b>a</b></p>"),
+    ],
+)
+def test_tags_are_told_from_text_that_looks_like_them(policy: Policy, typed: str, shown: str) -> None:
+    assert meaning(render(typed, policy).html) == meaning(shown)
+
+
+def test_a_text_of_very_many_paragraphs_goes_on_with_line_breaks_and_then_without() -> None:
+    for text in ("a\n\n" * 2600, "<b>a</b>\n\n" + "a\n\n" * 2600, "<p>a." * 150 + "\n\nb" * 1500):
+        html = render(text, BLEACH).html
+        assert html.count("<p>") <= 101
+        assert html.count("<br>") <= 1000
+        assert text_of(html).split() == text.replace("<p>", " ").replace("<b>", "").replace("</b>", "").split()
+
+
+@BOTH
+@pytest.mark.parametrize(
     ("typed", "href", "text"),
     [
         ('<a href="https://a.example/?b=1&amp;c=2">x</a>', "https://a.example/?b=1&c=2", "x"),
         ("<A HREF='http://a.example/'\n>x</A>", "http://a.example/", "x"),
-        ("<a href=https://a.example/?a=1&copy=2>x", "https://a.example/?a=1&copy=2", "x"),
+        ("<a href=https://a.example/?a=1&copy=2>x</a>", "https://a.example/?a=1&copy=2", "x"),
+        ('<a href="www.a.example/b">x</a>', "https://www.a.example/b", "x"),
+        ("<a href=a.example>x</a>", "https://a.example", "x"),
+        ("www.a.example/b.", "https://www.a.example/b", "www.a.example/b"),
+        ('<a href="https://a.example"> </a>.', "https://a.example", "https://a.example"),
         ('<a rel="follow" target=_blank href="https://a.example">x</a>', "https://a.example", "x"),
         ("<a href=' https://a.example '>x</a>", "https://a.example", "x"),
-        ('<a href="https://a.example"title="t">x</a>', "https://a.example", "x"),
+        ('<a href="https://a.example"\ttitle="t">x</a>', "https://a.example", "x"),
         ("<a href=https://a.example href=https://b.example>x</a>", "https://a.example", "x"),
         ("https://a.example/?a=1&region=jp.", "https://a.example/?a=1&region=jp", "https://a.example/?a=1&region=jp"),
         ("<i>https://a.example/?a=1&amp;b</i>", "https://a.example/?a=1&b", "https://a.example/?a=1&b"),
@@ -155,10 +240,12 @@ def test_links_are_kept_and_carry_the_sites_own_rel(policy: Policy, typed: str, 
         "feed:https://a.example",
     ],
 )
-def test_other_addresses_leave_the_words_and_no_link(policy: Policy, href: str) -> None:
-    shown = render(f'see <a href="{href}">this</a>', policy)
-    assert shown.html == "<p>see this</p>"
-    assert shown.links == ()
+def test_a_link_that_leads_nowhere_stays_as_it_was_typed(policy: Policy, href: str) -> None:
+    typed = f'see <a href="{href}">this</a>'
+    shown = render(typed, policy)
+    assert text_of(shown.html).replace("\n", "") == readable(decoded(typed)).replace("\n", "")
+    assert "href=" not in shown.html.replace('&lt;a href="', "").replace('<a href="https://a.example" rel', "")
+    assert set(shown.links) <= {"https://a.example"}
 
 
 @BOTH
@@ -196,7 +283,7 @@ def test_a_policy_cannot_be_widened(wrong: dict[str, object]) -> None:
 
 
 def test_the_name_of_a_policy_tells_all_that_html_depends_on() -> None:
-    assert Policy(sanitizer="nh3", markup="markdown").name == "1.markdown.nh3"
+    assert Policy(sanitizer="nh3", markup="markdown").name == "2.markdown.nh3"
 
 
 def test_markdown_is_rendered_and_cleaned_alike() -> None:
@@ -241,6 +328,95 @@ def test_addresses_in_markdown_are_not_taken_for_emphasis() -> None:
     shown = render("see https://a.example/_b_/*c*d, _really_", Policy(markup="markdown"))
     assert shown.links == ("https://a.example/_b_/*c*d",)
     assert "<em>really</em>" in shown.html
+
+
+@pytest.mark.parametrize(
+    ("typed", "href", "words"),
+    [
+        ("[https://a.example/b_c_d](https://a.example/b_c_d)", "https://a.example/b_c_d", "https://a.example/b_c_d"),
+        ("[www.a.example](https://a.example/)", "https://a.example/", "www.a.example"),
+        (
+            "[docs at https://a.example/x_y](https://b.example/y)",
+            "https://b.example/y",
+            "docs at https://a.example/x_y",
+        ),
+        ("[docs](docs.a.example/start)", "https://docs.a.example/start", "docs"),
+        ("[docs][1]\n\n[1]: www.a.example/b", "https://www.a.example/b", "docs"),
+        ("www.a.example/b_c_d", "https://www.a.example/b_c_d", "www.a.example/b_c_d"),
+        ("[](https://a.example)", "https://a.example", "https://a.example"),
+    ],
+)
+def test_links_in_markdown_lead_where_they_say(typed: str, href: str, words: str) -> None:
+    shown = render(typed, Policy(markup="markdown"))
+    assert shown.links == (href,)
+    assert text_of(shown.html) == words
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "write [me](mailto:ann@a.example) or <ann@a.example>",
+        "[x](javascript:alert(1)) [y](/path) [z](page.html)",
+        "[note]: see",
+        "[unused]: www.a.example/b",
+        "[x](y.html)\n\n[x]: y.html",
+        "if (a<b && c>d) return x",
+        "vector<a> list<i>, use <ol> or <ul> here, <b>raw</b>",
+        "1\\. no list",
+    ],
+)
+def test_markdown_loses_no_address_and_no_word(typed: str) -> None:
+    shown = text_of(render(typed, Policy(markup="markdown")).html)
+    assert shown.split() == typed.replace("\\", "").split()
+
+
+def test_of_reference_definitions_only_those_that_links_use_are_taken_out() -> None:
+    shown = render("[x][a]\n\n[a]: https://a.example\n[a]: https://b.example\n[c]: https://c.example", MARKDOWN)
+    assert set(shown.links) == {"https://a.example", "https://b.example", "https://c.example"}
+    assert text_of(shown.html).split() == ["x", "a:", "https://b.example", "[c]:", "https://c.example"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("1986. What a season", '<ol start="1986"><li>What a season</li></ol>'),
+        ("3. a\n4. b", '<ol start="3"><li>a</li><li>b</li></ol>'),
+        ("1. a\n3. b\n4. c\n2. d", '<ol><li>a</li><li value="3">b</li><li>c</li><li value="2">d</li></ol>'),
+        ("1. a\n1. b\n1. c", "<ol><li>a</li><li>b</li><li>c</li></ol>"),
+    ],
+)
+def test_list_items_in_markdown_keep_their_numbers(typed: str, shown: str) -> None:
+    assert render(typed, MARKDOWN).html.replace("\n", "") == shown
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("強調は **「強調」**です。", ["「強調」"]),
+        ("これは**強調「です」**と", ["強調「です」"]),
+        ("強調は **「強調」**です。これは**強調「です」**と", ["「強調」", "強調「です」"]),
+        ("一**（二）**三**『四』**五*【六】*七", ["（二）", "『四』", "【六】"]),
+        ("**(強調)**です**[二]**と", ["(強調)", "[二]"]),
+        ('これは**"引用"**です', ['"引用"']),
+        ("**强调。**次**“引”**的", ["强调。", "“引”"]),
+        ("**강조(强調)**는 **'말'**은", ["강조(强調)", "'말'"]),
+        ("消す~~「消」~~です", ["「消」"]),
+        ("ab**「強調」**cd", ["「強調」"]),
+        ("***「強い」***です", ["「強い」"]),
+        ("**強調**と**強調**", ["強調", "強調"]),
+        ("a * b * c と 5*3*2_x_y", ["3"]),
+        ("snake_case_名前 _強調_です", []),
+    ],
+)
+def test_emphasis_works_next_to_cjk_punctuation(typed: str, words: list[str]) -> None:
+    root = tree(render(typed, MARKDOWN).html)
+    styled = [element for element in root.iter() if element.tag.rpartition("}")[2] in {"strong", "em", "s"}]
+    texts = ["".join(element.itertext()) for element in styled]
+    assert texts[-len(words) :] == words if words else not texts
+
+
+def test_lines_in_markdown_keep_their_indentation() -> None:
+    assert render("one\n  two\n     three", MARKDOWN).html == render("one\n  two\n     three", BLEACH).html
 
 
 def test_markdown_that_makes_too_many_tags_is_shown_as_it_was_typed() -> None:
@@ -314,6 +490,13 @@ def test_nh3_refuses_relative_addresses_by_itself() -> None:
     "text",
     [
         "<b>x</b>" + "a\n\n" * 2660,
+        "<b>" * 200 + "x" + "</b>" * 190,
+        "<b " + "class=x " * 980 + ">x</b>",
+        "<ul> " * 390 + "</ul>",
+        "<code>" * 399 + "x" * 5000,
+        "<code>x</code>\n" * 190 + "<pre>" * 10,
+        "<p>" * 399 + " " * 6000 + "x",
+        "<li>" * 399 + "\n" * 6000 + "x",
         "<b>x</b>" + "a\n" * 3990,
         "<ul><li>" * 199 + "x\n" * 3200,
         "<blockquote>" * 399 + "x\n\n" * 1000,
@@ -368,7 +551,7 @@ def test_a_missing_extra_stops_the_start_with_its_name(
     from moderate.clean import html, markdown
 
     html._nh3_cleaner.cache_clear()
-    markdown._parser.cache_clear()
+    monkeypatch.delitem(sys.modules, markdown.__name__)
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ConfigError, match=rf'{key}.*pip install "flask-moderate\['):
         prepare(policy)

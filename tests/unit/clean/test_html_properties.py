@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moderate.clean.characters import is_blank, readable
 from moderate.clean.html import render, render_with_sanitizer, sanitized, verified
-from moderate.clean.markup import Layout, lexed
+from moderate.clean.markup import Layout
 from moderate.clean.policy import TAGS, Policy
+from moderate.clean.tags import lexed
 from tests.unit.clean.dom import is_stable, meaning, strangers, text_of
 
 BLEACH, NH3, MARKDOWN = Policy(), Policy(sanitizer="nh3"), Policy(markup="markdown")
@@ -105,6 +108,60 @@ MARKED_DOWN = st.lists(
     ),
     max_size=40,
 ).map("".join)
+#: Words to be found again, and what looks like a tag in all the ways that people type.
+TYPED_WORDS = st.sampled_from(["word", "a&&b", "x1", "語。", "é", "==", "1986.", "(y)", "i<3", "a < b", "c > d", "<b"])
+LOOSE_TAGS = st.builds(
+    "<{}{}{}{}".format,
+    st.sampled_from(["", "/"]),
+    st.sampled_from([*sorted(TAGS), "B", "Code", "int", "div"]),
+    st.sampled_from(["", " ", " && c", " class=x", " title='t'", " href=https://a.example", " href=x", ", q", "\n"]),
+    st.sampled_from([">", ">", ">", "/>", ">>"]),
+)
+#: What may be markup, and may so be out of sight.
+ALLOWED_TAG = re.compile(rf"</?({'|'.join(TAGS)})( class=x| title='t'| href=[a-z:./]+|\s)*/?>+", re.IGNORECASE)
+SPACES = st.sampled_from(["", " ", "\n", "\n\n", "  "])
+LOOSE = st.lists(st.tuples(TYPED_WORDS | LOOSE_TAGS, SPACES), max_size=30)
+#: No end tags, and nothing whose end is optional.
+STARTS = st.sampled_from(
+    ["<b>", "<I>", "<code>", "<pre>", "<ul>", "<a>", "<b x>", "<q", "<b && c>", "<a href=x>", "<OL\n>"]
+)
+UNPAIRED = st.lists(st.tuples(TYPED_WORDS | STARTS, SPACES), max_size=30)
+
+
+def joined(pieces: list[tuple[str, str]]) -> str:
+    return "".join(map("".join, pieces))
+
+
+def letters_of(text: str) -> str:
+    return "".join(text.replace("\xa0", " ").split())
+
+
+@BOTH
+@settings(max_examples=300, deadline=None)
+@given(pieces=LOOSE)
+def test_no_typed_word_vanishes(policy: Policy, pieces: list[tuple[str, str]]) -> None:
+    html = render(joined(pieces), policy).html
+    shown, at = letters_of(text_of(html)), 0
+    for piece, _ in pieces:
+        if not ALLOWED_TAG.fullmatch(piece):
+            at = shown.find(letters_of(piece), at)
+            assert at >= 0, (piece, html)
+            at += len(letters_of(piece))
+
+
+@pytest.mark.parametrize("policy", [BLEACH, NH3, Policy(markup="text")], ids=lambda policy: policy.name)
+@settings(max_examples=200, deadline=None)
+@given(pieces=UNPAIRED)
+def test_a_text_of_tags_without_ends_is_shown_whole(policy: Policy, pieces: list[tuple[str, str]]) -> None:
+    typed = joined(pieces)
+    assert letters_of(text_of(render(typed, policy).html)) == letters_of(typed)
+
+
+@settings(max_examples=200, deadline=None)
+@given(pieces=UNPAIRED)
+def test_markdown_shows_html_whole(pieces: list[tuple[str, str]]) -> None:
+    typed = "See: " + joined([(piece, " ") for piece, _ in pieces]).replace("\n", "")
+    assert letters_of(text_of(render(typed, MARKDOWN).html)) == letters_of(typed)
 
 
 @BOTH
