@@ -3,7 +3,8 @@
 Databases cut text into words each in their own way, and none of them cuts a language written without
 spaces. So the cutting is done here: `terms_of` turns an item into plain ASCII terms, and the database's
 own full-text index (FTS5, a GIN index on a tsvector, or FULLTEXT) only has to look terms up. A word is
-a term; text of a script without spaces becomes overlapping pairs of letters.
+a term; text of a script without spaces becomes overlapping pairs of letters. An emoji or another symbol is
+a term as well, and so is a word with plus or number signs at its end (``C++``). Other punctuation is none.
 """
 
 from __future__ import annotations
@@ -61,6 +62,10 @@ UNSPACED = "\u0e00-\u109f\u1780-\u17ff\u3005-\u3007\u3041-\u30ff\u3400-\u9fff\ua
 WORD = re.compile(f"[{UNSPACED}\U00020000-\U0003ffff]+|[^\\W_{UNSPACED}\U00020000-\U0003ffff]+")
 ASCII_WORD = re.compile("[a-z0-9]+")
 IS_UNSPACED = re.compile(f"[{UNSPACED}\U00020000-\U0003ffff]")
+#: A word with signs that belong to its name: C++, C#.
+SIGNED = re.compile(f"([^\\W_{UNSPACED}\U00020000-\U0003ffff]+)([+#]{{1,5}})")
+#: What may be a symbol: two letters of a flag, or a sign outside of ASCII and of common punctuation.
+SYMBOL = re.compile("[\U0001f1e6-\U0001f1ff]{2}|[^\\w\\s\x00-\x7f\u2010-\u205e\u3000-\u3003\u3008-\u3030\uff01-\uff0f]")
 LONGEST_WORD = 40
 
 #: What MariaDB and MySQL index of a term unless they are told otherwise; a longer one they would not index at all.
@@ -78,11 +83,19 @@ def terms_of(values: Mapping[str, Any]) -> str:
 
 
 def asked_terms(query: str) -> list[tuple[str, bool]]:
-    """What a search looks for, and whether as the beginning of a word. All of it must be in an item."""
-    found: dict[tuple[str, bool], None] = {}
-    for word in WORD.findall(_plain(query)):
-        if not IS_UNSPACED.match(word):
-            found[_encoded(word[:LONGEST_WORD]), True] = None
+    """Return what a search looks for, and whether as the beginning of a word. All of it must be in an item.
+
+    A single letter beside a sign (``R&D``) is a whole word: too many words begin with it.
+    """
+    plain = _plain(query)
+    found: dict[tuple[str, bool], None] = dict.fromkeys((symbol, False) for symbol in _symbols(plain))
+    for match in WORD.finditer(plain):
+        word = match[0]
+        if signed := SIGNED.match(plain, match.start()):
+            found[_signed(signed), True] = None
+        elif not IS_UNSPACED.match(word):
+            sides = plain[max(0, match.start() - 1) : match.start()] + plain[match.end() : match.end() + 1]
+            found[_encoded(word[:LONGEST_WORD]), not (len(word) == 1 and word.isalpha() and sides.strip(" *"))] = None
         elif len(word) == 1:
             found["c" + _encoded(word), True] = None
         else:
@@ -92,6 +105,8 @@ def asked_terms(query: str) -> list[tuple[str, bool]]:
 
 def _terms(value: str) -> Iterator[str]:
     plain = _plain(value)
+    if "+" in plain or "#" in plain:
+        yield from map(_signed, SIGNED.finditer(plain))
     if plain.isascii():
         yield from [f"ww{word[:LONGEST_WORD]}" for word in dict.fromkeys(ASCII_WORD.findall(plain))]
         return
@@ -101,6 +116,19 @@ def _terms(value: str) -> Iterator[str]:
             yield from _pairs(word)
         else:
             yield _encoded(word[:LONGEST_WORD])
+    yield from _symbols(plain)
+
+
+def _signed(match: re.Match[str]) -> str:
+    return _encoded(match[1][:LONGEST_WORD] + match[2])
+
+
+def _symbols(plain: str) -> Iterator[str]:
+    """Yield the terms of symbols, those of emoji that Python does not know yet among them."""
+    for symbol in dict.fromkeys(SYMBOL.findall(plain)):
+        category = unicodedata.category(symbol[0])
+        if category[0] == "S" or category == "Cn":
+            yield _encoded(symbol)
 
 
 def _pairs(word: str) -> list[str]:
@@ -123,9 +151,10 @@ def _encoded(word: str) -> str:
 
     Beginnings stay beginnings: a longer word's term begins with the term of its beginning.
     """
-    if word.isascii():
+    if word.isascii() and word.isalnum():
         return f"ww{word}"
-    return ("ww" + "".join(char if char.isascii() else f"q{ord(char):05x}" for char in word))[:LONGEST_TERM]
+    coded = (char if char.isascii() and char.isalnum() else f"q{ord(char):05x}" for char in word)
+    return ("ww" + "".join(coded))[:LONGEST_TERM]
 
 
 # --- in the database --------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ FILTER = (
         {"type": "string", "pattern": "^([1-9][0-9]{0,17})?$"},
         "The number of an item: that one, and those with the same or nearly the same text.",
     ),
-    query("q", WORDS, "Words, or beginnings of words, of the text and what stands around it."),
+    query("q", WORDS, "Words, beginnings of words, or symbols of the text and what stands around it."),
 )
 
 

@@ -41,6 +41,9 @@ DESK: dict[str, str] = {
     "Nothing further down.": "これより前のものはありません。",
     "Back to the newest": "最新に戻る",
     "No changed text is waiting.": "承認待ちの変更はありません。",
+    "Words, numbers and symbols are searched, punctuation is not.": (
+        "検索できるのは単語・数字・記号で、句読点は検索できません。"
+    ),
     "Nothing matches.": "該当するものはありません。",
     "Try other words, or show everything.": "別のキーワードを試すか、すべて表示してください。",
     "Nothing is waiting.": "承認待ちはありません。",
