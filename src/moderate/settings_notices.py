@@ -8,6 +8,7 @@ from email.utils import parseaddr
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from moderate.clean.characters import is_printable
 from moderate.ports.notices import Event, Hook, Recipient, is_address, signing_key
 from moderate.words import SPOKEN
 
@@ -28,7 +29,7 @@ SENDER_WANTED = "an address such as 'News <news@example.org>'"
 
 def sender(value: object) -> str:
     """A mailbox with or without a display name. Raises ValueError."""
-    if not isinstance(value, str) or not value.isprintable() or not is_address(parseaddr(value)[1]):
+    if not isinstance(value, str) or not all(map(is_printable, value)) or not is_address(parseaddr(value)[1]):
         raise ValueError(SENDER_WANTED)
     return value.strip()
 
@@ -49,7 +50,7 @@ def recipient(entry: object) -> Recipient:
     if not isinstance(entry, Mapping) or not set(entry) <= RECIPIENT or not is_address(entry.get("email")):
         raise ValueError(RECIPIENTS_WANTED)
     name, notify = entry.get("name", entry["email"]), entry.get("notify", "each")
-    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 100:
+    if not isinstance(name, str) or not all(map(is_printable, name)) or not 0 < len(name) <= 100:
         raise ValueError(RECIPIENTS_WANTED)
     language = entry.get("language") or None
     if notify not in ("each", "digest", "off") or language not in (None, *SPOKEN):

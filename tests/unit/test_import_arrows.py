@@ -51,7 +51,7 @@ ARROWS = {
     "ports": ("core",),
     "signals": DOMAIN,
     "words": (),
-    "settings": (*DOMAIN, "limits", "words"),
+    "settings": (*DOMAIN, "limits", "words", "clean"),
     "limits": DOMAIN,
     "redis": (*DOMAIN, "limits"),
     "clean": DOMAIN,

@@ -176,6 +176,13 @@ def test_the_queue_shows_what_waits_and_no_text_can_command_the_terminal(host: H
     assert hostile not in shown.output
 
 
+def test_the_queue_shows_characters_that_are_newer_than_pythons_tables(host: Host) -> None:
+    host.comment("So tired \U0001fae9", author="Mika \U0001fadf")
+    shown = run(host, "queue").output
+    assert "So tired \U0001fae9" in shown
+    assert "Mika \U0001fadf" in shown
+
+
 def test_the_queue_tells_what_there_is_to_decide_about(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_FETCH_TIMEOUT=1)
     host.comment("See https://a.example https://b.example https://c.example", author="Many")

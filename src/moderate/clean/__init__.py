@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from moderate.clean import text as fields
-from moderate.clean.characters import cropped, is_storable, readable, single_line
+from moderate.clean.characters import cropped, is_printable, is_storable, readable, single_line
 from moderate.clean.html import Rendered, render, render_excerpt
 from moderate.errors import FieldError, Invalid
 from moderate.model import Body, Client, Submission
@@ -161,7 +161,7 @@ def _parent(parent: int | None) -> int | None:
 
 
 def _key(key: str | None) -> str | None:
-    if key is not None and not (1 <= len(key) <= _MAX_KEY and is_storable(key) and key.isprintable()):
+    if key is not None and not (1 <= len(key) <= _MAX_KEY and is_storable(key) and all(map(is_printable, key))):
         raise ValueError(f"Use 1 to {_MAX_KEY} printable characters.")
     return key
 

@@ -14,6 +14,7 @@ from flask.cli import AppGroup, with_appcontext
 
 from moderate import moderation
 from moderate.acts.worker_processes import Processes, work_until_told
+from moderate.clean.characters import printable
 from moderate.clean.destinations import destinations
 from moderate.cli.database import db_group
 from moderate.cli.tasks import mail_group, tasks_group
@@ -145,7 +146,7 @@ def list_tokens() -> None:
         if token.expires_at is not None:
             state += f", a session until {moment(token.expires_at)}"
         used = moment(token.last_used_at) if token.last_used_at else "never"
-        click.echo(f"{token.id}  {one_line(token.name)}  {state}  made {moment(token.created_at)}  used {used}")
+        click.echo(f"{token.id}  {printable(token.name)}  {state}  made {moment(token.created_at)}  used {used}")
     if token is None:
         click.echo("There is no token yet. Make one with: flask moderate token create NAME", err=True)
 
@@ -186,7 +187,7 @@ def queue(status: str, limit: int | None, as_csv: bool) -> None:
     item = None
     for item in chain.from_iterable(pages_of(state.desk.store, which, limit=limit or 50)):
         click.echo(
-            f"{item.id:>8}  v{item.version}  {item.kind.value:<10}  {moment(item.created_at)}  {one_line(item.author)}"
+            f"{item.id:>8}  v{item.version}  {item.kind.value:<10}  {moment(item.created_at)}  {printable(item.author)}"
         )
         for line in told_of(item):
             click.echo(f"          {line}")
@@ -196,15 +197,15 @@ def queue(status: str, limit: int | None, as_csv: bool) -> None:
 
 def told_of(item: Item) -> Iterator[str]:
     """What there is to decide about, in a line or a few: the text, where a ping came from, what the checks found."""
-    yield f"{one_line(item.article)}: {one_line(' '.join(filter(None, (item.title, item.text))))[:120]}"
+    yield f"{printable(item.article)}: {printable(' '.join(filter(None, (item.title, item.text))))[:120]}"
     for link in destinations(item)[:LINKS]:
         told = [f"({link.spelled})"] if link.spelled else []
         # The title of a ping stands in the line of its text.
         told += [f'"{link.words}"'] if link.words and link.place != "source" else []
         told += [f"names another host: {link.named}"] if link.named else []
-        yield one_line(" ".join([f"{PLACES[link.place]} {link.address}"[:400], *told]))
+        yield printable(" ".join([f"{PLACES[link.place]} {link.address}"[:400], *told]))
     for finding in item.findings:
-        yield f"{finding.lean.value}: {one_line(finding.reason)[:200]} ({one_line(finding.check)})"
+        yield f"{finding.lean.value}: {printable(finding.reason)[:200]} ({printable(finding.check)})"
     if item.awaiting is Awaiting.CHECKS:
         yield "checks are still running"
 
@@ -230,11 +231,6 @@ def decide(item_id: int, decision: str, by: str, note: str | None, decline_chang
 def moment(when: datetime) -> str:
     """A moment in UTC to the second (RFC 3339)."""
     return f"{when:%Y-%m-%dT%H:%M:%SZ}"
-
-
-def one_line(text: str) -> str:
-    """For a terminal: no line breaks, and no control characters that it would obey."""
-    return "".join(char if char.isprintable() else " " for char in text).strip()
 
 
 # --- operating ------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from flask.cli import AppGroup, with_appcontext
 
+from moderate.clean.characters import printable
 from moderate.errors import ServiceDown, Undeliverable
 from moderate.health import LAG
 from moderate.model import Status
@@ -125,7 +126,3 @@ def named(kind: str) -> str:
     names = {f"notify:{to.key}": f"mail to {to.email}" for to in state.settings.mail_to}
     names |= {f"notify:{hook.key}": f"webhook {hook.host}" for hook in state.settings.webhooks}
     return printable(names.get(kind, kind))
-
-
-def printable(text: str) -> str:
-    return "".join(char if char.isprintable() else " " for char in text).strip()

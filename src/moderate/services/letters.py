@@ -6,11 +6,11 @@ of their lines is marked as quoted, so that none can look like ours; in HTML all
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from moderate.clean.characters import is_printable
 from moderate.clean.destinations import destinations
 from moderate.model import Decision, Kind, Lean
 from moderate.ports import Proposal
@@ -204,9 +204,8 @@ def visible(text: str) -> str:
 
 
 def is_visible(char: str) -> bool:
-    if char in JOINERS:
-        return True
-    return unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    """Return whether a character may stand in a mail: joiners of emoji and scripts, and all that is printable."""
+    return char in JOINERS or is_printable(char)
 
 
 def one_line(text: str) -> str:

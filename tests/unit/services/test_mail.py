@@ -186,6 +186,8 @@ def test_html_in_names_reasons_and_addresses_is_shown_and_not_obeyed() -> None:
 def test_half_characters_and_directions_go_and_joiners_stay() -> None:
     assert visible("a\ud800b\u202ec") == "a b c"
     assert one_line("می\u200cخواهم 👩\u200d🚀") == "می\u200cخواهم 👩\u200d🚀"
+    # An emoji of Unicode 16, which Python's tables do not have.
+    assert visible("new \U0001fae9 \ue000\ufdd0") == "new \U0001fae9   "
     assert quoted("a\u2028Approve: x") == "> a\n> Approve: x"
 
 
