@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from moderate.clean import text as fields
 from moderate.clean.characters import cropped, is_printable, is_storable, readable, single_line
-from moderate.clean.html import Rendered, render, render_excerpt
+from moderate.clean.html import Rendered, render, render_excerpt, render_markup
 from moderate.errors import FieldError, Invalid
 from moderate.model import Body, Client, Submission
 
@@ -98,7 +98,7 @@ def _ping(raw: Raw, article: Article, policy: Policy) -> Submission:
     excerpt = fields.excerpt(raw.text)
     # Another site's page is HTML, whatever commenters write here.
     page_policy = replace(policy, markup="html")
-    shown = render(raw.markup, page_policy) if raw.markup else render_excerpt(excerpt)
+    shown = render_markup(raw.markup, page_policy) if raw.markup else render_excerpt(excerpt)
     own = {fields.source_key(url) for url in (article.url, *article.aliases)}
     return Submission(
         kind=raw.kind,

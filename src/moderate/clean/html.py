@@ -74,6 +74,13 @@ def render(raw_text: str, policy: Policy) -> Rendered:
     return _plain(decoded(text), policy)
 
 
+def render_markup(html: str, policy: Policy) -> Rendered:
+    """Return the HTML that `moderate.clean.page_markup` made of a page under a policy: each tag of it is meant."""
+    text = readable(html)
+    shown = _laid_out(lexed_html(text, policy), policy) if text.count("<") <= policy.max_brackets else None
+    return shown or _plain(text, policy)
+
+
 def render_excerpt(raw_text: str) -> Rendered:
     """Return a text that has no markup by its nature, such as the excerpt of a ping, in paragraphs without links."""
     return Rendered(_paragraphs(escape(readable(raw_text), quote=False)))

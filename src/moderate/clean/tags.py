@@ -116,7 +116,7 @@ def lexed(text: str, policy: Policy) -> Iterator[str | Tag]:
 
 
 def lexed_html(html: str, policy: Policy) -> Iterator[str | Tag]:
-    """Yield the tokens of HTML that Markdown was made into, in which each tag is meant."""
+    """Yield the tokens of HTML that a program made of Markdown or of a page, in which each tag is meant."""
     done = 0
     for tag in _candidates(html, policy):
         yield html[done : tag.start]
