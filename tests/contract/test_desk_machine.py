@@ -21,6 +21,8 @@ from moderate.store import Database, SqlStore, metadata
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_verdict
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from moderate.model import Item, Verdict
 
 PEOPLE = st.sampled_from(["mori", "sato", "abe"])
@@ -39,6 +41,15 @@ class Standing:
     text: str
     proposed: str | None
     version: int
+    #: Since when it is public, or waits for a moderator; None where it does neither.
+    since: datetime | None
+
+
+def standing(item: Item) -> Standing:
+    proposed = item.proposed["text"] if item.proposed else None
+    waiting_since = item.waiting_since if item.awaiting is Awaiting.MODERATOR else None
+    since = item.public_at if item.is_public else waiting_since
+    return Standing(item.article, item.status, item.text, proposed, item.version, since)
 
 
 class DeskMachine(RuleBasedStateMachine):
@@ -72,8 +83,7 @@ class DeskMachine(RuleBasedStateMachine):
         return NOON + timedelta(seconds=self.ticks)
 
     def keep(self, item: Item) -> None:
-        proposed = item.proposed["text"] if item.proposed else None
-        self.now[item.id] = Standing(item.article, item.status, item.text, proposed, item.version)
+        self.now[item.id] = standing(item)
 
     def chosen(self, choices: list[int]) -> list[int]:
         known = sorted(self.now)
@@ -146,6 +156,7 @@ class DeskMachine(RuleBasedStateMachine):
             self.keep(decided.item)
             after = self.now[decided.item.id]
             assert (after.status, after.text, after.proposed) == (before.status, before.text, before.proposed)
+            assert before.since is None or after.since == before.since
             # To hold what waits already changes neither status nor text.
             assert after.version > now.version or (now.status, now.text) == (before.status, before.text)
         overtaken = {number for number, (_, at) in self.past[batch].items() if number not in kept}
@@ -177,8 +188,7 @@ class DeskMachine(RuleBasedStateMachine):
         for number, known in getattr(self, "now", {}).items():
             item = self.store.item(number)
             assert item is not None
-            proposed = item.proposed["text"] if item.proposed else None
-            assert known == Standing(item.article, item.status, item.text, proposed, item.version)
+            assert known == standing(item)
             if item.status is Status.PENDING:
                 assert item.awaiting is not None
             elif item.proposed is None:

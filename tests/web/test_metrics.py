@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from moderate import Moderator
 from moderate.acts.housekeeping import tidy
 from tests.sites import Host
 
@@ -43,6 +44,17 @@ def test_items_are_told_as_the_counters_have_them(public: Host) -> None:
     assert found["moderate_items", "comment", "pending"] == 2
     assert sum(number for name, number in found.items() if name[0] == "moderate_items") == public.total()
     assert found["moderate_oldest_waiting_seconds",] == 90
+
+
+def test_waiting_is_counted_from_when_an_item_came_to_wait_on_the_queue_page_too(public: Host) -> None:
+    public.comment()
+    public.decide(1, "approve")
+    public.clock.advance(days=320)
+    public.decide(1, "hold", version=2)
+    public.clock.advance(seconds=30)
+    assert numbers(public)["moderate_oldest_waiting_seconds",] == 30
+    public.moderator = Moderator("mori")
+    assert "The oldest has waited for less than a minute." in public.client.get("/discuss/moderation/").text
 
 
 def test_a_moderators_word_against_a_check_is_told_with_the_check(public: Host) -> None:
