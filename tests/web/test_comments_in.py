@@ -434,3 +434,19 @@ def test_a_program_is_told_which_field_names_a_parent_that_is_gone(host: Host, p
     answer = host.comment("The one below.", parent=parent)
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json["errors"]] == ["parent"]
+
+
+def test_every_tag_that_the_hint_below_the_form_names_works(host: Host) -> None:
+    hint = re.search(r'id="moderate-text-hint">(.*?)</span>', host.client.get("/thaw").text, re.DOTALL)
+    assert hint is not None
+    named = re.findall(r"<code>&lt;(\w+)", hint[1])
+    assert {"a", "strong", "code", "li"} <= set(named)
+    for name in named:
+        inner = "<li>word</li>" if name in {"ul", "ol"} else "word"
+        typed = f'<{name} href="https://a.example">{inner}</{name}>' if name == "a" else f"<{name}>{inner}</{name}>"
+        shown = host.client.post("/discuss/preview", json={"text": typed}).json["html"]
+        assert f"<{name}" in shown
+        assert "&lt;" not in shown
+    shown = host.client.post("/discuss/preview", json={"text": "<em>open, see www.a.example"}).json["html"]
+    assert "&lt;em&gt;open" in shown
+    assert 'href="https://www.a.example"' in shown

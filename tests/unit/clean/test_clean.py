@@ -148,3 +148,16 @@ def test_a_ping_never_carries_markup_whatever_it_says() -> None:
     ping = pinged(title="<script>alert(1)</script>", text="&lt;img src=x onerror=alert(1)&gt;")
     assert ping.title == "alert(1)"
     assert ping.body.html == "<p>&lt;img src=x onerror=alert(1)&gt;</p>"
+
+
+@pytest.mark.parametrize("name", ["\u3164", "\u2800\u2800", "\U000e0041\u200b", "\u115f\u1160", "\ufffc"])
+def test_a_name_without_anything_to_see_is_no_name(name: str) -> None:
+    assert refused(author=name) == {"author": "Tell us your name."}
+
+
+@PINGS
+def test_a_ping_without_a_title_is_called_by_its_address_in_letters_that_can_be_broken(kind: Kind) -> None:
+    ping = pinged(kind, source_url="https://blog.example/" + "\u1100" * 1000)
+    assert ping.title is not None
+    assert "\u1100" not in ping.title
+    assert len(ping.title) == 250
