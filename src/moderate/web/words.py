@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flask import g, has_request_context, request
+from flask import request
 from markupsafe import Markup, escape
 
+from moderate.web.once import once_per_request
 from moderate.web.state import current_state
 from moderate.words import SPOKEN
 
@@ -15,18 +16,16 @@ if TYPE_CHECKING:
 
 
 def language() -> str:
-    """The language of this page.
+    """Return the language of this page.
 
     Readers get the site's own, MODERATE_LANGUAGE or else English: a page in two languages helps nobody,
     and a cache in front of the site would mix them. Moderators' pages go by their browser; see `for_moderators`.
     """
-    if not has_request_context():
-        return current_state().settings.language or "en"
-    chosen: str | None = g.get("moderate_language")
-    if chosen is None:
+    known = chosen()
+    if "page" not in known:
         # A page asks for it with each of its words.
-        chosen = g.moderate_language = current_state().settings.language or "en"
-    return chosen
+        known["page"] = current_state().settings.language or "en"
+    return known["page"]
 
 
 def for_moderators(own: str | None = None) -> None:
@@ -37,9 +36,15 @@ def for_moderators(own: str | None = None) -> None:
     # By the first part of each tag: somebody who asks for ja-JP and then en wants Japanese.
     wanted = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality > 0)
     best = next((tag for tag in wanted if tag in SPOKEN), "en")
+    known = chosen()
     if own is not None:
-        g.moderate_own_language = own
-    g.moderate_language = g.get("moderate_own_language") or current_state().settings.language or best
+        known["own"] = own
+    known["page"] = known.get("own") or current_state().settings.language or best
+
+
+def chosen() -> dict[str, str]:
+    """Return the languages that were chosen in this request; a new dictionary outside of requests."""
+    return once_per_request("language", dict)
 
 
 def say(words: str, **values: object) -> str:
