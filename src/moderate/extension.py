@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import current_app, request, request_finished, request_started
+from werkzeug.exceptions import Gone, NotFound
 
 from moderate import moderation
 from moderate.answers import Article, Author, checked, key_text
@@ -105,11 +106,23 @@ class Moderate:
         return function
 
     def _call(self, name: str, *arguments: Any) -> Any:
-        """Call a hook, which may be registered after `init_app`, and check what it returns."""
+        """Call a hook, which may be registered after `init_app`, and check what it returns.
+
+        A hook for articles may abort with 404 or 410, as ``get_or_404`` of Flask-SQLAlchemy does, instead of
+        returning None. Other exceptions are the host's own.
+        """
         hook = self._hooks.get(name)
         if hook is None and name == "article_loader":
             raise RuntimeError("moderate has no article loader: decorate one with @moderate.article_loader.")
-        return None if hook is None else checked(name, hook(*arguments), ANSWERS[name])
+        if hook is None:
+            return None
+        try:
+            answer = hook(*arguments)
+        except (NotFound, Gone):
+            if ANSWERS[name] is not Article:
+                raise
+            return None
+        return checked(name, answer, ANSWERS[name])
 
     # --- the app -------------------------------------------------------------------------------
 

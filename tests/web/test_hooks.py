@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from flask import abort
 from flask_login import AnonymousUserMixin, UserMixin
 from markupsafe import Markup
 from werkzeug.local import LocalProxy
@@ -188,6 +189,36 @@ def test_the_moderator_of_one_request_is_not_that_of_the_next_within_one_app_con
         assert host.client.get("/discuss/moderation/items").status_code == 200
         host.moderator = None
         assert host.client.get("/discuss/moderation/items").status_code == 401
+
+
+def test_the_language_of_one_request_is_not_that_of_the_next_within_one_app_context(host: Host) -> None:
+    host.moderator = Moderator("mori")
+    with host.app.app_context():
+        assert 'lang="ja"' in host.client.get("/discuss/moderation/", headers={"Accept-Language": "ja"}).text
+        assert 'lang="en"' in host.client.get("/discuss/moderation/").text
+        assert "Your comment" in host.client.get("/thaw").text
+
+
+# --- loaders that abort ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_an_article_loader_may_abort_where_there_is_no_article(host: Host, status: int) -> None:
+    """Loaders often end in ``get_or_404``."""
+    number = host.comment().json["id"]
+    host.decide(number, "approve")
+    host.moderate.article_loader(lambda key: host.articles.get(key) or abort(status))
+    del host.articles["thaw"]
+    refused = host.comment()
+    assert (refused.status_code, refused.json["code"]) == (404, "unknown-article")
+    assert host.client.get(f"/discuss/items/{number}").status_code == 404
+    assert host.counts() == {"comments": 0, "trackbacks": 0}
+    assert "<entry>" not in host.client.get("/discuss/feed").text
+
+
+def test_other_aborts_of_a_loader_are_the_answer_of_the_host(host: Host) -> None:
+    host.moderate.article_loader(lambda key: abort(403))
+    assert host.comment().status_code == 403
 
 
 # --- subclasses -----------------------------------------------------------------------------------
