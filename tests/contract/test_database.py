@@ -24,7 +24,7 @@ from moderate.store.addresses import normalise
 from moderate.store.engine import ATTEMPTS, IDLE_SECONDS, Stale
 from moderate.store.migrate import check, upgrade
 from moderate.store.outages import reason
-from tests.factories import APPROVED, HELD, NOON, a_comment
+from tests.factories import APPROVED, HELD, NOON, a_comment, an_article
 from tests.servers import PgBouncer
 
 if TYPE_CHECKING:
@@ -369,6 +369,30 @@ def test_a_deadlock_is_tried_again(served: Served) -> None:
     with database.read() as conn:
         assert conn.execute(text("SELECT sum(n) FROM t")).scalar() == 4
     database.dispose()
+
+
+def test_what_a_page_notes_waits_for_no_lock_on_a_server(served: Served) -> None:
+    """As a backup or the making of an index holds it: reading goes on, and a write would wait for its end."""
+    store = SqlStore(Database(served.url))
+    upgrade(store.database)
+    is_mariadb = store.database.dialect == "mariadb"
+    held = "FLUSH TABLES WITH READ LOCK" if is_mariadb else "LOCK TABLE moderate_articles IN SHARE MODE"
+    engine = create_engine(served.url)
+    with engine.connect() as other:
+        other.execute(text(held))
+        with pytest.raises(ServiceDown):
+            store.remember_article(an_article("new"), {"k": "https://news.example/new"}, NOON)
+        assert store.article_by_url("k") is None
+        other.rollback()
+        if is_mariadb:
+            other.execute(text("UNLOCK TABLES"))
+    store.remember_article(an_article("new"), {"k": "https://news.example/new"}, NOON)
+    assert store.article_by_url("k") == "new"
+    if is_mariadb:
+        with store.database.read() as conn:
+            assert conn.execute(text("SELECT @@lock_wait_timeout > 0 AND @@innodb_lock_wait_timeout > 0")).scalar()
+    store.database.dispose()
+    engine.dispose()
 
 
 ISOLATIONS = ("REPEATABLE READ", "SERIALIZABLE")

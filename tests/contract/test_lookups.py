@@ -59,6 +59,6 @@ def test_missing_tables_are_an_outage_with_the_remedy(empty: Database) -> None:
 
 def test_a_database_that_cannot_be_opened_is_an_outage(tmp_path: Path) -> None:
     nowhere = Database(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder.db'}")
-    with pytest.raises(ServiceDown, match="unable to open"):
+    with pytest.raises(ServiceDown, match="cannot be opened: its folder must exist"):
         Lookup(CHANGED).rows(nowhere, of_key="thaw", since=NOON)
     nowhere.dispose()
