@@ -94,7 +94,7 @@ def lexed(text: str, policy: Policy) -> Iterator[str | Tag]:
     In code and preformatted text only the end of it is a tag. Code of several lines becomes preformatted.
     """
     tags = list(_candidates(text, policy))
-    if _is_bare(tags) and not _has_words(text, tags):
+    if not _has_words(text, tags) and _is_bare(tags):
         return
     tags = [tag for tag in tags if not _is_quoted(text, tag)]
     pairs = _sure(text, tags)
