@@ -141,6 +141,41 @@ def test_a_streamed_page_shows_its_reader_what_waits(host: Host) -> None:
     assert "is waiting for a moderator" not in host.app.test_client().get("/thaw").text
 
 
+def by_the_view(host: Host, fields: dict[str, str]) -> None:
+    host.app.view_functions["article"] = lambda key: make_response(host.page(key)[0], fields)
+
+
+def by_the_app(host: Host, fields: dict[str, str]) -> None:
+    host.app.after_request(lambda response: response.headers.update(fields) or response)
+
+
+def by_a_streamed_page(host: Host, fields: dict[str, str]) -> None:
+    source = "{{ moderate_thread(key) }}"
+    host.app.view_functions["article"] = lambda key: (stream_template_string(source, key=key), fields)
+
+
+@pytest.mark.parametrize("said", [by_the_view, by_the_app, by_a_streamed_page])
+@pytest.mark.parametrize("client", [{"use_cookies": True}, {"use_cookies": False}])
+def test_no_cache_on_the_way_keeps_what_waits_whatever_the_host_says_of_its_pages(
+    host: Host, said: Callable[[Host, dict[str, str]], None], client: dict[str, bool]
+) -> None:
+    """Varnish, nginx and CDNs put some of these fields above Cache-Control."""
+    public = {
+        "Cache-Control": "public, max-age=60, s-maxage=600",
+        "CDN-Cache-Control": "max-age=600",
+        "Surrogate-Control": "max-age=600",
+        "X-Accel-Expires": "600",
+    }
+    said(host, public)
+    author = host.app.test_client(**client)
+    own = author.get(author.post("/discuss/comments/thaw", data=FORM).headers["Location"])
+    assert "is waiting for a moderator" in own.text
+    assert {directive.strip() for directive in own.headers["Cache-Control"].split(",")} == {"private", "max-age=60"}
+    assert own.headers.keys() & public.keys() == {"Cache-Control"}
+    stranger = host.app.test_client().get("/thaw")
+    assert public.items() <= dict(stranger.headers).items()
+
+
 def test_a_page_with_something_personal_is_never_answered_by_an_older_copy(host: Host) -> None:
     """A host that tags what its view returns, as Flask's documentation shows it."""
 

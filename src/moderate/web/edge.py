@@ -175,8 +175,11 @@ class SiteEdge:
 
     def is_personal(self, request: Request) -> bool:
         """Return whether the thread may hold something for this visitor alone; asks no database."""
-        cookies = {OWN_COOKIE, CONFIRMED_COOKIE} & request.cookies.keys()
-        return bool(cookies or SENT in request.args or (self.hooks.load_author and self.hooks.load_author()))
+        return self.is_marked(request) or bool(self.hooks.load_author and self.hooks.load_author())
+
+    def is_marked(self, request: Request) -> bool:
+        """Return whether a cookie of ours or an address that `landing` made tells this visitor from others."""
+        return bool({OWN_COOKIE, CONFIRMED_COOKIE} & request.cookies.keys() or SENT in request.args)
 
     def remember_own(self, request: Request, response: AnyResponse, item: Item) -> None:
         """See the port. A browser sends no cookies with another site's form, so that ours would be replaced."""

@@ -18,14 +18,34 @@ if TYPE_CHECKING:
 #: With these a browser asks whether its copy is still good, which may be one of the page that everybody sees.
 CONDITIONS = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE")
 
-
 #: Set in the WSGI environment once the response is complete, but for what a streamed page still renders.
 ANSWERED = "moderate.answered"
 
+#: Set in the WSGI environment where the response shows what only its reader may see.
+PERSONAL = "moderate.personal"
 
-def note_answer(_app: Flask, **_: object) -> None:
-    """Receive Flask's signal ``request_finished``."""
+#: Header fields that caches on the way may put above ``Cache-Control``: those of Fastly and Varnish, and of nginx.
+FOR_CACHES = frozenset({"surrogate-control", "x-accel-expires"})
+
+
+def note_answer(app: Flask, response: Response, **_: object) -> None:
+    """Receive Flask's signal ``request_finished``, after all of the host's ``after_request`` functions."""
     request.environ[ANSWERED] = True
+    # A streamed page has rendered nothing yet, and may hold a thread.
+    may_show = response.is_streamed and response.mimetype == "text/html"
+    if PERSONAL in request.environ or (may_show and app.extensions["moderate"].edge.is_marked(request)):
+        keep_private(response)
+
+
+def keep_private(response: Response) -> None:
+    """Let no cache but the reader's own keep a response, whatever its fields said (RFC 9111 section 5.2.2.7)."""
+    response.cache_control.private = True
+    response.cache_control.public = False
+    response.cache_control.s_maxage = None
+    for name in {name.lower() for name, _ in response.headers}:
+        # RFC 9213: fields for the caches of one kind or operator end so.
+        if name in FOR_CACHES or name.endswith("-cache-control"):
+            del response.headers[name]
 
 
 def shown(public: Markup, own: Markup) -> Markup:
@@ -53,8 +73,8 @@ def shown(public: Markup, own: Markup) -> Markup:
         made.call_on_close(response.close)
         for name in ("ETag", "Last-Modified"):
             made.headers.pop(name, None)
-        made.cache_control.private = True
-        made.cache_control.public = False
+        request.environ[PERSONAL] = True
+        keep_private(made)
         return made
 
     return public
