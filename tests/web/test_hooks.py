@@ -182,6 +182,53 @@ def test_a_wrong_answer_of_the_article_finder_stores_no_ping(host: Host, protoco
     assert host.total() == 0
 
 
+# --- hooks that abort -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [404, 410])
+def test_a_loader_that_aborts_as_it_finds_nothing_finds_no_article(host: Host, code: int) -> None:
+    """As Flask-SQLAlchemy's `get_or_404` does."""
+    host.moderate.article_loader(lambda key: host.articles.get(key) or abort(code))
+    assert host.comment(article="thaw").status_code == 202
+    assert host.comment(article="frost").json["code"] == "unknown-article"
+    assert host.client.get("/discuss/comments/frost").json["code"] == "unknown-article"
+    assert host.client.get("/discuss/feed/frost").status_code == 404
+    ping = host.client.post("/discuss/trackback/frost", data={"url": "http://blog.example/one"})
+    assert "<error>1</error>" in ping.text
+    assert host.counts("frost") == {"comments": 0, "trackbacks": 0}
+    form = host.client.post("/discuss/comments/frost", data={"author": "Mika", "text": "Typed with care."})
+    assert "Typed with care." in form.text
+    with host.app.test_request_context("/"):
+        assert host.app.jinja_env.globals["moderate_thread"]("frost") == ""
+
+
+@pytest.mark.parametrize("code", [404, 410])
+def test_a_finder_that_aborts_as_it_finds_nothing_is_answered_in_the_words_of_the_protocol(
+    host: Host, code: int
+) -> None:
+    host.moderate.article_finder(lambda url: abort(code))
+    target = "http://localhost/frost"
+    mention = {"source": "http://blog.example/one", "target": target}
+    answer = host.client.post("/discuss/webmention", data=mention)
+    assert (answer.status_code, answer.json["code"]) == (400, "unknown-article")
+    call = (
+        "<methodCall><methodName>pingback.ping</methodName><params>"
+        f"<param><value>http://blog.example/one</value></param><param><value>{target}</value></param>"
+        "</params></methodCall>"
+    )
+    assert "<int>33</int>" in host.client.post("/discuss/pingback", data=call, content_type="text/xml").text
+
+
+@pytest.mark.parametrize("sent", [{"json": {"text": "Hello."}}, {"data": {"text": "Hello."}}])
+def test_an_abort_within_the_author_loader_is_the_hosts_answer(host: Host, sent: dict[str, Any]) -> None:
+    """A site that has shut a reader out, say."""
+    host.moderate.author_loader(lambda: abort(403, "You are shut out."))
+    answer = host.client.post("/discuss/comments/thaw", **sent)
+    assert (answer.status_code, answer.mimetype) == (403, "text/html")
+    assert "You are shut out." in answer.text
+    assert host.total() == 0
+
+
 def test_the_moderator_of_one_request_is_not_that_of_the_next_within_one_app_context(host: Host) -> None:
     """Hosts' tests often push an app context around several requests, which then share `flask.g`."""
     host.moderator = Moderator("mori")

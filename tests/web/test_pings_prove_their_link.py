@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from flask import request
+from flask import abort, request
 
 from tests.web.test_pings import a_site, approve, blog, only, pingback, site, trackback, webmention, work
 
@@ -201,6 +201,14 @@ def test_a_finder_that_fails_holds_what_would_be_spam_and_says_so(
     assert "the article finder of this site failed" in only(site)["findings"][-1]["reason"]
     (line,) = [record.getMessage() for record in caplog.records if "article_finder" in record.getMessage()]
     assert "outside of a request" in line
+
+
+def test_a_finder_that_aborts_for_what_it_does_not_know_has_not_failed(site: Host, blog: Blog) -> None:
+    """As one that goes by Werkzeug's routing or Flask-SQLAlchemy's `first_or_404` does."""
+    site.moderate.article_finder(lambda url: site.articles.get(urlsplit(url).path.strip("/")) or abort(404))
+    webmention(site, blog.write("/1", linking("https://other.example/", "https://third.example/")), f"{HOME}/thaw")
+    work(site)
+    assert standing(site) == ("spam", None)
 
 
 def test_a_page_of_very_many_links_asks_the_finder_so_many_times_and_no_more(

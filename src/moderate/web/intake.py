@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flask import request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from moderate.desk import submit
 from moderate.errors import Invalid, Refused, ServiceDown, TooLarge
@@ -41,19 +41,22 @@ def intake(protocol: InboundProtocol) -> Callable[..., ResponseReturnValue]:
 
 
 def read(state: State, protocol: InboundProtocol, article: str | None) -> Raw:
-    """Return what the protocol reads. A request that cannot be read spends from the same limit as one that can."""
+    """Return what the protocol reads. A request that cannot be read spends from the same limit as one that can.
+
+    Any other error of Werkzeug's is one that a hook of the host has raised, and the app's to answer.
+    """
     try:
         refuse_unread()
         return protocol.read(request, article, state.edge)
-    except (Refused, HTTPException) as error:
+    except (Refused, BadRequest, RequestEntityTooLarge) as error:
         state.desk.limits.spend(Costs(protocol.limit, request.remote_addr or "", article=article))
         if isinstance(error, Refused):
             raise
         raise refusal_of(error) from error
 
 
-def refusal_of(error: HTTPException) -> Refused:
+def refusal_of(error: BadRequest | RequestEntityTooLarge) -> Refused:
     """Werkzeug's own refusals while the body is read, in our terms."""
-    if error.code == 413:
+    if isinstance(error, RequestEntityTooLarge):
         return TooLarge()
     return Invalid.field("", "The request cannot be read.")
