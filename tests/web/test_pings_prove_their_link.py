@@ -271,6 +271,17 @@ def test_a_long_page_is_cut_where_no_tag_is_open_and_not_made_tall(site: Host, b
     assert "..." in html
 
 
+def test_a_page_of_long_addresses_makes_no_long_text(site: Host, blog: Blog) -> None:
+    links = "".join(f"<a href='http://blog.example/{number}{'p' * 400}'>x</a> " for number in range(100))
+    target = "<a href='http://localhost/thaw'>the article</a>"
+    webmention(site, blog.write("/1", f"<article class=h-entry><div class=e-content>{target} {links}</div></article>"))
+    work(site)
+    html = only(site)["html"]
+    assert "the article</a>" in html
+    assert html.count("<a ") > 1
+    assert len(html) < 3000
+
+
 def test_another_look_at_an_unchanged_page_is_no_news(site: Host, blog: Blog) -> None:
     webmention(site, blog.write("/1", NOTE.format(target="http://localhost/thaw")))
     work(site)

@@ -26,6 +26,8 @@ _LINE, _PARAGRAPH = "\n", "\n\n"
 _ENDING = "..."
 #: What a line costs, in characters: a text of one letter to the line would be shown very tall.
 _LINE_COST = 5
+#: Characters of all addresses together; further links are only words. Readers see none of it, but load it all.
+_MOST_ADDRESSES = 2000
 
 
 def marked_up(element: etree._Element, base: str, limit: int) -> tuple[str, str]:
@@ -49,6 +51,7 @@ class _Writer:
     def __init__(self, base: str, limit: int) -> None:
         self._base = base
         self.left = limit
+        self._addresses_left = _MOST_ADDRESSES
         self._text: list[str] = []
         self._markup: list[str] = []
         #: The start tags of the open elements; those from `_written` on have no text yet and are not written.
@@ -101,8 +104,10 @@ class _Writer:
         href = element.get("href")
         address = resolved(self._base, href) if href else None
         is_nested = any(start.startswith("<a ") for _, start in self._open)
-        is_link = address is not None and is_web_address(address) and not is_nested
-        return f'<a href="{escape(address or "")}">' if is_link else ""
+        if address is None or is_nested or not is_web_address(address) or len(address) > self._addresses_left:
+            return ""
+        self._addresses_left -= len(address)
+        return f'<a href="{escape(address)}">'
 
     def _end(self, element: etree._Element) -> None:
         if self._open and self._open[-1][0] is element:
