@@ -445,6 +445,21 @@ def test_what_is_no_key_is_a_type_error_for_templates_and_code(host: Host, key: 
                 call()
 
 
+def test_counts_takes_no_text_for_a_list_of_its_letters(host: Host) -> None:
+    with host.app.app_context(), pytest.raises(TypeError, match="several keys"):
+        host.moderate.counts("thaw")
+
+
+@pytest.mark.parametrize("name", ["", "  ", "\u200b"])
+def test_an_author_whom_the_host_knows_without_a_name_comments_all_the_same(host: Host, name: str) -> None:
+    """The form has no field in which such a reader could mend it."""
+    host.author = Author(name, id=7)
+    answer = host.client.post("/discuss/comments/thaw", data={"text": "The river froze twice."})
+    assert answer.status_code == 303
+    host.decide(1, "approve")
+    assert "Anonymous" in host.client.get("/thaw").text
+
+
 @pytest.mark.parametrize("key", ["", "x" * 201, "a\x00b", "\ud800"])
 def test_the_host_is_not_asked_for_keys_that_no_article_can_have(host: Host, key: str) -> None:
     asked = asked_for(host)

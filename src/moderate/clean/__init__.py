@@ -62,7 +62,8 @@ def clean(raw: Raw, article: Article, policy: Policy, *, require_author: bool = 
 def _comment(raw: Raw, article: Article, policy: Policy, require_author: bool) -> Submission:
     checked = _Fields()
     name = _vouched_name(raw.identity) if raw.identity else raw.author
-    author = checked.take("author", lambda: _author(name, require_author), "")
+    # Who is signed in has no field for a name, and is somebody without one.
+    author = checked.take("author", lambda: _author(name, require_author and raw.identity is None), "")
     email, url = _vouched_addresses(raw.identity) if raw.identity else _addresses(raw.email, raw.url, checked)
     text = checked.take("text", lambda: fields.body_text(raw.text, policy.max_length), "")
     shown = render(text, policy) if text else Rendered("")

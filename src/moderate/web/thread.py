@@ -31,6 +31,8 @@ AWAY = Markup('<p class="moderate-notice" role="status">{}</p>')
 
 def counts_of(keys: Iterable[K]) -> dict[K, Counts]:
     """Return the numbers of articles by the keys as they were given; see `Moderate.counts`."""
+    if isinstance(keys, str):
+        raise TypeError("keys must be several keys, such as a list, not one text.")
     texts = {key: key_text(key) for key in keys}
     asked = [text for text in dict.fromkeys(texts.values()) if is_key(text)]
     state = current_state()
