@@ -182,22 +182,48 @@ def test_a_wrong_answer_of_the_article_finder_stores_no_ping(host: Host, protoco
     assert host.total() == 0
 
 
+def test_the_moderator_of_one_request_is_not_that_of_the_next_within_one_app_context(host: Host) -> None:
+    """Hosts' tests often push an app context around several requests, which then share `flask.g`."""
+    host.moderator = Moderator("mori")
+    with host.app.app_context():
+        assert host.client.get("/discuss/moderation/items").status_code == 200
+        host.moderator = None
+        assert host.client.get("/discuss/moderation/items").status_code == 401
+
+
+def test_the_language_of_one_request_is_not_that_of_the_next_within_one_app_context(host: Host) -> None:
+    host.moderator = Moderator("mori")
+    with host.app.app_context():
+        assert 'lang="ja"' in host.client.get("/discuss/moderation/", headers={"Accept-Language": "ja"}).text
+        assert 'lang="en"' in host.client.get("/discuss/moderation/").text
+        assert "Your comment" in host.client.get("/thaw").text
+
+
 # --- hooks that abort -----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("status", [404, 410])
+def test_an_article_loader_may_abort_where_there_is_no_article(host: Host, status: int) -> None:
+    """Loaders often end in ``get_or_404``."""
+    number = host.comment().json["id"]
+    host.decide(number, "approve")
+    host.moderate.article_loader(lambda key: host.articles.get(key) or abort(status))
+    del host.articles["thaw"]
+    refused = host.comment()
+    assert (refused.status_code, refused.json["code"]) == (404, "unknown-article")
+    assert host.client.get(f"/discuss/items/{number}").status_code == 404
+    assert host.counts() == {"comments": 0, "trackbacks": 0}
+    assert "<entry>" not in host.client.get("/discuss/feed").text
+
+
 @pytest.mark.parametrize("code", [404, 410])
-def test_a_loader_that_aborts_as_it_finds_nothing_finds_no_article(host: Host, code: int) -> None:
-    """As Flask-SQLAlchemy's `get_or_404` does."""
+def test_a_loader_that_aborts_keeps_readers_words_and_answers_pings_in_their_protocol(host: Host, code: int) -> None:
     host.moderate.article_loader(lambda key: host.articles.get(key) or abort(code))
-    assert host.comment(article="thaw").status_code == 202
-    assert host.comment(article="frost").json["code"] == "unknown-article"
-    assert host.client.get("/discuss/comments/frost").json["code"] == "unknown-article"
-    assert host.client.get("/discuss/feed/frost").status_code == 404
+    form = host.client.post("/discuss/comments/frost", data={"author": "Mika", "text": "Typed with care."})
+    assert (form.status_code, "Typed with care." in form.text) == (404, True)
     ping = host.client.post("/discuss/trackback/frost", data={"url": "http://blog.example/one"})
     assert "<error>1</error>" in ping.text
-    assert host.counts("frost") == {"comments": 0, "trackbacks": 0}
-    form = host.client.post("/discuss/comments/frost", data={"author": "Mika", "text": "Typed with care."})
-    assert "Typed with care." in form.text
+    assert host.client.get("/discuss/comments/frost").json["code"] == "unknown-article"
     with host.app.test_request_context("/"):
         assert host.app.jinja_env.globals["moderate_thread"]("frost") == ""
 
@@ -227,40 +253,6 @@ def test_an_abort_within_the_author_loader_is_the_hosts_answer(host: Host, sent:
     assert (answer.status_code, answer.mimetype) == (403, "text/html")
     assert "You are shut out." in answer.text
     assert host.total() == 0
-
-
-def test_the_moderator_of_one_request_is_not_that_of_the_next_within_one_app_context(host: Host) -> None:
-    """Hosts' tests often push an app context around several requests, which then share `flask.g`."""
-    host.moderator = Moderator("mori")
-    with host.app.app_context():
-        assert host.client.get("/discuss/moderation/items").status_code == 200
-        host.moderator = None
-        assert host.client.get("/discuss/moderation/items").status_code == 401
-
-
-def test_the_language_of_one_request_is_not_that_of_the_next_within_one_app_context(host: Host) -> None:
-    host.moderator = Moderator("mori")
-    with host.app.app_context():
-        assert 'lang="ja"' in host.client.get("/discuss/moderation/", headers={"Accept-Language": "ja"}).text
-        assert 'lang="en"' in host.client.get("/discuss/moderation/").text
-        assert "Your comment" in host.client.get("/thaw").text
-
-
-# --- loaders that abort ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("status", [404, 410])
-def test_an_article_loader_may_abort_where_there_is_no_article(host: Host, status: int) -> None:
-    """Loaders often end in ``get_or_404``."""
-    number = host.comment().json["id"]
-    host.decide(number, "approve")
-    host.moderate.article_loader(lambda key: host.articles.get(key) or abort(status))
-    del host.articles["thaw"]
-    refused = host.comment()
-    assert (refused.status_code, refused.json["code"]) == (404, "unknown-article")
-    assert host.client.get(f"/discuss/items/{number}").status_code == 404
-    assert host.counts() == {"comments": 0, "trackbacks": 0}
-    assert "<entry>" not in host.client.get("/discuss/feed").text
 
 
 def test_other_aborts_of_a_loader_are_the_answer_of_the_host(host: Host) -> None:
