@@ -81,6 +81,8 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     store, tables = SqlStore(database), SqlTables(database, SystemClock())
     if parts.engine is None and settings.database_url is None:
         upgrade_embedded(tables)
+        # A process that is forked from this one must not share a connection, nor what SQLite knows of its locks.
+        database.close_connections()
     kept = cache(lambda: store.secret("signing"))
     signer = Signer(lambda: secrets_of(app, kept), clock, database=kept)
     articles = articles_of(settings, parts, store, clock)
@@ -129,7 +131,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         templates=Templates({**words.GLOBALS, **pieces.GLOBALS}),
         remarks=Remarks(remarks_on(settings, redis)),
         page_outages=PageOutages(clock),
-        endings=(*held, worker.close),
+        endings=held,
     )
 
 

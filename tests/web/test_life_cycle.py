@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
+import shutil
+import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
 import threading
 import weakref
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
 
 import pytest
 from flask import Flask
@@ -19,11 +25,13 @@ from sqlalchemy import create_engine
 
 from moderate import Article, Moderate
 from moderate.store.tables import SqlTables
-from tests.servers import ROOT
+from tests.servers import ROOT, connects, free_port, wait_until
 from tests.sites import Host
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from tests.servers import Gunicorn
 
 
 def threads() -> set[str]:
@@ -149,6 +157,87 @@ def test_connections_to_redis_are_closed_but_for_those_of_the_hosts_client(
     shared.close()
     assert [int(entry["id"]) for entry in client.client_list()] == [own]
     client.close()
+
+
+def items_in(path: Path) -> int:
+    """How many items an SQLite file holds that was copied without what lies beside it."""
+    copy = path.with_name("copy.sqlite3")
+    shutil.copyfile(path, copy)
+    with closing(sqlite3.connect(copy)) as raw:
+        return int(raw.execute("SELECT count(*) FROM moderate_items").fetchone()[0])
+
+
+def post_comments(url: str, number: int) -> None:
+    body = json.dumps({"author": "Mika", "text": "The river froze."}).encode()
+    for _ in range(number):
+        request = Request(f"{url}/discuss/comments/thaw", body, {"Content-Type": "application/json"})
+        with urlopen(request, timeout=30) as answer:
+            assert answer.status == 202
+
+
+@pytest.mark.parametrize(
+    ("worker", "workers", "options"),
+    [
+        ("thread", 1, []),
+        ("thread", 2, []),
+        ("thread", 1, ["--threads", "2"]),
+        ("thread", 2, ["--threads", "2", "--preload"]),
+        ("external", 2, ["--threads", "2"]),
+    ],
+)
+def test_after_a_stop_the_one_file_of_sqlite_holds_every_comment(
+    gunicorn_app: Callable[..., Gunicorn], tmp_path: Path, worker: str, workers: int, options: list[str]
+) -> None:
+    env = {"SITE_FOLDER": str(tmp_path), "MODERATE_WORKER": worker}
+    server = gunicorn_app("tests.gunicorn_site:create_app()", workers=workers, options=options, env=env)
+    post_comments(server.url, 10)
+    server.stop()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["moderate.sqlite3"]
+    assert items_in(tmp_path / "moderate.sqlite3") == 10
+
+
+def takes_sigterm(pid: int) -> bool:
+    """Whether a process no longer dies of SIGTERM at once, because it waits for it."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    (blocked,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigBlk"))
+    return bool(int(blocked, 16) >> (signal.SIGTERM - 1) & 1)
+
+
+@pytest.mark.parametrize("words", [["--once"], [], ["--processes", "2"]])
+def test_after_a_worker_has_ended_the_one_file_of_sqlite_is_whole(tmp_path: Path, words: list[str]) -> None:
+    path = tmp_path / "moderate.sqlite3"
+    program = "import os; from tests.gunicorn_site import create_app; app = create_app(); " + (
+        "body = {'author': 'Mika', 'text': 'The river froze.'}; "
+        "assert app.test_client().post('/discuss/comments/thaw', json=body).status_code == 202; os._exit(0)"
+    )
+    env = {**os.environ, "SITE_FOLDER": str(tmp_path), "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
+    # Killed: what it has written stays in the file beside.
+    subprocess.run([sys.executable, "-c", program], env=env, check=True)
+    assert path.with_name("moderate.sqlite3-wal").stat().st_size
+    command = [sys.executable, "-m", "flask", "--app", "tests.gunicorn_site:create_app", "moderate", "worker", *words]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline()
+        if "--once" not in words:
+            wait_until(lambda: takes_sigterm(running.pid), within=30)
+            running.terminate()
+        assert running.wait(30) == 0
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["moderate.sqlite3"]
+    assert items_in(path) == 1
+
+
+def test_after_ctrl_c_the_one_file_of_flask_run_is_whole(tmp_path: Path) -> None:
+    env = {**os.environ, "SITE_FOLDER": str(tmp_path), "MODERATE_WORKER": "thread"}
+    env["PYTHONPATH"] = f"{ROOT}:{ROOT / 'src'}"
+    port = str(free_port())
+    command = [sys.executable, "-m", "flask", "--app", "tests.gunicorn_site:create_app", "run", "--port", port]
+    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, env=env, stdout=log, stderr=log) as running:
+        wait_until(lambda: connects(int(port)), within=30)
+        post_comments(f"http://127.0.0.1:{port}", 3)
+        running.send_signal(signal.SIGINT)
+        running.wait(30)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["log", "moderate.sqlite3"]
+    assert items_in(tmp_path / "moderate.sqlite3") == 3
 
 
 def test_an_app_that_lives_to_the_end_of_its_process_warns_of_nothing(tmp_path: Path) -> None:

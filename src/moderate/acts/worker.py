@@ -79,10 +79,10 @@ class Worker:
         if crew is not None:
             crew.end(patience)
 
-    def close(self) -> None:
+    def close(self, patience: float | None = 30) -> None:
         """End the crew as `stop` does, and start no other one at later requests."""
         self._is_closed = True
-        self.stop()
+        self.stop(patience)
 
     def is_catching_up(self) -> bool:
         """Whether this process's crew began a moment ago: what is late by then is no sign of trouble yet."""

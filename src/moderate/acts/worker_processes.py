@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from moderate.acts.crew import POLL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from moderate.acts.worker import Worker
     from moderate.ports import Clock
@@ -58,8 +58,10 @@ def waited_for(signals: frozenset[signal.Signals]) -> Iterator[None]:
 class Processes:
     """So many worker processes, forked from this one, and replaced when they die."""
 
-    def __init__(self, worker: Worker, clock: Clock, count: int) -> None:
+    def __init__(self, worker: Worker, clock: Clock, count: int, close: Callable[[], object]) -> None:
+        """*close* is called in each process when it ends, and closes its connections."""
         self._worker = worker
+        self._close = close
         self._clock = clock
         self._count = count
         self._children: set[int] = set()
@@ -87,6 +89,7 @@ class Processes:
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
             work_until_told(self._worker, parent)
+            self._close()
             code = 0
         except Exception:
             log.exception("A worker process ended by itself.")

@@ -256,7 +256,7 @@ def worker(once: bool, processes: int) -> None:
     if processes == 1:
         work_until_told(state.worker)
     else:
-        Processes(state.worker, state.desk.clock, processes).run()
+        Processes(state.worker, state.desk.clock, processes, state.close).run()
 
 
 @click.command("akismet-stand-in", short_help="Serve a stand-in for Akismet, to try things out.")

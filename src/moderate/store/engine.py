@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 from moderate.errors import ConfigError, ServiceDown
-from moderate.store.addresses import ADDRESSES, EXTRAS, LOCK_SECONDS, options_of, read_address
+from moderate.store.addresses import ADDRESSES, EXTRAS, LOCK_SECONDS, is_memory, options_of, read_address
+from moderate.store.files import file_of, fold_in
 from moderate.store.forks import leave_to_the_parent, watch
 from moderate.store.outages import is_deadlock, is_locked, is_outage, reason
 from moderate.store.waiting import pause, server_patience, sqlite_patience
@@ -204,10 +205,18 @@ class Database:
             return not self.is_ours and attempt < LOCK_ATTEMPTS
         return is_deadlock(cause) and attempt < ATTEMPTS
 
-    def dispose(self) -> None:
-        """Close all pooled connections of an engine that was made here."""
-        if self._engines is not None and self.is_ours:
+    def close_connections(self) -> None:
+        """Close the idle connections of an engine that was made here; a database in memory stays."""
+        if self._engines is not None and self.is_ours and not is_memory(self._engines.plain.url):
             self._engines.plain.dispose()
+
+    def dispose(self) -> None:
+        """Close all pooled connections of an engine that was made here, and leave an SQLite file whole in itself."""
+        if self._engines is not None and self.is_ours:
+            engine = self._engines.plain
+            engine.dispose()
+            if engine.dialect.name == "sqlite":
+                fold_in(file_of(engine.url))
 
     def _begin_immediate(self, conn: Connection) -> None:
         """Take SQLite's write lock before anything is read, also on an engine of the host.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import logging
+import weakref
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
@@ -29,6 +32,15 @@ if TYPE_CHECKING:
     from moderate.web.site_address import SiteAddress
 
 
+log = logging.getLogger("moderate")
+
+#: Seconds that a process which ends gives to the task at hand: servers are killed when they take too long to stop.
+AT_EXIT = 5.0
+
+#: The states of all apps in this process; `close_all` closes those that are left.
+_states: weakref.WeakSet[State] = weakref.WeakSet()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
     """What the host has plugged in besides its articles."""
@@ -39,7 +51,7 @@ class Hooks:
     load_author: Callable[[], Author | None] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class State:
     """One app's desk with everything at its edge."""
 
@@ -63,14 +75,31 @@ class State:
     listings: Kept[Listing] = field(default_factory=Kept)
     #: Their comment form as HTML; see `moderate.web.kept_form`.
     forms: Kept[Markup] = field(default_factory=Kept)
-    #: What ends the threads and connections that were made for the app, the last one first.
+    #: What closes the connections that were made for the app, the last one first.
     endings: tuple[Callable[[], object], ...] = ()
 
-    def close(self) -> None:
-        """End the app's threads and close its connections, but not those of objects that the host handed in."""
+    def __post_init__(self) -> None:
+        _states.add(self)
+
+    def close(self, patience: float = 30.0) -> None:
+        """End the app's threads and close its connections, but not those of objects that the host handed in.
+
+        Waits at most *patience* seconds for the task at hand.
+        """
         with ExitStack() as ending:
             for end in self.endings:
                 ending.callback(end)
+            self.worker.close(patience)
+
+
+@atexit.register
+def close_all() -> None:
+    """Close every app at the end of the process, so that an SQLite database is left as one whole file."""
+    for state in list(_states):
+        try:
+            state.close(AT_EXIT)
+        except Exception:
+            log.exception("Not everything could be closed at the end of the process.")
 
 
 def current_state() -> State:
