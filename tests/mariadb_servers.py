@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import pymysql
@@ -81,10 +81,11 @@ class MariaDB(Server):
     def url(self, database: str = "mysql") -> str:
         return f"mariadb+pymysql://moderate:moderate@{HOST}:{self.port}/{database}?charset=utf8mb4"
 
-    def run(self, statement: str) -> None:
-        """One statement as the server's own administrator."""
+    def run(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run one statement as the server's own administrator, and return its rows."""
         with self._connection() as connection, connection.cursor() as cursor:
             cursor.execute(statement)
+            return list(cursor.fetchall())
 
     def _connection(self) -> pymysql.Connection:  # type: ignore[type-arg]
         return pymysql.connect(unix_socket=str(self.socket), user="root", autocommit=True, connect_timeout=5)

@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import psycopg
@@ -251,11 +251,12 @@ class PostgreSQL(Server):
     def url(self, database: str = "postgres") -> str:
         return f"postgresql+psycopg://postgres:moderate@{HOST}:{self.port}/{database}"
 
-    def run(self, statement: str) -> None:
-        """One statement in the cluster's own database, outside any transaction."""
+    def run(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run one statement in the cluster's own database, outside any transaction, and return its rows."""
         address = self.url().replace("+psycopg", "")
         with psycopg.connect(address, autocommit=True, connect_timeout=5) as connection:
-            connection.execute(statement)
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
 
     def _initialise(self) -> None:
         secret = self.folder / "secret"

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Engine
-from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 from moderate.errors import ConfigError, ServiceDown
 from moderate.store.addresses import ADDRESSES, EXTRAS, LOCK_SECONDS, is_memory, options_of, read_address
 from moderate.store.files import file_of, fold_in
 from moderate.store.forks import leave_to_the_parent, watch
-from moderate.store.outages import is_deadlock, is_locked, is_outage, reason
+from moderate.store.outages import is_deadlock, is_locked, is_lost, is_outage, reason
 from moderate.store.waiting import pause, server_patience, sqlite_patience
 
 if TYPE_CHECKING:
@@ -43,8 +43,11 @@ BEGIN = "BEGIN IMMEDIATE"
 #: Under which name a transaction notes that it has written tasks which are due.
 DUE = "moderate_due"
 
-#: A pooled connection that was idle for longer is asked whether it still lives.
-IDLE_SECONDS = 30.0
+#: A pooled connection to a server is tested before use if it was idle for so many seconds.
+IDLE_SECONDS = 1.0
+
+#: The key in a connection's ``info`` for the monotonic time of its last use here.
+USED = "moderate_used_at"
 
 ENGINES = (
     "accepted is an SQLAlchemy engine (not an async one), a callable without arguments that returns one, "
@@ -116,7 +119,7 @@ class Database:
 
     def _resolve(self) -> Engines:
         if isinstance(self._source, str | URL):
-            engine = make_engine(self._source, self._synchronous, self._clock)
+            engine = make_engine(self._source, self._synchronous)
             # For apps that are dropped without `dispose`, and for the end of the process.
             weakref.finalize(self, engine.dispose)
         else:
@@ -136,8 +139,47 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A connection for reading. Each statement sees what was committed when it began."""
         engine = self._of_use().reading
-        with self._turn, self._translated(), engine.connect() as conn:
+        with self._turn, self._translated(), self._connection(engine) as conn:
             yield conn
+
+    @contextmanager
+    def _connection(self, engine: Engine) -> Iterator[Connection]:
+        """Check a live connection out of the pool, and return it unless it has become useless.
+
+        A connection on which the server refuses writes is dropped with the rest of the pool: after a
+        failover the server that was demoted may keep its sessions, and only a new connection leads elsewhere.
+        """
+        with ExitStack() as stack:
+            conn = stack.enter_context(engine.connect())
+            while self._is_stale(conn):
+                conn.invalidate()
+                conn.close()
+                conn = stack.enter_context(engine.connect())
+            pool = engine.pool
+            try:
+                yield conn
+            except DBAPIError as error:
+                if is_lost(error):
+                    conn.invalidate(error)
+                    # Another thread may have replaced the pool already.
+                    if engine.pool is pool and not error.connection_invalidated:
+                        engine.dispose()
+                raise
+            if self._clock is not None and not conn.invalidated:
+                conn.info[USED] = self._clock.monotonic()
+
+    def _is_stale(self, conn: Connection) -> bool:
+        """Test a connection to a server that was idle: a restart or a firewall may have ended it unnoticed."""
+        if self._clock is None or conn.dialect.name == "sqlite":
+            return False
+        used = conn.info.get(USED)
+        if used is None or self._clock.monotonic() - used < IDLE_SECONDS:
+            return False
+        try:
+            conn.dialect.do_ping(conn.connection.dbapi_connection)  # type: ignore[arg-type]
+        except conn.dialect.loaded_dbapi.Error:
+            return True
+        return False
 
     def ask_sqlite(self, text: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         """All rows of one query, by SQLite's own driver; see `moderate.store.lookups`."""
@@ -159,7 +201,7 @@ class Database:
         engine = self._of_use().writing
         is_sqlite = engine.dialect.name == "sqlite"
         with self._turn, self._translated(), ExitStack() as stack:
-            conn = stack.enter_context(engine.connect())
+            conn = stack.enter_context(self._connection(engine))
             if is_sqlite and patience is not None:
                 stack.enter_context(sqlite_patience(conn, patience))
             stack.enter_context(conn.begin())
@@ -181,8 +223,7 @@ class Database:
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                with self.write() as conn:
-                    return work(conn)
+                return self._commit_once(work, None)
             except Stale:
                 pass
             except ServiceDown as error:
@@ -192,12 +233,30 @@ class Database:
         raise ServiceDown("database", "others change the same rows faster than they can be read")
 
     def promptly(self, work: Callable[[Connection], T], patience: float = 0.0) -> T:
-        """Run *work* in one transaction, once, and wait no longer than *patience* seconds for other writers.
+        """Run *work* in one transaction, without retrying lost races, and wait at most *patience* seconds for locks.
 
         For what is noted while a page is being made: raises `ServiceDown` where it cannot be written now.
         """
-        with self.write(patience) as conn:
-            return work(conn)
+        return self._commit_once(work, patience)
+
+    def _commit_once(self, work: Callable[[Connection], T], patience: float | None) -> T:
+        """Run *work* in one transaction, and once more if its connection was lost before the commit.
+
+        Once a commit has been sent, only the server knows its outcome: running *work* again could store
+        everything twice, so `ServiceDown` is raised instead.
+        """
+        for is_last in (False, True):
+            is_committing = False
+            try:
+                with self.write(patience) as conn:
+                    result = work(conn)
+                    is_committing = True
+            except ServiceDown as error:
+                if is_last or is_committing or not is_lost(error.__cause__):
+                    raise
+            else:
+                return result
+        raise AssertionError("unreachable")
 
     def _may_try_again(self, cause: BaseException | None, attempt: int) -> bool:
         if is_locked(cause):
@@ -263,7 +322,7 @@ def refuse_engine(engine: object) -> None:
         raise TypeError(f"Moderate(engine={type(engine).__name__}) is not usable: {ENGINES}")
 
 
-def make_engine(source: str | URL, synchronous: Literal["full", "normal"], clock: Clock | None) -> Engine:
+def make_engine(source: str | URL, synchronous: Literal["full", "normal"]) -> Engine:
     """An engine for a database of our own. Raises `ConfigError` for an address that cannot be used."""
     url, connect_args = read_address(source)
     backend = url.get_backend_name()
@@ -279,8 +338,6 @@ def make_engine(source: str | URL, synchronous: Literal["full", "normal"], clock
         raise ConfigError("MODERATE_DATABASE_URL", hidden, words) from error
     if backend == "sqlite":
         _listen_on_sqlite(engine, synchronous)
-    elif clock is not None:
-        _listen_for_idleness(engine, clock)
     return engine
 
 
@@ -326,24 +383,3 @@ def _write_ahead(raw: Any) -> None:
             raw.execute("COMMIT")
         else:
             return
-
-
-def _listen_for_idleness(engine: Engine, clock: Clock) -> None:
-    """Ask a connection that was idle for long whether it lives, before it is used.
-
-    A restart of the database, or a firewall that forgets, would otherwise fail one request each.
-    """
-
-    @event.listens_for(engine, "checkin")
-    def checkin(_raw: Any, entry: ConnectionPoolEntry) -> None:
-        entry.info["moderate_idle_since"] = clock.monotonic()
-
-    @event.listens_for(engine, "checkout")
-    def checkout(raw: Any, entry: ConnectionPoolEntry, _proxy: Any) -> None:
-        since = entry.info.get("moderate_idle_since")
-        if since is None or clock.monotonic() - since < IDLE_SECONDS:
-            return
-        try:
-            engine.dialect.do_ping(raw)
-        except engine.dialect.loaded_dbapi.Error as error:
-            raise DisconnectionError from error

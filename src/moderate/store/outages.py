@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 #: SQLSTATE of PostgreSQL and error numbers of MySQL for a table or column that is not there.
 MISSING = frozenset({"42P01", "42703", 1146, 1054})
 
-#: Serialization failure, deadlock; MySQL: lock wait timeout, deadlock; MariaDB: changed since it was read.
-RACES = frozenset({"40001", "40P01", 1205, 1213, 1020})
+#: Serialization failure, deadlock; MySQL: lock wait timeout, deadlock, the table was altered meanwhile;
+#: MariaDB: changed since it was read.
+RACES = frozenset({"40001", "40P01", 1205, 1213, 1412, 1020})
 
 #: A prepared statement that is not there, is there already, or is another one: a pooler mixed connections up.
 POOLED = frozenset({"26000", "42P05", "08P01"})
@@ -37,6 +38,9 @@ NUMBERS = re.compile(r"\[Errno -?\d+\] ")
 
 #: Transactions are read-only; MySQL and MariaDB: the server is, or may be written by few.
 READ_ONLY = frozenset({"25006", 1290, 1792, 1836})
+
+#: MariaDB and MySQL: the server is shutting down.
+CLOSING = frozenset({1053})
 
 #: The user may not do this.
 DENIED = frozenset({"42501", 1142, 1143})
@@ -81,6 +85,11 @@ def is_deadlock(error: BaseException | None) -> bool:
 def is_locked(error: BaseException | None) -> bool:
     """Whether SQLite's one lock for writers was held by somebody else for too long."""
     return isinstance(error, DBAPIError) and "is locked" in str(error.orig)
+
+
+def is_lost(error: BaseException | None) -> bool:
+    """Return whether the connection is of no more use, while a new one may be: it ended, or takes no writes."""
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or code(error) in READ_ONLY | CLOSING)
 
 
 def code(error: DBAPIError) -> str | int | None:

@@ -1,0 +1,371 @@
+"""Failovers and lost connections: a useless connection is replaced, and nothing is lost or stored twice."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from sqlalchemy import create_engine, insert, select
+
+from moderate.errors import ServiceDown
+from moderate.model import Counts
+from moderate.store import Database
+from moderate.store.engine import IDLE_SECONDS
+from moderate.store.migrate import upgrade
+from moderate.store.schema import reservations
+from tests.factories import NOON
+from tests.mariadb_servers import MariaDB
+from tests.proxies import Proxy
+from tests.servers import HOST, PostgreSQL, wait_until
+from tests.sites import Host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from sqlalchemy.engine import Connection
+
+    Server = PostgreSQL | MariaDB
+
+FORM = {"author": "Mika", "email": "mika@mail.example", "text": "Kept <b>words</b>"}
+SERVERS = ("postgresql", "mariadb")
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> Server:
+    found: Server = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def url(server: Server) -> Iterator[str]:
+    made = server.new_database()
+    yield made
+    server.drop_database(made)
+
+
+@pytest.fixture
+def site(url: str, tmp_path: Path) -> Host:
+    return a_site(tmp_path, url)
+
+
+def a_site(folder: Path, url: str, **more: Any) -> Host:
+    """A site on a server, with all its tables."""
+    site = Host(folder, MODERATE_LIMITS={}, MODERATE_DATABASE_URL=url, **more)
+    with site.app.app_context():
+        site.moderate.create_tables()
+    return site
+
+
+def database_of(site: Host) -> Database:
+    found: Database = site.state.desk.store.database
+    return found
+
+
+def statuses(site: Host, text: str, tries: int = 2) -> list[int]:
+    """Post one comment until it is taken, under one key, and return all answers."""
+    client, found = site.app.test_client(), []
+    while not found or (found[-1] != 202 and len(found) < tries):
+        sent = {"author": "Mika", "text": text}
+        answer = client.post("/discuss/comments/thaw", json=sent, headers={"Idempotency-Key": text})
+        found.append(answer.status_code)
+    return found
+
+
+def has_exactly(site: Host, comments: int) -> bool:
+    """Whether so many comments wait, and the counters are those of the items."""
+    with site.app.app_context():
+        store = site.state.desk.store
+        return store.totals() == Counts(pending_comment=comments) and not any(store.recount(repair=False))
+
+
+def fill_pool(database: Database, connections: int = 4) -> None:
+    """Open so many connections at once, which then wait in the pool."""
+    with ExitStack() as held:
+        for _ in range(connections):
+            held.enter_context(database.read())
+
+
+# --- failover --------------------------------------------------------------------------------------
+
+WAYS = ("postgresql-hosts", "postgresql-proxy", "mariadb-proxy")
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Server, Server, bool]]:
+    """Two servers, the second of which is to take over, and whether an address names both."""
+    kind, way = request.param.split("-")
+    first = request.getfixturevalue(kind)
+    with type(first)() as second:
+        yield first, second, way == "hosts"
+
+
+@pytest.fixture
+def cluster(pair: tuple[Server, Server, bool]) -> Iterator[tuple[str, Callable[[], None]]]:
+    """The address of a database on both servers, and what lets the second take over.
+
+    From then on the first one refuses to write and keeps its sessions, and new connections lead to the second.
+    """
+    first, second, has_hosts = pair
+    name = urlsplit(first.new_database()).path[1:]
+    second.run(f"CREATE DATABASE {name}")
+    for each in (first, second):
+        upgraded(each.url(name))
+        let_write(each, name)
+    with Proxy(first.port) as proxy:
+        if has_hosts:
+            hosts = f"host={HOST}:{first.port}&host={HOST}:{second.port}&target_session_attrs=read-write"
+            address = f"postgresql+psycopg://postgres:moderate@/{name}?{hosts}"
+        else:
+            address = first.url(name).replace("moderate:moderate", "writer:moderate")
+            address = address.replace(f":{first.port}/", f":{proxy.port}/")
+
+        def take_over() -> None:
+            set_read_only(first, "on")
+            proxy.target = second.port
+
+        yield address, take_over
+        set_read_only(first, "off")
+        proxy.drop()
+    for each in (first, second):
+        each.drop_database(each.url(name))
+
+
+def let_write(server: Server, name: str) -> None:
+    """Make a user for MariaDB without the right to write to a server that is read-only."""
+    if isinstance(server, MariaDB):
+        server.run("CREATE USER IF NOT EXISTS writer@'%' IDENTIFIED BY 'moderate'")
+        server.run(f"GRANT ALL ON {name}.* TO writer@'%'")
+
+
+def upgraded(url: str) -> None:
+    database = Database(url)
+    upgrade(database)
+    database.dispose()
+
+
+def set_read_only(server: Server, value: str) -> None:
+    """Refuse writes ("on") or take them again ("off"), also on sessions that are open."""
+    if isinstance(server, MariaDB):
+        server.run(f"SET GLOBAL read_only = {value}")
+        return
+    server.run(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+    server.run("SELECT pg_reload_conf()")
+
+    def has_it() -> bool:
+        with psycopg.connect(server.url().replace("+psycopg", "")) as conn:
+            row = conn.execute("SHOW default_transaction_read_only").fetchone()
+            return row == (value,)
+
+    wait_until(has_it)
+
+
+@pytest.mark.parametrize("is_ours", [True, False], ids=["ours", "the host's"])
+def test_after_a_failover_the_next_comment_goes_to_the_new_server(
+    cluster: tuple[str, Callable[[], None]], tmp_path: Path, is_ours: bool
+) -> None:
+    address, take_over = cluster
+    engine = create_engine(address)
+    site = a_site(tmp_path, address, **({} if is_ours else {"extension": {"engine": engine}}))
+    assert statuses(site, "before") == [202]
+    fill_pool(database_of(site))
+    take_over()
+    assert [statuses(site, f"after {number}") for number in range(3)] == [[202]] * 3
+    assert site.client.get("/discuss/health").status_code == 200
+    # The first server's comment is not there: nothing copies it in this test.
+    assert has_exactly(site, 3)
+    site.close()
+    engine.dispose()
+
+
+def test_a_health_check_alone_finds_the_new_server(cluster: tuple[str, Callable[[], None]], tmp_path: Path) -> None:
+    address, take_over = cluster
+    site = a_site(tmp_path, address)
+    fill_pool(database_of(site))
+    take_over()
+    assert site.client.get("/discuss/health").status_code == 200
+    assert statuses(site, "after") == [202]
+    site.close()
+
+
+def test_a_server_that_is_read_only_for_a_while_takes_comments_again(server: Server, url: str, tmp_path: Path) -> None:
+    let_write(server, urlsplit(url).path[1:])
+    site = a_site(tmp_path, url.replace("moderate:moderate", "writer:moderate"))
+    set_read_only(server, "on")
+    try:
+        answer = site.client.post("/discuss/comments/thaw", data=FORM)
+        assert answer.status_code == 503
+        assert "Kept &lt;b&gt;words&lt;/b&gt;" in answer.text
+        assert site.client.get("/discuss/health").json["database"] == "down"
+        assert site.client.get("/thaw").status_code == 200
+    finally:
+        set_read_only(server, "off")
+    assert statuses(site, "after") == [202]
+    assert site.client.get("/discuss/health").status_code == 200
+    assert has_exactly(site, 1)
+    site.close()
+
+
+# --- lost connections ------------------------------------------------------------------------------
+
+
+def test_connections_that_were_ended_while_idle_are_replaced_unnoticed(server: Server, url: str, site: Host) -> None:
+    for number in range(3):
+        fill_pool(database_of(site))
+        server.end_connections(url)
+        site.clock.advance(seconds=IDLE_SECONDS)
+        assert statuses(site, f"after {number}") == [202]
+    assert has_exactly(site, 3)
+
+
+def test_connections_that_a_server_ended_for_idleness_are_replaced_unnoticed(
+    server: Server, url: str, site: Host
+) -> None:
+    name = urlsplit(url).path[1:]
+    if isinstance(server, MariaDB):
+        ending, staying = "SET GLOBAL wait_timeout = 1", "SET GLOBAL wait_timeout = 28800"
+        left = f"SELECT 1 FROM information_schema.processlist WHERE db = '{name}'"
+    else:
+        ending = f"ALTER DATABASE {name} SET idle_session_timeout = 100"
+        staying = f"ALTER DATABASE {name} RESET idle_session_timeout"
+        left = f"SELECT 1 FROM pg_stat_activity WHERE datname = '{name}'"
+    database_of(site).dispose()
+    server.run(ending)
+    fill_pool(database_of(site))
+    server.run(staying)
+    wait_until(lambda: not server.run(left))
+    site.clock.advance(seconds=IDLE_SECONDS)
+    assert statuses(site, "after") == [202]
+    assert has_exactly(site, 1)
+
+
+@pytest.mark.parametrize("is_ours", [True, False], ids=["ours", "the host's"])
+def test_connections_that_a_proxy_closed_are_replaced(server: Server, url: str, tmp_path: Path, is_ours: bool) -> None:
+    with Proxy(server.port) as proxy:
+        address = url.replace(f":{server.port}/", f":{proxy.port}/")
+        engine = create_engine(address)
+        site = a_site(tmp_path, address, **({} if is_ours else {"extension": {"engine": engine}}))
+        fill_pool(database_of(site))
+        proxy.drop()
+        site.clock.advance(seconds=IDLE_SECONDS)
+        assert statuses(site, "idle") == [202]
+        fill_pool(database_of(site))
+        proxy.drop()
+        assert statuses(site, "at once") in ([202], [503, 202])
+        assert has_exactly(site, 2)
+        site.close()
+        engine.dispose()
+
+
+def test_a_restart_costs_one_answer_at_most_and_no_text(server: Server, site: Host) -> None:
+    assert statuses(site, "before") == [202]
+    fill_pool(database_of(site))
+    server.kill()
+    try:
+        answer = site.client.post("/discuss/comments/thaw", data=FORM)
+        assert answer.status_code == 503
+        assert "Kept &lt;b&gt;words&lt;/b&gt;" in answer.text
+        assert site.client.get("/discuss/health").json["database"] == "down"
+    finally:
+        server.start()
+    assert statuses(site, "after") in ([202], [503, 202])
+    assert has_exactly(site, 2)
+    assert site.client.get("/discuss/health").status_code == 200
+
+
+def test_many_who_post_while_connections_are_ended_lose_nothing_and_store_nothing_twice(
+    server: Server, url: str, site: Host
+) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        posting = [threads.submit(statuses, site, f"comment {number}", 20) for number in range(40)]
+        for each in posting[::4]:
+            server.end_connections(url)
+            each.result()
+    assert {each.result()[-1] for each in posting} == {202}
+    fill_pool(database_of(site))
+    site.clock.advance(seconds=IDLE_SECONDS)
+    assert has_exactly(site, 40)
+
+
+# --- what is run again, and what is not --------------------------------------------------------------
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    upgraded(url)
+    made = Database(url)
+    yield made
+    made.dispose()
+
+
+def reserve(conn: Connection, name: str) -> None:
+    conn.execute(insert(reservations), {"name": name, "expires_at": NOON})
+
+
+def names(database: Database) -> list[str]:
+    with database.read() as conn:
+        return list(conn.execute(select(reservations.c.name)).scalars())
+
+
+@pytest.mark.parametrize("way", ["transaction", "promptly"])
+def test_work_whose_connection_is_lost_before_the_commit_is_run_once_more(
+    server: Server, url: str, database: Database, way: str
+) -> None:
+    tries: list[int] = []
+
+    def work(conn: Connection) -> None:
+        tries.append(1)
+        reserve(conn, "first")
+        if len(tries) == 1:
+            server.end_connections(url)
+        reserve(conn, "second")
+
+    getattr(database, way)(work)
+    assert len(tries) == 2
+    assert sorted(names(database)) == ["first", "second"]
+
+
+def test_work_that_loses_each_connection_is_given_up_after_the_second(
+    server: Server, url: str, database: Database
+) -> None:
+    tries: list[int] = []
+
+    def work(conn: Connection) -> None:
+        tries.append(1)
+        server.end_connections(url)
+        reserve(conn, "first")
+
+    with pytest.raises(ServiceDown):
+        database.transaction(work)
+    assert len(tries) == 2
+    fill_pool(database)
+    assert names(database) == []
+
+
+def test_a_commit_whose_outcome_is_unknown_is_not_run_again(server: Server, url: str, database: Database) -> None:
+    tries: list[int] = []
+
+    def work(conn: Connection) -> None:
+        tries.append(1)
+        reserve(conn, "first")
+        server.end_connections(url)
+
+    with pytest.raises(ServiceDown):
+        database.transaction(work)
+    assert len(tries) == 1
+    database.transaction(lambda conn: reserve(conn, "after"))
+    assert names(database) == ["after"]
+
+
+def test_a_comment_sent_again_after_an_unknown_outcome_is_stored_once(server: Server, url: str, tmp_path: Path) -> None:
+    """The server has committed, and its answer is lost on the way."""
+    with Proxy(server.port) as proxy:
+        site = a_site(tmp_path, url.replace(f":{server.port}/", f":{proxy.port}/"))
+        proxy.lose_answer_to = b"\x03COMMIT" if isinstance(server, MariaDB) else b"COMMIT\0"
+        assert statuses(site, "one") == [503, 202]
+        assert has_exactly(site, 1)
+        site.close()
