@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
@@ -308,4 +309,29 @@ def test_a_body_that_breaks_off_is_refused_in_words(tmp_path: Path, path: str) -
     with serving(host.app) as port:
         answer = exchange(port, plain(f"/discuss/{path}", FORM, b"author=Mika", 500), hang_up=True)
     assert b"ended early" in answer
+    assert host.total() == 0
+
+
+class Breaking(BytesIO):
+    """The input of a server that finds something wrong with a chunk, and tells so in an error of its own."""
+
+    def readinto(self, buffer: Any) -> int:
+        raise LookupError("invalid chunk size")
+
+
+@pytest.mark.parametrize(("stream", "words"), [(BytesIO, "ended early"), (Breaking, "cannot be read")])
+@pytest.mark.parametrize("path", ["comments/thaw", "trackback/thaw", "pingback", "webmention", "preview"])
+def test_a_server_that_notices_no_end_or_fails_in_its_own_way_leaves_nothing_half(
+    tmp_path: Path, stream: type[BytesIO], words: str, path: str
+) -> None:
+    """As gunicorn does, which calls the input of every request terminated."""
+    host = Early(tmp_path, "form")
+    environ = {
+        "wsgi.input": stream(b"author=Mika&text=The%20river%20froze&url=http://blog.example/"),
+        "wsgi.input_terminated": True,
+        "CONTENT_LENGTH": "" if stream is Breaking else "500",
+    }
+    answer = host.client.post(f"/discuss/{path}", content_type=FORM, environ_overrides=environ)
+    assert 400 <= answer.status_code < 500 or "<error>1</error>" in answer.text or "<fault>" in answer.text
+    assert words in answer.text
     assert host.total() == 0

@@ -8,6 +8,7 @@ limit, and lets the request give those bytes from then on, to the host's code an
 
 from __future__ import annotations
 
+import logging
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from typing import IO
 
     from flask import Flask, Request
+
+log = logging.getLogger("moderate")
 
 #: Bytes that are read where the address does not say otherwise.
 MAX_BODY = 65_536
@@ -78,7 +81,7 @@ def max_body(endpoint: str) -> int:
 
 
 def read(incoming: Request, limit: int) -> bytes:
-    """Return the body. Raises `TooLarge` above *limit* bytes, `Invalid` where it ends too early.
+    """Return the body. Raises `TooLarge` above *limit* bytes, `Invalid` where it ends too early or is broken.
 
     Code that ran even before the signal (WSGI middleware, a session interface) may have read it. Then the
     input is rewound where the server's can be, else the bytes are those that Flask's request has kept.
@@ -90,7 +93,13 @@ def read(incoming: Request, limit: int) -> bytes:
         raise TooLarge from error
     except ClientDisconnected:
         body = read_again(incoming, limit)
-    if not body and incoming.content_length and not vars(incoming).get("form"):
+    except Exception as error:
+        # Servers have errors of their own for chunks that are none.
+        log.info("The body of a request could not be read.", exc_info=True)
+        raise Invalid.field("", "The request cannot be read.") from error
+    # Werkzeug leaves it to the server to notice, and not all of them do.
+    is_short = len(body) < (incoming.content_length or 0)
+    if is_short and (body or not vars(incoming).get("form")):
         raise Invalid.field("", "The request ended early.")
     if len(body) > limit:
         raise TooLarge
