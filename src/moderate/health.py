@@ -82,13 +82,13 @@ def migrations(state: State, flask_migrate: Any) -> Iterator[Part]:
 
 
 def links(state: State) -> Part:
-    """Tell where links in mails and webhooks lead, and compare it with the sub-path of the last POST request."""
+    """Tell where links in mails and webhooks lead, and compare it with the sub-path that was learned."""
     address = state.address
     base, configured, seen = address.base(), address.configured, address.seen()
-    if configured and seen is not None and seen != configured:
-        return Part("links", f"lead to {base}, but requests come in below {seen or '/'}", False, LINKS_ADVICE)
+    if configured and seen and seen != configured:
+        return Part("links", f"lead to {base}, but requests come in below {seen}", False, LINKS_ADVICE)
     if seen:
-        return Part("links", f"lead to {base}", True, "The sub-path is that of the last form that was sent.")
+        return Part("links", f"lead to {base}", True, "The sub-path is that of a form that was sent.")
     if configured:
         return Part("links", f"lead to {base}", True)
     return Part("links", f"lead to {base}", True, LINKS_UNSEEN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ from flask import Flask
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
+from moderate import Moderator
 from tests.mail_servers import Mail, MailServer
 from tests.web.mail_sites import MORI, NAO, a_site, stands, work
 
@@ -309,6 +311,32 @@ def test_a_sub_path_that_a_stranger_made_up_gets_into_no_link(tmp_path: Path, ma
     assert [got.link("Spam").startswith("/discuss/moderation/mail/") for got in mail.mails] == [True]
 
 
+def test_only_a_moderator_changes_the_sub_path_that_is_known(tmp_path: Path, mail: MailServer) -> None:
+    """Some servers take SCRIPT_NAME from a header field, as gunicorn does from proxies on the same machine."""
+    site = a_site(tmp_path, mail.port)
+
+    def send(path: str, root: str, **sent: Any) -> None:
+        site.client.post(f"/discuss/{path}", environ_overrides={"SCRIPT_NAME": root}, **sent)
+
+    def base() -> str:
+        with site.app.app_context():
+            return str(site.state.address.base())
+
+    send("comments/thaw", "/news", json={"author": "Mika", "text": "Hello."})
+    for path in ("comments/thaw", "nothing/here", "moderation/queue/1"):
+        send(path, "/mallory", data={"author": "Mika", "text": "Hello."})
+    assert base() == "http://localhost/news/discuss"
+    site.moderator = Moderator("mori")
+    page = site.client.get("/discuss/moderation/", headers={"Accept": "text/html"}).text
+    (csrf,) = set(re.findall(r'name="csrf_token" value="([^"]+)"', page))
+    send("moderation/queue/1", "/blog", data={"decision": "approve", "version": 1, "csrf_token": "made up"})
+    assert base() == "http://localhost/news/discuss"
+    send("moderation/queue/1", "/blog", data={"decision": "approve", "version": 1, "csrf_token": csrf})
+    assert base() == "http://localhost/blog/discuss"
+    # The decision stands, and other processes know the path as well.
+    assert a_site(tmp_path, mail.port).state.address.seen() == "/blog"
+
+
 def test_a_request_below_another_path_than_the_settings_name_is_logged_once(
     tmp_path: Path, mail: MailServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -331,7 +359,7 @@ def test_check_config_tells_where_links_lead_and_when_requests_come_in_elsewhere
     assert links(site).startswith("links: lead to http://localhost/discuss. If the site lies below a path")
     form = {"author": "Mika", "text": "Hello."}
     site.client.post("/discuss/comments/thaw", json=form, environ_overrides={"SCRIPT_NAME": "/news"})
-    assert links(site).startswith("links: lead to http://localhost/news/discuss. The sub-path is that of the last form")
+    assert links(site).startswith("links: lead to http://localhost/news/discuss. The sub-path is that of a form")
     other = a_site(tmp_path, mail.port, MODERATE_SITE_URL="http://localhost/blog")
     assert "lead to http://localhost/blog/discuss, but requests come in below /news" in links(other)
     assert "links: lead to http://localhost/news/discuss." in links(

@@ -66,6 +66,7 @@ def by_login(state: State) -> Moderator:
     if request.method not in SAFE_METHODS:
         check_same_site(request)
         check_csrf(state, found)
+        state.address.trust(request)
     return found
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("moderate")
 
-#: Name of the kept state that holds the sub-path of the last POST request.
+#: Name of the kept state that holds the sub-path that was learned from requests.
 MOUNT = "mount"
 
 #: Endpoints that monitors ask at an internal address, so that their sub-path says nothing about the site.
@@ -35,7 +35,9 @@ class SiteAddress:
 
     Mails are written by workers, outside of requests, where SCRIPT_NAME is unknown. The sub-path is therefore the
     first of these that is not empty: the path of MODERATE_SITE_URL, Flask's APPLICATION_ROOT, the SCRIPT_NAME of
-    the last POST request. The last one is kept in the database, so that workers in other processes know it too.
+    POST requests. It is kept in the database, so that workers in other processes know it too. Anybody's first POST
+    request sets it, and from then on only those of signed-in moderators do: some servers take SCRIPT_NAME from a
+    header field (gunicorn does from proxies on the same machine), which a proxy may pass on from a stranger.
     """
 
     app: Flask
@@ -52,7 +54,7 @@ class SiteAddress:
         return path or with_slash(str(self.app.config.get("APPLICATION_ROOT") or ""))
 
     def seen(self) -> str | None:
-        """The sub-path of the last POST request, None where none is known. Raises `ServiceDown`."""
+        """The sub-path that was learned from requests, None where none is known. Raises `ServiceDown`."""
         kept = self.store.kept(MOUNT)
         return None if kept is None else str(kept.value["root"])
 
@@ -110,7 +112,7 @@ class SiteAddress:
         return bool(self.own_host) and origin == self.origin
 
     def note(self, request: Request) -> None:
-        """Compare the sub-path of a request with the settings; without a setting, learn it from POST requests."""
+        """Compare the sub-path of any request with the settings, and learn that of the first POST request."""
         root = request.script_root
         if self.settings.site_url is None or request.endpoint in MONITORED:
             return
@@ -123,17 +125,24 @@ class SiteAddress:
                 root or "/",
                 self.base(),
             )
-        if request.method == "POST" and is_sub_path(root):
-            self._learn(root)
+        if request.method == "POST" and self._seen is None:
+            self._learn(root, is_trusted=False)
 
-    def _learn(self, root: str) -> None:
-        """Keep the sub-path where it differs from what is known. An outage is left for the request itself to meet."""
+    def trust(self, request: Request) -> None:
+        """Learn the sub-path of a change that a signed-in moderator has sent."""
+        if self.settings.site_url is not None:
+            self._learn(request.script_root, is_trusted=True)
+
+    def _learn(self, root: str, *, is_trusted: bool) -> None:
+        """Keep the sub-path where it is news. An outage is left for the request itself to meet."""
+        if not is_sub_path(root) or root == self._seen:
+            return
         try:
-            if self._seen is None:
-                self._seen = self.seen() or ""
-            if self._seen != root:
+            known = self.seen()
+            if known is None or (is_trusted and known != root):
                 self.store.keep(MOUNT, {"root": root}, self.clock.now(), waits=False)
-                self._seen = root
+                known = root
+            self._seen = known
         except ServiceDown:
             log.debug("The sub-path of a request could not be kept.", exc_info=True)
 
