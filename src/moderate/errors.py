@@ -212,6 +212,10 @@ class CopyRefused(ModerateError):
     """A copy from one database to another did not take place; the text says why, and holds no secret."""
 
 
+class BackupRefused(ModerateError):
+    """A backup or a restore did not take place, and nothing was changed; the text says why."""
+
+
 class Undeliverable(ModerateError):
     """A notice that its destination refused for good; a person has to look. The text holds no secret."""
 

@@ -16,7 +16,7 @@ from moderate import moderation
 from moderate.acts.worker_processes import Processes, work_until_told
 from moderate.clean.characters import printable
 from moderate.clean.destinations import destinations
-from moderate.cli.database import db_group
+from moderate.cli.database import backup, db_group, restore
 from moderate.cli.tasks import mail_group, tasks_group
 from moderate.cli.words import Failed
 from moderate.errors import ModerateError
@@ -58,6 +58,8 @@ def build_cli() -> AppGroup:
     group = Commands("moderate", help="Comments and trackbacks: database, tokens, queue, worker.")
     for command in (db_group(), token_group(), recount, worker, queue, decide, akismet_stand_in, check_config):
         group.add_command(command)
+    group.add_command(backup)
+    group.add_command(restore)
     group.add_command(tasks_group())
     group.add_command(mail_group())
     return group

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 from flask.cli import AppGroup, with_appcontext
 
@@ -73,3 +75,35 @@ def copy(address: str) -> None:
     if drifts:
         click.echo(f"{len(drifts)} counters do not match their items, as before. Run: flask moderate recount")
     click.echo("Set MODERATE_DATABASE_URL to its address, and start the site again.")
+
+
+@click.command("backup", short_help="Copy the SQLite database into a file while the site runs.")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--overwrite", is_flag=True, help="Replace FILE where it exists.")
+@with_appcontext
+def backup(file: Path, overwrite: bool) -> None:
+    """Copy the SQLite database into FILE, as it stands at one moment, and check the copy.
+
+    The site may go on meanwhile. FILE is whole in itself and holds everything that is in the database, the
+    site's own tables in the same file included. Exits with 1, and leaves FILE as it was, where that fails.
+    """
+    size = current_state().tables.backup(file.absolute(), overwrite=overwrite)
+    click.echo(f"{file} holds the whole database ({size:,} bytes) and was checked.")
+
+
+@click.command("restore", short_help="Put a backup in the place of the SQLite database.")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@with_appcontext
+def restore(file: Path) -> None:
+    """Put the backup FILE in the place of the SQLite database. Stop the site and its workers first.
+
+    The database that was there is kept beside it under a dated name. Exits with 1, and changes nothing, where
+    FILE is damaged or not a database of moderate, or where another process has the database open.
+    """
+    state = current_state()
+    version, kept = state.tables.restore(file.absolute(), state.desk.clock.now())
+    click.echo(f"The database is that of {file} now, at version {version}.")
+    if kept is not None:
+        click.echo(f"The one before is kept: {kept}")
+    state.tables.upgrade()
+    click.echo("See whether all is well: flask moderate db check")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from moderate.model import Article
     from moderate.ports.stored import Drift
@@ -68,6 +69,19 @@ class Tables(Protocol):
 
     def are_left_out_by(self, include_name: Any, include_object: Any) -> bool:
         """Whether these filters of the host's Alembic, each of which may be None, leave out all these tables."""
+
+    def backup(self, target: Path, *, overwrite: bool) -> int:
+        """Copy the database into a file while the site goes on; returns the file's size in bytes.
+
+        Raises `BackupRefused` where the copy cannot be made, and for a database that is not one SQLite file.
+        """
+
+    def restore(self, source: Path, now: datetime) -> tuple[str, Path | None]:
+        """Replace the database by a backup; returns the version of its tables and where the old database is kept.
+
+        Raises `BackupRefused`, and changes nothing, where *source* cannot be used, where another process has the
+        database open, and for a database that is not one SQLite file.
+        """
 
     def count_rows(self) -> int:
         """How many rows there are in all tables of ours."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import MetaData, Table, false, select
 
-from moderate.store import Database, SqlStore, copying, metadata, migrate
+from moderate.store import Database, SqlStore, backups, copying, metadata, migrate
 from moderate.store.addresses import is_memory, place_of
 from moderate.store.schema import items
 from moderate.store.tallies import latest
@@ -15,6 +15,7 @@ from moderate.store.tallies import latest
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from pathlib import Path
 
     from sqlalchemy.engine import Connection
 
@@ -82,6 +83,12 @@ class SqlTables:
             return include_object is not None and not include_object(table, name, "table", True, None)
 
         return all(is_left_out(name) for name in migrate.TABLES)
+
+    def backup(self, target: Path, *, overwrite: bool) -> int:
+        return backups.backup(self._database, target, overwrite=overwrite)
+
+    def restore(self, source: Path, now: datetime) -> tuple[str, Path | None]:
+        return backups.restore(self._database, source, now)
 
     def count_rows(self) -> int:
         return copying.count_rows(self._database)
