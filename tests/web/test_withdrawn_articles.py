@@ -73,6 +73,15 @@ def test_everything_of_a_withdrawn_article_is_not_found(withdrawn: Host, address
         assert not any(word in answer.text for word in (SECRET, "Embargoed", "treaty"))
 
 
+@pytest.mark.parametrize("method", ["patch", "delete"])
+def test_a_wrong_token_does_not_tell_an_item_of_a_withdrawn_article_from_none(withdrawn: Host, method: str) -> None:
+    guess = {"edit_token": "made up"} | ({"text": "Changed."} if method == "patch" else {})
+    send = getattr(withdrawn.app.test_client(), method)
+    answers = [send(f"/discuss/items/{number}", json=guess) for number in (1, 2, 99)]
+    assert [answer.status_code for answer in answers] == [404] * 3
+    assert len({answer.text for answer in answers}) == 1
+
+
 def test_everything_is_there_again_when_the_article_is(withdrawn: Host) -> None:
     withdrawn.add_article("secret")
     for address in ("/discuss/comments/secret", "/discuss/items/1", "/discuss/feed/secret", "/discuss/feed"):

@@ -12,6 +12,7 @@ from moderate.limits import Costs
 from moderate.model import Author, Kind, Raw
 from moderate.protocols.base import client_of
 from moderate.protocols.comment import is_json, read_edit
+from moderate.web.read import refuse_hidden_article
 from moderate.web.state import current_state
 
 if TYPE_CHECKING:
@@ -66,4 +67,5 @@ def own_item(state: State, item_id: int, token: str | None) -> Item:
     state.desk.limits.spend(Costs("edits", request.remote_addr or ""))
     if found is None or not found.is_public:
         raise UnknownItem
+    refuse_hidden_article(state, found)
     raise Forbidden("The edit token does not belong to this item.")
