@@ -131,6 +131,8 @@ class Moderate:
 
         Raises `ConfigError` for a wrong setting.
         """
+        # A host may give `flask.current_app`; signals and worker threads need what stands behind that proxy.
+        app = getattr(app, "_get_current_object", lambda: app)()
         if "moderate" in app.extensions:
             raise RuntimeError("moderate is already initialised on this app.")
         with settings_explained():

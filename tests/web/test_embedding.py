@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import flask_login
 import pytest
-from flask import Flask, abort, render_template_string, request, session
+from flask import Flask, abort, current_app, render_template_string, request, session
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf.csrf import CSRFProtect, generate_csrf
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -67,6 +67,21 @@ def test_hooks_may_be_plugged_in_after_the_app(tmp_path: Path) -> None:
     moderate.init_app(app)
     moderate.article_loader({"thaw": ARTICLE}.get)
     assert app.test_client().get("/discuss/comments/thaw").status_code == 200
+
+
+def test_an_app_that_is_given_as_current_app_is_served_whole(tmp_path: Path) -> None:
+    """Signals go by the app itself, and worker threads run where `current_app` stands for none."""
+    moderate = Moderate()
+    app = a_site(tmp_path, moderate)
+    app.before_request(lambda: request.stream.read() and None)
+    with app.app_context():
+        moderate.init_app(current_app)
+    client = app.test_client()
+    assert client.post("/discuss/comments/thaw", json=COMMENT).status_code == 202
+    ping = client.post("/discuss/trackback/thaw", data={"url": "http://127.0.0.1/one", "title": "On ice"})
+    assert "<error>0</error>" in ping.text
+    assert app.extensions["moderate"].worker.drain() == 1
+    moderate.close(app)
 
 
 def test_an_extension_without_an_article_loader_says_what_is_missing(tmp_path: Path) -> None:
