@@ -320,7 +320,7 @@ class Gunicorn(Server):
     ) -> None:
         super().__init__("gunicorn")
         self.target, self.workers, self.options, self.ready = target, workers, options, ready
-        self.env = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
+        self.env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", **(env or {})}
 
     def command(self) -> Sequence[str | Path]:
         return [sys.executable, "-m", "gunicorn", "--workers", str(self.workers), *self.options, self.target]

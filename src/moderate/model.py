@@ -293,6 +293,10 @@ class Receipt:
     is_new: bool = True
 
 
+#: The key in a task's payload under which the deaths of its workers are counted.
+DEATHS = "deaths"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """Deferred work on an item, leased to one worker until `lease_until`."""
@@ -308,3 +312,9 @@ class Task:
     lease: str = ""
     #: What went wrong the last time.
     error: str | None = None
+
+    @property
+    def deaths(self) -> int:
+        """The number of workers whose lease on this task ended without a result: they were killed or crashed."""
+        deaths = self.payload.get(DEATHS)
+        return deaths if isinstance(deaths, int) else 0

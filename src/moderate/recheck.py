@@ -47,6 +47,12 @@ LONGEST_RETRY = timedelta(hours=12)
 #: How long a verdict may stay open before a person is asked.
 PATIENCE = timedelta(days=3)
 
+#: How many workers may die over one task before a person is asked.
+DEATHS = 2
+
+#: The same where the worker is a thread of a web process: readers must not lose their server twice.
+DEATHS_ON_THE_WEB = 1
+
 #: How often a later look at a source is tried.
 LOOK_ATTEMPTS = 5
 
@@ -66,32 +72,49 @@ def run_due(desk: Desk) -> int:
     return 1
 
 
-def run(desk: Desk, task: Task) -> None:
-    """Do one leased task. What it raises is kept with it; a task that always fails is kept for a person."""
+def run(desk: Desk, task: Task, *, deaths: int = DEATHS) -> None:
+    """Do one leased task, and keep with it what it raises.
+
+    A task over which *deaths* workers died is not started again but given up, and so is in the end one that
+    always fails; the item is then a person's.
+    """
+    if task.deaths >= deaths:
+        log.error(
+            "Task %d (%s) for item %d is given up: %d workers died over it.", task.id, task.kind, task.item, task.deaths
+        )
+        reason = f"a worker process crashed or was killed during the {task.kind} task (times: {task.deaths})"
+        give_up(desk, task, reason, reason)
+        return
     try:
         HANDLERS[task.kind.partition(":")[0]](desk, task)
     except ServiceDown as error:
         account.note(desk, [error])
         desk.store.retry_task(task, desk.clock.now() + backoff(task), str(error))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        # A hook of the host that calls `sys.exit` must not end the thread.
         log.exception("Task %d (%s) for item %d failed.", task.id, task.kind, task.item)
         spoil(desk, task, error)
 
 
-def spoil(desk: Desk, task: Task, error: Exception) -> None:
-    """Try a task again that failed in an unforeseen way; after some days leave it, and its item, to a person."""
-    now = desk.clock.now()
-    if not is_exhausted(task, now):
-        desk.store.retry_task(task, now + backoff(task), type(error).__name__)
-        return
-    item = desk.store.item(task.item)
+def spoil(desk: Desk, task: Task, error: BaseException) -> None:
+    """Try a task again that failed in an unforeseen way; give it up after some days."""
+    now, name = desk.clock.now(), type(error).__name__
+    if is_exhausted(task, now):
+        give_up(desk, task, f"the {task.kind} task failed ({name})", name)
+    else:
+        desk.store.retry_task(task, now + backoff(task), name)
+
+
+def give_up(desk: Desk, task: Task, reason: str, error: str) -> None:
+    """Keep a task among the dead ones with *error*; an item that waits for it is held for a moderator with *reason*."""
+    now, item = desk.clock.now(), desk.store.item(task.item)
     if item is not None and item.awaiting is Awaiting.CHECKS:
-        finding = Finding("task", Lean.HOLD, f"the {task.kind} task failed ({type(error).__name__})", at=now)
+        finding = Finding("task", Lean.HOLD, reason, at=now)
         verdict = Verdict(
             Status.PENDING, Awaiting.MODERATOR, (*item.findings, finding), item.passed, skipped=item.skipped or ()
         )
         desk.store.settle(None, item.id, item.version, verdict, now, tasks=tasks_to_tell(desk.notices, verdict, now))
-    desk.store.bury_task(task, type(error).__name__)
+    desk.store.bury_task(task, error)
 
 
 def backoff(task: Task) -> timedelta:

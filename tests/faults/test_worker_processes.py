@@ -9,20 +9,24 @@ import subprocess
 import sys
 import time
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import update
 
+from moderate.store.schema import tasks
 from moderate.testing import AkismetStandIn
-from tests.faults.worker_site import create_app
+from tests.faults.worker_site import POISON, create_app
 from tests.servers import ROOT, Redis, dies_with_us, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from flask import Flask
+
+    from tests.servers import Gunicorn
 
 KEY = "secret-key-1234567890"
 
@@ -66,6 +70,21 @@ class Site:
         with self.app.app_context():
             item = self.app.extensions["moderate"].desk.store.item(number)
         return f"{item.status.value} {item.awaiting.value if item.awaiting else ''}".strip()
+
+    def deaths(self) -> int:
+        """The number of processes that the host's check has killed."""
+        path = self.log.with_name("deaths")
+        return len(path.read_text(encoding="ascii").split()) if path.exists() else 0
+
+    def end_leases(self) -> None:
+        """Have the leases of dead workers end, as they do after two minutes."""
+        with self.app.app_context(), self.database.write() as conn:
+            over = datetime(2026, 1, 1, tzinfo=UTC)
+            conn.execute(update(tasks).where(tasks.c.lease_until.is_not(None)).values(lease_until=over))
+
+    @property
+    def database(self) -> Any:
+        return self.app.extensions["moderate"].desk.store.database
 
     def is_done(self) -> bool:
         with self.app.app_context():
@@ -129,6 +148,44 @@ def test_a_killed_process_is_replaced_and_its_task_is_not_lost(site: Site, akism
     wait_until(lambda: site.status(number) == "approved", within=30)
     process.terminate()
     assert process.wait(30) == 0
+
+
+def test_a_text_that_kills_its_worker_is_given_to_a_moderator(site: Site) -> None:
+    number = site.comment(POISON)
+    for death in (1, 2):
+        assert site.status(number) == "pending checks"
+        assert site.work().wait(60) == -signal.SIGKILL
+        assert site.deaths() == death
+        site.end_leases()
+    process = site.work()
+    after = site.comment("A good text")
+    wait_until(lambda: site.status(after) == "approved", within=30)
+    assert site.status(number) == "pending moderator"
+    reason = "a worker process crashed or was killed during the judge task (times: 2)"
+    assert reason in run(site, "queue", "--csv").output
+    listed = run(site, "tasks", "dead").output
+    assert f"item {number}  judge" in listed
+    assert reason in listed
+    process.terminate()
+    assert process.wait(30) == 0
+    assert site.deaths() == 2
+
+
+def test_a_text_kills_a_web_process_once(site: Site, gunicorn_app: Callable[..., Gunicorn]) -> None:
+    config = {**json.loads(os.environ["SITE_CONFIG"]), "MODERATE_WORKER": "thread"}
+    server = gunicorn_app("tests.faults.worker_site:create_app()", workers=1, env={"SITE_CONFIG": json.dumps(config)})
+    number = site.comment(POISON)
+
+    def ask() -> bool:
+        """Send a request, so that the process which gunicorn has started in place of a dead one works too."""
+        return server.answers()
+
+    wait_until(lambda: ask() and site.deaths() == 1, within=60)
+    site.end_leases()
+    wait_until(lambda: ask() and site.status(number) == "pending moderator", within=60)
+    after = site.comment("A good text")
+    wait_until(lambda: ask() and site.status(after) == "approved", within=60)
+    assert site.deaths() == 1
 
 
 def test_workers_do_not_outlive_the_process_that_looks_after_them(site: Site) -> None:

@@ -14,8 +14,9 @@ import threading
 from typing import TYPE_CHECKING
 
 from moderate.acts.housekeeping import CHECK_UP, tidy
-from moderate.acts.lanes import LANES, Reading, take_own
-from moderate.recheck import run
+from moderate.acts.lanes import LANES, Reading, give_back, take_own
+from moderate.errors import ServiceDown
+from moderate.recheck import DEATHS, backoff, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,8 @@ FAREWELL = 0.1
 class Crew:
     """Threads of this process alone: a process that is forked from it has none of them, and makes its own."""
 
-    def __init__(self, app: Flask, desk: Desk) -> None:
+    def __init__(self, app: Flask, desk: Desk, *, deaths: int = DEATHS) -> None:
+        """*deaths* is the number of workers that may die over a task before it is given up."""
         self.pid = os.getpid()
         self.over = threading.Event()
         self._app = app
@@ -51,6 +53,11 @@ class Crew:
         self._worker: threading.Thread | None = None
         self._tidied: datetime | None = None
         self._done = 0
+        self._deaths = deaths
+        #: The site's own task at hand.
+        self._at_hand: Task | None = None
+        #: Tasks of which the store could not be told what became of them.
+        self._unsettled: list[Task] = []
 
     def start(self) -> None:
         """Work until `end`."""
@@ -71,6 +78,10 @@ class Crew:
             self._reading.give_back(self._desk)
         if self._worker is not None:
             self._worker.join(patience)
+        left = self._at_hand
+        if left is not None:
+            with self._app.app_context():
+                give_back(self._desk, [left])
         for reader in self._now_reading():
             reader.join(FAREWELL)
 
@@ -114,7 +125,11 @@ class Crew:
     def _do_own(self) -> None:
         self._look_after()
         while not self.over.is_set() and (task := take_own(self._desk)):
-            self._run(task)
+            self._at_hand = task
+            try:
+                self._run(task)
+            finally:
+                self._at_hand = None
             # By time, and not when nothing else is left to do: that may never come.
             self._look_after()
 
@@ -127,7 +142,12 @@ class Crew:
                 self._reading.done(task)
 
     def _run(self, task: Task) -> None:
-        run(self._desk, task)
+        try:
+            run(self._desk, task, deaths=self._deaths)
+        except ServiceDown:
+            with self._lock:
+                self._unsettled.append(task)
+            raise
         with self._lock:
             self._done += 1
 
@@ -142,8 +162,16 @@ class Crew:
         with self._lock:
             self._readers.discard(threading.current_thread())
 
+    def _settle_late(self) -> None:
+        """Free the tasks of an outage of the store: when their leases end, it would look as if a worker had died."""
+        while self._unsettled:
+            task = self._unsettled[-1]
+            self._desk.store.retry_task(task, self._desk.clock.now() + backoff(task), "the database was away")
+            self._unsettled.pop()
+
     def _look_after(self) -> None:
         """Housekeeping; the store is asked for its turn every ten minutes, not at every look."""
+        self._settle_late()
         # Whoever looks first ends a wave that is over, be it that nobody comes to the site.
         self._desk.waves.current()
         now = self._desk.clock.now()

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from moderate.errors import ServiceDown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from moderate.desk import Desk
     from moderate.model import Task
@@ -84,11 +84,16 @@ class Reading:
         with self._lock:
             self._is_over = True
             left = [held.task for held in self._held.values()]
-        try:
-            for task in left:
-                desk.store.retry_task(task, desk.clock.now(), "its worker was told to end", is_attempt=False)
-        except ServiceDown as error:
-            log.warning("What was being read waits until its leases end (%s).", error)
+        give_back(desk, left)
+
+
+def give_back(desk: Desk, tasks: Iterable[Task]) -> None:
+    """Leave tasks that this process has begun to other workers."""
+    try:
+        for task in tasks:
+            desk.store.retry_task(task, desk.clock.now(), "its worker was told to end", is_attempt=False)
+    except ServiceDown as error:
+        log.warning("What was being done waits until its leases end (%s).", error)
 
 
 def lease(desk: Desk, sites: Collection[str], *, is_first_look: bool) -> Task | None:

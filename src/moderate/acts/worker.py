@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from moderate.acts.crew import POLL, Crew
 from moderate.errors import ServiceDown
+from moderate.recheck import DEATHS, DEATHS_ON_THE_WEB
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -58,11 +59,11 @@ class Worker:
     def start(self) -> None:
         """Start the crew where this process has none yet; it takes up what an earlier process left behind."""
         if self._enabled and not self._is_closed and not self.started():
-            self._start()
+            self._start(DEATHS_ON_THE_WEB)
 
     def work(self) -> None:
         """Start the crew in a process that is there for nothing else, and listen for the bell."""
-        crew = self._start()
+        crew = self._start(DEATHS)
         if self._bell is not None:
             threading.Thread(target=self._listen, args=(crew,), name="moderate-bell", daemon=True).start()
 
@@ -95,11 +96,11 @@ class Worker:
         crew = self._crew
         return crew if crew is not None and crew.pid == os.getpid() else None
 
-    def _start(self) -> Crew:
+    def _start(self, deaths: int) -> Crew:
         with self._locks.setdefault(os.getpid(), threading.Lock()):
             crew = self._crew_here()
             if crew is None:
-                crew = Crew(self._app, self._desk)
+                crew = Crew(self._app, self._desk, deaths=deaths)
                 crew.start()
                 self._crew, self._began = crew, self._desk.clock.now()
             return crew

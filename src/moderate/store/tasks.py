@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, case, delete, func, not_, null, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from moderate.model import Task
+from moderate.model import DEATHS, Task
 from moderate.store.engine import DUE
 from moderate.store.schema import items, tasks
 from moderate.store.upsert import upsert
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 OPEN = "open"
 DEAD = "dead"
+
+#: What is noted with a task whose lease ended without a result.
+DIED = "its worker died"
 
 
 def enqueue(conn: Connection, item_id: int, wanted: Sequence[NewTask], now: datetime) -> None:
@@ -164,7 +168,12 @@ class Tasks:
             if chosen:
                 step = {**lease, "attempts": tasks.c.attempts + 1}
                 conn.execute(update(tasks).where(tasks.c.id.in_(chosen)).values(step))
-            return [_task(row, attempts=row.attempts + 1, lease=str(lease["lease_owner"])) for row in rows]
+            for row in rows:
+                # A lease that was settled has no end any more.
+                if row.lease_until is not None:
+                    died = {"payload": _with_a_death(row.payload), "last_error": DIED}
+                    conn.execute(update(tasks).where(tasks.c.id == row.id).values(died))
+            return [_leased(row, str(lease["lease_owner"])) for row in rows]
 
         return self.database.transaction(take)
 
@@ -190,11 +199,17 @@ class Tasks:
     def revive_task(self, task_id: int, now: datetime) -> bool:
         def revive(conn: Connection) -> bool:
             dead = and_(tasks.c.id == task_id, tasks.c.state == DEAD)
-            row = conn.execute(select(tasks.c.item_id, tasks.c.kind).where(dead)).first()
+            row = conn.execute(select(tasks.c.item_id, tasks.c.kind, tasks.c.payload).where(dead)).first()
             if row is None:
                 return False
             conn.info[DUE] = True
-            again = {"state": OPEN, "open_key": open_key(row.item_id, row.kind), "due_at": now, "attempts": 0}
+            again = {
+                "state": OPEN,
+                "open_key": open_key(row.item_id, row.kind),
+                "due_at": now,
+                "attempts": 0,
+                "payload": {name: value for name, value in row.payload.items() if name != DEATHS},
+            }
             return conn.execute(update(tasks).where(dead).values(again)).rowcount == 1
 
         try:
@@ -229,6 +244,16 @@ class Tasks:
                 held = held.where(tasks.c.due_at < due)
             ends: datetime | None = conn.execute(held).scalar()
         return min((moment for moment in (due, ends) if moment is not None), default=None)
+
+
+def _with_a_death(payload: Mapping[str, Any]) -> dict[str, Any]:
+    return {**payload, DEATHS: payload.get(DEATHS, 0) + 1}
+
+
+def _leased(row: Row[Any], lease: str) -> Task:
+    """Return the task as it stands after it was leased."""
+    task = _task(row, attempts=row.attempts + 1, lease=lease)
+    return task if row.lease_until is None else replace(task, payload=_with_a_death(row.payload), error=DIED)
 
 
 def _task(row: Row[Any], *, attempts: int, lease: str) -> Task:
