@@ -66,12 +66,16 @@ class Mail:
 
 
 class MailServer:
-    """Listens while it is started. `refusal` is what it answers to each mail, in place of accepting it."""
+    """Listens while it is started. `refusal` is what it answers to each mail, in place of accepting it.
+
+    `answers` maps MAIL, RCPT or DATA to what is answered to these commands.
+    """
 
     def __init__(self, tls: ssl.SSLContext | None = None, **options: Any) -> None:
         self.mails: list[Mail] = []
         self.offered = 0
         self.refusal = ""
+        self.answers: dict[str, str] = {}
         self.refused_address = ""
         self.port = 0
         self._options = {**options, **({"tls_context": tls} if tls else {})}
@@ -102,16 +106,23 @@ class MailServer:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    async def handle_MAIL(self, _server: Any, _session: Any, envelope: Any, address: str, options: Any) -> str:
+        if refusal := self.answers.get("MAIL"):
+            return refusal
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
+
     async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:
-        if self.refused_address:
-            return self.refused_address
+        if refusal := self.refused_address or self.answers.get("RCPT"):
+            return refusal
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
         self.offered += 1
-        if self.refusal:
-            return self.refusal
+        if refusal := self.refusal or self.answers.get("DATA"):
+            return refusal
         self.mails += [Mail(address, envelope.content) for address in envelope.rcpt_tos]
         return "250 OK"
 

@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 
 from moderate.acts.confirming import Confirming
 from moderate.acts.notices import Notices
+from moderate.clean.destinations import both_spellings
 from moderate.errors import ConfigError
+from moderate.settings import NOT_SHOWN
 from moderate.web.confirmation import ConfirmationAddresses
 from moderate.web.mail_links import SiteLinks
 from moderate.words import SPOKEN
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from moderate.ports import Clock, Notifier
     from moderate.services.mail import Transport
+    from moderate.services.mail_sign_in import Account
     from moderate.settings import Settings
     from moderate.web.signing import Signer
     from moderate.web.site_address import SiteAddress
@@ -88,18 +91,20 @@ def make_confirming(
         SPOKEN[settings.language or "en"],
         sender=settings.mail_from,
         host=host,
-        site=settings.site_url.partition("://")[2],
+        site=readable_site(settings.site_url),
     )
     return Confirming(mails, secret)
 
 
 def host_of(site_url: str) -> str:
-    """The site's host in the form that mail headers can hold."""
-    host = urlsplit(site_url).hostname or "localhost"
-    try:
-        return host if host.isascii() else host.encode("idna").decode("ascii")
-    except UnicodeError:
-        return "localhost"
+    return urlsplit(site_url).hostname or "localhost"
+
+
+def readable_site(site_url: str) -> str:
+    """Return the site's address for people: without its scheme, and its host in its own letters."""
+    host = host_of(site_url)
+    letters = both_spellings(host)[1]
+    return site_url.partition("://")[2].replace(host, letters or host, 1)
 
 
 def make_transport(app: Flask, settings: Settings, host: str) -> Transport:
@@ -114,11 +119,23 @@ def make_transport(app: Flask, settings: Settings, host: str) -> Transport:
         server,
         settings.mail_port,
         security=settings.mail_security,
-        username=settings.mail_username,
-        password=settings.mail_password,
+        account=make_account(settings),
         timeout=settings.mail_timeout,
         own_name=host,
     )
+
+
+def make_account(settings: Settings) -> Account | None:
+    """Return what to sign in to the mail server with. Raises `ConfigError` for settings that exclude each other."""
+    from moderate.services.mail_sign_in import Account
+
+    if settings.mail_token_command:
+        words = "a token command needs MODERATE_MAIL_USERNAME, and no MODERATE_MAIL_PASSWORD beside it"
+        if settings.mail_username is None or settings.mail_password is not None:
+            raise ConfigError("MODERATE_MAIL_TOKEN_COMMAND", NOT_SHOWN, words)
+    if settings.mail_username is None:
+        return None
+    return Account(settings.mail_username, settings.mail_password or "", settings.mail_token_command)
 
 
 def make_hooks(settings: Settings, links: SiteLinks, clock: Clock) -> tuple[Notifier, ...]:

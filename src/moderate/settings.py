@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+from moderate.clean.addresses import ascii_host
 from moderate.errors import ConfigError
 from moderate.limits.rates import DEFAULT_LIMITS, LimitTable, parse_limits
 from moderate.settings_notices import hooks, recipients, sender
@@ -101,14 +102,33 @@ def url_prefix(value: object) -> str:
 
 
 def site_url(value: object) -> str:
+    """Return the site's address without a slash at its end, its host in ASCII (RFC 5890) as mails need it."""
     parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
     is_plain = not (parts.query or parts.fragment or parts.username or parts.password)
     if parts.scheme in {"http", "https"} and parts.hostname and is_plain and str(value).isprintable():
-        return str(value).rstrip("/")
+        return with_ascii_host(parts).geturl().rstrip("/")
     raise ValueError(
         "an address such as 'https://example.org', or 'https://example.org/news' where the site lies below a path; "
         "without a query, a fragment or a password"
     )
+
+
+def with_ascii_host(parts: SplitResult) -> SplitResult:
+    """Return *parts* with the host as DNS has it; what is in ASCII stays as it is. Raises ValueError."""
+    if parts.netloc.isascii():
+        return parts
+    host, _, port = parts.netloc.partition(":")
+    try:
+        return parts._replace(netloc=f"{ascii_host(host)}:{port}" if port else ascii_host(host))
+    except ValueError:
+        raise ValueError("a host name that DNS can have; letters beyond ASCII are those of IDNA") from None
+
+
+def command(value: object) -> tuple[str, ...]:
+    words = value if isinstance(value, list | tuple) else [None]
+    if all(isinstance(word, str) and "\0" not in word for word in words) and "" not in words[:1]:
+        return tuple(words)
+    raise ValueError("a list of words, the first of them a program, such as ['/usr/local/bin/mail-token', 'news']")
 
 
 def host_name(value: object) -> str:
@@ -217,6 +237,7 @@ class Settings:
     mail_security: Literal["starttls", "tls", "none"] = setting("starttls", one_of("starttls", "tls", "none"))
     mail_username: str | None = setting(None, optional(text))
     mail_password: str | None = setting(None, optional(text), secret=True)
+    mail_token_command: tuple[str, ...] = setting([], command, secret=True)
     mail_from: str | None = setting(None, optional(sender))
     mail_to: tuple[Recipient, ...] = setting([], recipients)
     mail_timeout: float = setting(10, seconds(0.1, 60))
@@ -256,7 +277,7 @@ def read_one(name: str, value: object, read: Callable[[object], object]) -> obje
     try:
         return read(value)
     except ValueError as error:
-        shown = NOT_SHOWN if name in SECRETS else value
+        shown = NOT_SHOWN if name in {*SECRETS, "MAIL_TOKEN_COMMAND"} else value
         raise ConfigError(PREFIX + name, shown, f"accepted is {error}") from error
 
 

@@ -8,6 +8,7 @@ from email.utils import parseaddr
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from moderate.clean.addresses import ascii_host
 from moderate.clean.characters import is_printable
 from moderate.ports.notices import Event, Hook, Recipient, is_address, signing_key
 from moderate.words import SPOKEN
@@ -29,9 +30,12 @@ SENDER_WANTED = "an address such as 'News <news@example.org>'"
 
 def sender(value: object) -> str:
     """A mailbox with or without a display name. Raises ValueError."""
-    if not isinstance(value, str) or not all(map(is_printable, value)) or not is_address(parseaddr(value)[1]):
+    if not isinstance(value, str) or not all(map(is_printable, value)):
         raise ValueError(SENDER_WANTED)
-    return value.strip()
+    typed = parseaddr(value)[1]
+    if not is_address(in_ascii(typed)):
+        raise ValueError(SENDER_WANTED)
+    return value.strip().replace(typed, in_ascii(typed))
 
 
 def recipients(value: object) -> tuple[Recipient, ...]:
@@ -47,7 +51,10 @@ def recipients(value: object) -> tuple[Recipient, ...]:
 def recipient(entry: object) -> Recipient:
     if isinstance(entry, str):
         entry = {"name": entry, "email": entry}
-    if not isinstance(entry, Mapping) or not set(entry) <= RECIPIENT or not is_address(entry.get("email")):
+    if not isinstance(entry, Mapping) or not set(entry) <= RECIPIENT:
+        raise ValueError(RECIPIENTS_WANTED)
+    email = in_ascii(entry.get("email"))
+    if not is_address(email):
         raise ValueError(RECIPIENTS_WANTED)
     name, notify = entry.get("name", entry["email"]), entry.get("notify", "each")
     if not isinstance(name, str) or not all(map(is_printable, name)) or not 0 < len(name) <= 100:
@@ -55,7 +62,18 @@ def recipient(entry: object) -> Recipient:
     language = entry.get("language") or None
     if notify not in ("each", "digest", "off") or language not in (None, *SPOKEN):
         raise ValueError(RECIPIENTS_WANTED)
-    return Recipient(name, entry["email"], notify, language)
+    return Recipient(name, email, notify, language)
+
+
+def in_ascii(email: Any) -> Any:
+    """Return a mail address with its domain in ASCII (RFC 5890); what has no such form comes back as it is."""
+    if not isinstance(email, str) or email.isascii():
+        return email
+    local, at, domain = email.rpartition("@")
+    try:
+        return f"{local}{at}{ascii_host(domain)}"
+    except ValueError:
+        return email
 
 
 def hooks(value: object) -> tuple[Hook, ...]:

@@ -97,6 +97,14 @@ def cookie(browser: FlaskClient) -> str | None:
 # --- the whole way --------------------------------------------------------------------------------
 
 
+def test_a_site_under_a_name_beyond_ascii_is_named_in_its_own_letters(tmp_path: Path, mail: MailServer) -> None:
+    site = confirming_site(tmp_path, mail.port, MODERATE_SITE_URL="https://例え.jp")
+    _, got = got_mail(site, mail)
+    assert "例え.jp" in got.subject
+    assert "https://xn--r8jz45g.jp/discuss/" in got.text
+    assert got.message["X-Auto-Response-Suppress"] == "All"
+
+
 def test_whoever_confirms_an_address_is_trusted_after_some_approved_comments(site: Host, mail: MailServer) -> None:
     first, got = got_mail(site, mail)
     assert got.to == MIKA

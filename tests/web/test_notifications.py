@@ -41,10 +41,39 @@ def test_an_item_that_waits_is_told_once_to_each_moderator(tmp_path: Path, mail:
     assert got.subject == "Comment by Mika on About thaw"
     assert got.message["From"] == "News <news@mail.example>"
     assert got.message["Auto-Submitted"] == "auto-generated"
+    assert got.message["X-Auto-Response-Suppress"] == "All"
     assert "> The river froze twice." in got.text.splitlines()
     assert f"Comment: {number} by Mika" in got.text
     assert "The river froze twice." in got.html
     assert not open_tasks(site)
+
+
+@pytest.mark.parametrize(
+    ("host", "in_dns"),
+    [
+        ("例え.jp", "xn--r8jz45g.jp"),
+        ("bücher.example:8443", "xn--bcher-kva.example:8443"),
+        ("Новости.example", "xn--b1amnebsh.example"),
+    ],
+)
+def test_a_site_under_a_name_beyond_ascii_sends_its_mails(
+    tmp_path: Path, mail: MailServer, host: str, in_dns: str
+) -> None:
+    to = {"name": "Mori", "email": f"mori@{host.partition(':')[0]}"}
+    sender = f"News <news@{host.partition(':')[0]}>"
+    site = a_site(tmp_path, mail.port, to, MODERATE_SITE_URL=f"https://{host}", MODERATE_MAIL_FROM=sender)
+    site.comment()
+    work(site)
+    assert dead(site) == []
+    (got,) = mail.mails
+    bare = in_dns.partition(":")[0]
+    assert got.raw.isascii()
+    assert got.id.endswith(f"@{bare}>")
+    assert got.to == f"mori@{bare}"
+    assert str(got.message["From"]) == f"News <news@{bare}>"
+    assert str(got.message["List-Unsubscribe"]).startswith(f"<https://{in_dns}/discuss/")
+    assert [link for link in got.links if link.startswith(f"https://{in_dns}/discuss/")]
+    assert host not in got.text
 
 
 def test_a_mail_tells_where_links_lead_and_which_of_them_pretend(site: Host, mail: MailServer) -> None:
@@ -314,7 +343,7 @@ def test_an_address_that_is_refused_for_good_is_left_to_a_person_who_can_try_aga
     site.comment()
     work(site)
     (task,) = dead(site)
-    assert task.error == "the mail server refused the address: 550 5.1.1 no such user"
+    assert task.error == "the mail server refused the address (there is no such mailbox): 550 5.1.1 no such user"
     mail.refused_address = ""
     told = site.app.test_cli_runner().invoke(args=["moderate", "tasks", "dead"])
     assert "mail to mori@mail.example" in told.output

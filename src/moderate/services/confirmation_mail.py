@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from moderate.errors import Undeliverable
 from moderate.ports.notices import is_address
 from moderate.services.letters import Letter, clipped, one_line
-from moderate.services.mail import POLICY, address, encoded
+from moderate.services.mail import POLICY, address, by_machine, encoded
 
 if TYPE_CHECKING:
     from moderate.ports.confirming import ConfirmationLinks, Request
@@ -60,8 +60,7 @@ class ConfirmationMails:
         message["Subject"] = encoded(letter.subject)
         message["Date"] = format_datetime(request.at)
         message["Message-ID"] = f"<{request.id}@{self._host}>"
-        # RFC 3834: nobody's absence is to be reported to a machine.
-        message["Auto-Submitted"] = "auto-generated"
+        by_machine(message)
         # RFC 2369, and RFC 8058 for the one click.
         message["List-Unsubscribe"] = f"<{stop}>"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"

@@ -20,13 +20,13 @@ TROUBLES: tuple[tuple[type[BaseException], str], ...] = (
 )
 
 
-def trouble(error: BaseException) -> str:
-    """What went wrong with a connection, as words behind "cannot be reached"."""
+def trouble(error: BaseException, otherwise: str = "there is no way to it") -> str:
+    """Return what went wrong with a connection, as words behind "cannot be reached"; *otherwise* for the unknown."""
     causes = list(chain(error))
     for kind, words in TROUBLES:
         if any(isinstance(cause, kind) for cause in causes):
             return words
-    return "there is no way to it"
+    return otherwise
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:

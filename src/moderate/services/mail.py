@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import smtplib
 import ssl
 import sys
 from contextlib import contextmanager
@@ -14,11 +13,12 @@ from email.policy import EmailPolicy
 from email.utils import format_datetime, parseaddr
 from typing import TYPE_CHECKING, Any, Protocol
 
-from moderate.errors import ServiceDown, Undeliverable
+from moderate.errors import ServiceDown
 from moderate.ports.notices import Event
 from moderate.services.clock import SystemClock
-from moderate.services.connections import trouble
 from moderate.services.letters import letter, one_line
+from moderate.services.mail_failures import failures_named
+from moderate.services.mail_sign_in import sign_in
 from moderate.services.smtp_connections import Bounded, BoundedTls, Bounds
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from moderate.ports import Clock, Notice, NoticeLinks, Recipient
+    from moderate.services.mail_sign_in import Account
     from moderate.words import Words
 
 #: Fields that hold one long word: to fold them would be to break or to encode it.
@@ -56,6 +57,12 @@ def encoded(subject: str, linesep: str = "") -> str:
 
 
 POLICY = MailPolicy(linesep="\r\n", cte_type="7bit")
+
+
+def by_machine(message: EmailMessage) -> None:
+    """Ask that nobody's absence be reported: RFC 3834, and [MS-OXCMAIL] for Exchange, which goes by its own field."""
+    message["Auto-Submitted"] = "auto-generated"
+    message["X-Auto-Response-Suppress"] = "All"
 
 
 class Transport(Protocol):
@@ -117,8 +124,7 @@ class MailNotifier:
         message["Message-ID"] = f"<{notice.id}.{self.key}@{self._host}>"
         if not notice.is_digest:
             message["References"] = f"<item.{notice.items[0].id}.{self.key}@{self._host}>"
-        # RFC 3834: nobody's absence is to be reported to a machine.
-        message["Auto-Submitted"] = "auto-generated"
+        by_machine(message)
         # RFC 2369, and RFC 8058 for the one click.
         message["List-Unsubscribe"] = f"<{self._links.unsubscribe(self._to)}>"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
@@ -137,7 +143,10 @@ def address(mailbox: str) -> Address:
 
 
 class SmtpTransport:
-    """A mail server. Each mail is a connection of its own: there are few of them."""
+    """A mail server. Each mail has a connection of its own.
+
+    *account* signs in; None sends without. *own_name* is told in EHLO.
+    """
 
     def __init__(
         self,
@@ -145,8 +154,7 @@ class SmtpTransport:
         port: int | None,
         *,
         security: str,
-        username: str | None,
-        password: str | None,
+        account: Account | None,
         timeout: float,
         own_name: str,
         ssl_context: ssl.SSLContext | None = None,
@@ -156,33 +164,33 @@ class SmtpTransport:
         self._server = server
         self._port = port or {"starttls": 587, "tls": 465}.get(security, 25)
         self._security = security
-        self._username = username
-        self._password = password
+        self._account = account
         self._timeout = timeout
         self._own_name = own_name
         self._ssl_context = ssl_context
 
     def send(self, message: EmailMessage, *, sender: str, to: str) -> None:
-        """See the port."""
+        """Send the mail. It is sent once the server has answered its end with 2xx, whatever follows."""
         with failures_named(), self._signed_in() as server:
-            server.sendmail(sender, [to], message.as_bytes())
+            server.deliver(message.as_bytes(), sender, to)
 
     def probe(self) -> None:
-        """See the port: connects and signs in."""
+        """Connect and sign in; see the port."""
         with failures_named(), self._signed_in() as server:
             server.noop()
 
     @contextmanager
-    def _signed_in(self) -> Iterator[smtplib.SMTP]:
-        with self._connected() as server:
+    def _signed_in(self) -> Iterator[Bounded]:
+        bounds = Bounds.of(self._clock, self._timeout)
+        mechanisms = self._account.mechanisms(bounds.seconds()) if self._account else None
+        with self._connected(bounds) as server:
             if self._security == "starttls":
                 server.starttls(context=self._trust())
-            if self._username is not None:
-                server.login(self._username, self._password or "")
+            if mechanisms is not None:
+                sign_in(server, mechanisms)
             yield server
 
-    def _connected(self) -> smtplib.SMTP:
-        bounds = Bounds.of(self._clock, self._timeout)
+    def _connected(self, bounds: Bounds) -> Bounded:
         if self._security == "tls":
             return BoundedTls(bounds, self._server, self._port, self._own_name, context=self._trust())
         return Bounded(bounds, self._server, self._port, self._own_name)
@@ -191,37 +199,6 @@ class SmtpTransport:
         if self._ssl_context is None:
             self._ssl_context = ssl.create_default_context()
         return self._ssl_context
-
-
-@contextmanager
-def failures_named() -> Iterator[None]:
-    """Our errors for those of the library; none of them tells the password or what was sent."""
-    try:
-        yield
-    except smtplib.SMTPRecipientsRefused as error:
-        code, reply = next(iter(error.recipients.values()))
-        raise refused(code, reply, "the address") from error
-    except smtplib.SMTPDataError as error:
-        raise refused(error.smtp_code, error.smtp_error, "the mail") from error
-    except smtplib.SMTPAuthenticationError as error:
-        # Without the cause and the server's words, which may repeat what we have sent.
-        reason = f"the mail server does not accept the name or the password ({error.smtp_code})"
-        raise ServiceDown("mail", reason) from None
-    except smtplib.SMTPResponseException as error:
-        raise ServiceDown("mail", f"the mail server answered {error.smtp_code} {reply_of(error.smtp_error)}") from error
-    except (smtplib.SMTPException, OSError, ValueError) as error:
-        raise ServiceDown("mail", f"the mail server cannot be reached: {trouble(error)}") from error
-
-
-def refused(code: int, reply: bytes | str, what: str) -> ServiceDown | Undeliverable:
-    """RFC 5321 §4.2.1: 5xx is for good, 4xx for now."""
-    words = f"the mail server refused {what}: {code} {reply_of(reply)}"
-    return Undeliverable(words) if code >= 500 else ServiceDown("mail", words)
-
-
-def reply_of(reply: bytes | str) -> str:
-    text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
-    return one_line(text)[:200]
 
 
 class FolderTransport:

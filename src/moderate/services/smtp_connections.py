@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import smtplib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -79,11 +80,42 @@ class Bounded(smtplib.SMTP):
         self._bounds = bounds
         super().__init__(host, port, own_name, timeout=bounds.timeout, **options)
 
+    def deliver(self, mail: bytes, sender: str, to: str) -> None:
+        """Send one mail to one address. Raises the errors of `smtplib` for refusals.
+
+        Answers count by their first digit (RFC 5321 §4.2.1): a mail that was answered with 2xx is the server's.
+        """
+        self.ehlo_or_helo_if_needed()
+        size = [f"size={len(mail)}"] if self.has_extn("size") else []
+        code, reply = self.mail(sender, size)
+        if not is_done(code):
+            raise smtplib.SMTPSenderRefused(code, reply, "")
+        code, reply = self.rcpt(to)
+        if not is_done(code):
+            raise smtplib.SMTPRecipientsRefused({"": (code, reply)})
+        code, reply = self.data(mail)
+        if not is_done(code):
+            raise smtplib.SMTPDataError(code, reply)
+
+    def __exit__(self, *_: object) -> None:
+        """Say goodbye and close. Nothing that happens here changes the result."""
+        try:
+            self.docmd("QUIT")
+        except (smtplib.SMTPException, OSError, ValueError):
+            pass
+        finally:
+            with suppress(OSError):
+                self.close()
+
     def getreply(self) -> tuple[int, bytes]:
         """See `smtplib.SMTP`; it makes `file` anew after each change of the connection to TLS."""
         if self.file is None and self.sock is not None:
             self.file = io.BufferedReader(Replies(self.sock, self._bounds))
         return super().getreply()
+
+
+def is_done(code: int) -> bool:
+    return 200 <= code < 300
 
 
 class BoundedTls(Bounded, smtplib.SMTP_SSL):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import socket
 import socketserver
+import struct
+import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -14,11 +18,11 @@ import pytest
 from moderate.acts.lanes import LEASE
 from moderate.errors import ServiceDown, Undeliverable
 from moderate.services.mail import SmtpTransport
+from moderate.services.mail_sign_in import Account
 from moderate.services.smtp_connections import Bounds
 from moderate.testing import ManualClock
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterator
 
     Server = Callable[[socket.socket, threading.Event], None]
@@ -52,7 +56,7 @@ def speaking(server: Server) -> Iterator[tuple[int, bytearray]]:
 
 
 def send(port: int, **changes: Any) -> None:
-    values: dict[str, Any] = {"security": "none", "username": "news", "password": "the password", "timeout": 0.4}
+    values: dict[str, Any] = {"security": "none", "account": Account("news", "the password"), "timeout": 0.4}
     message = EmailMessage()
     message["Subject"] = "Something waits"
     message.set_content("A secret text.")
@@ -87,6 +91,10 @@ def garbage(stream: socket.socket, _: threading.Event) -> None:
 
 def gone(stream: socket.socket, _: threading.Event) -> None:
     stream.sendall(b"22")
+    stream.close()
+
+
+def closed(stream: socket.socket, _: threading.Event) -> None:
     stream.close()
 
 
@@ -148,7 +156,7 @@ def test_a_server_that_never_ends_its_answers_is_left() -> None:
     for server in (dripping, dripping_lines, babbling):
         started = time.monotonic()
         with speaking(server) as (port, _), pytest.raises(ServiceDown):
-            send(port, username=None, password=None)
+            send(port, account=None)
         assert time.monotonic() - started < 20
 
 
@@ -156,6 +164,120 @@ def test_a_server_that_never_ends_its_answers_is_left() -> None:
 def test_a_conversation_ends_before_another_worker_may_take_its_task(timeout: float) -> None:
     clock = ManualClock()
     bounds = Bounds.of(clock, timeout)
-    clock.advance(LEASE)
+    clock.advance(seconds=LEASE)
     with pytest.raises(TimeoutError):
         bounds.seconds()
+
+
+class Scripted:
+    """A mail server that answers each line by its first word, and everything else with 250."""
+
+    def __init__(self, **answers: str) -> None:
+        self.answers = {"EHLO": "250 mail", "DATA": "354 go on", "QUIT": "221 bye", **answers}
+        self.heard: list[str] = []
+
+    def __call__(self, stream: socket.socket, _: threading.Event) -> None:
+        lines = stream.makefile("rb")
+        stream.sendall(b"220 mail\r\n")
+        is_data = False
+        for raw in lines:
+            line = raw.decode().rstrip("\r\n")
+            word = line.split(" ")[0].upper()
+            if is_data and line != ".":
+                continue
+            if not is_data:
+                self.heard.append(line)
+            key = "END" if is_data else word
+            is_data = word == "DATA" and not is_data
+            answer = self.answers.get(key, "250 OK")
+            if answer == "reset":
+                stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                lines.close()
+                stream.close()
+                return
+            if answer != "silence":
+                stream.sendall(f"{answer}\r\n".encode())
+
+
+@pytest.mark.parametrize("goodbye", ["421 4.4.2 timeout", "500 what", "reset", "silence", "garbage", "250"])
+def test_what_the_server_has_taken_is_sent_whatever_follows(goodbye: str) -> None:
+    with speaking(Scripted(QUIT=goodbye)) as (port, _):
+        send(port, account=None)
+
+
+def test_every_answer_with_a_two_at_the_front_takes_the_mail() -> None:
+    for answer in ("250-queued\r\n250 as 1", "252 will try", "251 forwarded"):
+        with speaking(Scripted(MAIL=answer, RCPT=answer, END=answer)) as (port, _):
+            send(port, account=None)
+
+
+@pytest.mark.parametrize(
+    ("server", "words"),
+    [
+        (a_web_server, "does not speak SMTP"),
+        (closed, "it broke the connection off"),
+        (gone, "does not speak SMTP"),
+        (silent, "it does not answer in time"),
+        (Scripted(EHLO="250 mail"), "offers no way to sign in here"),
+        (Scripted(EHLO="250-mail\r\n250 AUTH XOAUTH2 NTLM"), "it has XOAUTH2, NTLM, this site CRAM-MD5, PLAIN, LOGIN"),
+        (Scripted(EHLO="250-mail\r\n250 AUTH XOAUTH2"), "set MODERATE_MAIL_TOKEN_COMMAND"),
+        (Scripted(EHLO="250-mail\r\n250 AUTH PLAIN", AUTH="454 4.7.0 later"), "cannot check the sign-in at the moment"),
+        (Scripted(EHLO="250-mail\r\n250 AUTH PLAIN", AUTH="534 5.7.9 apps"), "a password for apps"),
+        (Scripted(EHLO="250-mail\r\n250 AUTH PLAIN", AUTH="538 5.7.11 no"), "wants an encrypted connection"),
+        (Scripted(EHLO="250-mail\r\n250 AUTH PLAIN LOGIN", AUTH="535 no"), "does not accept the name or the password"),
+        (Scripted(EHLO="250-mail\r\n250 AUTH CRAM-MD5", AUTH="334 a"), "does not accept the name or the password"),
+        (Scripted(EHLO="250-mail\r\n250 AUTH LOGIN", AUTH="reset"), "it broke the connection off"),
+    ],
+)
+def test_each_way_of_failing_has_its_own_words(server: Server, words: str) -> None:
+    with speaking(server) as (port, _), pytest.raises(ServiceDown) as told:
+        send(port)
+    assert words in str(told.value)
+    assert "the password" not in str(told.value).replace("the name or the password", "")
+
+
+# --- tokens ---------------------------------------------------------------------------------------
+
+XOAUTH2 = "250-mail\r\n250 AUTH XOAUTH2 PLAIN"
+
+
+def with_token(*command: str) -> Account:
+    return Account("news@mail.example", token_command=command)
+
+
+def test_a_token_that_a_command_prints_signs_in() -> None:
+    server = Scripted(EHLO=XOAUTH2, AUTH="235 welcome")
+    with speaking(server) as (port, _):
+        send(port, account=with_token(sys.executable, "-c", "print('ya29.a_$HOME')"))
+    (line,) = [line for line in server.heard if line.startswith("AUTH")]
+    kind, _, response = line.removeprefix("AUTH ").partition(" ")
+    assert kind == "XOAUTH2"
+    assert base64.b64decode(response) == b"user=news@mail.example\x01auth=Bearer ya29.a_$HOME\x01\x01"
+
+
+def test_a_refused_token_ends_the_exchange_and_is_told() -> None:
+    reason = base64.b64encode(b'{"status":"400"}').decode()
+    server = Scripted(EHLO=XOAUTH2, AUTH=f"334 {reason}", **{"": "535 5.7.8 no"})
+    with speaking(server) as (port, _), pytest.raises(ServiceDown, match=r"the token of MODERATE_MAIL_TOKEN_COMMAND"):
+        send(port, account=with_token(sys.executable, "-c", "print('old')"))
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("import sys; print('s3cret'); sys.exit(3)", "ended with status 3"),
+        ("pass", "printed no token"),
+        ("print('s3cret'); print('more')", "must print one line"),
+        ("print('s3cret' * 100_000)", "printed more than a token"),
+        ("import subprocess; print('s3cret', flush=True); subprocess.run(['sleep', '60'])", "did not end within"),
+    ],
+)
+def test_a_command_that_fails_is_told_without_what_it_printed(code: str, words: str) -> None:
+    with speaking(Scripted(EHLO=XOAUTH2)) as (port, _), pytest.raises(ServiceDown, match=words) as told:
+        send(port, account=with_token(sys.executable, "-c", code), timeout=2)
+    assert "s3cret" not in str(told.value)
+
+
+def test_a_command_that_is_not_there_is_told() -> None:
+    with pytest.raises(ServiceDown, match="MODERATE_MAIL_TOKEN_COMMAND is not there"):
+        send(1, account=with_token("/no/such/program"))

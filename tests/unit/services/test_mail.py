@@ -22,6 +22,7 @@ from moderate.ports import Proposal
 from moderate.ports.notices import Event, Notice, Recipient
 from moderate.services.letters import letter, one_line, quoted, visible
 from moderate.services.mail import POLICY, MailNotifier, SmtpTransport, encoded
+from moderate.services.mail_sign_in import Account
 from moderate.words import SPOKEN
 from tests.factories import NOON
 from tests.mail_servers import Mail, MailServer, knows
@@ -123,6 +124,7 @@ EXPECTED = [
     "Message-ID",
     "References",
     "Auto-Submitted",
+    "X-Auto-Response-Suppress",
     "List-Unsubscribe",
     "List-Unsubscribe-Post",
     "MIME-Version",
@@ -315,7 +317,7 @@ def server() -> Iterator[MailServer]:
 
 
 def transport(port: int, **changes: Any) -> SmtpTransport:
-    values: dict[str, Any] = {"security": "none", "username": None, "password": None, "timeout": 5, "own_name": "news"}
+    values: dict[str, Any] = {"security": "none", "account": None, "timeout": 5, "own_name": "news"}
     return SmtpTransport("127.0.0.1", port, **{**values, **changes})
 
 
@@ -338,11 +340,11 @@ def test_starttls_and_a_login(authority: trustme.CA) -> None:
     options = {"authenticator": knows("news", "a secret word"), "auth_required": True, "auth_require_tls": True}
     with MailServer(ours, require_starttls=True, **options) as server:
         right = transport(
-            server.port, security="starttls", username="news", password="a secret word", ssl_context=theirs
+            server.port, security="starttls", account=Account("news", "a secret word"), ssl_context=theirs
         )
         notifier(right).deliver(notice(ITEM))
         assert len(server.mails) == 1
-        wrong = transport(server.port, security="starttls", username="news", password="guessed", ssl_context=theirs)
+        wrong = transport(server.port, security="starttls", account=Account("news", "guessed"), ssl_context=theirs)
         with pytest.raises(ServiceDown) as told:
             notifier(wrong).deliver(notice(ITEM))
         assert "name or the password" in str(told.value)
@@ -369,7 +371,7 @@ def test_tls_from_the_first_byte(authority: trustme.CA) -> None:
 
 
 def test_without_tls_on_the_other_side_nothing_is_sent_in_the_clear(server: MailServer) -> None:
-    with pytest.raises(ServiceDown):
+    with pytest.raises(ServiceDown, match="does not offer STARTTLS; set MODERATE_MAIL_SECURITY"):
         notifier(transport(server.port, security="starttls")).deliver(notice(ITEM))
     assert server.offered == 0
 
@@ -399,3 +401,52 @@ def test_lines_of_one_dot_do_not_end_the_mail(server: MailServer) -> None:
     notifier(transport(server.port)).deliver(notice(replace(ITEM, text="a\r\n.\r\nMAIL FROM:<x@y.example>\r\n.\r\n")))
     (mail,) = server.mails
     assert "> MAIL FROM:<x@y.example>" in mail.text
+
+
+@pytest.mark.parametrize(
+    ("stage", "answer", "words"),
+    [
+        ("MAIL", "550 5.7.60 not yours", "refused the sender, MODERATE_MAIL_FROM (its policy forbids it): 550"),
+        ("MAIL", "530 5.7.0 sign in", "set MODERATE_MAIL_USERNAME): 530"),
+        ("MAIL", "552 5.3.4 65 MB", "refused the mail (the mail is larger than it takes): 552"),
+        ("RCPT", "552 5.2.2 over quota", "refused the address (the mailbox is full): 552"),
+        (
+            "RCPT",
+            "450 4.7.1 Greylisted, come back",
+            "refused the address (it asks for another try later (greylisting))",
+        ),
+        ("RCPT", "550 5.1.1 <mori@mail.example>: unknown", "(there is no such mailbox): 550 5.1.1 <…>: unknown"),
+        ("DATA", "552 no", "refused the mail (the mailbox is full or the mail larger than it takes): 552 no"),
+        ("DATA", "452 4.3.1 full", "refused the mail (it has no room at the moment): 452"),
+        ("DATA", "421 closing", "refused the mail (it is busy or closing): 421"),
+    ],
+)
+def test_each_refusal_has_its_own_words_and_repeats_no_address(
+    server: MailServer, stage: str, answer: str, words: str
+) -> None:
+    server.answers[stage] = answer
+    with pytest.raises((ServiceDown, Undeliverable)) as told:
+        notifier(transport(server.port)).deliver(notice(ITEM))
+    assert words in str(told.value)
+    assert "mori@" not in str(told.value)
+    # A refused sender is a matter of settings: once they are mended the mail goes.
+    assert isinstance(told.value, Undeliverable) == (answer[0] == "5" and "MODERATE_" not in words)
+
+
+@pytest.mark.parametrize("name", ["news", "мори"])
+@pytest.mark.parametrize("password", ["a secret word", "päss€", "パスワード"])
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+def test_names_and_passwords_of_all_scripts_sign_in(name: str, password: str, mechanism: str) -> None:
+    others = [other for other in ("PLAIN", "LOGIN") if other != mechanism]
+    options = {"auth_require_tls": False, "auth_exclude_mechanism": others}
+    with MailServer(authenticator=knows(name, password), **options) as server:
+        notifier(transport(server.port, account=Account(name, password))).deliver(notice(ITEM))
+        assert len(server.mails) == 1
+        with pytest.raises(ServiceDown, match=r"does not accept the name or the password \(535\)"):
+            transport(server.port, account=Account(name, f"{password}x")).probe()
+
+
+@pytest.mark.parametrize("password", ["\udcff", "a\0b"])
+def test_a_password_that_cannot_be_sent_is_told_as_that(server: MailServer, password: str) -> None:
+    with pytest.raises(ServiceDown, match="MODERATE_MAIL_PASSWORD has characters that cannot be sent"):
+        transport(server.port, account=Account("news", password)).probe()
