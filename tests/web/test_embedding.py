@@ -430,6 +430,7 @@ def pragmas(shared: Shared) -> list[object]:
     [
         ("PREMODERATION", "sometimes", "'all', 'strangers', 'none'"),
         ("URL_PREFIX", "discuss", "begins with a slash"),
+        ("URL_PREFIX", "/<lang>/discuss", "no variables"),
         ("URL_PREFIX", "/", "begins with a slash"),
         ("SITE_URL", "example.org", "https://example.org"),
         ("MAX_LENGTH", "8000", "a whole number from 1 to 20000"),
