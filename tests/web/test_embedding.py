@@ -128,6 +128,20 @@ def test_below_a_mount_point_every_address_carries_it(tmp_path: Path) -> None:
     assert answer.headers["Location"].startswith("/news/discuss/moderation/")
 
 
+def test_a_comment_on_one_site_of_a_host_does_not_hide_what_waits_on_another(tmp_path: Path) -> None:
+    mounts = {}
+    for name in ("news", "blog"):
+        app = a_site(tmp_path / name, moderate := Moderate())
+        moderate.init_app(app)
+        app.add_url_rule("/thaw", "article", lambda: render_template_string(PAGE, article=ARTICLE))
+        mounts[f"/{name}"] = app
+    client = Client(DispatcherMiddleware(Flask("root"), mounts))
+    for mount in mounts:
+        assert client.post(f"{mount}/discuss/comments/thaw", json=COMMENT).status_code == 202
+    for mount in mounts:
+        assert "is waiting for a moderator" in client.get(f"{mount}/thaw").text
+
+
 def test_without_a_secret_key_tokens_are_signed_with_one_that_the_database_keeps(tmp_path: Path) -> None:
     moderate = Moderate()
     tokens = []

@@ -109,9 +109,7 @@ class SiteEdge:
         """Let the browser be known by a confirmed address; by none any more where that is None."""
         value = self.signer.sign("confirmed", author_id) if author_id else ""
         lifetime = CONFIRMED_SECONDS if author_id else 0
-        response.set_cookie(
-            CONFIRMED_COOKIE, value, max_age=lifetime, httponly=True, samesite="Lax", secure=request.is_secure
-        )
+        set_cookie(request, response, CONFIRMED_COOKIE, value, lifetime)
 
     def form_token(self, article: str) -> str:
         """A new token for one showing of the form: when it was made, for what, and a key of its own."""
@@ -187,9 +185,7 @@ class SiteEdge:
             return
         mine = [number for number in self.own_items(request) if number != item.id]
         value = self.signer.sign("own", [*mine, item.id][-OWN_ITEMS:])
-        response.set_cookie(
-            OWN_COOKIE, value, max_age=OWN_SECONDS, httponly=True, samesite="Lax", secure=request.is_secure
-        )
+        set_cookie(request, response, OWN_COOKIE, value, OWN_SECONDS)
 
     def problem(self, error: Refused | ServiceDown) -> Response:
         return problem(error)
@@ -258,6 +254,12 @@ class SiteEdge:
     def absolute_url(self, endpoint: str, **values: object) -> str:
         """Built on MODERATE_SITE_URL where it is set: the Host header of a stranger must not get into links."""
         return self.address.of_blueprint(address_of(endpoint, **values), request)
+
+
+def set_cookie(request: Request, response: AnyResponse, name: str, value: str, seconds: int) -> None:
+    """Set a cookie of ours for the pages of this app, and of no other one that is mounted on the same host."""
+    path, is_secure = request.script_root or "/", request.is_secure
+    response.set_cookie(name, value, max_age=seconds, path=path, httponly=True, samesite="Lax", secure=is_secure)
 
 
 def address_of(endpoint: str, **values: object) -> str:
