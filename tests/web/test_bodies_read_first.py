@@ -88,6 +88,20 @@ def limited(app: Flask) -> None:
     before_each(lambda request: request.form)(app)
 
 
+class OwnRequest(FlaskRequest):
+    """Requests whose limits depend on what is asked, as Flask's documentation once showed it."""
+
+    @property
+    def max_content_length(self) -> int:  # type: ignore[override]
+        return 10_000_000
+
+    max_form_parts = max_form_memory_size = max_content_length  # type: ignore[assignment]
+
+
+def with_requests_of_its_own(app: Flask) -> None:
+    app.request_class = OwnRequest
+
+
 HOSTS: dict[str, Callable[[Flask], object]] = {
     "form": before_each(lambda request: request.form),
     "values": before_each(lambda request: request.values.get("text")),
@@ -105,6 +119,7 @@ HOSTS: dict[str, Callable[[Flask], object]] = {
     "a session in the form": with_sessions_of_forms,
     "WSGI middleware": wrapped,
     "limits of its own": limited,
+    "requests of its own": with_requests_of_its_own,
 }
 
 ON_SOCKETS = [name for name in HOSTS if name != "WSGI middleware"]

@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from moderate.errors import FieldError, Invalid, TooLarge, UnsupportedMediaType
 from moderate.model import Kind, Raw
 from moderate.protocols.base import client_of
+from moderate.protocols.parameters import set_limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -191,7 +192,7 @@ def read_urlencoded(request: Request) -> dict[str, str]:
 
 
 def read_multipart(request: Request) -> dict[str, str]:
-    request.max_form_parts = MAX_FIELDS
+    set_limits(request, max_form_parts=MAX_FIELDS)
     # Reading the bytes first keeps them at hand for the check below; Werkzeug parses them from there.
     body = request.get_data()
     try:

@@ -7,6 +7,7 @@ sender declared, and mixes what it cannot read beyond repair; and without a Cont
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
@@ -32,7 +33,7 @@ def body_of(request: Request, limit: int) -> bytes:
 
     A mounted app has kept it in the request by then, see `moderate.web.body`.
     """
-    request.max_content_length = limit
+    set_limits(request, max_content_length=limit)
     try:
         body = request.get_data(cache=True)
     except RequestEntityTooLarge as error:
@@ -42,6 +43,16 @@ def body_of(request: Request, limit: int) -> bytes:
     if len(body) > limit:
         raise TooLarge
     return body
+
+
+def set_limits(request: Request, **limits: int) -> None:
+    """Set attributes of a request that bound what Werkzeug reads of it.
+
+    A host's own class of requests may have properties there, which cannot be set. They stay then.
+    """
+    for name, most in limits.items():
+        with suppress(AttributeError):
+            setattr(request, name, most)
 
 
 def parameters(request: Request, limit: int) -> dict[str, bytes]:

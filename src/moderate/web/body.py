@@ -17,6 +17,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.wsgi import get_input_stream
 
 from moderate.errors import Invalid, Refused, TooLarge
+from moderate.protocols.parameters import set_limits
 from moderate.web.state import current_state
 
 if TYPE_CHECKING:
@@ -49,8 +50,7 @@ def keep(_app: Flask, **_: object) -> None:
     limit = max_body(request.endpoint or "")
     # The settings of the host limit the host's own forms; set here, they cannot reach ours.
     # One byte more than is taken, because Werkzeug cuts a body without a length at this number and says nothing.
-    request.max_content_length = request.max_form_memory_size = limit + 1
-    request.max_form_parts = MAX_PARTS
+    set_limits(request, max_content_length=limit + 1, max_form_memory_size=limit + 1, max_form_parts=MAX_PARTS)
     try:
         body = read(request, limit)
     except Refused as error:
