@@ -10,6 +10,8 @@ from flask.cli import AppGroup, with_appcontext
 from moderate.errors import ConfigError
 from moderate.web.state import current_state
 
+REPAIR = "Mend what can be mended: flask moderate db check --repair"
+
 
 def db_group() -> AppGroup:
     group = AppGroup("db", help="The tables of moderate in the site's database.")
@@ -36,15 +38,24 @@ def current() -> None:
     click.echo(current_state().tables.current() or "no tables yet")
 
 
-@click.command("check", help="Exit with 1 where the tables are not those of this version.")
+@click.command("check", short_help="Look for everything that can be wrong with the database.")
+@click.option("--repair", is_flag=True, help="Mend what can be mended without a loss.")
 @with_appcontext
-def check() -> None:
+def check(repair: bool) -> None:
+    """Look for everything that can be wrong with the database, after a restore say.
+
+    Damage of an SQLite file, lost or changed tables, a newer version, a foreign encoding, ids that would be given
+    twice, missing indexes, counters that have drifted. With --repair the sequences of ids, indexes, character sets
+    and counters are mended. Exits with 1 where something is wrong that was not mended.
+    """
     found, advice = current_state().tables.trouble()
     if found:
         raise click.ClickException(f"The tables are not those of this version ({found}). {advice}")
-    differences = current_state().tables.differences()
-    if differences:
-        raise click.ClickException("The tables were changed: " + "; ".join(differences))
+    faults = list(current_state().tables.faults(repair=repair))
+    for fault in faults:
+        click.echo(f"{'Mended: ' if fault.is_mended else ''}{fault.words}")
+    if not all(fault.is_mended for fault in faults):
+        raise click.ClickException(f"Something is wrong with the database.{'' if repair else ' ' + REPAIR}")
     click.echo("The tables are those of this version.")
 
 

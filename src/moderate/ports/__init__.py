@@ -5,6 +5,7 @@ from moderate.ports.notices import Event, Hook, Mailbox, Notice, NoticeLinks, No
 from moderate.ports.outside import (
     Articles,
     Clock,
+    Fault,
     Fetched,
     Fetcher,
     Rule,
@@ -54,6 +55,7 @@ __all__ = [
     "Drift",
     "Earlier",
     "Event",
+    "Fault",
     "Fetched",
     "Fetcher",
     "HistoryPage",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -36,6 +36,14 @@ class Articles(Protocol):
         """Note that the article is being shown, so that pings to its addresses find it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that is wrong with the database, in a sentence, and whether it was mended."""
+
+    words: str
+    is_mended: bool = False
+
+
 class Tables(Protocol):
     """The version of the store's tables. Failures raise `ServiceDown`."""
 
@@ -51,8 +59,11 @@ class Tables(Protocol):
     def trouble(self) -> tuple[str, str]:
         """What is wrong with the tables, in a word or two, and what to do; empty texts where nothing is."""
 
-    def differences(self) -> list[str]:
-        """What differs between the tables and this version of the code, in words."""
+    def faults(self, *, repair: bool) -> Iterator[Fault]:
+        """Yield what is wrong with tables that are of this version: damage, changes, ids, indexes, counters.
+
+        With *repair* what can be mended without a loss is mended.
+        """
 
     def probe(self, now: datetime, *, every_table: bool = False) -> None:
         """Write one small row. Raises `ServiceDown` where writing fails, or waits for another writer for a second.

@@ -18,6 +18,13 @@ LOCK_SECONDS = 10
 POOL_SECONDS = 10
 CONNECT_SECONDS = 5
 
+#: What a connection to MySQL or MariaDB is set to: some defaults of a server would make empty texts NULL, cut what is
+#: too long, or refuse or shorten what concerns many rows.
+OWN_MODES = (
+    "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',"
+    " SESSION sql_safe_updates = 0, SESSION sql_auto_is_null = 0, SESSION sql_select_limit = 18446744073709551615"
+)
+
 #: The drivers that common spellings of a database's address stand for.
 DRIVERS = {
     "postgres": "postgresql+psycopg",
@@ -113,9 +120,19 @@ def options_of(url: URL) -> dict[str, Any]:
     if backend in MYSQL:
         # As PostgreSQL does by itself: each statement sees what is there, and fewer gaps are locked.
         options["isolation_level"] = "READ COMMITTED"
-    if "connect_timeout" not in url.query:
-        options["connect_args"] = {"connect_timeout": CONNECT_SECONDS}
+    options["connect_args"] = {name: value for name, value in settings_of(url).items() if name not in url.query}
     return options
+
+
+def settings_of(url: URL) -> dict[str, Any]:
+    """The parameters of a new connection to a server, each of which the address may set to something else."""
+    settings: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS}
+    if url.get_backend_name() in MYSQL:
+        settings["init_command"] = OWN_MODES
+    elif url.get_driver_name() in {"psycopg", "psycopg2"}:
+        # Whatever the server's default for this user or database is.
+        settings["client_encoding"] = "utf8"
+    return settings
 
 
 def is_memory(url: URL) -> bool:

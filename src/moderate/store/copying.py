@@ -9,14 +9,14 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from moderate.errors import CopyRefused, ServiceDown
 from moderate.store import migrate, search
 from moderate.store.outages import reason
 from moderate.store.schema import counters, items, metadata, secrets
-from moderate.store.types import MYSQL
+from moderate.store.sequences import go_on_counting, highest_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -134,51 +134,3 @@ def copied_row(table: Table, row: Mapping[Any, Any]) -> dict[str, Any]:
     """A row as the other database takes it: each keeps the words to search for in a form of its own."""
     values = {column.name: row[column] for column in table.columns}
     return {**values, "search": search.terms_of(values)} if table is items else values
-
-
-# --- ids, which are never used twice: cookies, mails and histories name them ----------------------
-
-
-#: The highest id that a table has ever given, rows that were deleted since included.
-HIGHEST = {
-    "sqlite": "SELECT seq FROM sqlite_sequence WHERE name = :table",
-    "postgresql": "SELECT pg_sequence_last_value(pg_get_serial_sequence(:table, :column)::regclass)",
-    "mysql": "SELECT auto_increment - 1 FROM information_schema.tables"
-    " WHERE table_schema = DATABASE() AND table_name = :table",
-}
-
-
-def highest_ids(conn: Connection) -> dict[Table, int]:
-    query = text(HIGHEST["mysql" if conn.dialect.name in MYSQL else conn.dialect.name])
-    found = {}
-    for table in metadata.sorted_tables:
-        column = table.autoincrement_column
-        if column is not None:
-            given = conn.execute(query, parameters(query, table)).scalar() or 0
-            found[table] = max(int(given), conn.execute(select(func.max(column))).scalar() or 0)
-    return found
-
-
-def go_on_counting(conn: Connection, highest: Mapping[Table, int]) -> None:
-    """Let the next row of each table get an id that has never been given."""
-    for table, number in highest.items():
-        for statement in COUNT_ON["mysql" if conn.dialect.name in MYSQL else conn.dialect.name] if number else ():
-            asked = text(statement.format(table=table.name, next=number + 1))
-            conn.execute(asked, parameters(asked, table, number))
-
-
-COUNT_ON = {
-    "sqlite": (
-        "DELETE FROM sqlite_sequence WHERE name = :table",
-        "INSERT INTO sqlite_sequence (name, seq) VALUES (:table, :number)",
-    ),
-    "postgresql": ("SELECT setval(pg_get_serial_sequence(:table, :column), :number)",),
-    "mysql": ("ALTER TABLE {table} AUTO_INCREMENT = {next}",),
-}
-
-
-def parameters(statement: Any, table: Table, number: int = 0) -> dict[str, Any]:
-    """What of the table's names a statement asks for."""
-    column = table.autoincrement_column
-    known = {"table": table.name, "column": column.name if column is not None else "", "number": number}
-    return {name: known[name] for name in statement.compile().params}

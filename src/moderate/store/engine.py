@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import weakref
@@ -17,7 +18,8 @@ from moderate.errors import ConfigError, ServiceDown
 from moderate.store.addresses import ADDRESSES, EXTRAS, LOCK_SECONDS, is_memory, options_of, read_address
 from moderate.store.files import file_of, fold_in
 from moderate.store.forks import leave_to_the_parent, watch
-from moderate.store.outages import is_deadlock, is_locked, is_lost, is_outage, reason
+from moderate.store.outages import ENCODING, IDS, is_deadlock, is_locked, is_lost, is_outage, reason
+from moderate.store.sequences import catch_up, gave_no_id
 from moderate.store.waiting import pause, server_patience, sqlite_patience
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
     from moderate.ports import Clock
+
+log = logging.getLogger("moderate")
 
 T = TypeVar("T")
 
@@ -262,7 +266,19 @@ class Database:
         if is_locked(cause):
             # Where the wait for the lock was a full one, another would keep the caller for too long.
             return not self.is_ours and attempt < LOCK_ATTEMPTS
+        if gave_no_id(cause):
+            return attempt == 1 and self._have_ids_caught_up()
         return is_deadlock(cause) and attempt < ATTEMPTS
+
+    def _have_ids_caught_up(self) -> bool:
+        """Set sequences right that are behind their rows, as after a restore of rows alone, and say so."""
+        with self.write() as conn:
+            tables = catch_up(conn)
+        if tables:
+            log.warning(
+                "The sequences of these tables were behind their rows and were set right: %s", ", ".join(tables)
+            )
+        return bool(tables)
 
     def close_connections(self) -> None:
         """Close the idle connections of an engine that was made here; a database in memory stays."""
@@ -291,7 +307,11 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except UnicodeError as error:
+            raise ServiceDown("database", ENCODING) from error
         except SQLAlchemyError as error:
+            if gave_no_id(error):
+                raise ServiceDown("database", IDS) from error
             if not is_outage(error):
                 raise
             raise ServiceDown("database", reason(error, self.engine.url)) from error

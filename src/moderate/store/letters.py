@@ -30,6 +30,12 @@ TABLES = text(
     "SELECT table_name FROM information_schema.tables"
     " WHERE table_schema = DATABASE() AND table_name IN :names AND table_collation <> :collation"
 ).bindparams(bindparam("names", expanding=True))
+#: Columns that a restore or a tool has given another character set, or a collation that takes A for a.
+COLUMNS = text(
+    "SELECT DISTINCT table_name FROM information_schema.columns"
+    " WHERE table_schema = DATABASE() AND table_name IN :names"
+    " AND (character_set_name <> 'utf8mb4' OR collation_name NOT LIKE '%bin')"
+).bindparams(bindparam("names", expanding=True))
 #: What MySQL calls TEXT ends after 64 KB; where characters take more room, it makes a size more of it.
 SHORT_TEXTS = text(
     "SELECT table_name, column_name, is_nullable FROM information_schema.columns"
@@ -48,6 +54,13 @@ def every_word(conn: Connection) -> Iterator[None]:
     conn.execute(text("SET SESSION innodb_ft_enable_stopword = DEFAULT"))
 
 
+def misfits(conn: Connection) -> list[str]:
+    """Return the names of our tables whose texts are in another character set, or compared in another way."""
+    if conn.dialect.name not in MYSQL:
+        return []
+    return sorted(conn.execute(COLUMNS, {"names": list(metadata.tables)}).scalars())
+
+
 def make_fit(conn: Connection) -> None:
     """Give our tables the best collation that the server has, and their texts room; what is fit is not touched."""
     if conn.dialect.name not in MYSQL:
@@ -57,7 +70,8 @@ def make_fit(conn: Connection) -> None:
     letters = f"CHARACTER SET utf8mb4 COLLATE {collation}"
     ours = {"names": list(metadata.tables), "collation": collation}
     # One change for each table: MariaDB writes it anew each time.
-    changes = {table: [f"CONVERT TO {letters}"] for table in conn.execute(TABLES, ours).scalars()}
+    unfit = {*conn.execute(TABLES, ours).scalars(), *misfits(conn)}
+    changes = {table: [f"CONVERT TO {letters}"] for table in sorted(unfit)}
     for table, column, is_nullable in conn.execute(SHORT_TEXTS, ours):
         wide = f"MODIFY `{column}` LONGTEXT {letters} {'NULL' if is_nullable == 'YES' else 'NOT NULL'}"
         changes.setdefault(table, []).append(wide)

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from moderate.errors import ServiceDown
 from moderate.store import search
 from moderate.store.letters import every_word, make_fit
+from moderate.store.modes import unfit
 from moderate.store.outages import reason
 from moderate.store.schema import metadata
 from moderate.store.tokens import make_secrets
@@ -53,6 +54,9 @@ def upgrade(database: Database) -> tuple[str | None, str]:
     holds for the first upgrade only.
     """
     with database.read() as conn:
+        found, advice = unfit(conn)
+        if found:
+            raise ServiceDown("database", f"it cannot hold every text ({found}). {advice}")
         before = _stamped(conn, _names(conn))
         if before == HEAD:
             refuse_losses(conn)
@@ -147,11 +151,14 @@ NEWER = "Install the version of flask-moderate that made them, or restore the da
 def trouble(database: Database) -> tuple[str, str]:
     """Return what is wrong with the tables, in a word or two, and what to do; empty texts where nothing is.
 
-    One query that lists the tables' names, and one for their version: cheap enough for health checks.
+    A few queries, for the tables' names, their version and the encoding: cheap enough for health checks.
     """
     with database.read() as conn:
         names = _names(conn)
         version = _stamped(conn, names)
+        found, advice = unfit(conn)
+    if found:
+        return found, advice
     lost = sorted(set(metadata.tables) - names)
     if version is not None and lost:
         return "tables missing", f"These are gone: {named(lost)}. {LOST}"

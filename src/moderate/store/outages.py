@@ -45,6 +45,16 @@ CLOSING = frozenset({1053})
 #: The user may not do this.
 DENIED = frozenset({"42501", 1142, 1143})
 
+#: PostgreSQL and MySQL: characters that the database's encoding does not have, or that are none in it.
+FOREIGN = frozenset({"22P05", "22021", 1366})
+
+#: MySQL and MariaDB: a column that may not be NULL would be. What is stored here never is.
+NULLED = frozenset({1048})
+
+ENCODING = "it is not in UTF-8 and cannot hold these characters; see 'Encodings and modes' in docs/operating.md"
+MODE = "its sql_mode has EMPTY_STRING_IS_NULL; see 'Encodings and modes' in docs/operating.md"
+IDS = "it gives new rows ids that are there already, or none; run: flask moderate db check --repair"
+
 TABLES = "its tables are missing or of another version; run `flask moderate db upgrade`"
 
 #: What an error means and what to do about it, by the database's own code.
@@ -52,6 +62,8 @@ BY_CODE = (
     (MISSING, TABLES),
     (POOLED, POOLER),
     (DENIED, "its user may not do this: grant it SELECT, INSERT, UPDATE and DELETE on all tables of moderate_…"),
+    (FOREIGN, ENCODING),
+    (NULLED, MODE),
     (READ_ONLY, "it can only be read: is this a standby, or was it set to be read-only?"),
 )
 
@@ -67,6 +79,10 @@ BY_TEXT = (
 )
 
 
+#: Codes of errors that the driver does not call operational, and that no text of a sender can cause.
+REFUSALS = MISSING | POOLED | DENIED | FOREIGN | NULLED
+
+
 def is_outage(error: BaseException) -> bool:
     """Whether the database, its connection or its tables failed; a refused row is no outage."""
     if isinstance(error, OperationalError | InterfaceError | InternalError | PoolTimeout):
@@ -74,7 +90,7 @@ def is_outage(error: BaseException) -> bool:
     # A bare DatabaseError is how SQLite reports a file that is damaged or no database at all.
     if type(error) is DatabaseError:
         return True
-    return isinstance(error, DBAPIError) and (error.connection_invalidated or code(error) in MISSING | POOLED | DENIED)
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or code(error) in REFUSALS)
 
 
 def is_deadlock(error: BaseException | None) -> bool:

@@ -14,8 +14,9 @@ import unicodedata
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import String, and_, bindparam, cast, column, func, literal_column, or_, select, table, text
+from sqlalchemy import String, and_, bindparam, cast, column, func, inspect, literal_column, or_, select, table, text
 from sqlalchemy.dialects.postgresql import TSQUERY
+from sqlalchemy.exc import DatabaseError
 
 from moderate.store.schema import items
 from moderate.store.types import MYSQL
@@ -290,10 +291,45 @@ def create_index(conn: Connection) -> None:
         conn.execute(text(f"CREATE INDEX {INDEX} ON moderate_items USING gin (search)"))
     elif dialect in MYSQL:
         conn.execute(text(f"CREATE FULLTEXT INDEX {INDEX} ON moderate_items (search)"))
-    elif conn.execute(text("SELECT sqlite_compileoption_used('ENABLE_FTS5')")).scalar():
+    elif can_search(conn):
         for statement in SQLITE_DDL:
             conn.exec_driver_sql(statement)
 
+
+def is_whole(conn: Connection) -> bool:
+    """Return whether the index is there; on SQLite also whether all that keeps it is, and it is not damaged."""
+    if conn.dialect.name != "sqlite":
+        return INDEX in {entry["name"] for entry in inspect(conn).get_indexes(items.name)}
+    names = {SQLITE_INDEX, SQLITE_STATE, *SQLITE_TRIGGERS}
+    there = names & set(conn.execute(text("SELECT name FROM sqlite_master")).scalars())
+    if not there:
+        return not can_search(conn)
+    if there != names:
+        return False
+    try:
+        conn.exec_driver_sql(f"SELECT rowid FROM {SQLITE_INDEX} WHERE {SQLITE_INDEX} MATCH 'ww'").first()  # noqa: S608
+        return conn.execute(text(f"SELECT count(*) FROM {SQLITE_STATE}")).scalar() == 1  # noqa: S608
+    except DatabaseError:
+        return False
+
+
+def make_again(conn: Connection) -> None:
+    """Make the index anew over all that is stored."""
+    if conn.dialect.name == "sqlite":
+        for name in SQLITE_TRIGGERS:
+            conn.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}")
+        for name in (SQLITE_INDEX, SQLITE_STATE):
+            conn.exec_driver_sql(f"DROP TABLE IF EXISTS {name}")
+    create_index(conn)
+
+
+def can_search(conn: Connection) -> bool:
+    """Return whether this SQLite was built with FTS5."""
+    return bool(conn.execute(text("SELECT sqlite_compileoption_used('ENABLE_FTS5')")).scalar())
+
+
+#: What keeps SQLite's index up to date with the items that it holds.
+SQLITE_TRIGGERS = ("moderate_search_remove", "moderate_search_change")
 
 #: The index holds no text of its own. New items are put into it some thousands at a time, when somebody
 #: searches: one by one they would make each submission a sixth dearer. Up to which item it goes stands

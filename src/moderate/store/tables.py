@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import MetaData, Table, false, select
 
-from moderate.store import Database, SqlStore, backups, copying, metadata, migrate
+from moderate.store import Database, SqlStore, backups, checkup, copying, metadata, migrate
 from moderate.store.addresses import is_memory, place_of
 from moderate.store.schema import items
 from moderate.store.tallies import latest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     from pathlib import Path
 
     from sqlalchemy.engine import Connection
 
-    from moderate.ports import Clock, Drift
+    from moderate.ports import Clock, Drift, Fault
 
 
 #: Seconds that a try to write waits for another writer.
@@ -57,8 +57,8 @@ class SqlTables:
     def trouble(self) -> tuple[str, str]:
         return migrate.trouble(self._database)
 
-    def differences(self) -> list[str]:
-        return migrate.check(self._database)
+    def faults(self, *, repair: bool) -> Iterator[Fault]:
+        return checkup.faults(SqlStore(self._database), repair=repair)
 
     def probe(self, now: datetime, *, every_table: bool = False) -> None:
         moment = self._clock.monotonic() if self._clock is not None else 0.0

@@ -1,0 +1,223 @@
+"""What a restore can bring, and how `db check --repair` mends it; databases that cannot hold every text."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from moderate.errors import ServiceDown
+from moderate.store import Database, SqlStore
+from moderate.store.migrate import migrate_to, upgrade
+from moderate.store.tables import SqlTables
+from tests.factories import HELD, NOON, a_comment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.mariadb_servers import MariaDB
+    from tests.servers import PostgreSQL
+
+
+def faults(store: SqlStore, *, repair: bool = False) -> list[tuple[str, bool]]:
+    return [(fault.words, fault.is_mended) for fault in SqlTables(store.database).faults(repair=repair)]
+
+
+def tamper(store: SqlStore, *statements: str) -> None:
+    with store.database.write() as conn:
+        for statement in statements:
+            conn.execute(text(statement))
+
+
+def on(store: SqlStore, **statements: str) -> str:
+    return statements["mariadb" if store.database.dialect in {"mysql", "mariadb"} else store.database.dialect]
+
+
+def add(store: SqlStore, times: int = 1) -> list[int]:
+    return [store.record(a_comment(f"Number {number}"), HELD, [], NOON).item.id for number in range(times)]
+
+
+def test_a_database_that_is_well_has_no_faults(store: SqlStore) -> None:
+    add(store, 3)
+    assert faults(store) == []
+    assert faults(store, repair=True) == []
+
+
+def test_a_lost_index_is_made_again(store: SqlStore) -> None:
+    name = "ix_moderate_items_status_id"
+    tamper(store, f"DROP INDEX {name}" + on(store, sqlite="", postgresql="", mariadb=" ON moderate_items"))
+    assert (f"The index {name} is missing.", False) in faults(store)
+    assert faults(store, repair=True) == [(f"The index {name} is missing.", True)]
+    assert faults(store) == []
+
+
+def test_counters_that_have_drifted_are_counted_anew(store: SqlStore) -> None:
+    add(store, 2)
+    tamper(store, "UPDATE moderate_counters SET spam_pingback = 7")
+    assert {mended for _, mended in faults(store)} == {False}
+    assert {mended for _, mended in faults(store, repair=True)} == {True}
+    assert faults(store) == []
+
+
+def test_a_lost_index_for_searches_is_made_again(store: SqlStore) -> None:
+    add(store, 3)
+    tamper(
+        store,
+        on(
+            store,
+            sqlite="DROP TABLE moderate_search",
+            postgresql="DROP INDEX ix_moderate_items_search",
+            mariadb="DROP INDEX ix_moderate_items_search ON moderate_items",
+        ),
+    )
+    words = "The index for searches is missing or damaged."
+    assert faults(store) == [(words, False)]
+    assert faults(store, repair=True) == [(words, True)]
+    assert faults(store) == []
+    number = add(store)[0]
+    tamper(store, f"DELETE FROM moderate_items WHERE id = {number}")
+
+
+def test_a_lost_primary_key_is_told(pg_url: str) -> None:
+    """As tools leave it that copy rows into a table of their own making."""
+    store = SqlStore(Database(pg_url))
+    upgrade(store.database)
+    tamper(
+        store,
+        "CREATE TABLE copied AS SELECT * FROM moderate_samples",
+        "DROP TABLE moderate_samples",
+        "ALTER TABLE copied RENAME TO moderate_samples",
+    )
+    assert any("moderate_samples has lost its primary key" in words for words, _ in faults(store, repair=True))
+    store.database.dispose()
+
+
+@pytest.fixture
+def behind(pg_url: str) -> Iterator[SqlStore]:
+    """Rows came back without their sequences, as by a restore of the data alone."""
+    store = SqlStore(Database(pg_url))
+    upgrade(store.database)
+    add(store, 40)
+    with store.database.read() as conn:
+        names = conn.execute(text("SELECT sequencename FROM pg_sequences")).scalars().all()
+    tamper(store, *(f"ALTER SEQUENCE {name} RESTART" for name in names))
+    yield store
+    store.database.dispose()
+
+
+def test_sequences_that_are_behind_are_told_and_set_right(behind: SqlStore) -> None:
+    told = "The sequence of moderate_items is behind its rows."
+    assert (told, False) in faults(behind)
+    assert (told, True) in faults(behind, repair=True)
+    assert faults(behind) == []
+    assert add(behind) == [41]
+
+
+def test_a_comment_that_meets_a_sequence_behind_its_rows_is_stored(
+    behind: SqlStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert add(behind, 2) == [41, 42]
+    (line,) = [record.message for record in caplog.records if "sequences" in record.message]
+    assert "moderate_items" in line
+    assert faults(behind) == []
+
+
+def test_a_row_that_gets_no_id_is_an_outage_that_says_what_to_do(pg_url: str) -> None:
+    store = SqlStore(Database(pg_url))
+    upgrade(store.database)
+    tamper(store, "ALTER TABLE moderate_items ALTER COLUMN id DROP DEFAULT", "DROP SEQUENCE moderate_items_id_seq")
+    with pytest.raises(ServiceDown, match="db check"):
+        add(store)
+    assert any("moderate_items gives no ids" in words for words, _ in faults(store, repair=True))
+    store.database.dispose()
+
+
+# --- encodings and modes ------------------------------------------------------------------------------
+
+
+@contextmanager
+def encoded(postgresql: PostgreSQL, encoding: str) -> Iterator[str]:
+    name = f"in_{encoding.lower()}"
+    postgresql.run(f"CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    yield postgresql.url(name)
+    postgresql.drop_database(postgresql.url(name))
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_JP"])
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_a_database_that_is_not_in_utf8_is_refused_in_words(postgresql: PostgreSQL, encoding: str, driver: str) -> None:
+    with encoded(postgresql, encoding) as url:
+        database = Database(url.replace("+psycopg", f"+{driver}"))
+        with pytest.raises(ServiceDown, match=f"encoding {encoding}.*ENCODING 'UTF8'"):
+            upgrade(database)
+        assert SqlTables(database).trouble()[0] == f"encoding {encoding}"
+        database.dispose()
+
+
+@pytest.mark.parametrize("is_ours", [True, False], ids=["ours", "the host's"])
+def test_text_that_an_older_database_cannot_hold_is_an_outage(postgresql: PostgreSQL, is_ours: bool) -> None:
+    """Tables that were made before such databases were refused."""
+    with encoded(postgresql, "LATIN1") as url:
+        engine = create_engine(url)
+        database = Database(url if is_ours else engine)
+        with database.write() as conn:
+            migrate_to(conn, "head")
+        store = SqlStore(database)
+        assert add(store)
+        for typed in ("An emoji 🎉", "日本語", "A dash –"):
+            with pytest.raises(ServiceDown, match="not in UTF-8"):
+                store.record(a_comment(typed), HELD, [], NOON)
+        engine.dispose()
+        database.dispose()
+
+
+def test_a_default_for_the_clients_encoding_does_no_harm(postgresql: PostgreSQL, pg_url: str) -> None:
+    postgresql.run(f"ALTER DATABASE {pg_url.rpartition('/')[2]} SET client_encoding = 'LATIN1'")
+    store = SqlStore(Database(pg_url))
+    upgrade(store.database)
+    kept = store.record(a_comment("日本語 🎉"), HELD, [], NOON).item
+    assert store.item(kept.id) == kept
+    engine = create_engine(pg_url)
+    assert SqlTables(Database(engine)).trouble()[0] == "connections in LATIN1"
+    engine.dispose()
+    store.database.dispose()
+
+
+MODES = "EMPTY_STRING_IS_NULL,STRICT_TRANS_TABLES"
+
+
+def test_modes_of_the_server_that_break_a_promise_are_not_those_of_our_connections(
+    mariadb: MariaDB, mariadb_url: str
+) -> None:
+    mariadb.run(f"SET GLOBAL sql_mode = '{MODES}', GLOBAL sql_safe_updates = 1, GLOBAL sql_select_limit = 3")
+    try:
+        store = SqlStore(Database(mariadb_url))
+        upgrade(store.database)
+        assert add(store, 5)
+        assert faults(store) == []
+        engine = create_engine(mariadb_url)
+        hosts = SqlStore(Database(engine))
+        assert SqlTables(hosts.database).trouble()[0] == "sql_mode EMPTY_STRING_IS_NULL"
+        with pytest.raises(ServiceDown, match="EMPTY_STRING_IS_NULL"):
+            add(hosts)
+        engine.dispose()
+        store.database.dispose()
+    finally:
+        mariadb.run("SET GLOBAL sql_mode = DEFAULT, GLOBAL sql_safe_updates = 0, GLOBAL sql_select_limit = DEFAULT")
+
+
+def test_tables_that_came_back_in_another_character_set_are_mended(mariadb_url: str) -> None:
+    store = SqlStore(Database(mariadb_url))
+    upgrade(store.database)
+    add(store)
+    tamper(store, "ALTER TABLE moderate_items CONVERT TO CHARACTER SET latin1 COLLATE latin1_swedish_ci")
+    with pytest.raises(ServiceDown, match="not in UTF-8"):
+        store.record(a_comment("日本語"), HELD, [], NOON)
+    assert ("The texts of moderate_items are in another character set or collation.", True) in faults(
+        store, repair=True
+    )
+    assert faults(store) == []
+    assert store.record(a_comment("日本語 🎉"), HELD, [], NOON)
+    store.database.dispose()
