@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from moderate.clean.addresses import ascii_host, one_escaping
+from moderate.clean.addresses import MAX_ADDRESS, ascii_host, one_escaping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 MOST_ASKED = (1000, 200)
 
 _STRIPPED = re.compile(r"^[\x00-\x20]+|[\x00-\x20]+$|[\t\n\r]+")
+#: What no database takes in a text, or no address has.
+_UNASKABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -62,7 +64,8 @@ class Targets:
 
     These are the *given* ones, in any spelling that `comparable` folds and with http and https as one, and
     those of which *leads_here* says so. It is asked once about each other address, and about no more than
-    `MOST_ASKED` of them: it may ask a database, and a page may have any number of links.
+    `MOST_ASKED` of them: it may ask a database, and a page may have any number of links. It is never asked about
+    what the way in would refuse as a target.
     """
 
     def __init__(self, given: Iterable[str], leads_here: Callable[[str], bool] = lambda _: False) -> None:
@@ -81,10 +84,15 @@ class Targets:
         if place is None:
             return False
         if place not in self._known:
-            kind = 0 if place.partition("/")[0] in self._hosts else 1
-            self._left[kind] -= 1
-            self._known[place] = self._left[kind] >= 0 and self._leads_here(address)
+            self._known[place] = self._is_askable(place, address) and self._leads_here(address)
         return self._known[place]
+
+    def _is_askable(self, place: str, address: str) -> bool:
+        if len(address) > MAX_ADDRESS or _UNASKABLE.search(address):
+            return False
+        kind = 0 if place.partition("/")[0] in self._hosts else 1
+        self._left[kind] -= 1
+        return self._left[kind] >= 0
 
 
 def _place(url: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -418,6 +419,16 @@ HOSTILE = {
     "meta": "<meta " * 50_000,
     "nothing": "\0" * 300_000,
 }
+
+
+@pytest.mark.parametrize("odd", ["\0", "\x1f", "\ud800", "a" * 2048])
+def test_the_host_is_not_asked_about_addresses_that_no_target_can_have(odd: str) -> None:
+    """JSON can hold what no page can; the finder may pass it on to a database that takes it for an error."""
+    asked: list[str] = []
+    links = [f"https://news.example/{odd}x", "https://news.example/other"]
+    wanted = Targets([ARTICLE], lambda address: asked.append(address) is not None)
+    assert find_link(page(json.dumps(links), "application/json"), wanted, any_element=True) is None
+    assert asked == links[1:]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
