@@ -84,7 +84,7 @@ def wrapped(app: Flask) -> None:
 
 
 def limited(app: Flask) -> None:
-    app.config.update(MAX_CONTENT_LENGTH=20, MAX_FORM_MEMORY_SIZE=2, MAX_FORM_PARTS=1)
+    app.config.update(MAX_CONTENT_LENGTH=20, MAX_FORM_MEMORY_SIZE=8, MAX_FORM_PARTS=1)
     before_each(lambda request: request.form)(app)
 
 

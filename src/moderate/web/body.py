@@ -50,7 +50,9 @@ def keep(_app: Flask, **_: object) -> None:
     limit = max_body(request.endpoint or "")
     # The settings of the host limit the host's own forms; set here, they cannot reach ours.
     # One byte more than is taken, because Werkzeug cuts a body without a length at this number and says nothing.
-    set_limits(request, max_content_length=limit + 1, max_form_memory_size=limit + 1, max_form_parts=MAX_PARTS)
+    # Older versions compare the length that was announced; what is read is bounded by then.
+    most_of_form = max(limit, request.content_length or 0) + 1
+    set_limits(request, max_content_length=limit + 1, max_form_memory_size=most_of_form, max_form_parts=MAX_PARTS)
     try:
         body = read(request, limit)
     except Refused as error:
@@ -88,7 +90,10 @@ def read(incoming: Request, limit: int) -> bytes:
     It is empty where only `request.form` is left of them, which protocols then read instead.
     """
     try:
-        body = incoming.stream.read() or read_again(incoming, limit)
+        # A class of requests of the host may have a limit of its own, which cannot be set.
+        is_used = "stream" in vars(incoming)
+        stream = incoming.stream if is_used else get_input_stream(incoming.environ, max_content_length=limit + 1)
+        body = stream.read() or read_again(incoming, limit)
     except RequestEntityTooLarge as error:
         raise TooLarge from error
     except ClientDisconnected:
@@ -112,7 +117,7 @@ def read_again(incoming: Request, limit: int) -> bytes:
         if rewind(incoming.environ["wsgi.input"], incoming.content_length):
             return get_input_stream(incoming.environ, max_content_length=limit + 1).read()
         return incoming.get_data()
-    except ClientDisconnected:
+    except (ClientDisconnected, RequestEntityTooLarge):
         return b""
 
 
