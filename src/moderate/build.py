@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
+from moderate.acts.outages import Outages
 from moderate.acts.waves import WaveWatch
 from moderate.acts.worker import Worker
 from moderate.articles import HostArticles
@@ -104,6 +105,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         clock=clock,
         waves=WaveWatch(app, SqlWaves(database), limits, clock, secret=lambda: signer.derive("waves")),
         account=SqlAccountNotes(database),
+        outages=Outages(clock, lambda: database.done),
         site_url=settings.site_url,
         notices=make_notices(app, settings, signer, clock, address),
         confirming=make_confirming(app, settings, signer, cache(lambda: store.secret("addresses")), address),

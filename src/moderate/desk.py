@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from moderate.acts.confirming import Confirming
+    from moderate.acts.outages import Outages
     from moderate.acts.waves import WaveWatch
     from moderate.checks.base import Check
     from moderate.clean.policy import Policy
@@ -76,6 +77,7 @@ class Desk:
     clock: Clock
     waves: WaveWatch
     account: AccountNotes
+    outages: Outages
     retention: Retention = Retention()
     notices: Notices = Notices()
     #: None where the site does not have e-mail addresses confirmed.

@@ -80,7 +80,12 @@ def run(desk: Desk, task: Task, *, deaths: int = DEATHS) -> None:
     """
     if task.deaths >= deaths:
         log.error(
-            "Task %d (%s) for item %d is given up: %d workers died over it.", task.id, task.kind, task.item, task.deaths
+            "Task %d (%s) for item %d is given up: %d workers died over it.",
+            task.id,
+            task.kind,
+            task.item,
+            task.deaths,
+            extra=keyed(task),
         )
         reason = f"a worker process crashed or was killed during the {task.kind} task (times: {task.deaths})"
         give_up(desk, task, reason, reason)
@@ -92,8 +97,13 @@ def run(desk: Desk, task: Task, *, deaths: int = DEATHS) -> None:
         desk.store.retry_task(task, desk.clock.now() + backoff(task), str(error))
     except (Exception, SystemExit) as error:
         # A hook of the host that calls `sys.exit` must not end the thread.
-        log.exception("Task %d (%s) for item %d failed.", task.id, task.kind, task.item)
+        log.exception("Task %d (%s) for item %d failed.", task.id, task.kind, task.item, extra=keyed(task))
         spoil(desk, task, error)
+
+
+def keyed(task: Task) -> dict[str, int]:
+    """Return the fields of a log record about a task."""
+    return {"moderate_task": task.id, "moderate_item": task.item}
 
 
 def spoil(desk: Desk, task: Task, error: BaseException) -> None:

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 
 from blinker import Namespace
 
-from moderate.model import Status
+from moderate.model import Item, Status
 
 if TYPE_CHECKING:
     from blinker import NamedSignal
 
-    from moderate.model import Item
 
 log = logging.getLogger("moderate")
 
@@ -62,4 +61,6 @@ def send(signal: NamedSignal, app: object, **carried: object) -> None:
         try:
             receiver(app, **carried)
         except Exception:
-            log.exception("A receiver of %s failed.", signal.name)
+            item = carried.get("item")
+            extra = {"moderate_item": item.id} if isinstance(item, Item) else {}
+            log.exception("A receiver of %s failed.", signal.name, extra=extra)

@@ -118,8 +118,11 @@ class Crew:
         try:
             with self._app.app_context():
                 turn()
+            self._desk.outages.settle()
+        except ServiceDown as error:
+            # The thread goes on: the next look may find the service back.
+            self._desk.outages.met(error)
         except Exception:
-            # A store that is down must not end the thread: the next look may find it back.
             log.exception("The worker could not look for tasks; it tries again.")
 
     def _do_own(self) -> None:

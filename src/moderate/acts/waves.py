@@ -80,8 +80,9 @@ class WaveWatch:
             return
         try:
             self._count(item)
-        except ServiceDown:
-            log.warning("An item could not be counted for spam waves.", exc_info=True)
+        except ServiceDown as error:
+            extra = {"moderate_item": item.id}
+            log.warning("An item could not be counted for spam waves (%s).", error, extra=extra)
 
     def forget(self) -> None:
         """Housekeeping: bursts that are over."""

@@ -107,9 +107,20 @@ class Worker:
 
     def _listen(self, crew: Crew) -> None:
         """Hear the bell for as long as the crew works; while Redis is away the crew looks by itself."""
+        is_deaf = False
+
+        def heard() -> None:
+            nonlocal is_deaf
+            if is_deaf:
+                is_deaf = False
+                log.info("Workers are woken again.")
+            crew.wake()
+
         while self._bell is not None and not crew.over.is_set():
             try:
-                self._bell.listen(crew.wake, crew.over.is_set)
+                self._bell.listen(heard, crew.over.is_set)
             except ServiceDown as error:
-                log.warning("Workers are not woken (%s); they look for tasks every %.0f seconds.", error, POLL)
+                if not is_deaf:
+                    log.warning("Workers are not woken (%s); they look for tasks every %.0f seconds.", error, POLL)
+                is_deaf = True
                 crew.over.wait(POLL)

@@ -175,7 +175,7 @@ def ask(check: Check, submission: Submission, facts: Facts) -> Finding | None:
         finding = Finding(check.name, Lean.UNSURE, str(error))
     except Exception as error:
         # A host's check may raise anything, and the item must neither get lost nor slip through.
-        log.exception("The check %r failed; the item is held.", check.name)
+        log.exception("The check %r failed; the item is held.", check.name, extra={"moderate_check": check.name})
         finding = Finding(check.name, Lean.UNSURE, f"the check failed ({type(error).__name__})")
     took = facts.clock.monotonic() - started
     if facts.services.timings is not None:

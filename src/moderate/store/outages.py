@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import (
@@ -11,10 +12,13 @@ from sqlalchemy.exc import (
     InterfaceError,
     InternalError,
     OperationalError,
+    StatementError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from sqlalchemy.engine import URL
 
 #: SQLSTATE of PostgreSQL and error numbers of MySQL for a table or column that is not there.
@@ -35,6 +39,9 @@ POOLER = (
 
 #: What the system's own messages begin with, and nobody but a programmer can read.
 NUMBERS = re.compile(r"\[Errno -?\d+\] ")
+
+#: What MySQL and MariaDB quote of a refused row.
+QUOTED = re.compile(r"'.*' for (key|column)")
 
 #: Transactions are read-only; MySQL and MariaDB: the server is, or may be written by few.
 READ_ONLY = frozenset({"25006", 1290, 1792, 1836})
@@ -117,6 +124,42 @@ def code(error: DBAPIError) -> str | int | None:
     # psycopg calls it sqlstate, psycopg2 pgcode.
     state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
     return state if isinstance(state, str) else None
+
+
+def redact(error: BaseException) -> None:
+    """Take out of an error of SQLAlchemy, and of the driver's error that it chains, what somebody has written.
+
+    Only the first line of the driver's message is left: PostgreSQL's DETAIL quotes whole rows. In it the values of the
+    statement are replaced, which MySQL and triggers repeat. Both errors are changed in place, because tracebacks
+    show both.
+    """
+    if not isinstance(error, StatementError):
+        return
+    # Messages that are known by their text have none of it.
+    is_known = isinstance(error, DBAPIError) and hint(error) is not None
+    values = [] if is_known else sorted(set(values_in(error.params)), key=len, reverse=True)
+    error.hide_parameters, error.params = True, None
+    for each in (error, error.orig):
+        if each is not None:
+            each.args = tuple(redacted(part, values) if isinstance(part, str) else part for part in each.args)
+
+
+def values_in(parameters: object) -> Iterator[str]:
+    """Yield all texts among the parameters of a statement but the shortest ones, and how MySQL cuts long ones."""
+    if isinstance(parameters, str) and len(parameters) > 2:
+        yield from (parameters, parameters[:64])
+    elif isinstance(parameters, Mapping):
+        yield from values_in(list(parameters.values()))
+    elif isinstance(parameters, list | tuple):
+        for value in parameters:
+            yield from values_in(value)
+
+
+def redacted(message: str, values: Sequence[str]) -> str:
+    # A value may itself have several lines.
+    for value in values:
+        message = message.replace(value, "…")
+    return QUOTED.sub(r"'…' for \1", message.partition("\n")[0])
 
 
 def reason(error: BaseException, url: URL) -> str:

@@ -66,9 +66,10 @@ def unsniffed(response: Response) -> Response:
 
 
 def begin() -> None:
-    """Say once in the log what should be known of the app, and note the sub-path of the request."""
+    """Say once in the log what should be known of the app and which outages are over; note the request's sub-path."""
     state = current_state()
     state.remarks.say()
+    state.desk.outages.settle()
     state.address.note(request)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -12,11 +11,10 @@ from flask import Response
 
 from moderate.errors import DecidedMeanwhile, Invalid, NotAllowed, RateLimited, Refused, ServiceDown, UnexpectedNumber
 from moderate.limits.headers import ratelimit_headers
+from moderate.web.state import current_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-log = logging.getLogger("moderate")
 
 STATUS_OF: dict[str, int] = {
     "invalid": 422,
@@ -65,9 +63,9 @@ def public_text(error: Refused | ServiceDown) -> str:
 
 
 def report(error: Refused | ServiceDown) -> None:
-    """Note an outage in the log, in one line: the driver's own error may hold what somebody has sent."""
+    """Note an outage in the log, once."""
     if isinstance(error, ServiceDown):
-        log.error("%s", error)
+        current_state().desk.outages.met(error)
 
 
 def problem(error: Refused | ServiceDown, told: Callable[[str], str] = str) -> Response:

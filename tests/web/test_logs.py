@@ -1,0 +1,216 @@
+"""The log: no personal data and no secrets in any line or traceback, one line per outage, fields for programs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.config
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy
+
+from moderate import signals
+from moderate.model import Kind
+from moderate.recheck import run_due
+from tests.servers import ROOT, free_port
+from tests.sites import Host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.servers import PostgreSQL
+
+#: Everything that a log must not hold, by what it is.
+MARKS = {
+    "text": "mark-text of a comment",
+    "author": "Marked Name",
+    "email": "mark@mark.example",
+    "url": "https://mark-site.example/",
+    "ip": "203.0.113.77",
+    "user_agent": "MarkedBrowser/7",
+    "referrer": "https://mark-referrer.example/",
+    "akismet_key": "mark0akismet0key",
+    "mail_password": "mark mail password",
+    "moderator": "mark-moderator@mark.example",
+    "redis_password": "mark-redis-password",
+    "secret_key": "mark secret key",
+}
+
+TRIGGERS = {
+    "sqlite": ["CREATE TRIGGER refuse BEFORE INSERT ON moderate_items BEGIN SELECT RAISE(ABORT, 'no room'); END"],
+    "postgresql": [
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION USING MESSAGE = 'no room: ' || NEW.email, DETAIL = NEW.text, ERRCODE = '23514'; "
+        "END $$",
+        "CREATE TRIGGER refuse BEFORE INSERT ON moderate_items FOR EACH ROW EXECUTE FUNCTION refuse()",
+    ],
+    "mariadb": [
+        "CREATE TRIGGER refuse BEFORE INSERT ON moderate_items FOR EACH ROW BEGIN DECLARE words VARCHAR(128) "
+        "DEFAULT LEFT(CONCAT('no room: ', NEW.email), 128); SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = words; END"
+    ],
+}
+#: Rows that the database itself refuses: PostgreSQL tells the whole row, and MariaDB the key.
+CONSTRAINTS = {
+    "sqlite": ["CREATE UNIQUE INDEX refuse ON moderate_items (email)"],
+    "postgresql": ["ALTER TABLE moderate_items ADD CONSTRAINT refuse CHECK (position('mark' in email) = 0)"],
+    "mariadb": ["CREATE UNIQUE INDEX refuse ON moderate_items (email(100))"],
+}
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """An engine as hosts make them: its errors tell the parameters."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'host.sqlite3'}"
+    else:
+        url = request.getfixturevalue({"postgresql": "pg_url", "mariadb": "mariadb_url"}[request.param])
+    made = sqlalchemy.create_engine(url)
+    yield made
+    made.dispose()
+
+
+def marked_site(folder: Path, **options: Any) -> Host:
+    config = {
+        "MODERATE_SITE_URL": "http://localhost",
+        "MODERATE_AKISMET_KEY": MARKS["akismet_key"],
+        "MODERATE_AKISMET_URL": f"http://127.0.0.1:{free_port()}",
+        "MODERATE_REDIS_URL": f"redis://:{MARKS['redis_password']}@127.0.0.1:{free_port()}/0",
+        "MODERATE_MAIL_SERVER": "127.0.0.1",
+        "MODERATE_MAIL_PORT": free_port(),
+        "MODERATE_MAIL_USERNAME": "news",
+        "MODERATE_MAIL_PASSWORD": MARKS["mail_password"],
+        "MODERATE_MAIL_FROM": "news@mail.example",
+        "MODERATE_MAIL_TO": [MARKS["moderator"]],
+    }
+    host = Host(folder, **{**config, **options.pop("config", {})}, **options)
+    host.app.config["SECRET_KEY"] = MARKS["secret_key"]
+    with host.app.app_context():
+        host.state.tables.upgrade()
+    return host
+
+
+def post(host: Host, **changes: str) -> Any:
+    """Send a comment of which every part is marked."""
+    sent = {name: MARKS[name] for name in ("text", "author", "email", "url")}
+    headers = {"User-Agent": MARKS["user_agent"], "Referer": MARKS["referrer"]}
+    environ = {"REMOTE_ADDR": MARKS["ip"]}
+    return host.client.post("/discuss/comments/thaw", json=sent | changes, headers=headers, environ_base=environ)
+
+
+def leaked(caplog: pytest.LogCaptureFixture, *more: str) -> list[str]:
+    return [mark for mark in (*MARKS.values(), *more) if mark in caplog.text]
+
+
+def run_sql(engine: Any, statements: list[str]) -> None:
+    with engine.begin() as conn:
+        for statement in statements:
+            conn.exec_driver_sql(statement)
+
+
+@pytest.mark.parametrize("refusal", [TRIGGERS, CONSTRAINTS], ids=["trigger", "constraint"])
+def test_a_row_that_the_database_refuses_is_told_without_its_content(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, engine: Any, refusal: dict[str, list[str]]
+) -> None:
+    caplog.set_level(logging.DEBUG, "moderate")
+    host = marked_site(tmp_path, extension={"engine": engine})
+    run_sql(engine, refusal["mariadb" if engine.dialect.name == "mysql" else engine.dialect.name])
+    answers = [post(host).status_code, post(host, text=f"{MARKS['text']}, once more").status_code]
+    assert answers[-1] in {500, 503}
+    assert re.search(r"no room|refuse|moderate_items\.email", caplog.text)
+    assert leaked(caplog) == []
+
+
+def test_nothing_that_was_sent_is_in_the_log_when_everything_fails(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "moderate")
+
+    class Failing:
+        name, version, remote, kinds = "failing", 1, False, frozenset(Kind)
+
+        def look(self, *_: Any) -> None:
+            raise RuntimeError("a bug")
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("a bug")
+
+    host = marked_site(tmp_path, extension={"checks": [Failing()]})
+    token = host.token()
+    with signals.item_received.connected_to(fail):
+        assert post(host).status_code == 202
+        assert post(host, text=f"{MARKS['text']} again").status_code == 202
+    with host.app.app_context():
+        while run_due(host.state.desk):
+            pass
+    host.moderate.article_loader(fail)
+    assert post(host).status_code == 500
+    (tmp_path / "moderate.sqlite3").rename(tmp_path / "away.sqlite3")
+    host.state.desk.store.database.dispose()
+    assert host.client.get("/discuss/moderation/items", headers=token).status_code == 503
+    for part in ("Limits: redis", "The check 'failing' failed", "A receiver of", "a bug", "database: "):
+        assert part in caplog.text
+    assert leaked(caplog, token["Authorization"].removeprefix("Bearer ")) == []
+
+
+def test_an_outage_of_the_database_is_one_line_and_its_end_another(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, postgresql: PostgreSQL, pg_url: str
+) -> None:
+    caplog.set_level(logging.INFO, "moderate")
+    host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_DATABASE_URL=pg_url)
+    with host.app.app_context():
+        host.state.tables.upgrade()
+    assert host.comment().status_code == 202
+    for _ in range(2):
+        caplog.clear()
+        postgresql.kill()
+        try:
+            for n in range(6):
+                host.clock.advance(seconds=10)
+                assert host.comment(f"Number {n}").status_code == 503
+        finally:
+            postgresql.start()
+        host.clock.advance(seconds=10)
+        assert [host.client.get("/discuss/comments/thaw").status_code for _ in range(4)][-1] == 200
+        told = [record for record in caplog.records if record.getMessage().startswith("database: ")]
+        assert [record.levelname for record in told] == ["ERROR", "INFO"]
+        assert {getattr(record, "moderate_service", None) for record in told} == {"database"}
+        assert re.search(r"it is back after \d+ s; it failed 6 times", told[1].getMessage())
+    host.state.desk.store.database.dispose()
+
+
+def documented() -> Callable[[], None]:
+    """The configuration of JSON lines in docs/operating.md."""
+    page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(class JsonLines.*?)```", page.partition("## Logs")[2], re.DOTALL)
+
+    def configure() -> None:
+        exec(compile("import json, logging, logging.config\n" + code, "operating.md", "exec"), {})
+
+    return configure
+
+
+def test_the_documented_json_lines_have_the_fields(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("a bug")
+
+    logger = logging.getLogger("moderate")
+    before = (logger.handlers[:], logger.propagate, logger.level)
+    root_before = (logging.root.handlers[:], logging.root.level)
+    try:
+        documented()()
+        host = Host(tmp_path, MODERATE_LIMITS={})
+        with signals.item_received.connected_to(fail):
+            number = host.comment().json["id"]
+        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    finally:
+        logger.handlers, logger.propagate, logger.level = before[0], before[1], before[2]
+        logging.root.handlers, logging.root.level = root_before
+    (told,) = [line for line in lines if line["message"].startswith("A receiver of")]
+    assert told["level"] == "ERROR"
+    assert told["moderate_item"] == number
+    assert "RuntimeError: a bug" in told["traceback"]
