@@ -58,6 +58,7 @@ class Retention:
     user_agent: int = 90
     spam: int = 30
     trash: int = 30
+    tasks: int = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from moderate.acts import forgetting
 from moderate.acts.account import ALERT, BAD_KEY
 from moderate.acts.housekeeping import AKISMET, CHECK_UP, REFUSED
 from moderate.errors import ServiceDown
@@ -25,6 +26,8 @@ class Part:
     state: str
     is_well: bool
     advice: str = ""
+    #: Whether readers and senders miss something where it is not well.
+    serves: bool = True
 
 
 def examine(state: State, *, deep: bool = False) -> list[Part]:
@@ -41,8 +44,18 @@ def examine(state: State, *, deep: bool = False) -> list[Part]:
     found = [first, asked("redis", redis, state)]
     if not first.is_well:
         # What is known of these stands in the database; a second wait for it would tell nothing new.
-        return [*found, Part("akismet", "unknown", True), Part("tasks", "unknown", False, ADVICE["tasks"])]
-    return [*found, asked("akismet", ask_akismet if deep else akismet, state), asked("tasks", tasks, state)]
+        return [
+            *found,
+            Part("akismet", "unknown", True),
+            Part("tasks", "unknown", False, ADVICE["tasks"]),
+            Part("retention", "unknown", True),
+        ]
+    return [
+        *found,
+        asked("akismet", ask_akismet if deep else akismet, state),
+        asked("tasks", tasks, state),
+        asked("retention", retention, state),
+    ]
 
 
 def inspect(state: State, flask_migrate: Any = None) -> Iterator[Part]:
@@ -185,6 +198,15 @@ def tasks(state: State) -> Part:
     return Part("tasks", "ok", True)
 
 
+def retention(state: State) -> Part:
+    """Tell whether addresses, old spam and the like are removed as MODERATE_RETENTION promises."""
+    late = forgetting.late(state.desk)
+    if not late:
+        return Part("retention", "ok", True)
+    kinds = "; ".join(f"{kind.value}: {reason}" for kind, reason in late.items())
+    return Part("retention", f"late, {kinds}", False, RETENTION_ADVICE, serves=False)
+
+
 #: Seconds by which the oldest due task may be late.
 LAG = 300.0
 
@@ -198,6 +220,10 @@ AKISMET_ADVICE = {REFUSED: "Check MODERATE_AKISMET_KEY and the site's address."}
 MAIL_ADVICE = (
     "Check the settings MODERATE_MAIL_…; mails wait, and are given up after some days. "
     "Then try: flask moderate mail try ADDRESS"
+)
+RETENTION_ADVICE = (
+    "What MODERATE_RETENTION should have removed is still there. Is a worker running? See its log, "
+    "and 'What is forgotten' in docs/operating.md."
 )
 WEBHOOK_ADVICE = "Check MODERATE_WEBHOOKS and that the server runs; calls wait, and are given up after some days."
 
@@ -217,5 +243,6 @@ ADVICE = {
     "database": "Check MODERATE_DATABASE_URL and that the server runs.",
     "redis": "Check MODERATE_REDIS_URL and that the server runs; until then MODERATE_LIMITER_OUTAGE holds.",
     "akismet": "Items wait until it answers; nothing is published meanwhile.",
+    "retention": "Its state is in the database: see there.",
     "tasks": "They are in the database: see there.",
 }

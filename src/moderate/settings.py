@@ -33,7 +33,7 @@ PREFIX = "MODERATE_"
 SECRETS = frozenset({"DATABASE_URL", "REDIS_URL", "AKISMET_KEY", "MAIL_PASSWORD", "WEBHOOKS"})
 
 #: Days after which personal data and junk are removed; 0 keeps them for ever.
-RETENTION = {"ip": 90, "user_agent": 90, "spam": 30, "trash": 30}
+RETENTION = {"ip": 90, "user_agent": 90, "spam": 30, "trash": 30, "tasks": 30}
 
 #: Stands in error texts for values that may be secrets.
 NOT_SHOWN = "(not shown)"

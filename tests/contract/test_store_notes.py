@@ -7,6 +7,7 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from moderate.ports import Overrides, Sample
+from moderate.ports.stored import RetentionKind
 from moderate.store import Database, SqlStore
 from moderate.store.schema import articles, tokens
 from tests.factories import HELD, NOON, a_comment, an_article
@@ -159,6 +160,6 @@ def test_the_sample_that_was_sent_last_is_kept_field_by_field(store: SqlStore) -
 def test_samples_expire(store: SqlStore) -> None:
     store.save_sample(1, {}, "ham", None, NOON)
     store.save_sample(2, {}, "ham", None, LATER)
-    assert store.expire_samples(LATER) == 1
+    assert store.forget(RetentionKind.SAMPLES, LATER, LATER).count == 1
     assert store.sample(1) is None
     assert store.sample(2) is not None

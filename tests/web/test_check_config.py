@@ -39,7 +39,7 @@ def checked(folder: Path, **config: Any) -> tuple[int, dict[str, str]]:
 def test_what_is_not_used_is_no_fault(tmp_path: Path) -> None:
     code, said = checked(tmp_path)
     assert code == 0
-    assert list(said) == ["settings", "database", "redis", "akismet", "tasks", "mail"]
+    assert list(said) == ["settings", "database", "redis", "akismet", "tasks", "retention", "mail"]
     assert said["mail"] == "not used. Set MODERATE_MAIL_SERVER to have moderators written to."
 
 

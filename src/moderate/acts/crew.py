@@ -13,6 +13,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from moderate.acts.forgetting import forget
 from moderate.acts.housekeeping import CHECK_UP, tidy
 from moderate.acts.lanes import LANES, Reading, give_back, take_own
 from moderate.errors import ServiceDown
@@ -53,6 +54,8 @@ class Crew:
         self._worker: threading.Thread | None = None
         self._tidied: datetime | None = None
         self._done = 0
+        #: Whether something may be left to forget.
+        self._is_behind = False
         self._deaths = deaths
         #: The site's own task at hand.
         self._at_hand: Task | None = None
@@ -127,10 +130,13 @@ class Crew:
 
     def _do_own(self) -> None:
         self._look_after()
-        while not self.over.is_set() and (task := take_own(self._desk)):
-            self._at_hand = task
+        while not self.over.is_set():
+            self._at_hand = take_own(self._desk)
+            if self._at_hand is None and not self._is_behind:
+                return
             try:
-                self._run(task)
+                if self._at_hand is not None:
+                    self._run(self._at_hand)
             finally:
                 self._at_hand = None
             # By time, and not when nothing else is left to do: that may never come.
@@ -175,6 +181,8 @@ class Crew:
     def _look_after(self) -> None:
         """Housekeeping; the store is asked for its turn every ten minutes, not at every look."""
         self._settle_late()
+        if self._is_behind:
+            self._is_behind = forget(self._desk)
         # Whoever looks first ends a wave that is over, be it that nobody comes to the site.
         self._desk.waves.current()
         now = self._desk.clock.now()
@@ -182,3 +190,4 @@ class Crew:
             return
         self._tidied = now
         tidy(self._desk)
+        self._is_behind = True

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from moderate.acts import account
+from moderate.acts.forgetting import forget
 from moderate.acts.tallies import keep_tally
 from moderate.errors import ServiceDown
-from moderate.model import Status
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from moderate.desk import Desk
+
+log = logging.getLogger("moderate")
 
 #: How often one of all workers looks.
 EVERY = timedelta(hours=1)
@@ -27,20 +29,23 @@ REFUSED = "key refused"
 
 
 def tidy(desk: Desk) -> bool:
-    """Once in an hour, whoever comes first: forget what has been kept long enough. Returns whether it was our turn.
+    """Do what one of all workers does once in an hour; returns whether it was the turn of this one.
 
-    Whether the spam service is well is asked more often, so call it every ten minutes.
+    Whether the spam service is well, and whether there is something to forget, is asked more often, so
+    call it every ten minutes.
     """
     check_up(desk)
     now = desk.clock.now()
     hour = int(now.timestamp() // EVERY.total_seconds())
-    if not desk.store.use_once(f"housekeeping:{hour}", now + 2 * EVERY, now):
-        return False
-    forget(desk, now)
-    desk.waves.forget()
-    account.ask_usage(desk)
-    keep_tally(desk)
-    return True
+    is_turn = desk.store.use_once(f"housekeeping:{hour}", now + 2 * EVERY, now)
+    if is_turn:
+        for duty in (desk.waves.forget, partial(account.ask_usage, desk), partial(keep_tally, desk)):
+            try:
+                duty()
+            except Exception:
+                log.exception("A part of the housekeeping failed; it is tried again in an hour.")
+    forget(desk)
+    return is_turn
 
 
 def check_up(desk: Desk) -> bool:
@@ -57,19 +62,3 @@ def check_up(desk: Desk) -> bool:
         word = REFUSED if error.kind == "bad-key" else "down"
     desk.store.keep(AKISMET, {"state": word}, now)
     return True
-
-
-def forget(desk: Desk, now: datetime) -> None:
-    def before(days: int) -> datetime | None:
-        return now - timedelta(days=days) if days else None
-
-    kept = desk.retention
-    desk.store.forget_clients(ip_before=before(kept.ip), user_agent_before=before(kept.user_agent))
-    samples = before(kept.ip)
-    if samples is not None:
-        # A sample holds the address and the user agent, so it goes when these go.
-        desk.store.expire_samples(samples)
-    for status, days in ((Status.SPAM, kept.spam), (Status.TRASH, kept.trash)):
-        moment = before(days)
-        while moment is not None and desk.store.purge(status, moment, now):
-            pass

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from moderate.ports.stored import Proposal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from moderate.model import (
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Content,
         Decided,
         Drift,
+        Forgotten,
         HistoryPage,
         ItemFilter,
         Kept,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         Overrides,
         Page,
         Recorded,
+        RetentionKind,
         Sample,
         Settled,
         Tally,
@@ -332,9 +334,6 @@ class Store(Earlier, Protocol):
 
     def sample(self, item_id: int) -> Sample | None: ...
 
-    def expire_samples(self, before: datetime) -> int:
-        """Delete samples made before then; returns how many."""
-
     def secret(self, name: str) -> bytes:
         """32 random bytes, made once and the same for all processes."""
 
@@ -353,11 +352,23 @@ class Store(Earlier, Protocol):
     def unsubscribe(self, key: str, at: datetime | None) -> None:
         """The mailbox's owner wants no more mail, or some again (None)."""
 
-    def forget_clients(self, *, ip_before: datetime | None, user_agent_before: datetime | None) -> int:
-        """Empty the IP addresses, and the user agents, of items that came in before then; None keeps them."""
+    def forget(
+        self,
+        kind: RetentionKind,
+        before: datetime,
+        now: datetime,
+        *,
+        after: int = ...,
+        is_over: Callable[[], bool] = ...,
+    ) -> Forgotten:
+        """Remove what is older than *before*, in short transactions, some rows at a time.
 
-    def purge(self, status: Status, before: datetime, now: datetime) -> int:
-        """Delete items that have stood in *status* since before then, some at a time; returns how many."""
+        Goes through the ids above *after* until *is_over* says that the time is up. Statements that the server
+        ends because they take too long are tried with fewer rows. Doing it again is harmless.
+        """
+
+    def oldest_item(self) -> datetime | None:
+        """When the first of all items came in, by their ids; None where there is none."""
 
     def create_token(self, name: str, now: datetime, *, expires_at: datetime | None = None) -> str:
         """Make a bearer token for a moderator and return it; only its digest is kept."""

@@ -204,3 +204,29 @@ class Tally:
     verdicts: Mapping[tuple[str, ...], int] = field(default_factory=dict)
     decisions: Mapping[tuple[str, ...], int] = field(default_factory=dict)
     overrides: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+
+
+class RetentionKind(enum.StrEnum):
+    """What is removed after some days, each on its own."""
+
+    #: The IP addresses of items.
+    IP = "ip"
+    #: Their user agents and referrers.
+    USER_AGENT = "user_agent"
+    #: What the spam service was asked, which repeats both.
+    SAMPLES = "samples"
+    SPAM = "spam"
+    TRASH = "trash"
+    #: Tasks that were given up.
+    TASKS = "tasks"
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """The outcome of `Store.forget`."""
+
+    count: int
+    #: The id after which to go on; None where nothing is left.
+    position: int | None
+    #: Why some rows could not be changed, None where all could.
+    error: str | None = None

@@ -31,6 +31,9 @@ RACES = frozenset({"40001", "40P01", 1205, 1213, 1412, 1020})
 #: A prepared statement that is not there, is there already, or is another one: a pooler mixed connections up.
 POOLED = frozenset({"26000", "42P05", "08P01"})
 
+#: A statement or the wait for a lock took longer than the server allows (PostgreSQL; MySQL and MariaDB), or was ended.
+CANCELLED = frozenset({"57014", "55P03", 1205, 1317, 1969, 3024})
+
 POOLER = (
     "a connection pooler in transaction mode stands between, where prepared statements do not work; "
     "add ?prepare_threshold=0 to MODERATE_DATABASE_URL, or to an engine of your own "
@@ -103,6 +106,11 @@ def is_outage(error: BaseException) -> bool:
 def is_deadlock(error: BaseException | None) -> bool:
     """Whether the transaction only lost a race, and may succeed when it is run again."""
     return isinstance(error, DBAPIError) and code(error) in RACES
+
+
+def is_cancelled(error: BaseException | None) -> bool:
+    """Return whether the server ended a statement that took too long; a smaller one may succeed."""
+    return isinstance(error, DBAPIError) and code(error) in CANCELLED
 
 
 def is_locked(error: BaseException | None) -> bool:

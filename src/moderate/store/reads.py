@@ -170,6 +170,11 @@ class ItemReads:
             found: datetime | None = conn.execute(select(func.min(items.c.waiting_since)).where(waits)).scalar()
         return found
 
+    def oldest_item(self) -> datetime | None:
+        with self.database.read() as conn:
+            found: datetime | None = conn.execute(select(items.c.created_at).order_by(items.c.id).limit(1)).scalar()
+        return found
+
     def history(self, item_id: int) -> Sequence[HistoryEntry]:
         query = select(history).where(history.c.item_id == item_id).order_by(history.c.id)
         with self.database.read() as conn:

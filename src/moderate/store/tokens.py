@@ -125,10 +125,6 @@ class Keepsakes:
             row = conn.execute(select(samples).where(samples.c.item_id == item_id)).first()
         return None if row is None else Sample(row.payload, row.verdict, row.guid, row.created_at)
 
-    def expire_samples(self, before: datetime) -> int:
-        old = delete(samples).where(and_(samples.c.created_at < before))
-        return self.database.transaction(lambda conn: conn.execute(old).rowcount)
-
 
 def make_secrets(conn: Connection) -> None:
     """Make those of the site's secrets that are not there yet."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from moderate.health import Part
 
-NAMES = ("database", "redis", "akismet", "tasks")
+NAMES = ("database", "redis", "akismet", "tasks", "retention")
 
 
 def health() -> ResponseReturnValue:
@@ -39,7 +39,8 @@ def health() -> ResponseReturnValue:
         body["details"] = {part.name: part.state for part in parts}
         body["advice"] = {part.name: part.advice for part in parts if part.advice}
     response = private(body)
-    is_well = all(part.is_well for part in parts if deciding in {None, part.name})
+    # What is not forgotten keeps no reader from anything.
+    is_well = all(part.is_well for part in parts if part.name == deciding or (deciding is None and part.serves))
     response.status_code = 200 if is_well else 503
     return response
 
@@ -53,4 +54,6 @@ def choice(name: str, accepted: tuple[str, ...]) -> str | None:
 
 def word(part: Part) -> str:
     """Details are for moderators and ``flask moderate check-config``; the public gets one of a few words."""
-    return part.state.partition(",")[0] if part.is_well else "down"
+    if not part.is_well and part.serves:
+        return "down"
+    return part.state.partition(",")[0]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response
 
+from moderate.acts.forgetting import lag
 from moderate.acts.tallies import tally
 from moderate.checks.timings import BOUNDS, Timings
 from moderate.lifecycle import counter_of
@@ -87,6 +88,7 @@ def standing(state: State) -> Iterator[Metric]:
     yield single("moderate_oldest_waiting_seconds", "How long the oldest item has waited for a moderator.", waited)
     yield single("moderate_task_lag_seconds", "How late the oldest due task is.", store.task_lag(now))
     yield single("moderate_tasks_given_up", "Tasks that wait for a person, up to 100.", len(store.dead_tasks()))
+    yield single("moderate_retention_lag_seconds", "How overdue the removal of what is old is.", lag(state.desk))
     recount = store.kept("recount")
     if recount is not None:
         told = "Rows of counters that the last recount found wrong."

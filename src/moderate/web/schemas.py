@@ -99,6 +99,7 @@ class HealthOut(Answer):
     redis: str
     akismet: str
     tasks: str
+    retention: str
     details: dict[str, str] | None = None
     advice: dict[str, str] | None = None
 

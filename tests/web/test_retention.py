@@ -1,0 +1,176 @@
+"""What is old is forgotten, in steps that no time limit of the database stops, and an alarm tells what is not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import create_engine, insert, make_url, text
+
+from moderate.acts.forgetting import NAME, forget
+from moderate.store.schema import items
+from moderate.testing import ManualClock
+from tests.sites import Host
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OLD = 400
+
+#: Each change takes two milliseconds, that of one item longer than the server allows.
+SLOW = """
+CREATE FUNCTION slow() RETURNS trigger AS $$ BEGIN
+  PERFORM pg_sleep(CASE WHEN OLD.id = 7 THEN {one} ELSE 0.002 END); RETURN NEW;
+END $$ LANGUAGE plpgsql;
+CREATE TRIGGER slow BEFORE UPDATE OF ip ON moderate_items FOR EACH ROW EXECUTE FUNCTION slow();
+"""
+
+REFUSES = """
+CREATE FUNCTION refuse() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$ LANGUAGE plpgsql;
+CREATE TRIGGER refuse BEFORE DELETE ON moderate_items FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
+    """A site with many approved comments, and one of spam."""
+    database = {"postgresql": "pg_url", "mariadb": "mariadb_url"}.get(request.param)
+    return filled(tmp_path, request.getfixturevalue(database) if database else None)
+
+
+@pytest.fixture
+def timed(tmp_path: Path, pg_url: str) -> Site:
+    """The same on a PostgreSQL that ends statements after a tenth of a second."""
+    host = filled(tmp_path, pg_url)
+    execute(pg_url, f"ALTER DATABASE {make_url(pg_url).database} SET statement_timeout = '100ms'")
+    host.state.desk.store.database.dispose()
+    return host
+
+
+class Stopwatch(ManualClock):
+    """A clock on which some time goes by between two looks at its seconds."""
+
+    step = 0.0
+
+    def monotonic(self) -> float:
+        self.advance(seconds=self.step)
+        return super().monotonic()
+
+
+class Site(Host):
+    clock: Stopwatch
+
+
+def filled(folder: Path, url: str | None) -> Site:
+    clock = Stopwatch()
+    host = Site(folder, MODERATE_DATABASE_URL=url, MODERATE_LIMITS={}, extension={"clock": clock})
+    host.clock = clock
+    if url:
+        assert host.app.test_cli_runner().invoke(args=["moderate", "db", "upgrade"]).exit_code == 0
+    host.comment("A good text")
+    host.comment("Another good text, which is decided to be spam")
+    host.decide(1, "approve")
+    host.decide(2, "spam")
+    with host.app.app_context(), host.state.desk.store.database.write() as conn:
+        row = conn.execute(items.select().where(items.c.id == 1)).one()._asdict()
+        for name in ("id", "token_hash"):
+            row.pop(name, None)
+        conn.execute(insert(items), [{**row, "id": number} for number in range(3, OLD + 1)])
+    return host
+
+
+def execute(url: str, *statements: str) -> None:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as conn:
+        for statement in statements:
+            conn.execute(text(statement))
+    engine.dispose()
+
+
+def left(host: Host) -> tuple[int, int]:
+    """The number of items with an address, and of spam."""
+    with host.state.desk.store.database.read() as conn:
+        with_address = conn.execute(text("SELECT count(*) FROM moderate_items WHERE ip IS NOT NULL")).scalar_one()
+        spam = conn.execute(text("SELECT count(*) FROM moderate_items WHERE status = 'spam'")).scalar_one()
+    return with_address, spam
+
+
+def look_after(host: Host) -> None:
+    """Work as long as there is something to do or to forget."""
+    host.state.worker.drain()
+
+
+def health(host: Host, query: str = "") -> tuple[int, Any]:
+    answer = host.client.get(f"/discuss/health{query}", headers=host.token())
+    return answer.status_code, answer.json
+
+
+def test_what_is_old_is_forgotten_on_each_database(site: Site) -> None:
+    site.clock.advance(days=29)
+    look_after(site)
+    assert left(site) == (OLD, 1)
+    site.clock.advance(days=2)
+    look_after(site)
+    assert left(site) == (OLD - 1, 0)
+    site.clock.advance(days=60)
+    look_after(site)
+    assert left(site) == (0, 0)
+    assert health(site)[1]["retention"] == "ok"
+
+
+def test_a_time_limit_of_the_server_makes_the_steps_smaller(timed: Host, pg_url: str) -> None:
+    execute(pg_url, SLOW.format(one=0.002))
+    timed.clock.advance(days=91)
+    look_after(timed)
+    assert left(timed) == (0, 0)
+    assert health(timed)[1]["retention"] == "ok"
+
+
+def test_a_row_that_cannot_be_changed_keeps_no_other(timed: Host, pg_url: str) -> None:
+    execute(pg_url, SLOW.format(one=1))
+    timed.clock.advance(days=91)
+    look_after(timed)
+    assert left(timed) == (1, 0)
+    status, body = health(timed, "?deep=1")
+    assert (status, body["status"], body["retention"]) == (200, "degraded", "late")
+    assert "ip: canceling statement due to statement timeout" in body["details"]["retention"]
+    assert health(timed, "?part=retention")[0] == 503
+    execute(pg_url, "DROP TRIGGER slow ON moderate_items")
+    timed.clock.advance(minutes=11)
+    look_after(timed)
+    assert left(timed) == (0, 0)
+    assert health(timed)[1]["retention"] == "ok"
+
+
+def test_a_kind_that_fails_keeps_no_other(timed: Host, pg_url: str) -> None:
+    execute(pg_url, REFUSES)
+    timed.clock.advance(days=91)
+    look_after(timed)
+    assert left(timed) == (0, 1)
+    assert health(timed)[1]["retention"] == "late"
+    result = timed.app.test_cli_runner().invoke(args=["moderate", "check-config"])
+    assert result.exit_code == 1
+    assert "retention: late, spam: " in result.output
+
+
+def test_it_goes_on_where_another_worker_has_ended(site: Site) -> None:
+    site.clock.advance(days=91)
+    site.clock.step = 2.0
+    with site.app.app_context():
+        forget(site.state.desk)
+        assert site.state.desk.store.kept(NAME).value["ip"]["position"] > 0
+    assert 0 < left(site)[0] < OLD
+    site.clock.step = 0.0
+    look_after(site)
+    assert left(site) == (0, 0)
+
+
+def test_a_site_without_workers_says_that_nothing_is_forgotten(tmp_path: Path) -> None:
+    host = filled(tmp_path, None)
+    assert health(host)[1]["retention"] == "ok"
+    host.clock.advance(days=32)
+    assert health(host)[1]["retention"] == "late"
+    look_after(host)
+    assert health(host)[1]["retention"] == "ok"
+    host.clock.advance(days=2)
+    assert health(host)[1]["retention"] == "late"
