@@ -63,8 +63,8 @@ def test_the_approved_text_stays_exactly_as_it_is(store: SqlStore) -> None:
     declined = decline(store, item)
     assert declined.changed
     assert declined.item == kept(store, item)
-    judged = {"findings": (), "passed": (), "skipped": None}
-    assert declined.item == replace(before, version=item.version + 1, decided_by="mo", **judged)
+    changed_by_it = {"findings": (), "passed": (), "skipped": None, "waiting_since": LATER}
+    assert declined.item == replace(before, version=item.version + 1, decided_by="mo", **changed_by_it)
     assert store.revision("2026/thaw") == revision, "readers see what they saw"
     assert store.items(ItemFilter(awaiting=Awaiting.MODERATOR), cursor=None, limit=9).items == ()
 
@@ -140,7 +140,12 @@ def test_an_undo_brings_the_changed_text_back(store: SqlStore, decision: Decisio
     (done,) = undo(store, item).done
     assert done.item == kept(store, item)
     assert done.item == replace(
-        item, version=item.version + 2, awaiting=Awaiting.MODERATOR, decided_by="sato", findings=item.findings
+        item,
+        version=item.version + 2,
+        awaiting=Awaiting.MODERATOR,
+        decided_by="sato",
+        findings=item.findings,
+        waiting_since=LATER,
     )
     (again,) = undo(store, item, "again").done
     assert (again.item.status, again.item.text, again.item.proposed) == (AFTER[decision], item.text, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import unicodedata
-from time import perf_counter
+from time import process_time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -99,7 +99,7 @@ def test_fields_are_taken_and_refused_as_expected(corpora: Path) -> None:
     fields = rows(corpora / "input" / "fields.jsonl")
     assert len(fields) > 200
     for row in fields:
-        start = perf_counter()
+        start = process_time()
         outcome = submission_or_errors(FIELDS[row["field"]], value_of(row))
         if isinstance(outcome, Submission):
             assert row["expect"] != "reject", (row["id"], row["why"])
@@ -109,7 +109,7 @@ def test_fields_are_taken_and_refused_as_expected(corpora: Path) -> None:
             assert row["expect"] != "accept", (row["id"], row["why"])
             assert outcome == {FIELDS[row["field"]]}, row["id"]
         # None of them may be slow; the bound is for a busy machine.
-        assert perf_counter() - start < 10, (row["id"], row["why"])
+        assert process_time() - start < 10, (row["id"], row["why"])
 
 
 def test_legitimate_texts_are_shown_as_they_were_typed(corpora: Path) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -257,13 +257,13 @@ def test_an_address_without_a_scheme_means_https_where_it_is_surely_a_host(typed
     ],
 )
 def test_hostile_addresses_cost_no_time(hostile: str) -> None:
-    start = perf_counter()
+    start = process_time()
     is_web_address(hostile)
     is_email(hostile)
     source_key(hostile)
     list(address_spans(hostile))
     target_of(hostile)
-    assert perf_counter() - start < 10
+    assert process_time() - start < 10
 
 
 def test_hosts_that_browsers_tell_apart_are_two_sources() -> None:

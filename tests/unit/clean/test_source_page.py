@@ -433,18 +433,18 @@ def test_the_host_is_not_asked_about_addresses_that_no_target_can_have(odd: str)
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_pages_are_read_in_linear_time(name: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     read = page(HOSTILE[name])
     find_link(read, Targets([ARTICLE]), any_element=True)
     read_hentry(read, Targets([ARTICLE]), now=NOW)
-    assert time.perf_counter() - begin < 20
+    assert time.process_time() - begin < 20
 
 
 @pytest.mark.parametrize("text", ["http://x" * 60_000, f"http://x{')' * 500_000}y", "http://x.example/ " * 25_000])
 def test_hostile_texts_are_read_in_linear_time(text: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     found(text, "text/plain", any_element=True)
-    assert time.perf_counter() - begin < 20
+    assert time.process_time() - begin < 20
 
 
 def test_pages_with_too_many_elements_or_characters_are_not_read() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -140,9 +140,9 @@ def test_a_text_without_anything_to_see_has_no_key() -> None:
 )
 def test_no_text_of_the_greatest_length_costs_much(unit: str) -> None:
     text = (unit * 8000)[:8000]
-    start = perf_counter()
+    start = process_time()
     fields.text_key(text)
     fields.excerpt(text)
     fields.title(text)
     fields.one_line(text, 8000)
-    assert perf_counter() - start < 1.0
+    assert process_time() - start < 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from time import perf_counter
+from time import process_time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -131,10 +131,10 @@ def test_every_check_has_a_name(tongue: str) -> None:
 
 def test_the_longest_reason_is_looked_through_in_no_time() -> None:
     text = ("a moderator's rule: " + "nearly the same text came 3 times within " * 40)[:LONGEST]
-    started = perf_counter()
+    started = process_time()
     for _ in range(10):
         SPOKEN["ja"].found(text)
-    assert perf_counter() - started < 5
+    assert process_time() - started < 5
 
 
 @pytest.mark.parametrize("hostile", ["{0}", "{name.__class__}", "{", "%s", "<b>", "{n}" * 400])
