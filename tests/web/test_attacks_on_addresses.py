@@ -101,6 +101,21 @@ def test_an_address_at_a_host_of_the_sites_own_choice_stays(tmp_path: Path) -> N
     assert stored(host) == "https://shop.example:8443/thaw?a=1#top"
 
 
+def test_a_forged_former_host_takes_no_address_from_another_article(tmp_path: Path) -> None:
+    """The former site may have had another article at the path that one has now."""
+    host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_SITE_URL="https://news.example")
+    host.add_article("thaw", url="https://news.example/1", aliases=("https://old.example/2",))
+    host.add_article("frost", url="https://news.example/2")
+    for key in ("frost", "thaw"):
+        host.client.get(f"/{key}", headers={"Host": "news.example"})
+    host.client.get("/thaw", headers={"Host": "old.example"})
+    for target in ("https://news.example/2", "https://old.example/2"):
+        sent = {"source": "https://blog.example/a", "target": target}
+        assert host.client.post("/discuss/webmention", data=sent).status_code == 201
+    items = host.client.get("/discuss/moderation/items", headers=host.token()).json["items"]
+    assert [item["article"] for item in reversed(items)] == ["frost", "thaw"]
+
+
 def test_flasks_own_list_of_hosts_guards_a_site_without_an_address(tmp_path: Path) -> None:
     host = naive(tmp_path, TRUSTED_HOSTS=["localhost"])
     sent = {"author": "M", "text": "Hi."}

@@ -33,15 +33,18 @@ def settled(find: Callable[[str], Article | None], site_url: str | None) -> Call
 def on_site(article: Article, site_url: str) -> Article:
     """Return the article with its addresses at MODERATE_SITE_URL.
 
-    Relative addresses are joined to it, and those at the request's own host are moved to it. An address at
-    any other host cannot have been made of this request, and stays.
+    Relative addresses are joined to it. Where the article's own address is at the request's host, all that are
+    there are moved to it. An address at any other host cannot have been made of this request, and stays. So
+    do the aliases where the article's own address does: a former host of the site is then one that the host
+    has written down, and the Host field of a stranger must not make addresses of other articles of it.
     """
-
-    def placed(url: str) -> str:
-        return moved(joined(url, site_url), site_url)
-
-    url, aliases = placed(article.url), tuple(placed(alias) for alias in article.aliases)
-    return article if (url, aliases) == (article.url, article.aliases) else replace(article, url=url, aliases=aliases)
+    url, aliases = joined(article.url, site_url), tuple(joined(alias, site_url) for alias in article.aliases)
+    placed = moved(url, site_url)
+    if placed != url:
+        aliases = tuple(moved(alias, site_url) for alias in aliases)
+    if (placed, aliases) == (article.url, article.aliases):
+        return article
+    return replace(article, url=placed, aliases=aliases)
 
 
 def joined(url: str, site_url: str) -> str:
