@@ -140,11 +140,11 @@ def ill(name: str, error: ServiceDown) -> Part:
 
 def database(state: State, *, deep: bool = False) -> Part:
     """Compare the tables with the code, and try to write; *deep* tries the rights on every table."""
-    found, advice = state.tables.trouble()
-    if found:
-        return Part("database", found, False, advice)
+    found = state.tables.trouble()
+    if found.state and not found.serves:
+        return Part("database", found.state, False, found.advice)
     state.tables.probe(state.desk.clock.now(), every_table=deep)
-    return Part("database", "ok", True)
+    return Part("database", found.state or "ok", True, found.advice)
 
 
 def redis(state: State) -> Part:

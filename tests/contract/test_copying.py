@@ -15,7 +15,7 @@ from moderate.errors import CopyRefused, ServiceDown
 from moderate.ports import ItemFilter
 from moderate.store import Database, SqlStore, metadata, migrate
 from moderate.store.copying import BATCH, copy, count_rows
-from moderate.store.schema import counters, items, secrets
+from moderate.store.schema import counters, items, secrets, states
 from moderate.store.search import terms_of
 from moderate.store.tables import SqlTables
 from moderate.store.types import UtcDateTime
@@ -133,8 +133,8 @@ def rows_of(database: Database, table: Table) -> list[tuple[Any, ...]]:
 
 
 def is_empty(database: Database) -> bool:
-    """Whether nothing is there but what comes with new tables: secrets, and counters that count nothing."""
-    tables = [table for table in metadata.sorted_tables if table not in (counters, secrets)]
+    """Whether nothing is there but what comes with new tables: secrets, their age, counters that count nothing."""
+    tables = [table for table in metadata.sorted_tables if table not in (counters, secrets, states)]
     return not any(rows_of(database, table) for table in tables)
 
 

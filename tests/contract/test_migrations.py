@@ -7,19 +7,19 @@ import subprocess
 import sys
 from datetime import timedelta
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from alembic.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, insert, inspect, text
+from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, insert, inspect, select, text
 
 from moderate.errors import ServiceDown
-from moderate.model import Kind, Status
+from moderate.model import Decision, Kind, Status
 from moderate.store import Database, SqlStore, metadata, migrate
-from moderate.store.migrate import check, current, include_name, migrate_to, trouble, upgrade
+from moderate.store.migrate import check, current, include_name, is_required, migrate_to, trouble, upgrade
 from moderate.store.rows import columns_of
-from moderate.store.schema import history, items
+from moderate.store.schema import history, items, states
 from tests.factories import APPROVED, HELD, NOON, a_comment, a_ping, a_verdict
 from tests.processes import PROCESSES
 from tests.servers import ROOT
@@ -132,6 +132,7 @@ def test_a_second_upgrade_changes_nothing(database: Database) -> None:
 def test_the_newest_migration_is_the_one_that_the_code_works_with() -> None:
     scripts = ScriptDirectory(str(ROOT / "src" / "moderate" / "store" / "migrations"))
     assert scripts.get_current_head() == migrate.HEAD
+    assert {script.revision for script in scripts.walk_revisions()} == migrate.KNOWN
 
 
 def test_a_difference_is_told_in_words(database: Database) -> None:
@@ -212,13 +213,158 @@ def test_tables_without_their_version_are_not_taken_for_a_new_database(database:
     assert SqlStore(database).totals().pending == 1
 
 
-def test_tables_of_a_newer_version_are_told_in_words(database: Database) -> None:
+# --- tables that are newer than the code: after a rollback, and while a deploy goes on ---------------
+
+
+def test_code_that_is_older_than_the_tables_works_with_what_was_added(database: Database) -> None:
     upgrade(database)
-    with database.write() as conn:
-        conn.execute(text(f"UPDATE {migrate.VERSION_TABLE} SET version_num = '9999'"))
-    with pytest.raises(ServiceDown, match=r"newer version \(9999\)\. Install the version"):
+    add_a_revision(database)
+    assert upgrade(database) == ("0099", "0099")
+    assert current(database) == "0099"
+    assert trouble(database).serves
+    assert "Its tables are of version 0099, newer than this code" in trouble(database).advice
+    assert "db upgrade" not in trouble(database).advice
+    assert check(database) == []
+    store = SqlStore(database)
+    item = store.record(a_comment(), HELD, [], NOON).item
+    assert store.decide(item.id, Decision.APPROVE, version=1, by="mo", note=None, now=NOON).changed
+    assert not any(store.recount(repair=False))
+
+
+UNFIT = {
+    "a column is gone": (["ALTER TABLE moderate_items DROP COLUMN blog_name"], "which needs moderate_items.blog_name"),
+    "a column was renamed": (
+        ["ALTER TABLE moderate_items RENAME COLUMN title TO heading"],
+        "which needs moderate_items.title",
+    ),
+    "a table is gone": (["DROP TABLE moderate_samples"], "which needs moderate_samples"),
+    "a new column has to be filled in": (
+        [
+            "DROP TABLE moderate_account_notes",
+            "CREATE TABLE moderate_account_notes (topic VARCHAR(32) PRIMARY KEY, text VARCHAR(99) NOT NULL,"
+            " at TIMESTAMP NOT NULL, told_at TIMESTAMP NOT NULL, colour VARCHAR(9) NOT NULL)",
+        ],
+        "which cannot fill in moderate_account_notes.colour",
+    ),
+}
+
+
+@pytest.mark.parametrize("sort", UNFIT)
+def test_code_that_cannot_work_with_newer_tables_says_why_and_changes_nothing(database: Database, sort: str) -> None:
+    statements, words = UNFIT[sort]
+    upgrade(database)
+    add_a_revision(database, *statements)
+    assert trouble(database)[::2] == ("newer", False)
+    assert words in trouble(database).advice
+    assert "Install the version of flask-moderate that made them" in trouble(database).advice
+    assert "db upgrade" not in trouble(database).advice
+    with pytest.raises(ServiceDown, match=words):
         upgrade(database)
-    assert trouble(database)[0] == "newer"
+    assert current(database) == "0099"
+
+
+def test_a_newer_upgrade_may_leave_word_that_older_code_must_not_use_its_tables(database: Database) -> None:
+    upgrade(database)
+    add_a_revision(database)
+    for oldest, serves in ((migrate.OLDEST, True), ("0050", False)):
+        with database.write() as conn:
+            migrate.note_oldest(conn, oldest)
+        assert trouble(database).serves is serves
+    assert "only code of version 0050 or newer works with them" in trouble(database).advice
+    with pytest.raises(ServiceDown, match="only code of version 0050"):
+        upgrade(database)
+
+
+def test_each_upgrade_leaves_word_of_the_oldest_code_that_works_with_its_tables(database: Database) -> None:
+    upgrade(database)
+    with database.read() as conn:
+        kept = conn.execute(select(states.c.value).where(states.c.name == "tables")).scalar()
+    assert kept == {"oldest": migrate.OLDEST}
+
+
+def test_migrations_since_the_oldest_code_that_works_with_the_tables_only_add_to_them(database: Database) -> None:
+    """The rule of CONTRIBUTING.md, which lets deploys be rolled back: raise `OLDEST` where it must be broken."""
+    with database.write() as conn:
+        migrate_to(conn, migrate.OLDEST)
+    before = shape_of(database)
+    upgrade(database)
+    assert breaks(before, shape_of(database)) == []
+
+
+def test_the_rule_of_additions_notices_what_older_code_would_fail_on(database: Database) -> None:
+    with database.write() as conn:
+        migrate_to(conn, "0006")
+    before = shape_of(database)
+    with database.write() as conn:
+        migrate_to(conn, "0007")
+    assert "moderate_counters.spam is gone" in breaks(before, shape_of(database))
+    before = shape_of(database)
+    add_a_revision(database)
+    assert breaks(before, shape_of(database)) == []
+    for statements, _ in UNFIT.values():
+        add_a_revision(database, *statements)
+    add_a_revision(database, "CREATE UNIQUE INDEX one_note ON moderate_rules (effect)")
+    assert set(breaks(before, shape_of(database))) >= {
+        "moderate_account_notes.colour has to be filled in",
+        "moderate_items.blog_name is gone",
+        "moderate_items.title is gone",
+        "moderate_rules must be unique by effect",
+        "moderate_samples is gone",
+    }
+
+
+#: What a later version may do: new columns with and without a default, a new table and a new index.
+ADDITIONS = (
+    "ALTER TABLE moderate_items ADD COLUMN mood VARCHAR(20)",
+    "ALTER TABLE moderate_items ADD COLUMN weight INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE moderate_history ADD COLUMN weight INTEGER NOT NULL DEFAULT 0",
+    "CREATE TABLE moderate_moods (name VARCHAR(20) PRIMARY KEY, ink VARCHAR(9) NOT NULL)",
+    "CREATE INDEX ix_moderate_items_mood ON moderate_items (mood)",
+)
+
+
+def add_a_revision(database: Database, *statements: str) -> None:
+    """Run a migration of a later version, as `ADDITIONS` where none is given, and stamp the tables with it."""
+    with database.write() as conn:
+        for statement in statements or ADDITIONS:
+            conn.execute(text(statement))
+        conn.execute(text(f"UPDATE {migrate.VERSION_TABLE} SET version_num = '0099'"))
+
+
+class Shape(NamedTuple):
+    """Tables with their columns as the database describes them, and by which columns rows must be unique."""
+
+    columns: dict[str, dict[str, Any]]
+    unique: set[tuple[str, ...]]
+
+
+def shape_of(database: Database) -> Shape:
+    with database.read() as conn:
+        inspector = inspect(conn)
+        names = [name for name in inspector.get_table_names() if name in metadata.tables]
+        columns = {name: {column["name"]: column for column in inspector.get_columns(name)} for name in names}
+        unique = {
+            (name, *index["column_names"]) for name in names for index in inspector.get_indexes(name) if index["unique"]
+        }
+        unique |= {(name, *each["column_names"]) for name in names for each in inspector.get_unique_constraints(name)}
+    return Shape(columns, unique)
+
+
+def breaks(before: Shape, after: Shape) -> list[str]:
+    """Return what code for the tables *before* fails on with those *after*."""
+    found = [f"{table} is gone" for table in before.columns.keys() - after.columns.keys()]
+    for table in before.columns.keys() & after.columns.keys():
+        old, new = before.columns[table], after.columns[table]
+        found += [f"{table}.{name} is gone" for name in old.keys() - new.keys()]
+        found += [f"{table}.{name} has to be filled in" for name in new.keys() - old.keys() if is_required(new[name])]
+        found += [
+            f"{table}.{name} is of another kind"
+            for name in old.keys() & new.keys()
+            if (str(old[name]["type"]), old[name]["nullable"]) != (str(new[name]["type"]), new[name]["nullable"])
+        ]
+    rules = {rule for rule in after.unique - before.unique if rule[0] in before.columns}
+    found += [f"{table} must be unique by {', '.join(columns)}" for table, *columns in rules]
+    return sorted(found)
 
 
 def test_an_upgrade_makes_the_secrets_that_pages_need(database: Database) -> None:

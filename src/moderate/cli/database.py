@@ -24,7 +24,10 @@ def db_group() -> AppGroup:
 @with_appcontext
 def upgrade() -> None:
     before, after = current_state().tables.upgrade()
-    if before is None:
+    found = current_state().tables.trouble()
+    if found.serves:
+        click.echo(f"Nothing was changed. {found.advice}")
+    elif before is None:
         click.echo(f"New and empty tables were made, at version {after}.")
     elif before == after:
         click.echo(f"The tables are at version {after} already.")
@@ -48,15 +51,15 @@ def check(repair: bool) -> None:
     twice, missing indexes, counters that have drifted. With --repair the sequences of ids, indexes, character sets
     and counters are mended. Exits with 1 where something is wrong that was not mended.
     """
-    found, advice = current_state().tables.trouble()
-    if found:
-        raise click.ClickException(f"The tables are not those of this version ({found}). {advice}")
+    found = current_state().tables.trouble()
+    if found.state and not found.serves:
+        raise click.ClickException(f"The tables are not those of this version ({found.state}). {found.advice}")
     faults = list(current_state().tables.faults(repair=repair))
     for fault in faults:
         click.echo(f"{'Mended: ' if fault.is_mended else ''}{fault.words}")
     if not all(fault.is_mended for fault in faults):
         raise click.ClickException(f"Something is wrong with the database.{'' if repair else ' ' + REPAIR}")
-    click.echo("The tables are those of this version.")
+    click.echo(found.advice or "The tables are those of this version.")
 
 
 @click.command("copy", short_help="Copy everything into another database.")

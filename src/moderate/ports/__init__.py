@@ -15,6 +15,7 @@ from moderate.ports.outside import (
     Tables,
     TokenCounts,
     TokenTable,
+    Trouble,
 )
 from moderate.ports.store import Earlier, Store
 from moderate.ports.stored import (
@@ -93,6 +94,7 @@ __all__ = [
     "TokenCounts",
     "TokenInfo",
     "TokenTable",
+    "Trouble",
     "Wave",
     "Waves",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -44,20 +44,33 @@ class Fault:
     is_mended: bool = False
 
 
+class Trouble(NamedTuple):
+    """How the store's tables differ from what the code needs; `state` is empty where they do not.
+
+    `state` is a word or two, `advice` a sentence or two on what to do. `serves` says that the code works
+    nevertheless: the tables are newer, and have only been added to.
+    """
+
+    state: str = ""
+    advice: str = ""
+    serves: bool = False
+
+
 class Tables(Protocol):
     """The version of the store's tables. Failures raise `ServiceDown`."""
 
     def upgrade(self) -> tuple[str | None, str]:
         """Create the tables or bring them up to date; returns the versions before (None: no tables) and after.
 
-        Safe from several processes at once. Creates nothing in place of tables that have been lost.
+        Safe from several processes at once. Creates nothing in place of tables that have been lost, and leaves
+        newer tables as they are. Raises `ServiceDown` where this code cannot work with these.
         """
 
     def current(self) -> str | None:
         """The version of the tables as they are, None where there are none."""
 
-    def trouble(self) -> tuple[str, str]:
-        """What is wrong with the tables, in a word or two, and what to do; empty texts where nothing is."""
+    def trouble(self) -> Trouble:
+        """Compare the tables with this version of the code."""
 
     def faults(self, *, repair: bool) -> Iterator[Fault]:
         """Yield what is wrong with tables that are of this version: damage, changes, ids, indexes, counters.

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from moderate.errors import CopyRefused, ServiceDown
 from moderate.store import migrate, search
 from moderate.store.outages import reason
-from moderate.store.schema import counters, items, metadata, secrets
+from moderate.store.schema import counters, items, metadata, secrets, states
 from moderate.store.sequences import go_on_counting, highest_ids
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: So many rows are in memory at a time.
 BATCH = 500
 
-OF_OTHER_VERSION = "{what} is at version {found}, and this program needs {head}. Run there: flask moderate db upgrade"
+OF_OTHER_VERSION = "{what} is at version {found}, and this program needs {head}. {advice}"
 
 
 def copy(source: Database, target: Database, told: Callable[[int], None]) -> None:
@@ -79,17 +79,20 @@ def prepare(target: Database) -> None:
 
 def refuse_version(what: str, found: str | None) -> None:
     if found != migrate.HEAD:
-        raise CopyRefused(OF_OTHER_VERSION.format(what=what, found=found or "none", head=migrate.HEAD))
+        is_older = found is None or found in migrate.KNOWN
+        advice = "Run there: flask moderate db upgrade" if is_older else "Copy with the flask-moderate that made it."
+        raise CopyRefused(OF_OTHER_VERSION.format(what=what, found=found or "none", head=migrate.HEAD, advice=advice))
 
 
 def empty(conn: Connection) -> None:
-    """Refuse a database that holds anything, and delete what new tables hold: secrets, and a counter of nothing."""
-    new = {counters.name, secrets.name}
+    """Refuse a database that holds items or settings, and delete what new tables and health checks have written."""
+    new = {counters.name, secrets.name, states.name}
     full = [f"{name} ({number})" for name, number in counted(conn).items() if number and name not in new]
     if full:
         raise CopyRefused(f"The new database is not empty, so nothing was copied. Rows are in: {', '.join(full)}")
     conn.execute(delete(counters))
     conn.execute(delete(secrets))
+    conn.execute(delete(states))
 
 
 def refuse_difference(wanted: Mapping[str, int], found: Mapping[str, int], words: str) -> None:

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import warnings
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib import resources
 from typing import TYPE_CHECKING, Any, overload
 
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from moderate.errors import ServiceDown
+from moderate.ports import Trouble
 from moderate.store import search
 from moderate.store.letters import every_word, make_fit
 from moderate.store.modes import unfit
 from moderate.store.outages import reason
-from moderate.store.schema import metadata
+from moderate.store.schema import metadata, states
+from moderate.store.tallies import latest
 from moderate.store.tokens import make_secrets
 from moderate.store.types import MYSQL
 
@@ -37,6 +40,20 @@ VERSION_TABLE = "moderate_alembic_version"
 #: The revision that this code works with; a test holds it equal to the newest migration.
 HEAD = "0008"
 
+#: The oldest revision whose code also works with tables at `HEAD`, so that a deploy can be rolled back and old
+#: and new processes can run side by side. A migration that older code cannot work with raises it; the rule is
+#: in CONTRIBUTING.md, and a test holds the migrations to it.
+OLDEST = "0008"
+
+#: All revisions up to `HEAD`, without importing Alembic.
+KNOWN = frozenset(f"{number:04}" for number in range(1, int(HEAD) + 1))
+
+#: The name under which an upgrade leaves `OLDEST` in moderate_states, where code older than the tables finds it.
+KEPT_AS = "tables"
+
+#: The moment of that row, which means nothing.
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 #: All tables that are made here. On SQLite the index for searches brings tables of its own.
 TABLES = frozenset({*metadata.tables, VERSION_TABLE, *search.SQLITE_TABLES})
 
@@ -44,42 +61,63 @@ TABLES = frozenset({*metadata.tables, VERSION_TABLE, *search.SQLITE_TABLES})
 _LOCK = 0x6D6F6465
 
 
-def upgrade(database: Database) -> tuple[str | None, str]:
+def upgrade(database: Database) -> tuple[str, str] | tuple[None, str]:
     """Bring the tables up to date and return the revisions before and after.
 
-    Two processes that start at once both succeed: one upgrades, the other waits and finds it done.
-    Raises `ServiceDown` where a migration fails, and where tables or columns are gone that should be
-    there: nothing is created in their place, because that would hide the loss. Nothing of a failed
-    upgrade remains, except on MySQL and MariaDB, which cannot roll back changes of tables: there this
-    holds for the first upgrade only.
+    Tables that are newer than this code and that it can work with are left as they are. Two processes that
+    start at once both succeed: one upgrades, the other waits and finds it done.
+    Raises `ServiceDown` where a migration fails, where this code cannot work with newer tables, and where
+    tables or columns are gone that should be there: nothing is created in their place, because that would
+    hide the loss. Nothing of a failed upgrade remains, except on MySQL and MariaDB, which cannot roll back
+    changes of tables: there this holds for the first upgrade only.
     """
     with database.read() as conn:
         found, advice = unfit(conn)
         if found:
             raise ServiceDown("database", f"it cannot hold every text ({found}). {advice}")
-        before = _stamped(conn, _names(conn))
-        if before == HEAD:
-            refuse_losses(conn)
-    if before == HEAD:
-        return before, HEAD
+        settled = _settled(conn)
+    if settled is not None:
+        return settled, settled
     try:
         with _alone(database), _taken_back(database), database.write() as conn:
-            return _upgrade(conn), HEAD
+            return _upgrade(conn)
     except SQLAlchemyError as error:
         raise ServiceDown(
             "database", f"its tables could not be upgraded: {reason(error, database.engine.url)}"
         ) from error
 
 
-def _upgrade(conn: Connection) -> str | None:
+def _upgrade(conn: Connection) -> tuple[str, str] | tuple[None, str]:
     if conn.dialect.name == "postgresql":
         conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    settled = _settled(conn)
+    if settled is not None:
+        return settled, settled
     before = _stamped(conn, _names(conn))
-    if before != HEAD:
-        migrate_to(conn, "head")
+    migrate_to(conn, "head")
+    refuse_losses(conn)
+    make_secrets(conn)
+    note_oldest(conn, OLDEST)
+    return (before, HEAD) if before is not None else (None, HEAD)
+
+
+def _settled(conn: Connection) -> str | None:
+    """Return the version of the tables where there is nothing to upgrade, and None where there is."""
+    version = _stamped(conn, _names(conn))
+    if version is None or version in KNOWN - {HEAD}:
+        return None
+    if version == HEAD:
         refuse_losses(conn)
-        make_secrets(conn)
-    return before
+        return version
+    words = incompatibility(conn)
+    if words:
+        raise ServiceDown("database", f"its tables are {newer(version)} {words}. {NEWER}")
+    return version
+
+
+def note_oldest(conn: Connection, revision: str) -> None:
+    """Leave word of the oldest revision whose code works with these tables."""
+    conn.execute(latest(conn.dialect.name), {"name": KEPT_AS, "value": {"oldest": revision}, "at": EPOCH})
 
 
 def migrate_to(conn: Connection, revision: str) -> None:
@@ -97,7 +135,8 @@ def migrate_to(conn: Connection, revision: str) -> None:
     scripts = ScriptDirectory(str(resources.files("moderate.store").joinpath("migrations")))
 
     def steps(heads: Sequence[str], _context: object) -> list[MigrationStep]:
-        refuse_unknown(heads, {script.revision for script in scripts.walk_revisions()}, _names(conn))
+        if not heads:
+            refuse_unstamped(_names(conn))
         newest_first = scripts.iterate_revisions(revision, heads[0] if heads else None)
         upwards = reversed(list(newest_first))
         return [MigrationStep.upgrade_from_script(scripts.revision_map, script) for script in upwards]
@@ -108,31 +147,64 @@ def migrate_to(conn: Connection, revision: str) -> None:
     make_fit(conn)
 
 
-def refuse_unknown(heads: Sequence[str], known: Collection[str], names: Collection[str]) -> None:
-    """Raise `ServiceDown` where the tables' version is not known here, or is missing although tables are there."""
-    newer = [head for head in heads if head not in known]
-    if newer:
-        raise ServiceDown("database", f"its tables are of a newer version ({newer[0]}). {NEWER}")
+def refuse_unstamped(names: Collection[str]) -> None:
+    """Raise `ServiceDown` where the tables' version is missing although tables are there."""
     left = sorted(set(metadata.tables) & set(names))
-    if left and not heads:
+    if left:
         raise ServiceDown("database", f"{VERSION_TABLE} is gone or empty, but tables are left: {named(left)}. {LOST}")
 
 
 def refuse_losses(conn: Connection) -> None:
-    """Raise `ServiceDown` where tables or columns are gone, naming them and what to do.
+    """Raise `ServiceDown` where tables or columns are gone, naming them and what to do."""
+    lost = losses(conn)
+    if lost:
+        raise ServiceDown("database", f"these are gone from its tables: {named(lost)}. {LOST}")
+
+
+def losses(conn: Connection) -> list[str]:
+    """Return the tables that are gone, or where all are there the columns, as ``table.column``.
 
     The index for searches holds nothing of its own, so it is made again instead.
     """
     tables = sorted(set(metadata.tables) - _names(conn))
-    found = {} if tables else inspect(conn).get_multi_columns(filter_names=list(metadata.tables))
-    columns = [
+    return tables or [
         f"{table}.{column.name}"
-        for (_, table), known in found.items()
+        for table, found in _columns(conn).items()
         for column in metadata.tables[table].columns
-        if column.name not in {entry["name"] for entry in known}
+        if column.name not in {entry["name"] for entry in found}
     ]
-    if tables or columns:
-        raise ServiceDown("database", f"these are gone from its tables: {named(tables or columns)}. {LOST}")
+
+
+def incompatibility(conn: Connection) -> str:
+    """Return why this code cannot work with tables of a newer version, or an empty text where it can.
+
+    It cannot where something is gone that it needs, where the upgrade has left word that code of this age must
+    not use the tables, and where a column that it does not know has to be filled in.
+    """
+    lost = losses(conn)
+    if lost:
+        return f"which needs {named(lost)}"
+    kept = conn.execute(select(states.c.value).where(states.c.name == KEPT_AS)).scalar()
+    oldest = kept.get("oldest") if isinstance(kept, dict) else None
+    if isinstance(oldest, str) and oldest > HEAD:
+        return f"and only code of version {oldest} or newer works with them"
+    required = [
+        f"{table}.{column['name']}"
+        for table, found in _columns(conn).items()
+        for column in found
+        if column["name"] not in metadata.tables[table].columns and is_required(column)
+    ]
+    return f"which cannot fill in {named(required)}" if required else ""
+
+
+def is_required(column: Mapping[str, Any]) -> bool:
+    """Return whether each insert has to name the column; *column* is as SQLAlchemy's inspector describes it."""
+    has_value = column.get("default") is not None or column.get("computed") or column.get("identity")
+    return not (column["nullable"] or has_value)
+
+
+def newer(version: str) -> str:
+    return f"of version {version}, newer than this code ({HEAD}),"
 
 
 def named(names: Sequence[str]) -> str:
@@ -146,25 +218,34 @@ LOST = (
     f"with moderate_, {VERSION_TABLE} included, and run: flask moderate db upgrade"
 )
 NEWER = "Install the version of flask-moderate that made them, or restore the database as it was before."
+SERVES = "which works with them. There is nothing to do: install the newer flask-moderate when you are ready."
 
 
-def trouble(database: Database) -> tuple[str, str]:
-    """Return what is wrong with the tables, in a word or two, and what to do; empty texts where nothing is.
+def trouble(database: Database) -> Trouble:
+    """Compare the tables with this code.
 
-    A few queries, for the tables' names, their version and the encoding: cheap enough for health checks.
+    A few queries, for the tables' names, their version and the encoding: cheap enough for health checks. Only
+    newer tables are looked at more closely.
     """
     with database.read() as conn:
         names = _names(conn)
         version = _stamped(conn, names)
         found, advice = unfit(conn)
-    if found:
-        return found, advice
-    lost = sorted(set(metadata.tables) - names)
-    if version is not None and lost:
-        return "tables missing", f"These are gone: {named(lost)}. {LOST}"
-    if version is not None and version > HEAD:
-        return "newer", f"Its tables are of version {version}. {NEWER}"
-    return ("", "") if version == HEAD else ("outdated", "Run: flask moderate db upgrade")
+        if found:
+            return Trouble(found, advice)
+        lost = sorted(set(metadata.tables) - names)
+        left = sorted(set(metadata.tables) & names)
+        if version in KNOWN - {HEAD} or (version is None and not left):
+            return Trouble("outdated", "Run: flask moderate db upgrade")
+        if version is None:
+            return Trouble("version missing", f"{VERSION_TABLE} is gone or empty. {LOST}")
+        if lost and version == HEAD:
+            return Trouble("tables missing", f"These are gone: {named(lost)}. {LOST}")
+        if version == HEAD:
+            return Trouble()
+        words = incompatibility(conn)
+    ending = f"{words}. {NEWER}" if words else SERVES
+    return Trouble("newer", f"Its tables are {newer(version)} {ending}", serves=not words)
 
 
 def current(database: Database) -> str | None:
@@ -180,7 +261,10 @@ def has_hosts_migrations(database: Database) -> bool:
 
 
 def check(database: Database) -> list[str]:
-    """What differs between the tables and this code, in words; nothing where all is well."""
+    """Return what differs between the tables and this code, in words; nothing where all is well.
+
+    What a newer version has added to its tables is no difference.
+    """
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
@@ -189,7 +273,13 @@ def check(database: Database) -> list[str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             differences = compare_metadata(context, metadata)
-    return [_words(difference) for difference in differences]
+        is_newer = _stamped(conn, _names(conn)) not in {None, *KNOWN}
+    return [_words(found) for found in differences if not (is_newer and is_addition(found))]
+
+
+def is_addition(difference: Any) -> bool:
+    """Return whether it is something in the database that this code does not know, as Alembic reports it."""
+    return isinstance(difference, tuple) and str(difference[0]).startswith("remove_")
 
 
 @overload
@@ -229,6 +319,12 @@ def is_ours(name: str | None, kind: str, _parents: Any) -> bool:
 def _names(conn: Connection) -> set[str]:
     """The names of all tables in the database, the host's included."""
     return set(inspect(conn).get_table_names())
+
+
+def _columns(conn: Connection) -> dict[str, list[Any]]:
+    """The columns of our tables as they are in the database."""
+    found = inspect(conn).get_multi_columns(filter_names=list(metadata.tables))
+    return {table: list(columns) for (_, table), columns in found.items()}
 
 
 def _stamped(conn: Connection, names: Collection[str]) -> str | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from moderate.ports import Clock, Drift, Fault
+    from moderate.ports import Clock, Drift, Fault, Trouble
 
 
 #: Seconds that a try to write waits for another writer.
@@ -54,7 +54,7 @@ class SqlTables:
     def current(self) -> str | None:
         return migrate.current(self._database)
 
-    def trouble(self) -> tuple[str, str]:
+    def trouble(self) -> Trouble:
         return migrate.trouble(self._database)
 
     def faults(self, *, repair: bool) -> Iterator[Fault]:

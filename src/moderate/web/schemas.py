@@ -92,7 +92,10 @@ class MentionOut(Answer):
 
 
 class HealthOut(Answer):
-    """One word for each part. `advice` and `details` are for moderators who asked with ``deep=1``."""
+    """One word for each part; ``newer`` is a database that works and was upgraded by a later version.
+
+    `advice` and `details` are for moderators who asked with ``deep=1``.
+    """
 
     status: Literal["ok", "degraded"]
     database: str
