@@ -99,8 +99,8 @@ def read(incoming: Request, limit: int) -> bytes:
     except ClientDisconnected:
         body = read_again(incoming, limit)
     except Exception as error:
-        # Servers have errors of their own for chunks that are none.
-        log.info("The body of a request could not be read.", exc_info=True)
+        # Servers have errors of their own for chunks that are none. Their words may hold part of the body.
+        log.info("The body of a request could not be read: %s.", type(error).__name__)
         raise Invalid.field("", "The request cannot be read.") from error
     # Werkzeug leaves it to the server to notice, and not all of them do.
     is_short = len(body) < (incoming.content_length or 0)
