@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
@@ -215,11 +216,20 @@ def make_limits(settings: Settings, parts: Parts, signer: Signer, clock: Clock) 
     """Limits in Redis where there is one, else in this process."""
     limiter: RedisLimiter | None = None
     if parts.redis is not None or settings.redis_url is not None:
-        limiter = make_redis(parts.redis, settings.redis_url or "")
+        limiter = make_redis(parts.redis, settings)
+    # A prefix of one's own is there to be shared by whoever has the same one.
+    is_apart = limiter is not None and settings.redis_prefix is None
+
+    def secret() -> bytes:
+        # While the database is away from the start on, hardly anything can be sent that has to be limited.
+        with suppress(ServiceDown):
+            return signer.derive_for_site("limits") if is_apart else signer.derive("limits")
+        return signer.derive("limits")
+
     limits = Limits(
         settings.limits,
         limiter or LocalLimiter(clock),
-        secret=lambda: signer.derive("limits"),
+        secret=secret,
         clock=clock,
         outage=settings.limiter_outage,
     )
@@ -253,15 +263,20 @@ def with_redis(app: Flask, settings: Settings, parts: Parts) -> tuple[Settings, 
     return settings, replace(parts, redis=given)
 
 
-def make_redis(client: Any, url: str) -> RedisLimiter:
+def make_redis(client: Any, settings: Settings) -> RedisLimiter:
     from moderate.limits.redis import RedisLimiter, connect
 
     try:
-        return RedisLimiter(connect(url) if client is None else client, is_ours=client is None)
+        found = connect(settings.redis_url or "") if client is None else client
+        return RedisLimiter(found, prefix_of(settings), is_ours=client is None)
     except ValueError:
         accepted = f"accepted is an address such as 'redis://host:6379/0', 'rediss://…' (TLS) or 'unix://…'; {ENCODE}"
         # Without the cause, whose text may hold the password.
         raise ConfigError("MODERATE_REDIS_URL", NOT_SHOWN, accepted) from None
+
+
+def prefix_of(settings: Settings) -> str:
+    return settings.redis_prefix or "moderate"
 
 
 def make_bell(settings: Settings, parts: Parts, clock: Clock) -> Bell | None:
@@ -272,7 +287,7 @@ def make_bell(settings: Settings, parts: Parts, clock: Clock) -> Bell | None:
     from moderate.services.bell import RedisBell
 
     client = connect(settings.redis_url or "") if parts.redis is None else bounded(parts.redis)
-    return RedisBell(client, clock, is_ours=client is not parts.redis)
+    return RedisBell(client, clock, prefix=prefix_of(settings), is_ours=client is not parts.redis)
 
 
 def make_services(

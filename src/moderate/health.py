@@ -152,7 +152,7 @@ def redis(state: State) -> Part:
     if limiter is None:
         return Part("redis", "not used", True, "Limits hold for each process; set MODERATE_REDIS_URL for several.")
     limiter.take(PROBE)
-    return Part("redis", "ok", True, f"{limiter.describe()} {' '.join(limiter.advice())}".strip())
+    return Part("redis", "ok", True, " ".join((limiter.describe(), *limiter.advice(), *limiter.remarks())))
 
 
 def akismet(state: State) -> Part:

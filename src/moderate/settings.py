@@ -42,6 +42,9 @@ NOT_SHOWN = "(not shown)"
 _LABELS = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _HOST = re.compile(rf"({_LABELS.pattern}|\[[0-9a-f:.]+\])(:[0-9]{{1,5}})?")
 
+#: What begins the names of keys in Redis. Braces would be hash tags.
+_PREFIX = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 T = TypeVar("T")
 
@@ -147,6 +150,12 @@ def subdomain(value: object) -> str:
     raise ValueError("the name in front of SERVER_NAME, such as 'discuss'")
 
 
+def redis_prefix(value: object) -> str:
+    if isinstance(value, str) and _PREFIX.fullmatch(value):
+        return value
+    raise ValueError("1 to 64 letters, digits, dots, hyphens, underscores and colons, such as 'news-staging'")
+
+
 def base_url(value: object) -> str:
     parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
     if parts.scheme in {"http", "https"} and parts.hostname:
@@ -208,6 +217,7 @@ class Settings:
     database_url: str | None = setting(None, optional(text), secret=True)
     sqlite_synchronous: Literal["full", "normal"] = setting("full", one_of("full", "normal"))
     redis_url: str | None = setting(None, optional(text), secret=True)
+    redis_prefix: str | None = setting(None, optional(redis_prefix))
     premoderation: Premoderation = setting("all", one_of("all", "strangers", "none"))
     trusted_after: int = setting(3, whole(0, 1000))
     require_author: bool = setting(True, boolean)

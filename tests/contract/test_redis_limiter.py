@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from moderate.limits.redis import RedisLimiter, connect
 from moderate.ports import Bucket, Rate
 from moderate.services.clock import SystemClock
 from tests.redis_servers import PausableRedis, RedisCluster, monitored
-from tests.servers import HOST
+from tests.servers import HOST, Redis, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -122,6 +123,46 @@ def test_the_description_names_the_server_and_never_the_password() -> None:
         assert f"at {HOST}:{server.port}/0" in text
         assert text.startswith("Redis ")
         assert "s3cret" not in text
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((), ("It keeps nothing on disk",)),
+        (("--maxmemory", "100mb"), ("When its memory is full it refuses writes (noeviction)",)),
+        (
+            ("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"),
+            ("When its memory is full it evicts counts of limits (allkeys-lru)",),
+        ),
+        (("--maxmemory", "1100000", "--maxmemory-policy", "allkeys-lru"), ("Warning: its memory is nearly full",)),
+        (("--appendonly", "yes"), ()),
+    ],
+)
+def test_what_full_memory_and_a_restart_do_is_told(options: tuple[str, ...], words: tuple[str, ...]) -> None:
+    with Redis(*options) as server, connect(server.url + PATIENT) as client:
+        limiter = RedisLimiter(client)
+        limiter.take(FOUR)
+        said = " ".join(limiter.remarks())
+        assert all(word in said for word in words)
+        assert ("nothing on disk" in said) == ("--appendonly" not in options)
+
+
+def test_a_failed_write_to_disk_is_told() -> None:
+    with Redis() as server, connect(server.url + PATIENT) as client:
+        client.set("k", "v")
+        # Nothing can be saved in a folder that is gone.
+        shutil.rmtree(server.folder)
+        client.bgsave()
+        wait_until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err")
+        assert "Warning: its last write to disk failed" in " ".join(RedisLimiter(client).remarks())
+
+
+def test_who_may_not_ask_is_told_nothing() -> None:
+    with Redis("--maxmemory", "100mb") as server:
+        with redis.Redis.from_url(server.url) as admin:
+            admin.execute_command("ACL", "SETUSER", "limits", "on", ">pw", "~{moderate}:*", "+evalsha")
+        with connect(server.url.replace("redis://", "redis://limits:pw@")) as client:
+            assert RedisLimiter(client).remarks() == ()
 
 
 def test_another_scheme_is_refused() -> None:

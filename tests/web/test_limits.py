@@ -6,8 +6,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 
 from moderate import Author
+from moderate.errors import RateLimited
+from moderate.limits import Costs
 from tests.sites import Host
 
 if TYPE_CHECKING:
@@ -195,3 +198,46 @@ def test_all_protocols_and_addresses_share_the_articles_budget(tmp_path: Path) -
 def test_an_article_that_does_not_exist_still_costs_its_sender(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={"comments": ["2/hour per client", "50/hour per article"]})
     assert [host.comment(article=key).status_code for key in ("no-1", "no-2", "no-3")] == [404, 404, 429]
+
+
+@pytest.mark.parametrize("limit", ["2/hour per client", "2/hour per article", "2/hour per site"])
+def test_sites_with_one_secret_on_one_redis_share_no_budgets_unasked(
+    tmp_path: Path, redis_url: str, limit: str
+) -> None:
+    config = {"MODERATE_LIMITS": {"comments": [limit]}, "MODERATE_REDIS_URL": redis_url}
+    one, two = Host(tmp_path / "one", **config), Host(tmp_path / "two", **config)
+    again = Host(tmp_path / "one", **config)
+    passed = [spend(host) for host in (one, again, one, two, two, two)]
+    assert passed == [True, True, False, True, True, False]
+
+
+def test_sites_with_one_prefix_and_one_secret_share_their_budgets(tmp_path: Path, redis_url: str) -> None:
+    limit = ["2/hour per client"]
+    config = {"MODERATE_LIMITS": {"comments": limit}, "MODERATE_REDIS_URL": redis_url, "MODERATE_REDIS_PREFIX": "news"}
+    one, two = Host(tmp_path / "one", **config), Host(tmp_path / "two", **config)
+    assert [spend(host) for host in (one, two, one, two)] == [True, True, False, False]
+    apart = Host(tmp_path / "two", **{**config, "MODERATE_REDIS_PREFIX": "other"})
+    assert spend(apart)
+    with redis.Redis.from_url(redis_url) as client:
+        assert {key.decode().partition("}")[0] for key in client.scan_iter()} == {"{news", "{other"}
+
+
+def test_keeping_sites_apart_asks_the_database_nothing_for_a_request(tmp_path: Path, redis_url: str) -> None:
+    numbers = []
+    for config in ({"MODERATE_REDIS_URL": redis_url}, {}):
+        host = Host(tmp_path / str(len(config)), MODERATE_LIMITS={"comments": ["9/hour per client"]}, **config)
+        host.comment()
+        asked = host.statements()
+        host.comment("Again")
+        numbers.append(len(asked))
+    assert numbers[0] == numbers[1]
+
+
+def spend(host: Host) -> bool:
+    """Whether one more comment passes the limits: shared budgets hold what is too much, the others refuse it."""
+    costs = Costs("comments", "203.0.113.7", article="thaw")
+    with host.app.app_context():
+        try:
+            return not host.state.desk.limits.spend(costs).crowded
+        except RateLimited:
+            return False

@@ -86,7 +86,8 @@ class _Charge:
 class Limits:
     """All limits of one site: `spend` once per request, before anything dear is done.
 
-    `secret` gives the key that turns addresses into bucket keys; every process must have the same.
+    `secret` gives the key that turns addresses into bucket keys: every process of a site must have the same,
+    and no other site on the same Redis.
     Safe for threads.
     """
 
@@ -179,7 +180,7 @@ class Limits:
     def _subjects(self, costs: Costs, scopes: set[Scope]) -> dict[str, list[tuple[str, str, int]]]:
         """For each scope: short name, keyed subject, and how much wider than the limit its budget is."""
         secret = self._secret()
-        found = {"site": [("site", "", 1)]}
+        found = {"site": [("site", keyed(secret, "site", ""), 1)]}
         if "client" in scopes:
             client = client_net(costs.client_ip)
             found["client"] = [("client", keyed(secret, "client", client.own), 1)]

@@ -6,6 +6,7 @@ may have been carried out, and would then be counted twice.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import socket
 from functools import lru_cache
@@ -25,12 +26,15 @@ from moderate.limits.gcra import answer, interval_us
 from moderate.ports import Taken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from moderate.ports import Bucket, Rate
 
 TIMEOUT = 0.25
 """Seconds that one answer of Redis may take, and that a connection may take to open."""
+
+#: Part of Redis's ``maxmemory`` from which its memory counts as nearly full.
+NEARLY_FULL = 0.9
 
 _SCRIPT = resources.files("moderate.limits").joinpath("take.lua").read_text("utf-8")
 _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
@@ -162,7 +166,7 @@ class RedisLimiter:
 
     def _facts(self) -> dict[str, Any]:
         try:
-            facts: dict[str, Any] = self._client.info("server")
+            facts: dict[str, Any] = self._client.info()
         except _FAILURES:
             return {}
         if "redis_version" in facts:
@@ -181,6 +185,21 @@ class RedisLimiter:
         if isinstance(self._client, Redis) and _mode(self._facts()) == "cluster":
             said.append(_ONE_NODE)
         return tuple(said)
+
+    def remarks(self) -> tuple[str, ...]:
+        """Return what full memory and a restart do to the counts, one sentence each, as far as the user may ask."""
+        facts = self._facts()
+        return (*on_memory(facts), *self._on_persistence(facts))
+
+    def _on_persistence(self, facts: dict[str, Any]) -> Iterator[str]:
+        if facts.get("rdb_last_bgsave_status", "ok") != "ok" or facts.get("aof_last_write_status", "ok") != "ok":
+            yield "Warning: its last write to disk failed; it may refuse writes until its disk has room."
+        saves, config_get = None, getattr(self._client, "config_get", None)
+        if callable(config_get):
+            with contextlib.suppress(*_FAILURES):
+                saves = config_get("save").get("save")
+        if saves == "" and facts.get("aof_enabled") == 0:
+            yield "It keeps nothing on disk, which is fine: after a restart the budgets are full again."
 
     def close(self) -> None:
         """Close the connections, unless they are those of a client that somebody else has made."""
@@ -206,6 +225,22 @@ class RedisLimiter:
         return type(self._client).__name__
 
 
+def on_memory(facts: dict[str, Any]) -> Iterator[str]:
+    """Yield what happens when the memory is full (``maxmemory``), and a warning where it nearly is."""
+    most, used = facts.get("maxmemory", 0), facts.get("used_memory", 0)
+    if not most:
+        return
+    policy = facts.get("maxmemory_policy", "noeviction")
+    if policy == "noeviction":
+        yield "When its memory is full it refuses writes (noeviction), and MODERATE_LIMITER_OUTAGE holds."
+    else:
+        yield f"When its memory is full it evicts counts of limits ({policy}), which gives budgets back early."
+    if used >= NEARLY_FULL * most:
+        yield f"Warning: its memory is nearly full ({used * 100 // most} % of maxmemory)."
+    if facts.get("evicted_keys", 0):
+        yield f"It has evicted {facts['evicted_keys']} keys since its start."
+
+
 def reason_of(error: BaseException) -> str:
     """Why Redis could not be asked, in words for logs and operators. Holds no secret."""
     for kind, words in _REASONS:
@@ -227,7 +262,7 @@ _FAILURES = (failures.RedisError, failures.RedisClusterException, OSError)
 _ONE_NODE = "this is one node of a Redis Cluster: hand a RedisCluster client to Moderate(redis=…)"
 _NO_RIGHTS = (
     "this user may not run scripts on these keys (NOPERM): check its ACL, which has to allow "
-    "+evalsha +eval +time +mget +set ~{moderate}:*"
+    "+evalsha +eval +time +mget +set ~{moderate}:* (in the braces MODERATE_REDIS_PREFIX where it is set)"
 )
 
 # What replies without a class of their own say, by a part of their text. The first ones come from within a script.

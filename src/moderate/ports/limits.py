@@ -72,3 +72,6 @@ class RemoteLimiter(Limiter, Protocol):
 
     def advice(self) -> tuple[str, ...]:
         """What an operator had better change about the connection."""
+
+    def remarks(self) -> tuple[str, ...]:
+        """Return what the server's memory and disk do to the counts, as far as it tells."""

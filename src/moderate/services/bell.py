@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from moderate.ports import Clock
 
-CHANNEL = "moderate:work"
 #: Seconds for which a listener waits before it asks whether it is over.
 PATIENCE = 1.0
 _FAILURES = (failures.RedisError, failures.RedisClusterException, OSError)
@@ -27,11 +26,12 @@ _FAILURES = (failures.RedisError, failures.RedisClusterException, OSError)
 class RedisBell:
     """*client* is a redis-py client that neither waits long nor repeats; see `moderate.limits.redis.bounded`.
 
-    *is_ours* says that `close` may close it.
+    *prefix* begins the channel's name; *is_ours* says that `close` may close the client.
     """
 
-    def __init__(self, client: Any, clock: Clock, *, is_ours: bool = False) -> None:
+    def __init__(self, client: Any, clock: Clock, *, prefix: str = "moderate", is_ours: bool = False) -> None:
         self._client = client
+        self._channel = f"{prefix}:work"
         self._is_ours = is_ours
         # A request must not wait for a Redis that is away, not even the quarter of a second of a time-out.
         self._breaker = CircuitBreaker("redis", clock, failures=1, rest=10, most=60)
@@ -43,7 +43,7 @@ class RedisBell:
     def ring(self) -> None:
         try:
             self._breaker.enter()
-            self._client.publish(CHANNEL, b"")
+            self._client.publish(self._channel, b"")
         except (ServiceDown, *_FAILURES) as error:
             if not isinstance(error, ServiceDown):
                 self._breaker.failed()
@@ -53,7 +53,7 @@ class RedisBell:
     def listen(self, heard: Callable[[], None], is_over: Callable[[], bool]) -> None:
         line = self._client.pubsub(ignore_subscribe_messages=True)
         try:
-            line.subscribe(CHANNEL)
+            line.subscribe(self._channel)
             # Somebody may have rung before we were there to hear it.
             heard()
             while not is_over():
