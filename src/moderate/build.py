@@ -171,7 +171,9 @@ def make_policy(settings: Settings) -> Policy:
 def make_database(app: Flask, settings: Settings, parts: Parts, clock: Clock) -> Database:
     """The host's engine, the database of the settings, or an SQLite file in the instance folder."""
     source = parts.engine or settings.database_url or embedded_database(app)
-    database = Database(source, sqlite_synchronous=settings.sqlite_synchronous, clock=clock)
+    database = Database(
+        source, sqlite_synchronous=settings.sqlite_synchronous, clock=clock, options=settings.database_options
+    )
     if database.is_ours:
         # Connects to nothing yet, but a wrong address or a missing driver stops the start.
         _ = database.engine

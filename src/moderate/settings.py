@@ -11,7 +11,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 from moderate.clean.addresses import ascii_host
 from moderate.errors import ConfigError
 from moderate.limits.rates import DEFAULT_LIMITS, LimitTable, parse_limits
+from moderate.ports import ConnectionOptions
 from moderate.settings_notices import hooks, recipients, sender
 
 if TYPE_CHECKING:
@@ -34,6 +35,16 @@ SECRETS = frozenset({"DATABASE_URL", "REDIS_URL", "AKISMET_KEY", "MAIL_PASSWORD"
 
 #: Days after which personal data and junk are removed; 0 keeps them for ever.
 RETENTION = {"ip": 90, "user_agent": 90, "spam": 30, "trash": 30, "tasks": 30}
+
+#: How a process connects to its database, and the numbers that are accepted for each; units in `ConnectionOptions`.
+DATABASE_OPTIONS = asdict(ConnectionOptions())
+OPTION_BOUNDS = {
+    "pool_size": (1, 1000),
+    "max_overflow": (0, 1000),
+    "pool_timeout": (1, 300),
+    "pool_recycle": (0, 86400),
+    "connect_timeout": (1, 300),
+}
 
 #: Stands in error texts for values that may be secrets.
 NOT_SHOWN = "(not shown)"
@@ -200,6 +211,20 @@ def retention(value: object) -> Mapping[str, int]:
     return {**RETENTION, **{name: days(number) for name, number in value.items()}}
 
 
+def database_options(value: object) -> ConnectionOptions:
+    if not isinstance(value, Mapping) or not set(value) <= set(OPTION_BOUNDS):
+        raise ValueError(f"a table of numbers with the names {', '.join(OPTION_BOUNDS)}")
+    for name, number in value.items():
+        try:
+            whole(*OPTION_BOUNDS[name])(number)
+        except ValueError as error:
+            raise ValueError(f"{name} as {error}") from error
+    options = ConnectionOptions(**value)
+    if options.pool_size + options.max_overflow < 2:
+        raise ValueError("pool_size and max_overflow of 2 or more together: an upgrade of the tables needs two")
+    return options
+
+
 def setting(default: object, read: Callable[[object], object], *, secret: bool = False) -> Any:
     """One setting: its default as a host would write it, and its reader. A secret is never shown."""
     return field(repr=not secret, metadata={"default": default, "read": read})
@@ -215,6 +240,7 @@ class Settings:
     site_url: str | None = setting(None, optional(site_url))
     language: Literal["en", "ja"] | None = setting(None, optional(one_of("en", "ja")))
     database_url: str | None = setting(None, optional(text), secret=True)
+    database_options: ConnectionOptions = setting(DATABASE_OPTIONS, database_options)
     sqlite_synchronous: Literal["full", "normal"] = setting("full", one_of("full", "normal"))
     redis_url: str | None = setting(None, optional(text), secret=True)
     redis_prefix: str | None = setting(None, optional(redis_prefix))

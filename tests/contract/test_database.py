@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from moderate.errors import ConfigError, ServiceDown
 from moderate.model import Counts, Decision
-from moderate.ports import ItemFilter
+from moderate.ports import ConnectionOptions, ItemFilter
 from moderate.store import Database, SqlStore, metadata
 from moderate.store.addresses import normalise
 from moderate.store.engine import ATTEMPTS, IDLE_SECONDS, Stale
@@ -300,6 +300,100 @@ def test_a_connection_that_died_while_idle_is_replaced_unnoticed(served: Served)
     clock.seconds += IDLE_SECONDS
     assert store.totals() == Counts()
     store.database.dispose()
+
+
+# --- how many connections ----------------------------------------------------------------------------
+
+
+def few_connections(served: Served) -> str:
+    """The address of an upgraded database for a user who gets no more than three connections at once."""
+    database = Database(served.url)
+    upgrade(database)
+    database.dispose()
+    name = make_url(served.url).database
+    if make_url(served.url).get_backend_name() == "postgresql":
+        statements = [
+            "DROP ROLE IF EXISTS few",
+            "CREATE ROLE few LOGIN PASSWORD 'moderate' CONNECTION LIMIT 3 IN ROLE pg_read_all_data, pg_write_all_data",
+        ]
+    else:
+        statements = [
+            "CREATE OR REPLACE USER few@'%' IDENTIFIED BY 'moderate' WITH MAX_USER_CONNECTIONS 3",
+            f"GRANT ALL ON {name}.* TO few@'%'",
+        ]
+    for statement in statements:
+        served.server.run(statement)
+    return make_url(served.url).set(username="few").render_as_string(hide_password=False)
+
+
+def post_from_eight_threads(store: SqlStore) -> list[str]:
+    """Post 48 comments and return the words of each that was refused."""
+
+    def post(number: int) -> str:
+        try:
+            store.record(a_comment(str(number)), HELD, [], NOON)
+        except ServiceDown as error:
+            return error.reason
+        return ""
+
+    with ThreadPoolExecutor(8) as threads:
+        return [words for words in threads.map(post, range(48)) if words]
+
+
+def test_many_threads_share_the_few_connections_that_a_server_gives(served: Served) -> None:
+    options = ConnectionOptions(pool_size=3, max_overflow=0, pool_timeout=60)
+    store = SqlStore(Database(few_connections(served), options=options))
+    assert post_from_eight_threads(store) == []
+    assert store.totals() == Counts(pending_comment=48)
+    store.database.dispose()
+
+
+def test_a_server_that_gives_no_more_connections_is_told_with_what_to_do(served: Served) -> None:
+    database = Database(few_connections(served))
+    with ExitStack() as held:
+        for _ in range(3):
+            held.enter_context(database.read())
+        with pytest.raises(ServiceDown, match="lower pool_size and max_overflow in MODERATE_DATABASE_OPTIONS"):
+            SqlStore(database).totals()
+    database.dispose()
+
+
+def test_a_pool_that_is_too_small_is_told_with_what_to_do(served: Served) -> None:
+    database = Database(served.url, options=ConnectionOptions(pool_size=1, max_overflow=1, pool_timeout=1))
+    with database.read(), database.read(), pytest.raises(ServiceDown, match="a larger pool_size"):
+        SqlStore(database).totals()
+    database.dispose()
+
+
+def test_an_upgrade_needs_no_more_than_two_connections(served: Served) -> None:
+    database = Database(served.url, options=ConnectionOptions(pool_size=1, max_overflow=1, pool_timeout=1))
+    upgrade(database)
+    assert check(database) == []
+    database.dispose()
+
+
+@pytest.mark.parametrize(("seconds", "is_kept"), [(3600, True), (0, True), (1, False)])
+def test_connections_are_replaced_after_the_seconds_of_the_setting(pg_url: str, seconds: int, is_kept: bool) -> None:
+    database = Database(pg_url, options=ConnectionOptions(pool_recycle=seconds))
+
+    def session() -> int:
+        with database.read() as conn:
+            return int(conn.execute(text("SELECT pg_backend_pid()")).scalar_one())
+
+    first = session()
+    with database.read() as conn:
+        # As if it had been opened two seconds ago: the pool asks the machine's own clock.
+        conn.connection._connection_record.starttime -= 2  # type: ignore[union-attr]
+    assert (session() == first) is is_kept
+    database.dispose()
+
+
+def test_the_time_to_connect_and_the_watch_for_silent_hosts_reach_the_driver(pg_url: str) -> None:
+    database = Database(f"{pg_url}?keepalives_idle=7", options=ConnectionOptions(connect_timeout=4))
+    with database.read() as conn:
+        used = conn.connection.dbapi_connection.info.get_parameters()
+    assert (used["connect_timeout"], used["keepalives_idle"], used["tcp_user_timeout"]) == ("4", "7", "30000")
+    database.dispose()
 
 
 # --- addresses -------------------------------------------------------------------------------------

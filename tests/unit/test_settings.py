@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -77,6 +77,28 @@ def test_a_fetch_must_end_long_before_the_lease_of_its_task(value: float) -> Non
     with pytest.raises(ConfigError, match=r"MODERATE_FETCH_TIMEOUT.*from 0\.1 to 60"):
         Settings.from_config({"MODERATE_FETCH_TIMEOUT": value})
     assert Settings.from_config({"MODERATE_FETCH_TIMEOUT": 60}).fetch_timeout * 2 <= LEASE
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({"pool": 5}, "a table of numbers with the names pool_size, max_overflow, pool_timeout"),
+        (20, "a table of numbers"),
+        ({"pool_size": 0}, "pool_size as a whole number from 1 to 1000"),
+        ({"max_overflow": -1}, "max_overflow as a whole number from 0"),
+        ({"connect_timeout": 2.5}, "connect_timeout as a whole number"),
+        ({"pool_recycle": True}, "pool_recycle as a whole number"),
+        ({"pool_size": 1, "max_overflow": 0}, "2 or more together"),
+    ],
+)
+def test_options_of_the_database_that_cannot_be_used_stop_the_start_in_words(value: object, words: str) -> None:
+    with pytest.raises(ConfigError, match=f"MODERATE_DATABASE_OPTIONS.*{words}"):
+        Settings.from_config({"MODERATE_DATABASE_OPTIONS": value})
+
+
+def test_options_of_the_database_that_are_left_out_keep_their_defaults() -> None:
+    options = Settings.from_config({"MODERATE_DATABASE_OPTIONS": {"pool_size": 2}}).database_options
+    assert asdict(options) == {**DEFAULTS["MODERATE_DATABASE_OPTIONS"], "pool_size": 2}
 
 
 def test_the_defaults_of_the_file_are_accepted_and_change_nothing() -> None:

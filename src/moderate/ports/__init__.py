@@ -5,6 +5,7 @@ from moderate.ports.notices import Event, Hook, Mailbox, Notice, NoticeLinks, No
 from moderate.ports.outside import (
     Articles,
     Clock,
+    ConnectionOptions,
     Fault,
     Fetched,
     Fetcher,
@@ -51,6 +52,7 @@ __all__ = [
     "Bulk",
     "Burst",
     "Clock",
+    "ConnectionOptions",
     "Content",
     "Decided",
     "Drift",

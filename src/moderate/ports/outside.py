@@ -37,6 +37,22 @@ class Articles(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionOptions:
+    """How a process connects to its database: MODERATE_DATABASE_OPTIONS.
+
+    Each process keeps `pool_size` connections and opens `max_overflow` more in a rush; who finds all of them in use
+    waits for `pool_timeout` seconds. On servers a connection is replaced after `pool_recycle` seconds (0: never), and
+    a new one has to be there within `connect_timeout` seconds.
+    """
+
+    pool_size: int = 5
+    max_overflow: int = 10
+    pool_timeout: int = 10
+    pool_recycle: int = 1800
+    connect_timeout: int = 5
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """Something that is wrong with the database, in a sentence, and whether it was mended."""
 

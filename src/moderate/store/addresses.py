@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -13,10 +13,11 @@ from sqlalchemy.pool import StaticPool
 from moderate.errors import ConfigError
 from moderate.store.types import MYSQL
 
-#: Seconds that a writer waits for SQLite's lock, a caller for a pooled or a new connection.
+if TYPE_CHECKING:
+    from moderate.ports import ConnectionOptions
+
+#: Seconds that a writer waits for SQLite's lock.
 LOCK_SECONDS = 10
-POOL_SECONDS = 10
-CONNECT_SECONDS = 5
 
 #: What a connection to MySQL or MariaDB is set to: some defaults of a server would make empty texts NULL, cut what is
 #: too long, or refuse or shorten what concerns many rows.
@@ -49,6 +50,10 @@ ENCODE = (
 
 #: The user and the password of an address, as SQLAlchemy reads them: up to the first @ after a colon.
 SIGN_IN = re.compile(r"[^:/]*(?::[^@]*)?@")
+
+#: Parameters of libpq, so that a host that is gone without a word is noticed within a minute: seconds of silence
+#: until the first probe, between two, and how many; milliseconds for which what was sent may go unconfirmed.
+KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 30000}
 
 #: The parameter by which psycopg is told when to prepare statements on the server.
 PREPARE = "prepare_threshold"
@@ -109,30 +114,25 @@ def normalise(source: str | URL) -> URL:
     return url
 
 
-def options_of(url: URL) -> dict[str, Any]:
-    """The options of an engine for this address."""
+def options_of(url: URL, chosen: ConnectionOptions) -> dict[str, Any]:
+    """Return the options of an engine for this address; what the address says itself goes before what was chosen."""
     backend = url.get_backend_name()
     if backend == "sqlite" and is_memory(url):
         return {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+    options: dict[str, Any] = {
+        "pool_size": chosen.pool_size,
+        "max_overflow": chosen.max_overflow,
+        "pool_timeout": chosen.pool_timeout,
+    }
     if backend == "sqlite":
-        return {"pool_timeout": POOL_SECONDS, "connect_args": {"timeout": LOCK_SECONDS}}
-    options: dict[str, Any] = {"pool_timeout": POOL_SECONDS}
+        return {**options, "connect_args": {"timeout": LOCK_SECONDS}}
+    options["pool_recycle"] = chosen.pool_recycle or -1
     if backend in MYSQL:
         # As PostgreSQL does by itself: each statement sees what is there, and fewer gaps are locked.
         options["isolation_level"] = "READ COMMITTED"
-    options["connect_args"] = {name: value for name, value in settings_of(url).items() if name not in url.query}
+    given = {"connect_timeout": chosen.connect_timeout, **(KEEPALIVES if backend == "postgresql" else {})}
+    options["connect_args"] = {name: value for name, value in given.items() if name not in url.query}
     return options
-
-
-def settings_of(url: URL) -> dict[str, Any]:
-    """The parameters of a new connection to a server, each of which the address may set to something else."""
-    settings: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS}
-    if url.get_backend_name() in MYSQL:
-        settings["init_command"] = OWN_MODES
-    elif url.get_driver_name() in {"psycopg", "psycopg2"}:
-        # Whatever the server's default for this user or database is.
-        settings["client_encoding"] = "utf8"
-    return settings
 
 
 def is_memory(url: URL) -> bool:

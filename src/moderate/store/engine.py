@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 from moderate.errors import ConfigError, ServiceDown
+from moderate.ports import ConnectionOptions
 from moderate.store.addresses import ADDRESSES, EXTRAS, LOCK_SECONDS, is_memory, options_of, read_address
 from moderate.store.files import file_of, fold_in
 from moderate.store.forks import leave_to_the_parent, watch
@@ -88,8 +89,10 @@ class Database:
         *,
         sqlite_synchronous: Literal["full", "normal"] = "full",
         clock: Clock | None = None,
+        options: ConnectionOptions | None = None,
     ) -> None:
         self._source = source
+        self._options = options or ConnectionOptions()
         self._synchronous = sqlite_synchronous
         self._clock = clock
         self._engines: Engines | None = None
@@ -125,7 +128,7 @@ class Database:
 
     def _resolve(self) -> Engines:
         if isinstance(self._source, str | URL):
-            engine = make_engine(self._source, self._synchronous)
+            engine = make_engine(self._source, self._synchronous, self._options)
             # For apps that are dropped without `dispose`, and for the end of the process.
             weakref.finalize(self, engine.dispose)
         else:
@@ -346,12 +349,12 @@ def refuse_engine(engine: object) -> None:
         raise TypeError(f"Moderate(engine={type(engine).__name__}) is not usable: {ENGINES}")
 
 
-def make_engine(source: str | URL, synchronous: Literal["full", "normal"]) -> Engine:
+def make_engine(source: str | URL, synchronous: Literal["full", "normal"], chosen: ConnectionOptions) -> Engine:
     """An engine for a database of our own. Raises `ConfigError` for an address that cannot be used."""
     url, connect_args = read_address(source)
     backend = url.get_backend_name()
     # Errors and logs tell which statement failed, never what somebody has written.
-    options: dict[str, Any] = {"hide_parameters": True, **options_of(url)}
+    options: dict[str, Any] = {"hide_parameters": True, **options_of(url, chosen)}
     options["connect_args"] = {**options.get("connect_args", {}), **connect_args}
     try:
         engine = create_engine(url, **options)

@@ -67,6 +67,10 @@ IDS = "it gives new rows ids that are there already, or none; run: flask moderat
 
 TABLES = "its tables are missing or of another version; run `flask moderate db upgrade`"
 
+TOO_MANY = (
+    "it gives no more connections: lower pool_size and max_overflow in MODERATE_DATABASE_OPTIONS, or let it give more"
+)
+
 #: What an error means and what to do about it, by the database's own code.
 BY_CODE = (
     (MISSING, TABLES),
@@ -77,8 +81,11 @@ BY_CODE = (
     (READ_ONLY, "it can only be read: is this a standby, or was it set to be read-only?"),
 )
 
-#: The same for SQLite, by a part of the text.
+#: The same by a part of the text: for SQLite, and for servers that refuse a connection.
 BY_TEXT = (
+    ("too many c", TOO_MANY),
+    ("remaining connection slots", TOO_MANY),
+    ("max_user_connections", TOO_MANY),
     ("no such table", TABLES),
     ("no such column", TABLES),
     ("database is locked", "it is locked: another process has been writing to {file} for too long"),
@@ -173,7 +180,7 @@ def redacted(message: str, values: Sequence[str]) -> str:
 def reason(error: BaseException, url: URL) -> str:
     """One line for logs and moderators; never the statement, its parameters or the password of *url*."""
     if isinstance(error, PoolTimeout):
-        return "all connections are in use"
+        return "all connections are in use; a larger pool_size in MODERATE_DATABASE_OPTIONS gives each process more"
     if not isinstance(error, DBAPIError):
         return type(error).__name__
     known = hint(error)
