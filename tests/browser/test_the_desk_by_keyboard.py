@@ -109,6 +109,55 @@ def test_no_key_acts_while_somebody_types_or_holds_a_modifier(newsroom: Newsroom
     expect(cards(page)).to_have_count(2)
 
 
+#: What browsers tell of a key: its letter, its place, whether Caps Lock is on and Shift down; and whether it acts.
+KEYS = {
+    "Cyrillic": ("ф", "KeyA", False, False, True),
+    "Greek": ("α", "KeyA", False, False, True),
+    "Hebrew": ("ש", "KeyA", False, False, True),
+    "Arabic": ("ش", "KeyA", False, False, True),
+    "Japanese kana": ("ち", "KeyA", False, False, True),
+    "Cyrillic with Caps Lock": ("Ф", "KeyA", True, False, True),
+    "Caps Lock": ("A", "KeyA", True, False, True),
+    "Latin letters elsewhere": ("a", "KeyQ", False, False, True),
+    "another Latin letter at its place": ("q", "KeyA", False, False, False),
+    "an accented letter at its place": ("å", "KeyA", False, False, False),
+    "Shift": ("A", "KeyA", False, True, False),
+    "Caps Lock and Shift": ("a", "KeyA", True, True, False),
+    "Cyrillic with Shift": ("Ф", "KeyA", False, True, False),
+    "an input method": ("Process", "KeyA", False, False, False),
+    "a dead key": ("Dead", "KeyA", False, False, False),
+}
+
+
+@pytest.mark.parametrize("sort", KEYS)
+def test_keys_act_in_every_layout(newsroom: Newsroom, desk: Callable[..., Page], sort: str) -> None:
+    key, code, has_caps_lock, has_shift, acts = KEYS[sort]
+    page = desk(2)
+    press(page, "j")
+    page.evaluate(
+        """([key, code, modifierCapsLock, shiftKey]) => document.activeElement.dispatchEvent(
+            new KeyboardEvent("keydown", { key, code, modifierCapsLock, shiftKey, bubbles: true }))""",
+        [key, code, has_caps_lock, has_shift],
+    )
+    if not acts:
+        # What comes next shows that the key before has done nothing.
+        press(page, "s")
+    expect(tab(page, "Approved" if acts else "Spam")).to_have_text("1")
+    assert newsroom.counts().comments == (1 if acts else 0)
+
+
+def test_no_key_acts_while_an_input_method_composes(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+    page = desk(1)
+    press(page, "j")
+    page.evaluate(
+        """() => document.activeElement.dispatchEvent(
+            new KeyboardEvent("keydown", { key: "a", code: "KeyA", isComposing: true, bubbles: true }))"""
+    )
+    press(page, "s")
+    expect(tab(page, "Spam")).to_have_text("1")
+    assert newsroom.counts().comments == 0
+
+
 def test_a_key_that_is_held_down_decides_once(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
     page = desk(3)
     press(page, "j")

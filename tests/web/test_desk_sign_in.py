@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -44,7 +45,8 @@ def test_the_link_shows_a_button_and_only_the_button_signs_in(host: Host) -> Non
         page = host.client.get(address)
         assert page.status_code == 200
         assert "<button" in page.text
-        assert "Set-Cookie" not in page.headers
+        # Only the cookie that shows whether the browser keeps any.
+        assert [cookie.partition("=")[0] for cookie in page.headers.getlist("Set-Cookie")] == ["moderate_probe"]
         assert page.headers["Referrer-Policy"] == "no-referrer"
         assert page.headers["Cache-Control"] == "no-store"
         assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
@@ -73,6 +75,33 @@ def test_a_link_works_once(host: Host) -> None:
     assert again.status_code == 403
     assert "used already" in again.text
     assert stranger.get(ITEMS).status_code == 401
+
+
+def test_a_used_link_shows_no_button(host: Host) -> None:
+    address = link(host)
+    assert "<button" in host.client.get(address).text
+    assert host.client.post(address).status_code == 303
+    shown = host.app.test_client().get(address)
+    assert shown.status_code == 403
+    assert "used already" in shown.text
+    assert 'method="post"' not in shown.text
+
+
+def test_a_browser_without_cookies_is_told_and_the_link_stays_good(host: Host) -> None:
+    address = link(host)
+    forgetful = host.app.test_client(use_cookies=False)
+    page = forgetful.get(address)
+    assert page.headers.getlist("Set-Cookie")[0].startswith("moderate_probe=1;")
+    sent = dict(re.findall(r'<input type="hidden" name="(\w+)" value="(\w+)">', page.text))
+    for _ in range(2):
+        told = forgetful.post(address, data=sent)
+        assert told.status_code == 403
+        assert "keeps no cookies" in told.text
+        assert "<button" in told.text
+    browser = host.app.test_client()
+    browser.get(address)
+    assert browser.post(address, data=sent).status_code == 303
+    assert browser.get(ITEMS).status_code == 200
 
 
 def test_a_link_ends_after_ten_minutes(host: Host) -> None:

@@ -33,6 +33,13 @@ LINK_SECONDS = 600
 #: Under which it is kept when the links of a moderator were last revoked.
 REVOKED = "revoked:"
 
+#: Tells, beside the hidden field of the form, whether the browser keeps cookies.
+PROBE_COOKIE = "moderate_probe"
+
+NO_COOKIES = (
+    "This browser keeps no cookies for this site, and a session is one. Allow them and press the button again, or open "
+    "the link in another browser: it still works."
+)
 SPENT = "This link has been used already, or is older than ten minutes."
 
 
@@ -55,7 +62,10 @@ def show(token: str) -> ResponseReturnValue:
     """``GET /moderation/sign-in/<token>``: only a page with a button."""
     state = current_state()
     try:
-        return unseen(page("sign_in_link", 200, name=opened(state, token)[0]))
+        name, nonce, _ = opened(state, token)
+        if state.desk.store.is_used(f"sign-in:{nonce}", state.desk.clock.now()):
+            raise Forbidden(SPENT)
+        return with_button(name, 200)
     except (Refused, ServiceDown) as error:
         return refused(error)
 
@@ -65,23 +75,31 @@ def enter(token: str) -> ResponseReturnValue:
     state = current_state()
     try:
         check_same_site(request)
+        if "probe" in request.form and PROBE_COOKIE not in request.cookies:
+            return with_button(opened(state, token)[0], 403, NO_COOKIES)
         name = use_up(state, token)
         now = state.desk.clock.now()
         made = state.desk.store.create_token(name, now, expires_at=now + timedelta(seconds=SESSION_SECONDS))
     except (Refused, ServiceDown) as error:
         return refused(error)
-    queue = url_for("moderate.queue")
-    response = unseen(redirect(queue, 303))
-    response.set_cookie(
-        SESSION_COOKIE,
-        state.signer.sign("session", made),
-        max_age=SESSION_SECONDS,
-        path=queue,
-        httponly=True,
-        samesite="Lax",
-        secure=request.is_secure,
-    )
+    response = unseen(redirect(url_for("moderate.queue"), 303))
+    keep_cookie(response, SESSION_COOKIE, state.signer.sign("session", made), SESSION_SECONDS)
     return response
+
+
+def with_button(name: str, status: int, message: str = "") -> AnyResponse:
+    """Return the page whose button signs in, with a cookie like the session's to see whether the browser keeps it."""
+    response = unseen(page("sign_in_link", status, name=name, message=message))
+    keep_cookie(response, PROBE_COOKIE, "1", LINK_SECONDS)
+    return response
+
+
+def keep_cookie(response: AnyResponse, name: str, value: str, seconds: int) -> None:
+    """Set a cookie for the moderators' pages."""
+    path = url_for("moderate.queue")
+    response.set_cookie(
+        name, value, max_age=seconds, path=path, httponly=True, samesite="Lax", secure=request.is_secure
+    )
 
 
 def leave() -> ResponseReturnValue:

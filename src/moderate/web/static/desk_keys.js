@@ -7,17 +7,33 @@ function isTyping(element) {
   return element.isContentEditable || element.closest("textarea, select, input:not([type=checkbox])") !== null;
 }
 
+// Returns the key as a keyboard with Latin letters has it: small in spite of Caps Lock, and by its place on the
+// keyboard where the layout has letters of another script. While an input method is at work there is none.
+function latin(event) {
+  if (event.isComposing || event.key === "Process" || event.key === "Dead") return "";
+  const [, letter] = event.code.match(/^Key([A-Z])$/) ?? [];
+  if (letter && /^\p{L}\p{M}*$/u.test(event.key) && !/^\p{Script=Latin}/u.test(event.key)) {
+    return event.shiftKey ? "" : letter.toLowerCase();
+  }
+  // With Caps Lock on, Shift gives small letters, which do no more than capitals do without it.
+  if (event.getModifierState("CapsLock") && /^\p{Script=Latin}$/u.test(event.key)) {
+    return event.shiftKey ? "" : event.key.toLowerCase();
+  }
+  return event.key;
+}
+
 // Calls what *acts* has under the key that is pressed; "?" shows what the keys do.
 export function listen(acts) {
   const keys = { ...acts, "?": () => dialog.showModal() };
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || dialog.open) return;
-    if (isTyping(event.target) || !Object.hasOwn(keys, event.key)) return;
-    if (!on.checked && event.key !== "?") return;
+    if (event.ctrlKey || event.metaKey || event.altKey || dialog.open) return;
+    const key = latin(event);
+    if (isTyping(event.target) || !Object.hasOwn(keys, key)) return;
+    if (!on.checked && key !== "?") return;
     event.preventDefault();
     // A key that is held down moves on, and never decides twice.
-    if (event.repeat && event.key !== "j" && event.key !== "k") return;
-    keys[event.key]();
+    if (event.repeat && key !== "j" && key !== "k") return;
+    keys[key]();
   });
 }
 
