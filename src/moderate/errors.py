@@ -217,7 +217,14 @@ class BackupRefused(ModerateError):
 
 
 class Undeliverable(ModerateError):
-    """A notice that its destination refused for good; a person has to look. The text holds no secret."""
+    """A notice that its destination refused for good; a person has to look. The text holds no secret.
+
+    *is_gone* says that the destination wants no other notice either.
+    """
+
+    def __init__(self, reason: str, *, is_gone: bool = False) -> None:
+        super().__init__(reason)
+        self.is_gone = is_gone
 
 
 #: What kept a page of another site from being fetched; the closed set of `FetchFailed.kind`.

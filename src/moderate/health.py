@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from moderate.acts import forgetting
+from moderate.acts import clocks, forgetting
 from moderate.acts.account import ALERT, BAD_KEY
 from moderate.acts.housekeeping import AKISMET, CHECK_UP, REFUSED
 from moderate.errors import ServiceDown
@@ -144,6 +144,10 @@ def database(state: State, *, deep: bool = False) -> Part:
     if found.state and not found.serves:
         return Part("database", found.state, False, found.advice)
     state.tables.probe(state.desk.clock.now(), every_table=deep)
+    ahead = clocks.follow(state.desk)
+    if not found.state and abs(ahead) >= SKEW:
+        word = "ahead of" if ahead > 0 else "behind"
+        return Part("database", f"ok, but this host's clock is {abs(ahead):.0f} s {word} its own", True, SKEW_ADVICE)
     return Part("database", found.state or "ok", True, found.advice)
 
 
@@ -206,6 +210,11 @@ def retention(state: State) -> Part:
     kinds = "; ".join(f"{kind.value}: {reason}" for kind, reason in late.items())
     return Part("retention", f"late, {kinds}", False, RETENTION_ADVICE, serves=False)
 
+
+#: Seconds by which this host's clock may differ from the database's.
+SKEW = 5.0
+
+SKEW_ADVICE = "Set the clocks of all hosts by NTP. Until then this process goes by the database's clock."
 
 #: Seconds by which the oldest due task may be late.
 LAG = 300.0

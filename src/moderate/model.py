@@ -296,6 +296,9 @@ class Receipt:
 #: The key in a task's payload under which the deaths of its workers are counted.
 DEATHS = "deaths"
 
+#: The key that marks a task which a person has asked for again.
+REPLAYED = "replayed"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:

@@ -161,3 +161,21 @@ def test_the_next_task_is_the_one_that_may_be_taken_first(store: SqlStore) -> No
     assert store.next_due(["mail"]) == seconds(90)
     lease(store, 10, seconds=60)
     assert store.next_due() == seconds(70)
+
+
+def test_what_was_due_at_once_is_due_though_the_clock_was_set_back(store: SqlStore) -> None:
+    store.add_tasks(1, [NewTask(kind="verify", due_at=NOON)], NOON)
+    store.add_tasks(1, [NewTask(kind="look", due_at=NOON + timedelta(minutes=5))], NOON)
+    earlier = NOON - timedelta(hours=1)
+    (task,) = store.lease_due(earlier, limit=9, seconds=60)
+    assert task.kind == "verify"
+    store.retry_task(task, earlier + timedelta(minutes=20), "no answer")
+    assert store.lease_due(earlier, limit=9, seconds=60) == []
+    assert [again.kind for again in store.lease_due(earlier + timedelta(minutes=20), limit=9, seconds=60)] == ["verify"]
+
+
+def test_a_host_whose_clock_is_ahead_does_not_take_away_its_own_task_from_one_behind(store: SqlStore) -> None:
+    store.add_tasks(1, [NewTask(kind="verify", due_at=NOON)], NOON)
+    assert store.lease_due(NOON - timedelta(minutes=5), limit=9, seconds=60)
+    assert store.lease_due(NOON + timedelta(seconds=5), limit=9, seconds=60) == []
+    assert store.lease_due(NOON + timedelta(seconds=61), limit=9, seconds=60)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from moderate.ports import NewTask
 from moderate.services.akismet_stand_in import AkismetStandIn
+from moderate.services.clock import SystemClock
 from tests.mail_servers import MailServer
 from tests.servers import Redis
 from tests.sites import Host
 from tests.unit.services.loopback import Connection, serving
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
 MAIL = {
@@ -124,3 +128,34 @@ def test_webhooks_are_connected_to_and_not_called(tmp_path: Path) -> None:
     assert code == 1
     assert "Check MODERATE_WEBHOOKS" in said["webhook 127.0.0.1"]
     assert "/hook" not in str(said)
+
+
+class Skewed(SystemClock):
+    """The clock of a host that is wrong by some minutes."""
+
+    def __init__(self, minutes: float) -> None:
+        super().__init__()
+        self.minutes = minutes
+
+    def system(self) -> datetime:
+        return super().system() + timedelta(minutes=self.minutes)
+
+
+@pytest.mark.parametrize("kind", ["pg_url", "mariadb_url"])
+def test_hosts_whose_clocks_differ_go_by_that_of_the_database(
+    tmp_path: Path, request: pytest.FixtureRequest, kind: str
+) -> None:
+    url = request.getfixturevalue(kind)
+    behind, ahead = (
+        Host(tmp_path, MODERATE_DATABASE_URL=url, MODERATE_LIMITS={}, extension={"clock": Skewed(minutes)})
+        for minutes in (-5, 5)
+    )
+    behind.app.test_cli_runner().invoke(args=["moderate", "db", "upgrade"])
+    said = [host.app.test_cli_runner().invoke(args=["moderate", "check-config"]) for host in (behind, ahead)]
+    assert re.search(r"this host's clock is (299|300|301) s behind its own", said[0].output)
+    assert re.search(r"this host's clock is (299|300|301) s ahead of its own", said[1].output)
+    assert behind.client.get("/discuss/health").json["database"] == "ok"
+    first, second = (host.state.desk for host in (behind, ahead))
+    first.store.add_tasks(1, [NewTask(kind="verify", due_at=first.clock.now())], first.clock.now())
+    assert first.store.lease_due(first.clock.now(), limit=1, seconds=60)
+    assert second.store.lease_due(second.clock.now(), limit=1, seconds=60) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +29,7 @@ class Receiver:
         self.told: list[dict[str, Any]] = []
         self.ids: list[str] = []
         self.status = 200
+        self.headers: dict[str, str] = {}
         self.url = ""
 
     def __call__(self, connection: Connection) -> None:
@@ -38,7 +40,7 @@ class Receiver:
         self.ids.append(fields["webhook-id"])
         if self.status == 200:
             self.told.append(json.loads(body))
-        connection.answer(status=self.status)
+        connection.answer(status=self.status, **self.headers)
 
     @property
     def events(self) -> list[str]:
@@ -178,6 +180,78 @@ def test_what_nobody_took_for_days_lies_in_the_dead_letters_and_can_be_replayed(
     assert receiver.events == ["item.waiting"]
     assert runner.invoke(args=["moderate", "tasks", "replay", str(task.id)]).exit_code == 1
     assert runner.invoke(args=["moderate", "tasks", "replay"]).exit_code == 2
+
+
+def test_a_receiver_that_is_gone_is_left_alone_for_a_day(tmp_path: Path, receiver: Receiver) -> None:
+    site = a_hooked_site(tmp_path, {"url": receiver.url})
+    receiver.status = 410
+    for number in (1, 2):
+        site.comment(f"Text number {number}")
+        work(site)
+    assert len(receiver.ids) == 1
+    receiver.status = 200
+    (second, first) = dead(site)
+    assert "410" in first.error
+    assert "410" in second.error
+    runner = site.app.test_cli_runner()
+    assert runner.invoke(args=["moderate", "tasks", "replay", str(second.id)]).exit_code == 0
+    work(site)
+    assert receiver.events == ["item.waiting"]
+    site.comment("Text number 3")
+    work(site)
+    assert len(receiver.told) == 2
+
+
+@pytest.mark.parametrize(("status", "wait"), [(429, "7200"), (503, "Tue, 13 Jan 2026 22:22:00 GMT")])
+def test_a_receiver_that_asks_to_wait_is_not_called_before(
+    tmp_path: Path, receiver: Receiver, status: int, wait: str
+) -> None:
+    site = a_hooked_site(tmp_path, {"url": receiver.url})
+    receiver.status, receiver.headers = status, {"Retry-After": wait}
+    for number in (1, 2):
+        site.comment(f"Text number {number}")
+        work(site)
+    assert len(receiver.ids) == 1
+    receiver.status = 200
+    site.clock.advance(minutes=110)
+    work(site)
+    assert len(receiver.ids) == 1
+    site.clock.advance(minutes=15)
+    work(site)
+    assert len(receiver.told) == 2
+
+
+def test_a_redirect_is_not_followed_but_told(tmp_path: Path, receiver: Receiver) -> None:
+    site = a_hooked_site(tmp_path, {"url": receiver.url})
+    receiver.status, receiver.headers = 301, {"Location": receiver.url}
+    site.comment()
+    work(site)
+    assert len(receiver.ids) == 1
+    with site.app.app_context():
+        (task,) = site.state.desk.store.late_tasks(site.clock.now() + timedelta(days=1))
+    assert "answered 301, a redirect, which is not followed" in task.error
+
+
+def test_what_was_given_up_can_be_deleted_and_ends_by_itself(tmp_path: Path, receiver: Receiver) -> None:
+    site = a_hooked_site(tmp_path, {"url": receiver.url})
+    receiver.status = 410
+    for number in (1, 2, 3, 4):
+        site.comment(f"Text number {number}")
+    work(site)
+    runner = site.app.test_cli_runner()
+    first, second, third, fourth = (str(task.id) for task in dead(site))
+    refused = runner.invoke(args=["moderate", "tasks", "delete", first, "999"])
+    assert (refused.exit_code, len(dead(site))) == (1, 4)
+    assert runner.invoke(args=["moderate", "tasks", "delete"]).exit_code == 2
+    assert runner.invoke(args=["moderate", "tasks", "delete", first, second]).output == "2 deleted.\n"
+    assert {str(task.id) for task in dead(site)} == {third, fourth}
+    site.clock.advance(days=31)
+    site.state.worker.drain()
+    assert dead(site) == []
+    site.clock.advance(days=1)
+    site.comment("Text number 5")
+    work(site)
+    assert runner.invoke(args=["moderate", "tasks", "delete", "--all"]).output == "1 deleted.\n"
 
 
 def test_a_hook_that_was_taken_out_of_the_settings_is_called_no_more(tmp_path: Path, receiver: Receiver) -> None:

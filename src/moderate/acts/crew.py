@@ -13,6 +13,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from moderate.acts.clocks import follow
 from moderate.acts.forgetting import forget
 from moderate.acts.housekeeping import CHECK_UP, tidy
 from moderate.acts.lanes import LANES, Reading, give_back, take_own
@@ -186,8 +187,10 @@ class Crew:
         # Whoever looks first ends a wave that is over, be it that nobody comes to the site.
         self._desk.waves.current()
         now = self._desk.clock.now()
-        if self._tidied is not None and now - self._tidied < CHECK_UP:
+        # Also where the clock was set back.
+        if self._tidied is not None and abs(now - self._tidied) < CHECK_UP:
             return
         self._tidied = now
+        follow(self._desk)
         tidy(self._desk)
         self._is_behind = True

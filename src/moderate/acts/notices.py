@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from moderate.errors import ServiceDown, Undeliverable
-from moderate.model import Awaiting
+from moderate.model import REPLAYED, Awaiting
 from moderate.ports import ItemFilter, NewTask, Notice
 from moderate.ports.notices import Event, event_of
 
@@ -29,6 +29,12 @@ HOUR = timedelta(hours=1)
 
 #: How often a notice is tried, over some two days, before it is left to a person.
 ATTEMPTS = 12
+
+#: For how long a destination that answered 410 is left alone.
+GONE = timedelta(days=1)
+
+#: For how long a notice may wait for a destination that is not asked at the moment.
+LONGEST = timedelta(days=3)
 
 #: How long it is remembered what was told: longer than any later look at a ping's source takes.
 MEMORY = timedelta(days=60)
@@ -79,14 +85,37 @@ def tasks_for(notifiers: Iterable[Notifier], now: datetime) -> list[NewTask]:
 
 def tell(desk: Desk, task: Task) -> None:
     """Do one task. What cannot be delivered is buried, to be looked at and tried again by a person."""
+    now = desk.clock.now()
     try:
         tell_news(desk, task)
     except Undeliverable as error:
+        if error.is_gone:
+            desk.store.keep(gone(task.kind), {"until": (now + GONE).timestamp()}, now)
         desk.store.bury_task(task, str(error))
     except ServiceDown as error:
+        if error.kind == "resting" and now - task.created_at < LONGEST:
+            # Nothing was tried.
+            desk.store.retry_task(task, now + timedelta(seconds=error.retry_after), str(error), is_attempt=False)
+            return
+        if error.kind == "later" and task.attempts < ATTEMPTS:
+            desk.store.retry_task(task, now + timedelta(seconds=error.retry_after), str(error))
+            return
         if task.attempts < ATTEMPTS:
             raise
         desk.store.bury_task(task, str(error))
+
+
+def gone(kind: str) -> str:
+    """Return the name under which it is kept that a destination wants no more notices."""
+    return f"gone:{kind}"
+
+
+def is_gone(desk: Desk, task: Task) -> bool:
+    """Return whether the destination has lately said so; a task that a person replays is tried all the same."""
+    if REPLAYED in task.payload:
+        return False
+    kept = desk.store.kept(gone(task.kind))
+    return kept is not None and desk.clock.now().timestamp() < kept.value["until"]
 
 
 def tell_news(desk: Desk, task: Task) -> None:
@@ -101,6 +130,8 @@ def tell_news(desk: Desk, task: Task) -> None:
     )
     if desk.store.is_used(mark(notifier, notice), notice.at):
         desk.store.finish_task(task)
+    elif is_gone(desk, task):
+        raise Undeliverable("it lately answered 410 and wants no more calls; not called")
     elif notifier.per_hour is None:
         notifier.deliver(notice)
         told(desk, task, notifier, notice)
@@ -115,6 +146,8 @@ def mark(notifier: Notifier, notice: Notice) -> str:
 def told(desk: Desk, task: Task, notifier: Notifier, notice: Notice) -> None:
     """Remember that this was told, and end the task."""
     desk.store.use_once(mark(notifier, notice), notice.at + MEMORY, notice.at)
+    if REPLAYED in task.payload and desk.store.kept(gone(task.kind)) is not None:
+        desk.store.keep(gone(task.kind), {"until": 0}, notice.at)
     desk.store.finish_task(task)
 
 

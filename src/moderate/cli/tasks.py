@@ -31,6 +31,7 @@ def tasks_group() -> AppGroup:
     group.add_command(dead)
     group.add_command(late)
     group.add_command(replay)
+    group.add_command(delete)
     return group
 
 
@@ -80,6 +81,25 @@ def replay(task_id: int | None, is_all: bool) -> None:
     if not done and task_id is not None:
         raise click.ClickException(f"No task {task_id} was given up. See: flask moderate tasks dead")
     click.echo(f"{done} will be tried again.")
+
+
+@click.command("delete", help="Delete what was given up, by IDs, or all with --all.")
+@click.argument("task_ids", type=int, nargs=-1)
+@click.option("--all", "is_all", is_flag=True, help="Everything that was given up.")
+@with_appcontext
+def delete(task_ids: tuple[int, ...], is_all: bool) -> None:
+    store = current_state().desk.store
+    if bool(task_ids) is is_all:
+        raise click.UsageError("Name tasks, or say --all. See: flask moderate tasks dead")
+    dead = {task.id for task in store.dead_tasks(100_000)}
+    unknown = sorted(set(task_ids) - dead)
+    if unknown:
+        raise click.ClickException(
+            f"Not given up, so nothing was deleted: {', '.join(map(str, unknown))}. See: flask moderate tasks dead"
+        )
+    wanted = sorted(task_ids or dead)
+    done = sum(store.delete_tasks(wanted[start : start + 500]) for start in range(0, len(wanted), 500))
+    click.echo(f"{done} deleted.")
 
 
 @click.command("try", short_help="Send one mail now.")

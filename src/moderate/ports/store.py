@@ -315,6 +315,9 @@ class Store(Earlier, Protocol):
     def revive_task(self, task_id: int, now: datetime) -> bool:
         """A person wants a buried task tried again. False where there is none, or an open one of its kind."""
 
+    def delete_tasks(self, ids: Sequence[int]) -> int:
+        """Delete tasks that were given up, at most some hundred; returns how many there were."""
+
     def dead_tasks(self, limit: int = 100) -> Sequence[Task]:
         """Buried tasks, the latest first."""
 
@@ -366,6 +369,9 @@ class Store(Earlier, Protocol):
         Goes through the ids above *after* until *is_over* says that the time is up. Statements that the server
         ends because they take too long are tried with fewer rows. Doing it again is harmless.
         """
+
+    def time(self) -> datetime | None:
+        """Return the time of the database's server; None for SQLite, whose clock is that of this host."""
 
     def oldest_item(self) -> datetime | None:
         """When the first of all items came in, by their ids; None where there is none."""

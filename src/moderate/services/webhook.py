@@ -10,9 +10,11 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import re
 import socket
 from contextlib import contextmanager
 from datetime import UTC
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -29,12 +31,22 @@ from moderate.services.wire import FRAMING, Budget, GuardedBackend, Lookups
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from moderate.model import Item
     from moderate.ports import Clock, Hook, Notice, NoticeLinks
 
 #: The operator named the address, so that any network may be called: what is guarded is the time.
 EVERYWHERE = networks(("0.0.0.0/0", "::/0"))
+
+
+#: Answers whose Retry-After counts: too many requests, and not available for a while.
+SLOW_DOWN = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+
+#: The longest wait in seconds that a receiver may ask for.
+LONGEST_WAIT = 86_400.0
+
+REDIRECTED = ", a redirect, which is not followed: put the address that it leads to into MODERATE_WEBHOOKS"
 
 
 class WebhookNotifier:
@@ -67,7 +79,7 @@ class WebhookNotifier:
         """See the port. Any answer of 200 to 299 is an acceptance; 410 says that no call is wanted any more."""
         self._breaker.enter()
         try:
-            status = self._post(body_of(notice, self._links), notice.id)
+            status, wait = self._post(body_of(notice, self._links), notice.id)
         except ServiceDown:
             self._breaker.failed()
             raise
@@ -75,9 +87,13 @@ class WebhookNotifier:
             self._breaker.succeeded()
             return
         if status == HTTPStatus.GONE:
-            raise Undeliverable(f"{self._hook.host} answered 410: it wants no more calls")
+            raise Undeliverable(f"{self._hook.host} answered 410: it wants no more calls", is_gone=True)
+        if wait is not None:
+            self._breaker.rest(wait)
+            reason = f"{self._hook.host} answered {status} and asks to wait for {wait:.0f} seconds"
+            raise ServiceDown("webhook", reason, retry_after=wait, kind="later")
         self._breaker.failed()
-        raise ServiceDown("webhook", f"{self._hook.host} answered {status}")
+        raise ServiceDown("webhook", f"{self._hook.host} answered {status}{REDIRECTED if 300 <= status < 400 else ''}")
 
     def probe(self) -> None:
         """See the port: connects, by TLS where the address says so, and asks for nothing."""
@@ -95,8 +111,8 @@ class WebhookNotifier:
         budget = Budget(self._clock, self._clock.monotonic() + self._timeout, FRAMING)
         return GuardedBackend(httpcore.SyncBackend(), self._lookups, EVERYWHERE, budget)
 
-    def _post(self, body: bytes, notice_id: str) -> int:
-        """The status of the answer; what else it says is not read."""
+    def _post(self, body: bytes, notice_id: str) -> tuple[int, float | None]:
+        """Return the status of the answer, and for how many seconds it asks to wait; the rest is not read."""
         timestamp = int(self._clock.now().timestamp())
         fields = [
             ("Content-Type", "application/json"),
@@ -117,7 +133,8 @@ class WebhookNotifier:
             pool.stream("POST", self._hook.url, headers=self._with_host(fields, len(body)), content=body) as response,
         ):
             status: int = response.status
-        return status
+            wait = retry_after(response.headers, self._clock.now()) if status in SLOW_DOWN else None
+        return status, wait
 
     def _with_host(self, fields: list[tuple[str, str]], length: int) -> list[tuple[str | bytes, str | bytes]]:
         authority = urlsplit(self._hook.url).netloc.rpartition("@")[2]
@@ -133,6 +150,20 @@ class WebhookNotifier:
             raise ServiceDown("webhook", f"{self._hook.host} took too long") from error
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
             raise ServiceDown("webhook", f"{self._hook.host} cannot be reached: {trouble(error)}") from error
+
+
+def retry_after(headers: Sequence[tuple[bytes, bytes]], now: datetime) -> float | None:
+    """Return the seconds of a Retry-After field (RFC 9110, section 10.2.3), None without one."""
+    value = next((value.decode("latin-1").strip() for name, value in headers if name.lower() == b"retry-after"), "")
+    if re.fullmatch(r"[0-9]{1,9}", value):
+        seconds = float(value)
+    else:
+        try:
+            moment = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+    return min(max(seconds, 1.0), LONGEST_WAIT)
 
 
 def signatures(secrets: Sequence[str], notice_id: str, timestamp: int, body: bytes) -> str:

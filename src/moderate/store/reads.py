@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from moderate.store.rows import entry_from, item_from
 from moderate.store.schema import articles, history, items
 from moderate.store.search import catch_up, found_by, found_newest
 from moderate.store.spam_memory import is_remembered
+from moderate.store.types import MYSQL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -169,6 +171,15 @@ class ItemReads:
         with self.database.read() as conn:
             found: datetime | None = conn.execute(select(func.min(items.c.waiting_since)).where(waits)).scalar()
         return found
+
+    def time(self) -> datetime | None:
+        spoken = {"postgresql": "SELECT clock_timestamp()", **dict.fromkeys(MYSQL, "SELECT utc_timestamp(6)")}
+        query = spoken.get(self.database.dialect)
+        if query is None:
+            return None
+        with self.database.read() as conn:
+            told: datetime = conn.exec_driver_sql(query).scalar_one()
+        return told if told.tzinfo else told.replace(tzinfo=UTC)
 
     def oldest_item(self) -> datetime | None:
         with self.database.read() as conn:

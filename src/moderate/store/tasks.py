@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, case, delete, func, not_, null, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from moderate.model import DEATHS, Task
+from moderate.model import DEATHS, REPLAYED, Task
 from moderate.store.engine import DUE
 from moderate.store.schema import items, tasks
 from moderate.store.upsert import upsert
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 OPEN = "open"
 DEAD = "dead"
+
+#: By how much the clocks of hosts may differ, and by how much one may be turned back.
+AHEAD = timedelta(minutes=10)
+TURNED_BACK = timedelta(days=1)
 
 #: What is noted with a task whose lease ended without a result.
 DIED = "its worker died"
@@ -116,6 +120,12 @@ def _release(conn: Connection, task: Task) -> None:
     conn.execute(update(tasks).where(nobodys).values(lease_until=None))
 
 
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    """What is due by *now*, or was due at once when it was written by a clock that is ahead, or was so then."""
+    at_once = and_(tasks.c.due_at <= tasks.c.created_at, tasks.c.last_error.is_(None))
+    return or_(tasks.c.due_at <= now, and_(tasks.c.due_at <= now + TURNED_BACK, at_once))
+
+
 def _takeable(kinds: Iterable[str] | None, without: Iterable[str] = ()) -> list[ColumnElement[bool]]:
     conditions = [tasks.c.state == OPEN]
     if unwanted := list(without):
@@ -154,26 +164,29 @@ class Tasks:
     ) -> list[Task]:
         free = or_(tasks.c.lease_until.is_(None), tasks.c.lease_until <= now)
         wanted = [*_takeable(kinds, without), *_from_others(not_from), *([tasks.c.attempts == 0] if is_fresh else [])]
-        due = select(tasks).where(*wanted, tasks.c.due_at <= now, free)
+        due = select(tasks).where(*wanted, _is_due(now), free)
         # Most looks find nothing, and a look takes no lock.
         with self.database.read() as conn:
             if conn.execute(due.with_only_columns(tasks.c.id).limit(1)).first() is None:
                 return []
         first = due.order_by(tasks.c.due_at, tasks.c.id).limit(limit).with_for_update(skip_locked=True)
-        lease = {"lease_owner": secrets.token_hex(8), "lease_until": now + timedelta(seconds=seconds)}
+        lease = {"lease_owner": secrets.token_hex(8)}
 
         def take(conn: Connection) -> list[Task]:
             rows = conn.execute(first).all()
             chosen = [row.id for row in rows]
             if chosen:
-                step = {**lease, "attempts": tasks.c.attempts + 1}
+                # A task from the future comes from a host whose clock is ahead, and that must not take it away.
+                since = max(now, min(now + AHEAD, max(row.created_at for row in rows)))
+                until = since + timedelta(seconds=seconds)
+                step = {**lease, "lease_until": until, "attempts": tasks.c.attempts + 1}
                 conn.execute(update(tasks).where(tasks.c.id.in_(chosen)).values(step))
             for row in rows:
                 # A lease that was settled has no end any more.
                 if row.lease_until is not None:
                     died = {"payload": _with_a_death(row.payload), "last_error": DIED}
                     conn.execute(update(tasks).where(tasks.c.id == row.id).values(died))
-            return [_leased(row, str(lease["lease_owner"])) for row in rows]
+            return [_leased(row, lease["lease_owner"]) for row in rows]
 
         return self.database.transaction(take)
 
@@ -208,7 +221,7 @@ class Tasks:
                 "open_key": open_key(row.item_id, row.kind),
                 "due_at": now,
                 "attempts": 0,
-                "payload": {name: value for name, value in row.payload.items() if name != DEATHS},
+                "payload": {**{key: value for key, value in row.payload.items() if key != DEATHS}, REPLAYED: True},
             }
             return conn.execute(update(tasks).where(dead).values(again)).rowcount == 1
 
@@ -216,6 +229,10 @@ class Tasks:
             return self.database.transaction(revive)
         except IntegrityError:
             return False
+
+    def delete_tasks(self, ids: Sequence[int]) -> int:
+        doomed = delete(tasks).where(tasks.c.id.in_(list(ids)), tasks.c.state == DEAD)
+        return self.database.transaction(lambda conn: conn.execute(doomed).rowcount)
 
     def dead_tasks(self, limit: int = 100) -> Sequence[Task]:
         query = select(tasks).where(tasks.c.state == DEAD).order_by(tasks.c.id.desc()).limit(limit)

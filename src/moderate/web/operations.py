@@ -271,7 +271,11 @@ ABOUT = (
         about="Try what the site depends on: a write to the database, a decision of the limiter, Akismet, tasks",
         parameters=(
             query("deep", {"enum": ["0", "1"]}, "`1`, for moderators: ask Akismet now, and say what to do."),
-            query("part", {"enum": ["database", "redis", "akismet", "tasks", "retention"]}, "This part alone decides the status."),
+            query(
+                "part",
+                {"enum": ["database", "redis", "akismet", "tasks", "retention"]},
+                "This part alone decides the status.",
+            ),
         ),
         replies=(Reply(200, "All is well.", HealthOut), Reply(503, "Something is not.", HealthOut)),
         problems=("invalid", "unauthorized", "rate-limited"),

@@ -11,6 +11,9 @@ CHECKS: dict[str, str] = {
     "the form came without a valid token: made by a script, or the page was very old": (
         "フォームの有効な印がありません。プログラムによるものか、ページがとても古いためです"
     ),
+    "how long the form was open is unknown: the clock was changed meanwhile": (
+        "フォームを開いていた時間は不明です：その間に時計が変更されました"
+    ),
     "sent {age} seconds after the form was opened; for this length we expect {least} or more": (
         "フォームを開いて{age}秒で送信（この長さなら{least}秒以上が普通）"
     ),

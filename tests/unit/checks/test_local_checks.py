@@ -35,6 +35,8 @@ def test_whoever_fills_in_the_hidden_field_is_spam() -> None:
 def test_a_form_that_comes_back_at_once_is_held() -> None:
     assert lean(Timing(), comment(form_age=0.4, from_form=True)) is Lean.HOLD
     assert lean(Timing(), comment(form_age=20.0, from_form=True)) is None
+    # The clock was set back by an hour: unknown is not fast.
+    assert lean(Timing(), comment(form_age=-3599.5, from_form=True)) is Lean.NOTE
 
 
 def test_a_long_text_needs_longer_but_never_very_long() -> None:
