@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -202,6 +203,16 @@ def test_a_disk_that_takes_no_more_is_ill(tmp_path: Path) -> None:
         assert site.client.get("/thaw").status_code == 200
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert look(site).status_code == 200
+
+
+def test_a_disk_without_room_for_a_long_comment_is_ill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small write may succeed for long on such a disk: it fits into what the ``-wal`` has left."""
+    site = a_site(tmp_path)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100_000))
+    assert is_ill(site, "database", "the disk of ")
+    monkeypatch.undo()
     assert look(site).status_code == 200
 
 

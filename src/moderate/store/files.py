@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from moderate.errors import ServiceDown
 from moderate.store.waiting import pause
 
 if TYPE_CHECKING:
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 #: Tries to write the ``-wal`` into the database: two processes that close it at once keep each other from it.
 FOLDS = 3
+
+#: Bytes that a long comment with its entries in the indexes may need.
+ROOM = 262_144
 
 
 def file_of(url: URL) -> Path | None:
@@ -36,6 +41,16 @@ def size_of(path: Path) -> int:
     with suppress(OSError):
         return path.stat().st_size
     return 0
+
+
+def refuse_full_disk(path: Path | None) -> None:
+    """Raise `ServiceDown` where the disk of a database has no room for a long comment.
+
+    A small write alone would not tell: it may fit into what the ``-wal`` has left.
+    """
+    with suppress(OSError):
+        if path is not None and shutil.disk_usage(path.parent).free < ROOM:
+            raise ServiceDown("database", f"the disk of {path} is full")
 
 
 def fold_in(path: Path | None) -> None:

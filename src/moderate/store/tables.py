@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import MetaData, Table, false, select
 
-from moderate.store import Database, SqlStore, backups, checkup, copying, metadata, migrate
+from moderate.store import Database, SqlStore, backups, checkup, copying, files, metadata, migrate
 from moderate.store.addresses import is_memory, place_of
 from moderate.store.schema import items
 from moderate.store.tallies import latest
@@ -66,6 +66,8 @@ class SqlTables:
         with suppress(_TakenBack):
             self._database.promptly(lambda conn: _try_to_write(conn, now, every_table, is_kept), PATIENCE)
             self._kept_at = moment
+        if self._database.dialect == "sqlite":
+            files.refuse_full_disk(files.file_of(self._database.engine.url))
 
     def is_shared_with(self, engine: Any) -> bool:
         ours = self._database.engine
