@@ -196,14 +196,7 @@ def test_after_a_stop_the_one_file_of_sqlite_holds_every_comment(
     assert items_in(tmp_path / "moderate.sqlite3") == 10
 
 
-def takes_sigterm(pid: int) -> bool:
-    """Whether a process no longer dies of SIGTERM at once, because it waits for it."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    (blocked,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigBlk"))
-    return bool(int(blocked, 16) >> (signal.SIGTERM - 1) & 1)
-
-
-@pytest.mark.parametrize("words", [["--once"], [], ["--processes", "2"]])
+@pytest.mark.parametrize("words", [[], ["--processes", "2"]])
 def test_after_a_worker_has_ended_the_one_file_of_sqlite_is_whole(tmp_path: Path, words: list[str]) -> None:
     path = tmp_path / "moderate.sqlite3"
     program = "import os; from tests.gunicorn_site import create_app; app = create_app(); " + (
@@ -216,12 +209,14 @@ def test_after_a_worker_has_ended_the_one_file_of_sqlite_is_whole(tmp_path: Path
     assert path.with_name("moderate.sqlite3-wal").stat().st_size
     command = [sys.executable, "-m", "flask", "--app", "tests.gunicorn_site:create_app", "moderate", "worker", *words]
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as running:
-        assert running.stdout is not None
-        assert running.stdout.readline()
-        if "--once" not in words:
-            wait_until(lambda: takes_sigterm(running.pid), within=30)
+        try:
+            assert running.stdout is not None
+            assert running.stdout.readline()
+            # From its first line on, the worker ends in order when it is told.
             running.terminate()
-        assert running.wait(30) == 0
+            assert running.wait(60) == 0
+        finally:
+            running.kill()
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["moderate.sqlite3"]
     assert items_in(path) == 1
 
@@ -232,10 +227,13 @@ def test_after_ctrl_c_the_one_file_of_flask_run_is_whole(tmp_path: Path) -> None
     port = str(free_port())
     command = [sys.executable, "-m", "flask", "--app", "tests.gunicorn_site:create_app", "run", "--port", port]
     with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, env=env, stdout=log, stderr=log) as running:
-        wait_until(lambda: connects(int(port)), within=30)
-        post_comments(f"http://127.0.0.1:{port}", 3)
-        running.send_signal(signal.SIGINT)
-        running.wait(30)
+        try:
+            wait_until(lambda: connects(int(port)), within=30)
+            post_comments(f"http://127.0.0.1:{port}", 3)
+            running.send_signal(signal.SIGINT)
+            running.wait(60)
+        finally:
+            running.kill()
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["log", "moderate.sqlite3"]
     assert items_in(tmp_path / "moderate.sqlite3") == 3
 

@@ -13,7 +13,7 @@ from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
 from moderate import moderation
-from moderate.acts.worker_processes import Processes, work_until_told
+from moderate.acts.worker_processes import ENDS, Processes, waited_for, work_until_told
 from moderate.clean.characters import printable
 from moderate.clean.destinations import destinations
 from moderate.cli.database import backup, db_group, restore
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from moderate.model import Item
     from moderate.ports import Drift
+    from moderate.web.state import State
 
 
 #: How many of an item's links the terminal lists, and what it calls them.
@@ -250,6 +251,12 @@ def worker(once: bool, processes: int) -> None:
         done = state.worker.drain()
         click.echo(f"{done} {'task' if done == 1 else 'tasks'} done." if done else "Nothing was due.")
         return
+    with waited_for(ENDS):
+        work(state, processes)
+
+
+def work(state: State, processes: int) -> None:
+    """Say what is done, and do it until a signal comes; one that comes before this is ready is not lost."""
     places = "this process" if processes == 1 else f"{processes} processes"
     click.echo(
         f"Doing deferred tasks in {places}: checks of comments, pages of pings, mails and webhooks, housekeeping. "
