@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -256,6 +257,51 @@ def test_a_restore_waits_for_nobody_and_is_refused_while_another_process_has_the
     assert run(host, "restore", backup).exit_code == 0
     assert texts(host) == {"Before"}
     engine.dispose()
+
+
+def texts_in(path: Path) -> set[str]:
+    """The texts in an SQLite file that was copied without what lies beside it."""
+    copy = path.with_name(f"{path.name}.copy")
+    shutil.copyfile(path, copy)
+    with closing(sqlite3.connect(copy)) as raw:
+        return {row[0] for row in raw.execute("SELECT text FROM moderate_items")}
+
+
+def test_a_database_that_is_replaced_under_a_running_site_is_used_from_then_on(
+    host: Host, path: Path, backup: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = Host(path.parent, MODERATE_LIMITS={})
+    assert texts(other) == {"Before", "After"}
+    moved = path.rename(path.with_name("moved.sqlite3"))
+    shutil.copyfile(backup, path)
+    for site in (host, other):
+        site.clock.advance(seconds=1)
+        assert site.comment("Later").status_code == 202
+    assert texts(host) == texts(other) == {"Before", "Later"}
+    # Each process says so once.
+    assert len([record for record in caplog.records if "moved or replaced" in record.message]) == 2
+    assert texts_in(moved) == {"Before", "After"}
+    assert run(host, "db", "check").exit_code == 0
+    host.close()
+    other.close()
+    assert texts_in(path) == {"Before", "Later"}
+    assert not [name for name in files_in(path.parent) if "-wal" in name or "-shm" in name]
+
+
+def test_a_database_that_is_moved_away_is_an_outage_until_it_is_back(host: Host, path: Path) -> None:
+    moved = path.rename(path.with_name("moved.sqlite3"))
+    host.clock.advance(seconds=1)
+    for _ in range(2):
+        assert host.comment("After").status_code == 503
+        health = host.client.get("/discuss/health")
+        assert (health.status_code, health.json["database"]) == (503, "down")
+    assert "moved away" in run(host, "check-config").output
+    assert not path.exists()
+    assert texts_in(moved) == {"Before"}
+    moved.rename(path)
+    host.clock.advance(seconds=1)
+    assert host.comment("After").status_code == 202
+    assert texts(host) == {"Before", "After"}
 
 
 @pytest.mark.parametrize(

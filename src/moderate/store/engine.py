@@ -17,7 +17,7 @@ from sqlalchemy.pool import SingletonThreadPool, StaticPool
 from moderate.errors import ConfigError, ServiceDown
 from moderate.ports import ConnectionOptions
 from moderate.store.addresses import ADDRESSES, EXTRAS, LOCK_SECONDS, is_memory, options_of, read_address
-from moderate.store.files import file_of, fold_in
+from moderate.store.files import FileWatch, file_of, fold_in
 from moderate.store.forks import leave_to_the_parent, watch
 from moderate.store.outages import ENCODING, IDS, is_deadlock, is_locked, is_lost, is_outage, reason, redact
 from moderate.store.sequences import catch_up, gave_no_id
@@ -128,7 +128,7 @@ class Database:
 
     def _resolve(self) -> Engines:
         if isinstance(self._source, str | URL):
-            engine = make_engine(self._source, self._synchronous, self._options)
+            engine = make_engine(self._source, self._synchronous, self._options, self._clock)
             # For apps that are dropped without `dispose`, and for the end of the process.
             weakref.finalize(self, engine.dispose)
         else:
@@ -349,7 +349,12 @@ def refuse_engine(engine: object) -> None:
         raise TypeError(f"Moderate(engine={type(engine).__name__}) is not usable: {ENGINES}")
 
 
-def make_engine(source: str | URL, synchronous: Literal["full", "normal"], chosen: ConnectionOptions) -> Engine:
+def make_engine(
+    source: str | URL,
+    synchronous: Literal["full", "normal"],
+    chosen: ConnectionOptions,
+    clock: Clock | None = None,
+) -> Engine:
     """An engine for a database of our own. Raises `ConfigError` for an address that cannot be used."""
     url, connect_args = read_address(source)
     backend = url.get_backend_name()
@@ -365,6 +370,9 @@ def make_engine(source: str | URL, synchronous: Literal["full", "normal"], chose
         raise ConfigError("MODERATE_DATABASE_URL", hidden, words) from error
     if backend == "sqlite":
         _listen_on_sqlite(engine, synchronous)
+        path = file_of(url)
+        if path is not None:
+            FileWatch(engine, path, clock)
     return engine
 
 

@@ -65,6 +65,9 @@ ENCODING = "it is not in UTF-8 and cannot hold these characters; see 'Encodings 
 MODE = "its sql_mode has EMPTY_STRING_IS_NULL; see 'Encodings and modes' in docs/operating.md"
 IDS = "it gives new rows ids that are there already, or none; run: flask moderate db check --repair"
 
+#: What an error says where SQLite's file is not there any more; see `moderate.store.files`.
+MOVED = "the database was moved away"
+
 TABLES = "its tables are missing or of another version; run `flask moderate db upgrade`"
 
 TOO_MANY = (
@@ -86,6 +89,7 @@ BY_TEXT = (
     ("too many c", TOO_MANY),
     ("remaining connection slots", TOO_MANY),
     ("max_user_connections", TOO_MANY),
+    (MOVED, "{file} was moved away or deleted while the site runs: put it, or a backup, in its place"),
     ("no such table", TABLES),
     ("no such column", TABLES),
     ("database is locked", "it is locked: another process has been writing to {file} for too long"),
