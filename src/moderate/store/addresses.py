@@ -130,9 +130,20 @@ def options_of(url: URL, chosen: ConnectionOptions) -> dict[str, Any]:
     if backend in MYSQL:
         # As PostgreSQL does by itself: each statement sees what is there, and fewer gaps are locked.
         options["isolation_level"] = "READ COMMITTED"
-    given = {"connect_timeout": chosen.connect_timeout, **(KEEPALIVES if backend == "postgresql" else {})}
+    given = settings_of(url, chosen)
     options["connect_args"] = {name: value for name, value in given.items() if name not in url.query}
     return options
+
+
+def settings_of(url: URL, chosen: ConnectionOptions) -> dict[str, Any]:
+    """Return the parameters of a new connection to a server."""
+    settings: dict[str, Any] = {"connect_timeout": chosen.connect_timeout}
+    if url.get_backend_name() in MYSQL:
+        settings["init_command"] = OWN_MODES
+    elif url.get_driver_name() in {"psycopg", "psycopg2"}:
+        # In UTF-8, whatever the server's default for this user or database is.
+        settings |= {"client_encoding": "utf8", **KEEPALIVES}
+    return settings
 
 
 def is_memory(url: URL) -> bool:
