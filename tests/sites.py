@@ -83,6 +83,11 @@ class Host:
         """Post a comment as JSON."""
         return self.client.post(f"/discuss/comments/{article}", json={"author": "Mika", "text": text, **fields})
 
+    def trapped(self, text: str = "Spam.", **fields: Any) -> Any:
+        """Post what a program would, which is spam: the hidden field is filled in, and there are too many links."""
+        links = " ".join(f"https://{name}.example/" for name in ("a", "b", "c"))
+        return self.comment(f"{text} {links}", **{"homepage": "x", **fields})
+
     def decide(self, item_id: int, decision: str, version: int = 1, **headers: str) -> Any:
         return self.client.post(
             f"/discuss/moderation/items/{item_id}/decisions",

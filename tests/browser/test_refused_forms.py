@@ -119,7 +119,7 @@ def test_what_fills_the_field_for_machines_sees_its_comment_waiting_and_nobody_e
     page = reader()
     page.goto(newsroom.article())
     page.evaluate("document.querySelector('[name=homepage]').value = 'https://spam.example/'")
-    fill(page)
+    fill(page, text="https://a.example/ https://b.example/ https://c.example/")
     send(page)
     expect(page.locator(".moderate-comment")).to_contain_text("Waiting for a moderator")
     assert newsroom.counts().pending == 0

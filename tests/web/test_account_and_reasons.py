@@ -118,11 +118,14 @@ def test_a_provisional_answer_leaves_no_sample_to_contradict(site: Host) -> None
 
 
 def test_what_was_not_asked_is_told_with_the_reason(site: Host) -> None:
-    item = stored(site, site.comment(homepage="https://pills.example/").json["id"])
-    assert [finding["check"] for finding in item["findings"]] == ["honeypot"]
-    assert item["passed"] == []
+    item = stored(site, site.trapped().json["id"])
+    assert [(finding["check"], finding["lean"]) for finding in item["findings"]] == [
+        ("honeypot", "spam"),
+        ("links", "hold"),
+    ]
+    assert item["passed"] == ["rules", "timing"]
     skipped = {entry["check"]: entry["reason"] for entry in item["skipped"]}
-    assert skipped["akismet"] == skipped["rules"] == "honeypot was certain (spam)"
+    assert skipped["akismet"] == skipped["repeat"] == "honeypot was certain (spam)"
     assert "source-link" not in skipped
 
 

@@ -142,7 +142,7 @@ def test_blatant_spam_is_dropped_where_a_setting_says_so(tmp_path: Path, akismet
 
 
 def test_akismet_is_never_asked_for_what_local_rules_have_decided(site: Host, akismet: AkismetStandIn) -> None:
-    site.comment(homepage="https://pills.example/")
+    site.trapped()
     work(site)
     assert asked(akismet) == []
 

@@ -41,10 +41,11 @@ def without_traces(body: Any) -> Any:
 def test_who_takes_a_comment_back_cannot_tell_that_it_lay_in_spam(tmp_path: Path, decision: str | None) -> None:
     (tmp_path / "waits").mkdir()
     waiting = Host(tmp_path / "waits", MODERATE_LIMITS={})
-    usual = told(waiting, waiting.comment().json)
+    text = "https://a.example/ https://b.example/ https://c.example/"
+    usual = told(waiting, waiting.comment(text).json)
     host = Host(tmp_path, MODERATE_LIMITS={})
     trap = {} if decision else {"homepage": "https://spam.example"}
-    item = host.comment(**trap).json
+    item = host.comment(text, **trap).json
     if decision:
         host.decide(item["id"], decision)
     assert told(host, item) == usual

@@ -238,12 +238,24 @@ def test_an_address_that_is_not_ours_is_a_problem_document(host: Host) -> None:
     assert (answer.status_code, answer.json["code"]) == (404, "not-found")
 
 
+LINKS = "https://a.example/ https://b.example/ https://c.example/"
+
+
 def test_who_fills_in_the_hidden_field_is_told_the_same_and_ends_as_spam(host: Host) -> None:
-    answer = host.client.post("/discuss/comments/thaw", json={**FORM, "homepage": "https://pills.example/"})
+    answer = host.client.post(
+        "/discuss/comments/thaw", json={**FORM, "homepage": "https://pills.example/", "text": LINKS}
+    )
     assert (answer.status_code, answer.json["status"]) == (202, "pending")
     stored = host.client.get("/discuss/moderation/items?status=spam", headers=host.token()).json["items"]
     assert [item["findings"][0]["check"] for item in stored] == ["honeypot"]
     assert host.counts() == {"comments": 0, "trackbacks": 0}
+
+
+def test_a_form_filler_in_the_hidden_field_alone_makes_a_comment_wait(host: Host) -> None:
+    host.app.config["MODERATE_PREMODERATION"] = "none"
+    assert host.comment(homepage="https://mika.example/").status_code == 202
+    (item,) = host.client.get("/discuss/moderation/items?status=pending", headers=host.token()).json["items"]
+    assert [(finding["check"], finding["lean"]) for finding in item["findings"]] == [("honeypot", "hold")]
 
 
 def test_the_hosts_own_login_comments_under_its_own_name(host: Host) -> None:

@@ -58,8 +58,8 @@ def test_waiting_is_counted_from_when_an_item_came_to_wait_on_the_queue_page_too
 
 
 def test_a_moderators_word_against_a_check_is_told_with_the_check(public: Host) -> None:
-    public.comment("Good words", homepage="filled in by a machine")
-    public.comment("Bad words", homepage="filled in by a machine")
+    public.trapped("Good words")
+    public.trapped("Bad words")
     public.decide(1, "approve")
     found = numbers(public)
     assert found["moderate_verdicts_total", "honeypot", "spam"] == 2
@@ -69,9 +69,9 @@ def test_a_moderators_word_against_a_check_is_told_with_the_check(public: Host) 
 
 def test_what_was_counted_once_is_kept_and_counted_no_more(public: Host) -> None:
     """Housekeeping keeps what has settled; the numbers are the same before, after, and in another process."""
-    public.comment("One", homepage="x")
+    public.trapped("One")
     public.clock.advance(seconds=600)
-    public.comment("Two", homepage="x")
+    public.trapped("Two")
     before = numbers(public)["moderate_verdicts_total", "honeypot", "spam"]
     # A line may come to light after younger ones, so the last minutes are counted anew each time.
     public.clock.advance(seconds=60)
@@ -95,10 +95,10 @@ def test_a_recount_is_told_with_its_time(public: Host) -> None:
 
 
 def test_this_process_tells_what_its_checks_took_and_found(public: Host) -> None:
-    public.comment("One", homepage="x")
+    public.trapped("One")
     public.comment("Two")
     found = numbers(public)
-    assert found["moderate_process_findings_total", "honeypot", "spam"] == 1
+    assert found["moderate_process_findings_total", "honeypot", "hold"] == 1
     assert found["moderate_process_findings_total", "honeypot", "passed"] == 1
     assert found["moderate_process_check_seconds_bucket", "honeypot", "+Inf"] == 2
 

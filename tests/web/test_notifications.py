@@ -122,7 +122,7 @@ def test_the_sites_language_is_that_of_mails_where_a_moderator_names_none(tmp_pa
 
 def test_nobody_is_told_of_spam_nor_of_what_is_public_already(tmp_path: Path, mail: MailServer) -> None:
     site = a_site(tmp_path, mail.port, MODERATE_PREMODERATION="none")
-    assert site.comment("I fill in what people do not see.", homepage="x").status_code == 202
+    assert site.trapped("I fill in what people do not see.").status_code == 202
     assert site.comment("Nothing is wrong with me.").status_code == 201
     assert "notify" not in kinds(site)
     work(site)

@@ -289,7 +289,7 @@ def test_checks_that_found_something_say_so_and_the_others_are_named(desk: Host)
 
 def test_what_checks_say_and_are_called_is_in_the_moderators_language(desk: Host) -> None:
     desk.comment(" ".join(f"https://site{n}.example/" for n in range(5)))
-    desk.comment("Spam.", homepage="x")
+    desk.trapped()
     html = desk.client.get(f"{QUEUE}?status=", headers={"Accept-Language": "ja"}).text
     assert "リンクが5個" in html
     assert '<span class="check">リンク数</span>' in html
@@ -439,7 +439,7 @@ def test_no_page_of_the_desk_falls_into_english(tmp_path: Path) -> None:
         desk.add_article("thaw", title="雪解け")
         for number in range(12):
             desk.comment(f"春{number} https://a.example https://b.example https://c.example", author="三日月")
-        desk.comment("春", author="三日月", homepage="x")
+        desk.trapped("春", author="三日月")
         ping = {"url": "http://127.0.0.1:1/post", "title": "雪", "excerpt": "雪", "blog_name": "雪"}
         desk.client.post("/discuss/trackback/thaw", data=ping)
         with desk.app.app_context():

@@ -254,7 +254,9 @@ def test_the_address_after_the_form_shows_what_waits_to_its_sender_and_for_some_
 
 
 def test_spam_is_shown_to_its_sender_as_waiting_without_cookies_too(host: Host) -> None:
-    _, page = posted(host, forgetful(host), homepage="filled in")
+    _, page = posted(
+        host, forgetful(host), homepage="filled in", text="https://a.example/ https://b.example/ https://c.example/"
+    )
     assert "is waiting for a moderator" in page
 
 
@@ -537,7 +539,7 @@ def test_authors_see_their_own_item_by_cookie_or_by_token_and_others_do_not(host
 
 
 def test_what_the_checks_took_for_spam_is_shown_to_its_author_as_pending(host: Host) -> None:
-    item = host.comment(homepage="filled in").json
+    item = host.trapped().json
     assert item["status"] == "pending"
     assert host.client.get(f"/discuss/items/{item['id']}").json["status"] == "pending"
     assert [entry["status"] for entry in host.client.get(THREAD).json["items"]] == ["pending"]

@@ -63,7 +63,7 @@ def a_hooked_site(folder: Path, *hooks: dict[str, Any], **config: Any) -> Host:
 def test_a_program_is_told_what_waits_and_by_default_nothing_else(tmp_path: Path, receiver: Receiver) -> None:
     site = a_hooked_site(tmp_path, {"url": receiver.url})
     number = site.comment().json["id"]
-    site.comment("Spam.", homepage="x")
+    site.trapped()
     work(site)
     site.decide(number, "approve")
     work(site)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from moderate.checks.base import Check, Services
 
 CHECKS: tuple[Check, ...] = (
-    Honeypot(),  # costs nothing and is never wrong about people
+    Honeypot(),  # costs nothing, and makes spam of what any other holds
     Rules(),  # what moderators wrote down goes before what we guess
     Timing(),  # free: the form's own token tells
     Links(),  # free: the cleaner has counted them

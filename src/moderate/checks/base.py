@@ -85,6 +85,13 @@ class Facts:
     is_recheck: bool = False
 
 
+#: The name of the check of the hidden field.
+HONEYPOT = "honeypot"
+
+#: Checks that hold because of what else comes in, and not because of the item.
+OF_THE_SITE = frozenset({"crowd", "wave"})
+
+
 class Check(Protocol):
     """One question about a submission. A check reads and never writes.
 
@@ -126,12 +133,25 @@ def judge(submission: Submission, facts: Facts, checks: Iterable[Check], *, remo
         if finding is None:
             passed.append(check.name)
             continue
-        findings.append(finding)
-        if finding.lean.is_certain:
+        findings = weighed([*findings, finding])
+        if any(finding.lean.is_certain for finding in findings):
             break
     # What is left of the checks is what a certain finding made needless.
-    skipped = [(check.name, f"{findings[-1].check} was certain ({findings[-1].lean.value})") for check in asked]
+    certain = [f"{found.check} was certain ({found.lean.value})" for found in findings if found.lean.is_certain]
+    skipped = [(check.name, certain[0]) for check in asked]
     return verdict_of(findings, passed, facts.premoderation, skipped)
+
+
+def weighed(findings: Iterable[Finding]) -> list[Finding]:
+    """Return *findings*, with a filled honeypot as spam where another check holds the same item.
+
+    Alone it may be the work of a form filler in a browser. How busy the site is says nothing of the item.
+    """
+    known = list(findings)
+    held = {finding.check for finding in known if finding.lean is Lean.HOLD}
+    if HONEYPOT not in held or not held - {HONEYPOT, *OF_THE_SITE}:
+        return known
+    return [replace(finding, lean=Lean.SPAM) if finding.check == HONEYPOT else finding for finding in known]
 
 
 def verdict_of(
@@ -141,7 +161,7 @@ def verdict_of(
     skipped: Iterable[tuple[str, str]] = (),
 ) -> Verdict:
     """The verdict that follows from what the checks said."""
-    kept = tuple(findings)
+    kept = tuple(weighed(findings))
     status, awaiting = outcome(kept, premoderation)
     discard = any(finding.lean is Lean.DISCARD for finding in kept)
     return Verdict(status, awaiting, kept, tuple(passed), discard, tuple(skipped))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moderate.checks.base import COMMENTS
+from moderate.checks.base import COMMENTS, HONEYPOT
 from moderate.model import Finding, Lean
 
 if TYPE_CHECKING:
@@ -13,14 +13,17 @@ if TYPE_CHECKING:
 
 
 class Honeypot:
-    """Spam where something stands in the hidden field: it is out of sight, out of the tab order and unlabelled."""
+    """Holds what comes with something in the hidden field: programs fill it in, and now and then a form filler.
 
-    name = "honeypot"
-    version = 1
+    Beside another hold it is spam; see `moderate.checks.base.weighed`.
+    """
+
+    name = HONEYPOT
+    version = 2
     remote = False
     kinds = COMMENTS
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
         if not submission.honeypot.strip():
             return None
-        return Finding(self.name, Lean.SPAM, "the field that people cannot see was filled in")
+        return Finding(self.name, Lean.HOLD, "the field that people cannot see was filled in")

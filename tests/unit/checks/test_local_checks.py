@@ -27,9 +27,22 @@ def lean(check: Any, submission: Any, **about: Any) -> Lean | None:
     return finding.lean if finding else None
 
 
-def test_whoever_fills_in_the_hidden_field_is_spam() -> None:
-    assert lean(Honeypot(), comment(honeypot="https://x.example/")) is Lean.SPAM
+def test_a_filled_hidden_field_holds() -> None:
+    assert lean(Honeypot(), comment(honeypot="https://x.example/")) is Lean.HOLD
     assert lean(Honeypot(), comment(honeypot="  ")) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({}, Status.PENDING),
+        ({"links": ["https://a.example/"] * 9}, SPAM),
+        ({"from_form": True, "form_age": 0.4}, SPAM),
+    ],
+)
+def test_a_filled_hidden_field_is_spam_beside_another_sign_alone(changes: dict[str, Any], status: Status) -> None:
+    verdict = judge(comment(honeypot="x", **changes), facts(), CHECKS[:12], remote=False)
+    assert verdict.status is status
 
 
 def test_a_form_that_comes_back_at_once_is_held() -> None:
@@ -185,7 +198,7 @@ def test_missing_headers_and_tokens_never_skip_a_check() -> None:
 
 def test_what_local_rules_have_decided_is_not_sent_elsewhere() -> None:
     services = all_services()
-    judge(comment(honeypot="x"), facts(services=services), CHECKS, remote=True)
+    judge(comment(honeypot="x", links=["https://a.example/"] * 9), facts(services=services), CHECKS, remote=True)
     assert isinstance(services.spam, ScriptedSpamService)
     assert services.spam.samples == []
 
