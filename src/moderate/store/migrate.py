@@ -74,7 +74,7 @@ def upgrade(database: Database) -> tuple[str, str] | tuple[None, str]:
     with database.read() as conn:
         found, advice = unfit(conn)
         if found:
-            raise ServiceDown("database", f"it cannot hold every text ({found}). {advice}")
+            raise ServiceDown("database", f"it is not usable as it is: {found}. {advice}")
         settled = _settled(conn)
     if settled is not None:
         return settled, settled
