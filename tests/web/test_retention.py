@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 OLD = 400
 
-#: Each change takes two milliseconds, that of one item longer than the server allows.
+#: Each change takes three milliseconds, that of one item longer than the server allows.
 SLOW = """
 CREATE FUNCTION slow() RETURNS trigger AS $$ BEGIN
-  PERFORM pg_sleep(CASE WHEN OLD.id = 7 THEN {one} ELSE 0.002 END); RETURN NEW;
+  PERFORM pg_sleep(CASE WHEN OLD.id = 7 THEN {one} ELSE 0.003 END); RETURN NEW;
 END $$ LANGUAGE plpgsql;
 CREATE TRIGGER slow BEFORE UPDATE OF ip ON moderate_items FOR EACH ROW EXECUTE FUNCTION slow();
 """
@@ -40,9 +40,9 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
 
 @pytest.fixture
 def timed(tmp_path: Path, pg_url: str) -> Site:
-    """The same on a PostgreSQL that ends statements after a tenth of a second."""
+    """The same on a PostgreSQL that ends statements after three tenths of a second."""
     host = filled(tmp_path, pg_url)
-    execute(pg_url, f"ALTER DATABASE {make_url(pg_url).database} SET statement_timeout = '100ms'")
+    execute(pg_url, f"ALTER DATABASE {make_url(pg_url).database} SET statement_timeout = '300ms'")
     host.state.desk.store.database.dispose()
     return host
 
@@ -115,19 +115,19 @@ def test_what_is_old_is_forgotten_on_each_database(site: Site) -> None:
     site.clock.advance(days=60)
     look_after(site)
     assert left(site) == (0, 0)
-    assert health(site)[1]["retention"] == "ok"
+    assert health(site)[1].get("retention") is None
 
 
 def test_a_time_limit_of_the_server_makes_the_steps_smaller(timed: Host, pg_url: str) -> None:
-    execute(pg_url, SLOW.format(one=0.002))
+    execute(pg_url, SLOW.format(one=0.003))
     timed.clock.advance(days=91)
     look_after(timed)
     assert left(timed) == (0, 0)
-    assert health(timed)[1]["retention"] == "ok"
+    assert health(timed)[1].get("retention") is None
 
 
 def test_a_row_that_cannot_be_changed_keeps_no_other(timed: Host, pg_url: str) -> None:
-    execute(pg_url, SLOW.format(one=1))
+    execute(pg_url, SLOW.format(one=2))
     timed.clock.advance(days=91)
     look_after(timed)
     assert left(timed) == (1, 0)
@@ -139,7 +139,7 @@ def test_a_row_that_cannot_be_changed_keeps_no_other(timed: Host, pg_url: str) -
     timed.clock.advance(minutes=11)
     look_after(timed)
     assert left(timed) == (0, 0)
-    assert health(timed)[1]["retention"] == "ok"
+    assert health(timed)[1].get("retention") is None
 
 
 def test_a_kind_that_fails_keeps_no_other(timed: Host, pg_url: str) -> None:
@@ -167,10 +167,10 @@ def test_it_goes_on_where_another_worker_has_ended(site: Site) -> None:
 
 def test_a_site_without_workers_says_that_nothing_is_forgotten(tmp_path: Path) -> None:
     host = filled(tmp_path, None)
-    assert health(host)[1]["retention"] == "ok"
+    assert health(host)[1].get("retention") is None
     host.clock.advance(days=32)
     assert health(host)[1]["retention"] == "late"
     look_after(host)
-    assert health(host)[1]["retention"] == "ok"
+    assert health(host)[1].get("retention") is None
     host.clock.advance(days=2)
     assert health(host)[1]["retention"] == "late"

@@ -34,7 +34,8 @@ def health() -> ResponseReturnValue:
         moderator(state)
     parts = examine(state, deep=deep)
     body: dict[str, object] = {"status": "ok" if all(part.is_well for part in parts) else "degraded"}
-    body |= {part.name: word(part) for part in parts}
+    # A monitor of the five other parts keeps working; this one is there only where it is late.
+    body |= {part.name: word(part) for part in parts if part.name != "retention" or not part.is_well}
     if deep:
         body["details"] = {part.name: part.state for part in parts}
         body["advice"] = {part.name: part.advice for part in parts if part.advice}

@@ -102,7 +102,7 @@ class HealthOut(Answer):
     redis: str
     akismet: str
     tasks: str
-    retention: str
+    retention: str | None = Field(default=None, description="Only where it is late.")
     details: dict[str, str] | None = None
     advice: dict[str, str] | None = None
 
