@@ -11,6 +11,7 @@ import pytest
 from moderate.errors import Invalid
 from moderate.model import Author, Awaiting, Client, Decision, Kind, Lean, Status
 from moderate.ports import ItemFilter, NewTask
+from moderate.ports.stored import RetentionKind
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_finding, a_ping, a_verdict, an_article
 
 if TYPE_CHECKING:
@@ -389,7 +390,7 @@ def test_what_was_purged_is_held_against_its_author_if_it_was_spam(store: SqlSto
     item = store.record(a_comment(author_id="email:1"), HELD, [], NOON).item
     after = store.decide(item.id, decision, version=1, by="Mori", note=None, now=NOON).item
     later = NOON + timedelta(days=31)
-    assert store.purge(after.status, later, later) == 1
+    assert store.forget(RetentionKind(after.status.value), later, later).count == 1
     expected = {Status.SPAM: 1} if decision is Decision.SPAM else {}
     assert store.author_record("email:1", NOON) == expected
 

@@ -144,7 +144,8 @@ def test_a_database_that_is_damaged_can_be_replaced(host: Host, path: Path, back
     damaged = Host(path.parent, MODERATE_LIMITS={})
     assert run(damaged, "restore", backup).exit_code == 0
     assert texts(damaged) == {"Before"}
-    kept = {name for name in files_in(path.parent) if ".before-" in name}
+    # SQLite may have made an index of the write-ahead log, which holds nothing of anybody.
+    kept = {name for name in files_in(path.parent) if ".before-" in name and "-shm" not in name}
     assert {path.with_name(name).read_bytes() for name in kept} == {b"rubbish" * 2000}
 
 

@@ -267,6 +267,9 @@ _NO_RIGHTS = (
 
 # What replies without a class of their own say, by a part of their text. The first ones come from within a script.
 _BY_TEXT = (
+    # Without a class in redis-py 5.
+    ("MOVED ", _ONE_NODE),
+    ("CROSSSLOT", _ONE_NODE),
     ("ACL failure", _NO_RIGHTS),
     ("executing the script can't", _NO_RIGHTS),
     ("has no permissions", _NO_RIGHTS),
