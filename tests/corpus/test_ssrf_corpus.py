@@ -295,5 +295,5 @@ def test_no_scenario_leads_to_a_connection_that_it_forbids(played: list[Scenario
 
 
 def test_no_scenario_outlasts_the_deadline(played: list[Scenario]) -> None:
-    slow = [(s.row["id"], round(s.seconds, 2)) for s in played if s.seconds > TIMEOUT + 2]
+    slow = [(s.row["id"], round(s.seconds, 2)) for s in played if s.seconds > TIMEOUT + 10]
     assert not slow
