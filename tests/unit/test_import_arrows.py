@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: The modules of each group. A folder's name stands for all that is in it and not named elsewhere.
 GROUPS = {
-    "core": ("errors", "model", "answers", "counts", "lifecycle", "spam", "identity", "charsets"),
+    "core": ("errors", "model", "answers", "counts", "lifecycle", "spam", "identity", "charsets", "connections"),
     "ports": ("ports",),
     "signals": ("signals",),
     "words": ("words",),  # what is said to people, in every language: pages and mails share it
@@ -101,8 +101,8 @@ OUTSIDE = {
     "httpx": NETWORK,
     "requests": NETWORK,
     "idna": (*NETWORK, "clean"),
-    "socket": (*NETWORK, "limits.redis"),
-    "ssl": NETWORK,
+    "socket": (*NETWORK, "connections"),
+    "ssl": (*NETWORK, "connections"),
     "smtplib": NETWORK,
     "http.client": NETWORK,
     "http.server": ("services.akismet_stand_in", "testing"),  # servers to test against

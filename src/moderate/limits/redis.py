@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import socket
 from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,6 +20,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
+from moderate.connections import trouble
 from moderate.errors import ServiceDown
 from moderate.limits.gcra import answer, interval_us
 from moderate.ports import Taken
@@ -252,9 +252,7 @@ def reason_of(error: BaseException) -> str:
             return words
     if "refused" in text:
         return "the connection was refused: is the server running there?"
-    if isinstance(error.__cause__ or error.__context__, socket.gaierror):
-        return "its host name is not known"
-    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+    return trouble(error, f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__)
 
 
 _FAILURES = (failures.RedisError, failures.RedisClusterException, OSError)

@@ -24,7 +24,7 @@ from moderate.errors import FetchFailed
 from moderate.ports import Fetched
 from moderate.services.addresses import WebAddress, networks, redirected, web_address
 from moderate.services.body import check_type, read_body
-from moderate.services.connections import trouble
+from moderate.connections import trouble
 from moderate.services.slots import Slots
 from moderate.services.wire import FRAMING, Budget, GuardedBackend, Lookups
 

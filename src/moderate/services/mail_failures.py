@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from moderate.errors import ServiceDown, Undeliverable
-from moderate.services.connections import trouble
+from moderate.connections import trouble
 from moderate.services.letters import one_line
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from moderate.errors import FetchFailed, ServiceDown, Undeliverable
 from moderate.ports.notices import signing_key
 from moderate.services.addresses import networks
 from moderate.services.breaker import CircuitBreaker
-from moderate.services.connections import trouble
+from moderate.connections import trouble
 from moderate.services.wire import FRAMING, Budget, GuardedBackend, Lookups
 
 if TYPE_CHECKING:

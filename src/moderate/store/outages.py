@@ -16,6 +16,8 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from moderate.connections import tls_trouble
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -96,6 +98,12 @@ BY_TEXT = (
     ("attempt to write a readonly database", "{file} cannot be written: check the rights of the file and its folder"),
     ("disk is full", "the disk of {file} is full"),
     ("disk I/O error", "the disk of {file} takes no more: is it full, or broken?"),
+    # libpq does not tell the reason.
+    (
+        "certificate verify failed",
+        "its certificate cannot be verified: it has expired, its authority is not the one in sslrootcert, "
+        "or this machine's clock is wrong",
+    ),
     ("unable to open database file", "{file} cannot be opened: its folder must exist, and both must be writable"),
 )
 
@@ -198,4 +206,4 @@ def reason(error: BaseException, url: URL) -> str:
 def hint(error: DBAPIError) -> str | None:
     """What a common error means and what to do about it; None for any other. ``{file}`` stands for the database."""
     by_code = next((words for codes, words in BY_CODE if code(error) in codes), None)
-    return by_code or next((words for part, words in BY_TEXT if part in str(error.orig)), None)
+    return by_code or tls_trouble(error) or next((words for part, words in BY_TEXT if part in str(error.orig)), None)

@@ -8,7 +8,7 @@ import ssl
 
 import pytest
 
-from moderate.services.connections import trouble
+from moderate.connections import trouble
 
 RAW = ("Errno", "_ssl.c", "Error", "gaierror")
 

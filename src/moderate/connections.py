@@ -1,0 +1,65 @@
+"""Reasons for failed connections in words, the same for every service."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Words for the codes of certificate errors (``X509_V_ERR_…`` of OpenSSL, which `ssl` has no names for).
+CERTIFICATES = (
+    ({10}, "its certificate has expired, or this machine's clock is wrong"),
+    ({9}, "its certificate is not valid yet, or this machine's clock is wrong"),
+    ({62, 64}, "its certificate is for another host name"),
+    ({18}, "its certificate is self-signed, which is not trusted here"),
+    ({2, 19, 20, 21}, "its certificate is not from an authority that is trusted here"),
+)
+
+#: Words for other TLS errors by a part of OpenSSL's reason.
+TLS = (
+    ("WRONG_VERSION_NUMBER", "it does not speak TLS at this port"),
+    ("RECORD_LAYER_FAILURE", "it does not speak TLS at this port"),
+    ("PACKET_LENGTH_TOO_LONG", "it does not speak TLS at this port"),
+    ("PROTOCOL", "it offers no version of TLS that is accepted here"),
+    ("CERTIFICATE_REQUIRED", "it wants a client certificate"),
+    ("EOF", "it broke the connection off"),
+)
+
+#: Words for kinds of errors, from the special to the general.
+TROUBLES: tuple[tuple[type[BaseException], str], ...] = (
+    (socket.gaierror, "its host name could not be found (DNS)"),
+    (ssl.SSLCertVerificationError, "its certificate is not valid"),
+    (ssl.SSLError, "it offers no secure connection that can be used"),
+    (ConnectionRefusedError, "it refuses connections"),
+    (TimeoutError, "it does not answer in time"),
+    (ConnectionError, "it broke the connection off"),
+)
+
+
+def trouble(error: BaseException, otherwise: str = "there is no way to it") -> str:
+    """Return what went wrong with a connection, as words behind "cannot be reached"; *otherwise* for the unknown."""
+    causes = list(chain(error))
+    general = (words for kind, words in TROUBLES if any(isinstance(cause, kind) for cause in causes))
+    return tls_trouble(error) or next(general, otherwise)
+
+
+def tls_trouble(error: BaseException) -> str | None:
+    """Return what is wrong with the other side's certificate or TLS; None where nothing is known to be."""
+    for cause in chain(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            code = getattr(cause, "verify_code", 0)
+            return next((words for codes, words in CERTIFICATES if code in codes), None)
+        if isinstance(cause, ssl.SSLError):
+            reason = cause.reason or ""
+            return next((words for part, words in TLS if part in reason), None)
+    return None
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and all that led to it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
