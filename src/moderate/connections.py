@@ -53,7 +53,7 @@ def tls_trouble(error: BaseException) -> str | None:
             code = getattr(cause, "verify_code", 0)
             return next((words for codes, words in CERTIFICATES if code in codes), None)
         if isinstance(cause, ssl.SSLError):
-            reason = cause.reason or ""
+            reason = getattr(cause, "reason", "")
             return next((words for part, words in TLS if part in reason), None)
     return None
 

@@ -5,10 +5,17 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import trustme
 
 from moderate.connections import trouble
+from moderate.errors import ServiceDown
+from tests.unit.services.loopback import Connection, serving
+from tests.unit.services.test_hostile_mail_servers import a_web_server, speaking
+from tests.unit.services.test_mail import ITEM, notice, notifier, transport
+from tests.unit.services.test_webhook import caller
 
 RAW = ("Errno", "_ssl.c", "Error", "gaierror")
 
@@ -19,7 +26,7 @@ RAW = ("Errno", "_ssl.c", "Error", "gaierror")
         (socket.gaierror(-2, "Name or service not known"), "its host name could not be found (DNS)"),
         (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), "it refuses connections"),
         (ssl.SSLCertVerificationError(1, "certificate verify failed (_ssl.c:1006)"), "its certificate is not valid"),
-        (ssl.SSLError(1, "wrong version number (_ssl.c:1006)"), "it offers no secure connection"),
+        (ssl.SSLError(1, "some other fault (_ssl.c:1006)"), "it offers no secure connection"),
         (TimeoutError("timed out"), "it does not answer in time"),
         (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), "it broke the connection off"),
         (OSError(errno.ENETUNREACH, "Network is unreachable"), "there is no way to it"),
@@ -31,3 +38,33 @@ def test_each_trouble_has_its_words_also_as_the_cause_of_another_error(error: OS
     for each in (error, wrapped):
         assert trouble(each).startswith(words)
         assert not [raw for raw in RAW if raw in trouble(each)]
+
+
+AUTHORITY = trustme.CA()
+DAY, NOW = timedelta(days=1), datetime.now(UTC)
+
+#: Certificates of a server at 127.0.0.1 that a client must refuse, and the words for it.
+CERTIFICATES = {
+    "its certificate has expired": AUTHORITY.issue_cert("127.0.0.1", not_before=NOW - 3 * DAY, not_after=NOW - DAY),
+    "its certificate is not valid yet": AUTHORITY.issue_cert("127.0.0.1", not_before=NOW + DAY, not_after=NOW + 3 * DAY),
+    "its certificate is for another host name": AUTHORITY.issue_cert("mail.example"),
+    "its certificate is not from an authority": trustme.CA().issue_cert("127.0.0.1"),
+}
+
+
+@pytest.mark.parametrize("words", CERTIFICATES)
+@pytest.mark.parametrize("service", ["webhook", "mail"])
+def test_each_fault_of_a_certificate_has_its_own_words(service: str, words: str) -> None:
+    ours, theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    CERTIFICATES[words].configure_cert(ours)
+    AUTHORITY.configure_trust(theirs)
+    with serving(Connection.answer, ours) as server, pytest.raises(ServiceDown, match=words):
+        if service == "webhook":
+            caller(server.url(), context=theirs).deliver(notice(ITEM))
+        else:
+            notifier(transport(server.port, security="tls", ssl_context=theirs)).deliver(notice(ITEM))
+
+
+def test_a_port_without_tls_has_its_own_words() -> None:
+    with speaking(a_web_server) as (port, _), pytest.raises(ServiceDown, match="does not speak TLS at this port"):
+        caller(f"https://127.0.0.1:{port}/").probe()

@@ -34,7 +34,19 @@ CHECKS: dict[str, str] = {
     "it answered {status}": "応答は{status}でした",
     "the source took too long": "応答に時間がかかりすぎました",
     "the source cannot be reached: {why}": "接続できません：{why}",
-    "its certificate is not valid, or not for this name": "証明書が無効か、別の名前のものです",
+    "its certificate has expired, or this machine's clock is wrong": (
+        "証明書の期限が切れているか、このサーバーの時計が狂っています"
+    ),
+    "its certificate is not valid yet, or this machine's clock is wrong": (
+        "証明書がまだ有効でないか、このサーバーの時計が狂っています"
+    ),
+    "its certificate is for another host name": "証明書が別のホスト名のものです",
+    "its certificate is self-signed, which is not trusted here": "証明書が自己署名で、信頼されていません",
+    "its certificate is not from an authority that is trusted here": "証明書の発行元が信頼されていません",
+    "its certificate is not valid": "証明書が無効です",
+    "it does not speak TLS at this port": "このポートではTLSが使えません",
+    "it offers no version of TLS that is accepted here": "対応するTLSのバージョンがありません",
+    "it wants a client certificate": "クライアント証明書が求められました",
     "it offers no secure connection that can be used": "安全な接続ができません",
     "it refuses connections": "接続が拒否されました",
     "it does not answer in time": "時間内に応答がありません",

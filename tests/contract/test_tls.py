@@ -1,4 +1,4 @@
-"""Limits over TLS: ``rediss://`` with a certificate of the tests' own."""
+"""Redis and MariaDB over TLS, with certificates of the tests' own."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from urllib.parse import quote
 
 import pytest
 import trustme
+from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
 
 from moderate.errors import ServiceDown
 from moderate.limits.redis import RedisLimiter, connect
 from moderate.ports import Bucket, Rate
+from moderate.store.outages import reason
+from tests.mariadb_servers import MariaDB
 from tests.servers import Redis, free_port
 
 if TYPE_CHECKING:
@@ -45,6 +49,24 @@ def test_a_server_that_we_trust_counts(secured: tuple[str, Path]) -> None:
 
 def test_a_server_that_we_do_not_trust_is_an_outage(secured: tuple[str, Path]) -> None:
     limiter = RedisLimiter(connect(secured[0]))
-    with pytest.raises(ServiceDown):
+    with pytest.raises(ServiceDown, match="its certificate is not from an authority that is trusted here"):
         limiter.take([BUCKET])
     limiter.close()
+
+
+def test_a_database_that_we_do_not_trust_is_told_as_that(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate = trustme.CA().issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with MariaDB() as server:
+        server.stop()
+        for name, part in {"cert": certificate.cert_chain_pems[0], "key": certificate.private_key_pem}.items():
+            part.write_to_path(str(server.data / f"{name}.pem"))
+            server.options = (*server.options, f"--ssl-{name}={server.data}/{name}.pem")
+        server.start()
+        url = f"{server.url()}&ssl_ca={tmp_path}/ca.pem&ssl_check_hostname=true"
+        engine = create_engine(url)
+        with pytest.raises(OperationalError) as told:
+            engine.connect()
+    assert reason(told.value, engine.url) == "its certificate is not from an authority that is trusted here"
+    engine.dispose()
