@@ -46,7 +46,9 @@ DAY, NOW = timedelta(days=1), datetime.now(UTC)
 #: Certificates of a server at 127.0.0.1 that a client must refuse, and the words for it.
 CERTIFICATES = {
     "its certificate has expired": AUTHORITY.issue_cert("127.0.0.1", not_before=NOW - 3 * DAY, not_after=NOW - DAY),
-    "its certificate is not valid yet": AUTHORITY.issue_cert("127.0.0.1", not_before=NOW + DAY, not_after=NOW + 3 * DAY),
+    "its certificate is not valid yet": AUTHORITY.issue_cert(
+        "127.0.0.1", not_before=NOW + DAY, not_after=NOW + 3 * DAY
+    ),
     "its certificate is for another host name": AUTHORITY.issue_cert("mail.example"),
     "its certificate is not from an authority": trustme.CA().issue_cert("127.0.0.1"),
 }
@@ -58,11 +60,13 @@ def test_each_fault_of_a_certificate_has_its_own_words(service: str, words: str)
     ours, theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
     CERTIFICATES[words].configure_cert(ours)
     AUTHORITY.configure_trust(theirs)
-    with serving(Connection.answer, ours) as server, pytest.raises(ServiceDown, match=words):
+    with serving(Connection.answer, ours) as server:
         if service == "webhook":
-            caller(server.url(), context=theirs).deliver(notice(ITEM))
+            client = caller(server.url(), context=theirs)
         else:
-            notifier(transport(server.port, security="tls", ssl_context=theirs)).deliver(notice(ITEM))
+            client = notifier(transport(server.port, security="tls", ssl_context=theirs))
+        with pytest.raises(ServiceDown, match=words):
+            client.deliver(notice(ITEM))
 
 
 def test_a_port_without_tls_has_its_own_words() -> None:

@@ -207,18 +207,55 @@ def test_a_receiver_that_asks_to_wait_is_not_called_before(
     tmp_path: Path, receiver: Receiver, status: int, wait: str
 ) -> None:
     site = a_hooked_site(tmp_path, {"url": receiver.url})
+    other_process = a_hooked_site(tmp_path, {"url": receiver.url})
     receiver.status, receiver.headers = status, {"Retry-After": wait}
     for number in (1, 2):
         site.comment(f"Text number {number}")
         work(site)
+        work(other_process)
     assert len(receiver.ids) == 1
     receiver.status = 200
-    site.clock.advance(minutes=110)
-    work(site)
+    for process in (site, other_process):
+        process.clock.advance(minutes=110)
+        work(process)
     assert len(receiver.ids) == 1
     site.clock.advance(minutes=15)
     work(site)
     assert len(receiver.told) == 2
+
+
+def test_a_person_may_replay_to_a_receiver_that_asked_to_wait(tmp_path: Path, receiver: Receiver) -> None:
+    site = a_hooked_site(tmp_path, {"url": receiver.url})
+    receiver.status = 500
+    site.comment()
+    for _ in range(12):
+        work(site)
+        site.clock.advance(days=1)
+    receiver.status, receiver.headers = 503, {"Retry-After": "86400"}
+    site.comment("Text number 2")
+    work(site)
+    receiver.status = 200
+    (task,) = dead(site)
+    runner = site.app.test_cli_runner()
+    assert runner.invoke(args=["moderate", "tasks", "replay", str(task.id)]).exit_code == 0
+    work(site)
+    assert receiver.told[0]["data"]["id"] == task.item
+    # It answers again, so the wait that it asked for is over.
+    site.comment("Text number 3")
+    work(site)
+    assert len(receiver.told) == 2
+
+
+def test_a_clock_that_was_set_back_prolongs_no_wait(tmp_path: Path, receiver: Receiver) -> None:
+    site = a_hooked_site(tmp_path, {"url": receiver.url})
+    receiver.status, receiver.headers = 429, {"Retry-After": "3600"}
+    site.comment()
+    work(site)
+    site.clock.advance(days=-30)
+    receiver.status = 200
+    site.comment("Text number 2")
+    work(site)
+    assert receiver.events == ["item.waiting"]
 
 
 def test_a_redirect_is_not_followed_but_told(tmp_path: Path, receiver: Receiver) -> None:

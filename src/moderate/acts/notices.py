@@ -30,7 +30,7 @@ HOUR = timedelta(hours=1)
 #: How often a notice is tried, over some two days, before it is left to a person.
 ATTEMPTS = 12
 
-#: For how long a destination that answered 410 is left alone.
+#: For how long a destination that answered 410 is left alone, which is also the longest wait that one may ask for.
 GONE = timedelta(days=1)
 
 #: For how long a notice may wait for a destination that is not asked at the moment.
@@ -90,32 +90,50 @@ def tell(desk: Desk, task: Task) -> None:
         tell_news(desk, task)
     except Undeliverable as error:
         if error.is_gone:
-            desk.store.keep(gone(task.kind), {"until": (now + GONE).timestamp()}, now)
+            pause(desk, task, GONE, is_gone=True)
         desk.store.bury_task(task, str(error))
     except ServiceDown as error:
+        wait = timedelta(seconds=error.retry_after)
         if error.kind == "resting" and now - task.created_at < LONGEST:
             # Nothing was tried.
-            desk.store.retry_task(task, now + timedelta(seconds=error.retry_after), str(error), is_attempt=False)
-            return
-        if error.kind == "later" and task.attempts < ATTEMPTS:
-            desk.store.retry_task(task, now + timedelta(seconds=error.retry_after), str(error))
-            return
-        if task.attempts < ATTEMPTS:
+            desk.store.retry_task(task, now + wait, str(error), is_attempt=False)
+        elif task.attempts >= ATTEMPTS:
+            desk.store.bury_task(task, str(error))
+        elif error.kind == "later":
+            pause(desk, task, wait)
+            desk.store.retry_task(task, now + wait, str(error))
+        else:
             raise
-        desk.store.bury_task(task, str(error))
 
 
-def gone(kind: str) -> str:
-    """Return the name under which it is kept that a destination wants no more notices."""
-    return f"gone:{kind}"
+def pause(desk: Desk, task: Task, wait: timedelta, *, is_gone: bool = False) -> None:
+    """Have all processes leave the destination of *task* alone for *wait*, as it has asked for.
+
+    *is_gone* says that it wants no more notices: those that come within that time are given up.
+    """
+    now = desk.clock.now()
+    desk.store.keep(pause_of(task), {"until": (now + wait).timestamp(), "is_gone": is_gone}, now)
 
 
-def is_gone(desk: Desk, task: Task) -> bool:
-    """Return whether the destination has lately said so; a task that a person replays is tried all the same."""
-    if REPLAYED in task.payload:
-        return False
-    kept = desk.store.kept(gone(task.kind))
-    return kept is not None and desk.clock.now().timestamp() < kept.value["until"]
+def pause_of(task: Task) -> str:
+    """Return the name under which it is kept until when a destination is left alone."""
+    return f"pause:{task.kind}"
+
+
+def check_pause(desk: Desk, task: Task) -> None:
+    """Raise `Undeliverable` or `ServiceDown` where the destination is left alone.
+
+    A task that a person replays is tried all the same.
+    """
+    kept = None if REPLAYED in task.payload else desk.store.kept(pause_of(task))
+    left = kept.value["until"] - desk.clock.now().timestamp() if kept is not None else 0
+    # No pause is longer than GONE; where one seems to be, the clock was set back.
+    if kept is None or not 0 < left <= GONE.total_seconds():
+        return
+    if kept.value["is_gone"]:
+        raise Undeliverable("it lately answered 410 and wants no more calls; not called")
+    reason = f"not called: it asked to wait; next try in {left:.0f} seconds"
+    raise ServiceDown("webhook", reason, retry_after=left, kind="resting")
 
 
 def tell_news(desk: Desk, task: Task) -> None:
@@ -130,9 +148,8 @@ def tell_news(desk: Desk, task: Task) -> None:
     )
     if desk.store.is_used(mark(notifier, notice), notice.at):
         desk.store.finish_task(task)
-    elif is_gone(desk, task):
-        raise Undeliverable("it lately answered 410 and wants no more calls; not called")
     elif notifier.per_hour is None:
+        check_pause(desk, task)
         notifier.deliver(notice)
         told(desk, task, notifier, notice)
     else:
@@ -146,8 +163,8 @@ def mark(notifier: Notifier, notice: Notice) -> str:
 def told(desk: Desk, task: Task, notifier: Notifier, notice: Notice) -> None:
     """Remember that this was told, and end the task."""
     desk.store.use_once(mark(notifier, notice), notice.at + MEMORY, notice.at)
-    if REPLAYED in task.payload and desk.store.kept(gone(task.kind)) is not None:
-        desk.store.keep(gone(task.kind), {"until": 0}, notice.at)
+    if REPLAYED in task.payload and desk.store.kept(pause_of(task)) is not None:
+        pause(desk, task, timedelta())
     desk.store.finish_task(task)
 
 

@@ -13,10 +13,10 @@ import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, cast
 
+from moderate.connections import chain, trouble
 from moderate.errors import ServiceDown
 from moderate.services.akismet_transport import AkismetTransport, Call, current_call
 from moderate.services.breaker import CircuitBreaker
-from moderate.connections import chain, trouble
 from moderate.spam import SpamAnswer, SpamUsage, SpamWord
 
 if TYPE_CHECKING:

@@ -27,7 +27,6 @@ class CircuitBreaker:
         self._lock = threading.Lock()
         self._failed = 0
         self._open_until = 0.0
-        self._is_told = False
 
     @property
     def is_open(self) -> bool:
@@ -41,17 +40,10 @@ class CircuitBreaker:
                 return
             left = self._open_until - self._clock.monotonic()
             if left > 0:
-                why = "it asked to wait" if self._is_told else f"it failed {self._failed} times in a row"
-                reason = f"not asked: {why}; next try in {left:.0f} seconds"
+                reason = f"not asked: it failed {self._failed} times in a row; next try in {left:.0f} seconds"
                 raise ServiceDown(self._service, reason, retry_after=left, kind="resting")
             # The others keep waiting while this one call finds out.
-            self._open_until, self._is_told = self._clock.monotonic() + self._rest, False
-
-    def rest(self, seconds: float) -> None:
-        """Ask the service not at all for so long: it said so itself."""
-        with self._lock:
-            self._failed, self._is_told = max(self._failed, self._allowed), True
-            self._open_until = self._clock.monotonic() + seconds
+            self._open_until = self._clock.monotonic() + self._rest
 
     def succeeded(self) -> None:
         with self._lock:

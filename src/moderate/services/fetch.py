@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 
 import httpcore
 
+from moderate.connections import trouble
 from moderate.errors import FetchFailed
 from moderate.ports import Fetched
 from moderate.services.addresses import WebAddress, networks, redirected, web_address
 from moderate.services.body import check_type, read_body
-from moderate.connections import trouble
 from moderate.services.slots import Slots
 from moderate.services.wire import FRAMING, Budget, GuardedBackend, Lookups
 

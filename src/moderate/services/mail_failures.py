@@ -7,8 +7,8 @@ import smtplib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from moderate.errors import ServiceDown, Undeliverable
 from moderate.connections import trouble
+from moderate.errors import ServiceDown, Undeliverable
 from moderate.services.letters import one_line
 
 if TYPE_CHECKING:

@@ -21,11 +21,11 @@ from urllib.parse import urlsplit
 
 import httpcore
 
+from moderate.connections import trouble
 from moderate.errors import FetchFailed, ServiceDown, Undeliverable
 from moderate.ports.notices import signing_key
 from moderate.services.addresses import networks
 from moderate.services.breaker import CircuitBreaker
-from moderate.connections import trouble
 from moderate.services.wire import FRAMING, Budget, GuardedBackend, Lookups
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ class WebhookNotifier:
         if status == HTTPStatus.GONE:
             raise Undeliverable(f"{self._hook.host} answered 410: it wants no more calls", is_gone=True)
         if wait is not None:
-            self._breaker.rest(wait)
+            # It answers; its wait is kept for all processes, see `moderate.acts.notices.pause`.
+            self._breaker.succeeded()
             reason = f"{self._hook.host} answered {status} and asks to wait for {wait:.0f} seconds"
             raise ServiceDown("webhook", reason, retry_after=wait, kind="later")
         self._breaker.failed()
