@@ -14,13 +14,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
-from moderate.clean.addresses import ascii_host
 from moderate.errors import ConfigError
 from moderate.limits.rates import DEFAULT_LIMITS, LimitTable, parse_limits
 from moderate.ports import ConnectionOptions
-from moderate.settings_notices import hooks, recipients, sender
+from moderate.settings_notices import hooks, mail_server, recipients, sender, with_ascii_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,17 +127,6 @@ def site_url(value: object) -> str:
         "an address such as 'https://example.org', or 'https://example.org/news' where the site lies below a path; "
         "without a query, a fragment or a password"
     )
-
-
-def with_ascii_host(parts: SplitResult) -> SplitResult:
-    """Return *parts* with the host as DNS has it; what is in ASCII stays as it is. Raises ValueError."""
-    if parts.netloc.isascii():
-        return parts
-    host, _, port = parts.netloc.partition(":")
-    try:
-        return parts._replace(netloc=f"{ascii_host(host)}:{port}" if port else ascii_host(host))
-    except ValueError:
-        raise ValueError("a host name that DNS can have; letters beyond ASCII are those of IDNA") from None
 
 
 def command(value: object) -> tuple[str, ...]:
@@ -271,7 +259,7 @@ class Settings:
     fetch_max_bytes: int = setting(1_048_576, whole(1024, 16_777_216))
     fetch_ports: tuple[int, ...] = setting([80, 443], ports)
     fetch_allow: tuple[Network, ...] = setting([], networks)
-    mail_server: str | None = setting(None, optional(text))
+    mail_server: str | None = setting(None, optional(mail_server))
     mail_port: int | None = setting(None, optional(whole(1, 65535)))
     mail_security: Literal["starttls", "tls", "none"] = setting("starttls", one_of("starttls", "tls", "none"))
     mail_username: str | None = setting(None, optional(text))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from email.utils import parseaddr
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -17,6 +19,9 @@ from moderate.words import SPOKEN
 RECIPIENT = {"name", "email", "notify", "language"}
 HOOK = {"url", "secret", "secrets", "events"}
 
+#: The names and addresses of mail servers, in ASCII.
+HOST = re.compile(r"[a-z0-9_.:-]+")
+
 RECIPIENTS_WANTED = (
     "a list of addresses, or of tables such as {name = 'Mori', email = 'mori@example.org', notify = 'each'} "
     "(notify: 'each', 'digest' or 'off'; language: " + " or ".join(f"'{tag}'" for tag in SPOKEN) + ")"
@@ -25,7 +30,25 @@ HOOKS_WANTED = (
     "a list of tables such as {url = 'https://example.org/hook', secrets = ['…'], events = ['waiting']}, each secret "
     "of at least 16 characters (events: " + ", ".join(event.value for event in Event) + ")"
 )
+SERVER_WANTED = (
+    "a host name or address such as 'smtp.example.org', whose port goes into MODERATE_MAIL_PORT; "
+    "or 'console', or 'file:FOLDER'"
+)
 SENDER_WANTED = "an address such as 'News <news@example.org>'"
+
+
+def mail_server(value: object) -> str:
+    """Read a mail server's host, in ASCII, or a way without one. Raises ValueError."""
+    words = value.strip() if isinstance(value, str) else ""
+    if words == "console" or words.startswith("file:"):
+        return words
+    try:
+        host = str(ip_address(words.strip("[]"))) if ":" in words else ascii_host(words)
+    except ValueError:
+        host = ""
+    if not HOST.fullmatch(host):
+        raise ValueError(SERVER_WANTED)
+    return host
 
 
 def sender(value: object) -> str:
@@ -96,31 +119,49 @@ def from_json(value: str) -> Any:
 
 
 def hook(entry: object) -> Hook:
+    """Read one webhook. Raises ValueError, which names the part that is wrong and shows no value."""
     if not isinstance(entry, Mapping) or not set(entry) <= HOOK:
         raise ValueError(HOOKS_WANTED)
     secrets = entry.get("secrets", [entry["secret"]] if "secret" in entry else [])
     events = entry.get("events", [Event.WAITING.value])
-    if not is_web(entry.get("url")) or not isinstance(secrets, list | tuple) or not isinstance(events, list | tuple):
-        raise ValueError(HOOKS_WANTED)
-    if not secrets or not all(is_secret(secret) for secret in secrets) or not events:
-        raise ValueError(HOOKS_WANTED)
+    if not isinstance(secrets, list | tuple) or not secrets or not all(is_secret(secret) for secret in secrets):
+        raise ValueError(f"{HOOKS_WANTED}; look at the secrets, which behind 'whsec_' are in base64")
     try:
-        return Hook(entry["url"], tuple(secrets), frozenset(Event(event) for event in events))
+        url = web_url(entry.get("url"))
     except ValueError:
-        raise ValueError(HOOKS_WANTED) from None
-
-
-def is_web(value: object) -> bool:
+        raise ValueError(f"{HOOKS_WANTED}; look at the url: http or https, without a password or blanks") from None
     try:
-        parts = urlsplit(value) if isinstance(value, str) and value.isascii() and value.isprintable() else None
-        return parts is not None and is_plain(parts)
+        wanted = frozenset(Event(event) for event in events) if isinstance(events, list | tuple) else frozenset()
     except ValueError:
-        return False
+        wanted = frozenset()
+    if not wanted:
+        raise ValueError(f"{HOOKS_WANTED}; look at the events")
+    return Hook(url, tuple(secrets), wanted)
 
 
-def is_plain(parts: SplitResult) -> bool:
-    """A host, perhaps a port, and no password: what is in an address stands in too many logs."""
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+def web_url(value: object) -> str:
+    """Return an address with its host in ASCII. Raises ValueError where nothing can be asked for there.
+
+    A password is refused: what is in an address stands in too many logs.
+    """
+    parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or parts.port == 0:
+        raise ValueError("no address")
+    url = str(value) if parts.netloc.isascii() else with_ascii_host(parts).geturl()
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("characters that must be percent-encoded")
+    return url
+
+
+def with_ascii_host(parts: SplitResult) -> SplitResult:
+    """Return *parts* with the host as DNS has it; what is in ASCII stays as it is. Raises ValueError."""
+    if parts.netloc.isascii():
+        return parts
+    host, _, port = parts.netloc.partition(":")
+    try:
+        return parts._replace(netloc=f"{ascii_host(host)}:{port}" if port else ascii_host(host))
+    except ValueError:
+        raise ValueError("a host name that DNS can have; letters beyond ASCII are those of IDNA") from None
 
 
 def is_secret(value: object) -> bool:

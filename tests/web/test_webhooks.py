@@ -323,6 +323,9 @@ GOOD = {"url": "https://hook.example/", "secret": SECRET}
         [{**GOOD, "url": "https://name:password@hook.example/"}],
         [{**GOOD, "url": "https://hook.example:99999/"}],
         [{**GOOD, "url": "https://hook.example/\r\nX: y"}],
+        [{**GOOD, "url": "https://hook.example/a b"}],
+        [{**GOOD, "url": "https://hook.example/p\u00e4th"}],
+        [{**GOOD, "url": "https://\u00ad.example/"}],
         [GOOD, GOOD],
     ],
 )
@@ -331,6 +334,20 @@ def test_a_wrong_hook_stops_the_start_and_its_secret_is_not_shown(value: object)
         Settings.from_config({"MODERATE_WEBHOOKS": value})
     assert "(not shown)" in str(told.value)
     assert SECRET not in str(told.value) + str(told.value.__cause__)
+
+
+@pytest.mark.parametrize(("part", "value"), [("url", "ftp://x"), ("secrets", ["short"]), ("events", ["all"])])
+def test_the_wrong_part_of_a_hook_is_named(part: str, value: object) -> None:
+    hook = {"url": GOOD["url"], "secrets": [SECRET], part: value}
+    with pytest.raises(ConfigError, match=f"look at the {part}"):
+        Settings.from_config({"MODERATE_WEBHOOKS": [hook]})
+
+
+def test_a_hook_below_a_host_name_beyond_ascii_is_called_by_its_name_in_dns() -> None:
+    settings = Settings.from_config(
+        {"MODERATE_WEBHOOKS": [{**GOOD, "url": "https://b\u00fccher.example:8443/hook?a=1"}]}
+    )
+    assert settings.webhooks[0].url == "https://xn--bcher-kva.example:8443/hook?a=1"
 
 
 @pytest.mark.parametrize(
@@ -348,12 +365,30 @@ def test_a_wrong_hook_stops_the_start_and_its_secret_is_not_shown(value: object)
         {"MODERATE_MAIL_FROM": "News"},
         {"MODERATE_MAIL_FROM": "News <news@mail.example>\nBcc: victim@mail.example"},
         {"MODERATE_MAIL_PORT": 0},
+        {"MODERATE_MAIL_SERVER": 25},
+        {"MODERATE_MAIL_SERVER": "smtp.example.org:587"},
+        {"MODERATE_MAIL_SERVER": "smtp://smtp.example.org"},
+        {"MODERATE_MAIL_SERVER": "smtp example"},
         {"MODERATE_MAIL_SECURITY": "ssl"},
     ],
 )
 def test_a_wrong_setting_about_mail_stops_the_start(config: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(config))):
         Settings.from_config(config)
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("smtp.b\u00fccher.example", "smtp.xn--bcher-kva.example"),
+        ("[::1]", "::1"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("mail_relay", "mail_relay"),
+        ("file:Mails", "file:Mails"),
+    ],
+)
+def test_a_mail_server_is_a_name_or_an_address(typed: str, read: str) -> None:
+    assert Settings.from_config({"MODERATE_MAIL_SERVER": typed}).mail_server == read
 
 
 def test_secrets_come_from_the_environment_and_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import hmac
 import os
+import select
 import signal
 import smtplib
 import subprocess
-import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from moderate.errors import ServiceDown
+from moderate.services.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
 #: The longest token that a command may print, in bytes.
 MOST_TOKEN = 16 * 1024
+
+#: A command takes real time, in tests too.
+CLOCK = SystemClock()
+
+#: How often it is looked whether a token command has ended, in milliseconds.
+LOOK_MS = 50
 
 #: How many challenges a server may send; LOGIN, the longest mechanism, has two.
 MOST_CHALLENGES = 5
@@ -165,8 +172,9 @@ def turned_away(code: int, *, is_token: bool) -> str:
 def token(command: Sequence[str], seconds: float) -> bytes:
     """Return the access token that *command* prints as its one line, within *seconds*.
 
-    Raises `ServiceDown` with what went wrong, never with what was printed. The command and all that it has started
-    in its process group are killed at the end of the time.
+    Raises `ServiceDown` with what went wrong, never with what was printed. A command that takes too long or prints
+    too much is killed with its process group. One that has ended is not waited for, even where a program that it
+    has left running (an agent) keeps its output open.
     """
     try:
         process = subprocess.Popen(  # noqa: S603  # the site's own setting, and no shell
@@ -178,38 +186,52 @@ def token(command: Sequence[str], seconds: float) -> bytes:
         )
     except (OSError, ValueError) as error:
         raise command_failed("is not there" if isinstance(error, FileNotFoundError) else "cannot be run") from None
-    killer = threading.Timer(seconds, kill, (process,))
-    killer.start()
-    try:
-        with process:
-            printed = process.stdout.read(MOST_TOKEN + 1) if process.stdout else b""
-            if len(printed) > MOST_TOKEN:
-                kill(process)
-            # Killed by the timer at the latest.
-            status = process.wait()
-    finally:
-        killer.cancel()
+    deadline = CLOCK.monotonic() + seconds
+    with process:
+        printed = output_of(process, deadline)
+        try:
+            left = 0.0 if len(printed) > MOST_TOKEN else deadline - CLOCK.monotonic()
+            status: int | None = process.wait(max(left, 0.0))
+        except subprocess.TimeoutExpired:
+            status = None
+            os.killpg(process.pid, signal.SIGKILL)
     return checked(printed, status, seconds)
 
 
-def checked(printed: bytes, status: int, seconds: float) -> bytes:
+def output_of(process: subprocess.Popen[bytes], deadline: float) -> bytes:
+    """Return what a process prints until it ends or *deadline* (of `CLOCK`), or more than `MOST_TOKEN`."""
+    printed, stream = b"", process.stdout
+    if stream is None:
+        return printed
+    poller = select.poll()
+    poller.register(stream, select.POLLIN)
+    while len(printed) <= MOST_TOKEN and CLOCK.monotonic() < deadline:
+        # Asked first: what a process has printed before its end is there to be read.
+        has_ended = process.poll() is not None
+        if poller.poll(0 if has_ended else LOOK_MS):
+            piece = os.read(stream.fileno(), MOST_TOKEN)
+            if not piece:
+                break
+            printed += piece
+        elif has_ended:
+            break
+    return printed
+
+
+def checked(printed: bytes, status: int | None, seconds: float) -> bytes:
+    """Return the token in what a command has printed. *status* is None where it had to be killed."""
     found = printed.strip()
     if len(printed) > MOST_TOKEN:
         raise command_failed("printed more than a token")
-    if status == -signal.SIGKILL:
+    if status is None:
         raise command_failed(f"did not end within {seconds:.0f} seconds")
     if status != 0:
-        raise command_failed(f"ended with status {status}")
+        raise command_failed(f"was ended by signal {-status}" if status < 0 else f"ended with status {status}")
     if not found:
         raise command_failed("printed no token")
     if not (found.isascii() and found.decode().isprintable()) or b" " in found:
         raise command_failed("must print one line with nothing but the token")
     return found
-
-
-def kill(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def command_failed(words: str) -> ServiceDown:

@@ -46,6 +46,7 @@ SLOW_DOWN = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILA
 #: The longest wait in seconds that a receiver may ask for.
 LONGEST_WAIT = 86_400.0
 
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 REDIRECTED = ", a redirect, which is not followed: put the address that it leads to into MODERATE_WEBHOOKS"
 
 
@@ -94,7 +95,7 @@ class WebhookNotifier:
             reason = f"{self._hook.host} answered {status} and asks to wait for {wait:.0f} seconds"
             raise ServiceDown("webhook", reason, retry_after=wait, kind="later")
         self._breaker.failed()
-        raise ServiceDown("webhook", f"{self._hook.host} answered {status}{REDIRECTED if 300 <= status < 400 else ''}")
+        raise ServiceDown("webhook", f"{self._hook.host} answered {status}{REDIRECTED if status in REDIRECTS else ''}")
 
     def probe(self) -> None:
         """See the port: connects, by TLS where the address says so, and asks for nothing."""
@@ -146,10 +147,14 @@ class WebhookNotifier:
         try:
             yield
         except FetchFailed as error:
-            raise ServiceDown("webhook", f"{self._hook.host} cannot be reached: {error.reason}") from error
+            # The words are those for sources of pings.
+            reason = error.reason.replace("the source", "it")
+            raise ServiceDown("webhook", f"{self._hook.host} cannot be reached: {reason}") from error
         except httpcore.TimeoutException as error:
             raise ServiceDown("webhook", f"{self._hook.host} took too long") from error
-        except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
+        except httpcore.ProtocolError as error:
+            raise ServiceDown("webhook", f"{self._hook.host} broke off, or does not speak HTTP") from error
+        except (httpcore.NetworkError, OSError) as error:
             raise ServiceDown("webhook", f"{self._hook.host} cannot be reached: {trouble(error)}") from error
 
 

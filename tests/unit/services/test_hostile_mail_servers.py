@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
+import signal
 import socket
 import socketserver
 import struct
@@ -18,12 +20,13 @@ import pytest
 from moderate.acts.lanes import LEASE
 from moderate.errors import ServiceDown, Undeliverable
 from moderate.services.mail import SmtpTransport
-from moderate.services.mail_sign_in import Account
+from moderate.services.mail_sign_in import Account, token
 from moderate.services.smtp_connections import Bounds
 from moderate.testing import ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     Server = Callable[[socket.socket, threading.Event], None]
 
@@ -266,6 +269,7 @@ def test_a_refused_token_ends_the_exchange_and_is_told() -> None:
     ("code", "words"),
     [
         ("import sys; print('s3cret'); sys.exit(3)", "ended with status 3"),
+        ("import os; os.kill(os.getpid(), 9)", "was ended by signal 9"),
         ("pass", "printed no token"),
         ("print('s3cret'); print('more')", "must print one line"),
         ("print('s3cret' * 100_000)", "printed more than a token"),
@@ -281,3 +285,13 @@ def test_a_command_that_fails_is_told_without_what_it_printed(code: str, words: 
 def test_a_command_that_is_not_there_is_told() -> None:
     with pytest.raises(ServiceDown, match="MODERATE_MAIL_TOKEN_COMMAND is not there"):
         send(1, account=with_token("/no/such/program"))
+
+
+def test_a_program_that_a_command_leaves_running_is_not_waited_for(tmp_path: Path) -> None:
+    number = tmp_path / "pid"
+    command = ("/bin/sh", "-c", f"setsid sleep 300 & echo $! > {number}; echo ya29")
+    try:
+        assert token(command, 60) == b"ya29"
+        os.kill(int(number.read_text()), 0)
+    finally:
+        os.kill(int(number.read_text()), signal.SIGKILL)
