@@ -20,6 +20,10 @@ class Proxy:
         self.target = target
         #: The next request that contains this reaches the server, and its client's connection ends without an answer.
         self.lose_answer_to = b""
+        #: While set, connections are taken and everything that comes is read, but nothing is passed on.
+        self.silent = threading.Event()
+        #: How many connections were taken.
+        self.taken = 0
         self._listening = socket.create_server((HOST, 0), backlog=100)
         self.port: int = self._listening.getsockname()[1]
         self._lock = threading.Lock()
@@ -39,6 +43,7 @@ class Proxy:
                 client, _ = self._listening.accept()
             except OSError:
                 return
+            self.taken += 1
             try:
                 server = socket.create_connection((HOST, self.target))
             except OSError:
@@ -60,6 +65,8 @@ class Proxy:
         """Pass on all that comes, the end included."""
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                if self.silent.is_set():
+                    continue
                 if self.lose_answer_to and self.lose_answer_to in data:
                     self.lose_answer_to = b""
                     source.shutdown(socket.SHUT_RDWR)

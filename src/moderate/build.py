@@ -37,6 +37,7 @@ from moderate.store.waves import SqlWaves
 from moderate.web import pieces, words
 from moderate.web.article_addresses import settled
 from moderate.web.edge import SiteEdge
+from moderate.web.once import request_scope
 from moderate.web.remarks import PageOutages, Remarks
 from moderate.web.rendering import Templates
 from moderate.web.signing import Signer
@@ -174,6 +175,7 @@ def make_database(app: Flask, settings: Settings, parts: Parts, clock: Clock) ->
     database = Database(
         source, sqlite_synchronous=settings.sqlite_synchronous, clock=clock, options=settings.database_options
     )
+    database.scope = request_scope
     if database.is_ours:
         # Connects to nothing yet, but a wrong address or a missing driver stops the start.
         _ = database.engine

@@ -43,6 +43,7 @@ OPTION_BOUNDS = {
     "pool_timeout": (1, 300),
     "pool_recycle": (0, 86400),
     "connect_timeout": (1, 300),
+    "answer_timeout": (0, 3600),
 }
 
 #: Stands in error texts for values that may be secrets.

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine, insert, select
+from sqlalchemy import create_engine, insert, select, text
 
 from moderate.errors import ServiceDown
 from moderate.model import Counts
+from moderate.ports import ConnectionOptions
 from moderate.store import Database
-from moderate.store.engine import IDLE_SECONDS
 from moderate.store.migrate import upgrade
 from moderate.store.schema import reservations
 from tests.factories import NOON
@@ -192,20 +192,29 @@ def test_a_health_check_alone_finds_the_new_server(cluster: tuple[str, Callable[
     site.close()
 
 
-def test_a_server_that_is_read_only_for_a_while_takes_comments_again(server: Server, url: str, tmp_path: Path) -> None:
+def test_a_server_that_is_read_only_for_a_while_takes_comments_again(
+    server: Server, url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "moderate")
     let_write(server, urlsplit(url).path[1:])
     site = a_site(tmp_path, url.replace("moderate:moderate", "writer:moderate"))
     set_read_only(server, "on")
     try:
-        answer = site.client.post("/discuss/comments/thaw", data=FORM)
-        assert answer.status_code == 503
-        assert "Kept &lt;b&gt;words&lt;/b&gt;" in answer.text
-        assert site.client.get("/discuss/health").json["database"] == "down"
-        assert site.client.get("/thaw").status_code == 200
+        for _ in range(3):
+            answer = site.client.post("/discuss/comments/thaw", data=FORM)
+            assert answer.status_code == 503
+            assert "Kept &lt;b&gt;words&lt;/b&gt;" in answer.text
+            assert site.client.get("/discuss/health").json["database"] == "down"
+            assert "The comments cannot be shown" not in site.client.get("/thaw").text
+            site.clock.advance(seconds=60)
+        # Pages are made all the while, and it is one outage.
+        assert caplog.text.count("it can only be read") == 1
+        assert "it is back" not in caplog.text
     finally:
         set_read_only(server, "off")
     assert statuses(site, "after") == [202]
     assert site.client.get("/discuss/health").status_code == 200
+    assert caplog.text.count("it is back") == 1
     assert has_exactly(site, 1)
     site.close()
 
@@ -217,7 +226,6 @@ def test_connections_that_were_ended_while_idle_are_replaced_unnoticed(server: S
     for number in range(3):
         fill_pool(database_of(site))
         server.end_connections(url)
-        site.clock.advance(seconds=IDLE_SECONDS)
         assert statuses(site, f"after {number}") == [202]
     assert has_exactly(site, 3)
 
@@ -238,7 +246,6 @@ def test_connections_that_a_server_ended_for_idleness_are_replaced_unnoticed(
     fill_pool(database_of(site))
     server.run(staying)
     wait_until(lambda: not server.run(left))
-    site.clock.advance(seconds=IDLE_SECONDS)
     assert statuses(site, "after") == [202]
     assert has_exactly(site, 1)
 
@@ -251,14 +258,50 @@ def test_connections_that_a_proxy_closed_are_replaced(server: Server, url: str, 
         site = a_site(tmp_path, address, **({} if is_ours else {"extension": {"engine": engine}}))
         fill_pool(database_of(site))
         proxy.drop()
-        site.clock.advance(seconds=IDLE_SECONDS)
-        assert statuses(site, "idle") == [202]
+        assert site.client.get("/discuss/comments/thaw").status_code == 200
         fill_pool(database_of(site))
         proxy.drop()
-        assert statuses(site, "at once") in ([202], [503, 202])
-        assert has_exactly(site, 2)
+        assert statuses(site, "idle") == [202]
+        assert has_exactly(site, 1)
         site.close()
         engine.dispose()
+
+
+SILENT = {"connect_timeout": 1, "answer_timeout": 1}
+
+
+def test_a_server_that_falls_silent_is_given_up_in_time_and_used_again_afterwards(
+    server: Server, url: str, tmp_path: Path
+) -> None:
+    """The proxy takes everything and passes nothing on, which looks to the kernel like a server that works long."""
+    with Proxy(server.port) as proxy:
+        address = url.replace(f":{server.port}/", f":{proxy.port}/")
+        site = a_site(tmp_path, address, MODERATE_DATABASE_OPTIONS=SILENT)
+        assert statuses(site, "before") == [202]
+        proxy.silent.set()
+        answer = site.client.post("/discuss/comments/thaw", data=FORM)
+        assert answer.status_code == 503
+        assert "Kept &lt;b&gt;words&lt;/b&gt;" in answer.text
+        before = proxy.taken
+        assert "The comments cannot be shown" in site.client.get("/thaw").text
+        # A page asks several times, and waits once.
+        assert proxy.taken - before == 1
+        assert site.client.get("/discuss/health").json["database"] == "down"
+        proxy.silent.clear()
+        proxy.drop()
+        assert statuses(site, "after") == [202]
+        assert has_exactly(site, 2)
+        site.close()
+
+
+def test_only_work_that_may_rightly_take_long_is_waited_for(server: Server, url: str) -> None:
+    database = Database(url, options=ConnectionOptions(answer_timeout=1))
+    slow = text("SELECT SLEEP(1.5)" if isinstance(server, MariaDB) else "SELECT pg_sleep(1.5)")
+    with pytest.raises(ServiceDown, match="did not answer in time"), database.read() as conn:
+        conn.execute(slow)
+    with database.unhurried() as unhurried, unhurried.read() as conn:
+        conn.execute(slow)
+    database.dispose()
 
 
 def test_a_restart_costs_one_answer_at_most_and_no_text(server: Server, site: Host) -> None:
@@ -287,7 +330,6 @@ def test_many_who_post_while_connections_are_ended_lose_nothing_and_store_nothin
             each.result()
     assert {each.result()[-1] for each in posting} == {202}
     fill_pool(database_of(site))
-    site.clock.advance(seconds=IDLE_SECONDS)
     assert has_exactly(site, 40)
 
 
@@ -327,6 +369,16 @@ def test_work_whose_connection_is_lost_before_the_commit_is_run_once_more(
     getattr(database, way)(work)
     assert len(tries) == 2
     assert sorted(names(database)) == ["first", "second"]
+
+
+def test_a_statement_that_reads_is_run_again_in_the_midst_of_others(
+    server: Server, url: str, database: Database
+) -> None:
+    database.transaction(lambda conn: reserve(conn, "kept"))
+    with database.read() as conn:
+        for _ in range(2):
+            server.end_connections(url)
+            assert conn.execute(select(reservations.c.name)).scalars().all() == ["kept"]
 
 
 def test_work_that_loses_each_connection_is_given_up_after_the_second(

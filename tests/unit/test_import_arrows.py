@@ -96,6 +96,7 @@ OUTSIDE = {
     "redis": ("limits.redis", "services.bell"),  # counting together, and waking workers
     "sqlalchemy": ("store",),
     "alembic": ("store",),
+    "psycopg": ("store.waiting",),
     "akismet": ("services.akismet",),
     "httpcore": NETWORK,
     "httpx": NETWORK,

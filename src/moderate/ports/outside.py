@@ -42,7 +42,8 @@ class ConnectionOptions:
 
     Each process keeps `pool_size` connections and opens `max_overflow` more in a rush; who finds all of them in use
     waits for `pool_timeout` seconds. On servers a connection is replaced after `pool_recycle` seconds (0: never), and
-    a new one has to be there within `connect_timeout` seconds.
+    a new one has to be there within `connect_timeout` seconds. A server that has not answered a statement within
+    `answer_timeout` seconds (0: however long it takes) is taken for gone.
     """
 
     pool_size: int = 5
@@ -50,6 +51,7 @@ class ConnectionOptions:
     pool_timeout: int = 10
     pool_recycle: int = 1800
     connect_timeout: int = 5
+    answer_timeout: int = 15
 
 
 @dataclass(frozen=True, slots=True)

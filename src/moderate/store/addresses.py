@@ -52,8 +52,11 @@ ENCODE = (
 SIGN_IN = re.compile(r"[^:/]*(?::[^@]*)?@")
 
 #: Parameters of libpq, so that a host that is gone without a word is noticed within a minute: seconds of silence
-#: until the first probe, between two, and how many; milliseconds for which what was sent may go unconfirmed.
-KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 30000}
+#: until the first probe, between two, and how many.
+KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+
+#: The drivers for MySQL and MariaDB that limit the time for an answer.
+LIMITING = {"pymysql", "mysqldb"}
 
 #: The parameter by which psycopg is told when to prepare statements on the server.
 PREPARE = "prepare_threshold"
@@ -140,9 +143,11 @@ def settings_of(url: URL, chosen: ConnectionOptions) -> dict[str, Any]:
     settings: dict[str, Any] = {"connect_timeout": chosen.connect_timeout}
     if url.get_backend_name() in MYSQL:
         settings["init_command"] = OWN_MODES
+        if chosen.answer_timeout and url.get_driver_name() in LIMITING:
+            settings |= {"read_timeout": chosen.answer_timeout, "write_timeout": chosen.answer_timeout}
     elif url.get_driver_name() in {"psycopg", "psycopg2"}:
-        # In UTF-8, whatever the server's default for this user or database is.
-        settings |= {"client_encoding": "utf8", **KEEPALIVES}
+        # In UTF-8, whatever the server's default for this user or database is; `tcp_user_timeout` in milliseconds.
+        settings |= {"client_encoding": "utf8", **KEEPALIVES, "tcp_user_timeout": chosen.answer_timeout * 1000}
     return settings
 
 

@@ -7,10 +7,11 @@ import sqlite3
 import threading
 import weakref
 from contextlib import ExitStack, closing, contextmanager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from sqlalchemy import create_engine, event
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
@@ -19,15 +20,25 @@ from moderate.ports import ConnectionOptions
 from moderate.store.addresses import ADDRESSES, EXTRAS, LOCK_SECONDS, is_memory, options_of, read_address
 from moderate.store.files import FileWatch, file_of, fold_in
 from moderate.store.forks import leave_to_the_parent, watch
-from moderate.store.outages import ENCODING, IDS, is_deadlock, is_locked, is_lost, is_outage, reason, redact
+from moderate.store.outages import (
+    ENCODING,
+    IDS,
+    is_deadlock,
+    is_locked,
+    is_lost,
+    is_outage,
+    is_silence,
+    may_run_again,
+    reason,
+    redact,
+)
 from moderate.store.sequences import catch_up, gave_no_id
-from moderate.store.waiting import pause, server_patience, sqlite_patience
+from moderate.store.waiting import limit_answers, pause, server_patience, sqlite_patience
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, MutableMapping, Sequence
     from contextlib import AbstractContextManager
 
-    from sqlalchemy.engine import Connection
     from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
     from moderate.ports import Clock
@@ -48,11 +59,8 @@ BEGIN = "BEGIN IMMEDIATE"
 #: Under which name a transaction notes that it has written tasks which are due.
 DUE = "moderate_due"
 
-#: A pooled connection to a server is tested before use if it was idle for so many seconds.
-IDLE_SECONDS = 1.0
-
-#: The key in a connection's ``info`` for the monotonic time of its last use here.
-USED = "moderate_used_at"
+#: Under which name it is kept for a request that the database gave no answer in time, and in which words.
+SILENT = "moderate.silent"
 
 ENGINES = (
     "accepted is an SQLAlchemy engine (not an async one), a callable without arguments that returns one, "
@@ -65,6 +73,30 @@ class Stale(Exception):
 
     The transaction is rolled back and run again on what is there now.
     """
+
+
+class Reading(Connection):
+    """A connection for statements that only read, each on its own.
+
+    A pooled connection may have been lost while it was idle. As no statement depends on one before it, the one that
+    finds this out is run again on a new connection, once.
+    """
+
+    def execute(self, *args: Any, **options: Any) -> Any:
+        return self._run(super().execute, *args, **options)
+
+    def exec_driver_sql(self, *args: Any, **options: Any) -> Any:
+        return self._run(super().exec_driver_sql, *args, **options)
+
+    def _run(self, execute: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        try:
+            return execute(*args, **options)
+        except DBAPIError as error:
+            if not may_run_again(error):
+                raise
+            self.invalidate(error)
+        self.rollback()
+        return execute(*args, **options)
 
 
 class Engines(NamedTuple):
@@ -101,8 +133,13 @@ class Database:
         self._turn: AbstractContextManager[Any] = nullcontext()
         #: Called after each commit that left tasks which are due; whoever writes them need not think of it.
         self.on_due: Callable[[], object] = lambda: None
-        #: How many reads and transactions went well, roughly: threads count without a lock.
+        #: Returns what is kept for the current request, None outside of requests: within one, a database that gave no
+        #: answer in time is not asked again, because a page asks several times, and each would wait as long.
+        self.scope: Callable[[], MutableMapping[Any, Any] | None] = lambda: None
+        #: A number that grows while the database is well, roughly: threads count without a lock.
+        #: After a write that failed it grows with the next one that succeeds: reading may work all the while.
         self.done = 0
+        self._write_failed = False
         watch(self)
 
     @property
@@ -146,25 +183,19 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection for reading. Each statement sees what was committed when it began."""
-        engine = self._of_use().reading
-        with self._turn, self._translated(), self._connection(engine) as conn:
+        """Yield a connection for reading. Each statement sees what was committed when it began."""
+        with self._turn, self._translated(), self._connection(Reading(self._of_use().reading)) as conn:
             yield conn
 
     @contextmanager
-    def _connection(self, engine: Engine) -> Iterator[Connection]:
-        """Check a live connection out of the pool, and return it unless it has become useless.
+    def _connection(self, connection: Connection) -> Iterator[Connection]:
+        """Return a connection to the pool after the block, unless it has become useless.
 
         A connection on which the server refuses writes is dropped with the rest of the pool: after a
         failover the server that was demoted may keep its sessions, and only a new connection leads elsewhere.
         """
-        with ExitStack() as stack:
-            conn = stack.enter_context(engine.connect())
-            while self._is_stale(conn):
-                conn.invalidate()
-                conn.close()
-                conn = stack.enter_context(engine.connect())
-            pool = engine.pool
+        with connection as conn:
+            engine, pool = conn.engine, conn.engine.pool
             try:
                 yield conn
             except DBAPIError as error:
@@ -174,21 +205,6 @@ class Database:
                     if engine.pool is pool and not error.connection_invalidated:
                         engine.dispose()
                 raise
-            if self._clock is not None and not conn.invalidated:
-                conn.info[USED] = self._clock.monotonic()
-
-    def _is_stale(self, conn: Connection) -> bool:
-        """Test a connection to a server that was idle: a restart or a firewall may have ended it unnoticed."""
-        if self._clock is None or conn.dialect.name == "sqlite":
-            return False
-        used = conn.info.get(USED)
-        if used is None or self._clock.monotonic() - used < IDLE_SECONDS:
-            return False
-        try:
-            conn.dialect.do_ping(conn.connection.dbapi_connection)  # type: ignore[arg-type]
-        except conn.dialect.loaded_dbapi.Error:
-            return True
-        return False
 
     def ask_sqlite(self, text: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         """All rows of one query, by SQLite's own driver; see `moderate.store.lookups`."""
@@ -209,8 +225,8 @@ class Database:
         """
         engine = self._of_use().writing
         is_sqlite = engine.dialect.name == "sqlite"
-        with self._turn, self._translated(), ExitStack() as stack:
-            conn = stack.enter_context(self._connection(engine))
+        with self._turn, self._translated(is_write=True), ExitStack() as stack:
+            conn = stack.enter_context(self._connection(engine.connect()))
             if is_sqlite and patience is not None:
                 stack.enter_context(sqlite_patience(conn, patience))
             stack.enter_context(conn.begin())
@@ -261,7 +277,7 @@ class Database:
                     result = work(conn)
                     is_committing = True
             except ServiceDown as error:
-                if is_last or is_committing or not is_lost(error.__cause__):
+                if is_last or is_committing or not may_run_again(error.__cause__):
                     raise
             else:
                 return result
@@ -284,6 +300,19 @@ class Database:
                 "The sequences of these tables were behind their rows and were set right: %s", ", ".join(tables)
             )
         return bool(tables)
+
+    @contextmanager
+    def unhurried(self) -> Iterator[Database]:
+        """Yield the same database without a limit for answers, for work that may rightly take minutes."""
+        if not self.is_ours or self.dialect == "sqlite":
+            yield self
+            return
+        options = replace(self._options, answer_timeout=0)
+        database = Database(self._source, clock=self._clock, options=options)
+        try:
+            yield database
+        finally:
+            database.dispose()
 
     def close_connections(self) -> None:
         """Close the idle connections of an engine that was made here; a database in memory stays."""
@@ -309,19 +338,25 @@ class Database:
             _by_driver(conn.connection, BEGIN)
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, *, is_write: bool = False) -> Iterator[None]:
+        scope, key = self.scope(), (SILENT, id(self))
+        if scope is not None and key in scope:
+            raise ServiceDown("database", scope[key])
         try:
             yield
         except UnicodeError as error:
             raise ServiceDown("database", ENCODING) from error
         except SQLAlchemyError as error:
             redact(error)
-            if gave_no_id(error):
-                raise ServiceDown("database", IDS) from error
-            if not is_outage(error):
+            words = IDS if gave_no_id(error) else reason(error, self.engine.url) if is_outage(error) else None
+            if words is None:
                 raise
-            raise ServiceDown("database", reason(error, self.engine.url)) from error
-        self.done += 1
+            self._write_failed |= is_write
+            if scope is not None and is_silence(error):
+                scope[key] = words
+            raise ServiceDown("database", words) from error
+        self._write_failed &= not is_write
+        self.done += not self._write_failed
 
     def forget_connections(self) -> None:
         """In a forked child: leave the parent's connections alone, neither using nor closing them."""
@@ -368,6 +403,8 @@ def make_engine(
         extra = EXTRAS.get(url.drivername)
         words = f"its driver is not installed; run: pip install '{extra}'" if extra else ADDRESSES
         raise ConfigError("MODERATE_DATABASE_URL", hidden, words) from error
+    if url.get_driver_name() == "psycopg" and chosen.answer_timeout:
+        limit_answers(engine, chosen.answer_timeout)
     if backend == "sqlite":
         _listen_on_sqlite(engine, synchronous)
         path = file_of(url)

@@ -79,7 +79,7 @@ def upgrade(database: Database) -> tuple[str, str] | tuple[None, str]:
     if settled is not None:
         return settled, settled
     try:
-        with _alone(database), _taken_back(database), database.write() as conn:
+        with database.unhurried() as slow, _alone(slow), _taken_back(slow), slow.write() as conn:
             return _upgrade(conn)
     except SQLAlchemyError as error:
         raise ServiceDown(

@@ -76,6 +76,12 @@ TOO_MANY = (
     "it gives no more connections: lower pool_size and max_overflow in MODERATE_DATABASE_OPTIONS, or let it give more"
 )
 
+#: What PyMySQL and `moderate.store.waiting` say of a server that did not answer in time, and what psycopg says of one
+#: that took no connection.
+TIMED_OUT = ("timed out", "connection timeout expired")
+
+SILENCE = "its server did not answer in time (connect_timeout and answer_timeout in MODERATE_DATABASE_OPTIONS)"
+
 #: What an error means and what to do about it, by the database's own code.
 BY_CODE = (
     (MISSING, TABLES),
@@ -91,6 +97,7 @@ BY_TEXT = (
     ("too many c", TOO_MANY),
     ("remaining connection slots", TOO_MANY),
     ("max_user_connections", TOO_MANY),
+    *((words, SILENCE) for words in TIMED_OUT),
     (MOVED, "{file} was moved away or deleted while the site runs: put it, or a backup, in its place"),
     ("no such table", TABLES),
     ("no such column", TABLES),
@@ -140,6 +147,17 @@ def is_locked(error: BaseException | None) -> bool:
 def is_lost(error: BaseException | None) -> bool:
     """Return whether the connection is of no more use, while a new one may be: it ended, or takes no writes."""
     return isinstance(error, DBAPIError) and (error.connection_invalidated or code(error) in READ_ONLY | CLOSING)
+
+
+def is_silence(error: BaseException | None) -> bool:
+    """Return whether somebody has waited in vain: for an answer, for a connection, or for one of the pool."""
+    told = str(error.orig) if isinstance(error, DBAPIError) else ""
+    return isinstance(error, PoolTimeout) or any(words in told for words in TIMED_OUT)
+
+
+def may_run_again(error: BaseException | None) -> bool:
+    """Return whether the same work may succeed on a new connection, and nobody has waited in vain by then."""
+    return is_lost(error) and not is_silence(error)
 
 
 def code(error: DBAPIError) -> str | int | None:

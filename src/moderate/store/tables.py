@@ -58,7 +58,8 @@ class SqlTables:
         return migrate.trouble(self._database)
 
     def faults(self, *, repair: bool) -> Iterator[Fault]:
-        return checkup.faults(SqlStore(self._database), repair=repair)
+        with self._database.unhurried() as database:
+            yield from checkup.faults(SqlStore(database), repair=repair)
 
     def probe(self, now: datetime, *, every_table: bool = False) -> None:
         moment = self._clock.monotonic() if self._clock is not None else 0.0

@@ -1,4 +1,4 @@
-"""How long a transaction waits: for other writers' locks, and between two tries."""
+"""How long is waited for the database: for other writers' locks, between two tries, and for any answer at all."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from contextlib import contextmanager, suppress
 from secrets import SystemRandom
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from moderate.store.outages import TIMED_OUT
 from moderate.store.types import MYSQL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator, Iterator
 
-    from sqlalchemy.engine import Connection
+    from sqlalchemy.engine import Connection, Engine
 
 #: Seconds of the first pause after a lost race, at most; each further one may be twice as long, up to the longest.
 FIRST_PAUSE = 0.02
@@ -24,6 +25,9 @@ LONGEST_PAUSE = 0.25
 
 #: Milliseconds that PostgreSQL waits for a lock where nobody is to wait: 0 would mean for ever.
 LEAST = 10
+
+#: Seconds after which psycopg looks around while it waits for an answer.
+BEAT = 0.1
 
 
 def pause(attempt: int) -> None:
@@ -83,3 +87,37 @@ def server_patience(conn: Connection, seconds: float) -> Iterator[None]:
 def wait_for(conn: Connection, tables: int, rows: int) -> None:
     """Set for how many seconds MySQL and MariaDB wait for the lock of a table, and of a row."""
     conn.execute(text(f"SET SESSION lock_wait_timeout = {tables}, SESSION innodb_lock_wait_timeout = {rows}"))
+
+
+def limit_answers(engine: Engine, seconds: float) -> None:
+    """Have new connections of psycopg take a server for gone that was silent for so many seconds.
+
+    Neither psycopg nor the kernel notices a server that is stopped, or a proxy that takes everything and passes
+    nothing on. PyMySQL has a parameter for it.
+    """
+    from psycopg import Connection, OperationalError
+
+    class Limited(Connection[Any]):
+        def wait(self, gen: Generator[Any, Any, Any], *_: Any, **options: Any) -> Any:
+            return super().wait(attentive(gen, self._abandon), **{**options, "interval": BEAT})
+
+        def _abandon(self) -> None:
+            self.close()
+            raise OperationalError(f"the server was silent for {seconds:.0f} s ({TIMED_OUT[0]})")
+
+    def attentive(steps: Generator[Any, Any, Any], abandon: Callable[[], None]) -> Generator[Any, Any, Any]:
+        """Pass on what psycopg's steps wait for, and to them what became of it; nothing means one more beat."""
+        waited, ready = 0.0, None
+        while True:
+            try:
+                wanted = steps.send(ready)
+            except StopIteration as end:
+                return end.value
+            ready = yield wanted
+            waited = 0.0 if ready else waited + BEAT
+            if waited >= seconds:
+                abandon()
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, _entry: Any, arguments: Any, options: Any) -> Any:
+        return Limited.connect(*arguments, **options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import current_app, has_request_context, request
 
@@ -18,11 +18,16 @@ def once_per_request(name: Hashable, make: Callable[[], T]) -> T:
     Outside of requests it is called each time. The values are kept with the request, not in `flask.g`, which
     goes on for several requests where a test has pushed an app context around them.
     """
-    if not has_request_context():
+    known = request_scope()
+    if known is None:
         return make()
-    known = request.environ.setdefault("moderate.once", {})
     key = (id(current_app._get_current_object()), name)  # type: ignore[attr-defined]
     if key not in known:
         known[key] = make()
     value: T = known[key]
     return value
+
+
+def request_scope() -> dict[Any, Any] | None:
+    """Return what is kept for the current request, None outside of requests."""
+    return request.environ.setdefault("moderate.once", {}) if has_request_context() else None
