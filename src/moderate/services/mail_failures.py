@@ -14,6 +14,8 @@ from moderate.services.letters import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+RELAY = "it sends no mails elsewhere without a sign-in; set MODERATE_MAIL_USERNAME"
+
 #: Meanings of a refusal by the first part of "CODE REPLY" that fits: reply codes and enhanced codes (RFC 3463).
 MEANINGS = (
     (r"\d+ [45]\.2\.2\b|quota|mailbox (is )?full", "the mailbox is full"),
@@ -22,6 +24,7 @@ MEANINGS = (
     (r"452\b", "it has no room at the moment"),
     (r"4.*gr[ae]y-?list", "it asks for another try later (greylisting)"),
     (r"530\b", "it wants a sign-in first; set MODERATE_MAIL_USERNAME"),
+    (r"5.*(relay\w* (access )?(denied|not)|(unable|not \w+) to relay)", RELAY),
     (r"5\d\d 5\.1\.[0136]\b", "there is no such mailbox"),
     (r"[45]\d\d [45]\.7\.", "its policy forbids it"),
     (r"421\b", "it is busy or closing"),
@@ -48,7 +51,8 @@ def failures_named() -> Iterator[None]:
     except smtplib.SMTPDataError as error:
         raise refused(error.smtp_code, error.smtp_error, "the mail") from None
     except smtplib.SMTPResponseException as error:
-        raise ServiceDown("mail", answered(error.smtp_code, error.smtp_error)) from None
+        what = "the connection" if isinstance(error, smtplib.SMTPConnectError | smtplib.SMTPHeloError) else "STARTTLS"
+        raise ServiceDown("mail", words_for(error.smtp_code, error.smtp_error, what)) from None
     except smtplib.SMTPServerDisconnected as error:
         words = trouble(error, "it broke the connection off")
         raise ServiceDown("mail", f"the mail server cannot be reached: {words}") from None
@@ -59,29 +63,28 @@ def failures_named() -> Iterator[None]:
 
 
 def refused(code: int, reply: bytes | str, what: str) -> ServiceDown | Undeliverable:
-    """Return the error for a refusal: 5xx is for good, 4xx for now (RFC 5321 §4.2.1)."""
-    words = f"the mail server refused {what}{answer_of(code, reply)}"
-    return Undeliverable(words) if code >= 500 else ServiceDown("mail", words)
+    """Return the error for a refusal: 5xx is for good, 4xx for now (RFC 5321 §4.2.1).
+
+    What a setting would mend is for now as well.
+    """
+    words = words_for(code, reply, what)
+    is_for_good = 500 <= code < 600 and "MODERATE_" not in words
+    return Undeliverable(words) if is_for_good else ServiceDown("mail", words)
 
 
 def sender_refused(code: int, reply: bytes | str) -> ServiceDown | Undeliverable:
     """Return the error for a refused MAIL command, whose SIZE parameter also announces the mail (RFC 1870)."""
-    if re.match(MEANINGS[1][0], f"{code} {reply_of(reply)}") or code == 552:
-        return refused(code, reply, "the mail")
-    return ServiceDown("mail", f"the mail server refused the sender, MODERATE_MAIL_FROM{answer_of(code, reply)}")
+    is_about_mail = code < 500 or code == 552 or re.match(MEANINGS[1][0], f"{code} {reply_of(reply)}")
+    return refused(code, reply, "the mail" if is_about_mail else "the sender, MODERATE_MAIL_FROM")
 
 
-def answered(code: int, reply: bytes | str) -> str:
+def words_for(code: int, reply: bytes | str, what: str) -> str:
+    """Return that *what* was refused, with the meaning of the answer where it has a common one, and the answer."""
     if not 200 <= code < 600:
         return "what is at MODERATE_MAIL_SERVER does not speak SMTP; check the port and MODERATE_MAIL_SECURITY"
-    return f"the mail server answered {code} {reply_of(reply)}"
-
-
-def answer_of(code: int, reply: bytes | str) -> str:
-    """Return the meaning of an answer where it has a common one, and the answer."""
     said = f"{code} {reply_of(reply)}".strip()
     meaning = next((words for pattern, words in MEANINGS if re.search(rf"^(?:{pattern})", said, re.IGNORECASE)), None)
-    return f" ({meaning}): {said}" if meaning else f": {said}"
+    return f"the mail server refused {what}" + (f" ({meaning}): {said}" if meaning else f": {said}")
 
 
 def reply_of(reply: bytes | str) -> str:

@@ -160,8 +160,10 @@ def turned_away(code: int, *, is_token: bool) -> str:
         return f"the mail server cannot check the sign-in at the moment ({code})"
     if code == 534:
         return f"the mail server wants a stronger way of signing in, such as a password for apps ({code})"
-    if code == 538:
-        return f"the mail server wants an encrypted connection for this way of signing in ({code})"
+    if code in (530, 538):
+        return f"the mail server wants an encrypted connection for a sign-in; set MODERATE_MAIL_SECURITY ({code})"
+    if 500 <= code <= 504:
+        return f"the mail server does not understand this way of signing in ({code})"
     given = f"the token of {TOKEN_COMMAND}" if is_token else "the password"
     return f"the mail server does not accept the name or {given} ({code})"
 

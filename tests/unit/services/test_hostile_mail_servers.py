@@ -227,6 +227,12 @@ def test_every_answer_with_a_two_at_the_front_takes_the_mail() -> None:
         (Scripted(EHLO="250-mail\r\n250 AUTH PLAIN", AUTH="454 4.7.0 later"), "cannot check the sign-in at the moment"),
         (Scripted(EHLO="250-mail\r\n250 AUTH PLAIN", AUTH="534 5.7.9 apps"), "a password for apps"),
         (Scripted(EHLO="250-mail\r\n250 AUTH PLAIN", AUTH="538 5.7.11 no"), "wants an encrypted connection"),
+        (
+            Scripted(EHLO="250-mail\r\n250 AUTH PLAIN", AUTH="530 5.7.0 STARTTLS first"),
+            "set MODERATE_MAIL_SECURITY (530)",
+        ),
+        (Scripted(EHLO="250-mail\r\n250 AUTH PLAIN", AUTH="500 what"), "does not understand this way of signing in"),
+        (Scripted(EHLO="421 4.3.2 busy", HELO="421 4.3.2 busy"), "refused the connection (it is busy or closing): 421"),
         (Scripted(EHLO="250-mail\r\n250 AUTH PLAIN LOGIN", AUTH="535 no"), "does not accept the name or the password"),
         (Scripted(EHLO="250-mail\r\n250 AUTH CRAM-MD5", AUTH="334 a"), "does not accept the name or the password"),
         (Scripted(EHLO="250-mail\r\n250 AUTH LOGIN", AUTH="reset"), "it broke the connection off"),
