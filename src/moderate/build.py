@@ -83,7 +83,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     database = make_database(app, settings, parts, clock)
     store, tables = SqlStore(database), SqlTables(database, SystemClock())
     if parts.engine is None and settings.database_url is None:
-        upgrade_embedded(tables)
+        upgrade_embedded(tables, database.engine.url.database)
         # A process that is forked from this one must not share a connection, nor what SQLite knows of its locks.
         database.close_connections()
     kept = cache(lambda: store.secret("signing"))
@@ -205,15 +205,19 @@ def embedded_database(app: Flask) -> str:
     return f"sqlite:///{path}"
 
 
-def upgrade_embedded(tables: SqlTables) -> None:
-    """Bring the tables of the embedded database up to date: it is ours alone.
+def upgrade_embedded(tables: SqlTables, path: str | None) -> None:
+    """Bring the tables of the embedded database at *path* up to date, or create them.
 
-    The site's own pages are worth more than its comments, so they start without them if they must.
+    Creation is logged, because a file or volume that is not in its place also leads to it. Failure does not stop the
+    start: the site's own pages are worth more than its comments.
     """
     try:
-        tables.upgrade()
+        before, _ = tables.upgrade()
     except ServiceDown as error:
         log.warning("The tables could not be brought up to date, and comments are not available: %s", error)
+    else:
+        if before is None:
+            log.warning("A new and empty database was made: %s", path)
 
 
 def make_limits(settings: Settings, parts: Parts, signer: Signer, clock: Clock) -> tuple[Limits, RedisLimiter | None]:

@@ -190,6 +190,10 @@ class Forbidden(Refused):
     default = "This is not allowed."
 
 
+#: The kind of a `ServiceDown` whose reason already says what to do.
+EXPLAINED = "explained"
+
+
 class ServiceDown(ModerateError):
     """Something that we depend on failed or did not answer in time.
 
@@ -204,7 +208,8 @@ class ServiceDown(ModerateError):
         self.service = service
         self.reason = reason
         self.retry_after = retry_after
-        #: What sort of failure, where callers act on it (Akismet: bad-key, timeout, refused, protocol, resting).
+        #: What sort of failure, where callers act on it (Akismet: bad-key, timeout, refused, protocol, resting;
+        #: `EXPLAINED`).
         self.kind = kind
 
 

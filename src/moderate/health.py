@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from moderate.acts import clocks, forgetting
 from moderate.acts.account import ALERT, BAD_KEY
 from moderate.acts.housekeeping import AKISMET, CHECK_UP, REFUSED
-from moderate.errors import ServiceDown
+from moderate.errors import EXPLAINED, ServiceDown
 from moderate.limits import PROBE
 
 if TYPE_CHECKING:
@@ -135,7 +135,8 @@ def asked(name: str, look: Callable[[State], Part], state: State) -> Part:
 
 
 def ill(name: str, error: ServiceDown) -> Part:
-    return Part(name, error.reason or "down", False, ADVICE[name])
+    advice = "" if error.kind == EXPLAINED else ADVICE[name]
+    return Part(name, error.reason or "down", False, advice)
 
 
 def database(state: State, *, deep: bool = False) -> Part:

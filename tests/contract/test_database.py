@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+import pymysql
 import pytest
 from sqlalchemy import create_engine, event, make_url, text
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -239,6 +240,22 @@ def test_a_wrong_password_is_an_outage_that_does_not_show_it(served: Served) -> 
 def test_a_driver_that_repeats_the_password_is_not_repeated() -> None:
     error = OperationalError("SELECT 1", {}, Exception("cannot reach mo:hunter2@db\nwith more lines"))
     assert reason(error, make_url("postgresql://mo:hunter2@db/x")) == "cannot reach mo:***@db"
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "told"),
+    [
+        (1040, "Too many connections", "it gives no more connections: lower pool_size"),
+        (
+            2003,
+            "Can't connect to MySQL server on 'db' (timed out)",
+            "Can't connect to MySQL server on 'db' (timed out)",
+        ),
+    ],
+)
+def test_an_error_of_mariadb_is_told_without_its_number(number: int, text: str, told: str) -> None:
+    error = OperationalError("SELECT 1", {}, pymysql.err.OperationalError(number, text))
+    assert reason(error, make_url("mariadb://mo@db/x")).startswith(told)
 
 
 def test_a_file_that_is_no_database_is_an_outage(path: Path) -> None:

@@ -149,6 +149,22 @@ def test_a_database_that_is_damaged_can_be_replaced(host: Host, path: Path, back
     assert {path.with_name(name).read_bytes() for name in kept} == {b"rubbish" * 2000}
 
 
+def test_a_damaged_database_says_what_to_do(host: Host, path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    host.close()
+    path.write_bytes(b"rubbish" * 2000)
+    damaged = Host(path.parent, MODERATE_LIMITS={})
+    assert damaged.comment().status_code == 503
+    words = f"{path} is damaged: stop the site, and restore a backup by `flask moderate restore FILE`"
+    assert f"database: {words}." in run(damaged, "check-config").output.splitlines()
+    assert f"database: {words}" in caplog.messages
+
+
+def test_a_new_database_is_named_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):
+        Host(tmp_path, MODERATE_LIMITS={}).close()
+    assert caplog.messages == [f"A new and empty database was made: {tmp_path / 'moderate.sqlite3'}"]
+
+
 def test_a_restore_on_a_new_machine_needs_no_database_before(tmp_path: Path, backup: Path) -> None:
     host = Host(tmp_path / "new", MODERATE_LIMITS={})
     host.close()

@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
-from moderate.errors import ConfigError, ServiceDown
+from moderate.errors import EXPLAINED, ConfigError, ServiceDown
 from moderate.ports import ConnectionOptions
 from moderate.store.addresses import ADDRESSES, EXTRAS, LOCK_SECONDS, is_memory, options_of, read_address
 from moderate.store.files import FileWatch, file_of, fold_in
@@ -24,6 +24,7 @@ from moderate.store.outages import (
     ENCODING,
     IDS,
     is_deadlock,
+    is_explained,
     is_locked,
     is_lost,
     is_outage,
@@ -345,7 +346,7 @@ class Database:
         try:
             yield
         except UnicodeError as error:
-            raise ServiceDown("database", ENCODING) from error
+            raise ServiceDown("database", ENCODING, kind=EXPLAINED) from error
         except SQLAlchemyError as error:
             redact(error)
             words = IDS if gave_no_id(error) else reason(error, self.engine.url) if is_outage(error) else None
@@ -354,7 +355,8 @@ class Database:
             self._write_failed |= is_write
             if scope is not None and is_silence(error):
                 scope[key] = words
-            raise ServiceDown("database", words) from error
+            kind = EXPLAINED if words == IDS or is_explained(error) else ""
+            raise ServiceDown("database", words, kind=kind) from error
         self._write_failed &= not is_write
         self.done += not self._write_failed
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
 
-from moderate.errors import ServiceDown
+from moderate.errors import EXPLAINED, ServiceDown
 from moderate.store.outages import MOVED
 from moderate.store.waiting import pause
 
@@ -70,7 +70,7 @@ def refuse_full_disk(path: Path | None) -> None:
     """
     with suppress(OSError):
         if path is not None and shutil.disk_usage(path.parent).free < ROOM:
-            raise ServiceDown("database", f"the disk of {path} is full")
+            raise ServiceDown("database", f"the disk of {path} is full", kind=EXPLAINED)
 
 
 def fold_in(path: Path | None) -> None:

@@ -263,7 +263,8 @@ def has_hosts_migrations(database: Database) -> bool:
 def check(database: Database) -> list[str]:
     """Return what differs between the tables and this code, in words; nothing where all is well.
 
-    What a newer version has added to its tables is no difference.
+    What a newer version has added to its tables is no difference. Missing indexes that `moderate.store.checkup`
+    creates again are left out.
     """
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
@@ -274,12 +275,19 @@ def check(database: Database) -> list[str]:
             warnings.simplefilter("ignore")
             differences = compare_metadata(context, metadata)
         is_newer = _stamped(conn, _names(conn)) not in {None, *KNOWN}
-    return [_words(found) for found in differences if not (is_newer and is_addition(found))]
+    return [
+        _words(found) for found in differences if not (is_newer and is_addition(found)) and not is_lost_index(found)
+    ]
 
 
 def is_addition(difference: Any) -> bool:
     """Return whether it is something in the database that this code does not know, as Alembic reports it."""
     return isinstance(difference, tuple) and str(difference[0]).startswith("remove_")
+
+
+def is_lost_index(difference: Any) -> bool:
+    """Return whether it is a missing index that is not unique, as Alembic reports it."""
+    return isinstance(difference, tuple) and difference[0] == "add_index" and not difference[1].unique
 
 
 @overload

@@ -82,6 +82,8 @@ TIMED_OUT = ("timed out", "connection timeout expired")
 
 SILENCE = "its server did not answer in time (connect_timeout and answer_timeout in MODERATE_DATABASE_OPTIONS)"
 
+DAMAGED = "{file} is damaged: stop the site, and restore a backup by `flask moderate restore FILE`"
+
 #: What an error means and what to do about it, by the database's own code.
 BY_CODE = (
     (MISSING, TABLES),
@@ -92,7 +94,7 @@ BY_CODE = (
     (READ_ONLY, "it can only be read: is this a standby, or was it set to be read-only?"),
 )
 
-#: The same by a part of the text: for SQLite, and for servers that refuse a connection.
+#: The same by a part of the text in small letters: for SQLite, and for servers that refuse a connection.
 BY_TEXT = (
     ("too many c", TOO_MANY),
     ("remaining connection slots", TOO_MANY),
@@ -104,13 +106,16 @@ BY_TEXT = (
     ("database is locked", "it is locked: another process has been writing to {file} for too long"),
     ("attempt to write a readonly database", "{file} cannot be written: check the rights of the file and its folder"),
     ("disk is full", "the disk of {file} is full"),
-    ("disk I/O error", "the disk of {file} takes no more: is it full, or broken?"),
+    ("disk i/o error", "the disk of {file} takes no more: is it full, or broken?"),
     # libpq does not tell the reason.
     (
         "certificate verify failed",
         "its certificate cannot be verified: it has expired, its authority is not the one in sslrootcert, "
         "or this machine's clock is wrong",
     ),
+    ("disk image is malformed", DAMAGED),
+    ("malformed database schema", DAMAGED),
+    ("file is not a database", DAMAGED),
     ("unable to open database file", "{file} cannot be opened: its folder must exist, and both must be writable"),
 )
 
@@ -216,12 +221,22 @@ def reason(error: BaseException, url: URL) -> str:
     known = hint(error)
     if known:
         return known.replace("{file}", url.database or "the database")
-    lines = str(error.orig).strip().splitlines()
+    # PyMySQL's errors are a number and a text.
+    _, *said = getattr(error.orig, "args", ()) or ("",)
+    lines = str(said[0] if said else error.orig).strip().splitlines()
     text = NUMBERS.sub("", lines[0])[:200] if lines else type(error.orig).__name__
     return text.replace(url.password, "***") if url.password else text
+
+
+def is_explained(error: BaseException) -> bool:
+    """Return whether the reason of an error says what to do, or where to look."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, PoolTimeout)
+    return hint(error) is not None and tls_trouble(error) is None and not is_silence(error)
 
 
 def hint(error: DBAPIError) -> str | None:
     """What a common error means and what to do about it; None for any other. ``{file}`` stands for the database."""
     by_code = next((words for codes, words in BY_CODE if code(error) in codes), None)
-    return by_code or tls_trouble(error) or next((words for part, words in BY_TEXT if part in str(error.orig)), None)
+    said = str(error.orig).lower()
+    return by_code or tls_trouble(error) or next((words for part, words in BY_TEXT if part in said), None)

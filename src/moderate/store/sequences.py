@@ -40,7 +40,10 @@ COUNT_ON = {
 
 #: The tables whose id the database itself gives no longer.
 WITHOUT = {
-    "postgresql": "SELECT 1 WHERE pg_get_serial_sequence(:table, :column) IS NULL",
+    # The sequence may be left where only the column's default was dropped.
+    "postgresql": "SELECT 1 WHERE pg_get_serial_sequence(:table, :column) IS NULL OR NOT EXISTS (SELECT 1"
+    " FROM pg_attribute WHERE attrelid = CAST(:table AS regclass) AND attname = :column"
+    " AND (atthasdef OR attidentity <> ''))",
     "mysql": "SELECT 1 FROM information_schema.columns WHERE table_schema = DATABASE()"
     " AND table_name = :table AND column_name = :column AND extra NOT LIKE '%auto_increment%'",
 }
