@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from moderate.acts.crew import Crew
+from moderate.acts.lanes import LEASE
 from moderate.errors import ServiceDown
 from moderate.recheck import run, run_due
-from moderate.testing import ScriptedSpamService
+from moderate.testing import ManualClock, ScriptedSpamService
 from tests.mail_servers import MailServer
 from tests.web.mail_sites import MORI, NAO, a_site, dead, open_tasks, work
 
@@ -389,6 +392,44 @@ def test_a_worker_that_dies_after_the_mail_and_before_its_note_sends_the_same_ma
     assert len(mail.mails) == 2
     assert mail.mails[0].id == mail.mails[1].id
     assert not open_tasks(site)
+
+
+class SettableClock(ManualClock):
+    """A clock that somebody sets, while the monotonic one goes on as ever."""
+
+    def set_ahead(self, hours: float) -> None:
+        self._now += timedelta(hours=hours)
+
+
+def test_a_clock_that_is_set_ahead_does_not_end_the_leases_of_workers_that_are_busy(
+    tmp_path: Path, mail: MailServer
+) -> None:
+    """Two workers on one host: the mail of the one must not be sent by the other as well."""
+    clock = SettableClock()
+    site = a_site(tmp_path, mail.port, extension={"clock": clock})
+    crew = Crew(site.app, site.state.desk)
+    site.comment()
+    with site.app.app_context():
+        (task,) = site.state.desk.store.lease_due(clock.now(), limit=1, seconds=LEASE)
+        clock.set_ahead(hours=1)
+        crew.drain()
+        assert mail.mails == []
+        run(site.state.desk, task)
+        crew.drain()
+        assert len(mail.mails) == 1
+        assert not open_tasks(site)
+
+        # What a worker that died had begun waits for as long as a lease lasts.
+        site.comment("The river froze once more.")
+        site.state.desk.store.lease_due(clock.now(), limit=1, seconds=LEASE)
+        clock.set_ahead(hours=-1)
+        clock.set_ahead(hours=2)
+        crew.drain()
+        assert len(mail.mails) == 1
+        clock.advance(seconds=LEASE + 1)
+        crew.drain()
+        assert len(mail.mails) == 2
+        assert not open_tasks(site)
 
 
 class Died(BaseException):

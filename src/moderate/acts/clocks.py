@@ -1,13 +1,18 @@
-"""The clocks of a site's hosts: all go by that of the database's server."""
+"""The clocks of a site's hosts: all go by that of the database's server, and what happens where one is set."""
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from moderate.desk import Desk
+    from moderate.ports import Clock
+
+#: By how many seconds a clock may gain on the monotonic one between two looks without having been set.
+GAIN = 2.0
 
 
 @runtime_checkable
@@ -26,3 +31,31 @@ def follow(desk: Desk) -> float:
         return 0.0
     told = desk.store.time()
     return 0.0 if told is None else desk.clock.follow(told)
+
+
+class ClockSteps:
+    """Notice when this process's clock is set ahead, by comparing it with the monotonic clock. Safe for threads.
+
+    Every lease then seems to have ended, although its holder is still at work: to take its task over would be to
+    send a notice twice.
+    """
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        """*seconds* is for how long after such a step no lease that seems to have ended is believed."""
+        self._clock = clock
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._believed_from = clock.monotonic()
+        self._distance = self._measure()
+
+    def believes_leases(self) -> bool:
+        """Return whether a lease that has ended by the clock may be taken to have ended."""
+        with self._lock:
+            before, self._distance = self._distance, self._measure()
+            now = self._clock.monotonic()
+            if self._distance - before > GAIN:
+                self._believed_from = now + self._seconds
+            return now >= self._believed_from
+
+    def _measure(self) -> float:
+        return self._clock.now().timestamp() - self._clock.monotonic()

@@ -13,10 +13,10 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from moderate.acts.clocks import follow
+from moderate.acts.clocks import ClockSteps, follow
 from moderate.acts.forgetting import forget
 from moderate.acts.housekeeping import CHECK_UP, tidy
-from moderate.acts.lanes import LANES, Reading, give_back, take_own
+from moderate.acts.lanes import LANES, LEASE, Reading, give_back, take_own
 from moderate.errors import ServiceDown
 from moderate.recheck import DEATHS, backoff, run
 
@@ -48,6 +48,7 @@ class Crew:
         self._app = app
         self._desk = desk
         self._reading = Reading()
+        self._steps = ClockSteps(desk.clock, LEASE)
         self._lock = threading.Lock()
         self._readers: set[threading.Thread] = set()
         self._own = threading.Event()
@@ -132,7 +133,7 @@ class Crew:
     def _do_own(self) -> None:
         self._look_after()
         while not self.over.is_set():
-            self._at_hand = take_own(self._desk)
+            self._at_hand = take_own(self._desk, takes_over=self._steps.believes_leases())
             if self._at_hand is None and not self._is_behind:
                 return
             try:
@@ -144,7 +145,10 @@ class Crew:
             self._look_after()
 
     def _do_pages(self) -> None:
-        while not self.over.is_set() and (task := self._reading.take(self._desk)):
+        while not self.over.is_set():
+            task = self._reading.take(self._desk, takes_over=self._steps.believes_leases())
+            if task is None:
+                return
             self._recruit()
             try:
                 self._run(task)

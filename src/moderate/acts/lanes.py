@@ -39,10 +39,14 @@ LANES = 4
 LATER_LANES = 2
 
 
-def take_own(desk: Desk) -> Task | None:
-    """Lease one task that reads nobody's page: no flood of pings keeps a comment from its checks."""
+def take_own(desk: Desk, *, takes_over: bool = True) -> Task | None:
+    """Lease one task that reads nobody's page: no flood of pings keeps a comment from its checks.
+
+    *takes_over* includes tasks that another worker had begun and whose lease has ended.
+    """
     now = desk.clock.now()
-    return next(iter(desk.store.lease_due(now, limit=1, seconds=LEASE, without=FETCHING)), None)
+    found = desk.store.lease_due(now, limit=1, seconds=LEASE, without=FETCHING, takes_over=takes_over)
+    return next(iter(found), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +66,15 @@ class Reading:
         self._held: dict[int, Held] = {}
         self._is_over = False
 
-    def take(self, desk: Desk) -> Task | None:
-        """Lease the task whose turn it is; None where nothing is due that may be read now."""
+    def take(self, desk: Desk, *, takes_over: bool = True) -> Task | None:
+        """Lease the task whose turn it is; None where nothing is due that may be read now. See `take_own`."""
         with self._lock:
             if self._is_over:
                 return None
             sites = {held.site for held in self._held.values()} - {""}
-            task, is_first_look = lease(desk, sites, is_first_look=True), True
+            task, is_first_look = lease(desk, sites, is_first_look=True, takes_over=takes_over), True
             if task is None and sum(not held.is_first_look for held in self._held.values()) < LATER_LANES:
-                task, is_first_look = lease(desk, sites, is_first_look=False), False
+                task, is_first_look = lease(desk, sites, is_first_look=False, takes_over=takes_over), False
             if task is not None:
                 self._held[task.id] = Held(task, site_of_task(desk, task), is_first_look)
             return task
@@ -96,10 +100,17 @@ def give_back(desk: Desk, tasks: Iterable[Task]) -> None:
         log.warning("What was being done waits until its leases end (%s).", error)
 
 
-def lease(desk: Desk, sites: Collection[str], *, is_first_look: bool) -> Task | None:
+def lease(desk: Desk, sites: Collection[str], *, is_first_look: bool, takes_over: bool) -> Task | None:
     kinds = (FIRST_LOOK,) if is_first_look else FETCHING
-    now = desk.clock.now()
-    found = desk.store.lease_due(now, limit=1, seconds=LEASE, kinds=kinds, not_from=sites, is_fresh=is_first_look)
+    found = desk.store.lease_due(
+        desk.clock.now(),
+        limit=1,
+        seconds=LEASE,
+        kinds=kinds,
+        not_from=sites,
+        is_fresh=is_first_look,
+        takes_over=takes_over,
+    )
     return next(iter(found), None)
 
 

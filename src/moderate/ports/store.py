@@ -293,11 +293,13 @@ class Store(Earlier, Protocol):
         without: Iterable[str] = (),
         not_from: Collection[str] = (),
         is_fresh: bool = False,
+        takes_over: bool = True,
     ) -> list[Task]:
         """Take tasks that are due and whose lease has ended, of *kinds* and not of those in *without*.
 
         No two workers get the same one. *not_from* passes over what is about sources on these sites
-        (host names, with all below them); *is_fresh* takes only what nobody has tried yet.
+        (host names, with all below them); *is_fresh* takes only what nobody has tried yet, and without
+        *takes_over* what another worker has a lease of is left alone, even where that has ended.
         """
 
     def add_tasks(self, item_id: int, wanted: Sequence[NewTask], now: datetime) -> None:

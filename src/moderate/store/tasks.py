@@ -161,8 +161,10 @@ class Tasks:
         without: Iterable[str] = (),
         not_from: Collection[str] = (),
         is_fresh: bool = False,
+        takes_over: bool = True,
     ) -> list[Task]:
-        free = or_(tasks.c.lease_until.is_(None), tasks.c.lease_until <= now)
+        nobodys = tasks.c.lease_until.is_(None)
+        free = or_(nobodys, tasks.c.lease_until <= now) if takes_over else nobodys
         wanted = [*_takeable(kinds, without), *_from_others(not_from), *([tasks.c.attempts == 0] if is_fresh else [])]
         due = select(tasks).where(*wanted, _is_due(now), free)
         # Most looks find nothing, and a look takes no lock.
