@@ -248,12 +248,13 @@ class Soak:
         lost_decisions = [decision for decision in ledger.decisions if decision not in kept]
         all_lost = ", ".join(str(len(found)) for found in (lost, lost_pings, lost_decisions))
         twice = [text for text, times in (*stored.items(), *sources.items()) if times > 1]
+        outages = [f"{ledger.outages.get(web.port, 0):.1f}" for web in self.web]
         self.rows |= {
             "comments: sent / acknowledged": f"{ledger.counts['comments sent']} / {len(ledger.comments)}",
             "pings: sent / acknowledged": f"{ledger.counts['pings sent']} / {len(ledger.pings)}",
             "decisions acknowledged / undone": f"{ledger.counts['decided']} / {ledger.counts['undone']}",
             "answers of 503, and requests without an answer": f"{ledger.counts['503']}, {ledger.counts['no answer']}",
-            "longest outage that a client saw": f"{ledger.longest_outage:.1f} s",
+            "longest outage at the web server that was restarted / at the other": f"{' / '.join(outages)} s",
             "acknowledged and lost: comments, pings, decisions": all_lost,
             "stored twice": str(len(twice)),
             "other answers": str(len(ledger.odd)),

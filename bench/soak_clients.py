@@ -47,16 +47,17 @@ class Ledger:
     counts: Counter[str] = field(default_factory=Counter)
     #: Answers that no outage explains.
     odd: list[str] = field(default_factory=list)
-    longest_outage: float = 0.0
+    #: Seconds of the longest time without a good answer, by the ports of web servers.
+    outages: dict[int, float] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, name: str) -> None:
         with self.lock:
             self.counts[name] += 1
 
-    def note_outage(self, seconds: float) -> None:
+    def note_outage(self, port: int, seconds: float) -> None:
         with self.lock:
-            self.longest_outage = max(self.longest_outage, seconds)
+            self.outages[port] = max(self.outages.get(port, 0.0), seconds)
 
 
 class Client:
@@ -82,7 +83,7 @@ class Client:
             self._failing_since = self._failing_since or began
             return None
         if self._failing_since is not None:
-            self.ledger.note_outage(time.monotonic() - self._failing_since)
+            self.ledger.note_outage(self._server.port, time.monotonic() - self._failing_since)
             self._failing_since = None
         if answer[0] >= 500:
             self.odd(method, path, answer)
