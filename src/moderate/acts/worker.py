@@ -113,7 +113,7 @@ class Worker:
             nonlocal is_deaf
             if is_deaf:
                 is_deaf = False
-                log.info("Workers are woken again.")
+                log.info("Workers are woken again.", extra={"moderate_service": "redis"})
             crew.wake()
 
         while self._bell is not None and not crew.over.is_set():
@@ -121,6 +121,7 @@ class Worker:
                 self._bell.listen(heard, crew.over.is_set)
             except ServiceDown as error:
                 if not is_deaf:
-                    log.warning("Workers are not woken (%s); they look for tasks every %.0f seconds.", error, POLL)
+                    words = "Workers are not woken (%s); they look for tasks every %.0f seconds."
+                    log.warning(words, error, POLL, extra={"moderate_service": error.service})
                 is_deaf = True
                 crew.over.wait(POLL)
