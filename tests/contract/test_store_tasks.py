@@ -179,3 +179,13 @@ def test_a_host_whose_clock_is_ahead_does_not_take_away_its_own_task_from_one_be
     assert store.lease_due(NOON - timedelta(minutes=5), limit=9, seconds=60)
     assert store.lease_due(NOON + timedelta(seconds=5), limit=9, seconds=60) == []
     assert store.lease_due(NOON + timedelta(seconds=61), limit=9, seconds=60)
+
+
+def test_tasks_of_unknown_kinds_are_left_to_others_for_three_days(store: SqlStore) -> None:
+    for kind in ("judge:ping", "judgement", "mail"):
+        with_task(store, kind)
+    assert [task.kind for task in lease(store, known=("judge",))] == ["judge:ping"]
+    assert store.task_lag(seconds(90), known=("judge",)) == 90
+    three_days = timedelta(days=3).total_seconds()
+    assert [task.attempts for task in lease(store, three_days - 1, known=("judge",))] == [2]
+    assert [task.attempts for task in lease(store, three_days, known=("judge",))] == [1, 1]

@@ -30,7 +30,7 @@ log = logging.getLogger("moderate")
 #: What notices are counted and gathered in.
 HOUR = timedelta(hours=1)
 
-#: How often a notice is tried, over some two days, before it is left to a person.
+#: How often a service is tried that does not answer, over some two days, before its task is left to a person.
 ATTEMPTS = 12
 
 #: For how long a destination that answered 410 is left alone, which is also the longest wait that one may ask for.
