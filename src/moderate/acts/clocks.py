@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from moderate.desk import Desk
     from moderate.ports import Clock
 
-#: By how many seconds a clock may gain on the monotonic one between two looks without having been set.
-GAIN = 2.0
+#: By how many seconds a clock and the monotonic one may part between two looks without the clock having been set.
+DRIFT = 2.0
 
 
 @runtime_checkable
@@ -34,10 +34,10 @@ def follow(desk: Desk) -> float:
 
 
 class ClockSteps:
-    """Notice when this process's clock is set ahead, by comparing it with the monotonic clock. Safe for threads.
+    """Notice when this process's clock is set, by comparing it with the monotonic clock. Safe for threads.
 
-    Every lease then seems to have ended, although its holder is still at work: to take its task over would be to
-    send a notice twice.
+    Leases then seem to have ended, or to last for far too long, although their holders are still at work: to take over
+    their tasks would be to send notices twice.
     """
 
     def __init__(self, clock: Clock, seconds: float) -> None:
@@ -53,7 +53,7 @@ class ClockSteps:
         with self._lock:
             before, self._distance = self._distance, self._measure()
             now = self._clock.monotonic()
-            if self._distance - before > GAIN:
+            if abs(self._distance - before) > DRIFT:
                 self._believed_from = now + self._seconds
             return now >= self._believed_from
 

@@ -113,8 +113,7 @@ class GuardedLimiter:
             if self._episode is None:
                 self._episode = _Episode(error, self._clock)
                 self.outages += 1
-                fields = {"moderate_service": error.service}
-                _log.warning("Limits: %s; %s.", error, _POLICY_WORDS[self._policy], extra=fields)
+                _log.warning("Limits: %s; %s.", error, _POLICY_WORDS[self._policy])
             return self._episode
 
     def _keep_watch(self, episode: _Episode) -> None:
@@ -147,5 +146,4 @@ class GuardedLimiter:
             episode.error.service,
             lasted,
             episode.decisions,
-            extra={"moderate_service": episode.error.service},
         )

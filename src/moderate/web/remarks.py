@@ -55,8 +55,7 @@ class PageOutages:
             self._latest = self._clock.monotonic()
             is_first = self._parts == 1
         if is_first:
-            fields = {"moderate_service": error.service}
-            log.warning("Pages go out without comments, numbers or addresses for pings: %s", error, extra=fields)
+            log.warning("Pages go out without comments, numbers or addresses for pings: %s", error)
 
     def over(self) -> None:
         """Note that a part of a page could be made."""
