@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import tempfile
 import threading
+import traceback
 from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -39,7 +40,9 @@ MODERATORS = ("mori", "nao", "ren")
 #: Seconds that the site gives receivers, and that they take while they are slow.
 TIMEOUT, SLOW = 2, 4
 #: Seconds between two acts of a client, and between two faults.
-PACE, PAUSE = 1.0, 1.5
+PACE, PAUSE = 1.0, 2.0
+#: Seconds that a web server may take to start: several soaks may share the machine, and each busies it.
+PATIENCE = 180.0
 #: By how much a process that lives through all of it may grow: a part of its size, and at least so many MB.
 GROWTH, GROWTH_MB = 0.10, 12.0
 #: Hours that the clock is put ahead at the end, one after another, for what is to be tried again later.
@@ -141,9 +144,10 @@ class Soak:
         return {"SOAK_CONFIG": config, "SOAK_FOLDER": str(self._instance), "SOAK_CLOCK": str(clock), **more}
 
     def _gunicorn(self, clock: Path, workers: int, *options: str) -> Gunicorn:
-        app = "bench.soak_site:create_app()"
-        env = self._env(clock)
-        return Gunicorn(app, workers=workers, options=("--timeout", "60", *options), env=env, ready="/discuss/health")
+        app, env = "bench.soak_site:create_app()", self._env(clock)
+        web = Gunicorn(app, workers=workers, options=("--timeout", "60", *options), env=env)
+        web.patience = PATIENCE
+        return web
 
     def _moderate(self, *words: str, **more: str) -> str:
         """Run a command of ``flask moderate`` and return what it printed; one that fails is a broken promise."""
@@ -338,7 +342,12 @@ def resident_mb(pid: int) -> float:
 
 
 def soak(kind: str, minutes: float) -> tuple[dict[str, str], list[str]]:
-    return Soak(kind, minutes).run()
+    """Run one database; what ends it early stands among the broken promises, so that the others are told of as well."""
+    soaked = Soak(kind, minutes)
+    try:
+        return soaked.run()
+    except Exception:  # noqa: BLE001 - see above
+        return soaked.rows, [*soaked.broken, traceback.format_exc()]
 
 
 def main(kinds: Sequence[str] = DATABASES, minutes: float | None = None) -> None:

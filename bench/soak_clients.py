@@ -66,7 +66,7 @@ class Client:
     def __init__(self, ledger: Ledger, server: Gunicorn, address: str, token: str = "") -> None:
         self.ledger = ledger
         self._server = server
-        # The site takes the word of the proxy before it, which the client plays as well.
+        # As the proxy before the site would tell.
         self._fields = {"Connection": "close", "X-Forwarded-For": address}
         if token:
             self._fields["Authorization"] = f"Bearer {token}"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from moderate import Article, Moderate
 from moderate.services.clock import SystemClock
@@ -53,6 +54,7 @@ def create_app() -> Flask:
     """
     app = Flask("soak", instance_path=os.environ["SOAK_FOLDER"])
     app.config.update(json.loads(os.environ["SOAK_CONFIG"]))
+    app.wsgi_app = ProxyFix(app.wsgi_app)  # type: ignore[method-assign]
     clock = FixedHostClock if "SOAK_AHEAD" in os.environ else HostClock
     moderate = Moderate(clock=clock(Path(os.environ["SOAK_CLOCK"])))
     moderate.article_loader(ARTICLES.get)
@@ -88,7 +90,11 @@ class HookReceiver:
     def _handler(receiver) -> type[BaseHTTPRequestHandler]:  # noqa: N805
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                length = int(self.headers["Content-Length"])
+                body = self.rfile.read(length)
+                if len(body) < length:
+                    # The sender was killed, or out of time.
+                    return
                 mode = receiver.mode
                 if mode == "slow":
                     time.sleep(receiver._slow_seconds)
