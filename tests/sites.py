@@ -2,20 +2,53 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import functools
+import secrets
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 from flask import Flask, render_template_string
 
 from moderate import Article, Author, Moderate, Moderator
+from moderate.store import Database
+from moderate.store.migrate import upgrade
 from moderate.testing import ManualClock
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{{ article.title }}</title>
 {{ moderate_discovery(article.key) }}</head><body><h1>{{ article.title }}</h1>
 <p>Comment ({{ moderate_counts(article.key).comments }}) Trackback({{ moderate_counts(article.key).trackbacks }})</p>
 {{ moderate_thread(article.key) }}</body></html>"""
+
+
+@functools.cache
+def migrated_file() -> bytes:
+    """The content of an SQLite file with all tables, made once: the migrations take longer than most tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "migrated.sqlite3"
+        database = Database(f"sqlite:///{path}")
+        upgrade(database)
+        database.dispose()
+        return path.read_bytes()
+
+
+def put_tables(folder: Path) -> None:
+    """Put an app's database with all tables and nothing in them into its instance folder, unless it has one.
+
+    Each file gets secrets of its own, as a migration would give it.
+    """
+    path = folder / "moderate.sqlite3"
+    if path.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(migrated_file())
+    with closing(sqlite3.connect(path)) as conn, conn:
+        names = [row[0] for row in conn.execute("SELECT name FROM moderate_secrets")]
+        conn.executemany(
+            "UPDATE moderate_secrets SET value = ? WHERE name = ?", [(secrets.token_hex(32), name) for name in names]
+        )
 
 
 #: The hosts that the running test has made; `close_all` ends what they hold open.
@@ -40,6 +73,8 @@ class Host:
         self.add_article("thaw")
         self.app = flask("host", instance_path=str(folder))
         self.app.config.update(SECRET_KEY="for tests only", **{"MODERATE_WORKER": "external", **config})
+        if config.get("MODERATE_DATABASE_URL") is None and "engine" not in (extension or {}):
+            put_tables(folder)
         self.prepare(self.app)
         self.moderate = Moderate(**{"clock": self.clock, **(extension or {})})
         self.moderate.article_loader(self.articles.get)

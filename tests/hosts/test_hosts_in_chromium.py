@@ -31,7 +31,7 @@ def served(host: Callable[..., HostedSite]) -> Iterator[Callable[[str], tuple[Ho
         url = f"http://127.0.0.1:{port}"
         site = host(name, MODERATE_SITE_URL=url)
         server = make_server("127.0.0.1", port, site.app, threaded=True)
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         running.append((server, thread))
         return site, url + site.path
