@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -34,6 +35,9 @@ CHROMIUM_FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
 
+#: Seconds that a thread may take to end after its app was closed, on a loaded machine.
+THREAD_ENDS_WITHIN = 20
+
 # How long one example takes says more about what else the machine does than about the code.
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
@@ -48,11 +52,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_host_outlives_its_test() -> Iterator[None]:
-    """A connection left open would be found by whichever test runs when it is collected."""
+    """Close the hosts of a test, and fail where one of their threads goes on after it.
+
+    A connection left open would be reported in whichever test runs when it is collected.
+    """
+    before = set(threading.enumerate())
     yield
     sites = sys.modules.get("tests.sites")
     if sites is not None:
         sites.close_all()
+    left = [thread for thread in threading.enumerate() if is_ours(thread) and thread not in before]
+    for thread in left:
+        thread.join(THREAD_ENDS_WITHIN)
+    names = [thread.name for thread in left if thread.is_alive()]
+    assert names == [], f"threads go on after the test, so an app was not closed: {names}"
+
+
+def is_ours(thread: threading.Thread) -> bool:
+    """Return whether an app of this package has started the thread."""
+    return thread.name.startswith("moderate-")
 
 
 @pytest.fixture(scope="session")

