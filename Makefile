@@ -2,11 +2,12 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check format-check lint types lowest bench interop constraints format clean
+.PHONY: help run test check pythons format-check lint types lowest bench interop constraints format clean
 
-# The first Python that is new enough; another one can be given: make test PYTHON=/opt/python/bin/python3
-PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
-	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+# The newest Python here that pyproject.toml names, and the oldest one for the oldest versions of everything else.
+# Others can be given: make test PYTHON=/opt/python/bin/python3
+PYTHON ?= $(shell sh tools/pythons newest)
+OLDEST_PYTHON ?= $(shell sh tools/pythons oldest)
 VENV := .venv
 RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check -qq
@@ -38,7 +39,12 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev ## Check the types
 	$(RUN) -m mypy
 
-lowest: .venv-lowest/.dev servers ## Run the tests on the oldest versions that pyproject.toml admits
+pythons: ## Run the whole test suite on each Python here that pyproject.toml names
+	@sh tools/pythons | while read -r version program; do \
+		$(MAKE) test VENV=.venv-$$version PYTHON=$$program </dev/null || exit 1; \
+	done
+
+lowest: .venv-lowest/.dev servers ## Run the tests on the oldest versions that pyproject.toml admits, Python's included
 	.venv-lowest/bin/python -m pytest -n $(JOBS) -m "not browser" -p no:cacheprovider $(wildcard tests/unit tests/contract tests/web tests/hosts)
 
 bench: $(VENV)/.dev servers ## Run the benchmarks and print their tables (BENCH="name …" for some of them)
@@ -57,7 +63,7 @@ constraints: $(VENV)/.dev ## Write the versions that are installed now to constr
 	mv constraints.new constraints.txt
 
 clean: ## Remove all that make has made, the virtual environments too
-	rm -rf $(VENV) .venv-lowest .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* dist build constraints.new
+	rm -rf $(VENV) .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* dist build constraints.new
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- set-up ---------------------------------------------------------------------------------------
@@ -66,10 +72,16 @@ clean: ## Remove all that make has made, the virtual environments too
 servers:
 	@sh tools/debian-packages redis postgresql pgbouncer mariadb chromium cjk-font npm
 
+# $(call make_venv,PYTHON,FOLDER)
+define make_venv
+@python=$(1); "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "Python 3.11 or newer is needed (apt-get install python3)." >&2; exit 1; }; \
+"$$python" -c 'import ensurepip' 2>/dev/null || sh tools/debian-packages venv; \
+echo "$(2): $$("$$python" --version)"; "$$python" -m venv $(2)
+endef
+
 $(VENV)/bin/python:
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed (apt-get install python3)." >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh tools/debian-packages venv
-	$(PYTHON) -m venv $(VENV)
+	$(call make_venv,$(PYTHON),$(VENV))
 
 $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) install -c constraints.txt -e . gunicorn
@@ -80,7 +92,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $(VENV)/.base $@
 
 .venv-lowest/.dev: pyproject.toml constraints.txt tools/pin.py | $(VENV)/bin/python
-	$(PYTHON) -m venv .venv-lowest
+	$(call make_venv,$(OLDEST_PYTHON),.venv-lowest)
 	$(RUN) tools/pin.py floors > .venv-lowest/floors.txt
 	.venv-lowest/bin/python -m pip --disable-pip-version-check -qq install -c .venv-lowest/floors.txt -e '.[test]'
 	@touch $@

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from tests.servers import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -57,9 +59,55 @@ def test_the_readme_names_the_oldest_versions_of_what_a_host_has_itself(name: st
     assert re.search(rf"\b{name} {re.escape(floor)}[, ]", (ROOT / "README.md").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("target", ["run", "test", "check", "bench", "interop", "clean", "help"])
+@pytest.mark.parametrize("target", ["run", "test", "check", "pythons", "lowest", "bench", "interop", "clean", "help"])
 def test_each_command_is_explained_by_make_help(target: str) -> None:
     assert re.search(rf"^{target}:.*## \w", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.fixture
+def found_pythons(tmp_path: Path) -> Callable[..., tuple[str, str]]:
+    """Run ``tools/pythons`` where the programs given as *there*, by name and version, are the only Pythons."""
+
+    def find(what: str = "", **there: str) -> tuple[str, str]:
+        named = [f"3.{minor}" for minor in range(11, 20)]
+        # Those of the machine itself are hidden by programs that fail.
+        for name in ["python3", "pyenv", *(f"python{version}" for version in named)]:
+            program = tmp_path / name
+            accepted = there.get(name.replace(".", "_"), "none")
+            program.write_text(f'#!/bin/sh\n[ "$2" = {accepted} ]\n', encoding="ascii")
+            program.chmod(0o755)
+        done = subprocess.run(
+            ["sh", ROOT / "tools" / "pythons", *filter(None, [what])],
+            env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout, done.stderr
+
+    return find
+
+
+def test_the_oldest_and_the_newest_python_of_a_machine_are_found(found_pythons: Callable[..., tuple[str, str]]) -> None:
+    there = {"python3": "3.12", "python3_11": "3.11", "python3_13": "3.13"}
+    assert found_pythons(**there) == ("3.11 python3.11\n3.12 python3\n3.13 python3.13\n", "")
+    assert found_pythons("oldest", **there) == ("python3.11\n", "")
+    assert found_pythons("newest", **there) == ("python3.13\n", "")
+
+
+def test_pythons_that_are_not_on_a_machine_are_named(found_pythons: Callable[..., tuple[str, str]]) -> None:
+    found, told = found_pythons(python3="3.12")
+    assert found == "3.12 python3\n"
+    assert re.findall(r"no Python (\S+) on this machine", told) == ["3.11", "3.13"]
+
+
+@pytest.mark.parametrize("what", ["oldest", "newest"])
+def test_where_no_python_is_known_python3_is_used_and_that_is_said(
+    found_pythons: Callable[..., tuple[str, str]], what: str
+) -> None:
+    found, told = found_pythons(what, python3="3.99")
+    assert found == "python3\n"
+    assert "python3 is used" in told
 
 
 def test_no_tracked_file_tells_of_one_machine_or_holds_a_key() -> None:
