@@ -12,20 +12,22 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import pytest
-from flask import render_template_string
+from flask import Flask, render_template_string
 
 from tests.servers import ROOT
 from tests.sites import Host
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import ModuleType
 
-    from flask import Flask
     from flask.testing import FlaskClient
 
 NUMBERS = itertools.count()
+
+#: The examples that the running test has imported.
+loaded: list[ModuleType] = []
 
 
 def python_blocks(page: str) -> dict[str, str]:
@@ -55,14 +57,20 @@ def load(source: str, folder: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
+    loaded.append(module)
     spec.loader.exec_module(module)
     return module
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder to run an example in. The apps of the examples are closed after the test."""
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    yield tmp_path
+    while loaded:
+        names = vars(loaded.pop())
+        for app in [value for value in names.values() if isinstance(value, Flask) and "moderate" in value.extensions]:
+            names["moderate"].close(app)
 
 
 def run(app: Flask, *words: str) -> str:
@@ -190,7 +198,6 @@ def test_each_way_of_embedding_takes_a_comment(heading: str, here: Path) -> None
         answer = client.post(f"{prefix}/comments/{key}", data=form, base_url=at)
         assert answer.status_code == 303, answer.text
         assert client.get(f"{prefix}/counts?article={key}", base_url=at).status_code == 200
-        names["moderate"].close(names.get("news", app))
     if "db" in names:
         with names["app"].app_context():
             names["db"].engine.dispose()

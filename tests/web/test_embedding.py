@@ -67,6 +67,7 @@ def test_hooks_may_be_plugged_in_after_the_app(tmp_path: Path) -> None:
     moderate.init_app(app)
     moderate.article_loader({"thaw": ARTICLE}.get)
     assert app.test_client().get("/discuss/comments/thaw").status_code == 200
+    moderate.close(app)
 
 
 def test_an_app_that_is_given_as_current_app_is_served_whole(tmp_path: Path) -> None:
