@@ -10,7 +10,7 @@ environment as it is.
 from __future__ import annotations
 
 from collections import ChainMap
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from moderate.web.state import current_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping
+    from types import CodeType
 
     from jinja2 import Template
 
@@ -119,6 +120,15 @@ def replacements_environment(host: Environment, functions: Mapping[str, Any]) ->
     return overlay
 
 
+@lru_cache(maxsize=128)
+def compiled(source: str, name: str, filename: str) -> CodeType:
+    """Return the code of one of the package's own templates, the same one for all apps of the process.
+
+    Nothing of a host takes part in compiling it.
+    """
+    return Environment(autoescape=True).compile(source, name, filename)
+
+
 class Loader(BaseLoader):
     """Find a template where the host's loader has it, and compile it in the environment that it belongs to."""
 
@@ -137,7 +147,7 @@ class Loader(BaseLoader):
         source, filename, is_up_to_date = self.get_source(environment, name)
         is_shipped = filename is not None and filename.startswith(FOLDER)
         fitting = self.shipped if is_shipped else self.shipped.replacements
-        code = fitting.compile(source, name, filename)
+        code = compiled(source, name, filename) if is_shipped else fitting.compile(source, name, filename)
         return fitting.template_class.from_code(fitting, code, fitting.make_globals(None), is_up_to_date)
 
     def get_source(self, environment: Environment, template: str) -> Any:
