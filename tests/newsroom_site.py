@@ -11,7 +11,7 @@ from werkzeug.serving import make_server
 
 from examples.newsroom.app import create_app
 from examples.newsroom.sign_in import new_link
-from tests.sites import put_tables
+from tests.sites import SETTINGS, put_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +64,7 @@ class Newsroom:
 def serve(folder: Path, *, port: int = 0, **config: Any) -> Iterator[Newsroom]:
     """The site on *port*, or on a free one, with its data in *folder*. No limits: one browser plays many people."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    settings = {"NEWSROOM_DATA": str(folder), "MODERATE_LIMITS": {}, "MODERATE_WORKER": "external"}
+    settings = {**SETTINGS, "NEWSROOM_DATA": str(folder), "MODERATE_LIMITS": {}}
     put_tables(folder)
     app = create_app({**settings, **config})
     server = make_server("127.0.0.1", port, app, threaded=True)

@@ -24,32 +24,39 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{{ a
 
 
 @functools.cache
-def migrated_file() -> bytes:
-    """The content of an SQLite file with all tables, made once: the migrations take longer than most tests."""
+def migrated_file() -> tuple[bytes, list[bytes]]:
+    """Return an SQLite file with all tables and nothing in them, and the secrets that it holds.
+
+    It is made once: the migrations take longer than most tests.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "migrated.sqlite3"
         database = Database(f"sqlite:///{path}")
         upgrade(database)
         database.dispose()
-        return path.read_bytes()
+        with closing(sqlite3.connect(path)) as conn:
+            kept = [value.encode() for (value,) in conn.execute("SELECT value FROM moderate_secrets")]
+        return path.read_bytes(), kept
 
 
 def put_tables(folder: Path) -> None:
-    """Put an app's database with all tables and nothing in them into its instance folder, unless it has one.
-
-    Each file gets secrets of its own, as a migration would give it.
-    """
+    """Put an app's database into its instance folder, unless it has one: all tables, and secrets of its own."""
     path = folder / "moderate.sqlite3"
     if path.exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(migrated_file())
-    with closing(sqlite3.connect(path)) as conn, conn:
-        names = [row[0] for row in conn.execute("SELECT name FROM moderate_secrets")]
-        conn.executemany(
-            "UPDATE moderate_secrets SET value = ? WHERE name = ?", [(secrets.token_hex(32), name) for name in names]
-        )
+    content, kept = migrated_file()
+    for secret in kept:
+        content = content.replace(secret, secrets.token_hex(len(secret) // 2).encode())
+    path.write_bytes(content)
 
+
+#: The settings of each host. Nothing here needs to outlive the machine, so no write waits for the disk.
+SETTINGS = {
+    "SECRET_KEY": "for tests only",
+    "MODERATE_WORKER": "external",
+    "MODERATE_SQLITE_SYNCHRONOUS": "normal",
+}
 
 #: The hosts that the running test has made; `close_all` ends what they hold open.
 _made: list[Host] = []
@@ -72,7 +79,7 @@ class Host:
         self.author: Author | None = None
         self.add_article("thaw")
         self.app = flask("host", instance_path=str(folder))
-        self.app.config.update(SECRET_KEY="for tests only", **{"MODERATE_WORKER": "external", **config})
+        self.app.config.update(SETTINGS | config)
         if config.get("MODERATE_DATABASE_URL") is None and "engine" not in (extension or {}):
             put_tables(folder)
         self.prepare(self.app)
