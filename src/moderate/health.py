@@ -11,6 +11,7 @@ from moderate.acts.account import ALERT, BAD_KEY
 from moderate.acts.housekeeping import AKISMET, CHECK_UP, REFUSED
 from moderate.errors import EXPLAINED, ServiceDown
 from moderate.limits import PROBE
+from moderate.model import TASK_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -194,7 +195,7 @@ def tasks(state: State) -> Part:
 
     Tasks that were given up are told, but nothing is ill because of them: a person has to look.
     """
-    lag = state.desk.store.task_lag(state.desk.clock.now())
+    lag = state.desk.store.task_lag(state.desk.clock.now(), TASK_KINDS)
     given_up = len(state.desk.store.dead_tasks())
     if lag > LAG:
         return Part("tasks", f"{lag:.0f} s behind", False, "Is a worker running? See: flask moderate worker")

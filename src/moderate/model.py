@@ -293,6 +293,9 @@ class Receipt:
     is_new: bool = True
 
 
+#: The kinds of tasks that this version does; behind a colon each may say more. Others come from a newer version.
+TASK_KINDS = ("judge", "look", "teach", "notify", "confirm")
+
 #: The key in a task's payload under which the deaths of its workers are counted.
 DEATHS = "deaths"
 

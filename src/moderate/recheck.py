@@ -18,7 +18,7 @@ from moderate import signals
 from moderate.acts import account, confirming
 from moderate.acts.lanes import Reading, take_own
 from moderate.acts.link_loss import forgive, is_lost, lose
-from moderate.acts.notices import tasks_to_tell, tell
+from moderate.acts.notices import ATTEMPTS, tasks_to_tell, tell
 from moderate.acts.sources import Seen, described, look_at, raw_of
 from moderate.acts.teaching import keep_sample, teach
 from moderate.acts.waves import is_suspicious
@@ -75,28 +75,40 @@ def run_due(desk: Desk) -> int:
 def run(desk: Desk, task: Task, *, deaths: int = DEATHS) -> None:
     """Do one leased task, and keep with it what it raises.
 
-    A task over which *deaths* workers died is not started again but given up, and so is in the end one that
-    always fails; the item is then a person's.
+    A task over which *deaths* workers died or hung is not started again but given up, and so is in the end one that
+    always fails, one for a service that stays away, and one of a kind that no newer version has come for; the item is
+    then a person's.
     """
+    handler = HANDLERS.get(task.kind.partition(":")[0])
+    if handler is None:
+        reason = f"this version does not know the {task.kind} task, which a newer one wrote"
+        give_up(desk, task, reason, reason)
+        return
     if task.deaths >= deaths:
         log.error(
-            "Task %d (%s) for item %d is given up: %d workers died over it.",
+            "Task %d (%s) for item %d is given up: %d workers died or hung over it.",
             task.id,
             task.kind,
             task.item,
             task.deaths,
             extra=keyed(task),
         )
-        reason = f"a worker process crashed or was killed during the {task.kind} task (times: {task.deaths})"
+        reason = f"a worker process crashed, hung or was killed during the {task.kind} task (times: {task.deaths})"
         give_up(desk, task, reason, reason)
         return
     try:
-        HANDLERS[task.kind.partition(":")[0]](desk, task)
+        handler(desk, task)
     except ServiceDown as error:
         account.note(desk, [error])
-        desk.store.retry_task(task, desk.clock.now() + backoff(task), str(error))
-    except (Exception, SystemExit) as error:
-        # A hook of the host that calls `sys.exit` must not end the thread.
+        # An outage of the database is nobody's attempt.
+        if task.attempts >= ATTEMPTS and error.service != "database":
+            give_up(desk, task, f"the {task.kind} task failed ({error.service})", str(error))
+        else:
+            desk.store.retry_task(task, desk.clock.now() + backoff(task), str(error))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # A hook of the host that calls `sys.exit`, or raises what is no `Exception`, must not end the thread.
         log.exception("Task %d (%s) for item %d failed.", task.id, task.kind, task.item, extra=keyed(task))
         spoil(desk, task, error)
 

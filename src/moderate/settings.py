@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from moderate.errors import ConfigError
 from moderate.limits.rates import DEFAULT_LIMITS, LimitTable, parse_limits
 from moderate.ports import ConnectionOptions
-from moderate.settings_notices import hooks, mail_server, recipients, sender, with_ascii_host
+from moderate.settings_notices import hooks, mail_server, recipients, sender, web_url, with_ascii_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,10 +157,10 @@ def redis_prefix(value: object) -> str:
 
 
 def base_url(value: object) -> str:
-    parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
-    if parts.scheme in {"http", "https"} and parts.hostname:
-        return str(value).rstrip("/")
-    raise ValueError("an absolute address such as 'https://rest.example.org'")
+    try:
+        return web_url(value).rstrip("/")
+    except ValueError:
+        raise ValueError("an absolute address such as 'https://rest.example.org', without a password") from None
 
 
 def honeypot(value: object) -> str:
@@ -305,7 +305,9 @@ def read_one(name: str, value: object, read: Callable[[object], object]) -> obje
     try:
         return read(value)
     except ValueError as error:
-        shown = NOT_SHOWN if name in {*SECRETS, "MAIL_TOKEN_COMMAND"} else value
+        # An address may hold a password even where none is accepted.
+        is_secret = name in {*SECRETS, "MAIL_TOKEN_COMMAND"} or ("://" in str(value) and "@" in str(value))
+        shown = NOT_SHOWN if is_secret else value
         raise ConfigError(PREFIX + name, shown, f"accepted is {error}") from error
 
 

@@ -248,8 +248,8 @@ def test_a_driver_that_repeats_the_password_is_not_repeated() -> None:
         (1040, "Too many connections", "it gives no more connections: lower pool_size"),
         (
             2003,
-            "Can't connect to MySQL server on 'db' (timed out)",
-            "Can't connect to MySQL server on 'db' (timed out)",
+            "Can't connect to MySQL server on 'db' (Connection refused)",
+            "Can't connect to MySQL server on 'db' (Connection refused)",
         ),
     ],
 )

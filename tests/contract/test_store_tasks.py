@@ -181,6 +181,16 @@ def test_a_host_whose_clock_is_ahead_does_not_take_away_its_own_task_from_one_be
     assert store.lease_due(NOON + timedelta(seconds=61), limit=9, seconds=60)
 
 
+def test_tasks_of_unknown_kinds_are_left_to_others_for_three_days(store: SqlStore) -> None:
+    for kind in ("judge:ping", "judgement", "mail"):
+        with_task(store, kind)
+    assert [task.kind for task in lease(store, known=("judge",))] == ["judge:ping"]
+    assert store.task_lag(seconds(90), known=("judge",)) == 90
+    three_days = timedelta(days=3).total_seconds()
+    assert [task.attempts for task in lease(store, three_days - 1, known=("judge",))] == [2]
+    assert [task.attempts for task in lease(store, three_days, known=("judge",))] == [1, 1]
+
+
 def test_a_lease_that_a_clock_far_ahead_has_left_behind_ends_when_the_clock_is_right_again(store: SqlStore) -> None:
     """The worker was killed before the clock was set back; its task must not wait until that time comes."""
     with_task(store)

@@ -127,10 +127,12 @@ def test_told_to_end_it_ends_after_the_task_at_hand(
     site: Site, akismet: AkismetStandIn, told: signal.Signals, options: tuple[str, ...]
 ) -> None:
     slow = site.comment("akismet-slow")
+    later = site.comment("A good text") if not options else None
     process = site.work(*options)
     wait_until(lambda: any(received.path == "comment-check" for received in akismet.received), within=30)
-    later = site.comment("A good text") if not options else None
     process.send_signal(told)
+    # A worker that has not noticed the signal yet would rightly begin the next task.
+    wait_until(lambda: "Told to end" in site.log.read_text(encoding="utf-8"), within=30)
     akismet.released.set()
     assert process.wait(30) == 0
     # It has got and written the answer, and nothing was begun that was not there yet.
@@ -161,7 +163,7 @@ def test_a_text_that_kills_its_worker_is_given_to_a_moderator(site: Site) -> Non
     after = site.comment("A good text")
     wait_until(lambda: site.status(after) == "approved", within=30)
     assert site.status(number) == "pending moderator"
-    reason = "a worker process crashed or was killed during the judge task (times: 2)"
+    reason = "a worker process crashed, hung or was killed during the judge task (times: 2)"
     assert reason in run(site, "queue", "--csv").output
     listed = run(site, "tasks", "dead").output
     assert f"item {number}  judge" in listed

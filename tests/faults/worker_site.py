@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -37,6 +38,8 @@ class Fatal:
 
 
 def create_app() -> Flask:
+    logging.basicConfig()
+    logging.getLogger("moderate").setLevel(logging.INFO)
     app = Flask("worker-site", instance_path=os.environ["SITE_FOLDER"])
     app.config.update({"SECRET_KEY": "for tests only", "MODERATE_LIMITS": {}, "MODERATE_WORKER": "external"})
     app.config.update(json.loads(os.environ["SITE_CONFIG"]))

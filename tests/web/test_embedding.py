@@ -487,6 +487,12 @@ def test_a_wrong_setting_stops_the_start_with_key_value_and_what_is_accepted(
         ("REDIS_URL", "hunter2"),
         ("REDIS_URL", "http://user:hunter2@host"),
         ("REDIS_URL", ["hunter2"]),
+        ("REDIS_URL", "redis://host/0?no_such_argument=hunter2"),
+        ("DATABASE_URL", "postgresql://user@host/name?no_such_parameter=hunter2"),
+        ("DATABASE_URL", "mariadb://user@host/name?no_such_parameter=hunter2"),
+        ("MAIL_SERVER", "smtp://user:hunter2@host"),
+        ("AKISMET_URL", "https://user:hunter2@host"),
+        ("SITE_URL", "https://user:hunter2@host"),
         ("AKISMET_KEY", {"key": "hunter2"}),
     ],
 )

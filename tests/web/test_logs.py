@@ -14,8 +14,11 @@ import sqlalchemy
 from moderate import signals
 from moderate.model import Kind
 from moderate.recheck import run_due
+from moderate.testing import AkismetStandIn
+from tests.mail_servers import MailServer
 from tests.servers import ROOT, free_port
 from tests.sites import Host
+from tests.web.mail_sites import MORI, NAO, a_site, dead, work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,6 +182,73 @@ def test_an_outage_of_the_database_is_one_line_and_its_end_another(
         assert {getattr(record, "moderate_service", None) for record in told} == {"database"}
         assert re.search(r"it is back after \d+ s; it failed 6 times", told[1].getMessage())
     host.state.desk.store.database.dispose()
+
+
+def told(caplog: pytest.LogCaptureFixture, service: str) -> list[tuple[str, str]]:
+    """What the log says of a service, by its field: levels and messages."""
+    found = [record for record in caplog.records if getattr(record, "moderate_service", None) == service]
+    return [(record.levelname, record.getMessage()) for record in found]
+
+
+def test_an_outage_of_the_mail_server_is_one_line_and_its_end_another(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "moderate")
+    with MailServer() as server:
+        site = a_site(tmp_path, server.port, MORI, NAO)
+        server.stop()
+        for n in range(4):
+            site.comment(f"Number {n}")
+            work(site)
+            site.clock.advance(minutes=30)
+            site.client.get("/discuss/comments/thaw")
+        assert [level for level, _ in told(caplog, "mail")] == ["ERROR"]
+        server.start()
+        site.clock.advance(hours=13)
+        work(site)
+        assert server.mails
+    assert [level for level, _ in told(caplog, "mail")] == ["ERROR", "INFO"]
+    assert re.search(r"mail: it is back after \d+ s; it failed \d+ times", told(caplog, "mail")[1][1])
+
+
+def test_what_is_given_up_is_a_line_without_the_servers_words(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "moderate")
+    with MailServer() as server:
+        server.answers["DATA"] = f"554 5.7.1 not with {MARKS['url']} in it"
+        site = a_site(tmp_path, server.port)
+        number = site.comment().json["id"]
+        work(site)
+    (record,) = [record for record in caplog.records if "is given up" in record.getMessage()]
+    (task,) = dead(site)
+    assert vars(record)["moderate_task"] == task.id
+    assert vars(record)["moderate_item"] == number
+    assert MARKS["url"] in task.error
+    assert leaked(caplog) == []
+
+
+def test_limits_that_refuse_everything_during_an_outage_are_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "moderate")
+    host = Host(tmp_path, MODERATE_LIMITER_OUTAGE="closed", MODERATE_REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
+    for n in range(4):
+        assert host.comment(f"Number {n}").status_code == 503
+        host.clock.advance(seconds=10)
+    assert [level for level, _ in told(caplog, "redis")] == ["WARNING"]
+    assert [record for record in caplog.records if record.getMessage().startswith("redis: ")] == []
+
+
+def test_an_outage_of_akismet_is_one_line_and_its_end_another(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "moderate")
+    with AkismetStandIn() as akismet:
+        host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_AKISMET_KEY="key", MODERATE_AKISMET_URL=akismet.url)
+        host.comment("akismet-status-500")
+        host.comment("akismet-garbage, akismet-status-500")
+        work(host)
+        assert told(caplog, "akismet") == [("ERROR", "akismet: it answered with status 500")]
+        host.comment("Nothing about it")
+        work(host)
+    assert told(caplog, "akismet")[1:] == [("INFO", "akismet: it is back after 0 s; it failed 2 times.")]
 
 
 def documented() -> Callable[[], None]:

@@ -24,6 +24,7 @@ QUIET = 6 * 3600.0
 #: From this share of the month's calls on the usage is worth a notice.
 MUCH = 90.0
 
+SERVICE = "akismet"
 BAD_KEY = "bad-key"
 ALERT = "alert"
 USAGE = "usage"
@@ -34,9 +35,13 @@ def note(desk: Desk, heard: Iterable[SpamAnswer | ServiceDown]) -> None:
     """Keep what the service's answers say of the account."""
     for said in heard:
         if isinstance(said, ServiceDown):
+            if said.service == SERVICE and said.kind not in {BAD_KEY, "resting"}:
+                desk.outages.failed(SERVICE, said)
             if said.kind == BAD_KEY:
                 keep(desk, BAD_KEY, f"The key is refused: {said.reason}. Items wait; check MODERATE_AKISMET_KEY.")
-        elif said.alert_code:
+            continue
+        desk.outages.over(SERVICE)
+        if said.alert_code:
             keep(desk, ALERT, f"Warning {said.alert_code}: {said.alert_msg or 'no message'}")
             drop(desk, {BAD_KEY})
         else:
@@ -46,7 +51,7 @@ def note(desk: Desk, heard: Iterable[SpamAnswer | ServiceDown]) -> None:
 def keep(desk: Desk, topic: str, text: str, *, is_urgent: bool = True) -> None:
     is_news = desk.account.keep(topic, text, desk.clock.now(), quiet=QUIET)
     if is_news and is_urgent:
-        log.warning("Akismet: %s", text)
+        log.warning("Akismet: %s", text, extra={"moderate_service": SERVICE})
 
 
 def drop(desk: Desk, topics: set[str]) -> None:

@@ -135,10 +135,13 @@ def send(desk: Desk, task: Task, request: Request) -> None:
     try:
         desk.confirming.mailer.send(request)
     except ServiceDown as error:
+        if not error.kind:
+            desk.outages.failed("mail", error)
         try_later(desk, task, request, without_address(str(error), request.to))
         return
     except Undeliverable:
         log.info("A mail to confirm an address was refused for good.")
+    desk.outages.over("mail")
     desk.store.use_once(mark(request.mailbox), request.at + PER_MAIL, request.at)
     desk.store.finish_task(task)
 

@@ -18,7 +18,7 @@ from moderate.acts.forgetting import forget
 from moderate.acts.housekeeping import CHECK_UP, tidy
 from moderate.acts.lanes import LANES, LEASE, Reading, give_back, take_own
 from moderate.errors import ServiceDown
-from moderate.recheck import DEATHS, backoff, run
+from moderate.recheck import DEATHS, backoff, keyed, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,21 +54,61 @@ class Crew:
         self._own = threading.Event()
         self._pages = threading.Event()
         self._worker: threading.Thread | None = None
+        self._reader: threading.Thread | None = None
         self._tidied: datetime | None = None
         self._done = 0
+        #: The task that each thread does, since when (monotonic seconds), and which threads were given up.
+        self._busy: dict[threading.Thread, tuple[Task, float]] = {}
+        self._hung: set[threading.Thread] = set()
         #: Whether something may be left to forget.
         self._is_behind = False
         self._deaths = deaths
-        #: The site's own task at hand.
-        self._at_hand: Task | None = None
         #: Tasks of which the store could not be told what became of them.
         self._unsettled: list[Task] = []
 
     def start(self) -> None:
         """Work until `end`."""
         self.wake()
+        self._start_own()
+        self._start_reader()
+
+    def _start_own(self) -> None:
         self._worker = self._thread("moderate-worker", lambda: self._attend(self._own, self._do_own))
-        self._readers.add(self._thread("moderate-reader", lambda: self._attend(self._pages, self._do_pages)))
+
+    def _start_reader(self) -> None:
+        self._reader = self._thread("moderate-reader", lambda: self._attend(self._pages, self._do_pages))
+        self._readers.add(self._reader)
+
+    def watch(self) -> None:
+        """Replace threads that have not come back from a task within its lease. Call it from time to time.
+
+        A hook of the host may wait for ever, and no thread can be ended from outside. The task is taken again by
+        whoever comes first, and counts as one over which a worker died.
+        """
+        oldest = self._desk.clock.monotonic() - LEASE
+        for thread, (task, since) in list(self._busy.items()):
+            if since > oldest or self._busy.pop(thread, None) is None:
+                continue
+            log.error(
+                "Task %d (%s) for item %d has not ended in %.0f s; another thread goes on.",
+                task.id,
+                task.kind,
+                task.item,
+                LEASE,
+                extra=keyed(task),
+            )
+            with self._lock:
+                self._hung.add(thread)
+                self._readers.discard(thread)
+            self._reading.done(task)
+            if thread is self._worker:
+                self._start_own()
+            elif thread is self._reader:
+                self._start_reader()
+
+    def _is_over(self) -> bool:
+        """Return whether the current thread is to end."""
+        return self.over.is_set() or threading.current_thread() in self._hung
 
     def wake(self) -> None:
         """There may be a task: look now."""
@@ -78,15 +118,17 @@ class Crew:
     def end(self, patience: float | None) -> None:
         """End after the site's own task at hand, for which is waited; pages that are being read are left to others."""
         self.over.set()
+        if self._busy:
+            log.info("Told to end: nothing new is begun, and the site's own task at hand is waited for.")
         self.wake()
         with self._app.app_context():
             self._reading.give_back(self._desk)
         if self._worker is not None:
             self._worker.join(patience)
-        left = self._at_hand
+        left = self._busy.get(self._worker) if self._worker is not None else None
         if left is not None:
             with self._app.app_context():
-                give_back(self._desk, [left])
+                give_back(self._desk, [left[0]])
         for reader in self._now_reading():
             reader.join(FAREWELL)
 
@@ -114,7 +156,7 @@ class Crew:
 
     def _attend(self, called: threading.Event, turn: Callable[[], None]) -> None:
         """Wait to be called, or for the next look, and do what is due; for as long as the crew works."""
-        while not self.over.is_set():
+        while not self._is_over():
             called.wait(POLL)
             called.clear()
             self._safely(turn)
@@ -132,20 +174,17 @@ class Crew:
 
     def _do_own(self) -> None:
         self._look_after()
-        while not self.over.is_set():
-            self._at_hand = take_own(self._desk, takes_over=self._steps.believes_leases())
-            if self._at_hand is None and not self._is_behind:
+        while not self._is_over():
+            task = take_own(self._desk, takes_over=self._steps.believes_leases())
+            if task is None and not self._is_behind:
                 return
-            try:
-                if self._at_hand is not None:
-                    self._run(self._at_hand)
-            finally:
-                self._at_hand = None
+            if task is not None:
+                self._run(task)
             # By time, and not when nothing else is left to do: that may never come.
             self._look_after()
 
     def _do_pages(self) -> None:
-        while not self.over.is_set():
+        while not self._is_over():
             task = self._reading.take(self._desk, takes_over=self._steps.believes_leases())
             if task is None:
                 return
@@ -156,12 +195,16 @@ class Crew:
                 self._reading.done(task)
 
     def _run(self, task: Task) -> None:
+        thread = threading.current_thread()
+        self._busy[thread] = (task, self._desk.clock.monotonic())
         try:
             run(self._desk, task, deaths=self._deaths)
         except ServiceDown:
             with self._lock:
                 self._unsettled.append(task)
             raise
+        finally:
+            self._busy.pop(thread, None)
         with self._lock:
             self._done += 1
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from moderate.errors import ServiceDown
+from moderate.model import TASK_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -45,8 +46,8 @@ def take_own(desk: Desk, *, takes_over: bool = True) -> Task | None:
     *takes_over* includes tasks that another worker had begun and whose lease has ended.
     """
     now = desk.clock.now()
-    found = desk.store.lease_due(now, limit=1, seconds=LEASE, without=FETCHING, takes_over=takes_over)
-    return next(iter(found), None)
+    due = desk.store.lease_due(now, limit=1, seconds=LEASE, without=FETCHING, known=TASK_KINDS, takes_over=takes_over)
+    return next(iter(due), None)
 
 
 @dataclass(frozen=True, slots=True)

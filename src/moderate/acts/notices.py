@@ -8,6 +8,7 @@ in an hour the rest is gathered into one.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from moderate.model import Item, Task, Verdict
     from moderate.ports import Mailbox, Notifier
 
+log = logging.getLogger("moderate")
+
 #: What notices are counted and gathered in.
 HOUR = timedelta(hours=1)
 
-#: How often a notice is tried, over some two days, before it is left to a person.
+#: How often a service is tried that does not answer, over some two days, before its task is left to a person.
 ATTEMPTS = 12
 
 #: For how long a destination that answered 410 is left alone, which is also the longest wait that one may ask for.
@@ -91,19 +94,43 @@ def tell(desk: Desk, task: Task) -> None:
     except Undeliverable as error:
         if error.is_gone:
             pause(desk, task, GONE, is_gone=True)
-        desk.store.bury_task(task, str(error))
+        give_up(desk, task, str(error))
     except ServiceDown as error:
         wait = timedelta(seconds=error.retry_after)
         if error.kind == "resting" and now - task.created_at < LONGEST:
             # Nothing was tried.
             desk.store.retry_task(task, now + wait, str(error), is_attempt=False)
         elif task.attempts >= ATTEMPTS:
-            desk.store.bury_task(task, str(error))
+            give_up(desk, task, str(error))
         elif error.kind == "later":
             pause(desk, task, wait)
             desk.store.retry_task(task, now + wait, str(error))
         else:
             raise
+
+
+def give_up(desk: Desk, task: Task, reason: str) -> None:
+    """Leave a task to a person. The log has its numbers alone, as *reason* may quote a mail server."""
+    fields = {"moderate_task": task.id, "moderate_item": task.item}
+    words = "Task %d (%s) for item %d is given up; for the reason see: flask moderate tasks dead"
+    log.warning(words, task.id, task.kind, task.item, extra=fields)
+    desk.store.bury_task(task, reason)
+
+
+def deliver(desk: Desk, notifier: Notifier, notice: Notice) -> None:
+    """Deliver a notice, and note the beginning and the end of outages."""
+    # All mailboxes have one server, and each webhook has its own.
+    name = kind_of(notifier) if notifier.per_hour is None else "mail"
+    try:
+        notifier.deliver(notice)
+    except ServiceDown as error:
+        if not error.kind:
+            desk.outages.failed(name, error)
+        raise
+    except Undeliverable:
+        desk.outages.over(name)
+        raise
+    desk.outages.over(name)
 
 
 def pause(desk: Desk, task: Task, wait: timedelta, *, is_gone: bool = False) -> None:
@@ -150,7 +177,7 @@ def tell_news(desk: Desk, task: Task) -> None:
         desk.store.finish_task(task)
     elif notifier.per_hour is None:
         check_pause(desk, task)
-        notifier.deliver(notice)
+        deliver(desk, notifier, notice)
         told(desk, task, notifier, notice)
     else:
         tell_person(desk, task, notifier, notice, notifier.per_hour)
@@ -179,7 +206,7 @@ def tell_person(desk: Desk, task: Task, notifier: Notifier, notice: Notice, per_
     if due is None:
         # Counted first: what fails counts as well, so that a server that hangs is not asked for each item.
         desk.store.count_notices(notifier.key, one_more(box, notice.at))
-        notifier.deliver(notice)
+        deliver(desk, notifier, notice)
         told(desk, task, notifier, notice)
     elif notice.at < due:
         desk.store.count_notices(notifier.key, replace(box, digest_due=due))
@@ -222,7 +249,7 @@ def send_digest(desk: Desk, task: Task, notifier: Notifier, notice: Notice, box:
         return
     closed = replace(box, digest_due=None, digest_at=notice.at - OVERLAP, hour_at=None, sent=0)
     try:
-        notifier.deliver(digest_of(desk, notice, due))
+        deliver(desk, notifier, digest_of(desk, notice, due))
     except Undeliverable:
         # Else every gathered task would try the same again.
         desk.store.count_notices(notifier.key, closed)

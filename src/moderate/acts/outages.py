@@ -23,10 +23,11 @@ QUIET = 5.0
 class Episode:
     """One outage: when it began and was last met, in seconds of the monotonic clock, and how often it was met."""
 
+    service: str
     began: float
     latest: float
-    #: How much the database had done when it failed last.
-    done: int
+    #: How much the database had done when it failed last; None for an outage that ends by `Outages.over`.
+    done: int | None
     failures: int = 1
 
 
@@ -34,7 +35,7 @@ class Outages:
     """The outages that requests and workers of this process meet. Safe for threads.
 
     *done* returns a number that grows with everything that the database does: its outage ends only after it has done
-    something. Other services are tried again by themselves, and their outages end by time.
+    something. Outages of other services end by time, or by `over` where they were noted by `failed`.
     """
 
     def __init__(self, clock: Clock, done: Callable[[], int] = lambda: 0) -> None:
@@ -45,34 +46,53 @@ class Outages:
 
     def met(self, error: ServiceDown) -> None:
         """Note a failure; the first one of an outage is logged."""
+        self._note(error.service, error, self._done())
+
+    def failed(self, name: str, error: ServiceDown) -> None:
+        """Note a failure of a service that is seldom asked; the outage called *name* lasts until it is `over`."""
+        self._note(name, error, None)
+
+    def _note(self, name: str, error: ServiceDown, done: int | None) -> None:
         now = self._clock.monotonic()
         with self._lock:
-            known = self._open.get(error.service)
+            known = self._open.get(name)
             if known is None:
-                self._open[error.service] = Episode(now, now, self._done())
+                self._open[name] = Episode(error.service, now, now, done)
             else:
-                known.latest, known.done = now, self._done()
+                known.latest, known.done = now, done
                 known.failures += 1
         if known is None:
             log.error("%s", error, extra={"moderate_service": error.service})
 
+    def over(self, name: str) -> None:
+        """End the outage called *name*, where there is one."""
+        if name in self._open:
+            with self._lock:
+                known = self._open.pop(name, None)
+            if known is not None:
+                self._tell_end(known)
+
     def settle(self) -> None:
-        """End the outages that are over."""
+        """End the outages that are over by time."""
         if not self._open:
             return
         now = self._clock.monotonic()
         with self._lock:
-            over = {service: known for service, known in self._open.items() if self._is_over(service, known, now)}
-            for service in over:
-                del self._open[service]
-        for service, known in over.items():
-            log.info(
-                "%s: it is back after %.0f s; it failed %d times.",
-                service,
-                now - known.began,
-                known.failures,
-                extra={"moderate_service": service},
-            )
+            names = [name for name, known in self._open.items() if self._is_over(known, now)]
+            over = [self._open.pop(name) for name in names]
+        for known in over:
+            self._tell_end(known)
 
-    def _is_over(self, service: str, known: Episode, now: float) -> bool:
-        return now - known.latest >= QUIET and (service != "database" or self._done() != known.done)
+    def _tell_end(self, known: Episode) -> None:
+        log.info(
+            "%s: it is back after %.0f s; it failed %d times.",
+            known.service,
+            self._clock.monotonic() - known.began,
+            known.failures,
+            extra={"moderate_service": known.service},
+        )
+
+    def _is_over(self, known: Episode, now: float) -> bool:
+        if known.done is None or now - known.latest < QUIET:
+            return False
+        return known.service != "database" or self._done() != known.done

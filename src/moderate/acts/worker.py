@@ -57,8 +57,11 @@ class Worker:
             self._bell.ring()
 
     def start(self) -> None:
-        """Start the crew where this process has none yet; it takes up what an earlier process left behind."""
-        if self._enabled and not self._is_closed and not self.started():
+        """Start the crew where this process has none yet; it takes up what an earlier process left behind.
+
+        Called at every request, so that threads which hang are noticed.
+        """
+        if self._enabled and not self._is_closed and not self.watch():
             self._start(DEATHS_ON_THE_WEB)
 
     def work(self) -> None:
@@ -89,8 +92,12 @@ class Worker:
         """Whether this process's crew began a moment ago: what is late by then is no sign of trouble yet."""
         return self._began is not None and self._desk.clock.now() - self._began < CATCH_UP
 
-    def started(self) -> bool:
-        return self._crew_here() is not None
+    def watch(self) -> bool:
+        """Replace threads that hang; return whether this process has a crew."""
+        crew = self._crew_here()
+        if crew is not None:
+            crew.watch()
+        return crew is not None
 
     def _crew_here(self) -> Crew | None:
         crew = self._crew
@@ -113,7 +120,7 @@ class Worker:
             nonlocal is_deaf
             if is_deaf:
                 is_deaf = False
-                log.info("Workers are woken again.")
+                log.info("Workers are woken again.", extra={"moderate_service": "redis"})
             crew.wake()
 
         while self._bell is not None and not crew.over.is_set():
@@ -121,6 +128,7 @@ class Worker:
                 self._bell.listen(heard, crew.over.is_set)
             except ServiceDown as error:
                 if not is_deaf:
-                    log.warning("Workers are not woken (%s); they look for tasks every %.0f seconds.", error, POLL)
+                    words = "Workers are not woken (%s); they look for tasks every %.0f seconds."
+                    log.warning(words, error, POLL, extra={"moderate_service": error.service})
                 is_deaf = True
                 crew.over.wait(POLL)

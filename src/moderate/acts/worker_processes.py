@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from moderate.acts.crew import POLL
+from moderate.acts.lanes import LEASE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,11 +33,11 @@ def work_until_told(worker: Worker, parent: int | None = None) -> None:
     """Work in this process until a signal comes or, where *parent* is given, that process is gone."""
     with waited_for(ENDS):
         worker.work()
-        while worker.started() and parent in {None, os.getppid()}:
+        while worker.watch() and parent in {None, os.getppid()}:
             if signal.sigtimedwait(ENDS, POLL) is not None:
                 break
     # From here on a second signal does what it does everywhere.
-    worker.stop(patience=None)
+    worker.stop(patience=LEASE)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from flask.cli import AppGroup, with_appcontext
 from moderate.clean.characters import printable
 from moderate.errors import ServiceDown, Undeliverable
 from moderate.health import LAG
-from moderate.model import Status
+from moderate.model import TASK_KINDS, Status
 from moderate.ports import ItemFilter, Notice
 from moderate.ports.notices import Event
 from moderate.web.present import rfc3339
@@ -143,6 +143,8 @@ def newest() -> Item:
 def named(kind: str) -> str:
     """A task's kind with what its destination is called in the settings; a webhook by its host alone."""
     state = current_state()
+    if kind.partition(":")[0] not in TASK_KINDS:
+        return printable(f"{kind} (of a newer version)")
     names = {f"notify:{to.key}": f"mail to {to.email}" for to in state.settings.mail_to}
     names |= {f"notify:{hook.key}": f"webhook {hook.host}" for hook in state.settings.webhooks}
     return printable(names.get(kind, kind))

@@ -113,7 +113,8 @@ class GuardedLimiter:
             if self._episode is None:
                 self._episode = _Episode(error, self._clock)
                 self.outages += 1
-                _log.warning("Limits: %s; %s.", error, _POLICY_WORDS[self._policy])
+                fields = {"moderate_service": error.service}
+                _log.warning("Limits: %s; %s.", error, _POLICY_WORDS[self._policy], extra=fields)
             return self._episode
 
     def _keep_watch(self, episode: _Episode) -> None:
@@ -146,4 +147,5 @@ class GuardedLimiter:
             episode.error.service,
             lasted,
             episode.decisions,
+            extra={"moderate_service": episode.error.service},
         )

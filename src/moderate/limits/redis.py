@@ -62,7 +62,7 @@ def connect(url: str) -> Redis:
     parts = urlsplit(url)
     if "@" in f"{parts.path}?{parts.query}#{parts.fragment}":
         raise ValueError("percent-encode the password")
-    return Redis.from_url(
+    client = Redis.from_url(
         url,
         socket_timeout=TIMEOUT,
         socket_connect_timeout=TIMEOUT,
@@ -70,6 +70,12 @@ def connect(url: str) -> Redis:
         # Without retries a health check could not save a command, only add a round trip of its own.
         health_check_interval=0,
     )
+    pool = client.connection_pool
+    try:
+        pool.connection_class(**pool.connection_kwargs)
+    except TypeError:
+        raise ValueError("unknown argument") from None
+    return client
 
 
 def refuse_client(client: object) -> None:

@@ -291,13 +291,15 @@ class Store(Earlier, Protocol):
         seconds: float,
         kinds: Iterable[str] | None = None,
         without: Iterable[str] = (),
+        known: Collection[str] | None = None,
         not_from: Collection[str] = (),
         is_fresh: bool = False,
         takes_over: bool = True,
     ) -> list[Task]:
         """Take tasks that are due and whose lease has ended, of *kinds* and not of those in *without*.
 
-        No two workers get the same one. *not_from* passes over what is about sources on these sites
+        No two workers get the same one. Where *known* names the kinds that the caller can do, up to a colon, others are
+        left to a newer version of it for three days. *not_from* passes over what is about sources on these sites
         (host names, with all below them); *is_fresh* takes only what nobody has tried yet, and without
         *takes_over* what another worker has a lease of is left alone, even where that has ended.
         """
@@ -326,8 +328,8 @@ class Store(Earlier, Protocol):
     def late_tasks(self, before: datetime, limit: int = 100) -> Sequence[Task]:
         """Open tasks that were due before then, the oldest first."""
 
-    def task_lag(self, now: datetime) -> float:
-        """Seconds for which the oldest task has been due, 0 where nothing is late."""
+    def task_lag(self, now: datetime, known: Collection[str] | None = None) -> float:
+        """Return for how many seconds the oldest task of the *known* kinds has been due, 0 where nothing is late."""
 
     def next_due(self, kinds: Iterable[str] | None = None) -> datetime | None:
         """When the next task may be taken, None where none is open."""

@@ -65,11 +65,11 @@ def failures_named() -> Iterator[None]:
 def refused(code: int, reply: bytes | str, what: str) -> ServiceDown | Undeliverable:
     """Return the error for a refusal: 5xx is for good, 4xx for now (RFC 5321 §4.2.1).
 
-    What a setting would mend is for now as well.
+    What a setting would mend is for now as well. The kind ``refused`` says that the server itself works.
     """
     words = words_for(code, reply, what)
     is_for_good = 500 <= code < 600 and "MODERATE_" not in words
-    return Undeliverable(words) if is_for_good else ServiceDown("mail", words)
+    return Undeliverable(words) if is_for_good else ServiceDown("mail", words, kind="refused")
 
 
 def sender_refused(code: int, reply: bytes | str) -> ServiceDown | Undeliverable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from moderate.errors import ConfigError
 from moderate.store.types import MYSQL
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Dialect
+
     from moderate.ports import ConnectionOptions
 
 #: Seconds that a writer waits for SQLite's lock.
@@ -106,6 +109,30 @@ def prepare_threshold(value: object) -> int | None:
     if isinstance(value, str) and value.lower() == "none":
         return None
     raise refused(f"{PREPARE} takes a whole number, or 0 or none to prepare no statements")
+
+
+def refuse_unknown(dialect: Dialect, url: URL) -> None:
+    """Raise `ConfigError` for parameters of an address that psycopg or PyMySQL does not know.
+
+    They would be noticed at the first connection only, and each time as a mistake of a program.
+    """
+    unknown: set[str] = set()
+    if url.get_driver_name() == "pymysql":
+        options = dialect.create_connect_args(url)[1]
+        unknown = set(options) - set(signature(dialect.loaded_dbapi.connect).parameters)
+    elif url.get_driver_name() == "psycopg":
+        unknown = {name for name in url.query if not is_of_libpq(dialect.loaded_dbapi, name)}
+    if unknown:
+        raise refused(f"its driver does not know the parameter {min(unknown)!r}; correct or remove it")
+
+
+def is_of_libpq(psycopg: Any, name: str) -> bool:
+    """Return whether PostgreSQL's client library has a parameter of that name."""
+    try:
+        psycopg.conninfo.make_conninfo(**{name: "1"})
+    except psycopg.ProgrammingError:
+        return False
+    return True
 
 
 def normalise(source: str | URL) -> URL:

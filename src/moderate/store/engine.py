@@ -17,7 +17,15 @@ from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 from moderate.errors import EXPLAINED, ConfigError, ServiceDown
 from moderate.ports import ConnectionOptions
-from moderate.store.addresses import ADDRESSES, EXTRAS, LOCK_SECONDS, is_memory, options_of, read_address
+from moderate.store.addresses import (
+    ADDRESSES,
+    EXTRAS,
+    LOCK_SECONDS,
+    is_memory,
+    options_of,
+    read_address,
+    refuse_unknown,
+)
 from moderate.store.files import FileWatch, file_of, fold_in
 from moderate.store.forks import leave_to_the_parent, watch
 from moderate.store.outages import (
@@ -405,6 +413,7 @@ def make_engine(
         extra = EXTRAS.get(url.drivername)
         words = f"its driver is not installed; run: pip install '{extra}'" if extra else ADDRESSES
         raise ConfigError("MODERATE_DATABASE_URL", hidden, words) from error
+    refuse_unknown(engine.dialect, url)
     if url.get_driver_name() == "psycopg" and chosen.answer_timeout:
         limit_answers(engine, chosen.answer_timeout)
     if backend == "sqlite":

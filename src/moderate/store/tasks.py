@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, delete, func, not_, null, or_, select, update
+from sqlalchemy import and_, case, delete, func, not_, null, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from moderate.model import DEATHS, REPLAYED, Task
@@ -35,8 +35,11 @@ DEAD = "dead"
 AHEAD = timedelta(minutes=10)
 TURNED_BACK = timedelta(days=1)
 
+#: For how long a task of an unknown kind is left to the workers of a newer version.
+LEFT = timedelta(days=3)
+
 #: What is noted with a task whose lease ended without a result.
-DIED = "its worker died"
+DIED = "its worker died or hung"
 
 
 def enqueue(conn: Connection, item_id: int, wanted: Sequence[NewTask], now: datetime) -> None:
@@ -135,6 +138,13 @@ def _takeable(kinds: Iterable[str] | None, without: Iterable[str] = ()) -> list[
     return conditions
 
 
+def _known(known: Collection[str] | None) -> ColumnElement[bool]:
+    """Return the condition that a task's kind, up to a colon, is among those that are known."""
+    if known is None:
+        return true()
+    return or_(*(condition for kind in known for condition in (tasks.c.kind == kind, tasks.c.kind.like(f"{kind}:%"))))
+
+
 def _from_others(sites: Collection[str]) -> list[ColumnElement[bool]]:
     """Whose sources lie on none of *sites*, by the common spellings of their addresses."""
     if not sites:
@@ -159,6 +169,7 @@ class Tasks:
         seconds: float,
         kinds: Iterable[str] | None = None,
         without: Iterable[str] = (),
+        known: Collection[str] | None = None,
         not_from: Collection[str] = (),
         is_fresh: bool = False,
         takes_over: bool = True,
@@ -168,7 +179,10 @@ class Tasks:
             # No lease that was taken by a clock in use reaches further: such a clock was set back, and its worker died.
             furthest = now + AHEAD + timedelta(seconds=seconds)
             free = or_(free, tasks.c.lease_until <= now, tasks.c.lease_until > furthest)
-        wanted = [*_takeable(kinds, without), *_from_others(not_from), *([tasks.c.attempts == 0] if is_fresh else [])]
+        is_left = or_(_known(known), tasks.c.due_at <= now - LEFT)
+        wanted = [*_takeable(kinds, without), is_left, *_from_others(not_from)]
+        if is_fresh:
+            wanted.append(tasks.c.attempts == 0)
         due = select(tasks).where(*wanted, _is_due(now), free)
         # Most looks find nothing, and a look takes no lock.
         with self.database.read() as conn:
@@ -249,8 +263,8 @@ class Tasks:
         with self.database.read() as conn:
             return [_task(row, attempts=row.attempts, lease="") for row in conn.execute(query.limit(limit))]
 
-    def task_lag(self, now: datetime) -> float:
-        query = select(func.min(tasks.c.due_at)).where(tasks.c.state == OPEN)
+    def task_lag(self, now: datetime, known: Collection[str] | None = None) -> float:
+        query = select(func.min(tasks.c.due_at)).where(tasks.c.state == OPEN, _known(known))
         with self.database.read() as conn:
             oldest: datetime | None = conn.execute(query).scalar()
         return 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from moderate.acts.account import USAGE
 from moderate.errors import ServiceDown
 from moderate.health import LAG, akismet
+from moderate.model import TASK_KINDS
 from moderate.web.words import duration, found, say
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def limiter(state: State) -> Iterator[Banner]:
 
 
 def tasks(state: State) -> Iterator[Banner]:
-    lag = state.desk.store.task_lag(state.desk.clock.now())
+    lag = state.desk.store.task_lag(state.desk.clock.now(), TASK_KINDS)
     if lag > LAG and not state.worker.is_catching_up():
         yield Banner("tasks", say("Checks are behind by {time}. Is a worker running?", time=duration(lag)))
     given_up = len(state.desk.store.dead_tasks())

@@ -63,8 +63,8 @@ def public_text(error: Refused | ServiceDown) -> str:
 
 
 def report(error: Refused | ServiceDown) -> None:
-    """Note an outage in the log, once."""
-    if isinstance(error, ServiceDown):
+    """Note an outage in the log, once. Those of Redis are noted by `moderate.limits.outage`."""
+    if isinstance(error, ServiceDown) and error.service != "redis":
         current_state().desk.outages.met(error)
 
 

@@ -17,7 +17,7 @@ from moderate.acts.forgetting import lag
 from moderate.acts.tallies import tally
 from moderate.checks.timings import BOUNDS, Timings
 from moderate.lifecycle import counter_of
-from moderate.model import Kind, Status
+from moderate.model import TASK_KINDS, Kind, Status
 from moderate.web.access import moderator
 from moderate.web.errors import NoSuchPage
 from moderate.web.state import State, current_state
@@ -86,7 +86,7 @@ def standing(state: State) -> Iterator[Metric]:
     oldest = store.oldest_waiting()
     waited = max(0.0, (now - oldest).total_seconds()) if oldest else 0.0
     yield single("moderate_oldest_waiting_seconds", "How long the oldest item has waited for a moderator.", waited)
-    yield single("moderate_task_lag_seconds", "How late the oldest due task is.", store.task_lag(now))
+    yield single("moderate_task_lag_seconds", "How late the oldest due task is.", store.task_lag(now, TASK_KINDS))
     yield single("moderate_tasks_given_up", "Tasks that wait for a person, up to 100.", len(store.dead_tasks()))
     yield single("moderate_retention_lag_seconds", "How overdue the removal of what is old is.", lag(state.desk))
     recount = store.kept("recount")

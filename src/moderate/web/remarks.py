@@ -55,7 +55,8 @@ class PageOutages:
             self._latest = self._clock.monotonic()
             is_first = self._parts == 1
         if is_first:
-            log.warning("Pages go out without comments, numbers or addresses for pings: %s", error)
+            fields = {"moderate_service": error.service}
+            log.warning("Pages go out without comments, numbers or addresses for pings: %s", error, extra=fields)
 
     def over(self) -> None:
         """Note that a part of a page could be made."""

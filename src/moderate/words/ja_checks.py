@@ -130,8 +130,11 @@ CHECKS: dict[str, str] = {
     "the network “{value}”": "ネットワーク“{value}”",
     # What could not be done.
     "the article is gone": "記事がもうありません",
-    "a worker process crashed or was killed during the {task} task (times: {number})": (
-        "処理（{task}）の途中でワーカープロセスが異常終了したか、強制終了されました（{number}回）"
+    "a worker process crashed, hung or was killed during the {task} task (times: {number})": (
+        "処理（{task}）の途中でワーカープロセスが異常終了したか、応答しなくなったか、強制終了されました（{number}回）"
+    ),
+    "this version does not know the {task} task, which a newer one wrote": (
+        "処理（{task}）は新しいバージョンのもので、このバージョンでは実行できません"
     ),
     "the {task} task failed ({error})": "処理（{task}）が失敗しました（{error}）",
     "trust": "信頼",
