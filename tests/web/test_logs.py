@@ -226,6 +226,23 @@ def test_what_is_given_up_is_a_line_without_the_servers_words(tmp_path: Path, ca
     assert leaked(caplog) == []
 
 
+def test_an_unforeseen_error_behind_a_link_is_told_without_the_links_token(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with MailServer() as server:
+        site = a_site(tmp_path, server.port)
+        site.comment()
+        work(site)
+        link = server.mails[0].link("Approve")
+    refusal = "BEFORE INSERT ON moderate_history BEGIN SELECT RAISE(ABORT, 'no room'); END"
+    with site.state.desk.store.database.write() as conn:
+        conn.exec_driver_sql(f"CREATE TRIGGER refuse {refusal}")
+    site.app.testing = False
+    assert site.client.post(link).status_code == 500
+    assert "Exception on /discuss/moderation/mail/… [POST]" in caplog.text
+    assert link.rpartition("/")[2] not in caplog.text
+
+
 def test_limits_that_refuse_everything_during_an_outage_are_one_line(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
