@@ -112,7 +112,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         notices=make_notices(app, settings, signer, clock, address),
         confirming=make_confirming(app, settings, signer, cache(lambda: store.secret("addresses")), address),
     )
-    bell = make_bell(settings, parts, clock)
+    bell = make_bell(settings, parts, signer, clock)
     worker = Worker(app, desk, enabled=settings.worker == "thread", bell=bell)
     database.on_due = worker.wake
     held = (
@@ -287,15 +287,20 @@ def prefix_of(settings: Settings) -> str:
     return settings.redis_prefix or "moderate"
 
 
-def make_bell(settings: Settings, parts: Parts, clock: Clock) -> Bell | None:
+def make_bell(settings: Settings, parts: Parts, signer: Signer, clock: Clock) -> Bell | None:
     """What wakes workers in processes of their own, where there is a Redis; threads know by themselves."""
     if settings.worker == "thread" or (parts.redis is None and settings.redis_url is None):
         return None
     from moderate.limits.redis import bounded, connect
     from moderate.services.bell import RedisBell
 
+    def channel() -> str:
+        # Channels are those of a whole server, whatever the number of the database in the address.
+        own = f":{signer.derive_for_site('bell').hex()[:16]}" if settings.redis_prefix is None else ""
+        return f"{prefix_of(settings)}:work{own}"
+
     client = connect(settings.redis_url or "") if parts.redis is None else bounded(parts.redis)
-    return RedisBell(client, clock, prefix=prefix_of(settings), is_ours=client is not parts.redis)
+    return RedisBell(client, clock, channel, is_ours=client is not parts.redis)
 
 
 def make_services(

@@ -35,6 +35,8 @@ TROUBLES: tuple[tuple[type[BaseException], str], ...] = (
     (ssl.SSLError, "it offers no secure connection that can be used"),
     (ConnectionRefusedError, "it refuses connections"),
     (TimeoutError, "it does not answer in time"),
+    (FileNotFoundError, "a file or socket that its address names is not there"),
+    (PermissionError, "a file or socket that its address names may not be opened"),
     (ConnectionError, "it broke the connection off"),
 )
 
@@ -55,6 +57,8 @@ def tls_trouble(error: BaseException) -> str | None:
         if isinstance(cause, ssl.SSLError):
             reason = getattr(cause, "reason", "")
             return next((words for part, words in TLS if part in reason), None)
+        if isinstance(cause, TimeoutError) and "handshake" in str(cause):
+            return "it does not answer in TLS: does it speak TLS at this port?"
     return None
 
 

@@ -253,6 +253,24 @@ def test_a_redis_that_answers_a_ping_and_cannot_limit_is_ill(tmp_path: Path, sor
         site.state.close()
 
 
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("redis://{place}/99", "it has no database of that number: check the end of MODERATE_REDIS_URL"),
+        ("rediss://{place}/0", "does it speak TLS at this port?"),
+        ("unix:///no/such/socket", "a file or socket that its address names is not there"),
+        ("redis://no-such-host.invalid/0", "its host name could not be found (DNS)"),
+    ],
+)
+def test_a_wrong_address_of_redis_is_told_by_what_is_wrong(
+    tmp_path: Path, redis_url: str, url: str, words: str
+) -> None:
+    place = redis_url.partition("://")[2].partition("/")[0]
+    site = a_site(tmp_path, MODERATE_REDIS_URL=url.format(place=place))
+    assert is_ill(site, "redis", words)
+    site.state.close()
+
+
 def test_a_redis_user_who_may_do_no_more_than_limits_need_is_well(tmp_path: Path) -> None:
     rights = ("+evalsha", "+eval", "+time", "+mget", "+set")
     with Redis() as server:

@@ -27,9 +27,9 @@ class Listener:
     def __init__(self, url: str) -> None:
         self._client = redis.Redis.from_url(url)
         self._line = self._client.pubsub(ignore_subscribe_messages=True)
-        self._line.subscribe("moderate:work")
+        self._line.psubscribe("moderate:work:*")
         # Until Redis has taken that, what is rung is heard by nobody.
-        wait_until(lambda: dict(self._client.pubsub_numsub("moderate:work")) == {b"moderate:work": 1})
+        wait_until(lambda: self._client.pubsub_numpat() == 1)
         self.silence()
 
     def silence(self) -> None:
@@ -38,6 +38,13 @@ class Listener:
 
     def hears(self) -> bool:
         return any(self._line.get_message(timeout=0.5) is not None for _ in range(20))
+
+    def channel(self) -> bytes:
+        """Return the channel of the next ring."""
+        heard: list[Any] = []
+        wait_until(lambda: bool(heard.append(self._line.get_message(timeout=0.5)) or heard[-1]))
+        found: bytes = heard[-1]["channel"]
+        return found
 
     def close(self) -> None:
         self._line.close()
@@ -146,3 +153,14 @@ def test_housekeeping_has_its_turn_while_there_is_more_to_do(tmp_path: Path) -> 
     assert len(hours) > 2
     # Not only at the beginning and at the end. Of the earlier hours nothing is remembered any more.
     assert desk.store.is_used(f"housekeeping:{hours[-1]}", clock.now())
+
+
+def test_two_sites_with_one_secret_on_one_redis_wake_only_their_own_workers(
+    tmp_path: Path, redis_url: str, listener: Listener
+) -> None:
+    channels = []
+    for name in ("one", "two", "one"):
+        site = Host(tmp_path / name, MODERATE_REDIS_URL=redis_url, MODERATE_WORKER="external", **SITE)
+        site.comment(f"From {name}")
+        channels.append(listener.channel())
+    assert channels[0] == channels[2] != channels[1]

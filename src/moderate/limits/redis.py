@@ -20,7 +20,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
-from moderate.connections import trouble
+from moderate.connections import tls_trouble, trouble
 from moderate.errors import ServiceDown
 from moderate.limits.gcra import answer, interval_us
 from moderate.ports import Taken
@@ -248,7 +248,9 @@ def on_memory(facts: dict[str, Any]) -> Iterator[str]:
 
 
 def reason_of(error: BaseException) -> str:
-    """Why Redis could not be asked, in words for logs and operators. Holds no secret."""
+    """Return why Redis could not be asked, in words for logs and operators. Holds no secret."""
+    if words := tls_trouble(error):
+        return words
     for kind, words in _REASONS:
         if isinstance(error, kind):
             return words
@@ -271,6 +273,10 @@ _NO_RIGHTS = (
 
 # What replies without a class of their own say, by a part of their text. The first ones come from within a script.
 _BY_TEXT = (
+    ("DB index is out of range", "it has no database of that number: check the end of MODERATE_REDIS_URL"),
+    ("max number of clients", "it takes no more connections (maxclients)"),
+    ("protected mode", "it takes connections from its own machine only (protected mode): give it a password"),
+    ("Protocol Error", "what is there does not speak Redis's protocol: check the host and the port"),
     # Without a class in redis-py 5.
     ("MOVED ", _ONE_NODE),
     ("CROSSSLOT", _ONE_NODE),

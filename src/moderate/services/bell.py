@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions as failures
 
+from moderate.connections import trouble
 from moderate.errors import ServiceDown
 from moderate.services.breaker import CircuitBreaker
 
@@ -26,12 +27,13 @@ _FAILURES = (failures.RedisError, failures.RedisClusterException, OSError)
 class RedisBell:
     """*client* is a redis-py client that neither waits long nor repeats; see `moderate.limits.redis.bounded`.
 
-    *prefix* begins the channel's name; *is_ours* says that `close` may close the client.
+    *channel* returns the channel's name, and raises `ServiceDown` where it cannot be known yet; *is_ours* says that
+    `close` may close the client.
     """
 
-    def __init__(self, client: Any, clock: Clock, *, prefix: str = "moderate", is_ours: bool = False) -> None:
+    def __init__(self, client: Any, clock: Clock, channel: Callable[[], str], *, is_ours: bool = False) -> None:
         self._client = client
-        self._channel = f"{prefix}:work"
+        self._channel = channel
         self._is_ours = is_ours
         # A request must not wait for a Redis that is away, not even the quarter of a second of a time-out.
         self._breaker = CircuitBreaker("redis", clock, failures=1, rest=10, most=60)
@@ -43,7 +45,7 @@ class RedisBell:
     def ring(self) -> None:
         try:
             self._breaker.enter()
-            self._client.publish(self._channel, b"")
+            self._client.publish(self._channel(), b"")
         except (ServiceDown, *_FAILURES) as error:
             if not isinstance(error, ServiceDown):
                 self._breaker.failed()
@@ -51,15 +53,16 @@ class RedisBell:
             self._breaker.succeeded()
 
     def listen(self, heard: Callable[[], None], is_over: Callable[[], bool]) -> None:
+        channel = self._channel()
         line = self._client.pubsub(ignore_subscribe_messages=True)
         try:
-            line.subscribe(self._channel)
+            line.subscribe(channel)
             # Somebody may have rung before we were there to hear it.
             heard()
             while not is_over():
                 if line.get_message(timeout=PATIENCE) is not None:
                     heard()
         except _FAILURES as error:
-            raise ServiceDown("redis", type(error).__name__) from error
+            raise ServiceDown("redis", trouble(error, type(error).__name__)) from error
         finally:
             line.close()
