@@ -80,18 +80,63 @@ def test_a_lost_index_for_searches_is_made_again(store: SqlStore) -> None:
     tamper(store, f"DELETE FROM moderate_items WHERE id = {number}")
 
 
-def test_a_lost_primary_key_is_told(pg_url: str) -> None:
-    """As tools leave it that copy rows into a table of their own making."""
-    store = SqlStore(Database(pg_url))
+#: What takes a key from a table, by what is told of it: on PostgreSQL and on MariaDB.
+LOSSES = {
+    "moderate_samples has lost its primary key": (
+        ("ALTER TABLE moderate_samples DROP CONSTRAINT pk_moderate_samples",),
+        ("ALTER TABLE moderate_samples DROP PRIMARY KEY",),
+    ),
+    "moderate_items has lost its primary key": (
+        ("ALTER TABLE moderate_items DROP CONSTRAINT pk_moderate_items",),
+        ("ALTER TABLE moderate_items MODIFY id BIGINT NOT NULL", "ALTER TABLE moderate_items DROP PRIMARY KEY"),
+    ),
+    "moderate_tasks may hold the same open_key twice": (
+        ("ALTER TABLE moderate_tasks DROP CONSTRAINT uq_moderate_tasks_open_key",),
+        ("ALTER TABLE moderate_tasks DROP INDEX uq_moderate_tasks_open_key",),
+    ),
+    "moderate_items may hold the same article_key and source_key twice": (
+        ("ALTER TABLE moderate_items DROP CONSTRAINT uq_moderate_items_article_key_source_key",),
+        ("ALTER TABLE moderate_items DROP INDEX uq_moderate_items_article_key_source_key",),
+    ),
+    "moderate_items gives no ids to new rows": (
+        ("ALTER TABLE moderate_items ALTER COLUMN id DROP DEFAULT", "DROP SEQUENCE moderate_items_id_seq"),
+        ("ALTER TABLE moderate_items MODIFY id BIGINT NOT NULL",),
+    ),
+}
+
+
+@pytest.fixture(params=["pg_url", "mariadb_url"])
+def served(request: pytest.FixtureRequest) -> Iterator[SqlStore]:
+    store = SqlStore(Database(request.getfixturevalue(request.param)))
     upgrade(store.database)
-    tamper(
-        store,
-        "CREATE TABLE copied AS SELECT * FROM moderate_samples",
-        "DROP TABLE moderate_samples",
-        "ALTER TABLE copied RENAME TO moderate_samples",
-    )
-    assert any("moderate_samples has lost its primary key" in words for words, _ in faults(store, repair=True))
+    yield store
     store.database.dispose()
+
+
+@pytest.mark.parametrize("told", LOSSES)
+def test_a_lost_key_is_given_back(served: SqlStore, told: str) -> None:
+    numbers = add(served, 3)
+    postgresql, mariadb = LOSSES[told]
+    tamper(served, *(postgresql if served.database.dialect == "postgresql" else mariadb))
+    found = faults(served)
+    assert any(words.startswith(told) for words, _ in found)
+    assert {mended for _, mended in faults(served, repair=True)} == {True}
+    assert faults(served) == []
+    assert add(served)[0] > max(numbers)
+
+
+def test_rows_that_stand_in_the_way_of_a_lost_key_are_named(served: SqlStore) -> None:
+    numbers = add(served, 2)
+    lost = LOSSES["moderate_items may hold the same article_key and source_key twice"]
+    tamper(served, *lost[served.database.dialect != "postgresql"], "UPDATE moderate_items SET source_key = 'the same'")
+    named = f"(id {numbers[0]}, {numbers[1]}) stand in the way"
+    for repair in (False, True):
+        ((words, mended),) = faults(served, repair=repair)
+        assert named in words
+        assert not mended
+    tamper(served, f"UPDATE moderate_items SET source_key = NULL WHERE id = {numbers[1]}")
+    assert [mended for _, mended in faults(served, repair=True)] == [True]
+    assert faults(served) == []
 
 
 @pytest.fixture
@@ -131,7 +176,8 @@ def test_a_row_that_gets_no_id_is_an_outage_that_says_what_to_do(pg_url: str, lo
     tamper(store, "ALTER TABLE moderate_items ALTER COLUMN id DROP DEFAULT", *lost)
     with pytest.raises(ServiceDown, match="db check"):
         add(store)
-    assert any("moderate_items gives no ids" in words for words, _ in faults(store, repair=True))
+    assert ("moderate_items gives no ids to new rows any more.", True) in faults(store, repair=True)
+    assert add(store)
     store.database.dispose()
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import inspect
 
 from moderate.ports import Fault
-from moderate.store import letters, migrate, search, sequences
+from moderate.store import keys, letters, migrate, search, sequences
 from moderate.store.schema import metadata
 
 if TYPE_CHECKING:
@@ -60,16 +60,16 @@ def structure(database: Database) -> Iterator[str]:
     if differences:
         yield f"The tables were changed: {'; '.join(differences)}. {migrate.LOST}"
     with database.read() as conn:
-        found = inspect(conn).get_multi_pk_constraint(filter_names=list(metadata.tables))
-        without = {table.name for table in sequences.without(conn)}
-    for (_, name), key in found.items():
-        if set(key["constrained_columns"]) != {column.name for column in metadata.tables[name].primary_key}:
-            yield f"{name} has lost its primary key. {migrate.LOST}"
-        elif name in without:
-            yield f"{name} gives no ids to new rows any more. {migrate.LOST}"
+        yield from keys.unmendable(conn)
+        for table in sequences.without(conn, is_mendable=False):
+            yield f"{table.name} gives no ids to new rows any more."
 
 
 # --- what can be mended --------------------------------------------------------------------------------
+
+
+def ids_missing(conn: Connection) -> Iterator[str]:
+    return (f"{table.name} gives no ids to new rows any more." for table in sequences.without(conn, is_mendable=True))
 
 
 def sequences_behind(conn: Connection) -> Iterator[str]:
@@ -77,11 +77,11 @@ def sequences_behind(conn: Connection) -> Iterator[str]:
 
 
 def missing_indexes(conn: Connection) -> list[Index]:
-    """Return the indexes that are gone, but for unique ones: rows may have come in meanwhile that break them."""
+    """Return the indexes that are gone."""
     found = inspect(conn).get_multi_indexes(filter_names=list(metadata.tables))
     names = {(table, entry["name"]) for (_, table), entries in found.items() for entry in entries}
     every = (index for table in metadata.sorted_tables for index in table.indexes)
-    return [index for index in every if not index.unique and (index.table.name, index.name) not in names]  # type: ignore[union-attr]
+    return [index for index in every if (index.table.name, index.name) not in names]  # type: ignore[union-attr]
 
 
 def indexes_missing(conn: Connection) -> Iterator[str]:
@@ -104,6 +104,8 @@ def search_missing(conn: Connection) -> Iterable[str]:
 #: What to look for, and what mends it.
 MENDS: tuple[tuple[Callable[[Connection], Iterable[str]], Callable[[Connection], object]], ...] = (
     (other_letters, letters.make_fit),
+    (keys.mendable, keys.give_back),
+    (ids_missing, sequences.give_ids),
     (sequences_behind, sequences.catch_up),
     (indexes_missing, make_indexes),
     (search_missing, search.make_again),

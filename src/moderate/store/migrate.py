@@ -263,8 +263,8 @@ def has_hosts_migrations(database: Database) -> bool:
 def check(database: Database) -> list[str]:
     """Return what differs between the tables and this code, in words; nothing where all is well.
 
-    What a newer version has added to its tables is no difference. Missing indexes that `moderate.store.checkup`
-    creates again are left out.
+    What a newer version has added to its tables is no difference. Missing indexes and unique constraints, which
+    `moderate.store.checkup` makes again, are left out.
     """
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
@@ -276,7 +276,9 @@ def check(database: Database) -> list[str]:
             differences = compare_metadata(context, metadata)
         is_newer = _stamped(conn, _names(conn)) not in {None, *KNOWN}
     return [
-        _words(found) for found in differences if not (is_newer and is_addition(found)) and not is_lost_index(found)
+        _words(found)
+        for found in differences
+        if not (is_newer and is_addition(found)) and not can_be_mended(found, database.dialect)
     ]
 
 
@@ -285,9 +287,10 @@ def is_addition(difference: Any) -> bool:
     return isinstance(difference, tuple) and str(difference[0]).startswith("remove_")
 
 
-def is_lost_index(difference: Any) -> bool:
-    """Return whether it is a missing index that is not unique, as Alembic reports it."""
-    return isinstance(difference, tuple) and difference[0] == "add_index" and not difference[1].unique
+def can_be_mended(difference: Any, dialect: str) -> bool:
+    """Return whether it is a missing index or, on a server, a unique constraint, as Alembic reports it."""
+    kinds = {"add_index"} if dialect == "sqlite" else {"add_index", "add_constraint"}
+    return isinstance(difference, tuple) and difference[0] in kinds
 
 
 @overload

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
+from moderate.store.keys import lost
 from moderate.store.outages import code
 from moderate.store.schema import metadata
 from moderate.store.types import MYSQL
@@ -36,6 +37,16 @@ COUNT_ON = {
     ),
     "postgresql": ("SELECT setval(pg_get_serial_sequence(:table, :column), :number)",),
     "mysql": ("ALTER TABLE {table} AUTO_INCREMENT = {next}",),
+}
+
+#: Makes the database give ids again.
+GIVE = {
+    "postgresql": (
+        "CREATE SEQUENCE IF NOT EXISTS {table}_{column}_seq",
+        "ALTER SEQUENCE {table}_{column}_seq OWNED BY {table}.{column}",
+        "ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT nextval('{table}_{column}_seq')",
+    ),
+    "mysql": ("ALTER TABLE {table} MODIFY {column} BIGINT NOT NULL AUTO_INCREMENT",),
 }
 
 #: The tables whose id the database itself gives no longer.
@@ -88,12 +99,27 @@ def behind(conn: Connection) -> list[Table]:
     return [table for table in counting() if present(conn, table) > given(conn, table)]
 
 
-def without(conn: Connection) -> list[Table]:
-    """Return the tables whose ids the database gives no longer, because the column was made anew without that."""
-    if dialect_of(conn) not in WITHOUT:
+def without(conn: Connection, *, is_mendable: bool) -> list[Table]:
+    """Return the tables whose ids the database gives no longer, because the column was made anew without that.
+
+    MySQL and MariaDB can count only where the column is a key.
+    """
+    dialect = dialect_of(conn)
+    if dialect not in WITHOUT:
         return []
-    query = text(WITHOUT[dialect_of(conn)])
-    return [table for table in counting() if conn.execute(query, parameters(query, table)).scalar()]
+    query = text(WITHOUT[dialect])
+    found = [table for table in counting() if conn.execute(query, parameters(query, table)).scalar()]
+    keyless = {key.table for key in lost(conn) if key.is_primary} if found and dialect == "mysql" else set()
+    return [table for table in found if (table not in keyless) is is_mendable]
+
+
+def give_ids(conn: Connection) -> None:
+    """Let the database give ids again, above all that are there."""
+    for table in without(conn, is_mendable=True):
+        for statement in GIVE[dialect_of(conn)]:
+            asked = text(statement.format(table=table.name, column=table.autoincrement_column.name))  # type: ignore[union-attr]
+            conn.execute(asked)
+        go_on_counting(conn, {table: present(conn, table)})
 
 
 def catch_up(conn: Connection) -> list[str]:
