@@ -68,10 +68,19 @@ def close_all() -> None:
 
 
 class Host:
-    """One app with its articles, its clock, and who is signed in."""
+    """One app with its articles, its clock, and who is signed in.
+
+    Without *has_tables* the app makes its own database, as at the first start of a site.
+    """
 
     def __init__(
-        self, folder: Path, *, extension: dict[str, Any] | None = None, flask: type[Flask] = Flask, **config: Any
+        self,
+        folder: Path,
+        *,
+        extension: dict[str, Any] | None = None,
+        flask: type[Flask] = Flask,
+        has_tables: bool = True,
+        **config: Any,
     ) -> None:
         self.clock = ManualClock()
         self.articles: dict[str, Article] = {}
@@ -80,7 +89,7 @@ class Host:
         self.add_article("thaw")
         self.app = flask("host", instance_path=str(folder))
         self.app.config.update(SETTINGS | config)
-        if config.get("MODERATE_DATABASE_URL") is None and "engine" not in (extension or {}):
+        if has_tables and config.get("MODERATE_DATABASE_URL") is None and "engine" not in (extension or {}):
             put_tables(folder)
         self.prepare(self.app)
         self.moderate = Moderate(**{"clock": self.clock, **(extension or {})})

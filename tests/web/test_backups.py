@@ -161,7 +161,7 @@ def test_a_damaged_database_says_what_to_do(host: Host, path: Path, caplog: pyte
 
 def test_a_new_database_is_named_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
-        Host(tmp_path, MODERATE_LIMITS={}).close()
+        Host(tmp_path, MODERATE_LIMITS={}, has_tables=False).close()
     assert caplog.messages == [f"A new and empty database was made: {tmp_path / 'moderate.sqlite3'}"]
 
 
