@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from moderate.acts import clocks, forgetting
@@ -64,7 +64,9 @@ def inspect(state: State, flask_migrate: Any = None) -> Iterator[Part]:
 
     *flask_migrate* is what Flask-Migrate keeps in the extensions of the app. Call this in an app context.
     """
-    yield from examine(state, deep=True)
+    first, *rest = examine(state, deep=True)
+    yield replace(first, advice=f"{state.tables.describe()}. {first.advice}") if first.is_well else first
+    yield from rest
     with suppress(ServiceDown):
         yield from migrations(state, flask_migrate)
     if state.settings.site_url is not None:

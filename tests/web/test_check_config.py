@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -45,6 +46,23 @@ def test_what_is_not_used_is_no_fault(tmp_path: Path) -> None:
     assert code == 0
     assert list(said) == ["settings", "database", "redis", "akismet", "tasks", "retention", "mail"]
     assert said["mail"] == "not used. Set MODERATE_MAIL_SERVER to have moderators written to."
+
+
+def test_the_database_in_use_is_named_without_its_password(tmp_path: Path, pg_url: str) -> None:
+    assert checked(tmp_path)[1]["database"] == f"ok. SQLite, {tmp_path / 'moderate.sqlite3'}."
+    host = Host(tmp_path, MODERATE_DATABASE_URL=pg_url)
+    assert host.app.test_cli_runner().invoke(args=["moderate", "db", "upgrade"]).exit_code == 0
+    name = urlsplit(pg_url).path[1:]
+    assert checked(tmp_path, MODERATE_DATABASE_URL=pg_url)[1]["database"] == f"ok. postgresql, {name} at 127.0.0.1."
+    hosts = [f"127.0.0.{n}:{urlsplit(pg_url).port}" for n in (1, 2)]
+    spread = f"postgresql://postgres:moderate@/{name}?host={hosts[0]}&host={hosts[1]}"
+    said = checked(tmp_path, MODERATE_DATABASE_URL=spread)[1]["database"]
+    assert said == f"ok. postgresql, {name} at {hosts[0]} and {hosts[1]}."
+
+
+def test_a_missing_secret_key_is_told(tmp_path: Path) -> None:
+    assert "SECRET_KEY" not in checked(tmp_path)[1]["settings"]
+    assert "SECRET_KEY is not set" in checked(tmp_path, SECRET_KEY=None)[1]["settings"]
 
 
 def test_a_database_without_its_tables_says_what_to_run(tmp_path: Path) -> None:

@@ -288,7 +288,8 @@ def check_config() -> None:
     """
     from moderate.health import inspect
 
-    click.echo(f"settings: ok. {current_app.name} serves below {current_state().settings.url_prefix}.")
+    key = "" if current_app.secret_key else " SECRET_KEY is not set: moderate uses a key in its database, Flask none."
+    click.echo(f"settings: ok. {current_app.name} serves below {current_state().settings.url_prefix}.{key}")
     failed = False
     for part in inspect(current_state(), current_app.extensions.get("migrate")):
         end = "" if part.state.endswith("?") else "."

@@ -87,6 +87,9 @@ class Tables(Protocol):
     def current(self) -> str | None:
         """The version of the tables as they are, None where there are none."""
 
+    def describe(self) -> str:
+        """Name the database, for operators; never a user or a password."""
+
     def trouble(self) -> Trouble:
         """Compare the tables with this version of the code."""
 

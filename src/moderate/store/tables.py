@@ -54,6 +54,14 @@ class SqlTables:
     def current(self) -> str | None:
         return migrate.current(self._database)
 
+    def describe(self) -> str:
+        url = self._database.engine.url
+        if self._database.dialect == "sqlite":
+            return f"SQLite, {url.database or 'in memory'}"
+        # An address may name its hosts among the parameters.
+        host = url.host or url.query.get("host") or "localhost"
+        return f"{url.get_backend_name()}, {url.database} at {host if isinstance(host, str) else ' and '.join(host)}"
+
     def trouble(self) -> Trouble:
         return migrate.trouble(self._database)
 
