@@ -109,6 +109,27 @@ def test_no_key_acts_while_somebody_types_or_holds_a_modifier(newsroom: Newsroom
     expect(cards(page)).to_have_count(2)
 
 
+def test_keys_of_programs_do_no_harm(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+    """Form fillers send events without a key, and extensions take keys for themselves or send them to the document."""
+    page = desk(2)
+    faults: list[object] = []
+    page.on("pageerror", lambda fault: faults.append(fault))
+    press(page, "j")
+    page.evaluate(
+        """() => {
+            document.querySelector("#q, input[type=search]").dispatchEvent(new Event("keydown", { bubbles: true }));
+            document.activeElement.dispatchEvent(new Event("keydown", { bubbles: true }));
+            const taken = new KeyboardEvent("keydown", { key: "a", code: "KeyA", bubbles: true, cancelable: true });
+            taken.preventDefault();
+            document.activeElement.dispatchEvent(taken);
+            document.dispatchEvent(new KeyboardEvent("keydown", { key: "s", code: "KeyS" }));
+        }"""
+    )
+    expect(tab(page, "Spam")).to_have_text("1")
+    assert newsroom.counts().comments == 0
+    assert faults == []
+
+
 #: What browsers tell of a key: its letter, its place, whether Caps Lock is on and Shift down; and whether it acts.
 KEYS = {
     "Cyrillic": ("ф", "KeyA", False, False, True),
@@ -126,6 +147,8 @@ KEYS = {
     "Cyrillic with Shift": ("Ф", "KeyA", False, True, False),
     "an input method": ("Process", "KeyA", False, False, False),
     "a dead key": ("Dead", "KeyA", False, False, False),
+    "AltGr": ("a", "KeyA", False, False, False),
+    "Arabic with AltGr": ("ٱ", "KeyA", False, False, False),
 }
 
 
@@ -135,9 +158,9 @@ def test_keys_act_in_every_layout(newsroom: Newsroom, desk: Callable[..., Page],
     page = desk(2)
     press(page, "j")
     page.evaluate(
-        """([key, code, modifierCapsLock, shiftKey]) => document.activeElement.dispatchEvent(
-            new KeyboardEvent("keydown", { key, code, modifierCapsLock, shiftKey, bubbles: true }))""",
-        [key, code, has_caps_lock, has_shift],
+        """([key, code, modifierCapsLock, shiftKey, modifierAltGraph]) => document.activeElement.dispatchEvent(
+            new KeyboardEvent("keydown", { key, code, modifierCapsLock, shiftKey, modifierAltGraph, bubbles: true }))""",
+        [key, code, has_caps_lock, has_shift, "AltGr" in sort],
     )
     if not acts:
         # What comes next shows that the key before has done nothing.

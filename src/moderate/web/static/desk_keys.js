@@ -4,6 +4,8 @@ const dialog = document.getElementById("keys");
 const on = document.getElementById("keys-on");
 
 function isTyping(element) {
+  // Programs send keys to the document as well.
+  if (!(element instanceof Element)) return false;
   return element.isContentEditable || element.closest("textarea, select, input:not([type=checkbox])") !== null;
 }
 
@@ -11,6 +13,8 @@ function isTyping(element) {
 // keyboard where the layout has letters of another script. While an input method is at work there is none.
 function latin(event) {
   if (event.isComposing || event.key === "Process" || event.key === "Dead") return "";
+  // What the third level of a keyboard has (AltGr) is no key of ours.
+  if (event.getModifierState("AltGraph") && /\p{L}/u.test(event.key)) return "";
   const [, letter] = event.code.match(/^Key([A-Z])$/) ?? [];
   if (letter && /^\p{L}\p{M}*$/u.test(event.key) && !/^\p{Script=Latin}/u.test(event.key)) {
     return event.shiftKey ? "" : letter.toLowerCase();
@@ -26,6 +30,8 @@ function latin(event) {
 export function listen(acts) {
   const keys = { ...acts, "?": () => dialog.showModal() };
   document.addEventListener("keydown", (event) => {
+    // Browsers that fill in forms send keys without a name; what somebody else has taken is theirs.
+    if (!(event instanceof KeyboardEvent) || event.defaultPrevented) return;
     if (event.ctrlKey || event.metaKey || event.altKey || dialog.open) return;
     const key = latin(event);
     if (isTyping(event.target) || !Object.hasOwn(keys, key)) return;
