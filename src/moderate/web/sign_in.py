@@ -36,7 +36,7 @@ REVOKED = "revoked:"
 #: Tells, beside the hidden field of the form, whether the browser keeps cookies.
 PROBE_COOKIE = "moderate_probe"
 
-NO_COOKIES = "This browser keeps no cookies for this site. Allow them and try again: the link still works."
+NO_COOKIES = "This browser keeps no cookies for this site. Allow them and open the link again: it still works."
 SPENT = "This link has been used already, or is older than ten minutes."
 
 

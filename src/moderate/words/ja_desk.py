@@ -220,8 +220,8 @@ DESK: dict[str, str] = {
     "Ask whoever runs this site for a new link (flask moderate token link NAME). It works once, within ten minutes.": (
         "サイトの運営者に新しいリンクを頼んでください（flask moderate token link NAME）。10分以内に一度だけ使えます。"
     ),
-    "This browser keeps no cookies for this site. Allow them and try again: the link still works.": (
-        "このブラウザーはこのサイトのCookieを保存しません。許可してからもう一度お試しください。リンクはまだ使えます。"
+    "This browser keeps no cookies for this site. Allow them and open the link again: it still works.": (
+        "このブラウザーはこのサイトのCookieを保存しません。許可してからリンクをもう一度開いてください。リンクはまだ使えます。"
     ),
     "This link has been used already, or is older than ten minutes.": (
         "このリンクはすでに使われたか、10分を過ぎています。"
