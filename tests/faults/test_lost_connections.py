@@ -11,17 +11,20 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine, insert, select, text
 
+from moderate.acts.crew import Crew
 from moderate.errors import ServiceDown
 from moderate.model import Counts
-from moderate.ports import ConnectionOptions
+from moderate.ports import ConnectionOptions, NewTask
 from moderate.store import Database
 from moderate.store.migrate import upgrade
 from moderate.store.schema import reservations
 from tests.factories import NOON
+from tests.mail_servers import MailServer
 from tests.mariadb_servers import MariaDB
 from tests.proxies import Proxy
 from tests.servers import HOST, PostgreSQL, wait_until
 from tests.sites import Host
+from tests.web import mail_sites
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -420,4 +423,54 @@ def test_a_comment_sent_again_after_an_unknown_outcome_is_stored_once(server: Se
         proxy.lose_answer_to = b"\x03COMMIT" if isinstance(server, MariaDB) else b"COMMIT\0"
         assert statuses(site, "one") == [503, 202]
         assert has_exactly(site, 1)
+        site.close()
+
+
+def test_a_task_whose_lease_was_stored_without_an_answer_is_taken_again_at_once(
+    server: Server, url: str, tmp_path: Path
+) -> None:
+    """Nobody holds that lease, and no worker died over it."""
+    with Proxy(server.port) as proxy:
+        site = a_site(tmp_path, url.replace(f":{server.port}/", f":{proxy.port}/"))
+        store, now = site.state.desk.store, site.clock.now()
+        store.add_tasks(1, [NewTask(kind="judge", due_at=now)], now)
+        proxy.lose_answer_to = b"\x03COMMIT" if isinstance(server, MariaDB) else b"COMMIT\0"
+        with pytest.raises(ServiceDown):
+            store.lease_due(now, limit=1, seconds=120)
+        (task,) = store.lease_due(now, limit=1, seconds=120)
+        assert (task.deaths, task.attempts) == (0, 1)
+        assert store.lease_due(now, limit=1, seconds=120) == []
+        site.close()
+
+
+class Interruption(MailServer):
+    """A mail server that takes a mail, and ends the database before its sender can note that."""
+
+    def __init__(self, database: Server) -> None:
+        super().__init__()
+        self.database = database
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        self.database.kill()
+        return await super().handle_DATA(server, session, envelope)
+
+
+def test_a_worker_that_is_told_to_end_gives_back_what_it_could_not_note_in_an_outage(
+    postgresql: PostgreSQL, pg_url: str, tmp_path: Path
+) -> None:
+    with Interruption(postgresql) as mail:
+        site = mail_sites.a_site(tmp_path, mail.port, MODERATE_DATABASE_URL=pg_url)
+        with site.app.app_context():
+            site.moderate.create_tables()
+        assert statuses(site, "before") == [202]
+        crew = Crew(site.app, site.state.desk)
+        try:
+            with pytest.raises(ServiceDown):
+                crew.drain()
+        finally:
+            postgresql.start()
+        crew.end(None)
+        (task,) = site.state.desk.store.lease_due(site.clock.now(), limit=1, seconds=120)
+        # Else the end of its lease would look as if a worker had died.
+        assert task.deaths == 0
         site.close()

@@ -125,10 +125,11 @@ class Crew:
             self._reading.give_back(self._desk)
         if self._worker is not None:
             self._worker.join(patience)
-        left = self._busy.get(self._worker) if self._worker is not None else None
-        if left is not None:
+        at_hand = self._busy.get(self._worker) if self._worker is not None else None
+        left = [*([at_hand[0]] if at_hand is not None else []), *self._unsettled]
+        if left:
             with self._app.app_context():
-                give_back(self._desk, [left[0]])
+                give_back(self._desk, left)
         for reader in self._now_reading():
             reader.join(FAREWELL)
 

@@ -52,6 +52,7 @@ class SqlStore(
     def __init__(self, database: Database) -> None:
         self.database = database
         self._known = Known()
+        self._unanswered = []
 
 
 if TYPE_CHECKING:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, case, delete, func, not_, null, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
+from moderate.errors import ServiceDown
 from moderate.model import DEATHS, REPLAYED, Task
 from moderate.store.engine import DUE
 from moderate.store.schema import items, tasks
@@ -118,6 +120,11 @@ def _held(task: Task) -> ColumnElement[bool]:
     return and_(tasks.c.id == task.id, tasks.c.lease_owner == task.lease)
 
 
+def _undo_lease(conn: Connection, owner: str) -> None:
+    never = {"lease_until": None, "lease_owner": None, "attempts": tasks.c.attempts - 1}
+    conn.execute(update(tasks).where(tasks.c.lease_owner == owner).values(never))
+
+
 def _release(conn: Connection, task: Task) -> None:
     nobodys = and_(tasks.c.id == task.id, tasks.c.lease_owner.is_(None))
     conn.execute(update(tasks).where(nobodys).values(lease_until=None))
@@ -160,6 +167,8 @@ class Tasks:
     """See `moderate.ports.Store`."""
 
     database: Database
+    #: Owners of leases of which the database has not said whether it has stored them.
+    _unanswered: list[str]
 
     def lease_due(
         self,
@@ -184,6 +193,7 @@ class Tasks:
         if is_fresh:
             wanted.append(tasks.c.attempts == 0)
         due = select(tasks).where(*wanted, _is_due(now), free)
+        self._free_unanswered()
         # Most looks find nothing, and a look takes no lock.
         with self.database.read() as conn:
             if conn.execute(due.with_only_columns(tasks.c.id).limit(1)).first() is None:
@@ -207,7 +217,18 @@ class Tasks:
                     conn.execute(update(tasks).where(tasks.c.id == row.id).values(died))
             return [_leased(row, lease["lease_owner"]) for row in rows]
 
-        return self.database.transaction(take)
+        try:
+            return self.database.transaction(take)
+        except ServiceDown:
+            self._unanswered.append(lease["lease_owner"])
+            raise
+
+    def _free_unanswered(self) -> None:
+        """Give up the leases that nobody was told of: when they end, it would look as if a worker had died."""
+        for owner in list(self._unanswered):
+            self.database.transaction(partial(_undo_lease, owner=owner))
+            with suppress(ValueError):
+                self._unanswered.remove(owner)
 
     def add_tasks(self, item_id: int, wanted: Sequence[NewTask], now: datetime) -> None:
         """Write tasks for an item on their own, where nothing else of it changes."""
