@@ -401,7 +401,10 @@ def test_work_that_loses_each_connection_is_given_up_after_the_second(
     assert names(database) == []
 
 
-def test_a_commit_whose_outcome_is_unknown_is_not_run_again(server: Server, url: str, database: Database) -> None:
+@pytest.mark.parametrize("way", ["transaction", "promptly"])
+def test_a_commit_whose_outcome_is_unknown_is_not_run_again(
+    server: Server, url: str, database: Database, way: str
+) -> None:
     tries: list[int] = []
 
     def work(conn: Connection) -> None:
@@ -410,7 +413,7 @@ def test_a_commit_whose_outcome_is_unknown_is_not_run_again(server: Server, url:
         server.end_connections(url)
 
     with pytest.raises(ServiceDown):
-        database.transaction(work)
+        getattr(database, way)(work)
     assert len(tries) == 1
     database.transaction(lambda conn: reserve(conn, "after"))
     assert names(database) == ["after"]

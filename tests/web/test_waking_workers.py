@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
 
 from moderate.acts.housekeeping import CHECK_UP
+from moderate.errors import ServiceDown
 from moderate.ports import NewTask
+from moderate.services.bell import RedisBell
 from moderate.testing import AkismetStandIn, ManualClock
 from tests.servers import wait_until
 from tests.sites import Host
@@ -164,3 +168,17 @@ def test_two_sites_with_one_secret_on_one_redis_wake_only_their_own_workers(
         site.comment(f"From {name}")
         channels.append(listener.channel())
     assert channels[0] == channels[2] != channels[1]
+
+
+def test_a_client_that_is_closed_while_a_worker_listens_only_makes_it_deaf(redis_url: str) -> None:
+    """As at the end of a process, whose threads are still waiting."""
+    client = redis.Redis.from_url(redis_url)
+    bell = RedisBell(client, ManualClock(), lambda: "work")
+    for _ in range(20):
+        listens = threading.Event()
+        with ThreadPoolExecutor(1) as threads:
+            listening = threads.submit(bell.listen, listens.set, lambda: False)
+            assert listens.wait(10)
+            while not listening.done():
+                client.close()
+            assert isinstance(listening.exception(), ServiceDown)

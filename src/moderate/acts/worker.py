@@ -127,7 +127,7 @@ class Worker:
             try:
                 self._bell.listen(heard, crew.over.is_set)
             except ServiceDown as error:
-                if not is_deaf:
+                if not is_deaf and not crew.over.is_set():
                     words = "Workers are not woken (%s); they look for tasks every %.0f seconds."
                     log.warning(words, error, POLL, extra={"moderate_service": error.service})
                 is_deaf = True

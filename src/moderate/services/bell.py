@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 #: Seconds for which a listener waits before it asks whether it is over.
 PATIENCE = 1.0
-_FAILURES = (failures.RedisError, failures.RedisClusterException, OSError)
+#: redis-py raises ValueError where another thread closes the client, as at the end of the process.
+_FAILURES = (failures.RedisError, failures.RedisClusterException, OSError, ValueError)
 
 
 class RedisBell:

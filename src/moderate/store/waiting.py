@@ -76,10 +76,12 @@ def server_patience(conn: Connection, seconds: float) -> Iterator[None]:
         wait_for(conn, whole, whole)
         try:
             yield
-        finally:
+        except BaseException:
             # A connection that broke meanwhile goes, and what was set with it.
             with suppress(SQLAlchemyError):
                 wait_for(conn, *before)
+            raise
+        wait_for(conn, *before)
     else:
         yield
 
