@@ -112,8 +112,8 @@ def test_no_key_acts_while_somebody_types_or_holds_a_modifier(newsroom: Newsroom
 def test_keys_of_programs_do_no_harm(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
     """Form fillers send events without a key, and extensions take keys for themselves or send them to the document."""
     page = desk(2)
-    faults: list[object] = []
-    page.on("pageerror", lambda fault: faults.append(fault))
+    faults: list[str] = []
+    page.on("pageerror", lambda fault: faults.append(str(fault)))
     press(page, "j")
     page.evaluate(
         """() => {
@@ -158,9 +158,14 @@ def test_keys_act_in_every_layout(newsroom: Newsroom, desk: Callable[..., Page],
     page = desk(2)
     press(page, "j")
     page.evaluate(
-        """([key, code, modifierCapsLock, shiftKey, modifierAltGraph]) => document.activeElement.dispatchEvent(
-            new KeyboardEvent("keydown", { key, code, modifierCapsLock, shiftKey, modifierAltGraph, bubbles: true }))""",
-        [key, code, has_caps_lock, has_shift, "AltGr" in sort],
+        "key => document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { ...key, bubbles: true }))",
+        {
+            "key": key,
+            "code": code,
+            "modifierCapsLock": has_caps_lock,
+            "shiftKey": has_shift,
+            "modifierAltGraph": "AltGr" in sort,
+        },
     )
     if not acts:
         # What comes next shows that the key before has done nothing.
