@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import click
 import pytest
 
 from moderate.cli import build_cli
+from moderate.store.outages import BY_CODE, BY_TEXT
 from tests.servers import ROOT
 
 if TYPE_CHECKING:
@@ -126,6 +128,132 @@ def test_every_command_is_told_of_on_some_page() -> None:
         for word in below:
             line = f"flask moderate {name} {word}".strip()
             assert line in told or (word and f"`{name} {word}`" in told), line
+
+
+# --- the runbook ----------------------------------------------------------------------------------
+
+RUNBOOK = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+
+#: What stands for an inserted value, in messages as in the runbook.
+ANY = "…"
+
+#: Placeholders of ``%`` and of ``str.format``.
+PLACEHOLDER = re.compile(r"%[.\d]*[a-z]|\{\w*\}")
+
+
+def message(node: ast.AST) -> str | None:
+    """Return the text of a literal, an f-string or a sum of these, with `ANY` for each inserted value."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return PLACEHOLDER.sub(ANY, node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(message(part) or ANY for part in node.values)
+    if isinstance(node, ast.BinOp):
+        left, right = message(node.left), message(node.right)
+        return None if left is None and right is None else (left or ANY) + (right or ANY)
+    return None
+
+
+def messages_of(tree: ast.Module) -> Iterator[str]:
+    """Yield every text of a module but its docstrings."""
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        text = None if id(node) in docstrings else message(node)
+        if text is not None:
+            yield text
+
+
+def warnings_of(tree: ast.Module) -> Iterator[str]:
+    """Yield the messages that a module logs as warnings and errors."""
+    assigned: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            assigned.setdefault(node.targets[0].id, []).append(node.value)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id="log" | "_log"), attr="warning" | "error" | "exception"),
+                args=[said, *_],
+            ):
+                values = assigned.get(said.id, []) if isinstance(said, ast.Name) else [said]
+                yield from (message(value) or ANY for value in values)
+
+
+TREES = [ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES]
+MESSAGES = {text for tree in TREES for text in messages_of(tree)}
+
+
+def quotes_in(page: str) -> Iterator[str]:
+    """Yield what the first columns of a page's tables quote of the product: not commands, settings and numbers."""
+    for cell in re.findall(r"^\| *(.*?) \|", page, re.MULTILINE):
+        for quote in re.findall(r"`([^`]+)`", cell):
+            is_command = re.match(r"[\w ]+$", quote) and unknown(quote.split()) is None
+            if re.search(rf"[ {ANY}]", quote) and not is_command and not quote.startswith(("MODERATE_", "moderate_")):
+                yield quote
+
+
+def says(text: str, quote: str) -> bool:
+    """Return whether the parts of a quote stand in a message, in their order."""
+    start = 0
+    for part in quote.split(ANY):
+        start = text.find(part, start)
+        if start < 0:
+            return False
+        start += len(part)
+    return True
+
+
+def is_said(quote: str) -> bool:
+    """Return whether the product says what is quoted, as a whole message or with `ANY` for the rest."""
+    pair = re.fullmatch(r'"(\w+)": "([^"]+)"', quote)
+    if pair:
+        return set(pair.groups()) <= MESSAGES
+    service, colon, reason = quote.partition(": ")
+    if colon and service in MESSAGES and (reason == ANY or is_said(reason)):
+        return True
+    return any(says(text, quote) for text in MESSAGES)
+
+
+def test_what_the_runbook_quotes_is_what_the_product_says() -> None:
+    page = RUNBOOK.partition("## Symptoms")[2]
+    quotes = list(quotes_in(page.partition("## Operations")[0])) + list(quotes_in(page.partition("## Logs")[2]))
+    assert len(quotes) > 100
+    assert [quote for quote in quotes if not is_said(quote)] == []
+
+
+def test_every_warning_of_the_log_is_in_the_runbook() -> None:
+    quotes = [quote for quote in quotes_in(RUNBOOK) if len(quote.replace(ANY, "")) > 8]
+    logged = {text for tree in TREES for text in warnings_of(tree) if text.replace(ANY, "").strip(" :;.")}
+    assert len(logged) > 20
+    assert [text for text in sorted(logged) if not any(says(text, quote) for quote in quotes)] == []
+
+
+def test_every_known_reason_of_an_outage_of_the_database_is_in_the_runbook() -> None:
+    quotes = list(quotes_in(RUNBOOK))
+    reasons = {PLACEHOLDER.sub(ANY, words) for _, words in (*BY_CODE, *BY_TEXT)}
+    assert [words for words in sorted(reasons) if not any(says(words, quote) for quote in quotes)] == []
+
+
+@pytest.mark.parametrize(
+    ("quote", "real"),
+    [
+        ("its memory is full (maxmemory)", True),
+        ("database: the disk of … is full", True),
+        ("mail: …", True),
+        ('"database": "newer"', True),
+        ("its memory is nearly empty", False),
+        ("database: the disk of … is broken", False),
+        ("fax: …", False),
+        ('"database": "vanished"', False),
+    ],
+)
+def test_a_wrong_quote_would_be_found(quote: str, real: bool) -> None:
+    assert is_said(quote) is real
+
+
+def test_the_runbook_names_real_metrics() -> None:
+    named = set(re.findall(r"\bmoderate_[a-z_]+\b", RUNBOOK.partition("## Metrics")[2].partition("## Logs")[0]))
+    assert len(named) > 10
+    assert named - {name + ending for name in MESSAGES for ending in ("", "_total")} == {"moderate_metrics"}
 
 
 @pytest.fixture
