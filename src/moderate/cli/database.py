@@ -48,8 +48,9 @@ def check(repair: bool) -> None:
     """Look for everything that can be wrong with the database, after a restore say.
 
     Damage of an SQLite file, lost or changed tables, a newer version, a foreign encoding, ids that would be given
-    twice, lost keys and indexes, counters that have drifted. With --repair the sequences of ids, keys, indexes, character
-    sets and counters are mended; rows that stand in the way of a lost key are named. Exits with 1 where something is wrong that was not mended.
+    twice, lost keys and indexes, counters that have drifted. With --repair the sequences of ids, keys, indexes,
+    character sets and counters are mended; rows that stand in the way of a lost key are named. Exits with 1 where
+    something is wrong that was not mended.
     """
     found = current_state().tables.trouble()
     if found.state and not found.serves:
