@@ -1,13 +1,20 @@
-"""Reasons for failed connections in words, the same for every service."""
+"""Failures of other servers: their reasons in words, and how long a server asks to wait."""
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
+
+#: The longest wait that another server may ask for, in seconds.
+LONGEST_WAIT = 86_400.0
 
 #: Words for the codes of certificate errors (``X509_V_ERR_…`` of OpenSSL, which `ssl` has no names for).
 CERTIFICATES = (
@@ -60,6 +67,19 @@ def tls_trouble(error: BaseException) -> str | None:
         if isinstance(cause, TimeoutError) and "handshake" in str(cause):
             return "it does not answer in TLS: does it speak TLS at this port?"
     return None
+
+
+def retry_after(value: str, now: datetime) -> float | None:
+    """Return the seconds that a Retry-After field asks to wait (RFC 9110 §10.2.3); None where it is no such field."""
+    if re.fullmatch(r"[0-9]{1,9}", value.strip(), re.ASCII):
+        seconds = float(value)
+    else:
+        try:
+            moment = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+    return min(max(seconds, 1.0), LONGEST_WAIT)
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:

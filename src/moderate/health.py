@@ -16,6 +16,7 @@ from moderate.model import TASK_KINDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from moderate.settings import Settings
     from moderate.web.state import State
 
 
@@ -117,7 +118,14 @@ def mail(state: State) -> Part:
     if not wanted:
         return Part("mail", "not used", True, "Nobody in MODERATE_MAIL_TO is to be written to.")
     # One server takes the mails of all.
-    return told(state, "mail", wanted[0], MAIL_ADVICE)
+    found = told(state, "mail", wanted[0], MAIL_ADVICE)
+    return replace(found, advice=CLEAR) if found.is_well and says_password_in_the_clear(state.settings) else found
+
+
+def says_password_in_the_clear(settings: Settings) -> bool:
+    """Return whether a password of the settings crosses a network unencrypted."""
+    is_here = settings.mail_server in {"localhost", "::1"} or (settings.mail_server or "").startswith("127.")
+    return settings.mail_security == "none" and settings.mail_username is not None and not is_here
 
 
 def told(state: State, name: str, key: str, advice: str) -> Part:
@@ -230,6 +238,7 @@ NOT_USED = Part("akismet", "not used", True, "Set MODERATE_AKISMET_KEY to ask Ak
 
 AKISMET_ADVICE = {REFUSED: "Check MODERATE_AKISMET_KEY and the site's address."}
 
+CLEAR = "Warning: the password goes to the mail server in the clear; set MODERATE_MAIL_SECURITY to 'starttls' or 'tls'."
 MAIL_ADVICE = (
     "Check the settings MODERATE_MAIL_…; mails wait, and are given up after some days. "
     "Then try: flask moderate mail try ADDRESS"

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import trustme
 
-from moderate.connections import trouble
+from moderate.connections import retry_after, trouble
 from moderate.errors import ServiceDown
 from tests.unit.services.loopback import Connection, serving
 from tests.unit.services.test_hostile_mail_servers import a_web_server, speaking
@@ -72,3 +72,28 @@ def test_each_fault_of_a_certificate_has_its_own_words(service: str, words: str)
 def test_a_port_without_tls_has_its_own_words() -> None:
     with speaking(a_web_server) as (port, _), pytest.raises(ServiceDown, match="does not speak TLS at this port"):
         caller(f"https://127.0.0.1:{port}/").probe()
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("120", 120),
+        (" 7 ", 7),
+        ("0", 1),
+        ("Tue, 13 Jan 2026 10:01:00 GMT", 60),
+        ("Tue, 13 Jan 2026 10:01:00", 60),
+        ("Tuesday, 13-Jan-26 10:01:00 GMT", 60),
+        ("Mon, 12 Jan 2026 10:00:00 GMT", 1),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 86_400),
+        ("31536000", 86_400),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("\u0663", None),
+        ("Fri, 31 Dec 99999999 23:59:59 GMT", None),
+        ("Fri, 31 Dec 1999 23:59:59 +9999", None),
+    ],
+)
+def test_the_wait_that_a_server_asks_for_is_read_in_both_forms(value: str, seconds: float | None) -> None:
+    assert retry_after(value, datetime(2026, 1, 13, 10, tzinfo=UTC)) == seconds

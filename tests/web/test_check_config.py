@@ -12,7 +12,7 @@ import pytest
 from moderate.ports import NewTask
 from moderate.services.akismet_stand_in import AkismetStandIn
 from moderate.services.clock import SystemClock
-from tests.mail_servers import MailServer
+from tests.mail_servers import MailServer, knows
 from tests.servers import Redis
 from tests.sites import Host
 from tests.unit.services.loopback import Connection, serving
@@ -118,6 +118,17 @@ def test_a_mail_server_is_signed_in_to_and_gets_no_mail(tmp_path: Path) -> None:
     code, said = checked(tmp_path, MODERATE_MAIL_PORT=server.port, **MAIL)
     assert code == 1
     assert said["mail"].startswith("the mail server cannot be reached: it refuses connections. Check the settings")
+
+
+@pytest.mark.parametrize(("host", "is_warned"), [("0.0.0.0", True), ("127.0.0.1", False)])
+def test_a_password_that_crosses_a_network_in_the_clear_is_warned_of(
+    tmp_path: Path, host: str, is_warned: bool
+) -> None:
+    account = {"MODERATE_MAIL_SERVER": host, "MODERATE_MAIL_USERNAME": "news", "MODERATE_MAIL_PASSWORD": "a word"}
+    with MailServer(authenticator=knows("news", "a word"), auth_require_tls=False) as server:
+        code, said = checked(tmp_path, MODERATE_MAIL_PORT=server.port, **{**MAIL, **account})
+    assert code == 0
+    assert ("in the clear" in said["mail"]) == is_warned
 
 
 @pytest.mark.parametrize(("folder", "code"), [("file:mails", 0), ("file:taken/mails", 1)])

@@ -6,12 +6,14 @@ import json
 import logging
 import logging.config
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy
 
 from moderate import signals
+from moderate.errors import ServiceDown
 from moderate.model import Kind
 from moderate.recheck import run_due
 from moderate.testing import AkismetStandIn
@@ -75,8 +77,13 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     made.dispose()
 
 
-def marked_site(folder: Path, **options: Any) -> Host:
-    config = {
+def work_if_possible(host: Host) -> None:
+    with suppress(ServiceDown):
+        work(host)
+
+
+def marked_config() -> dict[str, Any]:
+    return {
         "MODERATE_SITE_URL": "http://localhost",
         "MODERATE_AKISMET_KEY": MARKS["akismet_key"],
         "MODERATE_AKISMET_URL": f"http://127.0.0.1:{free_port()}",
@@ -88,7 +95,10 @@ def marked_site(folder: Path, **options: Any) -> Host:
         "MODERATE_MAIL_FROM": "news@mail.example",
         "MODERATE_MAIL_TO": [MARKS["moderator"]],
     }
-    host = Host(folder, **{**config, **options.pop("config", {})}, **options)
+
+
+def marked_site(folder: Path, **options: Any) -> Host:
+    host = Host(folder, **{**marked_config(), **options.pop("config", {})}, **options)
     host.app.config["SECRET_KEY"] = MARKS["secret_key"]
     with host.app.app_context():
         host.state.tables.upgrade()
@@ -156,6 +166,35 @@ def test_nothing_that_was_sent_is_in_the_log_when_everything_fails(
     for part in ("Limits: redis", "The check 'failing' failed", "A receiver of", "a bug", "database: "):
         assert part in caplog.text
     assert leaked(caplog, token["Authorization"].removeprefix("Bearer ")) == []
+
+
+def test_no_command_and_no_page_for_operators_shows_what_is_secret_or_was_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With everything away that the site depends on, at the level DEBUG for all libraries."""
+    caplog.set_level(logging.DEBUG)
+    secrets = ["a secret of the webhook", "mark-hook-path", "mark-token-printed", "mark-database-password"]
+    hook = {"url": f"https://127.0.0.1:{free_port()}/{secrets[1]}?key={secrets[1]}", "secret": secrets[0]}
+    config = {"MODERATE_WEBHOOKS": [hook], "MODERATE_CONFIRM_EMAIL": True, "MODERATE_MAIL_SECURITY": "none"}
+    for more in (
+        {},
+        {"MODERATE_MAIL_PASSWORD": "", "MODERATE_MAIL_TOKEN_COMMAND": ["/bin/echo", "two words", secrets[2]]},
+        {"MODERATE_DATABASE_URL": f"postgresql://mark:{secrets[3]}@127.0.0.1:{free_port()}/news"},
+    ):
+        host = Host(tmp_path, **{**marked_config(), **config, **more})
+        posted = post(host)
+        work_if_possible(host)
+        shown = [posted.headers, host.client.get("/discuss/health").text]
+        for command in ("check-config", "tasks dead", "tasks late", "db check", "db current", "worker --once"):
+            result = host.app.test_cli_runner().invoke(args=["moderate", *command.split()])
+            assert result.exception is None or isinstance(result.exception, SystemExit)
+            shown.append(result.output)
+        marks = [mark for name, mark in MARKS.items() if name != "moderator"] + secrets
+        if posted.status_code == 202:
+            marks.append(posted.json["edit_token"])
+        assert [mark for mark in marks if mark in f"{shown}"] == []
+        assert [mark for mark in marks if mark in caplog.text] == []
+        host.close()
 
 
 def test_an_outage_of_the_database_is_one_line_and_its_end_another(

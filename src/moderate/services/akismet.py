@@ -13,7 +13,7 @@ import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, cast
 
-from moderate.connections import chain, trouble
+from moderate.connections import chain, retry_after, trouble
 from moderate.errors import ServiceDown
 from moderate.services.akismet_transport import AkismetTransport, Call, current_call
 from moderate.services.breaker import CircuitBreaker
@@ -21,6 +21,7 @@ from moderate.spam import SpamAnswer, SpamUsage, SpamWord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
     import akismet
     import httpx
@@ -175,7 +176,7 @@ class AkismetService:
     def _failure(self, error: Exception, call: Call) -> ServiceDown:
         kind, reason = told(error)
         debug = self._line(call, "debug-help")
-        return self._down(kind, f"{reason} ({debug})" if debug else reason, wait_of(error))
+        return self._down(kind, f"{reason} ({debug})" if debug else reason, wait_of(error, self._clock.now()))
 
     def _down(self, kind: Kind, reason: str = "the key is not valid for this site", wait: float = 0) -> ServiceDown:
         return ServiceDown("akismet", self._without_key(reason), max(wait, RETRY_AFTER[kind]), kind)
@@ -244,18 +245,18 @@ def status_of(error: BaseException) -> int | None:
     return status if isinstance(status, int) else None
 
 
-def wait_of(error: Exception) -> float:
-    """The service's own Retry-After in seconds, at most a day; 0 without one."""
+def wait_of(error: Exception, now: datetime) -> float:
+    """Return the service's own Retry-After in seconds; 0 without one."""
     for cause in chain(error):
         response = getattr(cause, "response", None)
         if response is not None:
-            return min(seconds(response.headers.get("retry-after")) or 0.0, 86_400.0)
+            return retry_after(response.headers.get("retry-after", ""), now) or 0.0
     return 0.0
 
 
 def seconds(value: str | None) -> float | None:
     """A header's whole number of seconds; None for anything else."""
-    return float(value) if value and value.strip().isdecimal() and len(value) < 9 else None
+    return float(value) if value and value.strip().isdecimal() and value.isascii() and len(value) < 9 else None
 
 
 def usage_of(answer: Mapping[str, object]) -> SpamUsage:

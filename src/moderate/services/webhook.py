@@ -10,18 +10,16 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-import re
 import socket
 from contextlib import contextmanager
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpcore
 
-from moderate.connections import trouble
+from moderate.connections import retry_after, trouble
 from moderate.errors import FetchFailed, ServiceDown, Undeliverable
 from moderate.ports.notices import signing_key
 from moderate.services.addresses import networks
@@ -31,7 +29,6 @@ from moderate.services.wire import FRAMING, Budget, GuardedBackend, Lookups
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
 
     from moderate.model import Item
     from moderate.ports import Clock, Hook, Notice, NoticeLinks
@@ -42,9 +39,6 @@ EVERYWHERE = networks(("0.0.0.0/0", "::/0"))
 
 #: Answers whose Retry-After counts: too many requests, and not available for a while.
 SLOW_DOWN = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
-
-#: The longest wait in seconds that a receiver may ask for.
-LONGEST_WAIT = 86_400.0
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 REDIRECTED = ", a redirect, which is not followed: put the address that it leads to into MODERATE_WEBHOOKS"
@@ -135,7 +129,8 @@ class WebhookNotifier:
             pool.stream("POST", self._hook.url, headers=self._with_host(fields, len(body)), content=body) as response,
         ):
             status: int = response.status
-            wait = retry_after(response.headers, self._clock.now()) if status in SLOW_DOWN else None
+            asked = next((value for name, value in response.headers if name.lower() == b"retry-after"), b"")
+            wait = retry_after(asked.decode("latin-1"), self._clock.now()) if status in SLOW_DOWN else None
         return status, wait
 
     def _with_host(self, fields: list[tuple[str, str]], length: int) -> list[tuple[str | bytes, str | bytes]]:
@@ -156,20 +151,6 @@ class WebhookNotifier:
             raise ServiceDown("webhook", f"{self._hook.host} broke off, or does not speak HTTP") from error
         except (httpcore.NetworkError, OSError) as error:
             raise ServiceDown("webhook", f"{self._hook.host} cannot be reached: {trouble(error)}") from error
-
-
-def retry_after(headers: Sequence[tuple[bytes, bytes]], now: datetime) -> float | None:
-    """Return the seconds of a Retry-After field (RFC 9110, section 10.2.3), None without one."""
-    value = next((value.decode("latin-1").strip() for name, value in headers if name.lower() == b"retry-after"), "")
-    if re.fullmatch(r"[0-9]{1,9}", value):
-        seconds = float(value)
-    else:
-        try:
-            moment = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
-    return min(max(seconds, 1.0), LONGEST_WAIT)
 
 
 def signatures(secrets: Sequence[str], notice_id: str, timestamp: int, body: bytes) -> str:
