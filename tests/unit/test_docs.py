@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
+import yaml
 
 from moderate.cli import build_cli
+from moderate.store.backups import TOOLS, TOOLS_BACK
 from moderate.store.outages import BY_CODE, BY_TEXT
 from tests.servers import ROOT
 
@@ -248,6 +250,19 @@ def test_every_known_reason_of_an_outage_of_the_database_is_in_the_runbook() -> 
 )
 def test_a_wrong_quote_would_be_found(quote: str, real: bool) -> None:
     assert is_said(quote) is real
+
+
+@pytest.mark.parametrize("tool", [*TOOLS.values(), *TOOLS_BACK.values()])
+def test_the_runbook_backs_up_and_restores_as_the_commands_advise(tool: str) -> None:
+    pattern = re.escape(tool).replace(r"\{file\}", r"/\S+").replace("NAME", "news")
+    assert re.search(pattern, RUNBOOK)
+
+
+def test_the_alarms_of_the_runbook_are_rules() -> None:
+    (block,) = re.findall(r"```yaml\n(groups:.*?)```", RUNBOOK, re.DOTALL)
+    rules = yaml.safe_load(block)["groups"][0]["rules"]
+    assert len(rules) > 5
+    assert all(rule.keys() <= {"alert", "expr", "for"} and re.search(r" (>|==) \d+$", rule["expr"]) for rule in rules)
 
 
 def test_the_runbook_names_real_metrics() -> None:
