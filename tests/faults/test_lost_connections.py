@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from html import unescape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -11,7 +13,11 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine, insert, select, text
 
+<<<<<<< HEAD
 from moderate.acts.crew import Crew
+=======
+from moderate import signals
+>>>>>>> 9ace717 (Store a comment once though its commit lost its answer)
 from moderate.errors import ServiceDown
 from moderate.model import Counts
 from moderate.ports import ConnectionOptions, NewTask
@@ -22,7 +28,7 @@ from tests.factories import NOON
 from tests.mail_servers import MailServer
 from tests.mariadb_servers import MariaDB
 from tests.proxies import Proxy
-from tests.servers import HOST, PostgreSQL, wait_until
+from tests.servers import HOST, PostgreSQL, free_port, wait_until
 from tests.sites import Host
 from tests.web import mail_sites
 
@@ -419,12 +425,52 @@ def test_a_commit_whose_outcome_is_unknown_is_not_run_again(
     assert names(database) == ["after"]
 
 
-def test_a_comment_sent_again_after_an_unknown_outcome_is_stored_once(server: Server, url: str, tmp_path: Path) -> None:
+def fields_of(page: str) -> dict[str, str]:
+    """Return the hidden fields of the comment form on a page, and what somebody has typed."""
+    form = page[page.index("<form") :]
+    hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form)
+    return {**{name: unescape(value) for name, value in hidden}, **FORM}
+
+
+def commit_of(server: Server) -> bytes:
+    return b"\x03COMMIT" if isinstance(server, MariaDB) else b"COMMIT\0"
+
+
+@pytest.mark.parametrize("way", ["with a key", "without a key", "by form"])
+def test_a_comment_whose_commit_lost_its_answer_is_stored_once(
+    server: Server, url: str, tmp_path: Path, way: str
+) -> None:
     """The server has committed, and its answer is lost on the way."""
     with Proxy(server.port) as proxy:
         site = a_site(tmp_path, url.replace(f":{server.port}/", f":{proxy.port}/"))
-        proxy.lose_answer_to = b"\x03COMMIT" if isinstance(server, MariaDB) else b"COMMIT\0"
-        assert statuses(site, "one") == [503, 202]
+        received: list[Any] = []
+        with signals.item_received.connected_to(lambda *_, **about: received.append(about), site.app):
+            page = site.client.get("/thaw").text
+            proxy.lose_answer_to = commit_of(server)
+            if way == "by form":
+                assert site.client.post("/discuss/comments/thaw", data=fields_of(page)).status_code == 303
+            else:
+                headers = {"Idempotency-Key": "1"} if way == "with a key" else {}
+                answer = site.client.post("/discuss/comments/thaw", json=FORM, headers=headers)
+                assert answer.status_code == 202
+        assert not proxy.lose_answer_to
+        assert len(received) == 1
+        assert has_exactly(site, 1)
+        site.close()
+
+
+def test_a_form_sent_again_after_an_unknown_outcome_is_stored_once(server: Server, url: str, tmp_path: Path) -> None:
+    """The server has committed, its answer is lost, and it cannot be reached for a while."""
+    with Proxy(server.port) as proxy:
+        site = a_site(tmp_path, url.replace(f":{server.port}/", f":{proxy.port}/"))
+        page = site.client.get("/thaw").text
+        proxy.lose_answer_to = commit_of(server)
+        proxy.target = free_port()
+        refused = site.client.post("/discuss/comments/thaw", data=fields_of(page))
+        assert refused.status_code == 503
+        proxy.target = server.port
+        assert site.client.post("/discuss/comments/thaw", data=fields_of(refused.text)).status_code == 303
+        assert site.client.post("/discuss/comments/thaw", data=fields_of(page)).status_code == 303
         assert has_exactly(site, 1)
         site.close()
 

@@ -68,6 +68,9 @@ BEGIN = "BEGIN IMMEDIATE"
 #: Under which name a transaction notes that it has written tasks which are due.
 DUE = "moderate_due"
 
+#: The kind of an outage in which a commit was sent and its outcome is not known.
+UNSURE = "unsure"
+
 #: Under which name it is kept for a request that the database gave no answer in time, and in which words.
 SILENT = "moderate.silent"
 
@@ -277,7 +280,7 @@ class Database:
         """Run *work* in one transaction, and once more if its connection was lost before the commit.
 
         Once a commit has been sent, only the server knows its outcome: running *work* again could store
-        everything twice, so `ServiceDown` is raised instead.
+        everything twice, so `ServiceDown` of the kind `UNSURE` is raised instead.
         """
         for is_last in (False, True):
             is_committing = False
@@ -286,6 +289,8 @@ class Database:
                     result = work(conn)
                     is_committing = True
             except ServiceDown as error:
+                if is_committing and may_run_again(error.__cause__):
+                    error.kind = UNSURE
                 if is_last or is_committing or not may_run_again(error.__cause__):
                     raise
             else:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, select
 from sqlalchemy.exc import IntegrityError
 
-from moderate.errors import NO_PARENT, DecidedMeanwhile, Invalid, NotAllowed, UnknownItem
+from moderate.errors import NO_PARENT, DecidedMeanwhile, Invalid, NotAllowed, ServiceDown, UnknownItem
 from moderate.lifecycle import DELETABLE, cause_of
 from moderate.model import Awaiting, Item, Kind, Status
 from moderate.ports import Decided, Proposal, Recorded, Settled
 from moderate.store import revising
 from moderate.store.articles import Known, fact_of, note_article
+from moderate.store.engine import UNSURE
 from moderate.store.moves import apply, explain, receive, remove
 from moderate.store.reads import find_item, is_withdrawn, last_actor, last_dealt_with
 from moderate.store.rows import digest, finding_to_json, fingerprint
@@ -42,14 +45,22 @@ class ItemWrites:
     _known: Known
 
     def record(self, submission: Submission, verdict: Verdict, tasks: Sequence[NewTask], now: datetime) -> Recorded:
+        if submission.idempotency_key is None and self.database.dialect != "sqlite":
+            submission = replace(submission, idempotency_key=secrets.token_hex(16))
+        is_ours = False
         for left in reversed(range(MEETINGS)):
             try:
                 return Recorded(self._insert(submission, verdict, tasks, now), None, is_new=True)
+            except ServiceDown as error:
+                # The connection was lost during the commit. Because of its key, the item is not stored twice.
+                if is_ours or error.kind != UNSURE:
+                    raise
+                is_ours = True
             except IntegrityError:
                 # A unique constraint has answered what a look-up before each insert would have asked.
                 met = self._meet(submission, verdict, tasks, now)
                 if met is not None:
-                    return met
+                    return replace(met, before=None, is_new=True) if is_ours else met
                 if not left:
                     raise
         raise AssertionError("unreachable")

@@ -227,10 +227,12 @@ class SiteEdge:
         errors = {entry.field: entry.message for entry in error.errors} if isinstance(error, Invalid) else {}
         if "parent" in errors:
             errors["parent"] = WITHOUT_PARENT
+        # The database may have stored it before it failed: by the same token the repeat is the same comment.
+        token = values.get("form_token", "") if isinstance(error, ServiceDown) else ""
         return {
             "action": address_of("comment", article=article),
             "preview": address_of("preview"),
-            "token": "" if self.settings.form_token == "off" else self.form_token_or_none(article),
+            "token": "" if self.settings.form_token == "off" else token or self.form_token_or_none(article),
             "honeypot": self.settings.honeypot,
             "max_length": self.settings.max_length,
             "require_author": self.settings.require_author,
