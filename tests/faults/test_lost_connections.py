@@ -13,11 +13,8 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine, insert, select, text
 
-<<<<<<< HEAD
-from moderate.acts.crew import Crew
-=======
 from moderate import signals
->>>>>>> 9ace717 (Store a comment once though its commit lost its answer)
+from moderate.acts.crew import Crew
 from moderate.errors import ServiceDown
 from moderate.model import Counts
 from moderate.ports import ConnectionOptions, NewTask
