@@ -238,6 +238,7 @@ def test_a_host_puts_its_own_template_in_place_of_ours(tmp_path: Path) -> None:
     moderate.init_app(app)
     app.add_url_rule("/thaw", "article", lambda: render_template_string(PAGE, article=ARTICLE))
     assert "the host's own dress" in app.test_client().get("/thaw").text
+    moderate.close(app)
 
 
 # --- Flask-WTF ------------------------------------------------------------------------------------
