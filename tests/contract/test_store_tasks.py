@@ -202,6 +202,13 @@ def test_a_lease_that_a_clock_far_ahead_has_left_behind_ends_when_the_clock_is_r
     assert lease(store, 2) == []
 
 
+def test_a_lease_of_a_task_from_the_future_holds_for_a_worker_whose_clock_is_a_little_behind(store: SqlStore) -> None:
+    later = seconds(3600)
+    store.add_tasks(1, [NewTask(kind="judge", due_at=later)], later)
+    assert lease(store, 10)
+    assert [lease(store, at) for at in (9.9, 10, 0, -590)] == [[], [], [], []]
+
+
 def test_what_another_worker_has_begun_is_left_to_it_where_nothing_is_to_be_taken_over(store: SqlStore) -> None:
     begun = with_task(store)
     assert [task.item for task in lease(store)] == [begun]

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from moderate.acts.clocks import ClockSteps
 from moderate.ports import NewTask
 from moderate.services.akismet_stand_in import AkismetStandIn
 from moderate.services.clock import SystemClock
@@ -188,3 +189,19 @@ def test_hosts_whose_clocks_differ_go_by_that_of_the_database(
     first.store.add_tasks(1, [NewTask(kind="verify", due_at=first.clock.now())], first.clock.now())
     assert first.store.lease_due(first.clock.now(), limit=1, seconds=60)
     assert second.store.lease_due(second.clock.now(), limit=1, seconds=60) == []
+
+
+@pytest.mark.parametrize("minutes", [-60, -5, 5, 60])
+def test_a_worker_whose_clock_is_set_goes_by_that_of_the_database_before_it_takes_a_task(
+    tmp_path: Path, pg_url: str, minutes: float
+) -> None:
+    """Others would take a lease that is taken by a wrong clock for ended."""
+    clock = Skewed(0)
+    host = Host(tmp_path, MODERATE_DATABASE_URL=pg_url, MODERATE_LIMITS={}, extension={"clock": clock})
+    host.app.test_cli_runner().invoke(args=["moderate", "db", "upgrade"])
+    steps = ClockSteps(host.state.desk, 120)
+    assert steps.believes_leases()
+    for wrong_by in (minutes, 0):
+        clock.minutes = wrong_by
+        assert not steps.believes_leases()
+        assert abs(clock.now() - SystemClock().now()) < timedelta(seconds=60)

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from moderate.desk import Desk
-    from moderate.ports import Clock
 
 #: By how many seconds a clock and the monotonic one may part between two looks without the clock having been set.
 DRIFT = 2.0
@@ -37,25 +36,30 @@ class ClockSteps:
     """Notice when this process's clock is set, by comparing it with the monotonic clock. Safe for threads.
 
     Leases then seem to have ended, or to last for far too long, although their holders are still at work: to take over
-    their tasks would be to send notices twice.
+    their tasks would be to send notices twice. And no lease may be taken by a clock that is wrong.
     """
 
-    def __init__(self, clock: Clock, seconds: float) -> None:
+    def __init__(self, desk: Desk, seconds: float) -> None:
         """*seconds* is for how long after such a step no lease that seems to have ended is believed."""
-        self._clock = clock
+        self._desk = desk
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._believed_from = clock.monotonic()
+        self._believed_from = desk.clock.monotonic()
         self._distance = self._measure()
 
     def believes_leases(self) -> bool:
-        """Return whether a lease that has ended by the clock may be taken to have ended."""
+        """Return whether a lease that has ended by the clock may be taken to have ended.
+
+        Call it before each lease is taken: a clock that was set since is first set right by the database's.
+        """
         with self._lock:
-            before, self._distance = self._distance, self._measure()
-            now = self._clock.monotonic()
-            if abs(self._distance - before) > DRIFT:
-                self._believed_from = now + self._seconds
-            return now >= self._believed_from
+            distance = self._measure()
+            if abs(distance - self._distance) > DRIFT:
+                self._believed_from = self._desk.clock.monotonic() + self._seconds
+                follow(self._desk)
+                distance = self._measure()
+            self._distance = distance
+            return self._desk.clock.monotonic() >= self._believed_from
 
     def _measure(self) -> float:
-        return self._clock.now().timestamp() - self._clock.monotonic()
+        return self._desk.clock.now().timestamp() - self._desk.clock.monotonic()

@@ -48,7 +48,7 @@ class Crew:
         self._app = app
         self._desk = desk
         self._reading = Reading()
-        self._steps = ClockSteps(desk.clock, LEASE)
+        self._steps = ClockSteps(desk, LEASE)
         self._lock = threading.Lock()
         self._readers: set[threading.Thread] = set()
         self._own = threading.Event()

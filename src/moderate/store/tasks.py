@@ -185,8 +185,9 @@ class Tasks:
     ) -> list[Task]:
         free: ColumnElement[bool] = tasks.c.lease_until.is_(None)
         if takes_over:
-            # No lease that was taken by a clock in use reaches further: such a clock was set back, and its worker died.
-            furthest = now + AHEAD + timedelta(seconds=seconds)
+            # A lease reaches AHEAD and *seconds* at most beyond its taker's clock, which may be AHEAD of this one.
+            # What reaches further was taken by a clock that was set back since, and by a worker that has died.
+            furthest = now + 2 * AHEAD + timedelta(seconds=seconds)
             free = or_(free, tasks.c.lease_until <= now, tasks.c.lease_until > furthest)
         is_left = or_(_known(known), tasks.c.due_at <= now - LEFT)
         wanted = [*_takeable(kinds, without), is_left, *_from_others(not_from)]
