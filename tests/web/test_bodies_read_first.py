@@ -350,3 +350,23 @@ def test_a_server_that_notices_no_end_or_fails_in_its_own_way_leaves_nothing_hal
     assert 400 <= answer.status_code < 500 or "<error>1</error>" in answer.text or "<fault>" in answer.text
     assert words in answer.text
     assert host.total() == 0
+
+
+def test_middleware_that_leaves_no_body_is_named_in_the_log_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    host = Host(tmp_path, MODERATE_LIMITS={})
+    inner = host.app.wsgi_app
+
+    def greedy(environ: Any, start_response: Any) -> Any:
+        environ["wsgi.input"].read()
+        environ["wsgi.input"] = BytesIO()
+        return inner(environ, start_response)
+
+    host.app.wsgi_app = greedy  # type: ignore[method-assign]
+    caplog.clear()
+    for _ in range(2):
+        refused = host.comment(TEXT)
+        assert (refused.status_code, refused.json["errors"][0]["message"]) == (422, "The request ended early.")
+    (line,) = caplog.messages
+    assert "WSGI middleware has read it" in line

@@ -35,6 +35,11 @@ MAX_PARTS = 1000
 
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
+BODILESS = (
+    "A request came without the body that it announced. Where this happens to every comment, WSGI middleware has read "
+    "it: see 'Code of yours that reads requests' in docs/embedding.md. One client that broke off is no fault."
+)
+
 #: Where `keep` leaves its refusal: in the WSGI environment, which belongs to one request alone.
 _REFUSAL = "moderate.refusal"
 
@@ -105,6 +110,8 @@ def read(incoming: Request, limit: int) -> bytes:
     # Werkzeug leaves it to the server to notice, and not all of them do.
     is_short = len(body) < (incoming.content_length or 0)
     if is_short and (body or not vars(incoming).get("form")):
+        if not body:
+            current_state().remarks.once(BODILESS)
         raise Invalid.field("", "The request ended early.")
     if len(body) > limit:
         raise TooLarge

@@ -1,4 +1,4 @@
-"""What an operator should know of the settings, said once in the log when the app begins to serve."""
+"""What an operator should know of the settings and of the host's code, said once in the log."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class Remarks:
     def __init__(self, words: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
         self._left = list(words)
+        self._said: set[str] = set()
 
     def say(self) -> None:
         """Write to the log whatever has not been said yet."""
@@ -32,6 +33,14 @@ class Remarks:
         with self._lock:
             left, self._left = self._left, []
         for words in left:
+            log.warning(words)
+
+    def once(self, words: str) -> None:
+        """Write *words* to the log, unless this process has done so before."""
+        with self._lock:
+            is_new = words not in self._said
+            self._said.add(words)
+        if is_new:
             log.warning(words)
 
 
