@@ -43,17 +43,19 @@ def make_notices(app: Flask, settings: Settings, signer: Signer, clock: Clock, a
     if settings.site_url is None:
         raise ConfigError("MODERATE_SITE_URL", None, "mails and webhooks need the site's own address for their links")
     links = SiteLinks(address.base, signer)
-    mailboxes = make_mailboxes(app, settings, settings.site_url, links) if has_mail else ()
+    mailboxes = make_mailboxes(app, settings, settings.site_url, links, clock) if has_mail else ()
     return Notices((*mailboxes, *make_hooks(settings, links, clock)))
 
 
-def make_mailboxes(app: Flask, settings: Settings, site_url: str, links: SiteLinks) -> tuple[Notifier, ...]:
+def make_mailboxes(
+    app: Flask, settings: Settings, site_url: str, links: SiteLinks, clock: Clock
+) -> tuple[Notifier, ...]:
     from moderate.services.mail import MailNotifier
 
     if settings.mail_from is None:
         raise ConfigError("MODERATE_MAIL_FROM", None, "with MODERATE_MAIL_SERVER the mails need a sender")
     host = host_of(site_url)
-    transport = make_transport(app, settings, host)
+    transport = make_transport(app, settings, host, clock)
     return tuple(
         MailNotifier(
             to,
@@ -70,7 +72,7 @@ def make_mailboxes(app: Flask, settings: Settings, site_url: str, links: SiteLin
 
 
 def make_confirming(
-    app: Flask, settings: Settings, signer: Signer, secret: Callable[[], bytes], address: SiteAddress
+    app: Flask, settings: Settings, signer: Signer, secret: Callable[[], bytes], address: SiteAddress, *, clock: Clock
 ) -> Confirming | None:
     """Return what confirms commenters' e-mail addresses, None where MODERATE_CONFIRM_EMAIL is off.
 
@@ -86,7 +88,7 @@ def make_confirming(
 
     host = host_of(settings.site_url)
     mails = ConfirmationMails(
-        make_transport(app, settings, host),
+        make_transport(app, settings, host, clock),
         ConfirmationAddresses(address.base, signer),
         SPOKEN[settings.language or "en"],
         sender=settings.mail_from,
@@ -107,7 +109,7 @@ def readable_site(site_url: str) -> str:
     return site_url.partition("://")[2].replace(host, letters or host, 1)
 
 
-def make_transport(app: Flask, settings: Settings, host: str) -> Transport:
+def make_transport(app: Flask, settings: Settings, host: str, clock: Clock) -> Transport:
     from moderate.services.mail import ConsoleTransport, FolderTransport, SmtpTransport
 
     server = settings.mail_server or ""
@@ -122,6 +124,7 @@ def make_transport(app: Flask, settings: Settings, host: str) -> Transport:
         account=make_account(settings),
         timeout=settings.mail_timeout,
         own_name=host,
+        clock=clock,
     )
 
 

@@ -432,8 +432,8 @@ def test_a_clock_that_is_set_ahead_does_not_end_the_leases_of_workers_that_are_b
         assert not open_tasks(site)
 
 
-class Died(BaseException):
-    """A worker that is killed runs no handlers of its own."""
+class Died(KeyboardInterrupt):
+    """Ends a worker at once, as a kill does; all other errors are kept with the task."""
 
 
 def die(*_: object) -> bool:

@@ -13,8 +13,9 @@ from email.policy import EmailPolicy
 from email.utils import format_datetime, parseaddr
 from typing import TYPE_CHECKING, Any, Protocol
 
-from moderate.errors import ServiceDown
+from moderate.errors import ServiceDown, Undeliverable
 from moderate.ports.notices import Event
+from moderate.services.breaker import CircuitBreaker
 from moderate.services.clock import SystemClock
 from moderate.services.letters import letter, one_line
 from moderate.services.mail_failures import failures_named
@@ -161,6 +162,7 @@ class SmtpTransport:
         clock: Clock | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
+        self._breaker = CircuitBreaker("mail", self._clock)
         self._server = server
         self._port = port or {"starttls": 587, "tls": 465}.get(security, 25)
         self._security = security
@@ -170,9 +172,24 @@ class SmtpTransport:
         self._ssl_context = ssl_context
 
     def send(self, message: EmailMessage, *, sender: str, to: str) -> None:
-        """Send the mail. It is sent once the server has answered its end with 2xx, whatever follows."""
-        with failures_named(), self._signed_in() as server:
-            server.deliver(message.as_bytes(), sender, to)
+        """Send the mail. It is sent once the server has answered its end with 2xx, whatever follows.
+
+        A server that keeps failing is left alone for a while, as one that hangs would hold up all other tasks.
+        """
+        self._breaker.enter()
+        try:
+            with failures_named(), self._signed_in() as server:
+                server.deliver(message.as_bytes(), sender, to)
+        except ServiceDown as error:
+            if error.kind == "refused":
+                self._breaker.succeeded()
+            else:
+                self._breaker.failed()
+            raise
+        except Undeliverable:
+            self._breaker.succeeded()
+            raise
+        self._breaker.succeeded()
 
     def probe(self) -> None:
         """Connect and sign in; see the port."""

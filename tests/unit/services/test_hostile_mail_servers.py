@@ -202,6 +202,25 @@ class Scripted:
                 stream.sendall(f"{answer}\r\n".encode())
 
 
+def test_a_server_that_keeps_hanging_is_left_alone_for_a_while_and_then_asked_again() -> None:
+    clock, asked = ManualClock(), []
+
+    def hanging(_: socket.socket, __: threading.Event) -> None:
+        asked.append(1)
+
+    with speaking(hanging) as (port, _):
+        options: dict[str, Any] = {"security": "none", "account": None, "timeout": 0.1, "own_name": "news"}
+        transport = SmtpTransport("127.0.0.1", port, clock=clock, **options)
+        for _ in range(7):
+            with pytest.raises(ServiceDown):
+                transport.send(EmailMessage(), sender="news@mail.example", to="mori@mail.example")
+        assert len(asked) == 5
+        clock.advance(minutes=1)
+        with pytest.raises(ServiceDown, match="does not answer in time"):
+            transport.send(EmailMessage(), sender="news@mail.example", to="mori@mail.example")
+    assert len(asked) == 6
+
+
 @pytest.mark.parametrize("goodbye", ["421 4.4.2 timeout", "500 what", "reset", "silence", "garbage", "250"])
 def test_what_the_server_has_taken_is_sent_whatever_follows(goodbye: str) -> None:
     with speaking(Scripted(QUIT=goodbye)) as (port, _):
