@@ -295,7 +295,7 @@ def test_processes_are_replaced_without_a_refused_request_or_a_lost_task(site: S
 
     def visit(first: int) -> None:
         for number in range(first, 10_000):
-            if is_over.wait(0.05):
+            if is_over.wait(0.1):
                 return
             try:
                 answers.append(site.ask("GET", "/articles/first")[0])
@@ -402,6 +402,9 @@ def test_nothing_is_killed_before_it_may_have_ended() -> None:
     assert seconds(COMPOSE["worker"]["stop_grace_period"]) >= 60
     for name in ("web", "worker@"):
         assert unit(f"news-{name}.service")["Restart"] == ["always"]
+        # SIGTERM, which both finish their work at.
+        assert "KillSignal" not in unit(f"news-{name}.service")
+    assert all("stop_signal" not in service for service in COMPOSE.values())
 
 
 @pytest.mark.parametrize("name", sorted(COMPOSE))
