@@ -118,6 +118,23 @@ def test_a_restore_brings_back_the_backup_and_keeps_what_was_there(host: Host, p
     assert run(host, "db", "check").exit_code == 0
 
 
+def test_a_restore_through_a_symbolic_link_replaces_the_file_that_it_leads_to(tmp_path: Path, backup: Path) -> None:
+    """The folder of the instance may be on another volume than the data, and be made anew by each deploy."""
+    data, folder = tmp_path / "data", tmp_path / "linked"
+    data.mkdir()
+    folder.mkdir()
+    (folder / "moderate.sqlite3").symlink_to(data / "real.sqlite3")
+    host = Host(folder, MODERATE_LIMITS={})
+    host.comment("Another")
+    assert run(host, "restore", backup).exit_code == 0
+    assert texts(host) == {"Before"}
+    host.close()
+    assert (folder / "moderate.sqlite3").is_symlink()
+    assert files_in(folder) == {"moderate.sqlite3"}
+    with closing(sqlite3.connect(data / "real.sqlite3")) as raw:
+        assert raw.execute("SELECT text FROM moderate_items").fetchall() == [("Before",)]
+
+
 def test_what_a_killed_process_left_beside_the_database_does_not_undo_a_restore(tmp_path: Path, path: Path) -> None:
     """The same by `cp` gave back the newer comments, or a damaged database."""
     code = (

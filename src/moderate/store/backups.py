@@ -47,7 +47,7 @@ def backup(database: Database, target: Path, *, overwrite: bool) -> int:
     one file without a ``-wal``. Raises `BackupRefused` where *target* exists and is not to be overwritten,
     where the copy is damaged, and for a database that is no SQLite file; then *target* is as it was.
     """
-    source = sqlite_file(database, TOOLS, target)
+    source, target = sqlite_file(database, TOOLS, target), target.resolve()
     if target.exists() and (not overwrite or target.samefile(source)):
         raise BackupRefused(f"{target} exists already. Choose another name, or give --overwrite to replace it.")
     if not source.exists():
@@ -103,7 +103,8 @@ def sqlite_file(database: Database, tools: dict[str, str], file: Path) -> Path:
     dialect = database.dialect
     path = file_of(database.engine.url) if dialect == "sqlite" else None
     if path is not None:
-        return path
+        # A symbolic link stays one, and what it leads to is replaced.
+        return path.resolve()
     if dialect == "sqlite":
         raise BackupRefused("The database is in memory, and no file.")
     tool = tools["mysql" if dialect in MYSQL else dialect].format(file=file)

@@ -52,7 +52,11 @@ def file_of(url: URL) -> Path | None:
 
 
 def beside(path: Path, ending: str) -> Path:
-    """Return the path of the file that SQLite keeps beside a database: ``-wal``, ``-shm`` or ``-journal``."""
+    """Return the path of the file that SQLite keeps beside a database: ``-wal``, ``-shm`` or ``-journal``.
+
+    It lies beside the file itself, wherever a symbolic link to it is.
+    """
+    path = path.resolve()
     return path.with_name(path.name + ending)
 
 
@@ -157,7 +161,8 @@ class FileWatch:
             )
         with suppress(sqlite3.Error):
             raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        aside = self._path.with_name(f"{self._path.name}.replaced-{secrets.token_hex(4)}")
+        path = self._path.resolve()
+        aside = path.with_name(f"{path.name}.replaced-{secrets.token_hex(4)}")
         for ending, known in (("-wal", entry.info[WAL]), ("-shm", entry.info[SHM])):
             left = beside(self._path, ending)
             if known is None or identity(left) != known:
