@@ -110,9 +110,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         outages=Outages(clock, lambda: database.done),
         site_url=settings.site_url,
         notices=make_notices(app, settings, signer, clock, address),
-        confirming=make_confirming(
-            app, settings, signer, cache(lambda: store.secret("addresses")), address, clock=clock
-        ),
+        confirming=make_confirming(app, settings, signer, store, address, clock=clock),
     )
     bell = make_bell(settings, parts, signer, clock)
     worker = Worker(app, desk, enabled=settings.worker == "thread", bell=bell)

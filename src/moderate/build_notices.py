@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,14 +18,13 @@ from moderate.web.mail_links import SiteLinks
 from moderate.words import SPOKEN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from flask import Flask
 
     from moderate.ports import Clock, Notifier
     from moderate.services.mail import Transport
     from moderate.services.mail_sign_in import Account
     from moderate.settings import Settings
+    from moderate.store import SqlStore
     from moderate.web.signing import Signer
     from moderate.web.site_address import SiteAddress
 
@@ -72,7 +72,7 @@ def make_mailboxes(
 
 
 def make_confirming(
-    app: Flask, settings: Settings, signer: Signer, secret: Callable[[], bytes], address: SiteAddress, *, clock: Clock
+    app: Flask, settings: Settings, signer: Signer, store: SqlStore, address: SiteAddress, *, clock: Clock
 ) -> Confirming | None:
     """Return what confirms commenters' e-mail addresses, None where MODERATE_CONFIRM_EMAIL is off.
 
@@ -95,7 +95,8 @@ def make_confirming(
         host=host,
         site=readable_site(settings.site_url),
     )
-    return Confirming(mails, secret)
+    # Kept for all requests, as identities are asked for again and again.
+    return Confirming(mails, cache(lambda: store.secret("addresses")))
 
 
 def host_of(site_url: str) -> str:
