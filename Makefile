@@ -44,8 +44,11 @@ pythons: ## Run the whole test suite on each Python here that pyproject.toml nam
 		$(MAKE) test VENV=.venv-$$version PYTHON=$$program </dev/null || exit 1; \
 	done
 
+# Long searches for an order of events that breaks a rule: the rules are the same on all versions.
+LESS := --ignore-glob='*/test_*machine.py'
+
 lowest: .venv-lowest/.dev servers ## Run the tests on the oldest versions that pyproject.toml admits, Python's included
-	.venv-lowest/bin/python -m pytest -n $(JOBS) -m "not browser" -p no:cacheprovider $(wildcard tests/unit tests/contract tests/web tests/hosts)
+	.venv-lowest/bin/python -m pytest -n $(JOBS) -m "not browser" -p no:cacheprovider $(LESS) $(wildcard tests/unit tests/contract tests/web tests/hosts)
 
 bench: $(VENV)/.dev servers ## Run the benchmarks and print their tables (BENCH="name …" for some of them)
 	$(RUN) -m bench $(BENCH)
