@@ -300,11 +300,16 @@ class Soak:
             for item in items
             if item["status"] == "pending" and f"{item['id']}-{item['version']}-waiting" not in told
         ]
-        names: dict[str, set[str]] = defaultdict(set)
+        mails: dict[str, dict[str, float]] = defaultdict(dict)
         for delivery in self.mails.taken:
             if "-waiting" in delivery.key:
-                names[delivery.key.partition("-")[0]].add(delivery.key)
-        renamed = [found for found in names.values() if len(found) > 1]
+                mails[delivery.key.partition("-")[0]].setdefault(delivery.key, delivery.at)
+        # A mail whose answer could not be noted is repeated as the item stands then.
+        renamed = [
+            list(sent)
+            for sent in mails.values()
+            if len(sent) > 1 and not any(fault.may_repeat(min(sent.values())) for fault in self.faults.done)
+        ]
         self.rows["items that wait and were told to nobody"] = str(len(untold))
         self._promise(not untold, f"items that nobody was told of: {untold[:5]}")
         self._promise(not renamed, f"people were told twice of one item: {renamed[:5]}")
