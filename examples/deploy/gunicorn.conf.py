@@ -4,5 +4,5 @@ workers = 2
 threads = 4
 # Seconds for the requests at hand when it stops; TimeoutStopSec and stop_grace_period are longer.
 graceful_timeout = 30
-# Version 25.1 and later: its file would lie in the home folder.
+# Its file would lie in the home folder.
 control_socket_disable = True
