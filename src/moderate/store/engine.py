@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping, Sequence
     from contextlib import AbstractContextManager
 
+    from sqlalchemy.engine import ExceptionContext
     from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
     from moderate.ports import Clock
@@ -213,7 +214,7 @@ class Database:
             except DBAPIError as error:
                 if is_lost(error):
                     conn.invalidate(error)
-                    # Another thread may have replaced the pool already.
+                    # An engine of the host; another thread may have replaced its pool already.
                     if engine.pool is pool and not error.connection_invalidated:
                         engine.dispose()
                 raise
@@ -419,6 +420,7 @@ def make_engine(
         words = f"its driver is not installed; run: pip install '{extra}'" if extra else ADDRESSES
         raise ConfigError("MODERATE_DATABASE_URL", hidden, words) from error
     refuse_unknown(engine.dialect, url)
+    _replace_useless(engine)
     if url.get_driver_name() == "psycopg" and chosen.answer_timeout:
         limit_answers(engine, chosen.answer_timeout)
     if backend == "sqlite":
@@ -427,6 +429,15 @@ def make_engine(
         if path is not None:
             FileWatch(engine, path, clock)
     return engine
+
+
+def _replace_useless(engine: Engine) -> None:
+    """Have the pool replace its connections where the server refuses writes on one, also those that are in use."""
+
+    @event.listens_for(engine, "handle_error")
+    def look(context: ExceptionContext) -> None:
+        if is_lost(context.sqlalchemy_exception):
+            context.is_disconnect = True
 
 
 def _listen_on_sqlite(engine: Engine, synchronous: Literal["full", "normal"]) -> None:
