@@ -6,7 +6,7 @@ import functools
 import secrets
 import sqlite3
 import tempfile
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +44,13 @@ def put_tables(folder: Path) -> None:
     path = folder / "moderate.sqlite3"
     if path.exists():
         return
-    folder.mkdir(parents=True, exist_ok=True)
     content, kept = migrated_file()
     for secret in kept:
         content = content.replace(secret, secrets.token_hex(len(secret) // 2).encode())
-    path.write_bytes(content)
+    # Where the folder cannot be used, the app is to say so.
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 #: The settings of each host. Nothing here needs to outlive the machine, so no write waits for the disk.
