@@ -258,4 +258,5 @@ def test_an_app_that_lives_to_the_end_of_its_process_warns_of_nothing(tmp_path: 
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    made = f"A new and empty database was made: {tmp_path / 'moderate.sqlite3'}\n"
+    assert (done.returncode, done.stderr) == (0, made)

@@ -73,7 +73,7 @@ def filled(folder: Path, url: str | None) -> Site:
     host.decide(2, "spam")
     with host.app.app_context(), host.state.desk.store.database.write() as conn:
         row = conn.execute(items.select().where(items.c.id == 1)).one()._asdict()
-        for name in ("id", "token_hash"):
+        for name in ("id", "idempotency_key", "token_hash"):
             row.pop(name, None)
         conn.execute(insert(items), [{**row, "id": number} for number in range(3, OLD + 1)])
     return host

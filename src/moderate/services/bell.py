@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 #: Seconds for which a listener waits before it asks whether it is over.
 PATIENCE = 1.0
-#: redis-py raises ValueError where another thread closes the client, as at the end of the process.
-_FAILURES = (failures.RedisError, failures.RedisClusterException, OSError, ValueError)
+#: redis-py raises ValueError, its oldest versions AttributeError, where another thread closes the client, as at the end
+#: of the process.
+_FAILURES = (failures.RedisError, failures.RedisClusterException, OSError, ValueError, AttributeError)
 
 
 class RedisBell:
