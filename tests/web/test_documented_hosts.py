@@ -64,13 +64,16 @@ def load(source: str, folder: Path) -> ModuleType:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder to run an example in. The apps of the examples are closed after the test."""
+    """An empty folder to run an example in. The apps of the examples are closed after the test, and their databases."""
     monkeypatch.chdir(tmp_path)
     yield tmp_path
     while loaded:
         names = vars(loaded.pop())
         for app in [value for value in names.values() if isinstance(value, Flask) and "moderate" in value.extensions]:
             names["moderate"].close(app)
+            with app.app_context():
+                for engine in app.extensions["sqlalchemy"].engines.values() if "sqlalchemy" in app.extensions else ():
+                    engine.dispose()
 
 
 def run(app: Flask, *words: str) -> str:
@@ -198,9 +201,6 @@ def test_each_way_of_embedding_takes_a_comment(heading: str, here: Path) -> None
         answer = client.post(f"{prefix}/comments/{key}", data=form, base_url=at)
         assert answer.status_code == 303, answer.text
         assert client.get(f"{prefix}/counts?article={key}", base_url=at).status_code == 200
-    if "db" in names:
-        with names["app"].app_context():
-            names["db"].engine.dispose()
 
 
 def test_the_test_in_the_docs_passes_with_warnings_as_errors(here: Path) -> None:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 @contextmanager
 def running(data: Path, *more: str) -> Iterator[tuple[str, str]]:
     """The site in a process of its own; gives the two addresses that it prints."""
-    command = [sys.executable, "-m", "examples.newsroom", "--port", str(free_port()), "--data", str(data), *more]
+    # A process started in the background ignores Ctrl-C.
+    python = ["env", "--default-signal=INT", sys.executable]
+    command = [*python, "-m", "examples.newsroom", "--port", str(free_port()), "--data", str(data), *more]
     process = subprocess.Popen(
         [*dies_with_us(), *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )

@@ -225,7 +225,9 @@ def test_after_ctrl_c_the_one_file_of_flask_run_is_whole(tmp_path: Path) -> None
     env = {**os.environ, "SITE_FOLDER": str(tmp_path), "MODERATE_WORKER": "thread"}
     env["PYTHONPATH"] = f"{ROOT}:{ROOT / 'src'}"
     port = str(free_port())
-    command = [sys.executable, "-m", "flask", "--app", "tests.gunicorn_site:create_app", "run", "--port", port]
+    # A process started in the background ignores Ctrl-C.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "flask", "--app", "tests.gunicorn_site:create_app"]
+    command += ["run", "--port", port]
     with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, env=env, stdout=log, stderr=log) as running:
         try:
             wait_until(lambda: connects(int(port)), within=30)
