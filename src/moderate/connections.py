@@ -62,7 +62,7 @@ def tls_trouble(error: BaseException) -> str | None:
             code = getattr(cause, "verify_code", 0)
             return next((words for codes, words in CERTIFICATES if code in codes), None)
         if isinstance(cause, ssl.SSLError):
-            reason = getattr(cause, "reason", "")
+            reason = getattr(cause, "reason", None) or ""
             return next((words for part, words in TLS if part in reason), None)
         if isinstance(cause, TimeoutError) and "handshake" in str(cause):
             return "it does not answer in TLS: does it speak TLS at this port?"

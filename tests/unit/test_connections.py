@@ -20,6 +20,12 @@ from tests.unit.services.test_webhook import caller
 RAW = ("Errno", "_ssl.c", "Error", "gaierror")
 
 
+def without_reason(error: ssl.SSLError) -> ssl.SSLError:
+    """Return an error as `ssl` raises it for codes of OpenSSL that it has no name for."""
+    error.reason = None  # type: ignore[assignment]
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
@@ -27,6 +33,7 @@ RAW = ("Errno", "_ssl.c", "Error", "gaierror")
         (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), "it refuses connections"),
         (ssl.SSLCertVerificationError(1, "certificate verify failed (_ssl.c:1006)"), "its certificate is not valid"),
         (ssl.SSLError(1, "some other fault (_ssl.c:1006)"), "it offers no secure connection"),
+        (without_reason(ssl.SSLError(1, "A failure in the SSL library occurred")), "it offers no secure connection"),
         (TimeoutError("timed out"), "it does not answer in time"),
         (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), "it broke the connection off"),
         (OSError(errno.ENETUNREACH, "Network is unreachable"), "there is no way to it"),
