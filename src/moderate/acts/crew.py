@@ -134,16 +134,21 @@ class Crew:
             reader.join(FAREWELL)
 
     def drain(self) -> int:
-        """Do all that is due with this thread and as many readers as there may be; returns how much was done."""
+        """Do all that is due with this thread and as many readers as there may be; returns how much was done.
+
+        No reader goes on afterwards, also where the database fails.
+        """
         before = -1
         while before != self._done:
             before = self._done
             self._recruit()
-            with self._app.app_context():
-                self._do_own()
-            # What was read may have left tasks of the site's own, and the other way round.
-            while readers := self._now_reading():
-                readers[0].join()
+            try:
+                with self._app.app_context():
+                    self._do_own()
+            finally:
+                # What was read may have left tasks of the site's own, and the other way round.
+                while readers := self._now_reading():
+                    readers[0].join()
         return self._done
 
     def _now_reading(self) -> list[threading.Thread]:
