@@ -73,7 +73,7 @@ clean: ## Remove all that make has made, the virtual environments too
 
 .PHONY: servers
 servers:
-	@sh tools/debian-packages redis postgresql pgbouncer mariadb chromium cjk-font npm
+	@sh tools/debian-packages redis postgresql pgbouncer mariadb chromium cjk-font npm systemd
 
 # $(call make_venv,PYTHON,FOLDER)
 define make_venv

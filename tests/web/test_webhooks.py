@@ -55,6 +55,12 @@ def receiver() -> Iterator[Receiver]:
         yield receives
 
 
+def try_until_given_up(site: Host) -> None:
+    for _ in range(12):
+        work(site)
+        site.clock.advance(days=1)
+
+
 def a_hooked_site(folder: Path, *hooks: dict[str, Any], **config: Any) -> Host:
     wanted = [{"secret": SECRET, **hook} for hook in hooks]
     return a_site(folder, 25, MODERATE_MAIL_SERVER="", MODERATE_WEBHOOKS=wanted, **config)
@@ -165,9 +171,7 @@ def test_what_nobody_took_for_days_lies_in_the_dead_letters_and_can_be_replayed(
     site = a_hooked_site(tmp_path, {"url": receiver.url})
     receiver.status = 500
     site.comment()
-    for _ in range(12):
-        work(site)
-        site.clock.advance(days=1)
+    try_until_given_up(site)
     (task,) = dead(site)
     assert task.error == "webhook: 127.0.0.1 answered 500"
     runner = site.app.test_cli_runner()
@@ -228,9 +232,7 @@ def test_a_person_may_replay_to_a_receiver_that_asked_to_wait(tmp_path: Path, re
     site = a_hooked_site(tmp_path, {"url": receiver.url})
     receiver.status = 500
     site.comment()
-    for _ in range(12):
-        work(site)
-        site.clock.advance(days=1)
+    try_until_given_up(site)
     receiver.status, receiver.headers = 503, {"Retry-After": "86400"}
     site.comment("Text number 2")
     work(site)
