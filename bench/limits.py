@@ -21,10 +21,10 @@ import limits
 from limits.storage import RedisStorage
 from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
 
+from moderate.clock import SystemClock
 from moderate.limits import Costs, Limits, LocalLimiter, parse_limits
 from moderate.limits.redis import RedisLimiter, connect
 from moderate.ports import Bucket, Rate
-from moderate.services.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -25,7 +25,7 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, Text, create_en
 from sqlalchemy.dialects.sqlite import insert
 
 from moderate import Article, Moderate
-from moderate.clean.policy import TAGS
+from moderate.text.policy import TAGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -187,9 +187,9 @@ def seeded(client: FlaskClient) -> str:
     app = client.application
     moderate_desk: Any = app.extensions["moderate"].desk
     with app.app_context():
-        from moderate.desk import accept
         from moderate.model import Client, Decision, Kind, Moderator, Raw
-        from moderate.moderation import decide
+        from moderate.moderation.decide import decide
+        from moderate.submit.desk import accept
 
         for text in itertools.islice(different("Seeded. "), 100):
             raw = Raw(kind=Kind.COMMENT, client=Client(), article="read", author="Mika", text=text)

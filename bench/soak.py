@@ -203,7 +203,7 @@ class Soak:
         """Return how many tasks are in a state by kind, apart from the looks at the sources of pings on later days."""
         from sqlalchemy import create_engine, func, select
 
-        from moderate.store.schema import tasks
+        from moderate.database.schema import tasks
 
         url = self._config["MODERATE_DATABASE_URL"] or f"sqlite:///{self._instance}/moderate.sqlite3"
         engine = create_engine(url)

@@ -18,7 +18,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from moderate import Article, Moderate
-from moderate.services.clock import SystemClock
+from moderate.clock import SystemClock
 from tests.mail_servers import MailServer
 from tests.servers import HOST
 

@@ -21,9 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from moderate.checks.learned import HOLD_AT, SPAM_AT, opinion_of
-from moderate.checks.tokens import Writing, features
-from moderate.services.stand_ins import MemoryTokenCounts
+from moderate.learned.check import HOLD_AT, SPAM_AT, opinion_of
+from moderate.learned.tokens import Writing, features
+from moderate.stand_ins import MemoryTokenCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -135,9 +135,9 @@ def recall_at(judged: Judged, allowed: float) -> float:
 @contextmanager
 def in_sqlite() -> Iterator[TokenCounts]:
     """Counts in the real table, in a file."""
-    from moderate.store.engine import Database
-    from moderate.store.learned import SqlTokenCounts
-    from moderate.store.migrate import upgrade
+    from moderate.database.engine import Database
+    from moderate.database.migrate import upgrade
+    from moderate.learned.sql import SqlTokenCounts
 
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite:///{folder}/spam.db")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert
 
+from moderate.database.schema import items
 from moderate.model import Article, Awaiting, Body, Client, Finding, Kind, Lean, Status, Submission, Verdict
 from moderate.store.rows import columns_of
-from moderate.store.schema import items
 
 if TYPE_CHECKING:
-    from moderate.store import SqlStore
+    from moderate.store.sql_store import SqlStore
 
 #: When tests begin. Nothing in them depends on today.
 NOON = datetime(2026, 1, 13, 12, 0, 0, 123456, tzinfo=UTC)
@@ -30,7 +30,7 @@ def a_body(text: str) -> Body:
 
 
 def a_comment(text: str = "The river froze twice.", article: str | Article = "2026/thaw", **changes: Any) -> Submission:
-    """A comment as `moderate.clean` hands it on."""
+    """A comment as `moderate.text` hands it on."""
     values: dict[str, Any] = {
         "kind": Kind.COMMENT,
         "article": article if isinstance(article, Article) else an_article(article),

@@ -9,7 +9,7 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
     [
         "moderate.store",
-        "moderate.services.akismet",
+        "moderate.akismet.client",
         "sqlalchemy.dialects.postgresql.psycopg",
         "alembic.migration",
         "akismet",

@@ -13,8 +13,8 @@ from typing import Any
 from flask import Flask, render_template_string
 
 from moderate import Article, Author, Moderate, Moderator
-from moderate.store import Database
-from moderate.store.migrate import upgrade
+from moderate.database.engine import Database
+from moderate.database.migrate import upgrade
 from moderate.testing import ManualClock
 
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{{ article.title }}</title>

@@ -1,7 +1,8 @@
 """Comments and trackbacks for Flask sites."""
 
-from moderate.checks import CHECKS
 from moderate.checks.base import Check, Facts
+from moderate.checks.order import CHECKS
+from moderate.database.migrate import include_name
 from moderate.errors import ConfigError, HookError, ModerateError, Refused, ServiceDown
 from moderate.extension import Moderate
 from moderate.model import (
@@ -29,7 +30,6 @@ from moderate.signals import (
     wave_ended,
     wave_started,
 )
-from moderate.store import include_name
 
 __all__ = [
     "CHECKS",

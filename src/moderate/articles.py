@@ -6,9 +6,9 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from moderate.answers import is_key
-from moderate.clean.text import source_key
 from moderate.errors import ServiceDown
+from moderate.hooks import is_key
+from moderate.text.fields import source_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,37 +12,40 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
-from moderate.acts.outages import Outages
-from moderate.acts.waves import WaveWatch
-from moderate.acts.worker import Worker
+from moderate.akismet.sql import SqlAccountNotes
 from moderate.articles import HostArticles
-from moderate.build_notices import make_confirming, make_notices
-from moderate.checks import CHECKS, in_use
 from moderate.checks.base import Measures, Services
+from moderate.checks.order import CHECKS, in_use
 from moderate.checks.timings import Timings
-from moderate.clean.html import prepare
-from moderate.clean.policy import Policy
-from moderate.desk import Desk, Intake, Retention
+from moderate.clock import SystemClock
+from moderate.database.engine import Database
+from moderate.database.tables import SqlTables
+from moderate.database.url import ENCODE
 from moderate.errors import ConfigError, ServiceDown
+from moderate.http import words
+from moderate.http.article_addresses import settled
+from moderate.http.edge import SiteEdge
+from moderate.http.once import request_scope
+from moderate.http.rendering import Templates
+from moderate.http.signing import Signer
+from moderate.http.site_address import SiteAddress
+from moderate.http.state import Hooks, State
+from moderate.learned.sql import SqlTokenCounts
 from moderate.limits import Limits, LocalLimiter
+from moderate.monitoring.outages import Outages
+from moderate.monitoring.remarks import PageOutages, Remarks
+from moderate.notices.build import make_confirming, make_notices
 from moderate.protocols import PROTOCOLS
-from moderate.services.clock import SystemClock
+from moderate.reading import pieces
+from moderate.rules.sql import RuleBook
 from moderate.settings import NOT_SHOWN
-from moderate.store import Database, RuleBook, SqlStore
-from moderate.store.account_notes import SqlAccountNotes
-from moderate.store.addresses import ENCODE
-from moderate.store.learned import SqlTokenCounts
-from moderate.store.tables import SqlTables
-from moderate.store.waves import SqlWaves
-from moderate.web import pieces, words
-from moderate.web.article_addresses import settled
-from moderate.web.edge import SiteEdge
-from moderate.web.once import request_scope
-from moderate.web.remarks import PageOutages, Remarks
-from moderate.web.rendering import Templates
-from moderate.web.signing import Signer
-from moderate.web.site_address import SiteAddress
-from moderate.web.state import Hooks, State
+from moderate.store.sql_store import SqlStore
+from moderate.submit.desk import Desk, Intake, Retention
+from moderate.tasks.worker import Worker
+from moderate.text.html import prepare
+from moderate.text.policy import Policy
+from moderate.waves.sql import SqlWaves
+from moderate.waves.watch import WaveWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -292,7 +295,7 @@ def make_bell(settings: Settings, parts: Parts, signer: Signer, clock: Clock) ->
     if settings.worker == "thread" or (parts.redis is None and settings.redis_url is None):
         return None
     from moderate.limits.redis import bounded, connect
-    from moderate.services.bell import RedisBell
+    from moderate.tasks.wake_up import RedisBell
 
     def channel() -> str:
         # Channels are those of a whole server, whatever the number of the database in the address.
@@ -319,7 +322,7 @@ def make_services(
 def make_spam_service(settings: Settings, clock: Clock) -> SpamService | None:
     if settings.akismet_key is None:
         return None
-    from moderate.services.akismet import AkismetService
+    from moderate.akismet.client import AkismetService
 
     return AkismetService(
         settings.akismet_key, settings.site_url or "http://localhost", clock=clock, base_url=settings.akismet_url
@@ -329,7 +332,7 @@ def make_spam_service(settings: Settings, clock: Clock) -> SpamService | None:
 def make_fetcher(settings: Settings, clock: Clock, own: Sequence[str]) -> Fetcher | None:
     if settings.verify_pings == "off":
         return None
-    from moderate.services.fetch import GuardedFetcher
+    from moderate.outbound.fetch import GuardedFetcher
 
     return GuardedFetcher(
         clock=clock,

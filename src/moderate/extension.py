@@ -8,20 +8,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flask import current_app, request, request_finished, request_started
 from werkzeug.exceptions import Gone, NotFound
 
-from moderate import moderation
-from moderate.answers import Article, Author, checked, key_text
 from moderate.build import Parts, build_state
 from moderate.cli import build_cli
 from moderate.cli.words import settings_explained
-from moderate.desk import accept
+from moderate.database.engine import refuse_engine
+from moderate.database.migrate import include_name
+from moderate.hooks import Article, Author, checked, key_text
+from moderate.http import words
+from moderate.http.blueprint import build_blueprint, start_worker
+from moderate.http.body import keep
+from moderate.http.routing import place_of
+from moderate.http.state import Hooks, current_state
 from moderate.model import Client, Decision, Kind, Moderator, Raw
+from moderate.moderation import decide as moderation
 from moderate.ports import Proposal
+from moderate.reading import personal, pieces, thread
 from moderate.settings import Settings
-from moderate.store import include_name, refuse_engine
-from moderate.web import build_blueprint, personal, pieces, start_worker, thread, words
-from moderate.web.body import keep
-from moderate.web.routing import place_of
-from moderate.web.state import Hooks, current_state
+from moderate.submit.desk import accept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -30,10 +33,10 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
     from moderate.checks.base import Check
+    from moderate.http.state import State
     from moderate.model import Counts, Item, Receipt
     from moderate.ports import Clock
     from moderate.protocols.base import InboundProtocol
-    from moderate.web.state import State
 
 F = TypeVar("F", bound="Callable[..., Any]")
 K = TypeVar("K", bound="str | int")

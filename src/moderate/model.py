@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 # Values that have files of their own.
-from moderate.answers import Article as Article  # noqa: PLC0414, TC001
-from moderate.answers import Author as Author  # noqa: PLC0414, TC001
-from moderate.answers import Moderator as Moderator  # noqa: PLC0414
-from moderate.counts import Counts as Counts  # noqa: PLC0414
+from moderate.hooks import Article as Article  # noqa: PLC0414, TC001
+from moderate.hooks import Author as Author  # noqa: PLC0414, TC001
+from moderate.hooks import Moderator as Moderator  # noqa: PLC0414
+from moderate.reading.counts import Counts as Counts  # noqa: PLC0414
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,7 +96,7 @@ class Raw:
     old the signed form token was, None without a valid one; `from_form` says that the request was
     a form's, which should have carried one. `confirmed_id` is the identity that goes with the typed
     e-mail address, where this browser has confirmed it. `markup` is the text of a ping's page as HTML that
-    `moderate.clean.page_markup` has made, None where the text has no form of its own.
+    `moderate.sources.page_markup` has made, None where the text has no form of its own.
     """
 
     kind: Kind
@@ -125,7 +125,7 @@ class Body:
     """A text in both its forms.
 
     `raw` is as it came: for Akismet and for cleaning anew under a later policy, never rendered.
-    `html` was made by `moderate.clean` under the policy named by `policy`. `links` are the
+    `html` was made by `moderate.text` under the policy named by `policy`. `links` are the
     addresses that the rendered text links to.
     """
 

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 from moderate.errors import ConfigError
 from moderate.limits.rates import DEFAULT_LIMITS, LimitTable, parse_limits
+from moderate.notices.settings import hooks, mail_server, recipients, sender, web_url, with_ascii_host
 from moderate.ports import ConnectionOptions
-from moderate.settings_notices import hooks, mail_server, recipients, sender, web_url, with_ascii_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from moderate.services.akismet_stand_in import AkismetStandIn
-from moderate.services.akismet_stand_in import run as serve_akismet_stand_in
-from moderate.services.stand_ins import ScriptedSpamService
+from moderate.akismet.stand_in import AkismetStandIn
+from moderate.akismet.stand_in import run as serve_akismet_stand_in
+from moderate.stand_ins import ScriptedSpamService
 
 __all__ = ["AkismetStandIn", "ManualClock", "ScriptedSpamService", "serve_akismet_stand_in"]
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from moderate.store import Database, SqlStore, metadata
-from moderate.store.migrate import upgrade
+from moderate.database.engine import Database
+from moderate.database.migrate import upgrade
+from moderate.database.schema import metadata
+from moderate.store.sql_store import SqlStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

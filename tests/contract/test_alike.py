@@ -12,7 +12,7 @@ from moderate.ports import ItemFilter
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping
 
 if TYPE_CHECKING:
-    from moderate.store import SqlStore
+    from moderate.store.sql_store import SqlStore
 
 LETTER = (
     "Great offers on winter boots, winter jackets and winter gloves only this weekend in our warehouse "

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import create_engine, text
 
+from moderate.database.engine import Database
+from moderate.database.migrate import migrate_to, upgrade
+from moderate.database.tables import SqlTables
 from moderate.errors import ServiceDown
-from moderate.store import Database, SqlStore
-from moderate.store.migrate import migrate_to, upgrade
-from moderate.store.tables import SqlTables
+from moderate.store.sql_store import SqlStore
 from tests.factories import HELD, NOON, a_comment
 
 if TYPE_CHECKING:

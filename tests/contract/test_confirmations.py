@@ -8,7 +8,7 @@ from moderate.model import Decision, Status
 from tests.factories import NOON, a_comment, a_verdict
 
 if TYPE_CHECKING:
-    from moderate.store import SqlStore
+    from moderate.store.sql_store import SqlStore
 
 
 def test_a_comment_of_nobodys_becomes_its_authors(store: SqlStore) -> None:

@@ -11,14 +11,16 @@ import pytest
 from sqlalchemy import BigInteger, Boolean, Integer, delete, func, insert, select, text, update
 from sqlalchemy.types import JSON
 
+from moderate.database import migrate
+from moderate.database.copying import BATCH, copy, count_rows
+from moderate.database.engine import Database
+from moderate.database.schema import counters, items, metadata, secrets, states
+from moderate.database.tables import SqlTables
+from moderate.database.types import UtcDateTime
 from moderate.errors import CopyRefused, ServiceDown
 from moderate.ports import ItemFilter
-from moderate.store import Database, SqlStore, metadata, migrate
-from moderate.store.copying import BATCH, copy, count_rows
-from moderate.store.schema import counters, items, secrets, states
 from moderate.store.search import terms_of
-from moderate.store.tables import SqlTables
-from moderate.store.types import UtcDateTime
+from moderate.store.sql_store import SqlStore
 from tests.factories import APPROVED, HELD, NOON, a_comment
 
 if TYPE_CHECKING:

@@ -17,14 +17,15 @@ import pytest
 from sqlalchemy import create_engine, event, make_url, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from moderate.database.engine import ATTEMPTS, Database, Stale
+from moderate.database.migrate import check, upgrade
+from moderate.database.outages import reason
+from moderate.database.schema import metadata
+from moderate.database.url import normalise
 from moderate.errors import ConfigError, ServiceDown
 from moderate.model import Counts, Decision
 from moderate.ports import ConnectionOptions, ItemFilter
-from moderate.store import Database, SqlStore, metadata
-from moderate.store.addresses import normalise
-from moderate.store.engine import ATTEMPTS, Stale
-from moderate.store.migrate import check, upgrade
-from moderate.store.outages import reason
+from moderate.store.sql_store import SqlStore
 from tests.factories import APPROVED, HELD, NOON, a_comment, an_article
 from tests.servers import PgBouncer
 

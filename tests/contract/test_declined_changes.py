@@ -17,7 +17,7 @@ from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_body, a_comm
 if TYPE_CHECKING:
     from moderate.model import Item, Verdict
     from moderate.ports import Bulk, Decided, Settled
-    from moderate.store import SqlStore
+    from moderate.store.sql_store import SqlStore
 
 LATER = NOON + timedelta(hours=1)
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from moderate.database.schema import history
 from moderate.model import Awaiting, Client, Decision, Status
 from moderate.ports import ItemFilter, NewTask, Rule
-from moderate.store.schema import history
 from tests.factories import APPROVED, HELD, NOON, SPAM, a_comment, a_finding, a_ping, a_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from moderate.ports import Bulk
-    from moderate.store import SqlStore
+    from moderate.store.sql_store import SqlStore
 
 
 def fill(store: SqlStore, number: int, articles: Sequence[str] = ("a", "b", "c")) -> dict[int, int]:

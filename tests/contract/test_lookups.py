@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import bindparam, select
 
+from moderate.database.engine import Database
+from moderate.database.lookups import Lookup
+from moderate.database.schema import articles
 from moderate.errors import ServiceDown
 from moderate.ports import Overrides
-from moderate.store import Database, SqlStore
-from moderate.store.lookups import Lookup
-from moderate.store.schema import articles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from moderate.store.sql_store import SqlStore
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ from moderate.ports import Mailbox
 from tests.factories import NOON
 
 if TYPE_CHECKING:
-    from moderate.store import SqlStore
+    from moderate.store.sql_store import SqlStore
 
 TALLY = Mailbox(hour_at=NOON, sent=3, digest_due=NOON + timedelta(hours=1), digest_at=NOON - timedelta(hours=1))
 

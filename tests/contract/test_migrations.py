@@ -14,12 +14,14 @@ from alembic.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, insert, inspect, select, text
 
+from moderate.database import migrate
+from moderate.database.engine import Database
+from moderate.database.migrate import check, current, include_name, is_required, migrate_to, trouble, upgrade
+from moderate.database.schema import history, items, metadata, states
 from moderate.errors import ServiceDown
 from moderate.model import Decision, Kind, Status
-from moderate.store import Database, SqlStore, metadata, migrate
-from moderate.store.migrate import check, current, include_name, is_required, migrate_to, trouble, upgrade
 from moderate.store.rows import columns_of
-from moderate.store.schema import history, items, states
+from moderate.store.sql_store import SqlStore
 from tests.factories import APPROVED, HELD, NOON, a_comment, a_ping, a_verdict
 from tests.processes import PROCESSES
 from tests.servers import ROOT
@@ -130,7 +132,7 @@ def test_a_second_upgrade_changes_nothing(database: Database) -> None:
 
 
 def test_the_newest_migration_is_the_one_that_the_code_works_with() -> None:
-    scripts = ScriptDirectory(str(ROOT / "src" / "moderate" / "store" / "migrations"))
+    scripts = ScriptDirectory(str(ROOT / "src" / "moderate" / "database" / "migrations"))
     assert scripts.get_current_head() == migrate.HEAD
     assert {script.revision for script in scripts.walk_revisions()} == migrate.KNOWN
 
@@ -445,8 +447,8 @@ def test_a_start_on_tables_that_are_up_to_date_imports_no_alembic(tmp_path: Path
     database.dispose()
     lines = (
         "import sys",
-        "from moderate.store import Database, SqlStore",
-        "from moderate.store.migrate import upgrade",
+        "from moderate.database.engine import Database\nfrom moderate.store.sql_store import SqlStore",
+        "from moderate.database.migrate import upgrade",
         f"database = Database({url!r})",
         "upgrade(database); SqlStore(database).totals(); database.dispose()",
         "assert not [name for name in sys.modules if name.startswith(('alembic', 'mako'))]",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from moderate.ports import Alike
-    from moderate.store import SqlStore
+    from moderate.store.sql_store import SqlStore
 
 HOUR = timedelta(hours=1)
 

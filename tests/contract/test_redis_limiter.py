@@ -13,10 +13,10 @@ from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster as ClusterClient
 from redis.retry import Retry
 
+from moderate.clock import SystemClock
 from moderate.limits import PROBE, Costs, Limits, parse_limits
 from moderate.limits.redis import RedisLimiter, connect
 from moderate.ports import Bucket, Rate
-from moderate.services.clock import SystemClock
 from tests.redis_servers import PausableRedis, RedisCluster, monitored
 from tests.servers import HOST, Redis, wait_until
 

@@ -15,7 +15,7 @@ from moderate.store.search import MOST_TERMS, asked_terms, catch_up, terms_of
 from tests.factories import APPROVED, HELD, NOON, a_comment, a_ping
 
 if TYPE_CHECKING:
-    from moderate.store import SqlStore
+    from moderate.store.sql_store import SqlStore
 
 TEXTS = {
     1: "The ferry was late again, see https://harbour.example/log",

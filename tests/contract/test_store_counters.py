@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, event, update
 
+from moderate.database.schema import counters, items
 from moderate.lifecycle import counter_of
 from moderate.model import Counts, Decision, Kind, Status
 from moderate.ports import Drift
-from moderate.store.schema import counters, items
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping, a_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from moderate.store import SqlStore
+    from moderate.store.sql_store import SqlStore
 
 KINDS = {"a": Kind.TRACKBACK, "b": Kind.PINGBACK, "c": Kind.WEBMENTION}
 

@@ -16,7 +16,7 @@ from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_p
 if TYPE_CHECKING:
     from moderate.model import Item
     from moderate.ports import Decided
-    from moderate.store import SqlStore
+    from moderate.store.sql_store import SqlStore
 
 TRASH = a_verdict(Status.TRASH)
 LATER = NOON + timedelta(minutes=3)

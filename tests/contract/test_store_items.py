@@ -15,7 +15,7 @@ from moderate.ports.stored import RetentionKind
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_finding, a_ping, a_verdict, an_article
 
 if TYPE_CHECKING:
-    from moderate.store import SqlStore
+    from moderate.store.sql_store import SqlStore
 
 
 def thread_texts(store: SqlStore, **changes: object) -> list[str]:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import event, update
 
+from moderate.database.engine import Database
+from moderate.database.schema import tasks
 from moderate.model import Counts, Decision, Status
 from moderate.ports import NewTask
-from moderate.store import Database, SqlStore
-from moderate.store.schema import tasks
+from moderate.store.sql_store import SqlStore
 from tests.factories import APPROVED, HELD, NOON, TO_CHECK, a_comment
 from tests.processes import PROCESSES
 

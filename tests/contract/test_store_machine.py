@@ -16,11 +16,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from moderate.database.engine import Database
+from moderate.database.schema import metadata
 from moderate.errors import DecidedMeanwhile, NotAllowed
 from moderate.lifecycle import AFTER, counter_of
 from moderate.model import Awaiting, Counts, Decision, Kind, Status
 from moderate.ports import Proposal
-from moderate.store import Database, SqlStore, metadata
+from moderate.store.sql_store import SqlStore
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping, a_verdict
 
 if TYPE_CHECKING:

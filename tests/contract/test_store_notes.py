@@ -6,10 +6,11 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
+from moderate.database.engine import Database
+from moderate.database.schema import articles, tokens
 from moderate.ports import Overrides, Sample
 from moderate.ports.stored import RetentionKind
-from moderate.store import Database, SqlStore
-from moderate.store.schema import articles, tokens
+from moderate.store.sql_store import SqlStore
 from tests.factories import HELD, NOON, a_comment, an_article
 
 LATER = NOON + timedelta(days=1)

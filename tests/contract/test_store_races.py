@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 from sqlalchemy import event
 
+from moderate.database.engine import Database
 from moderate.errors import DecidedMeanwhile, Invalid
 from moderate.model import Counts, Decision, Kind, Status
 from moderate.ports import NewTask
-from moderate.store import Database, SqlStore
+from moderate.store.sql_store import SqlStore
 from tests.factories import APPROVED, HELD, NOON, TO_CHECK, a_comment, a_ping
 from tests.processes import PROCESSES
 

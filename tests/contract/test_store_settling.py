@@ -13,7 +13,7 @@ from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_body, a_comm
 
 if TYPE_CHECKING:
     from moderate.model import Item, Task, Verdict
-    from moderate.store import SqlStore
+    from moderate.store.sql_store import SqlStore
 
 LATER = NOON + timedelta(minutes=3)
 JUDGE = NewTask(kind="judge", due_at=NOON)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from moderate.model import Task
-    from moderate.store import SqlStore
+    from moderate.store.sql_store import SqlStore
 
 
 def seconds(number: float) -> datetime:

@@ -11,7 +11,7 @@ from moderate.model import Decision, Finding, Lean, Status, Verdict
 from tests.factories import HELD, NOON, a_comment
 
 if TYPE_CHECKING:
-    from moderate.store import SqlStore
+    from moderate.store.sql_store import SqlStore
 
 SPAM = Verdict(Status.SPAM, None, (Finding("links", Lean.SPAM, "many"),))
 BY_RULE = Verdict(Status.SPAM, None, (Finding("rules", Lean.SPAM, "a word", rule=7),))

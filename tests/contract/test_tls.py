@@ -10,10 +10,10 @@ import trustme
 from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
 
+from moderate.database.outages import reason
 from moderate.errors import ServiceDown
 from moderate.limits.redis import RedisLimiter, connect
 from moderate.ports import Bucket, Rate
-from moderate.store.outages import reason
 from tests.mariadb_servers import MariaDB
 from tests.servers import Redis, free_port
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from moderate.database.engine import Database
 from moderate.errors import ServiceDown
-from moderate.services.stand_ins import MemoryTokenCounts
-from moderate.store import Database
-from moderate.store.learned import SqlTokenCounts
+from moderate.learned.sql import SqlTokenCounts
+from moderate.stand_ins import MemoryTokenCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from moderate.store import Database
-from moderate.store.account_notes import SqlAccountNotes
-from moderate.store.waves import SqlWaves
+from moderate.akismet.sql import SqlAccountNotes
+from moderate.database.engine import Database
+from moderate.waves.sql import SqlWaves
 from tests.factories import NOON
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The shared corpora over `moderate.clean`: nothing hostile is left, nothing legitimate is lost."""
+"""The shared corpora over `moderate.text`: nothing hostile is left, nothing legitimate is lost."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from moderate.clean import clean
-from moderate.clean.characters import is_storable
-from moderate.clean.html import render, sanitized, verified
-from moderate.clean.policy import Policy
 from moderate.errors import Invalid
 from moderate.model import Article, Client, Kind, Raw, Submission
+from moderate.text.characters import is_storable
+from moderate.text.clean import clean
+from moderate.text.html import render, sanitized, verified
+from moderate.text.policy import Policy
 from tests.unit.clean.dom import is_stable, meaning, strangers, text_of
 
 if TYPE_CHECKING:

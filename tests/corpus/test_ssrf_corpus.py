@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from moderate.clean.link_address import Targets
-from moderate.clean.source_link import find_link
-from moderate.clean.source_page import read_page
+from moderate.clock import SystemClock
 from moderate.errors import FetchFailed
-from moderate.services.clock import SystemClock
-from moderate.services.fetch import GuardedFetcher
+from moderate.outbound.fetch import GuardedFetcher
+from moderate.sources.link_address import Targets
+from moderate.sources.source_link import find_link
+from moderate.sources.source_page import read_page
 from tests.unit.services.loopback import PUBLIC, Internet, Names, serving
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ import pytest
 from sqlalchemy import create_engine, insert, select, text
 
 from moderate import signals
-from moderate.acts.crew import Crew
+from moderate.database.engine import Database
+from moderate.database.migrate import upgrade
+from moderate.database.schema import reservations
 from moderate.errors import ServiceDown
 from moderate.model import Counts
 from moderate.ports import ConnectionOptions, NewTask
-from moderate.store import Database
-from moderate.store.migrate import upgrade
-from moderate.store.schema import reservations
+from moderate.tasks.threads import Crew
 from tests.factories import NOON
 from tests.mail_servers import MailServer
 from tests.mariadb_servers import MariaDB

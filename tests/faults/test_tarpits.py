@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from moderate.acts.lanes import LANES, LATER_LANES, Reading
 from moderate.model import Awaiting
+from moderate.tasks.scheduler import LANES, LATER_LANES, Reading
 from tests.blogs import Blog
 from tests.servers import ROOT, dies_with_us, wait_until
 from tests.sites import Host

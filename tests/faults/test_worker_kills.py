@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event
 
-import moderate.acts.lanes
-import moderate.acts.teaching
-import moderate.recheck
-from moderate.store import Database
-from moderate.store.migrate import upgrade
+import moderate.akismet.feedback
+import moderate.tasks.recheck
+import moderate.tasks.scheduler
+from moderate.database.engine import Database
+from moderate.database.migrate import upgrade
 from moderate.testing import AkismetStandIn
 from tests.processes import PROCESSES
 from tests.sites import Host
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from tests.servers import PostgreSQL
 
 #: What is watched line by line.
-WATCHED = {moderate.recheck.__file__, moderate.acts.lanes.__file__, moderate.acts.teaching.__file__}
+WATCHED = {moderate.tasks.recheck.__file__, moderate.tasks.scheduler.__file__, moderate.akismet.feedback.__file__}
 #: Seconds after which a dead worker's lease has ended for certain.
-LEASE_ENDS = moderate.acts.lanes.LEASE + 1
+LEASE_ENDS = moderate.tasks.scheduler.LEASE + 1
 
 
 class Death:
@@ -89,7 +89,7 @@ def open_site(place: Place, url: str) -> Host:
 
 def work(site: Host) -> None:
     with site.app.app_context():
-        while moderate.recheck.run_due(site.state.desk):
+        while moderate.tasks.recheck.run_due(site.state.desk):
             pass
 
 

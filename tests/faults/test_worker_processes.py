@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import update
 
-from moderate.store.schema import tasks
+from moderate.database.schema import tasks
 from moderate.testing import AkismetStandIn
 from tests.faults.worker_site import POISON, create_app
 from tests.servers import ROOT, Redis, dies_with_us, wait_until

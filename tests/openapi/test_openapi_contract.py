@@ -15,14 +15,14 @@ from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi import checks
 
-from moderate.web.openapi import OPERATIONS
-from moderate.web.routing import MAX_ID
+from moderate.http.openapi import OPERATIONS
+from moderate.http.routing import MAX_ID
 from tests.sites import Host
 
 if TYPE_CHECKING:
     from schemathesis import Case
 
-    from moderate.web.operation import Operation
+    from moderate.http.operation import Operation
 
 #: The same requests in each run, however busy the machine is.
 steady = settings(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ class Rules:
     outside: Mapping[str, Sequence[str]]
 
     def group_of(self, name: str) -> str | None:
-        """The group whose pattern fits best: `limits.redis` wins over `limits`."""
-        fits = [(len(root), group) for group, roots in self.groups.items() for root in roots if is_below(name, root)]
-        return max(fits)[1] if fits else None
+        """The group whose pattern fits best: `rules.match` wins over `*.match`, and that over `rules`."""
+        roots = [(root, group) for group, named in self.groups.items() for root in named]
+        return max(((rank(name, root), group) for root, group in roots if is_below(name, root)), default=(0, None))[1]
 
     def guard_of(self, target: str) -> str | None:
         """The entry of *outside* that an import falls under, the most exact one."""
@@ -44,8 +45,16 @@ class Rules:
 
 
 def is_below(name: str, root: str) -> bool:
-    """Whether *name* is *root* or stands inside it. The empty root is the package's own file."""
-    return name == root or (bool(root) and name.startswith(f"{root}."))
+    """Return whether *name* is *root*, matches it as a pattern (``*.sql``) or is inside it.
+
+    The empty root is the package's own file.
+    """
+    return name == root or ("*" in root and fnmatchcase(name, root)) or (bool(root) and name.startswith(f"{root}."))
+
+
+def rank(name: str, root: str) -> tuple[int, int]:
+    """Return how exactly *root* names *name*: an exact name before a pattern, a pattern before a folder."""
+    return (2 if name == root else 1 if "*" in root else 0, len(root))
 
 
 def violations(package: Path, rules: Rules) -> Iterator[str]:

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import trustme
 
-from moderate.connections import retry_after, trouble
 from moderate.errors import ServiceDown
+from moderate.outbound.failures import retry_after, trouble
 from tests.unit.services.loopback import Connection, serving
 from tests.unit.services.test_hostile_mail_servers import a_web_server, speaking
 from tests.unit.services.test_mail import ITEM, notice, notifier, transport

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from moderate.cli import build_cli
-from moderate.store.backups import TOOLS, TOOLS_BACK
-from moderate.store.outages import BY_CODE, BY_TEXT
+from moderate.database.backups import TOOLS, TOOLS_BACK
+from moderate.database.outages import BY_CODE, BY_TEXT
 from tests.servers import ROOT
 
 if TYPE_CHECKING:

@@ -16,97 +16,126 @@ from tests.unit.import_arrows import Rules, violations
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: The modules of each group. A folder's name stands for all that is in it and not named elsewhere.
+#: The modules of each group: a name, a pattern, or a folder for all in it that is not named more exactly elsewhere.
 GROUPS = {
-    "core": ("errors", "model", "answers", "counts", "lifecycle", "spam", "identity", "charsets", "connections"),
+    "core": ("errors", "model", "hooks", "lifecycle", "identity", "clock", "reading.counts", "akismet.values"),
     "ports": ("ports",),
     "signals": ("signals",),
-    "words": ("words",),  # what is said to people, in every language: pages and mails share it
-    "settings": ("settings", "settings_notices"),
-    "limits": ("limits",),  # rates, costs, and keeping count in this process
-    "redis": ("limits.redis",),  # keeping count together
-    "clean": ("clean",),
-    # How texts are read: pure functions, which checks ask with and the store keeps the answers of.
-    "reading": ("checks.spelling", "checks.near"),
-    "checks": ("checks",),
+    "words": ("words",),  # texts in every language: pages and mails share them
+    "settings": ("settings", "notices.settings"),
+    "limits": ("limits",),
+    "redis": ("limits.redis",),
+    "text": ("text", "sources"),
+    "normal": ("checks.spelling", "checks.near"),  # how texts are compared: pure functions, for checks and the store
+    "checks": ("checks", "*.check", "rules.match", "learned.tokens"),
     "protocols": ("protocols",),
-    "acts": ("desk", "moderation", "recheck", "acts"),
-    "store": ("store",),
-    "services": ("services",),
-    "articles": ("articles",),  # the host's own, through its hooks
-    "web": ("web", "health"),
+    # What happens to items; imports neither Flask nor SQLAlchemy.
+    "acts": (
+        "submit.desk",
+        "moderation.decide",
+        "moderation.bulk",
+        "tasks",
+        "sources.verify",
+        "sources.link_loss",
+        "waves.watch",
+        "rules.rulebook",
+        "akismet.account",
+        "akismet.feedback",
+        "notices.events",
+        "confirmation.confirm",
+        "monitoring.outages",
+        "monitoring.tallies",
+        "monitoring.clocks",
+    ),
+    "sql": ("database", "store", "*.sql", "moderation.alike", "tasks.retention_sql"),
+    # Other servers: their addresses, pages, and the failures of connections.
+    "services": ("outbound", "akismet", "notices", "confirmation.mail", "tasks.wake_up", "stand_ins"),
+    "failures": ("outbound.failures",),
+    "articles": ("articles",),
+    "views": ("http", "*.views", "*_views", "moderation", "reading", "monitoring"),
     "cli": ("cli",),
-    "build": ("build", "build_notices"),
+    "build": ("build", "notices.build"),
     "extension": ("extension",),
     "testing": ("testing",),
     "package": ("",),
+    "folders": ("akismet", "confirmation", "learned", "notices", "rules", "submit", "waves"),
 }
 
-DOMAIN = ("core", "ports")
-WAY_IN = (*DOMAIN, "signals", "limits", "clean", "reading", "checks", "protocols")
+DOMAIN = ("core", "ports", "failures")
+INTAKE = (*DOMAIN, "signals", "limits", "text", "normal", "checks", "protocols")
 
 #: What each group may import beside itself. Imports for type checkers count as well.
 ARROWS = {
     "core": (),
     "ports": ("core",),
+    "failures": ("core", "ports"),
     "signals": DOMAIN,
     "words": (),
-    "settings": (*DOMAIN, "limits", "words", "clean"),
+    "settings": (*DOMAIN, "limits", "words", "text"),
     "limits": DOMAIN,
     "redis": (*DOMAIN, "limits"),
-    "clean": DOMAIN,
-    "reading": DOMAIN,
-    "checks": (*DOMAIN, "reading"),
-    "protocols": DOMAIN,
-    "acts": WAY_IN,
-    "articles": (*DOMAIN, "clean"),
-    "store": (*DOMAIN, "reading"),
+    "text": DOMAIN,
+    "normal": DOMAIN,
+    "checks": (*DOMAIN, "normal"),
+    "protocols": (*DOMAIN, "text"),
+    "acts": INTAKE,
+    "articles": (*DOMAIN, "text"),
+    "sql": (*DOMAIN, "normal"),
     # Mails list where links lead, as the pages do.
-    "services": (*DOMAIN, "words", "clean"),
-    "web": (*WAY_IN, "acts", "settings", "words"),
+    "services": (*DOMAIN, "words", "text"),
+    "views": (*INTAKE, "acts", "settings", "words"),
     # The command line serves the stand-in for Akismet, which ships with the helpers for tests.
-    "cli": (*DOMAIN, "signals", "settings", "words", "clean", "acts", "web", "build", "testing"),
+    "cli": (*DOMAIN, "signals", "settings", "words", "text", "acts", "views", "build", "testing"),
     "build": ("*",),
-    # Of the store: what keeps a host's migrations from its tables, and what engines it takes.
-    "extension": (*WAY_IN, "acts", "settings", "web", "cli", "build", "store"),
+    # Of the database: what keeps a host's migrations from its tables, and what engines it takes.
+    "extension": (*INTAKE, "acts", "settings", "views", "cli", "build", "sql"),
     "testing": ("*",),
-    "package": (*WAY_IN, "settings", "extension", "store"),
+    "package": (*INTAKE, "settings", "extension", "sql"),
+    "folders": (),
 }
 
-FLASK = ("extension", "web", "cli", "protocols", "testing")
-NETWORK = ("services",)
+VIEWS = (
+    "http",
+    "reading",
+    "*.views",
+    "*_views",
+    *(f"moderation.{name}" for name in ("access", "forms", "items_csv", "queue", "sign_in")),
+    *(f"monitoring.{name}" for name in ("metrics", "proxies")),
+)
+FLASK = ("extension", "cli", "protocols", "testing", *VIEWS)
+NETWORK = ("outbound", "akismet.client", "akismet.transport", "notices", "confirmation.mail", "tasks.wake_up")
 
-#: Where each foreign package may be imported, and the parts of the standard library that speak to the world.
+#: Where each foreign package may be imported, and the parts of the standard library that reach other servers.
 #: A host's own objects (an engine, a Redis client) may be named in annotations anywhere.
 OUTSIDE = {
     "flask": FLASK,
     "werkzeug": FLASK,
     "jinja2": FLASK,
     "click": ("cli",),
-    "markupsafe": (*FLASK, "clean"),
-    "itsdangerous": ("web", "build"),
-    "prometheus_client": ("web.metrics",),
-    "pydantic": ("web", "protocols", "settings"),
+    "markupsafe": (*FLASK, "text"),
+    "itsdangerous": ("http", "build"),
+    "prometheus_client": ("monitoring.metrics",),
+    "pydantic": ("protocols", "settings", *VIEWS),
     "blinker": ("signals",),
-    "bleach": ("clean.html",),
-    "nh3": ("clean.html",),
-    "markdown_it": ("clean",),
-    "linkify_it": ("clean",),
-    "lxml": ("clean",),
-    "redis": ("limits.redis", "services.bell"),  # counting together, and waking workers
-    "sqlalchemy": ("store",),
-    "alembic": ("store",),
-    "psycopg": ("store.waiting",),
-    "akismet": ("services.akismet",),
+    "bleach": ("text.html",),
+    "nh3": ("text.html",),
+    "markdown_it": ("text",),
+    "linkify_it": ("text",),
+    "lxml": ("sources",),
+    "redis": ("limits.redis", "tasks.wake_up"),
+    "sqlalchemy": ("database", "store", "*.sql", "moderation.alike", "tasks.retention_sql"),
+    "alembic": ("database",),
+    "psycopg": ("database.waiting",),
+    "akismet": ("akismet.client",),
     "httpcore": NETWORK,
     "httpx": NETWORK,
     "requests": NETWORK,
-    "idna": (*NETWORK, "clean"),
-    "socket": (*NETWORK, "connections"),
-    "ssl": (*NETWORK, "connections"),
-    "smtplib": NETWORK,
+    "idna": ("outbound", "text"),
+    "socket": NETWORK,
+    "ssl": NETWORK,
+    "smtplib": ("notices",),
     "http.client": NETWORK,
-    "http.server": ("services.akismet_stand_in", "testing"),  # servers to test against
+    "http.server": ("akismet.stand_in", "testing"),  # servers to test against
     "urllib.request": NETWORK,
     "urllib.robotparser": NETWORK,
     "xmlrpc": (),
@@ -129,27 +158,27 @@ def test_the_tables_speak_of_the_same_groups() -> None:
     ("place", "source", "complaint"),
     [
         ("model.py", "from moderate.ports import Clock", "'core' may import only itself"),
-        ("checks/links.py", "from moderate.store.sql import SqlStore", "moderate.store.sql"),
-        ("checks/links.py", "from ..store import sql", "moderate.store.sql"),
-        ("checks/__init__.py", "from ..store import sql", "moderate.store.sql"),
-        ("checks/links.py", "import moderate.store.sql", "moderate.store.sql"),
+        ("checks/links.py", "from moderate.store.items import ItemWrites", "moderate.store.items"),
+        ("checks/links.py", "from ..store import items", "moderate.store.items"),
+        ("checks/__init__.py", "from ..store import items", "moderate.store.items"),
+        ("checks/links.py", "import moderate.store.items", "moderate.store.items"),
         (
             "checks/links.py",
-            "def look():\n    from moderate import desk",
-            ":2: moderate.checks.links imports moderate.desk",
+            "def look():\n    from moderate.submit import desk",
+            ":2: moderate.checks.links imports moderate.submit.desk",
         ),
-        ("checks/links.py", "if TYPE_CHECKING:\n    from moderate.desk import Desk", "moderate.desk"),
-        ("desk.py", "from moderate.limits.redis import RedisLimiter", "moderate.limits.redis"),
-        ("desk.py", "from moderate import Article", "'acts' may import only"),
-        ("desk.py", "from flask import request", "flask belongs in extension"),
-        ("clean/text.py", "import bleach", "bleach belongs in clean.html"),
+        ("checks/links.py", "if TYPE_CHECKING:\n    from moderate.submit.desk import Desk", "moderate.submit.desk"),
+        ("submit/desk.py", "from moderate.limits.redis import RedisLimiter", "moderate.limits.redis"),
+        ("submit/desk.py", "from moderate import Article", "'acts' may import only"),
+        ("submit/desk.py", "from flask import request", "flask belongs in extension"),
+        ("text/fields.py", "import bleach", "bleach belongs in text.html"),
         ("limits/local.py", "import redis.client", "redis belongs in limits.redis"),
-        ("web/read.py", "from sqlalchemy import text", "sqlalchemy belongs in store"),
-        ("checks/akismet.py", "from akismet import SyncClient", "akismet belongs in services.akismet"),
-        ("desk.py", "from urllib import request", "urllib.request belongs in services"),
-        ("desk.py", "from http.client import HTTPConnection", "http.client belongs in services"),
-        ("web/read.py", "import importlib\nimportlib.import_module('httpx')", "httpx belongs in services"),
-        ("desk.py", "import numpy", "numpy, which is not in the table"),
+        ("reading/views.py", "from sqlalchemy import text", "sqlalchemy belongs in database"),
+        ("akismet/check.py", "from akismet import SyncClient", "akismet belongs in akismet.client"),
+        ("submit/desk.py", "from urllib import request", "urllib.request belongs in outbound"),
+        ("submit/desk.py", "from http.client import HTTPConnection", "http.client belongs in outbound"),
+        ("reading/views.py", "import importlib\nimportlib.import_module('httpx')", "httpx belongs in outbound"),
+        ("submit/desk.py", "import numpy", "numpy, which is not in the table"),
         ("helpers.py", "", "moderate.helpers has no place in the table"),
     ],
 )
@@ -163,10 +192,10 @@ def test_what_is_allowed_is_not_complained_of(tmp_path: Path) -> None:
         tmp_path,
         {
             "model.py": "import enum\nfrom urllib.parse import urlsplit",
-            "desk.py": "from moderate import signals\nimport moderate.checks.base\nfrom http import HTTPStatus",
+            "submit/desk.py": "from moderate import signals\nimport moderate.checks.base\nfrom http import HTTPStatus",
             "extension.py": "if TYPE_CHECKING:\n    from sqlalchemy import Engine\n    from redis import Redis",
-            "build.py": "from moderate.store.sql import SqlStore\nfrom moderate.limits.redis import RedisLimiter",
-            "clean/html.py": "import bleach\nimport nh3",
+            "build.py": "from moderate.store.items import ItemWrites\nfrom moderate.limits.redis import RedisLimiter",
+            "text/html.py": "import bleach\nimport nh3",
         },
     )
     assert list(violations(package, RULES)) == []
@@ -178,11 +207,12 @@ def planted(folder: Path, sources: dict[str, str]) -> Path:
     there = (
         "__init__",
         "signals",
-        "desk",
+        "submit/__init__",
+        "submit/desk",
         "checks/__init__",
         "checks/base",
         "store/__init__",
-        "store/sql",
+        "store/items",
         "limits/redis",
     )
     for place, source in {**{f"{name}.py": "" for name in there}, **sources}.items():

@@ -84,7 +84,7 @@ def test_the_wheel_holds_every_file_of_the_package_and_the_licence(built: Path) 
     wheel = files_in(built / "site")
     assert {f"moderate/{name}" for name in files_in(PACKAGE)} <= wheel
     assert {name.rpartition("/")[2] for name in wheel} >= {"py.typed", "take.lua", "thread.html", "moderate.css"}
-    assert [name for name in wheel if re.fullmatch(r"moderate/store/migrations/versions/\d+_\w+\.py", name)]
+    assert [name for name in wheel if re.fullmatch(r"moderate/database/migrations/versions/\d+_\w+\.py", name)]
     assert [name for name in wheel if name.endswith(".dist-info/licenses/LICENSE")]
     assert {name.partition("/")[0] for name in wheel if ".dist-info/" not in name} == {"moderate"}
 

@@ -11,9 +11,9 @@ import pytest
 from flask import Flask
 
 from moderate import Moderate
-from moderate.acts.lanes import LEASE
 from moderate.errors import ConfigError
 from moderate.settings import PREFIX, SECRETS, Settings, names
+from moderate.tasks.scheduler import LEASE
 from tests.servers import ROOT
 
 if TYPE_CHECKING:

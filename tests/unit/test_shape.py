@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LONGEST_FUNCTION = 60
 LONGEST_FILE = 500
 #: The one module that asks the machine what time it is. Everything else is given a clock.
-CLOCK = "services/clock.py"
+CLOCK = "clock.py"
 TIME = {
     "time.time",
     "time.time_ns",
@@ -80,12 +80,12 @@ LONG = "def long():\n" + "    step()\n" * 61
         ("desk.py", "class Desk:\n" + "".join(f"    {line}\n" for line in LONG.splitlines()), "long has 61 lines"),
         ("desk.py", "\n" * 501, "desk.py has 501 lines"),
         ("desk.py", "try:\n    step()\nexcept:\n    pass", "desk.py:3: a bare except"),
-        ("web/read.py", "import time\nx = time.time()", "web/read.py:2: time.time"),
+        ("reading/views.py", "import time\nx = time.time()", "reading/views.py:2: time.time"),
         ("desk.py", "from time import sleep", "time.sleep"),
         ("desk.py", "import time as t\nwait = time.sleep", "time.sleep"),
         ("desk.py", "x = datetime.now(UTC)", "datetime.now"),
         ("desk.py", "x = datetime.datetime.now()", "datetime.datetime.now"),
-        ("web/utils.py", "", "web/utils.py: the name"),
+        ("http/utils.py", "", "http/utils.py: the name"),
     ],
 )
 def test_what_is_out_of_shape_is_found(tmp_path: Path, place: str, source: str, complaint: str) -> None:
@@ -96,7 +96,6 @@ def test_what_is_out_of_shape_is_found(tmp_path: Path, place: str, source: str, 
 
 
 def test_the_clock_may_ask_the_machine_and_others_may_ask_the_clock(tmp_path: Path) -> None:
-    (tmp_path / "services").mkdir()
     (tmp_path / CLOCK).write_text("import time\nfrom datetime import datetime\nx = time.monotonic(), datetime.now()")
     (tmp_path / "desk.py").write_text("def f(clock):\n    '''Words.'''\n    return clock.now(), clock.monotonic()")
     assert list(complaints(tmp_path)) == []

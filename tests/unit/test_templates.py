@@ -12,7 +12,7 @@ from tests.servers import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-WEB = ROOT / "src" / "moderate" / "web"
+WEB = ROOT / "src" / "moderate" / "http"
 TEMPLATES = sorted((WEB / "templates" / "moderate").glob("*.html"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from moderate.recheck import run_due
+from moderate.tasks.recheck import run_due
 from tests.sites import Host
 
 if TYPE_CHECKING:

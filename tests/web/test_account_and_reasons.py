@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from moderate import Author
+from moderate.http.state import account_notes
 from moderate.testing import AkismetStandIn
-from moderate.web.state import account_notes
 from tests.web.test_akismet import a_site, asked, stored, work
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from flask import request
 from werkzeug.test import create_environ, run_wsgi_app
 
 from moderate import Article
-from moderate.recheck import run_due
+from moderate.tasks.recheck import run_due
 from moderate.testing import AkismetStandIn
 from tests.blogs import Blog
 from tests.sites import Host

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from moderate.checks.matching import matches, reading
 from moderate.checks.spelling import word_pattern
 from moderate.ports import Rule
+from moderate.rules.match import matches, reading
 
 if TYPE_CHECKING:
     from tests.sites import Host

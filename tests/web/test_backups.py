@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import create_engine
 
+from moderate.database.engine import Database
+from moderate.database.migrate import migrate_to
+from moderate.database.tables import SqlTables
 from moderate.ports import ItemFilter
-from moderate.store import Database
-from moderate.store.migrate import migrate_to
-from moderate.store.tables import SqlTables
 from tests.servers import ROOT, program
 from tests.sites import Host
 

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from moderate.acts.clocks import ClockSteps
+from moderate.akismet.stand_in import AkismetStandIn
+from moderate.clock import SystemClock
+from moderate.monitoring.clocks import ClockSteps
 from moderate.ports import NewTask
-from moderate.services.akismet_stand_in import AkismetStandIn
-from moderate.services.clock import SystemClock
 from tests.mail_servers import MailServer, knows
 from tests.servers import Redis
 from tests.sites import Host

@@ -434,7 +434,7 @@ def test_whoever_wants_no_more_is_never_mailed_again(site: Host, mail: MailServe
 def test_who_has_declined_is_kept_by_a_keyed_hash_alone(site: Host, mail: MailServer) -> None:
     from sqlalchemy import select
 
-    from moderate.store.schema import mailboxes
+    from moderate.database.schema import mailboxes
 
     _, got = got_mail(site, mail)
     site.client.post(got.unsubscribe)

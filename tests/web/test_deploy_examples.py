@@ -441,7 +441,7 @@ def test_the_image_holds_what_the_package_is_built_from(tmp_path: Path) -> None:
     built = subprocess.run(command, cwd=tmp_path / "src", capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
-        assert "moderate/web/health.py" in wheel.namelist()
+        assert "moderate/monitoring/health.py" in wheel.namelist()
     assert {"wsgi.py", "gunicorn.conf.py", "production.toml"} == set(os.listdir(tmp_path / "srv" / "news"))
 
 

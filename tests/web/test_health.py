@@ -16,9 +16,9 @@ from sqlalchemy import create_engine, event, text
 from sqlalchemy.orm import Session
 
 from moderate import Moderator
-from moderate.acts.housekeeping import check_up
+from moderate.akismet.stand_in import AkismetStandIn
 from moderate.errors import ConfigError
-from moderate.services.akismet_stand_in import AkismetStandIn
+from moderate.tasks.housekeeping import check_up
 from tests.redis_servers import RedisCluster
 from tests.servers import Redis
 from tests.sites import Host

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.sites import Host
 
-TEMPLATES = ROOT / "src" / "moderate" / "web" / "templates" / "moderate"
+TEMPLATES = ROOT / "src" / "moderate" / "http" / "templates" / "moderate"
 BROWSER = {"Accept": "text/html"}
 HOSTILE = "<img src=x onerror=alert(1)>"
 COMMENTS = ("The river froze twice that winter.", "Nobody took the night tram home.", "Snow fell on the ninth.")

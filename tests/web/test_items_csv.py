@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderate import Moderator
-from moderate.web.items_csv import COLUMNS, ENDS, PAGE, TRIGGERS, disarmed, lines_of, pages_of
+from moderate.moderation.items_csv import COLUMNS, ENDS, PAGE, TRIGGERS, disarmed, lines_of, pages_of
 from moderate.words import SPOKEN
 from tests.factories import HELD, NOON, a_comment
 from tests.servers import ROOT
@@ -203,7 +203,7 @@ def test_the_apostrophes_can_be_taken_away_again(text: str) -> None:
 
 @given(st.lists(st.lists(HOSTILE, min_size=len(COLUMNS), max_size=len(COLUMNS)), max_size=3))
 def test_whatever_is_written_is_read_back(table: list[list[str]]) -> None:
-    from moderate.web.items_csv import cell, written
+    from moderate.moderation.items_csv import cell, written
 
     cells = [[cell(value) for value in line] for line in table]
     assert list(csv.reader(io.StringIO(written(cells), newline=""), strict=True)) == cells

@@ -13,21 +13,21 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from moderate import moderation
-from moderate.acts import bulk
+from moderate.akismet.values import SpamAnswer, SpamWord
 from moderate.errors import Closed, DecidedMeanwhile, ServiceDown
 from moderate.model import Awaiting, Decision, Moderator, Status
+from moderate.moderation import bulk
+from moderate.moderation import decide as moderation
 from moderate.ports import Proposal
-from moderate.recheck import run_due
-from moderate.spam import SpamAnswer, SpamWord
+from moderate.tasks.recheck import run_due
 from moderate.testing import ScriptedSpamService
 from tests.sites import Host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from moderate.akismet.values import SpamSample
     from moderate.model import Item
-    from moderate.spam import SpamSample
 
 MORI = Moderator("mori")
 PROVISIONAL = SpamAnswer(word=SpamWord.HAM, recheck_after=90)

@@ -24,7 +24,7 @@ from redis import Redis
 from sqlalchemy import create_engine
 
 from moderate import Article, Moderate
-from moderate.store.tables import SqlTables
+from moderate.database.tables import SqlTables
 from tests.servers import ROOT, connects, free_port, wait_until
 from tests.sites import Host
 

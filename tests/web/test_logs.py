@@ -15,7 +15,7 @@ import sqlalchemy
 from moderate import signals
 from moderate.errors import ServiceDown
 from moderate.model import Kind
-from moderate.recheck import run_due
+from moderate.tasks.recheck import run_due
 from moderate.testing import AkismetStandIn
 from tests.mail_servers import MailServer
 from tests.servers import ROOT, free_port

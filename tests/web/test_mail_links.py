@@ -130,7 +130,7 @@ def snapshot(site: Host) -> Any:
     """Everything in all tables that opening a page could have touched."""
     from sqlalchemy import select
 
-    from moderate.store.schema import metadata
+    from moderate.database.schema import metadata
 
     store = site.state.desk.store
     with site.app.app_context(), store.database.read() as conn:

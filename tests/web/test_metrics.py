@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from moderate import Moderator
-from moderate.acts.housekeeping import tidy
+from moderate.tasks.housekeeping import tidy
 from tests.sites import Host
 
 if TYPE_CHECKING:

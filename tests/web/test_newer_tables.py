@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from moderate import Moderator
-from moderate.store.migrate import VERSION_TABLE
+from moderate.database.migrate import VERSION_TABLE
 from tests.sites import Host
 
 if TYPE_CHECKING:

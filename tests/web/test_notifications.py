@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from moderate.acts.crew import Crew
-from moderate.acts.lanes import LEASE
 from moderate.errors import ServiceDown
-from moderate.recheck import run, run_due
+from moderate.tasks.recheck import run, run_due
+from moderate.tasks.scheduler import LEASE
+from moderate.tasks.threads import Crew
 from moderate.testing import ManualClock, ScriptedSpamService
 from tests.mail_servers import MailServer
 from tests.web.mail_sites import MORI, NAO, a_site, dead, open_tasks, work
@@ -172,8 +172,8 @@ def asked_service(folder: Path, mail: MailServer, *answers: object) -> tuple[Hos
     """A site that asks a spam service which answers as told."""
     from dataclasses import replace
 
-    from moderate.checks import CHECKS, in_use
-    from moderate.spam import SpamWord
+    from moderate.akismet.values import SpamWord
+    from moderate.checks.order import CHECKS, in_use
 
     service = ScriptedSpamService(*(SpamWord(a) if isinstance(a, str) else a for a in answers))
     site = a_site(folder, mail.port)

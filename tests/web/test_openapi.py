@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import TypeAdapter
 
-from moderate.web import operations_queue, schemas, schemas_moderation
-from moderate.web.openapi import OPERATIONS
+from moderate.http import operations_queue, schemas, schemas_moderation
+from moderate.http.openapi import OPERATIONS
 from tests.sites import Host
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def test_every_route_is_described_and_every_description_has_a_route(host: Host) 
         for method in methods(host, rule)
     }
     described = {(method.upper(), path) for path, found in document(host)["paths"].items() for method in found}
-    assert sorted(there - described) == [], "give these an entry in moderate/web/operations*.py"
+    assert sorted(there - described) == [], "give these an entry in moderate/http/operations*.py"
     assert sorted(described - there) == [], "these are described, but nothing answers there"
     assert len(OPERATIONS) == len(described)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from moderate.checks import CHECKS
 from moderate.checks.base import COMMENTS
+from moderate.checks.order import CHECKS
 from moderate.ports import NewTask
 from moderate.testing import AkismetStandIn
 from tests.servers import wait_until

@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from moderate import Moderator
-from moderate.acts.housekeeping import AKISMET
 from moderate.ports import NewTask
+from moderate.tasks.housekeeping import AKISMET
 from tests.sites import Host
 
 if TYPE_CHECKING:

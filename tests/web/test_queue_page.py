@@ -13,8 +13,8 @@ import pytest
 from flask import Flask
 
 from moderate import Author, Moderate, Moderator
-from moderate.acts.housekeeping import AKISMET
 from moderate.ports import NewTask
+from moderate.tasks.housekeeping import AKISMET
 from tests.sites import Host
 
 if TYPE_CHECKING:

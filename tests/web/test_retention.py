@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import create_engine, insert, make_url, text
 
-from moderate.acts.forgetting import NAME, forget
-from moderate.store.schema import items
+from moderate.database.schema import items
+from moderate.tasks.retention import NAME, forget
 from moderate.testing import ManualClock
 from tests.sites import Host
 

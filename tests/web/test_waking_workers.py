@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from moderate.acts.housekeeping import CHECK_UP
 from moderate.errors import ServiceDown
 from moderate.ports import NewTask
-from moderate.services.bell import RedisBell
+from moderate.tasks.housekeeping import CHECK_UP
+from moderate.tasks.wake_up import RedisBell
 from moderate.testing import AkismetStandIn, ManualClock
 from tests.servers import wait_until
 from tests.sites import Host

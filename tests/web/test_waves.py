@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from moderate import Author, wave_ended, wave_started
-from moderate.web.state import current_wave
+from moderate.http.state import current_wave
 from tests.sites import Host
 from tests.unit.checks.test_near import SPAM, changed
 

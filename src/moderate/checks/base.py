@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from moderate.akismet.values import SpamAnswer, SpamSample
     from moderate.checks.timings import Timings
     from moderate.ports import Clock, Earlier, Fetcher, Rules, SpamService, TokenCounts, Wave
-    from moderate.spam import SpamAnswer, SpamSample
 
 log = logging.getLogger("moderate")
 

@@ -12,28 +12,28 @@ import click
 from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
-from moderate import moderation
-from moderate.acts.worker_processes import ENDS, Processes, waited_for, work_until_told
-from moderate.clean.characters import printable
-from moderate.clean.destinations import destinations
 from moderate.cli.database import backup, db_group, restore
 from moderate.cli.tasks import mail_group, tasks_group
 from moderate.cli.words import Failed
 from moderate.errors import ModerateError
+from moderate.http.state import current_state
 from moderate.model import Awaiting, Decision, Moderator, Status
+from moderate.moderation import decide as moderation
+from moderate.moderation.items_csv import lines_of, pages_of
+from moderate.moderation.sign_in import new_link, revoke_links
 from moderate.ports import ItemFilter, Proposal
-from moderate.web.items_csv import lines_of, pages_of
-from moderate.web.sign_in import new_link, revoke_links
-from moderate.web.state import current_state
+from moderate.tasks.worker_processes import ENDS, Processes, waited_for, work_until_told
+from moderate.text.characters import printable
+from moderate.text.destinations import destinations
 from moderate.words import SPOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from moderate.http.state import State
     from moderate.model import Item
     from moderate.ports import Drift
-    from moderate.web.state import State
 
 
 #: How many of an item's links the terminal lists, and what it calls them.
@@ -286,7 +286,7 @@ def check_config() -> None:
 
     Writes one small row to see that it can, and sends nothing. Exits with 1 where something does not work.
     """
-    from moderate.health import inspect
+    from moderate.monitoring.health import inspect
 
     key = "" if current_app.secret_key else " SECRET_KEY is not set: moderate uses a key in its database, Flask none."
     click.echo(f"settings: ok. {current_app.name} serves below {current_state().settings.url_prefix}.{key}")

@@ -8,7 +8,7 @@ import click
 from flask.cli import AppGroup, with_appcontext
 
 from moderate.errors import ConfigError
-from moderate.web.state import current_state
+from moderate.http.state import current_state
 
 REPAIR = "Mend what can be mended: flask moderate db check --repair"
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from moderate.clean.characters import printable
 from moderate.errors import ServiceDown, Undeliverable
-from moderate.health import LAG
+from moderate.http.present import rfc3339
+from moderate.http.state import current_state
 from moderate.model import TASK_KINDS, Status
+from moderate.monitoring.health import LAG
 from moderate.ports import ItemFilter, Notice
 from moderate.ports.notices import Event
-from moderate.web.present import rfc3339
-from moderate.web.state import current_state
+from moderate.text.characters import printable
 
 if TYPE_CHECKING:
     from moderate.model import Item

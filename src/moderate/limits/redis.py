@@ -20,9 +20,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
-from moderate.connections import tls_trouble, trouble
 from moderate.errors import ServiceDown
 from moderate.limits.gcra import answer, interval_us
+from moderate.outbound.failures import tls_trouble, trouble
 from moderate.ports import Taken
 
 if TYPE_CHECKING:

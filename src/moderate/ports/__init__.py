@@ -1,5 +1,6 @@
 """What the acts ask of the world outside. Each promise stands here once; adapters say "see the port"."""
 
+from moderate.akismet.values import SpamAnswer, SpamSample, SpamUsage
 from moderate.ports.limits import Bucket, BucketState, Limiter, Rate, RemoteLimiter, Taken
 from moderate.ports.notices import Event, Hook, Mailbox, Notice, NoticeLinks, Notifier, Recipient
 from moderate.ports.outside import (
@@ -39,7 +40,6 @@ from moderate.ports.stored import (
     TokenInfo,
 )
 from moderate.ports.watching import AccountNote, AccountNotes, Alike, Bell, Burst, NearText, Wave, Waves
-from moderate.spam import SpamAnswer, SpamSample, SpamUsage
 
 __all__ = [
     "AccountNote",

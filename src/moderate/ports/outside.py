@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from moderate.akismet.values import SpamAnswer, SpamSample, SpamUsage
     from moderate.model import Article
     from moderate.ports.stored import Drift
-    from moderate.spam import SpamAnswer, SpamSample, SpamUsage
 
 
 class Clock(Protocol):

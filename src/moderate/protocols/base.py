@@ -1,7 +1,7 @@
 """What a protocol is: one way in, told in its own tongue.
 
 A protocol reads a request into a `Raw` and writes the answer; what happens between the two is the
-same for all (`moderate.desk.submit`). It keeps no state, and asks the site only through `Edge`.
+same for all (`moderate.submit.desk.submit`). It keeps no state, and asks the site only through `Edge`.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ ESCAPED = re.compile(rb"%([89A-F][0-9A-F])")
 def body_of(request: Request, limit: int) -> bytes:
     """Return the body, whatever its type. Raises `TooLarge` above *limit* bytes and `Invalid` where it ends early.
 
-    A mounted app has kept it in the request by then, see `moderate.web.body`.
+    A mounted app has kept it in the request by then, see `moderate.http.body`.
     """
     set_limits(request, max_content_length=limit)
     try:

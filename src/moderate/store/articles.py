@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import bindparam, delete, func, select, update
 
+from moderate.database.lookups import Lookup
+from moderate.database.schema import article_urls, articles
+from moderate.database.upsert import upsert
 from moderate.ports import Overrides
-from moderate.store.lookups import Lookup
-from moderate.store.schema import article_urls, articles
-from moderate.store.upsert import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.base import ReadOnlyColumnCollection
     from sqlalchemy.sql.dml import Insert
 
+    from moderate.database.engine import Database
     from moderate.lifecycle import Premoderation
     from moderate.model import Article
-    from moderate.store.engine import Database
 
 
 #: Addresses of one article that are known, former ones among them.

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, literal, select, union, update
 
+from moderate.database.lookups import SQLITE, Lookup
+from moderate.database.schema import SITE, counters, items
+from moderate.database.upsert import upsert
 from moderate.lifecycle import counter_of
 from moderate.model import Counts, Kind, Status
 from moderate.ports import Drift
-from moderate.store.lookups import SQLITE, Lookup
-from moderate.store.schema import SITE, counters, items
-from moderate.store.upsert import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.base import ReadOnlyColumnCollection
     from sqlalchemy.sql.dml import Insert
 
-    from moderate.store.engine import Database
+    from moderate.database.engine import Database
 
 #: In the order of the fields of `Counts`.
 NAMES = tuple(field.name for field in fields(Counts))
@@ -109,7 +109,7 @@ class CounterReads:
 
     def _rows(self, keys: list[str]) -> Sequence[Sequence[Any]]:
         if self.database.dialect == "sqlite":
-            # By the driver itself, which halves the time: see `moderate.store.lookups`.
+            # By the driver itself, which halves the time: see `moderate.database.lookups`.
             return self.database.ask_sqlite(_on_sqlite(len(keys)), keys)
         with self.database.read() as conn:
             return conn.execute(NUMBERS_OF_MANY, {"keys": keys}).all()

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, and_, delete, insert, update
 
 from moderate.checks.near import near_text
+from moderate.database.engine import Stale
+from moderate.database.schema import history, items, samples, tasks
 from moderate.lifecycle import cause_of, counter_change, is_public_change
 from moderate.model import Awaiting, Item, Kind, Status
 from moderate.store import counters, spam_memory
-from moderate.store.engine import Stale
 from moderate.store.reads import HIDDEN, NEAR, RENAMED
 from moderate.store.rows import altered, columns_of, item_from
-from moderate.store.schema import history, items, samples, tasks
 from moderate.store.search import terms_of
 
 if TYPE_CHECKING:

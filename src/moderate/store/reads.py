@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, func, select, true, union_all
 
+from moderate.database.lookups import Lookup
+from moderate.database.schema import articles, history, items
+from moderate.database.types import MYSQL
 from moderate.errors import ServiceDown
 from moderate.model import Awaiting, Kind, Status
+from moderate.moderation.alike import like, of_host
 from moderate.ports import Alike, Page
-from moderate.store.alike import like, of_host
-from moderate.store.lookups import Lookup
 from moderate.store.rows import entry_from, item_from
-from moderate.store.schema import articles, history, items
 from moderate.store.search import catch_up, found_by, found_newest
 from moderate.store.spam_memory import is_remembered
-from moderate.store.types import MYSQL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, CursorResult
     from sqlalchemy.sql import Select
 
+    from moderate.database.engine import Database
     from moderate.model import HistoryEntry, Item
     from moderate.ports import ItemFilter, NearText
-    from moderate.store.engine import Database
 
 #: What a text is found by that says nearly the same: see `moderate.checks.near`.
 NEAR = ("simhash", "near_1", "near_2", "near_3", "near_4")

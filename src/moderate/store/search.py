@@ -18,8 +18,8 @@ from sqlalchemy import String, and_, bindparam, cast, column, func, inspect, lit
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.exc import DatabaseError
 
-from moderate.store.schema import items
-from moderate.store.types import MYSQL
+from moderate.database.schema import items
+from moderate.database.types import MYSQL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
     from sqlalchemy.pool import Pool
 
-    from moderate.store.engine import Database
+    from moderate.database.engine import Database
 
     #: Terms to look for, each with whether it is the beginning of a word.
     Terms = Sequence[tuple[str, bool]]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, case, select
 
+from moderate.database.schema import reservations
+from moderate.database.upsert import upsert
 from moderate.model import Status
 from moderate.store.rows import digest
-from moderate.store.schema import reservations
-from moderate.store.upsert import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

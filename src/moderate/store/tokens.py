@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from moderate.database.schema import reservations, samples, secrets, tokens
+from moderate.database.upsert import insert_unless_there, upsert
 from moderate.errors import ServiceDown
 from moderate.ports import Sample, TokenInfo
 from moderate.store.rows import digest
-from moderate.store.schema import reservations, samples, secrets, tokens
-from moderate.store.upsert import insert_unless_there, upsert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
     from sqlalchemy.sql.dml import Insert
 
-    from moderate.store.engine import Database
+    from moderate.database.engine import Database
 
 PREFIX = "mod"
 

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from moderate.checks import Akismet
-from moderate.checks.akismet import sample_of
+from moderate.akismet.check import Akismet, sample_of
+from moderate.akismet.values import SpamAnswer, SpamSample, SpamWord
 from moderate.checks.base import Measures, Services, judge
 from moderate.errors import ServiceDown
 from moderate.model import Awaiting, Kind, Lean, Status
-from moderate.services.stand_ins import ScriptedSpamService
-from moderate.spam import SpamAnswer, SpamSample, SpamWord
+from moderate.stand_ins import ScriptedSpamService
 from tests.unit.checks.cases import ARTICLE, comment, facts, ping
 
 if TYPE_CHECKING:

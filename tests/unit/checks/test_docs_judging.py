@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 
 from moderate import wave_ended, wave_started
-from moderate.acts import waves
-from moderate.acts.crew import POLL
-from moderate.acts.lanes import LEASE
-from moderate.checks import CHECKS, learned, near, repeat, trusted
-from moderate.recheck import FIRST_RETRY, PATIENCE
+from moderate.checks import near, repeat, trusted
+from moderate.checks.order import CHECKS
+from moderate.learned import check as learned
+from moderate.tasks.recheck import FIRST_RETRY, PATIENCE
+from moderate.tasks.scheduler import LEASE
+from moderate.tasks.threads import POLL
+from moderate.waves import watch as waves
 from tests.servers import ROOT
 
 PAGE = (ROOT / "docs" / "judging.md").read_text(encoding="utf-8")

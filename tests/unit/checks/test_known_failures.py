@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from moderate import CHECKS, Author
+from moderate.akismet.client import AkismetService
+from moderate.akismet.values import SpamSample
 from moderate.checks.base import judge
-from moderate.checks.matching import matches, reading_of
 from moderate.checks.near import near_text
-from moderate.checks.rules import Rules
 from moderate.checks.spelling import spellings
 from moderate.errors import ServiceDown
 from moderate.model import Finding, Lean, Status
 from moderate.ports import Rule
-from moderate.services.akismet import AkismetService
-from moderate.services.stand_ins import FixedRules
+from moderate.rules.check import Rules
+from moderate.rules.match import matches, reading_of
 from moderate.signals import item_approved, item_received
-from moderate.spam import SpamSample
+from moderate.stand_ins import FixedRules
 from moderate.testing import AkismetStandIn, ManualClock
 from tests.unit.checks.cases import comment, facts
 from tests.web.test_akismet import a_site, asked, stored, work

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderate.checks.base import Services, judge
-from moderate.checks.learned import HOLD_AT, LEAST, SPAM_AT, Learned, learn, opinion_of
-from moderate.checks.tokens import MOST_WORDS, Writing, features, told
+from moderate.learned.check import HOLD_AT, LEAST, SPAM_AT, Learned, learn, opinion_of
+from moderate.learned.tokens import MOST_WORDS, Writing, features, told
 from moderate.model import Finding, Item, Kind, Lean, Status
 from moderate.ports import TokenTable
-from moderate.services.stand_ins import MemoryTokenCounts
+from moderate.stand_ins import MemoryTokenCounts
 from tests.unit.checks.cases import comment, facts, ping
 
 if TYPE_CHECKING:

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from moderate.checks import CHECKS, in_use
 from moderate.checks.base import Measures, Services, judge
 from moderate.checks.honeypot import Honeypot
 from moderate.checks.links import Links
+from moderate.checks.order import CHECKS, in_use
 from moderate.checks.ping_signals import PingSignals, is_template
 from moderate.checks.repeat import FLOOD, Repeat
 from moderate.checks.timing import Timing, least_seconds
 from moderate.checks.trusted import TrustedAuthor
 from moderate.model import Kind, Lean, Status
-from moderate.services.stand_ins import FixedRules, MemoryTokenCounts, ScriptedSpamService
+from moderate.stand_ins import FixedRules, MemoryTokenCounts, ScriptedSpamService
 from tests.unit.checks.cases import Past, comment, facts, ping
 
 COMMENT, APPROVED, SPAM, TRASH = Kind.COMMENT, Status.APPROVED, Status.SPAM, Status.TRASH

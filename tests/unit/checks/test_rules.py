@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderate.checks.base import Services
-from moderate.checks.matching import normal_value, reading
-from moderate.checks.rules import Rules, TrustRules
 from moderate.checks.spelling import plain, spellings, word_pattern
 from moderate.errors import Invalid
 from moderate.model import Lean, SourceLook
 from moderate.ports import Rule
-from moderate.services.stand_ins import FixedRules
+from moderate.rules.check import Rules, TrustRules
+from moderate.rules.match import normal_value, reading
+from moderate.stand_ins import FixedRules
 from tests.unit.checks.cases import comment, facts, ping
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderate.clean.addresses import MAX_KEY, host_of, is_email, is_web_address, source_key
-from moderate.clean.links import address_spans, target_of
+from moderate.text.addresses import MAX_KEY, host_of, is_email, is_web_address, source_key
+from moderate.text.links import address_spans, target_of
 
 
 @pytest.mark.parametrize(

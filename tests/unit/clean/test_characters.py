@@ -7,7 +7,7 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderate.clean.characters import (
+from moderate.text.characters import (
     MAX_MARKS,
     cropped,
     decoded,

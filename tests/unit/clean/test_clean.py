@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from moderate.clean import clean
-from moderate.clean.html import render
-from moderate.clean.policy import Policy
 from moderate.errors import Invalid
 from moderate.model import Author, Client, Kind, Raw, Submission
+from moderate.text.clean import clean
+from moderate.text.html import render
+from moderate.text.policy import Policy
 from tests.factories import an_article
 
 ARTICLE = an_article()

@@ -6,10 +6,10 @@ from time import process_time
 
 import pytest
 
-from moderate.clean.characters import decoded, readable
-from moderate.clean.html import Rendered, prepare, render, render_excerpt, sanitized, verified
-from moderate.clean.policy import Policy
 from moderate.errors import ConfigError
+from moderate.text.characters import decoded, readable
+from moderate.text.html import Rendered, prepare, render, render_excerpt, sanitized, verified
+from moderate.text.policy import Policy
 from tests.unit.clean.dom import is_stable, meaning, strangers, text_of, tree
 
 REL = 'rel="nofollow ugc noopener"'
@@ -548,7 +548,7 @@ def test_what_is_installed_is_ready_at_the_start(policy: Policy) -> None:
 def test_a_missing_extra_stops_the_start_with_its_name(
     monkeypatch: pytest.MonkeyPatch, missing: str, policy: Policy, key: str
 ) -> None:
-    from moderate.clean import html, markdown
+    from moderate.text import html, markdown
 
     html._nh3_cleaner.cache_clear()
     monkeypatch.delitem(sys.modules, markdown.__name__)

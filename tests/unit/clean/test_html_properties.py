@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moderate.clean.characters import is_blank, readable
-from moderate.clean.html import render, render_with_sanitizer, sanitized, verified
-from moderate.clean.markup import Layout
-from moderate.clean.policy import TAGS, Policy
-from moderate.clean.tags import lexed
+from moderate.text.characters import is_blank, readable
+from moderate.text.html import render, render_with_sanitizer, sanitized, verified
+from moderate.text.markup import Layout
+from moderate.text.policy import TAGS, Policy
+from moderate.text.tags import lexed
 from tests.unit.clean.dom import is_stable, meaning, strangers, text_of
 
 BLEACH, NH3, MARKDOWN = Policy(), Policy(sanitizer="nh3"), Policy(markup="markdown")

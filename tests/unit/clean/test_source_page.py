@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from moderate.clean.hentry import HEntry, read_hentry
-from moderate.clean.link_address import Targets
-from moderate.clean.page_tree import MAX_ELEMENTS
-from moderate.clean.source_link import LinkFound, find_link
-from moderate.clean.source_page import SourcePage, read_page
 from moderate.errors import FetchFailed
 from moderate.ports import Fetched
+from moderate.sources.hentry import HEntry, read_hentry
+from moderate.sources.link_address import Targets
+from moderate.sources.page_tree import MAX_ELEMENTS
+from moderate.sources.source_link import LinkFound, find_link
+from moderate.sources.source_page import SourcePage, read_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

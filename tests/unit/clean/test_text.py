@@ -4,7 +4,7 @@ from time import process_time
 
 import pytest
 
-from moderate.clean import text as fields
+from moderate.text import fields
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ from flask import Blueprint, Flask, Response, render_template, request
 from werkzeug.serving import make_server
 
 import moderate
-from moderate.clean import clean
-from moderate.clean.policy import Policy
 from moderate.errors import RateLimited, Refused, ServiceDown, UnknownArticle
 from moderate.model import Article, Awaiting, Item, Kind, Raw, Receipt, Status
 from moderate.protocols import pingback, trackback, webmention
+from moderate.text.clean import clean
+from moderate.text.policy import Policy
 from tests.servers import HOST
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Site:
 
 
 def make_site() -> Site:
-    app = Flask("site", template_folder=f"{moderate.__path__[0]}/web/templates")
+    app = Flask("site", template_folder=f"{moderate.__path__[0]}/http/templates")
     # Pages speak in the words of the catalogue's own language.
     app.jinja_env.globals.update(moderate_language=lambda: "en", moderate_say=str, moderate_found=str)
     site = Site(app)

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.test import EnvironBuilder
 
-from moderate.clean import clean
-from moderate.clean.policy import Policy
 from moderate.errors import Refused
 from moderate.protocols.pingback import Pingback
 from moderate.protocols.trackback import Trackback
 from moderate.protocols.webmention import Webmention
+from moderate.text.clean import clean
+from moderate.text.policy import Policy
 from tests.unit.protocols.stand_in import ARTICLE, StandInEdge
 
 if TYPE_CHECKING:

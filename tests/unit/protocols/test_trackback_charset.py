@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderate.charsets import charset_of, codec_named, decode
+from moderate.text.charsets import charset_of, codec_named, decode
 
 JAPANESE = [
     "日本語のテスト",

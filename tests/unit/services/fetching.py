@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from moderate.clock import SystemClock
 from moderate.errors import FetchFailed
-from moderate.services.clock import SystemClock
-from moderate.services.fetch import GuardedFetcher
+from moderate.outbound.fetch import GuardedFetcher
 from tests.unit.services.loopback import Internet, Names, Server, serving
 
 if TYPE_CHECKING:

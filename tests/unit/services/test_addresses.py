@@ -7,7 +7,7 @@ import ipaddress
 import pytest
 
 from moderate.errors import FetchFailed
-from moderate.services.addresses import MAX_URL, may_connect, networks, redirected, web_address
+from moderate.outbound.addresses import MAX_URL, may_connect, networks, redirected, web_address
 
 PORTS = (80, 443)
 

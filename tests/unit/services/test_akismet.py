@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 import httpcore
 import pytest
 
+from moderate.akismet.client import AkismetService
+from moderate.akismet.stand_in import AkismetStandIn
+from moderate.akismet.transport import Call, DeadlineBackend, current_call
+from moderate.akismet.values import SpamSample, SpamWord
+from moderate.clock import SystemClock
 from moderate.errors import ServiceDown
-from moderate.services.akismet import AkismetService
-from moderate.services.akismet_stand_in import AkismetStandIn
-from moderate.services.akismet_transport import Call, DeadlineBackend, current_call
-from moderate.services.clock import SystemClock
-from moderate.spam import SpamSample, SpamWord
 from moderate.testing import ManualClock
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
+from moderate.clock import SystemClock
 from moderate.errors import FetchFailed
-from moderate.services.body import read_body
-from moderate.services.clock import SystemClock
-from moderate.services.fetch import line_of
-from moderate.services.slots import Slots
+from moderate.outbound.body import read_body
+from moderate.outbound.fetch import line_of
+from moderate.outbound.slots import Slots
 from tests.servers import HOST, wait_until
 from tests.unit.services.fetching import (
     ABOUT,

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from moderate.acts.lanes import LEASE
 from moderate.errors import ServiceDown, Undeliverable
-from moderate.services.mail import SmtpTransport
-from moderate.services.mail_sign_in import Account, token
-from moderate.services.smtp_connections import Bounds
+from moderate.notices.mail import SmtpTransport
+from moderate.notices.smtp import Bounds
+from moderate.notices.smtp_auth import Account, token
+from moderate.tasks.scheduler import LEASE
 from moderate.testing import ManualClock
 
 if TYPE_CHECKING:

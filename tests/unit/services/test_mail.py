@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from moderate.errors import ServiceDown, Undeliverable
 from moderate.model import Awaiting, Finding, Item, Kind, Lean, Status
+from moderate.notices.mail import POLICY, MailNotifier, SmtpTransport, encoded
+from moderate.notices.mail_text import letter, one_line, quoted, visible
+from moderate.notices.smtp_auth import Account
 from moderate.ports import Proposal
 from moderate.ports.notices import Event, Notice, Recipient
-from moderate.services.letters import letter, one_line, quoted, visible
-from moderate.services.mail import POLICY, MailNotifier, SmtpTransport, encoded
-from moderate.services.mail_sign_in import Account
 from moderate.words import SPOKEN
 from tests.factories import NOON
 from tests.mail_servers import Mail, MailServer, knows

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from moderate.clock import SystemClock
 from moderate.errors import ServiceDown, Undeliverable
+from moderate.notices.webhook import WebhookNotifier, signatures
 from moderate.ports.notices import Event, Hook
-from moderate.services.clock import SystemClock
-from moderate.services.webhook import WebhookNotifier, signatures
 from moderate.testing import ManualClock
 from tests.servers import ROOT
 from tests.unit.services.loopback import Connection, serving

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moderate.web.kept import Kept
+from moderate.reading.lru import Kept
 
 
 def test_what_was_kept_is_found_again_and_nothing_else() -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from moderate.checks import CHECKS
-from moderate.web.words import count, found, say
+from moderate.checks.order import CHECKS
+from moderate.http.words import count, found, say
 from moderate.words import CATALOGUES, CHECK_NAMES, LONGEST, PLACE, SPOKEN, pattern_of
 from tests.servers import ROOT
 from tests.sites import Host
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PACKAGE = ROOT / "src" / "moderate"
-WEB = PACKAGE / "web"
+TEMPLATES = PACKAGE / "http" / "templates"
 QUOTED = r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
 OTHERS = sorted(set(CATALOGUES) - {"en"})
 
@@ -28,9 +28,8 @@ OTHERS = sorted(set(CATALOGUES) - {"en"})
 def words_of_ours() -> Iterator[str]:
     """Whatever stands in a call that translates, in templates and in code."""
     for folder, one, many in (
-        (WEB / "templates", r"moderate_say\(\s*", r"moderate_count\([^'\"]*"),
-        (WEB, r"\bsay\(\s*", r"\bcount\([^'\"]*"),
-        (PACKAGE / "services", r"\bwords\.say\(\s*", r"\bwords\.count\([^'\"]*"),
+        (TEMPLATES, r"moderate_say\(\s*", r"moderate_count\([^'\"]*"),
+        (PACKAGE, r"\bsay\(\s*", r"\bcount\([^'\"]*"),
     ):
         for path in folder.rglob("*.html" if folder.name == "templates" else "*.py"):
             text = path.read_text(encoding="utf-8")
@@ -41,7 +40,7 @@ def words_of_ours() -> Iterator[str]:
 def text_of_the_package() -> str:
     """All of our code as one text, with sentences that were broken into several strings joined again."""
     found = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py") if path.parent.name != "words"]
-    found += [path.read_text(encoding="utf-8") for path in (WEB / "templates").rglob("*.html")]
+    found += [path.read_text(encoding="utf-8") for path in TEMPLATES.rglob("*.html")]
     return "\n".join(found)
 
 

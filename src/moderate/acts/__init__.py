@@ -1,1 +1,0 @@
-"""What the three acts (`moderate.desk`, `moderate.moderation`, `moderate.recheck`) call on: a story each."""

@@ -1,0 +1,83 @@
+"""The site's account at the spam service: its warnings, its usage, and a key that is refused.
+
+Kept in the store, so that moderators see it whichever process heard it; health, ``check-config`` and
+the queue page tell it. What has to be acted on is logged once in six hours, not with each item.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from moderate.errors import ServiceDown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from moderate.akismet.values import SpamAnswer, SpamUsage
+    from moderate.submit.desk import Desk
+
+log = logging.getLogger("moderate")
+
+#: Seconds between two notices about the same trouble.
+QUIET = 6 * 3600.0
+#: From this share of the month's calls on the usage is worth a notice.
+MUCH = 90.0
+
+SERVICE = "akismet"
+BAD_KEY = "bad-key"
+ALERT = "alert"
+USAGE = "usage"
+SCARCE = "scarce"
+
+
+def note(desk: Desk, heard: Iterable[SpamAnswer | ServiceDown]) -> None:
+    """Keep what the service's answers say of the account."""
+    for said in heard:
+        if isinstance(said, ServiceDown):
+            if said.service == SERVICE and said.kind not in {BAD_KEY, "resting"}:
+                desk.outages.failed(SERVICE, said)
+            if said.kind == BAD_KEY:
+                keep(desk, BAD_KEY, f"The key is refused: {said.reason}. Items wait; check MODERATE_AKISMET_KEY.")
+            continue
+        desk.outages.over(SERVICE)
+        if said.alert_code:
+            keep(desk, ALERT, f"Warning {said.alert_code}: {said.alert_msg or 'no message'}")
+            drop(desk, {BAD_KEY})
+        else:
+            drop(desk, {BAD_KEY, ALERT})
+
+
+def keep(desk: Desk, topic: str, text: str, *, is_urgent: bool = True) -> None:
+    is_news = desk.account.keep(topic, text, desk.clock.now(), quiet=QUIET)
+    if is_news and is_urgent:
+        log.warning("Akismet: %s", text, extra={"moderate_service": SERVICE})
+
+
+def drop(desk: Desk, topics: set[str]) -> None:
+    """The account works again; asked before it is written, because this comes with every answer."""
+    if any(known.topic in topics for known in desk.account.all()):
+        desk.account.drop(topics)
+
+
+def ask_usage(desk: Desk) -> None:
+    """Housekeeping: how much of the month's calls is used. An outage leaves what is known."""
+    if desk.services.spam is None:
+        return
+    try:
+        usage = desk.services.spam.usage()
+    except ServiceDown as error:
+        note(desk, [error])
+        return
+    topic, other = (SCARCE, USAGE) if usage.throttled or usage.percentage >= MUCH else (USAGE, SCARCE)
+    keep(desk, topic, told(usage), is_urgent=topic == SCARCE)
+    drop(desk, {other})
+
+
+def told(usage: SpamUsage) -> str:
+    """Return the month's usage as a sentence that the catalogues of `moderate.words` know."""
+    if usage.limit is None:
+        words = f"{usage.used} calls this month, without a limit"
+    else:
+        words = f"{usage.used} calls this month, of {usage.limit} ({usage.percentage:.0f} %)"
+    return f"{words}; the service slows us down" if usage.throttled else words

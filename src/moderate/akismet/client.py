@@ -1,0 +1,274 @@
+"""Akismet and services that speak its tongue. See `moderate.ports.SpamService`.
+
+The API: https://akismet.com/developers/detailed-docs/. The calls go through the `akismet` client;
+what it leaves out (other addresses, all fields, response headers, a deadline) is added below it in
+`moderate.akismet.transport`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal, cast
+
+from moderate.akismet.transport import AkismetTransport, Call, current_call
+from moderate.akismet.values import SpamAnswer, SpamUsage, SpamWord
+from moderate.errors import ServiceDown
+from moderate.outbound.breaker import CircuitBreaker
+from moderate.outbound.failures import chain, retry_after, trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    import akismet
+    import httpx
+
+    from moderate.akismet.values import SpamSample
+    from moderate.ports import Clock
+
+BASE_URL = "https://rest.akismet.com"
+
+#: The fields that the client passes on; the others of a sample go through the transport.
+OWN_FIELDS = (
+    "user_agent",
+    "referrer",
+    "permalink",
+    "comment_type",
+    "comment_author",
+    "comment_author_email",
+    "comment_author_url",
+    "comment_content",
+    "comment_date_gmt",
+    "comment_post_modified_gmt",
+    "honeypot_field_name",
+    "user_role",
+    "blog_lang",
+    "recheck_reason",
+)
+
+MINUTES = 60.0
+#: Seconds until asking again can make sense, by kind of failure.
+RETRY_AFTER = {"bad-key": 360 * MINUTES, "timeout": 20 * MINUTES, "refused": 20 * MINUTES, "protocol": 20 * MINUTES}
+
+Kind = Literal["bad-key", "timeout", "refused", "protocol"]
+
+
+class AkismetService:
+    """Asks Akismet, or whatever answers like it at *base_url*.
+
+    *blog_url* is the site's front page, *timeout* the seconds that a whole call may take. One HTTP
+    client per process is made when first needed, and anew after a fork. Every failure raises
+    `ServiceDown` with a `kind`: ``bad-key``, ``timeout``, ``refused`` (no connection, an error
+    status, the service's own error), ``protocol`` (an answer that means nothing) or ``resting``.
+    The key stands in no text, log line or address.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        blog_url: str,
+        *,
+        clock: Clock,
+        base_url: str | None = None,
+        timeout: float = 5.0,
+        blog_lang: str = "",
+        is_test: bool = False,
+    ) -> None:
+        self._key = key
+        self._blog_url = blog_url
+        self._base_url = base_url or BASE_URL
+        self._timeout = timeout
+        self._clock = clock
+        self._constant = (("blog_charset", "UTF-8"), ("blog_lang", blog_lang), ("is_test", "1" if is_test else ""))
+        self._breaker = CircuitBreaker("akismet", clock)
+        self._lock = threading.Lock()
+        self._clients: dict[int, Clients] = {}
+
+    def __repr__(self) -> str:
+        return f"<AkismetService {self._base_url} for {self._blog_url}>"
+
+    def check(self, sample: SpamSample) -> SpamAnswer:
+        with self._call(sample) as (clients, call):
+            said = clients.akismet.comment_check(sample.user_ip, **own_fields(sample))
+            self._refuse_errors(call)
+        return SpamAnswer(
+            word=SpamWord(said.name.lower()),
+            recheck_after=seconds(call.headers.get("x-akismet-recheck-after")) if said == 0 else None,
+            guid=self._line(call, "guid"),
+            alert_code=self._line(call, "alert-code"),
+            alert_msg=self._line(call, "alert-msg"),
+            debug=self._line(call, "debug-help"),
+        )
+
+    def teach(self, sample: SpamSample, is_spam: bool) -> None:
+        with self._call(sample) as (clients, call):
+            submit = clients.akismet.submit_spam if is_spam else clients.akismet.submit_ham
+            submit(sample.user_ip, **own_fields(sample))
+            self._refuse_errors(call)
+
+    def verify(self) -> bool:
+        with self._call() as (clients, _):
+            return bool(clients.akismet.verify_key(self._key, self._blog_url))
+
+    def usage(self) -> SpamUsage:
+        # The client would ask by GET, with the key in the address, where logs of proxies keep it.
+        with self._call() as (clients, call):
+            response = clients.http.post(
+                f"{BASE_URL}/1.2/usage-limit", data={"api_key": self._key, "blog": self._blog_url}
+            )
+            if response.text == "invalid":
+                raise self._down("bad-key")
+            self._refuse_errors(call)
+            return usage_of(response.raise_for_status().json())
+
+    def close(self) -> None:
+        """Close this process's connections; the next call opens new ones."""
+        with self._lock:
+            clients = self._clients.pop(os.getpid(), None)
+        if clients is not None:
+            clients.http.close()
+
+    @contextmanager
+    def _call(self, sample: SpamSample | None = None) -> Iterator[tuple[Clients, Call]]:
+        """One call: breaker, deadline, extra fields, and all that may go wrong as `ServiceDown`."""
+        self._breaker.enter()
+        extra = (*more_fields(sample), *self._constant) if sample is not None else ()
+        sent = set(own_fields(sample)) if sample is not None else set()
+        fields = tuple((name, value) for name, value in extra if value and name not in sent)
+        call = Call(fields, self._clock.monotonic() + self._timeout)
+        token = current_call.set(call)
+        try:
+            yield self._clients_here(), call
+        except ServiceDown:
+            self._breaker.failed()
+            raise
+        except Exception as error:  # noqa: BLE001  (whatever goes wrong in there, the item is held and retried)
+            self._breaker.failed()
+            # The client's errors quote answers and addresses, which may hold the key: only our own words go on.
+            raise self._failure(error, call) from None
+        else:
+            self._breaker.succeeded()
+        finally:
+            current_call.reset(token)
+
+    def _clients_here(self) -> Clients:
+        """The clients of this process. Those made before a fork are left alone: their sockets are the parent's."""
+        pid = os.getpid()
+        clients = self._clients.get(pid)
+        if clients is not None:
+            return clients
+        with self._lock:
+            if pid not in self._clients:
+                made = Clients(self._key, self._blog_url, self._base_url, self._clock)
+                # For services that are dropped without `close`.
+                weakref.finalize(self, made.http.close)
+                self._clients[pid] = made
+            return self._clients[pid]
+
+    def _refuse_errors(self, call: Call) -> None:
+        said = self._line(call, "error")
+        if said:
+            raise self._down("refused", f"it reports an error: {said}")
+
+    def _failure(self, error: Exception, call: Call) -> ServiceDown:
+        kind, reason = told(error)
+        debug = self._line(call, "debug-help")
+        return self._down(kind, f"{reason} ({debug})" if debug else reason, wait_of(error, self._clock.now()))
+
+    def _down(self, kind: Kind, reason: str = "the key is not valid for this site", wait: float = 0) -> ServiceDown:
+        return ServiceDown("akismet", self._without_key(reason), max(wait, RETRY_AFTER[kind]), kind)
+
+    def _line(self, call: Call, name: str) -> str:
+        """A response header as one short line of text, without the key should the service quote it."""
+        value = call.headers.get(f"x-akismet-{name}", "")
+        return self._without_key("".join(char for char in value if char.isprintable()))[:200]
+
+    def _without_key(self, text: str) -> str:
+        return text.replace(self._key, "(key)") if self._key else text
+
+
+class Clients:
+    """The `akismet` client and the HTTP client below it. Made when first needed: imports and TLS cost 100 ms."""
+
+    http: httpx.Client
+    akismet: akismet.SyncClient
+
+    def __init__(self, key: str, blog_url: str, base_url: str, clock: Clock) -> None:
+        import akismet
+        import httpx
+
+        secure = httpx.create_ssl_context(trust_env=False) if base_url.startswith("https:") else None
+        transport = AkismetTransport(base_url, clock, secure)
+        self.http = httpx.Client(transport=transport, headers={"User-Agent": akismet.USER_AGENT}, trust_env=False)
+        self.akismet = akismet.SyncClient(config=akismet.Config(key, blog_url), http_client=self.http)
+
+
+def own_fields(sample: SpamSample) -> akismet.AkismetArguments:
+    """What the client itself takes; empty fields are left out."""
+    filled = {name: value for name in OWN_FIELDS if (value := getattr(sample, name))}
+    return cast("akismet.AkismetArguments", filled)
+
+
+def more_fields(sample: SpamSample) -> Iterator[tuple[str, str]]:
+    """What the service takes and the client does not know."""
+    yield "comment_parent", sample.comment_parent
+    for part in sample.comment_context:
+        yield "comment_context[]", part
+    if sample.honeypot_field_name and sample.honeypot_value:
+        yield sample.honeypot_field_name, sample.honeypot_value
+
+
+def told(error: Exception) -> tuple[Kind, str]:
+    """What sort of failure *error* is, and our own words for it."""
+    import akismet
+    import httpcore
+
+    causes = list(chain(error))
+    if isinstance(error, akismet.APIKeyError):
+        return "bad-key", "the key is not valid for this site"
+    if any(isinstance(cause, httpcore.TimeoutException) for cause in causes):
+        return "timeout", "no complete answer in time"
+    status = next((code for cause in causes if (code := status_of(cause))), None)
+    if status is not None:
+        return "refused", f"it answered with status {status}"
+    if isinstance(error, akismet.RequestError):
+        return "refused", f"it cannot be reached: {trouble(error)}"
+    return "protocol", "its answer is none that we know"
+
+
+def status_of(error: BaseException) -> int | None:
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
+    return status if isinstance(status, int) else None
+
+
+def wait_of(error: Exception, now: datetime) -> float:
+    """Return the service's own Retry-After in seconds; 0 without one."""
+    for cause in chain(error):
+        response = getattr(cause, "response", None)
+        if response is not None:
+            return retry_after(response.headers.get("retry-after", ""), now) or 0.0
+    return 0.0
+
+
+def seconds(value: str | None) -> float | None:
+    """A header's whole number of seconds; None for anything else."""
+    return float(value) if value and value.strip().isdecimal() and value.isascii() and len(value) < 9 else None
+
+
+def usage_of(answer: Mapping[str, object]) -> SpamUsage:
+    """The usage-limit answer: `limit` may be the word "none", `percentage` comes as text."""
+    limit = answer.get("limit")
+    return SpamUsage(
+        limit=None if limit in (None, "none") else int(number(limit)),
+        used=int(number(answer.get("usage"))),
+        percentage=number(answer.get("percentage")),
+        throttled=answer.get("throttled") is True,
+    )
+
+
+def number(value: object) -> float:
+    return float(str(value or 0))

@@ -1,0 +1,57 @@
+"""What a service last said about the site's account, in SQL. See `moderate.ports.AccountNotes`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import and_, delete, select, update
+
+from moderate.database.schema import account_notes as notes
+from moderate.database.upsert import insert_unless_there
+from moderate.ports import AccountNote
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    from sqlalchemy.engine import Connection
+
+    from moderate.database.engine import Database
+
+#: The same word on the same topic is written once in so many seconds: each check may bring it again.
+AGAIN = 60
+
+
+class SqlAccountNotes:
+    """See the port."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def keep(self, topic: str, text: str, now: datetime, *, quiet: float) -> bool:
+        with self._database.read() as conn:
+            known = conn.execute(select(notes).where(notes.c.topic == topic)).first()
+        is_due = known is None or known.told_at <= now - timedelta(seconds=quiet)
+        if known and not is_due and known.text == text and now - known.at < timedelta(seconds=AGAIN):
+            return False
+        return self._database.transaction(lambda conn: self._write(conn, topic, text, now, quiet))
+
+    def _write(self, conn: Connection, topic: str, text: str, now: datetime, quiet: float) -> bool:
+        row = {"topic": topic, "text": text, "at": now, "told_at": now}
+        if conn.execute(insert_unless_there(self._database.dialect, notes, "topic"), row).rowcount:
+            return True
+        here = notes.c.topic == topic
+        is_due = and_(here, notes.c.told_at <= now - timedelta(seconds=quiet))
+        told = conn.execute(update(notes).where(is_due).values(told_at=now)).rowcount > 0
+        conn.execute(update(notes).where(here).values(text=text, at=now))
+        return told
+
+    def drop(self, topics: Collection[str]) -> None:
+        gone = delete(notes).where(notes.c.topic.in_(list(topics)))
+        self._database.transaction(lambda conn: conn.execute(gone).rowcount)
+
+    def all(self) -> Sequence[AccountNote]:
+        with self._database.read() as conn:
+            rows = conn.execute(select(notes).order_by(notes.c.topic)).all()
+        return [AccountNote(row.topic, row.text, row.at) for row in rows]

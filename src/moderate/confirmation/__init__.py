@@ -1,0 +1,1 @@
+"""Confirmation of a commenter's e-mail address."""

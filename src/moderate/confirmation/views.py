@@ -1,0 +1,286 @@
+"""How a commenter has an e-mail address confirmed: a button, a mail, a link, and a button behind it.
+
+A link is for one comment, lasts for a day and works once. Opening it changes nothing, so that mail
+scanners and previews do no harm; the button does. What it proves is proven for the browser in which it
+is pressed, and for nobody else: whoever types somebody else's address gains nothing by their click.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING
+
+from flask import Response, jsonify, request
+
+from moderate.confirmation import confirm as confirming
+from moderate.errors import Forbidden, Refused, ServiceDown, UnknownItem
+from moderate.http.errors import NoSuchPage, headers_of, public_text, report, status_of
+from moderate.http.rendering import render
+from moderate.http.state import current_state
+from moderate.http.words import say
+from moderate.limits import Costs
+from moderate.moderation.access import is_cross_site
+from moderate.moderation.queue import CSP
+from moderate.protocols.comment import is_json, read_edit, wants_json
+from moderate.reading.views import refuse_hidden_article
+from moderate.submit.author_views import own_item
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask import Request as Incoming
+    from flask.typing import ResponseReturnValue
+
+    from moderate.http.routing import View
+    from moderate.http.signing import Signer
+    from moderate.http.state import State
+    from moderate.model import Item
+    from moderate.ports.confirming import Request
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmationAddresses:
+    """See `moderate.ports.confirming.ConfirmationLinks`; `base` returns the absolute address of the blueprint."""
+
+    base: Callable[[], str]
+    signer: Signer
+
+    def confirm(self, request: Request) -> str:
+        return f"{self.base()}/confirmation/{self.signer.sign('confirmation', [request.item, request.id])}"
+
+    def stop(self, request: Request) -> str:
+        return f"{self.base()}/confirmation/stop/{self.signer.sign('confirmation-stop', request.mailbox)}"
+
+
+def where_wanted(view: View) -> View:
+    """The view, where the site has addresses confirmed, with its refusals as pages for people."""
+
+    @wraps(view)
+    def guarded(**values: object) -> ResponseReturnValue:
+        if current_state().desk.confirming is None:
+            raise NoSuchPage
+        try:
+            return view(**values)
+        except (Refused, ServiceDown) as error:
+            if request.method == "POST" and wants_json(request):
+                raise
+            report(error)
+            refused = page(say("This did not work."), public_text(error), status=status_of(error))
+            refused.headers.update(headers_of(error))
+            return refused
+
+    return guarded
+
+
+# --- asking for the mail --------------------------------------------------------------------------
+
+
+def ask(item_id: int) -> ResponseReturnValue:
+    """``POST /items/<id>/confirmation``: the author of a comment wants the mail. The answer is always the same."""
+    state = current_state()
+    if is_cross_site(request):
+        raise Forbidden("This request came from another site.")
+    found = item_of_theirs(state, item_id)
+    refuse_hidden_article(state, found)
+    confirming.ask(state.desk, found, request.remote_addr or "")
+    state.worker.wake()
+    if wants_json(request):
+        response = jsonify(accepted=True)
+        response.status_code = 202
+        return response
+    return page(
+        say("Look into your mailbox"),
+        say("A mail is on its way to the address that you gave. Open the link in it in this browser, within 24 hours."),
+        say("Each address gets one such mail a day, and none if its owner wants none."),
+        status=202,
+        item=found,
+    )
+
+
+def item_of_theirs(state: State, item_id: int) -> Item:
+    """The item, if this browser has sent it or the token is its own."""
+    if item_id in state.edge.own_items(request):
+        found = state.desk.store.item(item_id)
+        if found is None:
+            raise UnknownItem
+        return found
+    token = request.args.get("edit_token") or request.form.get("edit_token")
+    if is_json(request):
+        token = read_edit(request).edit_token
+    return own_item(state, item_id, token)
+
+
+# --- the link in the mail -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a link in a mail is about: a comment, and which mail it was."""
+
+    item: Item
+    author_id: str
+    #: Under which its use is remembered.
+    name: str
+
+
+def look(token: str) -> ResponseReturnValue:
+    """``GET /confirmation/<token>``: what it is about, and the button. Changes nothing."""
+    state = current_state()
+    link = opened(state, token)
+    if link is None:
+        return invalid()
+    if state.desk.store.is_used(link.name, state.desk.clock.now()):
+        return spent(state, link)
+    asked = say("Press the button if you read the mails of this address and have commented with it.")
+    return page(
+        say("Confirm your e-mail address"),
+        asked,
+        say("This browser has sent the comment, so it will count as yours.")
+        if is_theirs(state, link)
+        else say(
+            "The comment came from another browser, so it will not count as yours, but what you send from here will."
+        ),
+        say("A cookie keeps this in mind here for 180 days."),
+        item=link.item,
+        button=say("Confirm my e-mail address"),
+    )
+
+
+def act(token: str) -> ResponseReturnValue:
+    """``POST /confirmation/<token>``: this browser's owner reads the mails of that address."""
+    state = current_state()
+    if is_elsewhere(request):
+        raise Forbidden("This form was sent from another site.")
+    link, now = opened(state, token), state.desk.clock.now()
+    if link is None:
+        return invalid()
+    if state.desk.store.is_used(link.name, now):
+        return spent(state, link)
+    if is_theirs(state, link):
+        confirming.count_as_theirs(state.desk, link.item)
+    # Last, so that a link is not spent for nothing; of two that press at once one is first.
+    if not state.desk.store.use_once(link.name, now + confirming.PER_MAIL, now):
+        return spent(state, link)
+    response = done(link)
+    state.edge.remember_confirmed(request, response, link.author_id)
+    return response
+
+
+def opened(state: State, token: str) -> Link | None:
+    """What the token says, if it is ours, young enough, and its comment is still there."""
+    found = state.signer.open("confirmation", token, max_age=confirming.PER_MAIL.total_seconds())
+    if found is None:
+        # Guessing costs.
+        state.desk.limits.spend(Costs("edits", request.remote_addr or ""))
+        return None
+    item_id, name = found[0]
+    item = state.desk.store.item(item_id)
+    if item is not None:
+        refuse_hidden_article(state, item)
+    author_id = confirming.identity_of(state.desk, item) if item is not None else None
+    return Link(item, author_id, f"confirmation-link:{name}") if item is not None and author_id else None
+
+
+def is_theirs(state: State, link: Link) -> bool:
+    return link.item.id in state.edge.own_items(request)
+
+
+def is_elsewhere(incoming: Incoming) -> bool:
+    """Whether another site's page has sent this.
+
+    Ours tells no referrer, and so some browsers call the origin of its form "null". Where they say nothing
+    better, it is taken for ours: another site's page could only confirm an address of its own here.
+    """
+    is_untold = incoming.headers.get("Origin") == "null" and "Sec-Fetch-Site" not in incoming.headers
+    return not is_untold and is_cross_site(incoming)
+
+
+def invalid() -> Response:
+    words = say("This link is not valid any more. It lasts for 24 hours, and only whole: look whether yours was cut.")
+    return page(say("This did not work."), words, status=410)
+
+
+def spent(state: State, link: Link) -> Response:
+    """Whoever has just pressed the button, and loads the page once more, is told that it worked."""
+    if state.edge.confirmed_here(request) == link.author_id:
+        return done(link)
+    return page(say("This did not work."), say("This link has been used already; each works once."), status=409)
+
+
+def done(link: Link) -> Response:
+    return page(
+        say("Your e-mail address is confirmed."),
+        say("What you send from this browser with this address counts as yours from now on."),
+        item=link.item,
+    )
+
+
+# --- no more of it --------------------------------------------------------------------------------
+
+
+def stop_page(token: str) -> ResponseReturnValue:
+    """``GET /confirmation/stop/<token>``: asks. Changes nothing."""
+    state = current_state()
+    mailbox = mailbox_of(state, token)
+    if mailbox is None:
+        return invalid()
+    if state.desk.store.mailbox(mailbox).unsubscribed_at is not None:
+        return stopped(say("You get no mails from this site."))
+    return page(
+        say("Get no more of these mails?"),
+        say("They go out when somebody comments with your address and asks for one."),
+        button=say("No more of these mails"),
+    )
+
+
+def stop(token: str) -> ResponseReturnValue:
+    """``POST /confirmation/stop/<token>``: no more mails, in one click (RFC 8058); ``again=1`` undoes it."""
+    state = current_state()
+    mailbox = mailbox_of(state, token)
+    if mailbox is None:
+        return invalid()
+    is_out = request.form.get("again") != "1"
+    state.desk.store.unsubscribe(mailbox, state.desk.clock.now() if is_out else None)
+    if is_out:
+        return stopped(say("Done: you get no more mails from this site."))
+    return page(say("Done: you get these mails again when you ask for one."))
+
+
+def stopped(heading: str) -> Response:
+    return page(heading, button=say("Allow these mails again"), again=True)
+
+
+def mailbox_of(state: State, token: str) -> str | None:
+    """Whose link it is. It never expires: old mails, too, must let their readers go."""
+    found = state.signer.open("confirmation-stop", token)
+    if found is None:
+        state.desk.limits.spend(Costs("edits", request.remote_addr or ""))
+        return None
+    return str(found[0])
+
+
+def forget() -> ResponseReturnValue:
+    """``POST /confirmation/forget``: this browser is known by no address any more."""
+    if is_cross_site(request):
+        raise Forbidden("This form was sent from another site.")
+    response = page(
+        say("This browser has forgotten your address."),
+        say("What you have sent stays yours. To be known again, have the address confirmed again."),
+    )
+    current_state().edge.remember_confirmed(request, response, None)
+    return response
+
+
+def page(
+    heading: str, *lines: str, status: int = 200, item: Item | None = None, button: str = "", again: bool = False
+) -> Response:
+    """A page of its own: kept by nobody, framed by nobody, its address told to nobody."""
+    shown = render("confirmation", heading=heading, lines=lines, item=item, button=button, again=again)
+    response = Response(shown, status)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Content-Security-Policy"] = CSP
+    response.headers["X-Frame-Options"] = "DENY"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response

@@ -1,0 +1,1 @@
+"""Connections, schema, migrations, backup and checks of the database."""

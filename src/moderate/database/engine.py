@@ -1,0 +1,484 @@
+"""Connections: one `Database` per app, which hides what differs between the databases."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import weakref
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import SingletonThreadPool, StaticPool
+
+from moderate.database.files import FileWatch, file_of, fold_in
+from moderate.database.forks import leave_to_the_parent, watch
+from moderate.database.outages import (
+    ENCODING,
+    IDS,
+    is_deadlock,
+    is_explained,
+    is_locked,
+    is_lost,
+    is_outage,
+    is_silence,
+    may_run_again,
+    reason,
+    redact,
+)
+from moderate.database.sequences import catch_up, gave_no_id
+from moderate.database.url import (
+    ADDRESSES,
+    EXTRAS,
+    LOCK_SECONDS,
+    is_memory,
+    options_of,
+    read_address,
+    refuse_unknown,
+)
+from moderate.database.waiting import limit_answers, pause, server_patience, sqlite_patience
+from moderate.errors import EXPLAINED, ConfigError, ServiceDown
+from moderate.ports import ConnectionOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, MutableMapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from sqlalchemy.engine import ExceptionContext
+    from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+
+    from moderate.ports import Clock
+
+log = logging.getLogger("moderate")
+
+T = TypeVar("T")
+
+#: How often a transaction is run again that lost a race, before it is given up as an outage.
+ATTEMPTS = 10
+
+#: The same for "database is locked" on an SQLite engine of the host, whose waits are the host's to set.
+LOCK_ATTEMPTS = 3
+
+#: Takes SQLite's lock at once, and not at the first write.
+BEGIN = "BEGIN IMMEDIATE"
+
+#: Under which name a transaction notes that it has written tasks which are due.
+DUE = "moderate_due"
+
+#: The kind of an outage in which a commit was sent and its outcome is not known.
+UNSURE = "unsure"
+
+#: Under which name it is kept for a request that the database gave no answer in time, and in which words.
+SILENT = "moderate.silent"
+
+ENGINES = (
+    "accepted is an SQLAlchemy engine (not an async one), a callable without arguments that returns one, "
+    "such as engine=lambda: db.engine, or a database's address"
+)
+
+
+class Stale(Exception):
+    """Raised within `Database.transaction` where the row was no longer as it was read.
+
+    The transaction is rolled back and run again on what is there now.
+    """
+
+
+class Reading(Connection):
+    """A connection for statements that only read, each on its own.
+
+    A pooled connection may have been lost while it was idle. As no statement depends on one before it, the one that
+    finds this out is run again on a new connection, once.
+    """
+
+    def execute(self, *args: Any, **options: Any) -> Any:
+        return self._run(super().execute, *args, **options)
+
+    def exec_driver_sql(self, *args: Any, **options: Any) -> Any:
+        return self._run(super().exec_driver_sql, *args, **options)
+
+    def _run(self, execute: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        try:
+            return execute(*args, **options)
+        except DBAPIError as error:
+            if not may_run_again(error):
+                raise
+            self.invalidate(error)
+        self.rollback()
+        return execute(*args, **options)
+
+
+class Engines(NamedTuple):
+    """One engine under the options of each use: making these anew costs as much as a short query."""
+
+    plain: Engine
+    reading: Engine
+    writing: Engine
+
+
+class Database:
+    """The engine and the two ways to use it: `read` and `write` (or `transaction`, which retries).
+
+    *source* is a database URL, an engine, or a callable without arguments that returns one and is
+    asked when first needed (a host's engine may only be there within its app context). On an
+    engine of the host no events are set, and its pragmas are as before after each transaction.
+    """
+
+    def __init__(
+        self,
+        source: str | URL | Engine | Callable[[], Engine],
+        *,
+        sqlite_synchronous: Literal["full", "normal"] = "full",
+        clock: Clock | None = None,
+        options: ConnectionOptions | None = None,
+    ) -> None:
+        self._source = source
+        self._options = options or ConnectionOptions()
+        self._synchronous = sqlite_synchronous
+        self._clock = clock
+        self._engines: Engines | None = None
+        self._resolving = threading.Lock()
+        # One connection for all threads, as an in-memory database needs it, serves one at a time.
+        self._turn: AbstractContextManager[Any] = nullcontext()
+        #: Called after each commit that left tasks which are due; whoever writes them need not think of it.
+        self.on_due: Callable[[], object] = lambda: None
+        #: Returns what is kept for the current request, None outside of requests: within one, a database that gave no
+        #: answer in time is not asked again, because a page asks several times, and each would wait as long.
+        self.scope: Callable[[], MutableMapping[Any, Any] | None] = lambda: None
+        #: A number that grows while the database is well, roughly: threads count without a lock.
+        #: After a write that failed it grows with the next one that succeeds: reading may work all the while.
+        self.done = 0
+        self._write_failed = False
+        watch(self)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the engine was made here, and not handed in by the host."""
+        return isinstance(self._source, str | URL)
+
+    @property
+    def engine(self) -> Engine:
+        return self._of_use().plain
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite``, ``postgresql``, ``mysql`` or ``mariadb``."""
+        return self.engine.dialect.name
+
+    def _of_use(self) -> Engines:
+        if self._engines is None:
+            with self._resolving:
+                if self._engines is None:
+                    self._engines = self._resolve()
+        return self._engines
+
+    def _resolve(self) -> Engines:
+        if isinstance(self._source, str | URL):
+            engine = make_engine(self._source, self._synchronous, self._options, self._clock)
+            # For apps that are dropped without `dispose`, and for the end of the process.
+            weakref.finalize(self, engine.dispose)
+        else:
+            engine = hosts_engine(self._source)
+        if isinstance(engine.pool, StaticPool):
+            self._turn = threading.Lock()
+        reading = writing = engine
+        if engine.dialect.name == "postgresql":
+            # Spares the round trips for BEGIN and ROLLBACK around each single statement that reads.
+            reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+            # What the transactions are made for. At the stricter levels of some hosts those that move the
+            # counters of one article at once would fail, and run again and again.
+            writing = engine.execution_options(isolation_level="READ COMMITTED")
+        return Engines(engine, reading, writing.execution_options(moderate_write=True))
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yield a connection for reading. Each statement sees what was committed when it began."""
+        with self._turn, self._translated(), self._connection(Reading(self._of_use().reading)) as conn:
+            yield conn
+
+    @contextmanager
+    def _connection(self, connection: Connection) -> Iterator[Connection]:
+        """Return a connection to the pool after the block, unless it has become useless.
+
+        A connection on which the server refuses writes is dropped with the rest of the pool: after a
+        failover the server that was demoted may keep its sessions, and only a new connection leads elsewhere.
+        """
+        with connection as conn:
+            engine, pool = conn.engine, conn.engine.pool
+            try:
+                yield conn
+            except DBAPIError as error:
+                if is_lost(error):
+                    conn.invalidate(error)
+                    # An engine of the host; another thread may have replaced its pool already.
+                    if engine.pool is pool and not error.connection_invalidated:
+                        engine.dispose()
+                raise
+
+    def ask_sqlite(self, text: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """All rows of one query, by SQLite's own driver; see `moderate.database.lookups`."""
+        with self._turn, self._translated(), closing(self._connected()) as pooled:
+            return _by_driver(pooled, text, parameters)
+
+    def _connected(self) -> PoolProxiedConnection:
+        try:
+            return self.engine.raw_connection()
+        except sqlite3.Error as error:
+            raise DBAPIError.instance("", None, error, sqlite3.Error) from error
+
+    @contextmanager
+    def write(self, patience: float | None = None) -> Iterator[Connection]:
+        """One transaction: committed at the end of the block, rolled back by any exception.
+
+        *patience* bounds the seconds for which it waits for the locks of other writers.
+        """
+        engine = self._of_use().writing
+        is_sqlite = engine.dialect.name == "sqlite"
+        with self._turn, self._translated(is_write=True), ExitStack() as stack:
+            conn = stack.enter_context(self._connection(engine.connect()))
+            if is_sqlite and patience is not None:
+                stack.enter_context(sqlite_patience(conn, patience))
+            stack.enter_context(conn.begin())
+            if is_sqlite:
+                self._begin_immediate(conn)
+            elif patience is not None:
+                stack.enter_context(server_patience(conn, patience))
+            conn.info[DUE] = False
+            yield conn
+            is_due = conn.info.get(DUE)
+        if is_due:
+            self.on_due()
+
+    def transaction(self, work: Callable[[Connection], T]) -> T:
+        """Run *work* in one transaction, again where it lost a race (a lock, a deadlock, `Stale`).
+
+        *work* may therefore be called more than once and must have no other effect. Between two tries
+        there is a short pause of random length. Raises `ServiceDown` after `ATTEMPTS` lost races.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._commit_once(work, None)
+            except Stale:
+                pass
+            except ServiceDown as error:
+                if not self._may_try_again(error.__cause__, attempt):
+                    raise
+            pause(attempt)
+        raise ServiceDown("database", "others change the same rows faster than they can be read")
+
+    def promptly(self, work: Callable[[Connection], T], patience: float = 0.0) -> T:
+        """Run *work* in one transaction, without retrying lost races, and wait at most *patience* seconds for locks.
+
+        For what is noted while a page is being made: raises `ServiceDown` where it cannot be written now.
+        """
+        return self._commit_once(work, patience)
+
+    def _commit_once(self, work: Callable[[Connection], T], patience: float | None) -> T:
+        """Run *work* in one transaction, and once more if its connection was lost before the commit.
+
+        Once a commit has been sent, only the server knows its outcome: running *work* again could store
+        everything twice, so `ServiceDown` of the kind `UNSURE` is raised instead.
+        """
+        for is_last in (False, True):
+            is_committing = False
+            try:
+                with self.write(patience) as conn:
+                    result = work(conn)
+                    is_committing = True
+            except ServiceDown as error:
+                if is_committing and may_run_again(error.__cause__):
+                    error.kind = UNSURE
+                if is_last or is_committing or not may_run_again(error.__cause__):
+                    raise
+            else:
+                return result
+        raise AssertionError("unreachable")
+
+    def _may_try_again(self, cause: BaseException | None, attempt: int) -> bool:
+        if is_locked(cause):
+            # Where the wait for the lock was a full one, another would keep the caller for too long.
+            return not self.is_ours and attempt < LOCK_ATTEMPTS
+        if gave_no_id(cause):
+            return attempt == 1 and self._have_ids_caught_up()
+        return is_deadlock(cause) and attempt < ATTEMPTS
+
+    def _have_ids_caught_up(self) -> bool:
+        """Set sequences right that are behind their rows, as after a restore of rows alone, and say so."""
+        with self.write() as conn:
+            tables = catch_up(conn)
+        if tables:
+            log.warning(
+                "The sequences of these tables were behind their rows and were set right: %s", ", ".join(tables)
+            )
+        return bool(tables)
+
+    @contextmanager
+    def unhurried(self) -> Iterator[Database]:
+        """Yield the same database without a limit for answers, for work that may rightly take minutes."""
+        if not self.is_ours or self.dialect == "sqlite":
+            yield self
+            return
+        options = replace(self._options, answer_timeout=0)
+        database = Database(self._source, clock=self._clock, options=options)
+        try:
+            yield database
+        finally:
+            database.dispose()
+
+    def close_connections(self) -> None:
+        """Close the idle connections of an engine that was made here; a database in memory stays."""
+        if self._engines is not None and self.is_ours and not is_memory(self._engines.plain.url):
+            self._engines.plain.dispose()
+
+    def dispose(self) -> None:
+        """Close all pooled connections of an engine that was made here, and leave an SQLite file whole in itself."""
+        if self._engines is not None and self.is_ours:
+            engine = self._engines.plain
+            engine.dispose()
+            if engine.dialect.name == "sqlite":
+                fold_in(file_of(engine.url))
+
+    def _begin_immediate(self, conn: Connection) -> None:
+        """Take SQLite's write lock before anything is read, also on an engine of the host.
+
+        A transaction that reads first and writes later fails at once with "database is locked"
+        where another has written in between, and no timeout helps.
+        """
+        raw = conn.connection.dbapi_connection
+        if not getattr(raw, "in_transaction", True):
+            _by_driver(conn.connection, BEGIN)
+
+    @contextmanager
+    def _translated(self, *, is_write: bool = False) -> Iterator[None]:
+        scope, key = self.scope(), (SILENT, id(self))
+        if scope is not None and key in scope:
+            raise ServiceDown("database", scope[key])
+        try:
+            yield
+        except UnicodeError as error:
+            raise ServiceDown("database", ENCODING, kind=EXPLAINED) from error
+        except SQLAlchemyError as error:
+            redact(error)
+            words = IDS if gave_no_id(error) else reason(error, self.engine.url) if is_outage(error) else None
+            if words is None:
+                raise
+            self._write_failed |= is_write
+            if scope is not None and is_silence(error):
+                scope[key] = words
+            kind = EXPLAINED if words == IDS or is_explained(error) else ""
+            raise ServiceDown("database", words, kind=kind) from error
+        self._write_failed &= not is_write
+        self.done += not self._write_failed
+
+    def forget_connections(self) -> None:
+        """In a forked child: leave the parent's connections alone, neither using nor closing them."""
+        self._resolving = threading.Lock()
+        engine = self._engines.plain if self._engines else None
+        # A database in memory is nowhere else.
+        if engine is not None and not isinstance(engine.pool, StaticPool | SingletonThreadPool):
+            leave_to_the_parent(engine)
+
+
+def hosts_engine(source: Engine | Callable[[], Engine]) -> Engine:
+    """The engine that a host has handed in, or that its callable returns. Raises `ConfigError` for anything else."""
+    engine = source if isinstance(source, Engine) else source()
+    if not isinstance(engine, Engine) or engine.dialect.is_async:
+        raise ConfigError("Moderate(engine=…)", type(engine), ENGINES)
+    return engine
+
+
+def refuse_engine(engine: object) -> None:
+    """Raise `TypeError` for an engine from a host that cannot be used, as far as that can be told without asking it."""
+    if engine is None or isinstance(engine, str | URL):
+        return
+    is_async = bool(getattr(getattr(engine, "dialect", None), "is_async", False))
+    if is_async or isinstance(engine, type) or not (isinstance(engine, Engine) or callable(engine)):
+        raise TypeError(f"Moderate(engine={type(engine).__name__}) is not usable: {ENGINES}")
+
+
+def make_engine(
+    source: str | URL,
+    synchronous: Literal["full", "normal"],
+    chosen: ConnectionOptions,
+    clock: Clock | None = None,
+) -> Engine:
+    """An engine for a database of our own. Raises `ConfigError` for an address that cannot be used."""
+    url, connect_args = read_address(source)
+    backend = url.get_backend_name()
+    # Errors and logs tell which statement failed, never what somebody has written.
+    options: dict[str, Any] = {"hide_parameters": True, **options_of(url, chosen)}
+    options["connect_args"] = {**options.get("connect_args", {}), **connect_args}
+    try:
+        engine = create_engine(url, **options)
+    except ModuleNotFoundError as error:
+        hidden = url.render_as_string(hide_password=True)
+        extra = EXTRAS.get(url.drivername)
+        words = f"its driver is not installed; run: pip install '{extra}'" if extra else ADDRESSES
+        raise ConfigError("MODERATE_DATABASE_URL", hidden, words) from error
+    refuse_unknown(engine.dialect, url)
+    _replace_useless(engine)
+    if url.get_driver_name() == "psycopg" and chosen.answer_timeout:
+        limit_answers(engine, chosen.answer_timeout)
+    if backend == "sqlite":
+        _listen_on_sqlite(engine, synchronous)
+        path = file_of(url)
+        if path is not None:
+            FileWatch(engine, path, clock)
+    return engine
+
+
+def _replace_useless(engine: Engine) -> None:
+    """Have the pool replace its connections where the server refuses writes on one, also those that are in use."""
+
+    @event.listens_for(engine, "handle_error")
+    def look(context: ExceptionContext) -> None:
+        if is_lost(context.sqlalchemy_exception):
+            context.is_disconnect = True
+
+
+def _listen_on_sqlite(engine: Engine, synchronous: Literal["full", "normal"]) -> None:
+    @event.listens_for(engine, "connect")
+    def configure(raw: Any, _entry: ConnectionPoolEntry) -> None:
+        # The driver would begin transactions by itself, too late and of the wrong sort.
+        raw.isolation_level = None
+        raw.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}")
+        _write_ahead(raw)
+        raw.execute(f"PRAGMA synchronous = {synchronous}")
+        raw.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(conn: Connection) -> None:
+        if conn.get_execution_options().get("moderate_write"):
+            _by_driver(conn.connection, BEGIN)
+
+
+def _by_driver(pooled: PoolProxiedConnection, text: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Run one statement without SQLAlchemy's own steps, and raise errors as SQLAlchemy does."""
+    try:
+        with closing(pooled.cursor()) as cursor:
+            cursor.execute(text, parameters)
+            return cursor.fetchall()  # type: ignore[return-value]
+    except sqlite3.Error as error:
+        raise DBAPIError.instance(text, None, error, sqlite3.Error) from error
+
+
+def _write_ahead(raw: Any) -> None:
+    """Switch to WAL, which SQLite refuses without waiting while another process does the same."""
+    for _ in range(ATTEMPTS):
+        try:
+            raw.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "readonly" in str(error):
+                # It can be read as it is.
+                return
+            if "locked" not in str(error):
+                raise
+            # Waits, as the pragma does not, until whoever holds the lock has let go of it.
+            raw.execute("BEGIN EXCLUSIVE")
+            raw.execute("COMMIT")
+        else:
+            return

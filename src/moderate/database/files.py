@@ -1,0 +1,175 @@
+"""SQLite's files: the database, and beside it the ``-wal`` and ``-shm`` of those who have it open."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import shutil
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
+
+from moderate.database.outages import MOVED
+from moderate.database.waiting import pause
+from moderate.errors import EXPLAINED, ServiceDown
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL, Dialect, Engine
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+    from moderate.ports import Clock
+
+log = logging.getLogger("moderate")
+
+#: Tries to write the ``-wal`` into the database: two processes that close it at once keep each other from it.
+FOLDS = 3
+
+#: Bytes that a long comment with its entries in the indexes may need.
+ROOM = 262_144
+
+
+#: Seconds between two looks whether the database is still where it was.
+LOOK_EVERY = 1.0
+
+#: The keys in a connection's ``info`` for the identities of the files that it has open.
+OPENED = "moderate_opened"
+WAL = "moderate_wal"
+SHM = "moderate_shm"
+
+
+def file_of(url: URL) -> Path | None:
+    """Return the path of an SQLite database, or None for one in memory."""
+    name = url.database or ":memory:"
+    if name.startswith("file:"):
+        parts = urlsplit(name)
+        name = ":memory:" if "mode=memory" in parts.query else unquote(parts.path)
+    return None if name in {"", ":memory:"} else Path(name).absolute()
+
+
+def beside(path: Path, ending: str) -> Path:
+    """Return the path of the file that SQLite keeps beside a database: ``-wal``, ``-shm`` or ``-journal``.
+
+    It lies beside the file itself, wherever a symbolic link to it is.
+    """
+    path = path.resolve()
+    return path.with_name(path.name + ending)
+
+
+def size_of(path: Path) -> int:
+    """Return the size of a file in bytes, 0 where there is none."""
+    with suppress(OSError):
+        return path.stat().st_size
+    return 0
+
+
+def refuse_full_disk(path: Path | None) -> None:
+    """Raise `ServiceDown` where the disk of a database has no room for a long comment.
+
+    A small write alone would not tell: it may fit into what the ``-wal`` has left.
+    """
+    with suppress(OSError):
+        if path is not None and shutil.disk_usage(path.parent).free < ROOM:
+            raise ServiceDown("database", f"the disk of {path} is full", kind=EXPLAINED)
+
+
+def fold_in(path: Path | None) -> None:
+    """Write what is left in the ``-wal`` into the database, so that the one file is whole.
+
+    SQLite does this by itself when the last connection is closed, unless another process closes its last
+    one at the same moment. Does nothing where the file cannot be written or others keep it busy.
+    """
+    for attempt in range(1, FOLDS + 1):
+        if path is None or not size_of(beside(path, "-wal")):
+            return
+        with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=1, isolation_level=None)) as raw:
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        pause(attempt)
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another of the same name, None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+class FileWatch:
+    """Keeps connections of an engine from a file that was moved or replaced while they were open.
+
+    They would go on writing into the moved file, and their ``-wal`` would be taken for that of the new one.
+    Listens to the engine's pool; a look at the folder at most every `LOOK_EVERY` seconds.
+    """
+
+    def __init__(self, engine: Engine, path: Path, clock: Clock | None) -> None:
+        self._path = path
+        self._clock = clock
+        self._looked_at = float("-inf")
+        #: What was there at the last look, and when a connection was last handed out.
+        self._now: tuple[int, int] | None = None
+        self._there: tuple[int, int] | None = None
+        self._told: tuple[int, int] | None = None
+        event.listen(engine, "do_connect", self._before_connect)
+        event.listen(engine, "connect", self._connected)
+        event.listen(engine, "checkout", self._checked_out)
+
+    def _before_connect(self, _dialect: Dialect, entry: Any, _args: Any, _parameters: Any) -> None:
+        """Note which file is there, and keep SQLite from making an empty one where the database has been before."""
+        entry.info[OPENED] = identity(self._path)
+        if entry.info[OPENED] is None and self._there is not None:
+            raise sqlite3.OperationalError(MOVED)
+
+    def _connected(self, _raw: Any, entry: ConnectionPoolEntry) -> None:
+        if entry.info[OPENED] is None:
+            entry.info[OPENED] = identity(self._path)
+        entry.info[WAL] = identity(beside(self._path, "-wal"))
+        entry.info[SHM] = identity(beside(self._path, "-shm"))
+        # Was it replaced while it was being opened?
+        self._looked_at = float("-inf")
+
+    def _checked_out(self, raw: Any, entry: ConnectionPoolEntry, _proxy: Any) -> None:
+        """Replace a connection to another file than the one that is there. Raises OperationalError for none."""
+        opened = entry.info[OPENED]
+        there = self._look()
+        if there == opened:
+            self._there = opened
+            return
+        self._leave(raw, entry)
+        if there is None:
+            raise sqlite3.OperationalError(MOVED)
+        raise DisconnectionError(MOVED)
+
+    def _look(self) -> tuple[int, int] | None:
+        now = self._clock.monotonic() if self._clock is not None else float("inf")
+        if now - self._looked_at >= LOOK_EVERY:
+            self._now, self._looked_at = identity(self._path), now
+        return self._now
+
+    def _leave(self, raw: Any, entry: ConnectionPoolEntry) -> None:
+        """Write what is in the ``-wal`` into the file that it belongs to, and take it away from the new one."""
+        if self._told != entry.info[OPENED]:
+            self._told = entry.info[OPENED]
+            log.warning(
+                "%s was moved or replaced while the site runs. What was written before is in the file that was there.",
+                self._path,
+            )
+        with suppress(sqlite3.Error):
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        path = self._path.resolve()
+        aside = path.with_name(f"{path.name}.replaced-{secrets.token_hex(4)}")
+        for ending, known in (("-wal", entry.info[WAL]), ("-shm", entry.info[SHM])):
+            left = beside(self._path, ending)
+            if known is None or identity(left) != known:
+                continue
+            with suppress(OSError):
+                # Others may not have noticed yet, and still write there.
+                if ending == "-wal" and size_of(left):
+                    left.rename(beside(aside, ending))
+                else:
+                    left.unlink()

@@ -1,0 +1,242 @@
+"""Which errors of a database driver mean that the database is not there, and what to say about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import (
+    DatabaseError,
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    StatementError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from moderate.outbound.failures import tls_trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy.engine import URL
+
+#: SQLSTATE of PostgreSQL and error numbers of MySQL for a table or column that is not there.
+MISSING = frozenset({"42P01", "42703", 1146, 1054})
+
+#: Serialization failure, deadlock; MySQL: lock wait timeout, deadlock, the table was altered meanwhile;
+#: MariaDB: changed since it was read.
+RACES = frozenset({"40001", "40P01", 1205, 1213, 1412, 1020})
+
+#: A prepared statement that is not there, is there already, or is another one: a pooler mixed connections up.
+POOLED = frozenset({"26000", "42P05", "08P01"})
+
+#: A statement or the wait for a lock took longer than the server allows (PostgreSQL; MySQL and MariaDB), or was ended.
+CANCELLED = frozenset({"57014", "55P03", 1205, 1317, 1969, 3024})
+
+POOLER = (
+    "a connection pooler in transaction mode stands between, where prepared statements do not work; "
+    "add ?prepare_threshold=0 to MODERATE_DATABASE_URL, or to an engine of your own "
+    "connect_args={'prepare_threshold': None}"
+)
+
+#: What the system's own messages begin with, and nobody but a programmer can read.
+NUMBERS = re.compile(r"\[Errno -?\d+\] ")
+
+#: What MySQL and MariaDB quote of a refused row.
+QUOTED = re.compile(r"'.*' for (key|column)")
+
+#: Transactions are read-only; MySQL and MariaDB: the server is, or may be written by few.
+READ_ONLY = frozenset({"25006", 1290, 1792, 1836})
+
+#: MariaDB and MySQL: the server is shutting down.
+CLOSING = frozenset({1053})
+
+#: The user may not do this.
+DENIED = frozenset({"42501", 1142, 1143})
+
+#: PostgreSQL and MySQL: characters that the database's encoding does not have, or that are none in it.
+FOREIGN = frozenset({"22P05", "22021", 1366})
+
+#: MySQL and MariaDB: a column that may not be NULL would be. What is stored here never is.
+NULLED = frozenset({1048})
+
+ENCODING = "it is not in UTF-8 and cannot hold these characters; see 'Encodings and modes' in docs/operating.md"
+MODE = "its sql_mode has EMPTY_STRING_IS_NULL; see 'Encodings and modes' in docs/operating.md"
+IDS = "it gives new rows ids that are there already, or none; run: flask moderate db check --repair"
+
+#: What an error says where SQLite's file is not there any more; see `moderate.database.files`.
+MOVED = "the database was moved away"
+
+TABLES = "its tables are missing or of another version; run `flask moderate db upgrade`"
+
+TOO_MANY = (
+    "it gives no more connections: lower pool_size and max_overflow in MODERATE_DATABASE_OPTIONS, or let it give more"
+)
+
+#: Messages of PyMySQL and `moderate.database.waiting` for a server that did not answer in time, and of psycopg for one
+#: that accepted no connection.
+TIMED_OUT = ("timed out", "connection timeout expired")
+
+SILENCE = "its server did not answer in time (connect_timeout and answer_timeout in MODERATE_DATABASE_OPTIONS)"
+
+DAMAGED = "{file} is damaged: stop the site, and restore a backup by `flask moderate restore FILE`"
+
+#: What an error means and what to do about it, by the database's own code.
+BY_CODE = (
+    (MISSING, TABLES),
+    (POOLED, POOLER),
+    (DENIED, "its user may not do this: grant it SELECT, INSERT, UPDATE and DELETE on all tables of moderate_…"),
+    (FOREIGN, ENCODING),
+    (NULLED, MODE),
+    (READ_ONLY, "it can only be read: is this a standby, or was it set to be read-only?"),
+)
+
+#: The same by a part of the text in small letters: for SQLite, and for servers that refuse a connection.
+BY_TEXT = (
+    ("too many c", TOO_MANY),
+    ("remaining connection slots", TOO_MANY),
+    ("max_user_connections", TOO_MANY),
+    *((words, SILENCE) for words in TIMED_OUT),
+    (MOVED, "{file} was moved away or deleted while the site runs: put it, or a backup, in its place"),
+    ("no such table", TABLES),
+    ("no such column", TABLES),
+    ("database is locked", "it is locked: another process has been writing to {file} for too long"),
+    ("attempt to write a readonly database", "{file} cannot be written: check the rights of the file and its folder"),
+    ("disk is full", "the disk of {file} is full"),
+    ("disk i/o error", "the disk of {file} takes no more: is it full, or broken?"),
+    # libpq does not tell the reason.
+    (
+        "certificate verify failed",
+        "its certificate cannot be verified: it has expired, its authority is not the one in sslrootcert, "
+        "or this machine's clock is wrong",
+    ),
+    ("disk image is malformed", DAMAGED),
+    ("malformed database schema", DAMAGED),
+    ("file is not a database", DAMAGED),
+    ("unable to open database file", "{file} cannot be opened: its folder must exist, and both must be writable"),
+)
+
+
+#: Codes of errors that the driver does not call operational, and that no text of a sender can cause.
+REFUSALS = MISSING | POOLED | DENIED | FOREIGN | NULLED
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the database, its connection or its tables failed; a refused row is no outage."""
+    if isinstance(error, OperationalError | InterfaceError | InternalError | PoolTimeout):
+        return True
+    # A bare DatabaseError is how SQLite reports a file that is damaged or no database at all.
+    if type(error) is DatabaseError:
+        return True
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or code(error) in REFUSALS)
+
+
+def is_deadlock(error: BaseException | None) -> bool:
+    """Whether the transaction only lost a race, and may succeed when it is run again."""
+    return isinstance(error, DBAPIError) and code(error) in RACES
+
+
+def is_cancelled(error: BaseException | None) -> bool:
+    """Return whether the server ended a statement that took too long; a smaller one may succeed."""
+    return isinstance(error, DBAPIError) and code(error) in CANCELLED
+
+
+def is_locked(error: BaseException | None) -> bool:
+    """Whether SQLite's one lock for writers was held by somebody else for too long."""
+    return isinstance(error, DBAPIError) and "is locked" in str(error.orig)
+
+
+def is_lost(error: BaseException | None) -> bool:
+    """Return whether the connection is of no more use, while a new one may be: it ended, or takes no writes."""
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or code(error) in READ_ONLY | CLOSING)
+
+
+def is_silence(error: BaseException | None) -> bool:
+    """Return whether somebody has waited in vain: for an answer, for a connection, or for one of the pool."""
+    told = str(error.orig) if isinstance(error, DBAPIError) else ""
+    return isinstance(error, PoolTimeout) or any(words in told for words in TIMED_OUT)
+
+
+def may_run_again(error: BaseException | None) -> bool:
+    """Return whether the same work may succeed on a new connection, and nobody has waited in vain by then."""
+    return is_lost(error) and not is_silence(error)
+
+
+def code(error: DBAPIError) -> str | int | None:
+    """The database's own code of the error: an SQLSTATE, or MySQL's number."""
+    # PyMySQL's errors have both, and MySQL's SQLSTATE leaves some of what matters here in one heap.
+    arguments = getattr(error.orig, "args", ())
+    if arguments and isinstance(arguments[0], int):
+        return arguments[0]
+    # psycopg calls it sqlstate, psycopg2 pgcode.
+    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    return state if isinstance(state, str) else None
+
+
+def redact(error: BaseException) -> None:
+    """Take out of an error of SQLAlchemy, and of the driver's error that it chains, what somebody has written.
+
+    Only the first line of the driver's message is left: PostgreSQL's DETAIL quotes whole rows. In it the values of the
+    statement are replaced, which MySQL and triggers repeat. Both errors are changed in place, because tracebacks
+    show both.
+    """
+    if not isinstance(error, StatementError):
+        return
+    # Messages that are known by their text have none of it.
+    is_known = isinstance(error, DBAPIError) and hint(error) is not None
+    values = [] if is_known else sorted(set(values_in(error.params)), key=len, reverse=True)
+    error.hide_parameters, error.params = True, None
+    for each in (error, error.orig):
+        if each is not None:
+            each.args = tuple(redacted(part, values) if isinstance(part, str) else part for part in each.args)
+
+
+def values_in(parameters: object) -> Iterator[str]:
+    """Yield all texts among the parameters of a statement but the shortest ones, and how MySQL cuts long ones."""
+    if isinstance(parameters, str) and len(parameters) > 2:
+        yield from (parameters, parameters[:64])
+    elif isinstance(parameters, Mapping):
+        yield from values_in(list(parameters.values()))
+    elif isinstance(parameters, list | tuple):
+        for value in parameters:
+            yield from values_in(value)
+
+
+def redacted(message: str, values: Sequence[str]) -> str:
+    # A value may itself have several lines.
+    for value in values:
+        message = message.replace(value, "…")
+    return QUOTED.sub(r"'…' for \1", message.partition("\n")[0])
+
+
+def reason(error: BaseException, url: URL) -> str:
+    """One line for logs and moderators; never the statement, its parameters or the password of *url*."""
+    if isinstance(error, PoolTimeout):
+        return "all connections are in use; a larger pool_size in MODERATE_DATABASE_OPTIONS gives each process more"
+    if not isinstance(error, DBAPIError):
+        return type(error).__name__
+    known = hint(error)
+    if known:
+        return known.replace("{file}", url.database or "the database")
+    # PyMySQL's errors are a number and a text.
+    _, *said = getattr(error.orig, "args", ()) or ("",)
+    lines = str(said[0] if said else error.orig).strip().splitlines()
+    text = NUMBERS.sub("", lines[0])[:200] if lines else type(error.orig).__name__
+    return text.replace(url.password, "***") if url.password else text
+
+
+def is_explained(error: BaseException) -> bool:
+    """Return whether the reason of an error says what to do, or where to look."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, PoolTimeout)
+    return hint(error) is not None and tls_trouble(error) is None and not is_silence(error)
+
+
+def hint(error: DBAPIError) -> str | None:
+    """What a common error means and what to do about it; None for any other. ``{file}`` stands for the database."""
+    by_code = next((words for codes, words in BY_CODE if code(error) in codes), None)
+    said = str(error.orig).lower()
+    return by_code or tls_trouble(error) or next((words for part, words in BY_TEXT if part in said), None)

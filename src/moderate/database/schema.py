@@ -1,0 +1,333 @@
+"""The tables. Nothing here is relied upon for correctness but primary keys and unique constraints.
+
+There are no foreign keys: history outlives its item, a reply outlives its parent, and a host's
+SQLite engine may not enforce them. Tables carry the prefix ``moderate_`` so that they can live in
+the host's own database, and every constraint has a name so that migrations can find it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from moderate.database.types import UtcDateTime, exact, json, prose, row_id, terms, words
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+#: The counters row of the whole site. Article keys have at least one character.
+SITE = ""
+
+items = Table(
+    "moderate_items",
+    metadata,
+    Column("id", row_id(), primary_key=True, autoincrement=True),
+    Column("kind", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("awaiting", String(16)),
+    Column("version", Integer, nullable=False),
+    Column("article_key", exact(200), nullable=False),
+    Column("author", words(255), nullable=False),
+    Column("email", words(320)),
+    Column("url", prose()),
+    Column("author_id", exact(255)),
+    Column("parent_id", BigInteger),
+    Column("text", prose(), nullable=False),
+    Column("html", prose(), nullable=False),
+    Column("policy", String(64), nullable=False),
+    Column("links", json(), nullable=False),
+    Column("source_url", prose()),
+    # Digests, so that a source address or a client's key of any length fits an index.
+    Column("source_key", String(64)),
+    Column("idempotency_key", String(64)),
+    Column("fingerprint", String(64)),
+    Column("text_key", String(64), nullable=False),
+    Column("title", prose()),
+    Column("blog_name", prose()),
+    Column("ip", String(64)),
+    Column("user_agent", prose()),
+    Column("referrer", prose()),
+    Column("honeypot", prose(), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("edited_at", UtcDateTime),
+    # When it last became public, and when it last came to wait for a moderator. Both stay when it moves on, so
+    # that an undo can restore them; `status` and `awaiting` say whether they hold.
+    Column("public_at", UtcDateTime),
+    Column("waiting_since", UtcDateTime),
+    Column("decided_by", words(255)),
+    Column("findings", json(), nullable=False),
+    Column("passed", json(), nullable=False),
+    # Which checks were not asked, and why; NULL in rows of earlier versions.
+    Column("skipped", json()),
+    Column("proposed", json()),
+    # What moderators' searches look at: see `moderate.store.search`, which also makes the indexes for it.
+    Column("search", terms()),
+    # Nearly the same text again: see `moderate.checks.near`; NULL where a text is too short for it.
+    Column("simhash", BigInteger),
+    Column("near_1", Integer),
+    Column("near_2", Integer),
+    Column("near_3", Integer),
+    Column("near_4", Integer),
+    # NULLs never collide, so comments without a key and pings share the two constraints.
+    UniqueConstraint("article_key", "idempotency_key"),
+    UniqueConstraint("article_key", "source_key"),
+    # The thread, and any list by article and status.
+    Index(None, "article_key", "status", "id"),
+    # A page of comments, or of pings.
+    Index(None, "article_key", "kind", "status", "id"),
+    # The feeds.
+    Index(None, "article_key", "status", "public_at"),
+    Index(None, "status", "public_at"),
+    # The queue: keyset paging by status, flat in depth.
+    Index(None, "status", "id"),
+    # What waits for somebody, changed texts of approved items included.
+    Index(None, "awaiting", "status", "id"),
+    # Which item has waited longest.
+    Index(None, "status", "awaiting", "waiting_since"),
+    # What else came from the same hand.
+    Index(None, "author", "id"),
+    Index(None, "email", "id"),
+    Index(None, "author_id", "status"),
+    Index(None, "ip", "id"),
+    # The same text again.
+    Index(None, "text_key", "created_at"),
+    *(Index(None, f"near_{number}", "id") for number in range(1, 5)),
+    # Ids are never used twice: cookies, mails and histories name them.
+    sqlite_autoincrement=True,
+)
+
+history = Table(
+    "moderate_history",
+    metadata,
+    Column("id", row_id(), primary_key=True, autoincrement=True),
+    Column("item_id", BigInteger, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("act", String(16), nullable=False),
+    Column("actor", words(255)),
+    Column("before", String(16)),
+    Column("after", String(16), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("note", prose()),
+    Column("batch", String(64)),
+    # By which check, and which rule of it: "akismet", "rules:7"; NULL where a person acted.
+    Column("cause", String(96)),
+    # The text that a decision replaced, for as long as the item is there: an undo puts it back.
+    Column("was", json()),
+    Index(None, "item_id", "id"),
+    Index(None, "actor", "id"),
+    Index(None, "batch"),
+    sqlite_autoincrement=True,
+)
+
+counters = Table(
+    "moderate_counters",
+    metadata,
+    Column("article_key", exact(200), primary_key=True),
+    Column("comments", BigInteger, nullable=False),
+    Column("trackback", BigInteger, nullable=False),
+    Column("pingback", BigInteger, nullable=False),
+    Column("webmention", BigInteger, nullable=False),
+    Column("pending_comment", BigInteger, nullable=False),
+    Column("spam_comment", BigInteger, nullable=False),
+    Column("trash_comment", BigInteger, nullable=False),
+    # Grows with every change that readers see.
+    Column("revision", BigInteger, nullable=False),
+    # These came later, and begin at 0 by themselves.
+    *(
+        Column(f"{status}_{kind}", BigInteger, nullable=False, server_default="0")
+        for status in ("pending", "spam", "trash")
+        for kind in ("trackback", "pingback", "webmention")
+    ),
+)
+
+tasks = Table(
+    "moderate_tasks",
+    metadata,
+    Column("id", row_id(), primary_key=True, autoincrement=True),
+    Column("kind", String(64), nullable=False),
+    Column("item_id", BigInteger, nullable=False),
+    # ``open`` or ``dead``: done tasks are deleted, dead ones are kept for a person.
+    Column("state", String(16), nullable=False),
+    # Set while open, so that one item has at most one open task of a kind; NULL once dead.
+    Column("open_key", String(96), unique=True),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("lease_until", UtcDateTime),
+    Column("lease_owner", String(64)),
+    Column("payload", json(), nullable=False),
+    Column("last_error", prose()),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "state", "due_at"),
+    Index(None, "item_id"),
+    sqlite_autoincrement=True,
+)
+
+articles = Table(
+    "moderate_articles",
+    metadata,
+    Column("key", exact(200), primary_key=True),
+    Column("title", prose(), nullable=False),
+    Column("url", prose(), nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("published_at", UtcDateTime),
+    # What moderators set; NULL leaves the host's own word.
+    Column("comments_open", Boolean),
+    Column("pings_open", Boolean),
+    Column("premoderation", String(16)),
+)
+
+article_urls = Table(
+    "moderate_article_urls",
+    metadata,
+    Column("url_key", String(64), primary_key=True),
+    Column("url", prose(), nullable=False),
+    Column("article_key", exact(200), nullable=False),
+    Index(None, "article_key"),
+)
+
+tokens = Table(
+    "moderate_tokens",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", words(255), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("last_used_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    # NULL for a token that is good until it is revoked; a signed-in session ends by itself.
+    Column("expires_at", UtcDateTime),
+    Index(None, "name"),
+)
+
+secrets = Table(
+    "moderate_secrets",
+    metadata,
+    Column("name", exact(64), primary_key=True),
+    Column("value", String(128), nullable=False),
+)
+
+reservations = Table(
+    "moderate_reservations",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Index(None, "expires_at"),
+)
+
+samples = Table(
+    "moderate_samples",
+    metadata,
+    Column("item_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("payload", json(), nullable=False),
+    Column("verdict", String(64), nullable=False),
+    Column("guid", String(255)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "created_at"),
+)
+
+# What the learned filter has counted: keyed hashes, so that the table is no word list.
+token_counts = Table(
+    "moderate_token_counts",
+    metadata,
+    Column("token", row_id(), primary_key=True, autoincrement=False),
+    Column("spam", BigInteger, nullable=False),
+    Column("good", BigInteger, nullable=False),
+)
+
+# As what each item was learned, so that learning twice counts once and a changed mind is taken back.
+learned_items = Table(
+    "moderate_learned_items",
+    metadata,
+    Column("item_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("is_spam", Boolean, nullable=False),
+)
+
+# What moderators wrote down themselves; the same value of a kind stands here once.
+rules = Table(
+    "moderate_rules",
+    metadata,
+    Column("id", row_id(), primary_key=True, autoincrement=True),
+    Column("kind", String(16), nullable=False),
+    Column("value", exact(200), nullable=False),
+    Column("effect", String(16), nullable=False),
+    Column("note", prose(), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", words(255), nullable=False),
+    Column("hits", BigInteger, nullable=False),
+    Column("last_hit_at", UtcDateTime),
+    UniqueConstraint("kind", "value"),
+    sqlite_autoincrement=True,
+)
+
+# Whom moderate writes mails to, by a digest of the address: since when they want none, and how many they got.
+mailboxes = Table(
+    "moderate_mailboxes",
+    metadata,
+    Column("key", String(32), primary_key=True),
+    Column("unsubscribed_at", UtcDateTime),
+    Column("hour_at", UtcDateTime),
+    Column("sent", Integer, nullable=False),
+    Column("digest_due", UtcDateTime),
+    Column("digest_at", UtcDateTime),
+)
+
+# What looked like spam lately, by sort: an article, a text, all together. See `moderate.waves.watch`.
+bursts = Table(
+    "moderate_bursts",
+    metadata,
+    Column("name", exact(96), primary_key=True),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("seen", Integer, nullable=False),
+    # The item that came first: ids count up, so the distance tells how many came in all.
+    Column("first_item", BigInteger, nullable=False),
+    Index(None, "started_at"),
+)
+
+waves = Table(
+    "moderate_waves",
+    metadata,
+    Column("id", row_id(), primary_key=True, autoincrement=True),
+    # Set while the wave goes on, so that there is one at most; NULL once it is over.
+    Column("open_key", String(8), unique=True),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("reason", prose(), nullable=False),
+    Column("seen", Integer, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# What the spam service last said about the site's account.
+account_notes = Table(
+    "moderate_account_notes",
+    metadata,
+    Column("topic", String(32), primary_key=True),
+    Column("text", prose(), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    # When it was last worth a notice.
+    Column("told_at", UtcDateTime, nullable=False),
+)
+
+# What was found out last and all processes should know; see `moderate.monitoring.sql`.
+states = Table(
+    "moderate_states",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", json(), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)

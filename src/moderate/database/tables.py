@@ -1,0 +1,128 @@
+"""The tables' version, for the command line and the health check; see `moderate.ports.Tables`."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import MetaData, Table, false, select
+
+from moderate.database import backups, checkup, copying, files, migrate
+from moderate.database.engine import Database
+from moderate.database.schema import items, metadata
+from moderate.database.url import is_memory, place_of
+from moderate.monitoring.sql import latest
+from moderate.store.sql_store import SqlStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from sqlalchemy.engine import Connection
+
+    from moderate.ports import Clock, Drift, Fault, Trouble
+
+
+#: Seconds that a try to write waits for another writer.
+PATIENCE = 1.0
+
+#: Seconds between two tries that are committed; those between are rolled back, and cost no wait for the disk.
+KEPT_EVERY = 0.1
+
+#: The name under which a try leaves its row among what is kept.
+PROBE = "health"
+
+
+class _TakenBack(Exception):
+    """Rolls a try back that succeeded."""
+
+
+class SqlTables:
+    """`moderate.ports.Tables` for the tables of one database.
+
+    *clock* bounds how often `probe` writes to the disk; give it a real one, whatever clock the host has set.
+    Without one, each probe is committed.
+    """
+
+    def __init__(self, database: Database, clock: Clock | None = None) -> None:
+        self._database = database
+        self._clock = clock
+        self._kept_at = float("-inf")
+
+    def upgrade(self) -> tuple[str | None, str]:
+        return migrate.upgrade(self._database)
+
+    def current(self) -> str | None:
+        return migrate.current(self._database)
+
+    def describe(self) -> str:
+        url = self._database.engine.url
+        if self._database.dialect == "sqlite":
+            return f"SQLite, {url.database or 'in memory'}"
+        # An address may name its hosts among the parameters.
+        host = url.host or url.query.get("host") or "localhost"
+        return f"{url.get_backend_name()}, {url.database} at {host if isinstance(host, str) else ' and '.join(host)}"
+
+    def trouble(self) -> Trouble:
+        return migrate.trouble(self._database)
+
+    def faults(self, *, repair: bool) -> Iterator[Fault]:
+        with self._database.unhurried() as database:
+            yield from checkup.faults(SqlStore(database), repair=repair)
+
+    def probe(self, now: datetime, *, every_table: bool = False) -> None:
+        moment = self._clock.monotonic() if self._clock is not None else 0.0
+        is_kept = self._clock is None or moment - self._kept_at >= KEPT_EVERY
+        with suppress(_TakenBack):
+            self._database.promptly(lambda conn: _try_to_write(conn, now, every_table, is_kept), PATIENCE)
+            self._kept_at = moment
+        if self._database.dialect == "sqlite":
+            files.refuse_full_disk(files.file_of(self._database.engine.url))
+
+    def is_shared_with(self, engine: Any) -> bool:
+        ours = self._database.engine
+        return engine is ours or (not is_memory(ours.url) and place_of(engine.url) == place_of(ours.url))
+
+    def has_hosts_migrations(self) -> bool:
+        return migrate.has_hosts_migrations(self._database)
+
+    def are_left_out_by(self, include_name: Any, include_object: Any) -> bool:
+        def is_left_out(name: str) -> bool:
+            parents = {"schema_name": None, "schema_qualified_table_name": name}
+            if include_name is not None and not include_name(name, "table", parents):
+                return True
+            table = metadata.tables.get(name, Table(name, MetaData()))
+            return include_object is not None and not include_object(table, name, "table", True, None)
+
+        return all(is_left_out(name) for name in migrate.TABLES)
+
+    def backup(self, target: Path, *, overwrite: bool) -> int:
+        return backups.backup(self._database, target, overwrite=overwrite)
+
+    def restore(self, source: Path, now: datetime) -> tuple[str, Path | None]:
+        return backups.restore(self._database, source, now)
+
+    def count_rows(self) -> int:
+        return copying.count_rows(self._database)
+
+    def copy_to(self, address: str, told: Callable[[int], None]) -> list[Drift]:
+        target = Database(address)
+        try:
+            copying.copy(self._database, target, told)
+            return [drift for drift in SqlStore(target).recount(repair=False) if drift is not None]
+        finally:
+            target.dispose()
+
+
+def _try_to_write(conn: Connection, now: datetime, every_table: bool, is_kept: bool) -> None:
+    """Do what a submission needs of the database, and leave nothing but one row."""
+    for table in metadata.sorted_tables if every_table else (items,):
+        # No row is touched, and the rights are looked at all the same.
+        conn.execute(table.insert().from_select([*table.columns.keys()], select(table).where(false())))
+        column = next(iter(table.columns))
+        conn.execute(table.update().where(false()).values({column: column}))
+        conn.execute(table.delete().where(false()))
+    conn.execute(latest(conn.dialect.name), {"name": PROBE, "value": {}, "at": now})
+    if not is_kept:
+        raise _TakenBack

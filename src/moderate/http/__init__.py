@@ -1,0 +1,1 @@
+"""HTTP: the blueprint, routing, OpenAPI, errors, signing, templates and static files."""

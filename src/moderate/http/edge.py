@@ -1,0 +1,274 @@
+"""What the site gives its protocols; see `moderate.protocols.base.Edge`."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
+
+from flask import Response, current_app, request, url_for
+
+from moderate.errors import Forbidden, Invalid, RateLimited, ServiceDown
+from moderate.http.errors import headers_of, problem, public_text, status_of
+from moderate.http.present import public_item
+from moderate.http.rendering import render
+from moderate.identity import id_of_login
+from moderate.limits.clients import client_net, keyed
+from moderate.model import Kind, Status
+from moderate.moderation.access import is_cross_site
+from moderate.reading.thread_links import SENT, is_number, item_address
+from moderate.text.fields import email as clean_email
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask import Request
+    from werkzeug.routing import MapAdapter
+    from werkzeug.wrappers import Response as AnyResponse
+
+    from moderate.confirmation.confirm import Confirming
+    from moderate.errors import Refused
+    from moderate.http.signing import Signer
+    from moderate.http.site_address import SiteAddress
+    from moderate.http.state import Hooks
+    from moderate.model import Article, Author, Item, Receipt
+    from moderate.ports import Articles
+    from moderate.settings import Settings
+
+#: The cookie that shows people their own comments while these are pending.
+OWN_COOKIE = "moderate_own"
+OWN_ITEMS = 30
+OWN_SECONDS = 30 * 24 * 3600
+
+#: For how long an address shows its sender a waiting comment without a cookie.
+SENT_SECONDS = 10 * 60
+
+#: The cookie of a browser in which an e-mail address was confirmed; it holds a keyed hash of the address.
+CONFIRMED_COOKIE = "moderate_confirmed"
+CONFIRMED_SECONDS = 180 * 24 * 3600
+
+#: For a form whose parent cannot be answered. It is sent without one then, as the reader is told.
+PARENT_GONE = "The comment that you answered is not there any more."
+WITHOUT_PARENT = "What you wrote is still here. You can send it as a comment on the article."
+
+#: A form may lie open in a tab for days; older tokens count as missing.
+FORM_SECONDS = 7 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class SiteEdge:
+    """See the port."""
+
+    settings: Settings
+    signer: Signer
+    articles: Articles
+    hooks: Hooks
+    address: SiteAddress
+    #: The item of a number.
+    item: Callable[[int], Item | None]
+    #: None where the site does not have e-mail addresses confirmed.
+    confirming: Confirming | None = None
+
+    @property
+    def max_length(self) -> int:
+        return self.settings.max_length
+
+    @property
+    def honeypot(self) -> str:
+        return self.settings.honeypot
+
+    def author(self, request: Request) -> Author | None:
+        found = self.hooks.load_author() if self.hooks.load_author else None
+        if found is not None and is_cross_site(request):
+            # Otherwise any page could make its readers comment here under their own names.
+            raise Forbidden("This form was sent from another site.")
+        return replace(found, id=id_of_login(found.id)) if found is not None else None
+
+    def confirmed_id(self, request: Request, email: str) -> str | None:
+        """The cookie and the typed address have to go together: neither of them says anything alone."""
+        known = self.confirmed_here(request)
+        if known is None or self.confirming is None or is_cross_site(request):
+            return None
+        try:
+            typed = clean_email(email)
+        except ValueError:
+            return None
+        return known if typed and hmac.compare_digest(self.confirming.author_id(typed), known) else None
+
+    def confirmed_here(self, request: Request) -> str | None:
+        """The identity whose address was confirmed in this browser."""
+        if self.confirming is None or CONFIRMED_COOKIE not in request.cookies:
+            return None
+        opened = self.signer.open("confirmed", request.cookies[CONFIRMED_COOKIE], max_age=CONFIRMED_SECONDS)
+        return str(opened[0]) if opened else None
+
+    def remember_confirmed(self, request: Request, response: AnyResponse, author_id: str | None) -> None:
+        """Let the browser be known by a confirmed address; by none any more where that is None."""
+        value = self.signer.sign("confirmed", author_id) if author_id else ""
+        lifetime = CONFIRMED_SECONDS if author_id else 0
+        set_cookie(request, response, CONFIRMED_COOKIE, value, lifetime)
+
+    def form_token(self, article: str) -> str:
+        """A new token for one showing of the form: when it was made, for what, and a key of its own."""
+        return self.signer.sign("form", [article, secrets.token_urlsafe(9)])
+
+    def form_token_or_none(self, article: str) -> str:
+        """A form without a token is better than none, where the database keeps our key and is away."""
+        try:
+            return self.form_token(article)
+        except ServiceDown:
+            return ""
+
+    def form_age(self, token: str | None, article: str) -> tuple[float | None, str | None]:
+        opened = self.signer.open("form", token, max_age=FORM_SECONDS)
+        if opened is None or opened[0][0] != article:
+            return None, None
+        return opened[1], opened[0][1]
+
+    def sender_key(self, request: Request, *parts: str) -> str:
+        """See the port. The client's address is in the key, and nobody can read it there."""
+        sender = [client_net(request.remote_addr).own, *parts]
+        return keyed(self.signer.derive("idempotency"), "sender", json.dumps(sender))
+
+    def article(self, key: str) -> Article | None:
+        """What the host has under *key*; it is never asked about a key that none of its articles can have."""
+        return self.articles.load(key)
+
+    def item_json(self, item: Item, *, for_author: bool = False) -> dict[str, object]:
+        return public_item(item, for_author=for_author)
+
+    def item_url(self, item: Item) -> str:
+        return url_for("moderate.item", item_id=item.id)
+
+    def edit_token(self, item: Item) -> str:
+        return self.signer.sign("edit", item.id)
+
+    def opens(self, token: str | None, item: Item) -> bool:
+        """Whether *token* is the item's edit token: to read by for a month, to change by while the window is open."""
+        opened = self.signer.open("edit", token, max_age=max(OWN_SECONDS, self.settings.edit_window * 60))
+        return opened is not None and opened[0] == item.id
+
+    def own_items(self, request: Request) -> list[int]:
+        """The ids that this browser has sent, oldest first."""
+        opened = self.signer.open("own", request.cookies.get(OWN_COOKIE), max_age=OWN_SECONDS)
+        return [number for number in opened[0] if isinstance(number, int)] if opened else []
+
+    def sent_item(self, request: Request) -> int | None:
+        """Return the id of the item that this visitor has just sent, going by the address that `landing` made."""
+        opened = self.signer.open("sent", request.args.get(SENT), max_age=SENT_SECONDS)
+        return int(opened[0][0]) if opened and opened[0][1] == self._visitor(request) else None
+
+    def landing(self, request: Request, receipt: Receipt) -> str:
+        """See the port. What waits is named by a signed parameter, which nobody else's address opens."""
+        item = receipt.item
+        waits = item.status in {Status.PENDING, Status.SPAM}
+        sent = self.signer.sign("sent", [item.id, self._visitor(request)]) if waits else ""
+        return item_address(receipt.article.url, item.id, sent=sent)
+
+    def _visitor(self, request: Request) -> str:
+        return keyed(self.signer.derive("sent"), "visitor", client_net(request.remote_addr).own)
+
+    def is_personal(self, request: Request) -> bool:
+        """Return whether the thread may hold something for this visitor alone; asks no database."""
+        return self.is_marked(request) or bool(self.hooks.load_author and self.hooks.load_author())
+
+    def is_marked(self, request: Request) -> bool:
+        """Return whether a cookie of ours or an address that `landing` made tells this visitor from others."""
+        return bool({OWN_COOKIE, CONFIRMED_COOKIE} & request.cookies.keys() or SENT in request.args)
+
+    def remember_own(self, request: Request, response: AnyResponse, item: Item) -> None:
+        """See the port. A browser sends no cookies with another site's form, so that ours would be replaced."""
+        if is_cross_site(request):
+            return
+        mine = [number for number in self.own_items(request) if number != item.id]
+        value = self.signer.sign("own", [*mine, item.id][-OWN_ITEMS:])
+        set_cookie(request, response, OWN_COOKIE, value, OWN_SECONDS)
+
+    def problem(self, error: Refused | ServiceDown) -> Response:
+        return problem(error)
+
+    def form_page(self, article: str, typed: dict[str, str], error: Refused | ServiceDown) -> Response:
+        found = self.article(article)
+        parent = None
+        if isinstance(error, Invalid) and any(entry.field == "parent" for entry in error.errors):
+            typed = {**typed, "parent": ""}
+        elif found is not None:
+            # In an outage the number stays in the form, so that it is still a reply when it is sent again.
+            with suppress(ServiceDown):
+                parent = self.parent(found.key, typed.get("parent", ""))
+        form = self.form(article, typed=typed, error=error, reply_to=parent)
+        page = render("form_page", article=found, form=form, error=error, message=form["message"])
+        response = Response(page, status_of(error), headers=headers_of(error))
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    def parent(self, article: str, number: str) -> Item | None:
+        """Return the public comment on *article* that a form answers by its *number*, None where there is none."""
+        item = self.item(int(number)) if is_number(number) else None
+        if item is None or not item.is_public or item.kind is not Kind.COMMENT or item.article != article:
+            return None
+        return item
+
+    def form(
+        self,
+        article: str,
+        *,
+        typed: dict[str, str] | None = None,
+        error: Refused | ServiceDown | None = None,
+        reply_to: Item | None = None,
+    ) -> dict[str, Any]:
+        """What the form's template shows: the fields with what was typed, and the words beside them."""
+        values = dict(typed or {})
+        if reply_to is not None:
+            values["parent"] = str(reply_to.id)
+        errors = {entry.field: entry.message for entry in error.errors} if isinstance(error, Invalid) else {}
+        if "parent" in errors:
+            errors["parent"] = WITHOUT_PARENT
+        # The database may have stored it before it failed: by the same token the repeat is the same comment.
+        token = values.get("form_token", "") if isinstance(error, ServiceDown) else ""
+        return {
+            "action": address_of("comment", article=article),
+            "preview": address_of("preview"),
+            "token": "" if self.settings.form_token == "off" else token or self.form_token_or_none(article),
+            "honeypot": self.settings.honeypot,
+            "max_length": self.settings.max_length,
+            "require_author": self.settings.require_author,
+            "markup": self.settings.markup,
+            "values": values,
+            "errors": errors,
+            "message": PARENT_GONE if "parent" in errors else public_text(error) if error else "",
+            "retry_after": error.retry_after if isinstance(error, RateLimited) else None,
+            "reply_to": reply_to,
+            "suffix": "",
+            "author": self.hooks.load_author() if self.hooks.load_author else None,
+        }
+
+    def render(self, name: str, /, **values: object) -> str:
+        return render(name, **values)
+
+    def status_url(self, receipt: Receipt) -> str:
+        token = self.signer.sign("webmention", receipt.item.id)
+        return self.absolute_url("webmention_status", token=token)
+
+    def absolute_url(self, endpoint: str, **values: object) -> str:
+        """Built on MODERATE_SITE_URL where it is set: the Host header of a stranger must not get into links."""
+        return self.address.of_blueprint(address_of(endpoint, **values), request)
+
+
+def set_cookie(request: Request, response: AnyResponse, name: str, value: str, seconds: int) -> None:
+    """Set a cookie of ours for the pages of this app, and of no other one that is mounted on the same host."""
+    path, is_secure = request.script_root or "/", request.is_secure
+    response.set_cookie(name, value, max_age=seconds, path=path, httponly=True, samesite="Lax", secure=is_secure)
+
+
+def address_of(endpoint: str, **values: object) -> str:
+    """Return the address of an endpoint of the blueprint as it stands on the article page of this request.
+
+    `flask.url_for` would also call the host's ``url_defaults``. Frozen-Flask listens there and freezes every
+    address that is made, but the blueprint's own addresses stay live.
+    """
+    adapter = cast("MapAdapter", current_app.create_url_adapter(request))
+    return adapter.build(f"moderate.{endpoint}", values)

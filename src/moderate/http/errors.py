@@ -1,0 +1,114 @@
+"""From our errors to HTTP: one table of statuses, and application/problem+json (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+import math
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from flask import Response
+
+from moderate.errors import DecidedMeanwhile, Invalid, NotAllowed, RateLimited, Refused, ServiceDown, UnexpectedNumber
+from moderate.http.state import current_state
+from moderate.limits.headers import ratelimit_headers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STATUS_OF: dict[str, int] = {
+    "invalid": 422,
+    "too-large": 413,
+    "unsupported-media-type": 415,
+    "unknown-article": 404,
+    "unknown-item": 404,
+    "not-found": 404,
+    "method-not-allowed": 405,
+    "closed": 403,
+    "rate-limited": 429,
+    "unknown-decision": 404,
+    "unknown-rule": 404,
+    "decided-meanwhile": 409,
+    "unexpected-number": 409,
+    "not-allowed": 409,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "unavailable": 503,
+}
+
+
+class NoSuchPage(Refused):
+    code = "not-found"
+    default = "There is nothing at this address."
+
+
+class MethodNotAllowed(Refused):
+    """The address exists, but not for this method. `allowed` goes into the Allow field."""
+
+    code = "method-not-allowed"
+    default = "This address does not take that method."
+
+    def __init__(self, allowed: str) -> None:
+        super().__init__()
+        self.allowed = allowed
+
+
+def status_of(error: Refused | ServiceDown) -> int:
+    return STATUS_OF.get(error.code, 400)
+
+
+def public_text(error: Refused | ServiceDown) -> str:
+    """What may be shown to anybody. Which service is down is for the logs and the moderators."""
+    return error.public if isinstance(error, Refused) else "This is not available right now. Please try again soon."
+
+
+def report(error: Refused | ServiceDown) -> None:
+    """Note an outage in the log, once. Those of Redis are noted by `moderate.limits.outage`."""
+    if isinstance(error, ServiceDown) and error.service != "redis":
+        current_state().desk.outages.met(error)
+
+
+def problem(error: Refused | ServiceDown, told: Callable[[str], str] = str) -> Response:
+    """The error as a problem document, with the header fields that belong to it; *told* finds its words."""
+    status = status_of(error)
+    body: dict[str, object] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": error.code,
+        "detail": told(public_text(error)),
+    }
+    response = Response(
+        json.dumps(body | particulars(error, told), ensure_ascii=False), status, mimetype="application/problem+json"
+    )
+    response.headers["Cache-Control"] = "no-store"
+    for name, value in headers_of(error).items():
+        response.headers[name] = value
+    return response
+
+
+def particulars(error: Refused | ServiceDown, told: Callable[[str], str]) -> dict[str, object]:
+    """The members that only some errors have."""
+    from moderate.http.present import moderator_item
+
+    if isinstance(error, Invalid):
+        return {"errors": [{"field": entry.field, "message": told(entry.message)} for entry in error.errors]}
+    if isinstance(error, DecidedMeanwhile):
+        return {"by": error.by, "decision": error.item.status.value, "item": moderator_item(error.item)}
+    if isinstance(error, UnexpectedNumber):
+        return {"found": error.found, "seen": error.seen}
+    if isinstance(error, NotAllowed):
+        return {"legal": list(error.legal)}
+    return {}
+
+
+def headers_of(error: Refused | ServiceDown) -> dict[str, str]:
+    if isinstance(error, RateLimited):
+        return dict(ratelimit_headers(error))
+    if isinstance(error, ServiceDown):
+        return {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
+    if isinstance(error, MethodNotAllowed):
+        return {"Allow": error.allowed}
+    if error.code == "unauthorized":
+        return {"WWW-Authenticate": 'Bearer realm="moderate"'}
+    return {}

@@ -1,0 +1,293 @@
+"""``GET /openapi.json``: OpenAPI 3.1, put together from the tables of operations and the models that validate."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import lru_cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from flask import Response, current_app, request
+from pydantic.json_schema import models_json_schema
+
+from moderate.http.errors import STATUS_OF
+from moderate.http.operation import FORM, JSON, MULTIPART, PROBLEM, Json
+from moderate.http.operations import PUBLIC
+from moderate.http.operations_confirmation import CONFIRMATION
+from moderate.http.operations_desk import DESK
+from moderate.http.operations_moderation import MODERATION
+from moderate.http.schemas_moderation import Problem
+from moderate.http.state import current_state
+from moderate.protocols.comment import CommentIn, model_for
+from moderate.reading.views import not_modified
+from moderate.text.fields import MAX_AUTHOR, MAX_AUTHOR_URL, MAX_EMAIL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from flask.typing import ResponseReturnValue
+    from pydantic import BaseModel
+
+    from moderate.http.operation import Body, Operation, Reply
+    from moderate.settings import Settings
+
+REFERENCES = "#/components/schemas/{model}"
+
+#: All that there is below the prefix; what an app has not mounted is left out of its document.
+OPERATIONS: tuple[Operation, ...] = (*PUBLIC, *CONFIRMATION, *MODERATION, *DESK)
+
+#: Header fields of answers. Those of a limit come where a limit applies.
+HEADERS: dict[str, Json] = {
+    "Allow": {"description": "The methods of this address.", "schema": {"type": "string"}},
+    "Content-Disposition": {"description": "That it is a file, and its name.", "schema": {"type": "string"}},
+    "ETag": {"description": "Send it back in If-None-Match.", "schema": {"type": "string"}},
+    "Location": {"description": "Where to go, or where it is.", "schema": {"type": "string"}},
+    "Moderate-Form-Token": {"description": "For the form_token of a comment.", "schema": {"type": "string"}},
+    "RateLimit": {"description": "What is left of each limit.", "schema": {"type": "string"}},
+    "RateLimit-Policy": {"description": "The limits.", "schema": {"type": "string"}},
+    "Retry-After": {"description": "Whole seconds.", "schema": {"type": "integer", "minimum": 1}},
+    "WWW-Authenticate": {"description": "How to sign in.", "schema": {"type": "string"}},
+}
+
+#: By status: the header fields that a problem document of ours always has, and those that it may have.
+PROBLEM_HEADERS: dict[int, tuple[str, ...]] = {
+    401: ("WWW-Authenticate",),
+    429: ("Retry-After", "RateLimit", "RateLimit-Policy"),
+    503: ("Retry-After",),
+}
+
+
+#: What `moderate.text` enforces on the members of a comment, beyond their types.
+BOUNDS: dict[str, Json] = {
+    "author": {"maxLength": MAX_AUTHOR},
+    "email": {"maxLength": MAX_EMAIL},
+    "url": {"maxLength": MAX_AUTHOR_URL},
+}
+
+
+class OpenApi:
+    """The view; one for each app. It keeps the document for each place that the app is mounted at."""
+
+    def __init__(self) -> None:
+        self._written = lru_cache(maxsize=8)(written)
+
+    def __call__(self) -> ResponseReturnValue:
+        data, tag = self._written(request.script_root)
+        unchanged = not_modified(tag)
+        if unchanged is not None:
+            return unchanged
+        response = Response(data, mimetype=JSON)
+        response.set_etag(tag)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def written(root: str) -> tuple[bytes, str]:
+    """The current app's document with its tag; *root* is the path that the app is mounted at."""
+    settings = current_state().settings
+    mounted = {name.removeprefix("moderate.") for name in current_app.view_functions}
+    operations = [operation for operation in OPERATIONS if operation.endpoint in mounted]
+    described = document(operations, settings, root, current_app.config["SESSION_COOKIE_NAME"])
+    data = json.dumps(described, ensure_ascii=False, separators=(",", ":")).encode()
+    return data, hashlib.sha256(data).hexdigest()[:32]
+
+
+def document(operations: Sequence[Operation], settings: Settings, root: str, session_cookie: str) -> Json:
+    """The whole document as JSON values."""
+    paths: dict[str, Json] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = described(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "moderate",
+            "version": version("flask-moderate"),
+            "description": "Comments and trackbacks of this site. Errors are problem documents (RFC 9457) "
+            "with a stable `code`.",
+        },
+        "servers": [{"url": root + settings.url_prefix}],
+        "paths": paths,
+        "components": {"schemas": schemas(operations, settings), "securitySchemes": security_schemes(session_cookie)},
+    }
+
+
+def security_schemes(session_cookie: str) -> Json:
+    return {
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A moderator's token: flask moderate token create.",
+        },
+        "login": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": session_cookie,
+            "description": "The host's own login, where it says who moderates.",
+        },
+        "csrf": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-CSRF-Token",
+            "description": "Goes with a login for every change; the queue page has it.",
+        },
+    }
+
+
+# --- one operation ----------------------------------------------------------------------------------
+
+
+def described(operation: Operation) -> Json:
+    """The Operation Object."""
+    body: Json = {
+        "operationId": f"{operation.endpoint}_{operation.method.lower()}",
+        "summary": operation.about,
+        "tags": ["moderation" if operation.is_for_moderators else "public"],
+        "responses": responses(operation),
+    }
+    if operation.parameters:
+        body["parameters"] = list(operation.parameters)
+    if operation.bodies:
+        content = {one.media_type: {"schema": request_schema(one)} for one in operation.bodies}
+        body["requestBody"] = {"required": operation.bodies[0].is_required, "content": content}
+    if operation.is_for_moderators:
+        login: Json = {"login": []} if operation.method == "GET" else {"login": [], "csrf": []}
+        body["security"] = [{"bearer": []}, login]
+    return body
+
+
+def request_schema(body: Body) -> Json:
+    if body.model is None:
+        return {"type": "string"}
+    name = body.model.__name__
+    return reference(f"{name}Form" if body.media_type in {FORM, MULTIPART} else name)
+
+
+def reference(name: str) -> Json:
+    return {"$ref": REFERENCES.format(model=name)}
+
+
+def responses(operation: Operation) -> dict[str, Json]:
+    """All answers by status: those of success, and the problem documents with the codes that may come."""
+    found = {str(reply.status): described_reply(reply) for reply in operation.replies}
+    for status, codes in by_status(operation.codes()).items():
+        described_before = found.get(str(status), {})
+        answer = described_problem(operation, status, codes)
+        answer["content"] = {**answer["content"], **described_before.get("content", {})}
+        found[str(status)] = answer
+    return dict(sorted(found.items()))
+
+
+def described_reply(reply: Reply) -> Json:
+    body: Json = {"description": reply.about}
+    content: dict[str, Json] = {kind: {"schema": {"type": "string"}} for kind in reply.types}
+    if reply.types == (JSON,):
+        content = {JSON: {"schema": {"type": "object"}}}
+    if reply.model is not None:
+        either = [reference(model.__name__) for model in reply.models]
+        schema = either[0] if len(either) == 1 else {"anyOf": either}
+        content[PROBLEM if reply.model is Problem else JSON] = {"schema": schema}
+    if content:
+        body["content"] = content
+    if reply.headers:
+        body["headers"] = {name: HEADERS[name] for name in reply.headers}
+    return body
+
+
+def by_status(codes: Iterable[str]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for code in codes:
+        found.setdefault(STATUS_OF[code], []).append(code)
+    return found
+
+
+def described_problem(operation: Operation, status: int, codes: list[str]) -> Json:
+    narrowed: Json = {"allOf": [reference("Problem"), {"properties": {"code": {"enum": codes}}}]}
+    content = {kind: {"schema": {"type": "string"}} for kind in operation.problem_types if kind != PROBLEM}
+    if PROBLEM in operation.problem_types:
+        content[PROBLEM] = {"schema": narrowed}
+    answer: Json = {"description": " or ".join(f"`{code}`" for code in codes), "content": content}
+    if status in PROBLEM_HEADERS:
+        answer["headers"] = {name: HEADERS[name] for name in PROBLEM_HEADERS[status]}
+    return answer
+
+
+# --- schemas ----------------------------------------------------------------------------------------
+
+
+def schemas(operations: Iterable[Operation], settings: Settings) -> dict[str, Json]:
+    """The schemas of all bodies and answers, by name; forms have one of their own."""
+    sent = {model for operation in operations for reply in operation.replies for model in reply.models}
+    taken = [
+        (body.model, body.media_type) for operation in operations for body in operation.bodies if body.model is not None
+    ]
+    found = definitions(sent | {Problem}, {in_use(model, settings) for model, _ in taken})
+    bound(found, settings)
+    if settings.require_author and "CommentIn" in found:
+        found["CommentIn"]["required"].append("author")
+    for name, ways in EITHER.items():
+        found.get(name, {})["oneOf"] = ways
+    for model, kind in taken:
+        if kind in {FORM, MULTIPART}:
+            found[f"{model.__name__}Form"] = form_schema(found[model.__name__])
+    return found
+
+
+def in_use(model: type[BaseModel], settings: Settings) -> type[BaseModel]:
+    """The model that this site validates with: the comment's has the site's honeypot."""
+    return model_for(settings.honeypot) if model is CommentIn else model
+
+
+def definitions(sent: Iterable[type[BaseModel]], read: Iterable[type[BaseModel]]) -> dict[str, Json]:
+    models: list[Any] = [(model, "serialization") for model in sorted(sent, key=lambda model: model.__name__)]
+    models += [(model, "validation") for model in sorted(read, key=lambda model: model.__name__)]
+    _, made = models_json_schema(models, ref_template=REFERENCES)
+    return dict(made["$defs"])
+
+
+def bound(found: dict[str, Json], settings: Settings) -> None:
+    """Write the lengths into a comment's schema that are enforced after its types."""
+    text = {"text": {"minLength": 1, "maxLength": settings.max_length}}
+    for model, bounds in (("CommentIn", {**BOUNDS, **text}), ("PreviewIn", text), ("PreviewForm", text)):
+        for name, limits in bounds.items():
+            entry = found.get(model, {}).get("properties", {}).get(name, {})
+            target = next((one for one in entry.get("anyOf", ()) if one.get("type") == "string"), entry)
+            target.update(limits)
+
+
+def one_of(**ways: tuple[str, ...]) -> list[Json]:
+    """Schemas of which one holds: by each way's own members, with those of the other ways left out or null."""
+    members = {name for names in ways.values() for name in names}
+    return [
+        {
+            "required": list(names),
+            "properties": {
+                **{name: {"not": {"type": "null"}} for name in names},
+                **{name: {"type": "null"} for name in sorted(members - set(names))},
+            },
+        }
+        for names in ways.values()
+    ]
+
+
+#: What validators hold that look at several members.
+EITHER = {
+    "DecisionsIn": one_of(by_list=("items",), by_filter=("filter", "expect")),
+    "UndoIn": one_of(batch=("batch",), line=("history",)),
+}
+
+
+def form_schema(schema: Json) -> Json:
+    """A form's twin of a JSON schema: a field is there or not, but never null, and unknown ones are ignored."""
+    properties = {name: without_null(entry) for name, entry in schema["properties"].items()}
+    return {"type": "object", "properties": properties, "required": schema.get("required", [])}
+
+
+def without_null(entry: Json) -> Json:
+    kept = {
+        name: value for name, value in entry.items() if name != "anyOf" and not (name == "default" and value is None)
+    }
+    for choice in entry.get("anyOf", ()):
+        if choice != {"type": "null"}:
+            kept |= choice
+    return kept

@@ -1,0 +1,176 @@
+"""Routes that answer every method themselves.
+
+Flask reports a wrong method before a blueprint is asked, in the host's words. Our addresses speak
+problem documents, so each of them takes all methods and turns the wrong ones away on its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Response, request
+from flask.blueprints import BlueprintSetupState
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.routing import PathConverter
+
+from moderate.errors import ConfigError, Refused, ServiceDown, TooLarge, UnknownItem
+from moderate.http.body import refuse_unread
+from moderate.http.errors import MethodNotAllowed, NoSuchPage, problem, report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask import Flask
+    from flask.sansio.app import App
+    from flask.typing import ResponseReturnValue
+
+    from moderate.settings import Settings
+
+    View = Callable[..., ResponseReturnValue]
+
+#: The largest id that a database can hold.
+MAX_ID = 2**63 - 1
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+
+#: An argument that every rule has. Frozen-Flask takes rules that answer GET and have no arguments for pages.
+LIVE = "moderate_live"
+
+
+class KeyConverter(PathConverter):
+    """The key of an article: any text, also one that begins with a slash, as hosts use that go by paths."""
+
+    regex = "(?s:.+?)"
+    # Werkzeug takes a pattern without a slash for one that no slash can match.
+    part_isolating = False
+
+
+def prepare(blueprint: Blueprint) -> None:
+    """Let the rules of `add_rule` work in *blueprint*. Call it before any rule is added."""
+
+    def add_converter(setup: BlueprintSetupState) -> None:
+        setup.app.url_map.converters["moderate_key"] = KeyConverter
+
+    def drop_live(_: str | None, values: dict[str, Any] | None) -> None:
+        if values:
+            values.pop(LIVE, None)
+
+    blueprint.record(add_converter)
+    blueprint.url_value_preprocessor(drop_live)
+
+
+class PlacedBlueprint(Blueprint):
+    """A blueprint that ``register_blueprint(…, host=…)`` puts at one host; Flask itself only knows `subdomain`."""
+
+    def make_setup_state(
+        self, app: App, options: dict[str, Any], first_registration: bool = False
+    ) -> BlueprintSetupState:
+        return SetupAtHost(self, app, options, first_registration)
+
+
+class SetupAtHost(BlueprintSetupState):
+    """Adds every rule, that of the static files too, at the host of the registration."""
+
+    def add_url_rule(self, rule: str, endpoint: str | None = None, view_func: Any = None, **options: Any) -> None:
+        """See `flask.sansio.blueprints.BlueprintSetupState`."""
+        options.setdefault("host", self.options.get("host"))
+        super().add_url_rule(rule, endpoint, view_func, **options)
+
+
+def place_of(app: Flask, settings: Settings) -> dict[str, str]:
+    """Return how the blueprint is registered. Raises `ConfigError` where nobody could reach it there."""
+    host, subdomain = settings.host, settings.subdomain
+    if app.url_map.host_matching:
+        if subdomain is not None:
+            raise ConfigError("MODERATE_SUBDOMAIN", subdomain, "the app matches whole hosts; set MODERATE_HOST instead")
+        if host is None:
+            raise ConfigError(
+                "MODERATE_HOST",
+                host,
+                "the app matches hosts (Flask(host_matching=True)); name the host of moderate, such as 'news.example'",
+            )
+        return {"host": host}
+    if host is not None:
+        raise ConfigError("MODERATE_HOST", host, "it needs an app that matches hosts: Flask(host_matching=True)")
+    if subdomain is None:
+        return {}
+    if not app.subdomain_matching or not app.config.get("SERVER_NAME"):
+        words = "it needs an app that matches subdomains, Flask(subdomain_matching=True), and its SERVER_NAME"
+        raise ConfigError("MODERATE_SUBDOMAIN", subdomain, words)
+    return {"subdomain": subdomain}
+
+
+def with_keys(rule: str) -> str:
+    """Return *rule* with the converter for article keys in place of ``path``."""
+    return rule.replace("<path:", "<moderate_key:")
+
+
+def route(
+    blueprint: Blueprint,
+    rule: str,
+    endpoint: str,
+    views: dict[str, View],
+    *,
+    told: Callable[[str], str] = str,
+    checks_body: bool = True,
+) -> None:
+    """Register *views* by method at *rule*; HEAD is answered as GET, OPTIONS with Allow.
+
+    *told* translates refusals for the people who read them; programs get them as they are. Without
+    *checks_body* the view refuses a body that cannot be read itself, in the form of its protocol.
+    """
+    allowed = allow_header(views)
+
+    def dispatch(**values: Any) -> ResponseReturnValue:
+        method = "GET" if request.method == "HEAD" else request.method
+        if method == "OPTIONS":
+            return Response(status=204, headers={"Allow": allowed})
+        if method not in views:
+            return problem(MethodNotAllowed(allowed))
+        try:
+            return guarded(views[method], values, told, checks_body=checks_body)
+        except Exception:
+            hide_token(values)
+            raise
+
+    add_rule(blueprint, rule, endpoint, dispatch)
+
+
+def hide_token(values: dict[str, Any]) -> None:
+    """Take the token of a link out of the request's path, which Flask logs with an error that nobody foresaw."""
+    if "token" in values:
+        request.path = request.path.replace(values["token"], "…")
+
+
+def add_rule(blueprint: Blueprint, rule: str, endpoint: str, view: View) -> None:
+    """Register *view* at *rule* for every method."""
+    blueprint.add_url_rule(
+        with_keys(rule), endpoint, view, methods=METHODS, defaults={LIVE: True}, provide_automatic_options=False
+    )
+
+
+def allow_header(views: dict[str, View]) -> str:
+    names = set(views) | {"OPTIONS"} | ({"HEAD"} if "GET" in views else set())
+    return ", ".join(sorted(names))
+
+
+def guarded(
+    view: View, values: dict[str, Any], told: Callable[[str], str] = str, *, checks_body: bool = True
+) -> ResponseReturnValue:
+    """Call a view; what it refuses becomes a problem document."""
+    if values.get("item_id", 0) > MAX_ID:
+        return problem(UnknownItem())
+    try:
+        if checks_body:
+            refuse_unread()
+        return view(**values)
+    except (Refused, ServiceDown) as error:
+        report(error)
+        return problem(error, told)
+    except RequestEntityTooLarge:
+        return problem(TooLarge(), told)
+
+
+def nothing_here(**_: str) -> ResponseReturnValue:
+    """For all addresses below the prefix that are not ours."""
+    return problem(NoSuchPage())

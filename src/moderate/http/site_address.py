@@ -1,0 +1,163 @@
+"""The public address of the site, for links that are read outside of the request that made them."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from moderate.errors import ServiceDown
+
+if TYPE_CHECKING:
+    from flask import Flask, Request
+
+    from moderate.ports import Clock, Store
+    from moderate.settings import Settings
+
+log = logging.getLogger("moderate")
+
+#: Name of the kept state that holds the sub-path that was learned from requests.
+MOUNT = "mount"
+
+#: Endpoints that monitors ask at an internal address, so that their sub-path says nothing about the site.
+MONITORED = frozenset({"moderate.monitoring.health", "moderate.metrics"})
+
+#: Sub-path that is taken from a request: segments without dots alone, backslashes, queries or control characters.
+_SUB_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[^\x00-\x1f\x7f/?#\\]+)*")
+MAX_SUB_PATH = 200
+
+
+@dataclass(slots=True)
+class SiteAddress:
+    """Where readers find the site: MODERATE_SITE_URL, and the sub-path below which the app is mounted.
+
+    Mails are written by workers, outside of requests, where SCRIPT_NAME is unknown. The sub-path is therefore the
+    first of these that is not empty: the path of MODERATE_SITE_URL, Flask's APPLICATION_ROOT, the SCRIPT_NAME of
+    POST requests. It is kept in the database, so that workers in other processes know it too. Anybody's first POST
+    request sets it, and from then on only those of signed-in moderators do: some servers take SCRIPT_NAME from a
+    header field (gunicorn does from proxies on the same machine), which a proxy may pass on from a stranger.
+    """
+
+    app: Flask
+    settings: Settings
+    store: Store
+    clock: Clock
+    _seen: str | None = field(default=None, init=False)
+    _has_warned: bool = field(default=False, init=False)
+
+    @property
+    def configured(self) -> str:
+        """The sub-path that settings name, such as ``/news``; empty where they name none."""
+        path = urlsplit(self.settings.site_url or "").path
+        return path or with_slash(str(self.app.config.get("APPLICATION_ROOT") or ""))
+
+    def seen(self) -> str | None:
+        """The sub-path that was learned from requests, None where none is known. Raises `ServiceDown`."""
+        kept = self.store.kept(MOUNT)
+        return None if kept is None else str(kept.value["root"])
+
+    def base(self) -> str:
+        """The address of the blueprint without a slash at its end; a path alone where MODERATE_SITE_URL is not set.
+
+        Raises `ServiceDown` where the sub-path has to be read from the database and that is away.
+        """
+        root = self.configured or (self.seen() or "" if self.settings.site_url else "")
+        origin = self.origin
+        if origin and self.own_host:
+            origin = f"{urlsplit(origin).scheme}://{self.own_host}"
+        return f"{origin}{quoted(root)}{self.settings.url_prefix}"
+
+    @property
+    def own_host(self) -> str:
+        """The host of the blueprint, with its port, where settings put it at one of its own; else empty."""
+        if self.settings.subdomain is not None:
+            return f"{self.settings.subdomain}.{self.app.config['SERVER_NAME']}"
+        return self.settings.host or ""
+
+    @property
+    def origin(self) -> str:
+        """Scheme and host of MODERATE_SITE_URL, empty where it is not set."""
+        parts = urlsplit(self.settings.site_url or "")
+        return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
+
+    @property
+    def own(self) -> list[str]:
+        """The addresses of the hosts that are the site itself, as far as settings name them."""
+        scheme = urlsplit(self.settings.site_url or "http:").scheme
+        return [address for address in (self.origin, self.own_host and f"{scheme}://{self.own_host}") if address]
+
+    def absolute(self, path: str, request: Request) -> str:
+        """The public address of a *path* that ``url_for`` has made within *request*."""
+        own = urlsplit(self.settings.site_url or "").path
+        if own:
+            return f"{self.settings.site_url}{path.removeprefix(request.script_root)}"
+        # Not host_url, which fails for what is no host name.
+        return f"{self.origin or f'{request.scheme}://{request.host}'}{path}"
+
+    def of_blueprint(self, address: str, request: Request) -> str:
+        """Return the public form of an *address* within the blueprint that ``url_for`` has made within *request*.
+
+        It is a path, or a whole address where the request came in at another host than the blueprint's.
+        """
+        parts = urlsplit(address)
+        whole = self.absolute(parts._replace(scheme="", netloc="").geturl(), request)
+        if not self.own_host:
+            return whole
+        return urlsplit(whole)._replace(netloc=self.own_host).geturl()
+
+    def is_of_articles(self, origin: str) -> bool:
+        """Return whether an Origin field names the site whose articles have their forms lead to another host, ours."""
+        return bool(self.own_host) and origin == self.origin
+
+    def note(self, request: Request) -> None:
+        """Compare the sub-path of any request with the settings, and learn that of the first POST request."""
+        root = request.script_root
+        if self.settings.site_url is None or request.endpoint in MONITORED:
+            return
+        configured = self.configured
+        if configured and root != configured and not self._has_warned:
+            self._has_warned = True
+            log.warning(
+                "A request came in below %r, but links in mails lead to %s. Put the sub-path under which readers see "
+                "the site into MODERATE_SITE_URL, and let the server pass it on as SCRIPT_NAME.",
+                root or "/",
+                self.base(),
+            )
+        if request.method == "POST" and self._seen is None:
+            self._learn(root, is_trusted=False)
+
+    def trust(self, request: Request) -> None:
+        """Learn the sub-path of a change that a signed-in moderator has sent."""
+        if self.settings.site_url is not None:
+            self._learn(request.script_root, is_trusted=True)
+
+    def _learn(self, root: str, *, is_trusted: bool) -> None:
+        """Keep the sub-path where it is news. An outage is left for the request itself to meet."""
+        if not is_sub_path(root) or root == self._seen:
+            return
+        try:
+            known = self.seen()
+            if known is None or (is_trusted and known != root):
+                self.store.keep(MOUNT, {"root": root}, self.clock.now(), waits=False)
+                known = root
+            self._seen = known
+        except ServiceDown:
+            log.debug("The sub-path of a request could not be kept.", exc_info=True)
+
+
+def is_sub_path(root: str) -> bool:
+    """Tell whether a SCRIPT_NAME can stand behind a host name without changing which host that is."""
+    return len(root) <= MAX_SUB_PATH and _SUB_PATH.fullmatch(root) is not None
+
+
+def with_slash(root: str) -> str:
+    """A path from a setting with one slash at its start and none at its end; empty for the root."""
+    bare = root.strip("/")
+    return f"/{bare}" if bare else ""
+
+
+def quoted(root: str) -> str:
+    """A sub-path as it stands in an address (RFC 3986 §3.3); what is escaped already stays so."""
+    return quote(root, safe="/%:@!$&'()*+,;=~-._")

@@ -1,0 +1,120 @@
+"""What belongs to one app. The extension object keeps nothing of an app; all of it is here."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import weakref
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from flask import current_app
+
+from moderate.monitoring.remarks import PageOutages, Remarks
+from moderate.reading.lru import Kept
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from markupsafe import Markup
+
+    from moderate.http.edge import SiteEdge
+    from moderate.http.rendering import Templates
+    from moderate.http.signing import Signer
+    from moderate.http.site_address import SiteAddress
+    from moderate.model import Author, Moderator
+    from moderate.ports import AccountNote, RemoteLimiter, Tables, Wave
+    from moderate.protocols.base import InboundProtocol
+    from moderate.reading.listing import Listing
+    from moderate.settings import Settings
+    from moderate.submit.desk import Desk
+    from moderate.tasks.worker import Worker
+
+
+log = logging.getLogger("moderate")
+
+#: Seconds that a process which ends gives to the task at hand: servers are killed when they take too long to stop.
+AT_EXIT = 5.0
+
+#: The states of all apps in this process; `close_all` closes those that are left.
+_states: weakref.WeakSet[State] = weakref.WeakSet()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """What the host has plugged in besides its articles."""
+
+    load_moderator: Callable[[], Moderator | None] | None = None
+    #: Whether the host's login can let moderators in.
+    has_login: Callable[[], bool] | None = None
+    load_author: Callable[[], Author | None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
+class State:
+    """One app's desk with everything at its edge."""
+
+    settings: Settings
+    desk: Desk
+    signer: Signer
+    edge: SiteEdge
+    address: SiteAddress
+    hooks: Hooks
+    protocols: tuple[InboundProtocol, ...]
+    worker: Worker
+    tables: Tables
+    page_outages: PageOutages
+    templates: Templates
+    #: The limiter in Redis, None where limits are counted in this process.
+    redis: RemoteLimiter | None = None
+    remarks: Remarks = field(default_factory=Remarks)
+    #: Threads as JSON, by their tags.
+    threads: Kept[bytes] = field(default_factory=Kept)
+    #: The lists of article pages as HTML, by what tells them apart.
+    listings: Kept[Listing] = field(default_factory=Kept)
+    #: Their comment form as HTML; see `moderate.reading.form`.
+    forms: Kept[Markup] = field(default_factory=Kept)
+    #: What closes the connections that were made for the app, the last one first.
+    endings: tuple[Callable[[], object], ...] = ()
+
+    def __post_init__(self) -> None:
+        _states.add(self)
+
+    def close(self, patience: float = 30.0) -> None:
+        """End the app's threads and close its connections, but not those of objects that the host handed in.
+
+        Waits at most *patience* seconds for the task at hand.
+        """
+        with ExitStack() as ending:
+            for end in self.endings:
+                ending.callback(end)
+            self.worker.close(patience)
+
+
+@atexit.register
+def close_all() -> None:
+    """Close every app at the end of the process, so that an SQLite database is left as one whole file."""
+    for state in list(_states):
+        try:
+            state.close(AT_EXIT)
+        except Exception:
+            log.exception("Not everything could be closed at the end of the process.")
+
+
+def current_state() -> State:
+    """The state of the app that serves the current request. Raises RuntimeError where there is none."""
+    try:
+        return cast("State", current_app.extensions["moderate"])
+    except KeyError:
+        raise RuntimeError("moderate is not initialised on this app: call Moderate(...).init_app(app).") from None
+
+
+def current_wave() -> Wave | None:
+    """The spam wave that the site is under, for the queue page: it says why and until when everything is held."""
+    return current_state().desk.waves.current()
+
+
+def account_notes() -> Sequence[AccountNote]:
+    """What the spam service last said of the site's account, for the queue page: warnings, usage, a refused key."""
+    return current_state().desk.account.all()

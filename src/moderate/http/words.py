@@ -1,0 +1,114 @@
+"""The words of pages and forms: in which language a request is answered, and what templates say in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import request
+from markupsafe import Markup, escape
+
+from moderate.http.once import once_per_request
+from moderate.http.state import current_state
+from moderate.words import SPOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def language() -> str:
+    """Return the language of this page.
+
+    Readers get the site's own, MODERATE_LANGUAGE or else English: a page in two languages helps nobody,
+    and a cache in front of the site would mix them. Moderators' pages go by their browser; see `for_moderators`.
+    """
+    known = chosen()
+    if "page" not in known:
+        # A page asks for it with each of its words.
+        known["page"] = current_state().settings.language or "en"
+    return known["page"]
+
+
+def for_moderators(own: str | None = None) -> None:
+    """Answer this request in the moderator's language from here on.
+
+    That is *own*, which a link in a mail knows of its reader, else the site's, else the browser's.
+    """
+    # By the first part of each tag: somebody who asks for ja-JP and then en wants Japanese.
+    wanted = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality > 0)
+    best = next((tag for tag in wanted if tag in SPOKEN), "en")
+    known = chosen()
+    if own is not None:
+        known["own"] = own
+    known["page"] = known.get("own") or current_state().settings.language or best
+
+
+def chosen() -> dict[str, str]:
+    """Return the languages that were chosen in this request; a new dictionary outside of requests."""
+    return once_per_request("language", dict)
+
+
+def say(words: str, **values: object) -> str:
+    """The words in the page's language, with *values* in their places.
+
+    Where a value is markup, the others are escaped and the whole is markup.
+    """
+    told = SPOKEN[language()].template(words)
+    if any(hasattr(value, "__html__") for value in values.values()):
+        return Markup(told).format(**values)  # noqa: S704 - only the words are ours; format escapes the values
+    return told.format(**values) if values else told
+
+
+def count(number: int, one: str, many: str, **values: object) -> str:
+    """Words about a number; their place for it is ``{n}``, and the catalogue has them under the plural."""
+    return say(SPOKEN[language()].number(number, one, many), n=f"{number:,}", **values)
+
+
+def duration(seconds: float) -> str:
+    """How long something has lasted, in the largest unit that fits."""
+    if seconds < 60:
+        return say("less than a minute")
+    if seconds < 3600:
+        return count(int(seconds // 60), "{n} minute", "{n} minutes")
+    if seconds < 86_400:
+        return count(int(seconds // 3600), "{n} hour", "{n} hours")
+    return count(int(seconds // 86_400), "{n} day", "{n} days")
+
+
+def found(sentence: object) -> str:
+    """A sentence that was put together elsewhere, in the page's language; see `moderate.words.Words.found`."""
+    return SPOKEN[language()].found(sentence)
+
+
+def checks(names: Iterable[str]) -> str:
+    """The names of checks, as people call them, with commas between them."""
+    words = SPOKEN[language()]
+    return words.template(", ").join(words.check(name) for name in names)
+
+
+def thread_words() -> dict[str, str]:
+    """What ``static/thread.js`` says."""
+    return {
+        "preview": say("Preview"),
+        "sending": say("Sending…"),
+        "tooLong": say("Use at most {limit} characters; this has {length}."),
+        "unreachable": say("The preview cannot be reached. What you wrote is still here."),
+        "waiting": say("Your comment has arrived. A moderator will look at it before others can read it."),
+    }
+
+
+def bdi(text: object) -> Markup:
+    """Somebody else's words within a sentence of ours: their direction must not turn ours around."""
+    return Markup("<bdi>{}</bdi>").format(escape(text))
+
+
+#: For templates, under names that no host has.
+GLOBALS: dict[str, Any] = {
+    "moderate_say": say,
+    "moderate_count": count,
+    "moderate_duration": duration,
+    "moderate_found": found,
+    "moderate_bdi": bdi,
+    "moderate_checks": checks,
+    "moderate_language": language,
+    "moderate_script_words": thread_words,
+}

@@ -1,0 +1,1 @@
+"""The filter that learns from moderators' decisions."""

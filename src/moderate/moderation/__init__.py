@@ -1,0 +1,1 @@
+"""Moderators' decisions, queue page, JSON endpoints and sign-in."""

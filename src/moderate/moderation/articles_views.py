@@ -1,0 +1,106 @@
+"""The moderators' JSON about articles: what they set there goes before the host's own word."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import BaseModel, model_validator
+
+from moderate.http.present import rfc3339
+from moderate.http.state import current_state
+from moderate.model import Client, Kind, Raw
+from moderate.moderation.access import moderator
+from moderate.moderation.bulk_views import STRICT
+from moderate.moderation.views import json_body, private
+from moderate.submit.desk import find_article
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+    from moderate.http.state import State
+    from moderate.model import Article
+    from moderate.ports import Overrides
+
+
+class OverridesIn(BaseModel):
+    """What to set; null gives the word back to the host, and what is left out stays as it is."""
+
+    model_config = STRICT
+
+    comments_open: bool | None = None
+    pings_open: bool | None = None
+    premoderation: Literal["all", "strangers", "none"] | None = None
+
+    @property
+    def set_here(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in OverridesIn.model_fields if name in self.model_fields_set}
+
+
+class OlderIn(OverridesIn):
+    """The same for all known articles published before a moment, or a day; without a time zone it means UTC."""
+
+    older_than: datetime | date
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.set_here:
+            raise ValueError("say what to set: comments_open, pings_open or premoderation")
+        return self
+
+    @property
+    def before(self) -> datetime:
+        moment = self.older_than
+        if not isinstance(moment, datetime):
+            moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
+        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def article(article: str) -> ResponseReturnValue:
+    """``GET /moderation/articles/<article>``."""
+    state = current_state()
+    moderator(state)
+    found = known(state, article)
+    return private(article_json(state, found, state.desk.store.overrides(found.key)))
+
+
+def change(article: str) -> ResponseReturnValue:
+    """``PUT /moderation/articles/<article>``."""
+    state = current_state()
+    moderator(state)
+    found = known(state, article)
+    sent = json_body(OverridesIn)
+    wanted = replace(state.desk.store.overrides(found.key), **sent.set_here)
+    state.desk.store.set_overrides(found.key, wanted, state.desk.clock.now())
+    return private(article_json(state, found, wanted))
+
+
+def change_older() -> ResponseReturnValue:
+    """``POST /moderation/articles``: for all articles known here that are older than a date."""
+    state = current_state()
+    moderator(state)
+    sent = json_body(OlderIn)
+    changed = state.desk.store.override_older(sent.before, sent.set_here, state.desk.clock.now())
+    return private({"changed": changed})
+
+
+def known(state: State, key: str) -> Article:
+    """The host's article. Raises `UnknownArticle`."""
+    return find_article(state.desk, Raw(kind=Kind.COMMENT, client=Client(), article=key))
+
+
+def article_json(state: State, found: Article, overrides: Overrides) -> dict[str, object]:
+    """What moderators set, null where nothing, and what the host itself says."""
+    return {
+        "article": found.key,
+        "title": found.title,
+        "url": found.url,
+        **asdict(overrides),
+        "host": {
+            "comments_open": found.comments_open,
+            "pings_open": found.pings_open,
+            "premoderation": state.desk.intake.premoderation,
+            "published_at": rfc3339(found.published_at),
+        },
+    }

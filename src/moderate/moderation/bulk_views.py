@@ -1,0 +1,181 @@
+"""The moderators' JSON for many items: decisions by list and by filter, undo, and the log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from moderate.errors import Invalid
+from moderate.http.present import history_json
+from moderate.http.routing import MAX_ID
+from moderate.http.state import current_state
+from moderate.model import Awaiting, Decision, Kind, Status  # noqa: TC001 - pydantic reads the annotations
+from moderate.moderation import bulk
+from moderate.moderation.access import moderator
+from moderate.moderation.views import json_body, private, words
+from moderate.ports import ItemFilter, Proposal
+from moderate.reading.views import number
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+    from moderate.moderation.bulk import Outcome
+    from moderate.ports import Left
+
+#: Items in one list of decisions.
+MOST_LISTED = 500
+
+Id = Annotated[int, Field(ge=1, le=MAX_ID)]
+#: NUL is the one character that not every database can store.
+Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00]*$")]
+Note = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
+
+
+#: What moderators send: nothing unknown, nothing converted.
+STRICT = ConfigDict(extra="forbid", strict=True)
+
+
+class Seen(BaseModel):
+    """An item as the moderator saw it."""
+
+    model_config = STRICT
+
+    id: Id
+    version: Id
+
+
+class FilterIn(BaseModel):
+    """The names of the query of ``GET /moderation/items``; a blank text is none."""
+
+    model_config = STRICT
+
+    status: Status | None = None
+    kind: Kind | None = None
+    article: Words | None = None
+    author: Words | None = None
+    ip: Words | None = None
+    host: Words | None = None
+    like: Id | None = None
+    q: Words | None = None
+    awaiting: Awaiting | None = None
+
+    def to_filter(self) -> ItemFilter:
+        return ItemFilter(**{name: value or None for name, value in self})
+
+
+class DecisionsIn(BaseModel):
+    """One decision on listed items, or on all that a filter matches if these are as many as expected."""
+
+    model_config = STRICT
+
+    decision: Decision
+    items: Annotated[list[Seen], Field(min_length=1, max_length=MOST_LISTED)] | None = None
+    filter: FilterIn | None = None
+    expect: Annotated[int, Field(ge=0, le=bulk.MOST)] | None = None
+    #: What tells the items that the filter matched from any others, as 409 `unexpected-number` has told it.
+    seen: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    #: What becomes of changed texts that wait behind approved ones.
+    change: Proposal = Proposal.ACCEPT
+    note: Note | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.items is None) is (self.filter is None):
+            raise ValueError("give either items or a filter")
+        if (self.filter is None) is not (self.expect is None):
+            raise ValueError("a filter goes with expect, the number of items that it matches")
+        if self.filter is None and self.seen is not None:
+            raise ValueError("seen goes with a filter")
+        if self.items and len({seen.id for seen in self.items}) != len(self.items):
+            raise ValueError("name each item once")
+        return self
+
+
+class UndoIn(BaseModel):
+    """What to take back: a batch, or one line of the history."""
+
+    model_config = STRICT
+
+    batch: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")] | None = None
+    history: Id | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.batch is None) is (self.history is None):
+            raise ValueError("give either batch or history")
+        return self
+
+
+def decisions() -> ResponseReturnValue:
+    """``POST /moderation/decisions``."""
+    state = current_state()
+    who = moderator(state)
+    wanted = json_body(DecisionsIn)
+    if wanted.items is not None:
+        versions = {seen.id: seen.version for seen in wanted.items}
+        outcome = bulk.decide_many(
+            state.desk, wanted.decision, versions, by=who, note=wanted.note, proposal=wanted.change
+        )
+    else:
+        which = (wanted.filter or FilterIn()).to_filter()
+        outcome = bulk.decide_by_filter(
+            state.desk,
+            wanted.decision,
+            which,
+            wanted.expect or 0,
+            by=who,
+            note=wanted.note,
+            proposal=wanted.change,
+            seen=wanted.seen,
+        )
+    return private({"batch": outcome.batch, "decided": done_json(outcome), "conflicts": left_json(outcome)})
+
+
+def undo() -> ResponseReturnValue:
+    """``POST /moderation/undo``: puts back what has not been decided again since, and tells what it left."""
+    state = current_state()
+    who = moderator(state)
+    wanted = json_body(UndoIn)
+    if wanted.batch is not None:
+        outcome = bulk.undo_batch(state.desk, wanted.batch, by=who)
+    else:
+        outcome = bulk.undo_one(state.desk, wanted.history or 0, by=who)
+    return private({"batch": outcome.batch, "undone": done_json(outcome), "conflicts": left_json(outcome)})
+
+
+def done_json(outcome: Outcome) -> list[dict[str, object]]:
+    return [
+        {"id": done.item.id, "status": done.item.status.value, "version": done.item.version, "changed": done.changed}
+        for done in outcome.done
+    ]
+
+
+def left_json(outcome: Outcome) -> list[dict[str, object]]:
+    return [conflict_json(left) for left in outcome.left]
+
+
+def conflict_json(left: Left) -> dict[str, object]:
+    """What was left, with the code that it would have met alone."""
+    body: dict[str, object] = {"id": left.id, "code": left.code}
+    if left.now is not None:
+        body |= {"by": left.by, "decision": left.now.status.value, "version": left.now.version}
+    return body
+
+
+def history() -> ResponseReturnValue:
+    """``GET /moderation/history``: the log, newest first."""
+    state = current_state()
+    moderator(state)
+    batch = words("batch")
+    if batch is not None and len(batch) > 64:
+        raise Invalid.field("batch", "At most 64 characters.")
+    page = state.desk.store.history_page(
+        moderator=words("moderator"),
+        item=number("item", None, MAX_ID),
+        batch=batch,
+        cursor=number("cursor", None, MAX_ID),
+        limit=number("limit", 50, 200) or 50,
+    )
+    entries = [{**history_json(entry), "item": entry.item} for entry in page.entries]
+    return private({"history": entries, "next": page.next})

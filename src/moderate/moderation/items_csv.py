@@ -1,0 +1,157 @@
+"""Items as CSV (RFC 4180), for spreadsheets and for programs: any number of them, some hundreds at a time.
+
+UTF-8 with a byte order mark, by which spreadsheets since twenty years know it. What strangers wrote
+begins no cell as a formula does, whatever a spreadsheet takes for the end of a cell; see `disarmed`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from flask import Response, stream_with_context
+
+from moderate.http.routing import MAX_ID
+from moderate.http.state import current_state
+from moderate.http.words import for_moderators, language
+from moderate.moderation.access import moderator
+from moderate.moderation.views import item_filter
+from moderate.reading.views import number
+from moderate.words import SPOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from flask.typing import ResponseReturnValue
+
+    from moderate.model import Item
+    from moderate.ports import ItemFilter, Store
+    from moderate.words import Words
+
+#: Items that are read in one transaction, and kept in memory, at a time.
+PAGE = 500
+
+COLUMNS = (
+    "id", "kind", "status", "awaiting", "article", "article_title", "article_url", "parent", "author", "email", "url",
+    "source_url", "title", "blog_name", "text", "changed_text", "ip", "user_agent", "created_at", "edited_at",
+    "decided_by", "version", "findings", "passed",
+)  # fmt: skip
+
+#: What a formula begins with (OWASP, "CSV Injection"), and whatever compatibility forms fold to it:
+#: Japanese spreadsheets read the full-width ones alike.
+TRIGGERS = (
+    "=+\\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212"
+    "\u207a\u207b\u207c\u208a\u208b\u208c\u2a75\u2a76\ufb29"
+)  # fmt: skip
+
+#: What programs trim before they look: blanks, quotes, and characters that nobody sees.
+TRIMMED = (
+    "\\s\"'`\u2018\u2019\u201c\u201d\uff02\uff07\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+)
+
+#: At which a cell begins for a program that splits by these, as spreadsheets do by the user's country:
+#: it does not see the quotes, which to it stand within a cell.
+ENDS = ";\t\r\n"
+
+FORMULA = f"[{TRIMMED}]*[{TRIGGERS}]"
+AT_START = re.compile(f"{FORMULA}|'*[\t\r\n]")
+#: Looks no further than to the next end, and so at each character once.
+AT_END = re.compile(f"(?<=[{ENDS}])(?=(?:(?![{ENDS}])[{TRIMMED}])*[{TRIGGERS}])")
+
+#: What commands a terminal, and has no place in a cell.
+CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+
+def disarmed(cell: str) -> str:
+    """The text with an apostrophe wherever a spreadsheet could take what follows for a formula.
+
+    It can be undone: take away one apostrophe wherever one would be put. `docs/moderating.md` shows how.
+    """
+    shown = CONTROLS.sub(" ", cell)
+    guarded = AT_END.sub("'", shown)
+    return f"'{guarded}" if AT_START.match(shown) else guarded
+
+
+def items() -> ResponseReturnValue:
+    """``GET /moderation/items.csv``: all that the filter matches, newest first."""
+    state = current_state()
+    moderator(state)
+    which = item_filter()
+    pages = pages_of(
+        state.desk.store, which, cursor=number("cursor", None, MAX_ID), limit=number("limit", None, MAX_ID)
+    )
+    # The first page is read before anything is sent, so that an outage is told as such.
+    first = next(pages)
+    for_moderators()
+    lines = lines_of(chain((first,), pages), SPOKEN[language()])
+    response = Response(stream_with_context(lines), mimetype="text/csv")
+    response.headers["Content-Disposition"] = f'attachment; filename="{file_name(which, state.desk.clock.now())}"'
+    response.headers["Cache-Control"] = "no-store"
+    response.vary.add("Accept-Language")
+    return response
+
+
+def file_name(which: ItemFilter, now: datetime) -> str:
+    """Made of our words alone."""
+    return f"items-{which.status.value if which.status else 'all'}-{now:%Y-%m-%d}.csv"
+
+
+def pages_of(
+    store: Store, which: ItemFilter, *, cursor: int | None = None, limit: int | None = None
+) -> Iterator[tuple[Item, ...]]:
+    """At least one page; each is read when it is asked for, in a short transaction of its own.
+
+    An item that moves meanwhile is told where it stood when its page was read; none is told twice.
+    """
+    left = limit
+    while left is None or left > 0:
+        page = store.items(which, cursor=cursor, limit=PAGE if left is None else min(left, PAGE))
+        yield page.items
+        cursor = page.next
+        if cursor is None:
+            return
+        left = None if left is None else left - len(page.items)
+
+
+def lines_of(pages: Iterable[tuple[Item, ...]], words: Words) -> Iterator[bytes]:
+    """The file, page by page. What a check says is told in *words*; all else is the same in every language."""
+    yield ("\ufeff" + written([COLUMNS])).encode()
+    for page in pages:
+        yield written(row(item, words) for item in page).encode("utf-8", "replace")
+
+
+def written(rows: Iterable[Iterable[object]]) -> str:
+    # All texts are quoted: some programs split at semicolons as well where nothing is.
+    place = io.StringIO()
+    csv.writer(place, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n").writerows(rows)
+    return place.getvalue()
+
+
+def row(item: Item, words: Words) -> list[object]:
+    """The cells of an item in the order of `COLUMNS`."""
+    told = {
+        "kind": item.kind.value,
+        "status": item.status.value,
+        "awaiting": item.awaiting.value if item.awaiting else "",
+        "changed_text": (item.proposed or {}).get("text"),
+        "created_at": moment(item.created_at),
+        "edited_at": moment(item.edited_at),
+        "findings": " · ".join(f"{found.check}: {words.found(found.reason)}" for found in item.findings),
+        "passed": " · ".join(item.passed),
+    }
+    return [cell(told[name] if name in told else getattr(item, name)) for name in COLUMNS]
+
+
+def cell(value: object) -> object:
+    if isinstance(value, int):
+        return value
+    return "" if value is None else disarmed(str(value))
+
+
+def moment(at: datetime | None) -> str:
+    """UTC, as spreadsheets know a date when they see one."""
+    return "" if at is None else f"{at:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,1 @@
+"""Health, metrics and log messages for operators."""

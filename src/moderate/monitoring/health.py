@@ -1,0 +1,271 @@
+"""Tells whether the things that we depend on work, and what to do where they do not."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from moderate.akismet.account import ALERT, BAD_KEY
+from moderate.errors import EXPLAINED, ServiceDown
+from moderate.limits import PROBE
+from moderate.model import TASK_KINDS
+from moderate.monitoring import clocks
+from moderate.tasks import retention as forgetting
+from moderate.tasks.housekeeping import AKISMET, CHECK_UP, REFUSED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from moderate.http.state import State
+    from moderate.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One thing that we depend on. `state` is one word or a short phrase, `advice` a sentence."""
+
+    name: str
+    state: str
+    is_well: bool
+    advice: str = ""
+    #: Whether readers and senders miss something where it is not well.
+    serves: bool = True
+
+
+def examine(state: State, *, deep: bool = False) -> list[Part]:
+    """Look at everything that we depend on, each within its own time-out.
+
+    The database and the limiter are tried by what the work needs, a write and a decision; a PING or a SELECT
+    succeeds where these fail. With *deep*, Akismet is asked as well, and the rights on every table are tried;
+    else what a worker has last found of Akismet is told.
+    """
+    try:
+        first = database(state, deep=deep)
+    except ServiceDown as error:
+        first = ill("database", error)
+    found = [first, asked("redis", redis, state)]
+    if not first.is_well:
+        # What is known of these stands in the database; a second wait for it would tell nothing new.
+        return [
+            *found,
+            Part("akismet", "unknown", True),
+            Part("tasks", "unknown", False, ADVICE["tasks"]),
+            Part("retention", "unknown", True),
+        ]
+    return [
+        *found,
+        asked("akismet", ask_akismet if deep else akismet, state),
+        asked("tasks", tasks, state),
+        asked("retention", retention, state),
+    ]
+
+
+def inspect(state: State, flask_migrate: Any = None) -> Iterator[Part]:
+    """All of `examine`, asked now, and whom notices go to, who are connected to and told nothing.
+
+    *flask_migrate* is what Flask-Migrate keeps in the extensions of the app. Call this in an app context.
+    """
+    first, *rest = examine(state, deep=True)
+    yield replace(first, advice=f"{state.tables.describe()}. {first.advice}") if first.is_well else first
+    yield from rest
+    with suppress(ServiceDown):
+        yield from migrations(state, flask_migrate)
+    if state.settings.site_url is not None:
+        yield asked("links", links, state)
+    yield mail(state)
+    for hook in state.settings.webhooks:
+        yield told(state, f"webhook {hook.host}", hook.key, WEBHOOK_ADVICE)
+
+
+def migrations(state: State, flask_migrate: Any) -> Iterator[Part]:
+    """Warn where Alembic works for the host on the same database and would drop the tables that it does not know.
+
+    Flask-Migrate tells its engines and filters; of a plain Alembic only its version table can be seen.
+    """
+    if flask_migrate is None:
+        if state.tables.has_hosts_migrations():
+            yield Part(
+                "migrations", "Alembic works on this database too", True, f"Make sure of it: {MIGRATIONS_ADVICE}"
+            )
+        return
+    engines = getattr(flask_migrate.db, "engines", None) or {None: flask_migrate.db.engine}
+    if not any(state.tables.is_shared_with(engine) for engine in engines.values()):
+        return
+    filters = flask_migrate.configure_args
+    if state.tables.are_left_out_by(filters.get("include_name"), filters.get("include_object")):
+        yield Part("migrations", "ok", True, "Flask-Migrate leaves moderate's tables out.")
+    else:
+        yield Part("migrations", "warning: Flask-Migrate would drop moderate's tables", True, MIGRATIONS_ADVICE)
+
+
+def links(state: State) -> Part:
+    """Tell where links in mails and webhooks lead, and compare it with the sub-path that was learned."""
+    address = state.address
+    base, configured, seen = address.base(), address.configured, address.seen()
+    if configured and seen and seen != configured:
+        return Part("links", f"lead to {base}, but requests come in below {seen}", False, LINKS_ADVICE)
+    if seen:
+        return Part("links", f"lead to {base}", True, "The sub-path is that of a form that was sent.")
+    if configured:
+        return Part("links", f"lead to {base}", True)
+    return Part("links", f"lead to {base}", True, LINKS_UNSEEN)
+
+
+def mail(state: State) -> Part:
+    if state.settings.mail_server is None:
+        return Part("mail", "not used", True, "Set MODERATE_MAIL_SERVER to have moderators written to.")
+    wanted = [to.key for to in state.settings.mail_to if to.notify != "off"]
+    if not wanted:
+        return Part("mail", "not used", True, "Nobody in MODERATE_MAIL_TO is to be written to.")
+    # One server takes the mails of all.
+    found = told(state, "mail", wanted[0], MAIL_ADVICE)
+    return replace(found, advice=CLEAR) if found.is_well and says_password_in_the_clear(state.settings) else found
+
+
+def says_password_in_the_clear(settings: Settings) -> bool:
+    """Return whether a password of the settings crosses a network unencrypted."""
+    is_here = settings.mail_server in {"localhost", "::1"} or (settings.mail_server or "").startswith("127.")
+    return settings.mail_security == "none" and settings.mail_username is not None and not is_here
+
+
+def told(state: State, name: str, key: str, advice: str) -> Part:
+    """Whether a notice could be delivered there."""
+    notifier = next(notifier for notifier in state.desk.notices.notifiers if notifier.key == key)
+    try:
+        notifier.probe()
+    except ServiceDown as error:
+        return Part(name, error.reason, False, advice)
+    return Part(name, "ok", True)
+
+
+def asked(name: str, look: Callable[[State], Part], state: State) -> Part:
+    try:
+        return look(state)
+    except ServiceDown as error:
+        return ill(name, error)
+
+
+def ill(name: str, error: ServiceDown) -> Part:
+    advice = "" if error.kind == EXPLAINED else ADVICE[name]
+    return Part(name, error.reason or "down", False, advice)
+
+
+def database(state: State, *, deep: bool = False) -> Part:
+    """Compare the tables with the code, and try to write; *deep* tries the rights on every table."""
+    found = state.tables.trouble()
+    if found.state and not found.serves:
+        return Part("database", found.state, False, found.advice)
+    state.tables.probe(state.desk.clock.now(), every_table=deep)
+    ahead = clocks.follow(state.desk)
+    if not found.state and abs(ahead) >= SKEW:
+        word = "ahead of" if ahead > 0 else "behind"
+        return Part("database", f"ok, but this host's clock is {abs(ahead):.0f} s {word} its own", True, SKEW_ADVICE)
+    return Part("database", found.state or "ok", True, found.advice)
+
+
+def redis(state: State) -> Part:
+    limiter = state.redis
+    if limiter is None:
+        return Part("redis", "not used", True, "Limits hold for each process; set MODERATE_REDIS_URL for several.")
+    limiter.take(PROBE)
+    return Part("redis", "ok", True, " ".join((limiter.describe(), *limiter.advice(), *limiter.remarks())))
+
+
+def akismet(state: State) -> Part:
+    """What a worker has last found: nobody waits for another server to hear how we are."""
+    if state.desk.services.spam is None:
+        return NOT_USED
+    kept = state.desk.store.kept(AKISMET)
+    if kept is None or state.desk.clock.now() - kept.at > STALE:
+        return Part("akismet", "unknown", True, "No worker has asked it lately. See: flask moderate worker")
+    word = str(kept.value["state"])
+    return well(state) if word == "ok" else Part("akismet", word, False, AKISMET_ADVICE.get(word, ADVICE["akismet"]))
+
+
+def ask_akismet(state: State) -> Part:
+    """Ask it now whether it takes our key."""
+    service = state.desk.services.spam
+    if service is None:
+        return NOT_USED
+    if not service.verify():
+        return Part("akismet", REFUSED, False, AKISMET_ADVICE[REFUSED])
+    return well(state)
+
+
+def well(state: State) -> Part:
+    """It answers; what it says of our account is told beside."""
+    # A refused key is no news where the service has just taken it.
+    said = [note for note in state.desk.account.all() if note.topic != BAD_KEY]
+    advice = " ".join(f"{note.text} ({note.at:%Y-%m-%d %H:%M} UTC)." for note in said)
+    return Part("akismet", "ok, with a warning" if any(note.topic == ALERT for note in said) else "ok", True, advice)
+
+
+def tasks(state: State) -> Part:
+    """Work that waits for longer than a few minutes means that no worker runs.
+
+    Tasks that were given up are told, but nothing is ill because of them: a person has to look.
+    """
+    lag = state.desk.store.task_lag(state.desk.clock.now(), TASK_KINDS)
+    given_up = len(state.desk.store.dead_tasks())
+    if lag > LAG:
+        return Part("tasks", f"{lag:.0f} s behind", False, "Is a worker running? See: flask moderate worker")
+    if given_up:
+        return Part("tasks", f"ok, {given_up} given up", True, "See: flask moderate tasks dead")
+    return Part("tasks", "ok", True)
+
+
+def retention(state: State) -> Part:
+    """Tell whether addresses, old spam and the like are removed as MODERATE_RETENTION promises."""
+    late = forgetting.late(state.desk)
+    if not late:
+        return Part("retention", "ok", True)
+    kinds = "; ".join(f"{kind.value}: {reason}" for kind, reason in late.items())
+    return Part("retention", f"late, {kinds}", False, RETENTION_ADVICE, serves=False)
+
+
+#: Seconds by which this host's clock may differ from the database's.
+SKEW = 5.0
+
+SKEW_ADVICE = "Set the clocks of all hosts by NTP. Until then this process goes by the database's clock."
+
+#: Seconds by which the oldest due task may be late.
+LAG = 300.0
+
+#: For how long what a worker has found of Akismet is believed.
+STALE = 6 * CHECK_UP
+
+NOT_USED = Part("akismet", "not used", True, "Set MODERATE_AKISMET_KEY to ask Akismet.")
+
+AKISMET_ADVICE = {REFUSED: "Check MODERATE_AKISMET_KEY and the site's address."}
+
+CLEAR = "Warning: the password goes to the mail server in the clear; set MODERATE_MAIL_SECURITY to 'starttls' or 'tls'."
+MAIL_ADVICE = (
+    "Check the settings MODERATE_MAIL_…; mails wait, and are given up after some days. "
+    "Then try: flask moderate mail try ADDRESS"
+)
+RETENTION_ADVICE = (
+    "What MODERATE_RETENTION should have removed is still there. Is a worker running? See its log, "
+    "and 'What is forgotten' in docs/operating.md."
+)
+WEBHOOK_ADVICE = "Check MODERATE_WEBHOOKS and that the server runs; calls wait, and are given up after some days."
+
+MIGRATIONS_ADVICE = (
+    "Write Migrate(app, db, include_name=moderate.include_name), or give the same to context.configure in env.py; "
+    "see 'Your own migrations' in docs/embedding.md."
+)
+
+LINKS_ADVICE = (
+    "Put the sub-path under which readers see the site into MODERATE_SITE_URL, such as https://example.org/news, and "
+    "let the server or ProxyFix pass the same on as SCRIPT_NAME."
+)
+LINKS_UNSEEN = "If the site lies below a path, put it into MODERATE_SITE_URL, such as https://example.org/news."
+
+ADVICE = {
+    "links": "Check MODERATE_DATABASE_URL and that the server runs.",
+    "database": "Check MODERATE_DATABASE_URL and that the server runs.",
+    "redis": "Check MODERATE_REDIS_URL and that the server runs; until then MODERATE_LIMITER_OUTAGE holds.",
+    "akismet": "Items wait until it answers; nothing is published meanwhile.",
+    "retention": "Its state is in the database: see there.",
+    "tasks": "They are in the database: see there.",
+}

@@ -1,0 +1,60 @@
+"""``GET /health``: for monitors. Tells which part is ill, never addresses, keys or error texts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import request
+
+from moderate.errors import Invalid
+from moderate.http.state import current_state
+from moderate.moderation.access import moderator
+from moderate.moderation.views import private
+from moderate.monitoring.health import examine
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+    from moderate.monitoring.health import Part
+
+NAMES = ("database", "redis", "akismet", "tasks", "retention")
+
+
+def health() -> ResponseReturnValue:
+    """Answer 200 where everything works, else 503. It may be asked every second.
+
+    The database is written one small row, and Redis takes one decision of the limiter: an answer to a PING
+    would not tell that either of them refuses writes. No other site is asked. ``part=database`` lets that part alone
+    decide the status. ``deep=1``, for moderators, asks Akismet now, and says what to do.
+    """
+    state = current_state()
+    deciding = choice("part", NAMES)
+    deep = choice("deep", ("0", "1")) == "1"
+    if deep:
+        moderator(state)
+    parts = examine(state, deep=deep)
+    body: dict[str, object] = {"status": "ok" if all(part.is_well for part in parts) else "degraded"}
+    # A monitor of the five other parts keeps working; this one is there only where it is late.
+    body |= {part.name: word(part) for part in parts if part.name != "retention" or not part.is_well}
+    if deep:
+        body["details"] = {part.name: part.state for part in parts}
+        body["advice"] = {part.name: part.advice for part in parts if part.advice}
+    response = private(body)
+    # What is not forgotten keeps no reader from anything.
+    is_well = all(part.is_well for part in parts if part.name == deciding or (deciding is None and part.serves))
+    response.status_code = 200 if is_well else 503
+    return response
+
+
+def choice(name: str, accepted: tuple[str, ...]) -> str | None:
+    value = request.args.get(name)
+    if value is not None and value not in accepted:
+        raise Invalid.field(name, "One of " + ", ".join(accepted) + ".")
+    return value
+
+
+def word(part: Part) -> str:
+    """Details are for moderators and ``flask moderate check-config``; the public gets one of a few words."""
+    if not part.is_well and part.serves:
+        return "down"
+    return part.state.partition(",")[0]

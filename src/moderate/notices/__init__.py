@@ -1,0 +1,1 @@
+"""Notifications about items: mail to moderators and webhooks."""

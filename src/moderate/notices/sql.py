@@ -1,0 +1,51 @@
+"""What is remembered of the people who are told of items."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from moderate.database.schema import mailboxes
+from moderate.database.upsert import upsert
+from moderate.ports import Mailbox
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from sqlalchemy.sql.dml import Insert
+
+    from moderate.database.engine import Database
+
+#: What counts; whether somebody unsubscribed is written apart, so that neither write can undo the other.
+TALLY = ("hour_at", "sent", "digest_due", "digest_at")
+
+
+class Mailboxes:
+    """See `moderate.ports.Store`."""
+
+    database: Database
+
+    def mailbox(self, key: str) -> Mailbox:
+        with self.database.read() as conn:
+            row = conn.execute(select(mailboxes).where(mailboxes.c.key == key)).first()
+        if row is None:
+            return Mailbox()
+        return Mailbox(unsubscribed_at=row.unsubscribed_at, **{name: getattr(row, name) for name in TALLY})
+
+    def count_notices(self, key: str, mailbox: Mailbox) -> None:
+        self._write(TALLY, {"key": key, **{name: getattr(mailbox, name) for name in TALLY}})
+
+    def unsubscribe(self, key: str, at: datetime | None) -> None:
+        self._write(("unsubscribed_at",), {"key": key, "unsubscribed_at": at, "sent": 0})
+
+    def _write(self, names: tuple[str, ...], row: Mapping[str, Any]) -> None:
+        change = _change(self.database.dialect, names)
+        self.database.transaction(lambda conn: conn.execute(change, row))
+
+
+@lru_cache
+def _change(dialect: str, names: tuple[str, ...]) -> Insert:
+    return upsert(dialect, mailboxes, "key", lambda new: {name: new[name] for name in names})

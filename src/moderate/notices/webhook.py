@@ -1,0 +1,195 @@
+"""Calls to programs: signed, with a deadline, and never redirected.
+
+The form is that of Standard Webhooks: the fields ``webhook-id``, ``webhook-timestamp`` and
+``webhook-signature``, and HMAC-SHA256 over ``id.timestamp.body``, so that receivers find libraries for
+it. Every secret signs; a receiver accepts the call where one of the signatures is right.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import socket
+from contextlib import contextmanager
+from datetime import UTC
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import httpcore
+
+from moderate.errors import FetchFailed, ServiceDown, Undeliverable
+from moderate.outbound.addresses import networks
+from moderate.outbound.breaker import CircuitBreaker
+from moderate.outbound.failures import retry_after, trouble
+from moderate.outbound.wire import FRAMING, Budget, GuardedBackend, Lookups
+from moderate.ports.notices import signing_key
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator, Sequence
+
+    from moderate.model import Item
+    from moderate.ports import Clock, Hook, Notice, NoticeLinks
+
+#: The operator named the address, so that any network may be called: what is guarded is the time.
+EVERYWHERE = networks(("0.0.0.0/0", "::/0"))
+
+
+#: Answers whose Retry-After counts: too many requests, and not available for a while.
+SLOW_DOWN = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+REDIRECTED = ", a redirect, which is not followed: put the address that it leads to into MODERATE_WEBHOOKS"
+
+
+class WebhookNotifier:
+    """One program; see `moderate.ports.Notifier`. `timeout` is in seconds for a whole call."""
+
+    per_hour: int | None = None
+
+    def __init__(
+        self,
+        hook: Hook,
+        links: NoticeLinks,
+        *,
+        clock: Clock,
+        timeout: float,
+        user_agent: str,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self.key = hook.key
+        self.events = hook.events
+        self._hook = hook
+        self._links = links
+        self._clock = clock
+        self._timeout = timeout
+        self._user_agent = user_agent
+        self._ssl_context = ssl_context
+        self._lookups = Lookups(socket.getaddrinfo, limit=4)
+        self._breaker = CircuitBreaker("webhook", clock)
+
+    def deliver(self, notice: Notice) -> None:
+        """See the port. Any answer of 200 to 299 is an acceptance; 410 says that no call is wanted any more."""
+        self._breaker.enter()
+        try:
+            status, wait = self._post(body_of(notice, self._links), notice.id)
+        except ServiceDown:
+            self._breaker.failed()
+            raise
+        if 200 <= status < 300:
+            self._breaker.succeeded()
+            return
+        if status == HTTPStatus.GONE:
+            raise Undeliverable(f"{self._hook.host} answered 410: it wants no more calls", is_gone=True)
+        if wait is not None:
+            # It answers; its wait is kept for all processes, see `moderate.notices.events.pause`.
+            self._breaker.succeeded()
+            reason = f"{self._hook.host} answered {status} and asks to wait for {wait:.0f} seconds"
+            raise ServiceDown("webhook", reason, retry_after=wait, kind="later")
+        self._breaker.failed()
+        raise ServiceDown("webhook", f"{self._hook.host} answered {status}{REDIRECTED if status in REDIRECTS else ''}")
+
+    def probe(self) -> None:
+        """See the port: connects, by TLS where the address says so, and asks for nothing."""
+        parts = urlsplit(self._hook.url)
+        host, is_secure = parts.hostname or "", parts.scheme == "https"
+        with self._failures_named():
+            stream = self._backend().connect_tcp(host, parts.port or (443 if is_secure else 80))
+            try:
+                if is_secure:
+                    stream = stream.start_tls(self._ssl_context or httpcore.default_ssl_context(), host)
+            finally:
+                stream.close()
+
+    def _backend(self) -> GuardedBackend:
+        budget = Budget(self._clock, self._clock.monotonic() + self._timeout, FRAMING)
+        return GuardedBackend(httpcore.SyncBackend(), self._lookups, EVERYWHERE, budget)
+
+    def _post(self, body: bytes, notice_id: str) -> tuple[int, float | None]:
+        """Return the status of the answer, and for how many seconds it asks to wait; the rest is not read."""
+        timestamp = int(self._clock.now().timestamp())
+        fields = [
+            ("Content-Type", "application/json"),
+            ("User-Agent", self._user_agent),
+            ("Connection", "close"),
+            ("webhook-id", notice_id),
+            ("webhook-timestamp", str(timestamp)),
+            ("webhook-signature", signatures(self._hook.secrets, notice_id, timestamp, body)),
+        ]
+        with (
+            self._failures_named(),
+            httpcore.ConnectionPool(
+                ssl_context=self._ssl_context,
+                max_connections=1,
+                max_keepalive_connections=0,
+                network_backend=self._backend(),
+            ) as pool,
+            pool.stream("POST", self._hook.url, headers=self._with_host(fields, len(body)), content=body) as response,
+        ):
+            status: int = response.status
+            asked = next((value for name, value in response.headers if name.lower() == b"retry-after"), b"")
+            wait = retry_after(asked.decode("latin-1"), self._clock.now()) if status in SLOW_DOWN else None
+        return status, wait
+
+    def _with_host(self, fields: list[tuple[str, str]], length: int) -> list[tuple[str | bytes, str | bytes]]:
+        authority = urlsplit(self._hook.url).netloc.rpartition("@")[2]
+        return [("Host", authority), ("Content-Length", str(length)), *fields]
+
+    @contextmanager
+    def _failures_named(self) -> Iterator[None]:
+        try:
+            yield
+        except FetchFailed as error:
+            # The words are those for sources of pings.
+            reason = error.reason.replace("the source", "it")
+            raise ServiceDown("webhook", f"{self._hook.host} cannot be reached: {reason}") from error
+        except httpcore.TimeoutException as error:
+            raise ServiceDown("webhook", f"{self._hook.host} took too long") from error
+        except httpcore.ProtocolError as error:
+            raise ServiceDown("webhook", f"{self._hook.host} broke off, or does not speak HTTP") from error
+        except (httpcore.NetworkError, OSError) as error:
+            raise ServiceDown("webhook", f"{self._hook.host} cannot be reached: {trouble(error)}") from error
+
+
+def signatures(secrets: Sequence[str], notice_id: str, timestamp: int, body: bytes) -> str:
+    """One signature for each secret, as ``v1,BASE64``, with blanks between them."""
+    signed = f"{notice_id}.{timestamp}.".encode() + body
+    digests = (hmac.digest(signing_key(secret), signed, "sha256") for secret in secrets)
+    return " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)
+
+
+def body_of(notice: Notice, links: NoticeLinks) -> bytes:
+    """What is told, as JSON: never an e-mail address, an IP address or a user agent."""
+    item = notice.items[0]
+    told = {
+        "type": f"item.{notice.event.value}",
+        "timestamp": notice.at.astimezone(UTC).isoformat(),
+        "data": {**data_of(item), "queue": links.queue()},
+    }
+    # Escaped, as a text may hold half a character that UTF-8 has no bytes for.
+    return json.dumps(told, separators=(",", ":")).encode("ascii")
+
+
+def data_of(item: Item) -> dict[str, object]:
+    return {
+        "id": item.id,
+        "version": item.version,
+        "kind": item.kind.value,
+        "status": item.status.value,
+        "awaiting": item.awaiting.value if item.awaiting else None,
+        "article": item.article,
+        "article_title": item.article_title,
+        "article_url": item.article_url,
+        "author": item.author,
+        "url": item.url,
+        "text": (item.proposed or {}).get("text") or item.text,
+        "title": item.title,
+        "source_url": item.source_url,
+        "created_at": item.created_at.astimezone(UTC).isoformat(),
+        "decided_by": item.decided_by,
+        "findings": [
+            {"check": finding.check, "lean": finding.lean.value, "reason": finding.reason} for finding in item.findings
+        ],
+    }

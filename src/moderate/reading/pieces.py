@@ -1,0 +1,87 @@
+"""Small pieces of pages, in Python because a long thread asks for each of them hundreds of times."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from moderate.http.words import say
+from moderate.reading.thread_links import item_address
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+
+TIME = Markup('<time datetime="{}">{}</time>')
+LINK = Markup('<a href="{}" rel="nofollow ugc noopener"><bdi>{}</bdi></a>')
+WORDS = Markup("<bdi>{}</bdi>")
+TEXT = Markup('<div class="moderate-text" dir="auto">{}</div>')
+#: A disclosure without content of its own: the style sheet cuts off what follows while it is closed.
+FOLDED = Markup(
+    '<div class="moderate-fold"><details><summary><span class="moderate-more">{}</span>'
+    '<span class="moderate-less">{}</span></summary></details>{}</div>'
+)
+
+#: A text of a thread that takes more lines than this is folded.
+LONG = 45
+
+TAG = re.compile("<[^>]*>")
+#: What takes a line in cleaned HTML, or the space of one.
+BREAK = re.compile(r"<p>|<br>(?!\n)|\n")
+#: Letters beyond the Latin, Greek and Cyrillic ones, and those beyond the Basic Multilingual Plane.
+WIDE, WIDEST = re.compile(r"[\u1100-\u11ff\u2000-\uffff]"), re.compile(r"[\U00010000-\U0010ffff]")
+
+
+def moment(when: datetime) -> Markup:
+    """A moment: for machines in UTC to the second, for people to the minute."""
+    clock = f"{when.hour:02}:{when.minute:02}"
+    words = say("{day} {month} {year}, {time} UTC", day=when.day, month=month(when), year=when.year, time=clock)
+    return TIME.format(when.strftime("%Y-%m-%dT%H:%M:%SZ"), words)
+
+
+def month(when: datetime) -> str:
+    return say(MONTHS[when.month - 1])
+
+
+def is_web(url: str | None) -> bool:
+    """Only web addresses become links, whatever got into the database on some other way."""
+    return bool(url) and str(url).startswith(("https://", "http://"))
+
+
+def outward(url: str | None, words: object) -> Markup:
+    """Somebody's words, as a link to their address where they gave one. It is no praise of ours."""
+    return LINK.format(url, words) if is_web(url) else WORDS.format(words)
+
+
+def lines(html: str) -> int:
+    """Estimate how many lines of 70 Latin letters *html* takes, with the space between its paragraphs.
+
+    `WIDE` letters count twice, and `WIDEST` ones, which may be as wide as a word, four times.
+    """
+    words = TAG.sub("", html)
+    letters = len(words)
+    if not words.isascii():
+        letters += len(WIDE.findall(words)) + 3 * len(WIDEST.findall(words))
+    return letters // 70 + len(BREAK.findall(html))
+
+
+def text(html: Markup) -> Markup:
+    """Return the cleaned text of an item for a thread. A long one is folded; it opens without JavaScript."""
+    shown = TEXT.format(html)
+    return FOLDED.format(say("Show all of it"), say("Show less"), shown) if lines(html) > LONG else shown
+
+
+#: For templates, under names that no host has.
+GLOBALS: dict[str, Any] = {
+    "moderate_moment": moment,
+    "moderate_is_web": is_web,
+    "moderate_outward": outward,
+    "moderate_item_address": item_address,
+    "moderate_text": text,
+}

@@ -1,0 +1,193 @@
+"""What everybody may read: threads, single items, counters, previews."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from flask import Response, request
+
+from moderate.errors import Invalid, TooLarge, UnknownItem
+from moderate.hooks import is_key
+from moderate.http.caching import OWN
+from moderate.http.present import counts_json, public_item
+from moderate.http.state import current_state
+from moderate.limits import Costs
+from moderate.model import Client, Counts, Kind, Raw, Status
+from moderate.protocols.comment import read_fields
+from moderate.submit.desk import find_article, is_taken_back
+from moderate.text.fields import body_text, one_newline
+from moderate.text.html import render
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flask.typing import ResponseReturnValue
+
+    from moderate.http.state import State
+    from moderate.model import Item
+
+MAX_KEYS = 100
+MAX_LIMIT = 200
+
+
+def thread(article: str) -> ResponseReturnValue:
+    """``GET /comments/<article>``: approved items in pages; to their senders also what waits."""
+    state = current_state()
+    order, limit, cursor = thread_query()
+    found = find_article(state.desk, Raw(kind=Kind.COMMENT, client=Client(), article=article))
+    mine = state.edge.own_items(request)
+    tag = None if mine else thread_tag(state, found.key, order, limit, cursor)
+    response = not_modified(tag) or thread_response(state, found.key, (order, limit, cursor), mine, tag)
+    response.headers["Moderate-Form-Token"] = state.edge.form_token(article)
+    response.headers["Cache-Control"] = OWN if mine else "no-cache"
+    response.vary.add("Cookie")
+    return response
+
+
+def thread_query() -> tuple[str, int, int | None]:
+    order = request.args.get("order", "oldest")
+    if order not in {"oldest", "newest"}:
+        raise Invalid.field("order", "Either oldest or newest.")
+    return order, number("limit", 100, MAX_LIMIT) or 100, number("cursor", None, 2**63 - 1)
+
+
+def number(name: str, default: int | None, maximum: int) -> int | None:
+    """A whole number from the query string, from 1 to *maximum*."""
+    value = request.args.get(name)
+    if value is None:
+        return default
+    if not (value.isascii() and value.isdigit() and len(value) <= 19 and 1 <= int(value) <= maximum):
+        raise Invalid.field(name, f"A whole number from 1 to {maximum}.")
+    return int(value)
+
+
+def thread_tag(state: State, article: str, order: str, limit: int, cursor: int | None) -> str:
+    """Changes whenever what readers see of the article changes: known without reading one item."""
+    revision = state.desk.store.revision(article)
+    return hashlib.sha256(repr((article, revision, order, limit, cursor)).encode()).hexdigest()[:32]
+
+
+def thread_response(
+    state: State, article: str, query: tuple[str, int, int | None], mine: list[int], tag: str | None
+) -> Response:
+    """The thread as JSON. What strangers get is the same for all of them, and kept until it changes."""
+    data = state.threads.get(tag) if tag else None
+    if data is None:
+        data = thread_json(state, article, query, mine)
+        if tag:
+            state.threads.put(tag, data, len(data))
+    tag = tag or digest_of(data)
+    return not_modified(tag) or data_response(data, tag)
+
+
+def thread_json(state: State, article: str, query: tuple[str, int, int | None], mine: list[int]) -> bytes:
+    order, limit, cursor = query
+    page = state.desk.store.thread(article, cursor=cursor, limit=limit, newest_first=order == "newest", mine=mine)
+    counts = state.desk.store.counts([article])[article]
+    return as_json(
+        {
+            "items": [public_item(item, for_author=True) for item in page.items],
+            "counts": counts_json(counts),
+            "next": page.next,
+            # The token comes in the Moderate-Form-Token field, so that equal threads are equal bytes.
+            "form_token": None,
+        }
+    )
+
+
+def item(item_id: int) -> ResponseReturnValue:
+    """``GET /items/<id>``: an approved item, or any item for the holder of its edit token."""
+    state = current_state()
+    found = state.desk.store.item(item_id)
+    if found is None or not may_see(state, found):
+        raise UnknownItem
+    refuse_hidden_article(state, found)
+    if is_taken_back(state.desk, found):
+        # The same for what lay in spam already: its author is not told so.
+        found = replace(found, status=Status.TRASH)
+    response = json_response(public_item(found, for_author=True))
+    response.headers["Cache-Control"] = "no-cache" if found.is_public else OWN
+    response.vary.add("Cookie")
+    return response
+
+
+def may_see(state: State, found: Item) -> bool:
+    if found.is_public:
+        return True
+    return state.edge.opens(request.args.get("edit_token"), found) or found.id in state.edge.own_items(request)
+
+
+def refuse_hidden_article(state: State, found: Item) -> None:
+    """Raise `UnknownItem` where the host does not show the item's article to this request."""
+    if state.desk.articles.load(found.article) is None:
+        raise UnknownItem
+
+
+def counts() -> ResponseReturnValue:
+    """``GET /counts?article=K&article=K2``: the numbers of up to 100 articles, in one query.
+
+    The host is asked about a key that stands alone, and not about each of a list.
+    """
+    keys = list(dict.fromkeys(request.args.getlist("article")))
+    if not keys or len(keys) > MAX_KEYS:
+        raise Invalid.field("article", f"Name 1 to {MAX_KEYS} articles.")
+    if not all(is_key(key) for key in keys):
+        raise Invalid.field("article", "A key has 1 to 200 characters.")
+    state = current_state()
+    state.desk.limits.spend(Costs("reads", request.remote_addr or ""))
+    if len(keys) == 1:
+        article = state.desk.articles.load(keys[0])
+        found = {keys[0]: state.desk.store.counts([article.key])[article.key] if article else Counts()}
+    else:
+        found = state.desk.store.counts(keys)
+    return json_response({key: counts_json(found[key]) for key in keys})
+
+
+def preview() -> ResponseReturnValue:
+    """``POST /preview``: the text as readers would see it; nothing is stored."""
+    state = current_state()
+    state.desk.limits.spend(Costs("previews", request.remote_addr or ""))
+    text = read_fields(request, state.edge).get("text", "")
+    if len(one_newline(text)) > state.settings.max_length:
+        raise TooLarge(f"At most {state.settings.max_length} characters.")
+    try:
+        shown = render(body_text(text), state.desk.policy)
+    except ValueError as error:
+        raise Invalid.field("text", str(error)) from error
+    # An answer to a POST has no validator: nobody asks for it again.
+    return Response(as_json({"html": shown.html}), mimetype="application/json")
+
+
+def json_response(body: Mapping[str, object]) -> Response:
+    """JSON with a strong ETag over its bytes; 304 where the client has it already."""
+    data = as_json(body)
+    tag = digest_of(data)
+    return not_modified(tag) or data_response(data, tag)
+
+
+def as_json(body: Mapping[str, object]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def digest_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def data_response(data: bytes, tag: str) -> Response:
+    response = Response(data, mimetype="application/json")
+    response.set_etag(tag)
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+def not_modified(tag: str | None) -> Response | None:
+    # A proxy that compresses makes our tag a weak one; it names the same thread all the same (RFC 9110, 13.1.2).
+    if tag is None or not request.if_none_match.contains_weak(tag):
+        return None
+    response = Response(status=304)
+    response.set_etag(tag)
+    response.headers["Cache-Control"] = "no-cache"
+    return response

@@ -1,0 +1,1 @@
+"""Rules that moderators write: matching, the check, the store and the endpoints."""

@@ -1,0 +1,103 @@
+"""The rules that moderators wrote, how often each was met, and a copy of them in memory."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from moderate.database.schema import rules
+from moderate.ports import Rule, RuleInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy.engine import Connection, Row
+    from sqlalchemy.sql.dml import Update
+
+    from moderate.database.engine import Database
+    from moderate.model import Finding
+    from moderate.ports import Clock
+
+#: Seconds for which other processes go on by the rules as they were.
+KEPT = 5.0
+
+
+class RuleRows:
+    """See `moderate.ports.Store`."""
+
+    database: Database
+    #: Grows with every change that this process makes.
+    rule_changes: int = 0
+
+    def add_rule(self, rule: Rule, by: str, now: datetime) -> tuple[RuleInfo, bool]:
+        told = {"effect": rule.effect, "note": rule.note}
+        same = and_(rules.c.kind == rule.kind, rules.c.value == rule.value)
+        row = {"kind": rule.kind, "value": rule.value, **told, "created_at": now, "created_by": by, "hits": 0}
+        try:
+            self.database.transaction(lambda conn: conn.execute(insert(rules), row))
+            is_new = True
+        except IntegrityError:
+            self.database.transaction(lambda conn: conn.execute(update(rules).where(same).values(told)))
+            is_new = False
+        self.rule_changes += 1
+        with self.database.read() as conn:
+            return _info(conn.execute(select(rules).where(same)).one()), is_new
+
+    def rules(self) -> Sequence[RuleInfo]:
+        with self.database.read() as conn:
+            return [_info(row) for row in conn.execute(select(rules).order_by(rules.c.id))]
+
+    def delete_rule(self, rule_id: int) -> bool:
+        gone = delete(rules).where(rules.c.id == rule_id)
+        removed: int = self.database.transaction(lambda conn: conn.execute(gone).rowcount)
+        self.rule_changes += 1
+        return bool(removed)
+
+
+class RuleBook:
+    """The rules from memory, for a few seconds; changes by this process hold at once. See `moderate.ports.Rules`."""
+
+    def __init__(self, store: RuleRows, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._known: tuple[int, float, tuple[Rule, ...]] | None = None
+
+    def active(self) -> Sequence[Rule]:
+        now, changes = self._clock.monotonic(), self._store.rule_changes
+        known = self._known
+        if known is None or known[0] != changes or now >= known[1]:
+            known = (changes, now + KEPT, tuple(info.rule for info in self._store.rules()))
+            self._known = known
+        return known[2]
+
+
+def note_hits(conn: Connection, found: Iterable[Finding], before: Iterable[Finding], now: datetime) -> None:
+    """Count the rules among *found* that had not been found *before*.
+
+    To be called before the transaction touches items or counters: whoever waits for a rule's row
+    then holds none that its owner still wants.
+    """
+    known = {finding.rule for finding in before}
+    met = {finding.rule for finding in found if finding.rule is not None} - known
+    for number in sorted(number for number in met if number is not None):
+        conn.execute(_hit(), {"met": number, "last_hit_at": now})
+
+
+@lru_cache
+def _hit() -> Update:
+    from sqlalchemy import bindparam
+
+    return (
+        update(rules)
+        .where(rules.c.id == bindparam("met"))
+        .values(hits=rules.c.hits + 1, last_hit_at=bindparam("last_hit_at"))
+    )
+
+
+def _info(row: Row[Any]) -> RuleInfo:
+    rule = Rule(row.id, row.kind, row.value, row.effect, row.note)
+    return RuleInfo(rule, row.created_at, row.created_by, row.hits, row.last_hit_at)

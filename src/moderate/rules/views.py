@@ -1,0 +1,131 @@
+"""The moderators' JSON about their rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from flask import Response, request
+from pydantic import BaseModel, Field
+
+from moderate.errors import Invalid, UnknownRule
+from moderate.http.present import rfc3339
+from moderate.http.routing import MAX_ID
+from moderate.http.state import current_state
+from moderate.moderation.access import moderator
+from moderate.moderation.bulk_views import STRICT, Note
+from moderate.moderation.views import json_body, private
+from moderate.ports import Rule
+from moderate.rules import rulebook
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+    from moderate.model import Item
+    from moderate.ports import RuleInfo
+    from moderate.rules.rulebook import Tried
+
+#: How many of the items that a tried rule matches are shown.
+SHOWN = 50
+
+
+class RuleIn(BaseModel):
+    """A rule: what matches the value is held, spam, or trusted."""
+
+    model_config = STRICT
+
+    kind: Literal["word", "host", "email", "ip"]
+    value: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+    effect: Literal["hold", "spam", "trust"]
+    note: Note = ""
+
+
+def rules() -> ResponseReturnValue:
+    """``GET /moderation/rules``."""
+    state = current_state()
+    moderator(state)
+    return private({"rules": [rule_json(info) for info in state.desk.store.rules()]})
+
+
+def rule(rule_id: int) -> ResponseReturnValue:
+    """``GET /moderation/rules/<id>``."""
+    state = current_state()
+    moderator(state)
+    return private(rule_json(rulebook.find(state.desk, known_id(rule_id))))
+
+
+def add() -> ResponseReturnValue:
+    """``POST /moderation/rules``; with ``?dry_run=1`` it only tells what the rule would have done."""
+    state = current_state()
+    who = moderator(state)
+    is_trial = flag("dry_run")
+    sent = json_body(RuleIn)
+    wanted = Rule(0, sent.kind, sent.value, sent.effect, sent.note)
+    if is_trial:
+        return private(trial_json(rulebook.try_out(state.desk, wanted)))
+    info, is_new = rulebook.add(state.desk, wanted, by=who)
+    response = private(rule_json(info))
+    response.status_code = 201 if is_new else 200
+    return response
+
+
+def remove(rule_id: int) -> ResponseReturnValue:
+    """``DELETE /moderation/rules/<id>``."""
+    state = current_state()
+    moderator(state)
+    rulebook.remove(state.desk, known_id(rule_id))
+    return Response(status=204, headers={"Cache-Control": "no-store"})
+
+
+def known_id(number: int) -> int:
+    if number > MAX_ID:
+        raise UnknownRule
+    return number
+
+
+def flag(name: str) -> bool:
+    """A switch of the query string."""
+    value = request.args.get(name, "0")
+    if value not in {"0", "1"}:
+        raise Invalid.field(name, "Either 0 or 1.")
+    return value == "1"
+
+
+def rule_json(info: RuleInfo) -> dict[str, object]:
+    return {
+        "id": info.rule.id,
+        **said(info.rule),
+        "created_at": rfc3339(info.created_at),
+        "created_by": info.created_by,
+        "hits": info.hits,
+        "last_hit_at": rfc3339(info.last_hit_at),
+    }
+
+
+def said(wanted: Rule) -> dict[str, object]:
+    return {"kind": wanted.kind, "value": wanted.value, "effect": wanted.effect, "note": wanted.note}
+
+
+def trial_json(tried: Tried) -> dict[str, object]:
+    """What the rule would have done, beside where the items stand and what moderators had decided."""
+    return {
+        "rule": said(tried.rule),
+        "looked_at": tried.looked_at,
+        "matched": len(tried.met),
+        "by_status": tried.by_status(),
+        "decided": tried.decided(),
+        "items": [met_json(item, what, tried.rule.effect) for item, what in tried.met[:SHOWN]],
+    }
+
+
+def met_json(item: Item, what: str, effect: str) -> dict[str, object]:
+    return {
+        "id": item.id,
+        "kind": item.kind.value,
+        "article": item.article,
+        "author": item.author,
+        "text": item.text[:200],
+        "matched": what,
+        "would": effect,
+        "status": item.status.value,
+        "decided_by": item.decided_by,
+    }

@@ -1,1 +1,0 @@
-"""Adapters to the world outside: time, other sites' pages, spam services, mail."""

@@ -1,0 +1,1 @@
+"""Fetch and read the pages that pings name as their sources."""

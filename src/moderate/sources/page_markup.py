@@ -1,0 +1,171 @@
+"""The beginning of a stranger's text as HTML of a few tags, for the sanitizer of comments to clean.
+
+Only what readers see as form is taken over: paragraphs, line breaks, links, emphasis, code, quotations
+and lists. The result keeps to the rules of a typed comment, where a newline is a line break and an empty
+line begins a paragraph. It is bounded by its visible characters and never cut inside a tag.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from moderate.sources.link_address import resolved
+from moderate.sources.page_words import BLOCKS, UNSHOWN, one_line
+from moderate.text.addresses import is_web_address
+from moderate.text.characters import cropped
+from moderate.text.fields import MAX_EXCERPT
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+_KEPT = frozenset("a b blockquote code em i li ol pre q s strong ul".split())  # noqa: SIM905
+#: Around these the markup itself begins a new line.
+_LAID_OUT = frozenset({"blockquote", "li", "ol", "pre", "ul"})
+_LINE, _PARAGRAPH = "\n", "\n\n"
+_ENDING = "..."
+#: What a line costs, in characters: a text of one letter to the line would be shown very tall.
+_LINE_COST = 5
+#: Characters of all addresses together; further links are only words. Readers see none of it, but load it all.
+_MOST_ADDRESSES = 2000
+
+
+def marked_up(element: etree._Element, base: str, limit: int) -> tuple[str, str]:
+    """Return the text of *element*, at most *limit* characters, and its beginning as HTML.
+
+    The HTML shows at most `MAX_EXCERPT` characters, with an ellipsis where it was cut; a line counts as five
+    of them. Links start from *base*.
+    """
+    writer = _Writer(base, limit)
+    writer.write(element)
+    if limit - writer.left <= MAX_EXCERPT:
+        return writer.text, writer.markup
+    short = _Writer(base, MAX_EXCERPT - len(_ENDING))
+    short.write(element)
+    return writer.text, short.markup
+
+
+class _Writer:
+    """Writes the text and the markup side by side, until the text is full."""
+
+    def __init__(self, base: str, limit: int) -> None:
+        self._base = base
+        self.left = limit
+        self._addresses_left = _MOST_ADDRESSES
+        self._text: list[str] = []
+        self._markup: list[str] = []
+        #: The start tags of the open elements; those from `_written` on have no text yet and are not written.
+        self._open: list[tuple[etree._Element, str]] = []
+        self._written = 0
+        self._break = ""
+        self._pre = 0
+
+    @property
+    def text(self) -> str:
+        return "".join(self._text).strip()
+
+    @property
+    def markup(self) -> str:
+        return "".join(self._markup)
+
+    def write(self, root: etree._Element) -> None:
+        from lxml import etree
+
+        walk = etree.iterwalk(root, events=("start", "end"))
+        for event, element in walk:
+            if event == "start":
+                hidden = element.tag in UNSHOWN and element is not root
+                if hidden:
+                    walk.skip_subtree()
+                else:
+                    self._start(element)
+                    self._characters(element.text or "")
+            else:
+                self._end(element)
+                self._characters(element.tail or "" if element is not root else "")
+            if self.left <= 0:
+                break
+        while self._open:
+            self._close()
+
+    def _start(self, element: etree._Element) -> None:
+        tag = str(element.tag)
+        if tag == "br":
+            self._separate(_LINE)
+        elif tag in BLOCKS:
+            self._separate(_PARAGRAPH)
+        if tag in _KEPT and (start := self._start_tag(tag, element)):
+            self._open.append((element, start))
+            self._pre += tag == "pre"
+
+    def _start_tag(self, tag: str, element: etree._Element) -> str:
+        if tag != "a":
+            return f"<{tag}>"
+        href = element.get("href")
+        address = resolved(self._base, href) if href else None
+        is_nested = any(start.startswith("<a ") for _, start in self._open)
+        if address is None or is_nested or not is_web_address(address) or len(address) > self._addresses_left:
+            return ""
+        self._addresses_left -= len(address)
+        return f'<a href="{escape(address)}">'
+
+    def _end(self, element: etree._Element) -> None:
+        if self._open and self._open[-1][0] is element:
+            self._close()
+        if element.tag in BLOCKS:
+            self._separate(_PARAGRAPH)
+
+    def _close(self) -> None:
+        element, _ = self._open.pop()
+        self._pre -= element.tag == "pre"
+        if self._written > len(self._open):
+            self._written = len(self._open)
+            self._markup.append(f"</{element.tag}>")
+
+    def _separate(self, kind: str) -> None:
+        if self._pre:
+            self._put(_LINE)
+        elif self._text and len(kind) > len(self._break):
+            self._break = kind
+
+    def _characters(self, characters: str) -> None:
+        if not self._pre:
+            self._put(self._folded(characters))
+            return
+        for number, line in enumerate(characters.split(_LINE)):
+            self._put(_LINE if number else "")
+            self._put(line)
+
+    def _put(self, shown: str) -> None:
+        if not shown or self.left <= 0:
+            return
+        self._write_break()
+        for _, start in self._open[self._written :]:
+            self._markup.append(start)
+        self._written = len(self._open)
+        self.left -= _LINE_COST if shown == _LINE else 0
+        is_cut = len(shown) > self.left
+        shown = cropped(shown, max(0, self.left))
+        self.left = 0 if is_cut else self.left - len(shown)
+        self._text.append(shown)
+        self._markup.append(escape(shown, quote=False) + (_ENDING if is_cut else ""))
+
+    def _folded(self, characters: str) -> str:
+        """Runs of blanks as one; none at the beginning of a line."""
+        folded = one_line(characters)
+        begins_line = self._break or not self._text or self._text[-1].endswith((" ", "\n"))
+        before = " " if characters[:1].isspace() and not begins_line else ""
+        after = " " if folded and characters[-1:].isspace() else ""
+        return f"{before}{folded}{after}"
+
+    def _write_break(self) -> None:
+        if not self._break:
+            return
+        self.left -= _LINE_COST
+        self._text[-1] = self._text[-1].rstrip(" ")
+        self._text.append(self._break)
+        # Between a list and its items, as around quotations, the tags separate enough.
+        around = [str(element.tag) for element, _ in self._open[self._written :]]
+        if not (around and around[0] in _LAID_OUT) and not self._markup[-1].startswith(("</li", "</ul", "</ol")):
+            self._markup.append(self._break)
+        self._break = ""

@@ -1,0 +1,282 @@
+"""Every write to an item, each of them one transaction."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, select
+from sqlalchemy.exc import IntegrityError
+
+from moderate.database.engine import UNSURE
+from moderate.database.schema import items
+from moderate.errors import NO_PARENT, DecidedMeanwhile, Invalid, NotAllowed, ServiceDown, UnknownItem
+from moderate.lifecycle import DELETABLE, cause_of
+from moderate.model import Awaiting, Item, Kind, Status
+from moderate.ports import Decided, Proposal, Recorded, Settled
+from moderate.rules.sql import note_hits
+from moderate.store import revising
+from moderate.store.articles import Known, fact_of, note_article
+from moderate.store.moves import apply, explain, receive, remove
+from moderate.store.reads import find_item, is_withdrawn, last_actor, last_dealt_with
+from moderate.store.rows import digest, finding_to_json, fingerprint
+from moderate.tasks.sql import enqueue, finish, retry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy.engine import Connection
+
+    from moderate.database.engine import Database
+    from moderate.model import Decision, Finding, Submission, Task, Verdict
+    from moderate.ports import Content, NewTask
+    from moderate.store.revising import Change
+
+#: How often a submission tries anew that met another with the same key, which then was gone.
+MEETINGS = 3
+
+
+class ItemWrites:
+    """See `moderate.ports.Store`."""
+
+    database: Database
+    _known: Known
+
+    def record(self, submission: Submission, verdict: Verdict, tasks: Sequence[NewTask], now: datetime) -> Recorded:
+        if submission.idempotency_key is None and self.database.dialect != "sqlite":
+            submission = replace(submission, idempotency_key=secrets.token_hex(16))
+        is_ours = False
+        for left in reversed(range(MEETINGS)):
+            try:
+                return Recorded(self._insert(submission, verdict, tasks, now), None, is_new=True)
+            except ServiceDown as error:
+                # The connection was lost during the commit. Because of its key, the item is not stored twice.
+                if is_ours or error.kind != UNSURE:
+                    raise
+                is_ours = True
+            except IntegrityError:
+                # A unique constraint has answered what a look-up before each insert would have asked.
+                met = self._meet(submission, verdict, tasks, now)
+                if met is not None:
+                    return replace(met, before=None, is_new=True) if is_ours else met
+                if not left:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _insert(self, submission: Submission, verdict: Verdict, wanted: Sequence[NewTask], now: datetime) -> Item:
+        article = submission.article
+        fact = fact_of(article)
+
+        def store(conn: Connection) -> Item:
+            if submission.parent is not None and not submission.kind.is_ping:
+                _check_parent(conn, article.key, submission.parent)
+            if not self._known.has(article.key, fact):
+                note_article(conn, article, now)
+            note_hits(conn, verdict.findings, (), now)
+            item = receive(conn, submission, verdict, now)
+            enqueue(conn, item.id, wanted, now)
+            return item
+
+        item = self.database.transaction(store)
+        self._known.add(article.key, fact)
+        return item
+
+    def _meet(
+        self, submission: Submission, verdict: Verdict, wanted: Sequence[NewTask], now: datetime
+    ) -> Recorded | None:
+        """The item whose key or source the submission has as well; None where it is gone again."""
+        same = _same_key(submission)
+        if same is None:
+            return None
+        with self.database.read() as conn:
+            row = conn.execute(select(items.c.id, items.c.fingerprint).where(same)).first()
+            item = find_item(conn, row.id) if row else None
+        if row is None or item is None:
+            return None
+        if submission.kind.is_ping:
+            return self._revise(row.id, submission, verdict, wanted, now)
+        if row.fingerprint != fingerprint(submission):
+            raise Invalid.field(
+                "idempotency_key", "Another comment was sent with this Idempotency-Key. Use a new one for each comment."
+            )
+        return Recorded(item, item.status, is_new=False)
+
+    def revise(
+        self, item_id: int, submission: Submission, verdict: Verdict, tasks: Sequence[NewTask], now: datetime
+    ) -> Recorded:
+        recorded = self._revise(item_id, submission, verdict, tasks, now)
+        if recorded is None:
+            raise UnknownItem
+        return recorded
+
+    def _revise(
+        self, item_id: int, submission: Submission, verdict: Verdict, wanted: Sequence[NewTask], now: datetime
+    ) -> Recorded | None:
+        is_ping = submission.kind.is_ping
+
+        def work(conn: Connection) -> Recorded | None:
+            item = find_item(conn, item_id)
+            if item is None:
+                return None
+            if is_ping:
+                gone = item.status is Status.TRASH and is_withdrawn(conn, item)
+                change = revising.pinged_again(item, submission, verdict, now, is_withdrawn=gone)
+            else:
+                change = revising.edited(item, submission, verdict, now)
+            after = item
+            if change is not None and not _is_declined(conn, item, change):
+                note_hits(conn, verdict.findings, item.findings, now)
+                after = apply(conn, item, change, "revised", now).item
+            if is_ping or after is not item:
+                enqueue(conn, item_id, wanted, now)
+            return Recorded(after, item.status, is_new=False)
+
+        return self.database.transaction(work)
+
+    def decide(
+        self,
+        item_id: int,
+        decision: Decision,
+        *,
+        version: int,
+        by: str,
+        note: str | None,
+        now: datetime,
+        tasks: Sequence[NewTask] = (),
+        batch: str | None = None,
+        proposal: Proposal = Proposal.ACCEPT,
+    ) -> Decided:
+        def work(conn: Connection) -> Decided:
+            item = _existing(conn, item_id)
+            change = revising.decided(item, decision, proposal, by)
+            if is_overtaken(conn, item, change, version, proposal):
+                raise DecidedMeanwhile(item, by=last_actor(conn, item_id))
+            if change is None:
+                return Decided(item, item.status, changed=False)
+            applied = apply(conn, item, change, "decided", now, by=by, note=note, batch=batch)
+            enqueue(conn, item_id, tasks, now)
+            return Decided(applied.item, item.status, changed=True, history=applied.history)
+
+        return self.database.transaction(work)
+
+    def settle(
+        self,
+        task: Task | None,
+        item_id: int,
+        version: int,
+        verdict: Verdict,
+        now: datetime,
+        *,
+        content: Content | None = None,
+        tasks: Sequence[NewTask] = (),
+        retry_at: datetime | None = None,
+        error: str | None = None,
+    ) -> Settled:
+        def work(conn: Connection) -> Settled:
+            item = find_item(conn, item_id)
+            after, again = item, retry_at
+            if item is not None and item.version == version:
+                note_hits(conn, verdict.findings, item.findings, now)
+                after = _settled(conn, item, verdict, content, now)
+            elif item is not None and item.awaiting is Awaiting.CHECKS:
+                # The verdict is about an earlier text; the newer one is still to be judged.
+                again = now
+            if task is not None:
+                _end(conn, task, None if item is None else again, error)
+            # After the end of this one, which may be followed by another of its kind.
+            if item is not None and item.version == version:
+                enqueue(conn, item_id, tasks, now)
+            return Settled(after, item.status if item else None, changed=after is not item)
+
+        return self.database.transaction(work)
+
+    def annotate(self, item: Item, findings: Sequence[Finding]) -> None:
+        def work(conn: Connection) -> None:
+            stored = find_item(conn, item.id)
+            if stored is not None and stored.version == item.version:
+                explain(conn, stored, {"findings": [finding_to_json(finding) for finding in findings]})
+
+        self.database.transaction(work)
+
+    def withdraw(
+        self, item_id: int, now: datetime, note: str | None = None, *, tasks: Sequence[NewTask] = ()
+    ) -> Decided:
+        def work(conn: Connection) -> Decided:
+            item = _existing(conn, item_id)
+            # What a moderator has put away meanwhile did not go because of its link.
+            is_away = item.kind.is_ping and item.status in DELETABLE
+            if is_away or is_withdrawn(conn, item):
+                return Decided(item, item.status, changed=False)
+            change = revising.withdrawn(item)
+            applied = apply(conn, item, change, "withdrawn", now, note=note)
+            if change.after is not item.status:
+                enqueue(conn, item_id, tasks, now)
+            return Decided(applied.item, item.status, changed=True, history=applied.history)
+
+        return self.database.transaction(work)
+
+    def delete(self, item_id: int, by: str, now: datetime) -> None:
+        def work(conn: Connection) -> None:
+            item = _existing(conn, item_id)
+            if item.status not in DELETABLE:
+                raise NotAllowed("Only what is in spam or trash can be deleted.", legal=["spam", "trash"])
+            remove(conn, item, by, now)
+
+        self.database.transaction(work)
+
+
+def _existing(conn: Connection, item_id: int) -> Item:
+    item = find_item(conn, item_id)
+    if item is None:
+        raise UnknownItem
+    return item
+
+
+def _check_parent(conn: Connection, article: str, parent: int) -> None:
+    row = conn.execute(select(items.c.article_key, items.c.kind).where(items.c.id == parent)).first()
+    if row is None or row.article_key != article or row.kind != Kind.COMMENT.value:
+        raise Invalid.field("parent", NO_PARENT)
+
+
+def _same_key(submission: Submission) -> Any:
+    """The condition that finds the item which stands in a submission's way; None where nothing could."""
+    key = submission.source_key if submission.kind.is_ping else submission.idempotency_key
+    if not key:
+        return None
+    column = items.c.source_key if submission.kind.is_ping else items.c.idempotency_key
+    return and_(items.c.article_key == submission.article.key, column == digest(key))
+
+
+def _settled(conn: Connection, item: Item, verdict: Verdict, content: Content | None, now: datetime) -> Item:
+    """Write a verdict on the version that it is about; the same object comes back where nothing changed."""
+    change = revising.judged(item, verdict, content, now)
+    if change is None or _is_declined(conn, item, change):
+        return item
+    stays = change.after is item.status and change.values.get("awaiting") == item.awaiting
+    if stays and not change.is_new_text:
+        return explain(conn, item, change.values)
+    return apply(conn, item, change, "judged", now, cause=cause_of(verdict.findings, change.after)).item
+
+
+def _is_declined(conn: Connection, item: Item, change: Change) -> bool:
+    """Whether a source says once more what a moderator has declined last."""
+    offers = item.kind.is_ping and bool(change.values.get("proposed"))
+    return offers and revising.repeats(item, change, last_dealt_with(conn, item.id))
+
+
+def is_overtaken(conn: Connection, item: Item, change: Change | None, version: int, proposal: Proposal) -> bool:
+    """Whether somebody has decided since *version* so that this decision is about something else."""
+    if change is not None:
+        return revising.is_overtaken(item, change, version)
+    # Where nothing is left to do, one may have taken the change that the other wants to drop, or dropped it.
+    fate = revising.fate(last_dealt_with(conn, item.id, version)) if version < item.version else None
+    return fate is not None and fate is not proposal
+
+
+def _end(conn: Connection, task: Task, again: datetime | None, error: str | None) -> None:
+    if again is None:
+        finish(conn, task)
+    else:
+        retry(conn, task, again, error)

@@ -1,0 +1,1 @@
+"""Take a submission from any protocol to the record."""

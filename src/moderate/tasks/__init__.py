@@ -1,0 +1,1 @@
+"""Deferred work: the queue, the worker, its threads and periodic housekeeping."""

@@ -1,0 +1,157 @@
+"""Removal of what has been kept long enough: addresses, old spam, tasks that were given up.
+
+Each kind is gone through once in an hour, a second or so at a time. How far that came is kept in the
+store, so that another worker goes on, and that a monitor sees what should be forgotten and is not.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from moderate.errors import ServiceDown
+from moderate.ports.stored import RetentionKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from moderate.submit.desk import Desk, Retention
+
+log = logging.getLogger("moderate")
+
+#: How often each kind is gone through.
+EVERY = timedelta(hours=1)
+
+#: After how long a kind that failed is tried again.
+AGAIN = timedelta(minutes=10)
+
+#: How late a kind may be before it is an alarm.
+LATE = timedelta(days=1)
+
+#: Seconds for one kind, after which other work has its turn.
+SPELL = 1.0
+
+#: For how long a worker that is busy with this keeps others from it.
+CLAIM = timedelta(minutes=1)
+
+#: Under which name the state is kept in the store, and in it the end of a worker's claim.
+NAME = "retention"
+CLAIMED = "claimed"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one kind has come. Times are seconds since 1970."""
+
+    #: When all was gone through last, or before that when it was begun first.
+    done: float
+    is_done: bool = False
+    #: The id after which to go on.
+    position: int = 0
+    #: When it failed last, and why.
+    failed: float | None = None
+    error: str | None = None
+
+    def is_due(self, now: datetime) -> bool:
+        if self.failed is not None and not since(self.failed, now) >= AGAIN:
+            return False
+        return not self.is_done or since(self.done, now) >= EVERY
+
+    def is_late(self, now: datetime) -> bool:
+        return self.error is not None or since(self.done, now) > LATE
+
+
+def since(moment: float, now: datetime) -> timedelta:
+    return abs(now - datetime.fromtimestamp(moment, UTC))
+
+
+def days_of(kept: Retention) -> Mapping[RetentionKind, int]:
+    """Return after how many days each kind is removed, without those that are kept for ever."""
+    # A sample holds the address and the user agent, so it goes when these go.
+    days = {**asdict(kept), RetentionKind.SAMPLES: kept.ip}
+    return {kind: days[kind] for kind in RetentionKind if days[kind]}
+
+
+def forget(desk: Desk) -> bool:
+    """Forget for a short time; returns whether this worker should go on soon."""
+    now = desk.clock.now()
+    state = read(desk)
+    todo = [kind for kind in days_of(desk.retention) if is_due(state, kind, now)]
+    claimed = state.get(CLAIMED)
+    if not todo or (isinstance(claimed, float) and since(claimed, now) < CLAIM):
+        return False
+    write(desk, {**state, CLAIMED: now.timestamp()}, now)
+    for kind in todo:
+        state[kind] = asdict(step(desk, kind, progress_of(state, kind, now), now))
+    write(desk, {**state, CLAIMED: None}, now)
+    return any(is_due(state, kind, now) for kind in todo)
+
+
+def step(desk: Desk, kind: RetentionKind, progress: Progress, now: datetime) -> Progress:
+    """Forget some of one kind. A failure is kept with it, and stops no other kind."""
+    before = now - timedelta(days=days_of(desk.retention)[kind])
+    over = desk.clock.monotonic() + SPELL
+    try:
+        found = desk.store.forget(
+            kind, before, now, after=progress.position, is_over=lambda: desk.clock.monotonic() >= over
+        )
+    except ServiceDown as error:
+        log.warning("What is old is not forgotten (%s): %s", kind.value, error.reason)
+        return replace(progress, failed=now.timestamp(), error=error.reason)
+    except Exception as error:
+        log.exception("What is old is not forgotten (%s).", kind.value)
+        return replace(progress, failed=now.timestamp(), error=type(error).__name__)
+    if found.position is not None:
+        # What failed before is known again when all has been gone through.
+        return replace(progress, position=found.position, failed=None, error=found.error or progress.error)
+    if found.error is not None:
+        return replace(progress, position=0, failed=now.timestamp(), error=found.error)
+    return Progress(done=now.timestamp(), is_done=True)
+
+
+def is_due(state: Mapping[str, Any], kind: RetentionKind, now: datetime) -> bool:
+    return progress_of(state, kind, now).is_due(now)
+
+
+def progress_of(state: Mapping[str, Any], kind: RetentionKind, now: datetime) -> Progress:
+    kept = state.get(kind)
+    return Progress(**kept) if kept else Progress(done=now.timestamp())
+
+
+def read(desk: Desk) -> dict[str, Any]:
+    kept = desk.store.kept(NAME)
+    return {} if kept is None else dict(kept.value)
+
+
+def write(desk: Desk, state: Mapping[str, Any], now: datetime) -> None:
+    desk.store.keep(NAME, {str(name): value for name, value in state.items()}, now)
+
+
+# --- for monitors ---------------------------------------------------------------------------------
+
+
+def late(desk: Desk) -> Mapping[RetentionKind, str]:
+    """Return the kinds that should be forgotten and are not, each with the reason."""
+    now, state, days = desk.clock.now(), read(desk), days_of(desk.retention)
+    if not state:
+        oldest = desk.store.oldest_item()
+        return {
+            kind: "no worker has looked yet"
+            for kind, number in days.items()
+            if oldest is not None and now - oldest > timedelta(days=number) + LATE
+        }
+    found = {kind: progress_of(state, kind, now) for kind in days}
+    return {
+        kind: progress.error or f"not done since {datetime.fromtimestamp(progress.done, UTC):%Y-%m-%d %H:%M} UTC"
+        for kind, progress in found.items()
+        if progress.is_late(now)
+    }
+
+
+def lag(desk: Desk) -> float:
+    """Return for how many seconds the kind that was gone through least recently has been overdue."""
+    now, state = desk.clock.now(), read(desk)
+    waited = [since(progress_of(state, kind, now).done, now) - EVERY for kind in days_of(desk.retention)]
+    return max((max(0.0, each.total_seconds()) for each in waited), default=0.0)

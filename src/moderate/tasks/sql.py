@@ -1,0 +1,328 @@
+"""Deferred work: rows written with what makes them necessary, leased, and deleted when done."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, case, delete, func, not_, null, or_, select, true, update
+from sqlalchemy.exc import IntegrityError
+
+from moderate.database.engine import DUE
+from moderate.database.schema import items, tasks
+from moderate.database.upsert import upsert
+from moderate.errors import ServiceDown
+from moderate.model import DEATHS, REPLAYED, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.engine import Connection, Row
+    from sqlalchemy.sql.base import ReadOnlyColumnCollection
+    from sqlalchemy.sql.dml import Insert
+
+    from moderate.database.engine import Database
+    from moderate.ports import NewTask
+
+OPEN = "open"
+DEAD = "dead"
+
+#: By how much the clocks of hosts may differ, and by how much one may be turned back.
+AHEAD = timedelta(minutes=10)
+TURNED_BACK = timedelta(days=1)
+
+#: For how long a task of an unknown kind is left to the workers of a newer version.
+LEFT = timedelta(days=3)
+
+#: What is noted with a task whose lease ended without a result.
+DIED = "its worker died or hung"
+
+
+def enqueue(conn: Connection, item_id: int, wanted: Sequence[NewTask], now: datetime) -> None:
+    """Write tasks for an item. One that is open already is asked for again, and becomes due no later.
+
+    A worker that is busy with it loses its claim, so that what it is about to finish remains to be
+    done once more: it may have looked before the reason for asking again was there.
+    """
+    if wanted:
+        conn.execute(_request(conn.dialect.name), [_columns(item_id, task, now) for task in wanted])
+        _announce(conn, wanted, now)
+
+
+def enqueue_all(conn: Connection, item_ids: Sequence[int], wanted: Sequence[NewTask], now: datetime) -> None:
+    """The same tasks for many items, in the order of their ids, as everybody takes them."""
+    rows = [_columns(item_id, task, now) for item_id in sorted(item_ids) for task in wanted]
+    if rows:
+        conn.execute(_request(conn.dialect.name), rows)
+        _announce(conn, wanted, now)
+
+
+def _announce(conn: Connection, wanted: Sequence[NewTask], now: datetime) -> None:
+    """Have workers told once the transaction is committed: see `Database.write`."""
+    if any(task.due_at <= now for task in wanted):
+        conn.info[DUE] = True
+
+
+def _columns(item_id: int, task: NewTask, now: datetime) -> dict[str, Any]:
+    return {
+        "kind": task.kind,
+        "item_id": item_id,
+        "state": OPEN,
+        "open_key": open_key(item_id, task.kind),
+        "due_at": task.due_at,
+        "attempts": 0,
+        "payload": dict(task.payload),
+        "created_at": now,
+    }
+
+
+@lru_cache
+def _request(dialect: str) -> Insert:
+    def merge(new: ReadOnlyColumnCollection[str, Any]) -> Mapping[str, Any]:
+        return {
+            "due_at": case((new["due_at"] < tasks.c.due_at, new["due_at"]), else_=tasks.c.due_at),
+            "payload": new["payload"],
+            # No values of our own: PyMySQL cannot repeat such a statement for several rows.
+            "attempts": new["attempts"],
+            "lease_owner": null(),
+        }
+
+    return upsert(dialect, tasks, "open_key", merge)
+
+
+def open_key(item_id: int, kind: str) -> str:
+    """What makes an item's open task of a kind the only one."""
+    return f"{item_id}:{kind}"
+
+
+def finish(conn: Connection, task: Task) -> None:
+    """Delete a task that is done; what was asked for again meanwhile is free to be taken at once."""
+    if not conn.execute(delete(tasks).where(_held(task))).rowcount:
+        _release(conn, task)
+
+
+def retry(conn: Connection, task: Task, due_at: datetime, error: str | None, *, is_attempt: bool = True) -> None:
+    values: dict[str, Any] = {"due_at": due_at, "last_error": error, "lease_until": None, "lease_owner": None}
+    if not is_attempt:
+        values["attempts"] = tasks.c.attempts - 1
+    if not conn.execute(update(tasks).where(_held(task)).values(values)).rowcount:
+        _release(conn, task)
+
+
+def _held(task: Task) -> ColumnElement[bool]:
+    """Only the holder of the lease has a say: another worker may have taken over long since."""
+    return and_(tasks.c.id == task.id, tasks.c.lease_owner == task.lease)
+
+
+def _undo_lease(conn: Connection, owner: str) -> None:
+    never = {"lease_until": None, "lease_owner": None, "attempts": tasks.c.attempts - 1}
+    conn.execute(update(tasks).where(tasks.c.lease_owner == owner).values(never))
+
+
+def _release(conn: Connection, task: Task) -> None:
+    nobodys = and_(tasks.c.id == task.id, tasks.c.lease_owner.is_(None))
+    conn.execute(update(tasks).where(nobodys).values(lease_until=None))
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    """What is due by *now*, or was due at once when it was written by a clock that is ahead, or was so then."""
+    at_once = and_(tasks.c.due_at <= tasks.c.created_at, tasks.c.last_error.is_(None))
+    return or_(tasks.c.due_at <= now, and_(tasks.c.due_at <= now + TURNED_BACK, at_once))
+
+
+def _takeable(kinds: Iterable[str] | None, without: Iterable[str] = ()) -> list[ColumnElement[bool]]:
+    conditions = [tasks.c.state == OPEN]
+    if unwanted := list(without):
+        conditions.append(tasks.c.kind.not_in(unwanted))
+    if kinds is not None:
+        conditions.append(tasks.c.kind.in_(list(kinds)))
+    return conditions
+
+
+def _known(known: Collection[str] | None) -> ColumnElement[bool]:
+    """Return the condition that a task's kind, up to a colon, is among those that are known."""
+    if known is None:
+        return true()
+    return or_(*(condition for kind in known for condition in (tasks.c.kind == kind, tasks.c.kind.like(f"{kind}:%"))))
+
+
+def _from_others(sites: Collection[str]) -> list[ColumnElement[bool]]:
+    """Whose sources lie on none of *sites*, by the common spellings of their addresses."""
+    if not sites:
+        return []
+    source = select(items.c.source_url).where(items.c.id == tasks.c.item_id).scalar_subquery()
+    # A slash behind it, so that an address without a path ends its host as the others do.
+    address = func.coalesce(source, "") + "/"
+    parts = [f"{before}{site}{behind}" for site in sites for before in ("//", ".") for behind in "/:?#"]
+    return [not_(or_(*(address.icontains(part, autoescape=True) for part in parts)))]
+
+
+class Tasks:
+    """See `moderate.ports.Store`."""
+
+    database: Database
+    #: Owners of leases of which the database has not said whether it has stored them.
+    _unanswered: list[str]
+
+    def lease_due(
+        self,
+        now: datetime,
+        *,
+        limit: int,
+        seconds: float,
+        kinds: Iterable[str] | None = None,
+        without: Iterable[str] = (),
+        known: Collection[str] | None = None,
+        not_from: Collection[str] = (),
+        is_fresh: bool = False,
+        takes_over: bool = True,
+    ) -> list[Task]:
+        free: ColumnElement[bool] = tasks.c.lease_until.is_(None)
+        if takes_over:
+            # A lease reaches AHEAD and *seconds* at most beyond its taker's clock, which may be AHEAD of this one.
+            # What reaches further was taken by a clock that was set back since, and by a worker that has died.
+            furthest = now + 2 * AHEAD + timedelta(seconds=seconds)
+            free = or_(free, tasks.c.lease_until <= now, tasks.c.lease_until > furthest)
+        is_left = or_(_known(known), tasks.c.due_at <= now - LEFT)
+        wanted = [*_takeable(kinds, without), is_left, *_from_others(not_from)]
+        if is_fresh:
+            wanted.append(tasks.c.attempts == 0)
+        due = select(tasks).where(*wanted, _is_due(now), free)
+        self._free_unanswered()
+        # Most looks find nothing, and a look takes no lock.
+        with self.database.read() as conn:
+            if conn.execute(due.with_only_columns(tasks.c.id).limit(1)).first() is None:
+                return []
+        first = due.order_by(tasks.c.due_at, tasks.c.id).limit(limit).with_for_update(skip_locked=True)
+        lease = {"lease_owner": secrets.token_hex(8)}
+
+        def take(conn: Connection) -> list[Task]:
+            rows = conn.execute(first).all()
+            chosen = [row.id for row in rows]
+            if chosen:
+                # A task from the future comes from a host whose clock is ahead, and that must not take it away.
+                since = max(now, min(now + AHEAD, max(row.created_at for row in rows)))
+                until = since + timedelta(seconds=seconds)
+                step = {**lease, "lease_until": until, "attempts": tasks.c.attempts + 1}
+                conn.execute(update(tasks).where(tasks.c.id.in_(chosen)).values(step))
+            for row in rows:
+                # A lease that was settled has no end any more.
+                if row.lease_until is not None:
+                    died = {"payload": _with_a_death(row.payload), "last_error": DIED}
+                    conn.execute(update(tasks).where(tasks.c.id == row.id).values(died))
+            return [_leased(row, lease["lease_owner"]) for row in rows]
+
+        try:
+            return self.database.transaction(take)
+        except ServiceDown:
+            self._unanswered.append(lease["lease_owner"])
+            raise
+
+    def _free_unanswered(self) -> None:
+        """Give up the leases that nobody was told of: when they end, it would look as if a worker had died."""
+        for owner in list(self._unanswered):
+            self.database.transaction(partial(_undo_lease, owner=owner))
+            with suppress(ValueError):
+                self._unanswered.remove(owner)
+
+    def add_tasks(self, item_id: int, wanted: Sequence[NewTask], now: datetime) -> None:
+        """Write tasks for an item on their own, where nothing else of it changes."""
+        self.database.transaction(lambda conn: enqueue(conn, item_id, wanted, now))
+
+    def finish_task(self, task: Task) -> None:
+        self.database.transaction(lambda conn: finish(conn, task))
+
+    def retry_task(self, task: Task, due_at: datetime, error: str, *, is_attempt: bool = True) -> None:
+        self.database.transaction(lambda conn: retry(conn, task, due_at, error, is_attempt=is_attempt))
+
+    def bury_task(self, task: Task, error: str) -> None:
+        values = {"state": DEAD, "open_key": None, "lease_until": None, "lease_owner": None, "last_error": error}
+
+        def bury(conn: Connection) -> None:
+            if not conn.execute(update(tasks).where(_held(task)).values(values)).rowcount:
+                _release(conn, task)
+
+        self.database.transaction(bury)
+
+    def revive_task(self, task_id: int, now: datetime) -> bool:
+        def revive(conn: Connection) -> bool:
+            dead = and_(tasks.c.id == task_id, tasks.c.state == DEAD)
+            row = conn.execute(select(tasks.c.item_id, tasks.c.kind, tasks.c.payload).where(dead)).first()
+            if row is None:
+                return False
+            conn.info[DUE] = True
+            again = {
+                "state": OPEN,
+                "open_key": open_key(row.item_id, row.kind),
+                "due_at": now,
+                "attempts": 0,
+                "payload": {**{key: value for key, value in row.payload.items() if key != DEATHS}, REPLAYED: True},
+            }
+            return conn.execute(update(tasks).where(dead).values(again)).rowcount == 1
+
+        try:
+            return self.database.transaction(revive)
+        except IntegrityError:
+            return False
+
+    def delete_tasks(self, ids: Sequence[int]) -> int:
+        doomed = delete(tasks).where(tasks.c.id.in_(list(ids)), tasks.c.state == DEAD)
+        return self.database.transaction(lambda conn: conn.execute(doomed).rowcount)
+
+    def dead_tasks(self, limit: int = 100) -> Sequence[Task]:
+        query = select(tasks).where(tasks.c.state == DEAD).order_by(tasks.c.id.desc()).limit(limit)
+        with self.database.read() as conn:
+            return [_task(row, attempts=row.attempts, lease="") for row in conn.execute(query)]
+
+    def late_tasks(self, before: datetime, limit: int = 100) -> Sequence[Task]:
+        query = select(tasks).where(tasks.c.state == OPEN, tasks.c.due_at < before).order_by(tasks.c.due_at)
+        with self.database.read() as conn:
+            return [_task(row, attempts=row.attempts, lease="") for row in conn.execute(query.limit(limit))]
+
+    def task_lag(self, now: datetime, known: Collection[str] | None = None) -> float:
+        query = select(func.min(tasks.c.due_at)).where(tasks.c.state == OPEN, _known(known))
+        with self.database.read() as conn:
+            oldest: datetime | None = conn.execute(query).scalar()
+        return 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
+
+    def next_due(self, kinds: Iterable[str] | None = None) -> datetime | None:
+        is_free = tasks.c.lease_until.is_(None)
+        free = select(tasks.c.due_at).where(*_takeable(kinds), is_free).order_by(tasks.c.due_at).limit(1)
+        held = select(func.min(tasks.c.lease_until)).where(*_takeable(kinds), not_(is_free))
+        with self.database.read() as conn:
+            due: datetime | None = conn.execute(free).scalar()
+            if due is not None:
+                # A lease ends after its task was due: what is due later than that cannot be free sooner.
+                held = held.where(tasks.c.due_at < due)
+            ends: datetime | None = conn.execute(held).scalar()
+        return min((moment for moment in (due, ends) if moment is not None), default=None)
+
+
+def _with_a_death(payload: Mapping[str, Any]) -> dict[str, Any]:
+    return {**payload, DEATHS: payload.get(DEATHS, 0) + 1}
+
+
+def _leased(row: Row[Any], lease: str) -> Task:
+    """Return the task as it stands after it was leased."""
+    task = _task(row, attempts=row.attempts + 1, lease=lease)
+    return task if row.lease_until is None else replace(task, payload=_with_a_death(row.payload), error=DIED)
+
+
+def _task(row: Row[Any], *, attempts: int, lease: str) -> Task:
+    return Task(
+        id=row.id,
+        kind=row.kind,
+        item=row.item_id,
+        attempts=attempts,
+        due_at=row.due_at,
+        created_at=row.created_at,
+        payload=row.payload,
+        lease=lease,
+        error=row.last_error,
+    )

@@ -1,0 +1,219 @@
+"""The one place where HTML is made of a stranger's text, and the only importer of the sanitizers.
+
+Paragraphs, breaks and links are set first, by `moderate.text.markup`; sanitizing is the last step, and what
+it returns is verified and otherwise left alone. A text without markup never meets a parser.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+from html import escape, unescape
+from typing import TYPE_CHECKING
+
+from moderate.errors import ConfigError
+from moderate.text.addresses import is_web_address
+from moderate.text.characters import decoded, is_blank, readable
+from moderate.text.links import address_spans, linked
+from moderate.text.markup import MAX_LINES, MAX_PARAGRAPHS, Layout, indentation
+from moderate.text.tags import LIST_VALUES, Tag, lexed, lexed_html
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import nh3
+    from bleach.sanitizer import Cleaner
+
+    from moderate.text.policy import Policy
+
+_TAG = re.compile(r"""<(?P<end>/?)(?P<name>[a-z]+)(?P<attributes>(?: [a-z]+=(?:"[^"]*"|'[^']*'))*+)>""")
+_ATTRIBUTE = re.compile(r"""([a-z]+)=("[^"]*"|'[^']*')""")
+
+
+class _OfThread(threading.local):
+    """What must not be shared between threads."""
+
+    def __init__(self) -> None:
+        self.cleaners: dict[Policy, Cleaner] = {}
+
+
+_of_thread = _OfThread()
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """HTML that may stand on a page, and the addresses that it links to, in order and with repeats.
+
+    `html` is empty where there is nothing to see.
+    """
+
+    html: str
+    links: tuple[str, ...] = ()
+
+
+def render(raw_text: str, policy: Policy) -> Rendered:
+    """Return a text as HTML under a policy. Takes any text as it was typed, never HTML that this function returned.
+
+    What is surely an allowed tag works, and everything else stays visible as text.
+    """
+    text = readable(raw_text)
+    if policy.markup == "markdown":
+        from moderate.text.markdown import html_of
+
+        made = html_of(text, policy.schemes)
+        shown = None if made is None else _laid_out(lexed_html(made, policy), policy)
+        return shown or _plain(text, policy)
+    if policy.markup == "html" and "<" in text and text.count("<") <= policy.max_brackets:
+        tokens = list(lexed(text, policy))
+        if len(tokens) != 1:
+            return _laid_out(tokens, policy) or _plain(text, policy)
+    elif policy.markup == "text" or "<" in text:
+        return _plain(text, policy)
+    return _plain(decoded(text), policy)
+
+
+def render_markup(html: str, policy: Policy) -> Rendered:
+    """Return the HTML that `moderate.sources.page_markup` made of a page under a policy: each tag of it is meant."""
+    text = readable(html)
+    shown = _laid_out(lexed_html(text, policy), policy) if text.count("<") <= policy.max_brackets else None
+    return shown or _plain(text, policy)
+
+
+def render_excerpt(raw_text: str) -> Rendered:
+    """Return a text that has no markup by its nature, such as the excerpt of a ping, in paragraphs without links."""
+    return Rendered(_paragraphs(escape(readable(raw_text), quote=False)))
+
+
+def render_with_sanitizer(text: str, policy: Policy) -> Rendered:
+    """Return a readable text as `render` does for HTML, by layout and sanitizer even where it has no tag."""
+    return _laid_out(lexed(text, policy), policy) or _plain(text, policy)
+
+
+def sanitized(html: str, policy: Policy) -> str:
+    """The sanitizer's word on any HTML: nothing outside the policy is left, and every link carries its rel."""
+    return _by_nh3(html, policy) if policy.sanitizer == "nh3" else _by_bleach(html, policy)
+
+
+def verified(html: str, policy: Policy) -> Rendered | None:
+    """Read what a sanitizer returned, by a grammar of our own that knows only what should be there.
+
+    None where anything else stands in it: another tag or attribute, an address that is not http or https
+    by the rules of the WHATWG URL standard, a link without its rel, tags that do not balance.
+    """
+    open_tags: list[str] = []
+    links: list[str] = []
+    at = html.find("<")
+    while at >= 0:
+        tag = _TAG.match(html, at)
+        if tag is None or tag["name"] not in policy.tags:
+            return None
+        if tag["end"]:
+            if tag["attributes"] or not open_tags or open_tags.pop() != tag["name"]:
+                return None
+        else:
+            if not _is_granted(tag, links, policy):
+                return None
+            open_tags += [tag["name"]] * (tag["name"] != "br")
+        at = html.find("<", tag.end())
+    return None if open_tags else Rendered(html, tuple(links))
+
+
+def prepare(policy: Policy) -> None:
+    """Load what the policy needs and try it once, so that what is missing stops the start and not a comment.
+
+    Raises `ConfigError`.
+    """
+    try:
+        render("<b>*a*</b>", policy)
+    except ImportError as error:
+        key, extra = ("MODERATE_SANITIZER", "nh3") if error.name == "nh3" else ("MODERATE_MARKUP", "markdown")
+        raise ConfigError(key, extra, f'it needs an extra package: pip install "flask-moderate[{extra}]"') from error
+
+
+def _laid_out(tokens: Iterable[str | Tag], policy: Policy) -> Rendered | None:
+    """Lay out, sanitize, verify; None for what does not pass."""
+    layout = Layout(policy)
+    for token in tokens:
+        layout.feed(token)
+    return verified(sanitized(layout.close(), policy), policy)
+
+
+def _plain(text: str, policy: Policy) -> Rendered:
+    """Return a text without tags as HTML, without a parser: escape, links, breaks, paragraphs."""
+    links = tuple(target for _, _, target in address_spans(text))
+    return Rendered(_paragraphs(linked(text, policy.rel)), links)
+
+
+def _paragraphs(escaped: str) -> str:
+    """Return the lines with breaks between them, and what blank lines part as paragraphs."""
+    parts: list[str] = []
+    paragraphs = breaks = 0
+    is_apart = True
+    for line in escaped.split("\n"):
+        if is_blank(line):
+            is_apart = True
+            continue
+        if is_apart and paragraphs < MAX_PARAGRAPHS:
+            parts.append("</p>\n<p>" if paragraphs else "<p>")
+            paragraphs += 1
+        else:
+            parts.append("<br>\n" if breaks < MAX_LINES else "\n")
+            breaks += 1
+        words = line.lstrip(" \t")
+        parts += indentation(line[: len(line) - len(words)]), words.rstrip(" \t")
+        is_apart = False
+    return "".join(parts) + "</p>" if parts else ""
+
+
+def _is_granted(tag: re.Match[str], links: list[str], policy: Policy) -> bool:
+    """Whether a start tag carries only what it may; its address is added to the links."""
+    attributes = [(name, unescape(value[1:-1])) for name, value in _ATTRIBUTE.findall(tag["attributes"])]
+    for name, value in attributes:
+        if name == "href":
+            if not is_web_address(value) or value.partition(":")[0].lower() not in policy.schemes:
+                return False
+            links.append(value)
+        if name in LIST_VALUES and not LIST_VALUES[name].fullmatch(value):
+            return False
+        if (tag["name"], name) not in policy.attributes and (tag["name"], name, value) != ("a", "rel", policy.rel):
+            return False
+    return tag["name"] != "a" or ("rel", policy.rel) in attributes
+
+
+@lru_cache(maxsize=16)
+def _granted(policy: Policy, *extra: tuple[str, str]) -> dict[str, list[str]]:
+    granted: dict[str, list[str]] = {}
+    for tag, name in sorted(policy.attributes | set(extra)):
+        granted.setdefault(tag, []).append(name)
+    return granted
+
+
+def _by_bleach(html: str, policy: Policy) -> str:
+    # Each thread has its own Cleaner: one that threads share mixes up the texts of different people.
+    cleaners = _of_thread.cleaners
+    if policy not in cleaners:
+        from bleach.sanitizer import Cleaner as BleachCleaner
+
+        attributes = _granted(policy, ("a", "rel"))
+        cleaners[policy] = BleachCleaner(tags=policy.tags, attributes=attributes, protocols=policy.schemes)
+    return cleaners[policy].clean(html)
+
+
+def _by_nh3(html: str, policy: Policy) -> str:
+    return _nh3_cleaner(policy).clean(html)
+
+
+@lru_cache(maxsize=16)
+def _nh3_cleaner(policy: Policy) -> nh3.Cleaner:
+    """nh3 keeps nothing between calls, so that one object serves all threads."""
+    import nh3
+
+    return nh3.Cleaner(
+        tags=set(policy.tags),
+        attributes={tag: set(names) for tag, names in _granted(policy).items()},
+        url_schemes=set(policy.schemes),
+        url_relative="deny",
+        link_rel=policy.rel,
+    )

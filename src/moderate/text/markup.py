@@ -1,0 +1,276 @@
+"""Layout of text and tags as balanced HTML with paragraphs, line breaks and links.
+
+A sanitizer runs over the result as the last step. `moderate.text.tags` decides what is a tag.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from html import escape
+from typing import TYPE_CHECKING
+
+from moderate.text.characters import decoded, is_blank
+from moderate.text.links import linked
+from moderate.text.tags import LISTS, Tag
+
+if TYPE_CHECKING:
+    from moderate.text.policy import Policy
+
+#: A text with more paragraphs goes on with line breaks, and one with more lines goes on without them.
+MAX_PARAGRAPHS = 100
+MAX_LINES = 1000
+
+_BLOCKS = frozenset({"p", "pre", "blockquote", "ul", "ol", "li"})
+#: Lists and quotes deeper than this are flattened: parsers are quadratic in depth, and pages have a width.
+_MAX_DEPTH = 12
+#: How often a style may be taken up again in the next paragraph, so that a text cannot grow without bound.
+_MAX_REOPENED = 100
+#: Widest indentation of a line, in columns; a single blank is none.
+_MAX_INDENTATION = 40
+_TAB = 4
+
+
+@dataclass(slots=True)
+class _Open:
+    """An element that is open.
+
+    `is_shown` is set when its tag is written, `is_filled` when it holds text. `label` is shown where the element
+    ends without anything to see in it: the address of a link.
+    """
+
+    name: str
+    opening: str
+    label: str = ""
+    is_shown: bool = False
+    is_filled: bool = False
+
+    @property
+    def is_block(self) -> bool:
+        return self.name in _BLOCKS
+
+
+def indentation(blanks: str) -> str:
+    """Return the blanks at the beginning of a line as no-break spaces, which a browser does not fold."""
+    columns = len(blanks.replace("\t", " " * _TAB))
+    return "\xa0" * min(columns, _MAX_INDENTATION) if columns > 1 else ""
+
+
+class Layout:
+    """Writer of text and tags as well-formed HTML with automatic paragraphs, line breaks and links.
+
+    Tags are written late, when something visible stands in them, so that nothing empty is left.
+    The stack is bounded: a style within the same style and what is nested too deep are only counted.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._out: list[str] = []
+        self._root = _Open("", "")
+        self._stack: list[_Open] = []
+        # How much of the stack reaches up to the innermost block, and the names of all open elements.
+        self._inner = 0
+        self._within: set[str] = set()
+        self._uncounted: Counter[str] = Counter()
+        self._reopened = self._paragraphs = self._lines = 0
+        # Spacing since the last visible character; it counts only when another one follows.
+        self._newlines = 0
+        self._breaks = 0
+        self._space = ""
+
+    def feed(self, token: str | Tag) -> None:
+        if isinstance(token, str):
+            self._text(token)
+        elif token.is_end:
+            self._end(token.name)
+        elif token.name == "br":
+            self._breaks += 1
+        elif token.name in _BLOCKS:
+            self._start_block(token)
+        else:
+            self._start_inline(token)
+
+    def close(self) -> str:
+        """Close what is still open and return the whole."""
+        self._close_from(0)
+        return "".join(self._out)
+
+    # --- text --------------------------------------------------------------------------------------
+
+    def _text(self, source: str) -> None:
+        text = decoded(source)
+        if "pre" in self._within:
+            self._preformatted(text)
+            return
+        lines = text.split("\n")
+        self._piece(lines[0])
+        for line in lines[1:]:
+            self._newlines += 1
+            self._space = ""
+            self._piece(line)
+
+    def _piece(self, line: str) -> None:
+        """A stretch of text within one line."""
+        core = line.strip(" \t")
+        if is_blank(core):
+            self._space += line
+            return
+        self._space += line[: len(line) - len(line.lstrip(" \t"))]
+        self._place()
+        is_plain = "a" in self._within or "code" in self._within
+        self._out.append(escape(core, quote=False) if is_plain else linked(core, self._policy.rel))
+        self._space = line[len(line.rstrip(" \t")) :]
+
+    def _preformatted(self, text: str) -> None:
+        """Lines and spaces as they are, without the empty lines at both ends (a parser drops the first)."""
+        text = text if self._block.is_filled else text.lstrip("\n")
+        if is_blank(text):
+            self._space += text
+            return
+        core = text.rstrip()
+        indent = "" if self._block.is_filled else self._space.lstrip("\n")
+        self._place()
+        self._out.append(escape(indent + core, quote=False))
+        self._space = text[len(core) :]
+
+    def _place(self) -> None:
+        """Make ready for something visible: the right block, the breaks before it, the tags around it."""
+        space, begins_line = self._space, self._newlines > 0 or not self._out
+        if self._newlines >= 2 and not self._breaks and self._block.name == "p" and self._paragraphs < MAX_PARAGRAPHS:
+            self._leave_paragraph()
+        self._enter_paragraph()
+        block = self._block
+        if block.is_filled:
+            self._out.append(self._line_breaks() or space)
+        for element in self._stack:
+            if not element.is_shown:
+                self._out.append("\n" + element.opening if element.is_block and self._out else element.opening)
+                element.is_shown = True
+        if begins_line and block.name == "p" and self._inner == 1:
+            self._out.append(indentation(space))
+        block.is_filled = True
+        self._forget_spacing()
+
+    def _line_breaks(self) -> str:
+        wanted = min(2 if self._paragraphs < MAX_PARAGRAPHS else 1, max(self._breaks, self._newlines))
+        if wanted and self._lines >= MAX_LINES:
+            return "\n"
+        self._lines += wanted
+        return "<br>\n" * wanted
+
+    def _forget_spacing(self) -> None:
+        self._newlines = self._breaks = 0
+        self._space = ""
+
+    # --- where we are ------------------------------------------------------------------------------
+
+    @property
+    def _block(self) -> _Open:
+        return self._stack[self._inner - 1] if self._inner else self._root
+
+    # --- elements ----------------------------------------------------------------------------------
+
+    def _start_inline(self, tag: Tag) -> None:
+        if tag.name == "a":
+            self._end("a")
+            if not tag.address:
+                return
+        if tag.name in self._within:
+            self._uncounted[tag.name] += 1
+        else:
+            self._open([_Open(tag.name, tag.opening, tag.address)])
+
+    def _start_block(self, tag: Tag) -> None:
+        if tag.name == "p" and self._paragraphs >= MAX_PARAGRAPHS:
+            self._uncounted["p"] += 1
+            self._newlines += 1
+            return
+        if self._block.name == "p":
+            self._leave_paragraph()
+        inlines = self._carried(self._close_from(self._inner))
+        if tag.name == "li":
+            self._enter_list()
+        elif self._block.name in LISTS:
+            self._push_block("li")
+        self._push_block(tag.name, tag.opening)
+        self._open(inlines)
+
+    def _enter_list(self) -> None:
+        """An item ends the item before it, and brings its list along where there is none."""
+        if self._block.name == "li":
+            self._open(self._carried(self._close_from(self._inner - 1)[1:]))
+        if self._block.name not in LISTS:
+            self._push_block("ul")
+
+    def _push_block(self, name: str, opening: str = "") -> None:
+        self._forget_spacing()
+        if sum(element.is_block for element in self._stack) < _MAX_DEPTH:
+            self._open([_Open(name, opening or f"<{name}>")])
+            self._inner = len(self._stack)
+            self._paragraphs += name == "p"
+        else:
+            self._uncounted[name] += 1
+            self._newlines = 2
+
+    def _enter_paragraph(self) -> None:
+        """Text stands in a paragraph, a list item or a preformatted block; open the one that is missing."""
+        name = {"": "p", "blockquote": "p", "ul": "li", "ol": "li"}.get(self._block.name)
+        if name is not None:
+            self._stack.insert(self._inner, _Open(name, f"<{name}>"))
+            self._inner += 1
+            self._paragraphs += name == "p"
+
+    def _leave_paragraph(self) -> None:
+        """Close the paragraph; its styles go on after it."""
+        self._open(self._carried(self._close_from(self._inner - 1)[1:]))
+
+    def _end(self, name: str) -> None:
+        if self._uncounted[name]:
+            self._uncounted[name] -= 1
+            self._newlines += 2 * (name in _BLOCKS)
+            return
+        if name == "a":
+            self._label_link()
+        # The end of a style does not reach out of its block, nor that of an item out of its list.
+        floor = 0 if name in _BLOCKS else self._inner
+        walls = LISTS if name == "li" else frozenset[str]()
+        for at in range(len(self._stack) - 1, floor - 1, -1):
+            if self._stack[at].name == name:
+                self._open(self._carried(self._close_from(at)[1:]))
+                return
+            if self._stack[at].name in walls:
+                break
+        self._newlines += 2 * (name == "p")
+
+    def _label_link(self) -> None:
+        """Show the address of an open link that has nothing to see in it, so that it is not lost."""
+        for element in self._stack[self._inner :]:
+            if element.name == "a" and not element.is_shown:
+                self._place()
+                self._out.append(escape(element.label))
+
+    def _open(self, elements: list[_Open]) -> None:
+        self._stack += elements
+        self._within.update(element.name for element in elements)
+
+    def _close_from(self, at: int) -> list[_Open]:
+        """Close everything from that place of the stack on, and return what it was."""
+        cut = self._stack[at:]
+        del self._stack[at:]
+        self._out += [f"</{element.name}>" for element in reversed(cut) if element.is_shown]
+        self._within.difference_update(element.name for element in cut)
+        if at < self._inner:
+            self._inner = next((end for end in range(at, 0, -1) if self._stack[end - 1].is_block), 0)
+            self._forget_spacing()
+        return cut
+
+    def _carried(self, cut: list[_Open]) -> list[_Open]:
+        """Of elements that were closed, those that open again: unwritten ones, and simple styles within a budget."""
+        kept: list[_Open] = []
+        for element in cut:
+            if element.is_block or (element.is_shown and element.opening != f"<{element.name}>"):
+                continue
+            self._reopened += element.is_shown
+            if not element.is_shown or self._reopened <= _MAX_REOPENED:
+                kept.append(replace(element, is_shown=False, is_filled=False))
+        return kept

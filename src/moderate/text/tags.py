@@ -1,0 +1,309 @@
+"""Tags in typed text: the few that are surely meant as markup, and everything else as plain text.
+
+A tag is markup where its name is allowed, it is well formed, each attribute has a name that HTML knows for it, and
+it has its counterpart. Anything else (`a<b && c>d`, `List<b>`, "use <ol> here") is text, to be shown as it was typed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from functools import lru_cache
+from html import escape
+from typing import TYPE_CHECKING, NamedTuple
+
+from moderate.text.characters import decoded, is_blank, single_line
+from moderate.text.links import target_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from moderate.text.policy import Policy
+
+_MAX_TITLE = 200
+
+#: What the attributes of lists may hold.
+LIST_VALUES = {
+    "start": re.compile("-?[0-9]{1,9}"),
+    "value": re.compile("-?[0-9]{1,9}"),
+    "type": re.compile("[1aAiI]"),
+    "reversed": re.compile(""),
+}
+
+_SPACE = r"[ \t\n\r\f]"
+_ATTRIBUTE = re.compile(
+    rf"""([^ \t\n\r\f"'<>/=]++)(?:{_SPACE}*+=({_SPACE}*+(?:"[^"<]*+"|'[^'<]*+'|[^ \t\n\r\f"'<>`]++)))?+"""
+)
+# Attributes that HTML knows on any tag, on one tag, and without a value.
+_GLOBAL = frozenset(
+    "accesskey align autocapitalize class contenteditable dir draggable enterkeyhint id inputmode is itemid"  # noqa: SIM905
+    " itemprop itemref itemtype lang nonce part popover role slot spellcheck style tabindex title translate xml:lang"
+    " xmlns autofocus hidden inert itemscope".split()
+)
+_KNOWN = {
+    "a": frozenset(
+        "charset coords download href hreflang name ping referrerpolicy rel rev shape target type".split()  # noqa: SIM905
+    ),
+    "blockquote": frozenset({"cite"}),
+    "br": frozenset({"clear"}),
+    "del": frozenset({"cite", "datetime"}),
+    "li": frozenset({"type", "value"}),
+    "ol": frozenset({"compact", "reversed", "start", "type"}),
+    "pre": frozenset({"width"}),
+    "q": frozenset({"cite"}),
+    "ul": frozenset({"compact", "type"}),
+}
+_VALUELESS = frozenset({"autofocus", "compact", "download", "hidden", "inert", "itemscope", "reversed"})
+_FREE = re.compile("(?:data-|aria-|on[a-z]{3})[a-z-]*+")
+
+_QUOTES = {'"': '"', "'": "'", "`": "`", "(": ")", "“": "”", "‘": "’", "„": "“", "«": "»", "「": "」", "『": "』"}
+_SENTENCE_ENDS = frozenset(".!?…。！？>")
+_AFTER_WORDS = frozenset(":,.;)=")
+
+LISTS = frozenset({"ul", "ol"})
+_CODE = frozenset({"code", "pre"})
+_OPTIONAL_ENDS = frozenset({"p", "li"})
+_ENDLESS = _OPTIONAL_ENDS | {"br"}
+
+
+class Tag(NamedTuple):
+    """One tag as typed: its place in the text, and of its attributes those that may stay, decoded."""
+
+    name: str
+    start: int
+    end: int
+    is_end: bool = False
+    attributes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def opening(self) -> str:
+        if not self.attributes:
+            return f"<{self.name}>"
+        attributes = "".join(f' {name}="{escape(value)}"' for name, value in self.attributes)
+        return f"<{self.name}{attributes}>"
+
+    @property
+    def address(self) -> str:
+        """The address that a link leads to; empty for other tags."""
+        return next((value for name, value in self.attributes if name == "href"), "")
+
+
+def lexed(text: str, policy: Policy) -> Iterator[str | Tag]:
+    """Yield the text as stretches of plain text and tags, in order; nothing for a text of nothing but tags.
+
+    In code and preformatted text only the end of it is a tag. Code of several lines becomes preformatted.
+    """
+    tags = list(_candidates(text, policy))
+    if not _has_words(text, tags) and _is_bare(tags):
+        return
+    tags = [tag for tag in tags if not _is_quoted(text, tag)]
+    pairs = _sure(text, tags)
+    blocks = _code_blocks(text, tags, pairs) if "pre" in policy.tags else set()
+    done = 0
+    for at in sorted(pairs.keys() | pairs.values()):
+        tag = tags[at]
+        if tag.start > done:
+            yield text[done : tag.start]
+        done = tag.end
+        if at not in blocks:
+            yield tag
+        elif tag.is_end:
+            yield from (tag, tag._replace(name="pre"))
+        else:
+            yield from (tag._replace(name="pre"), tag)
+    if done < len(text):
+        yield text[done:]
+
+
+def lexed_html(html: str, policy: Policy) -> Iterator[str | Tag]:
+    """Yield the tokens of HTML that a program made of Markdown or of a page, in which each tag is meant."""
+    done = 0
+    for tag in _candidates(html, policy):
+        yield html[done : tag.start]
+        yield tag
+        done = tag.end
+    yield html[done:]
+
+
+@lru_cache(maxsize=16)
+def _tags(names: frozenset[str]) -> re.Pattern[str]:
+    """All quantifiers are possessive: a candidate is read once, whatever follows."""
+    name = "|".join(sorted(names))
+    return re.compile(
+        rf"<(?:/(?P<end>{name}){_SPACE}*+>|(?P<name>{name})"
+        rf"(?P<attributes>(?:(?:{_SPACE}|/)++{_ATTRIBUTE.pattern})*+)(?:{_SPACE}|/)*+>)",
+        re.IGNORECASE,
+    )
+
+
+def _candidates(text: str, policy: Policy) -> Iterator[Tag]:
+    """Yield what is well formed and has known attributes."""
+    for match in _tags(policy.tags).finditer(text):
+        start, end = match.span()
+        if match["end"]:
+            yield Tag(match["end"].lower(), start, end, is_end=True)
+            continue
+        name = match["name"].lower()
+        typed = _ATTRIBUTE.findall(match["attributes"])
+        if all(_is_known(name, attribute.lower(), bool(value)) for attribute, value in typed):
+            yield Tag(name, start, end, attributes=tuple(_kept(name, typed, policy)))
+
+
+def _is_known(tag: str, attribute: str, has_value: bool) -> bool:
+    if not has_value and attribute not in _VALUELESS:
+        return False
+    return attribute in _GLOBAL or attribute in _KNOWN.get(tag, ()) or _FREE.fullmatch(attribute) is not None
+
+
+def _kept(tag: str, typed: Sequence[tuple[str, str]], policy: Policy) -> Iterator[tuple[str, str]]:
+    """Yield the attributes that the policy grants, each once, with values that can stand on a page."""
+    seen: set[str] = set()
+    for attribute, source in typed:
+        name = attribute.lower()
+        if name in seen or (tag, name) not in policy.attributes:
+            continue
+        seen.add(name)
+        value = decoded(source.strip().strip("\"'"))
+        if name == "href":
+            target = target_of(value.strip())
+            if target and target.partition(":")[0].lower() in policy.schemes:
+                yield name, target
+        elif name == "reversed":
+            yield name, ""
+        elif name == "title":
+            yield name, single_line(value)[:_MAX_TITLE]
+        elif LIST_VALUES[name].fullmatch(value.strip()):
+            yield name, value.strip()
+    if tag == "a" and seen:
+        yield "rel", policy.rel
+
+
+def _sure(text: str, tags: Sequence[Tag]) -> dict[int, int]:
+    """Return which candidates are tags: the place of each start tag with that of its end.
+
+    A tag without an end (``<br>``, and ``<p>`` and ``<li>`` whose ends are optional) has its own place instead.
+    """
+    pairs, outside = _code(text, tags)
+    waiting: defaultdict[str, list[int]] = defaultdict(list)
+    for at in outside:
+        tag = tags[at]
+        if tag.name == "br":
+            pairs |= {} if tag.is_end else {at: at}
+        elif not tag.is_end:
+            waiting[tag.name].append(at)
+        elif waiting[tag.name]:
+            start = waiting[tag.name].pop()
+            if _is_pair(text, tags, start, at):
+                pairs[start] = at
+    return _with_paragraphs_and_items(text, tags, outside, pairs)
+
+
+def _code(text: str, tags: Sequence[Tag]) -> tuple[dict[int, int], list[int]]:
+    """Return the pairs of ``code`` and ``pre``, and the places of all other candidates outside of them.
+
+    A start belongs to the end that is the next tag of its name. In ``pre`` only ``code`` is a tag, in ``code`` none.
+    """
+    pairs: dict[int, int] = {}
+    outside: list[int] = []
+    following = _following(tags)
+    at, end_of_pre = 0, -1
+    while at < len(tags):
+        name, end = tags[at].name, following[at]
+        is_pair = name in _CODE and not tags[at].is_end and tags[end].is_end and not _is_empty(text, tags, at, end)
+        if name not in _CODE:
+            outside += [at] * (at >= end_of_pre)
+        elif is_pair and name == "code" and (at > end_of_pre or end < end_of_pre):
+            pairs[at] = end
+            at = end
+        elif is_pair and name == "pre" and at > end_of_pre:
+            pairs[at] = end
+            end_of_pre = end
+        at += 1
+    return pairs, outside
+
+
+def _code_blocks(text: str, tags: Sequence[Tag], pairs: dict[int, int]) -> set[int]:
+    """Return the places of both tags of code that has several lines and is not preformatted yet."""
+    blocks: set[int] = set()
+    end_of_pre = -1
+    for at, end in sorted(pairs.items()):
+        if tags[at].name == "pre":
+            end_of_pre = end
+        elif tags[at].name == "code" and at > end_of_pre and "\n" in text[tags[at].end : tags[end].start]:
+            blocks |= {at, end}
+    return blocks
+
+
+def _following(tags: Sequence[Tag]) -> list[int]:
+    """Return for each tag the place of the next one of that name, its own where there is none."""
+    following = list(range(len(tags)))
+    seen: dict[str, int] = {}
+    for at in reversed(following):
+        name = tags[at].name
+        following[at] = seen.get(name, at)
+        seen[name] = at
+    return following
+
+
+def _is_bare(tags: Sequence[Tag]) -> bool:
+    """Return whether as many tags of each name end as begin, where an end is needed."""
+    open_tags = Counter[str]()
+    for tag in tags:
+        open_tags[tag.name] += 0 if tag.name in _ENDLESS else -1 if tag.is_end else 1
+    return not any(open_tags.values())
+
+
+def _has_words(text: str, tags: Sequence[Tag]) -> bool:
+    """Return whether there is anything to see besides the tags."""
+    ends = [0, *(tag.end for tag in tags)]
+    starts = [*(tag.start for tag in tags), len(text)]
+    return any(not is_blank(decoded(text[end:start])) for end, start in zip(ends, starts, strict=True))
+
+
+def _is_quoted(text: str, tag: Tag) -> bool:
+    """Return whether a tag alone stands between quotation marks or brackets: it is spoken of, not used."""
+    return tag.start > 0 and text[tag.end : tag.end + 1] == _QUOTES.get(text[tag.start - 1], "none")
+
+
+def _is_pair(text: str, tags: Sequence[Tag], start: int, end: int) -> bool:
+    """Return whether a start and an end tag of one name mark something up."""
+    tag = tags[start]
+    if tag.name == "a":
+        return bool(tag.address)
+    if tag.name in LISTS:
+        item = tags[start + 1]
+        return item.name == "li" and not item.is_end and is_blank(text[tag.end : item.start])
+    return tag.name in _OPTIONAL_ENDS or not _is_empty(text, tags, start, end)
+
+
+def _is_empty(text: str, tags: Sequence[Tag], start: int, end: int) -> bool:
+    return end == start + 1 and is_blank(text[tags[start].end : tags[end].start])
+
+
+def _with_paragraphs_and_items(
+    text: str, tags: Sequence[Tag], outside: Sequence[int], pairs: dict[int, int]
+) -> dict[int, int]:
+    """Return the pairs with the paragraphs and items that are not closed, and without those amid a sentence."""
+    lists = 0
+    ends = {end: start for start, end in pairs.items()}
+    for at in outside:
+        tag = tags[at]
+        if tag.name in LISTS:
+            lists += (at in pairs) - (at in ends)
+        elif tag.name in _OPTIONAL_ENDS and not tag.is_end and not (lists and tag.name == "li"):
+            is_closed = at in pairs and not _is_empty(text, tags, at, pairs[at])
+            if not _begins_block(text, tag, is_closed):
+                pairs.pop(at, None)
+                continue
+        if tag.name in _OPTIONAL_ENDS and not tag.is_end:
+            pairs.setdefault(at, at)
+    return pairs
+
+
+def _begins_block(text: str, tag: Tag, is_closed: bool) -> bool:
+    """Return whether a tag stands where a paragraph begins, and not in the middle of a sentence about it."""
+    before = text[max(0, tag.start - 80) : tag.start].rpartition("\n")[2].rstrip(" \t")
+    if before and before[-1] not in _SENTENCE_ENDS:
+        return False
+    after = text[tag.end : tag.end + 80].partition("\n")[0]
+    return is_closed or is_blank(after) or not (after[0] in " \t" or after[0] in _AFTER_WORDS)

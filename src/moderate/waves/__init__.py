@@ -1,0 +1,1 @@
+"""Spam waves: detection, the check and the store."""

@@ -1,0 +1,109 @@
+"""Bursts and waves of spam in SQL, so that all processes agree. See `moderate.ports.Waves`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, bindparam, case, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from moderate.database.schema import bursts, waves
+from moderate.database.upsert import upsert
+from moderate.ports import Burst, Wave
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from datetime import datetime
+
+    from sqlalchemy.engine import Connection
+    from sqlalchemy.sql.base import ReadOnlyColumnCollection
+    from sqlalchemy.sql.dml import Insert
+
+    from moderate.database.engine import Database
+
+OPEN = "open"
+IS_OPEN = waves.c.open_key == OPEN
+THE_OPEN_ONE = select(waves.c.id, waves.c.started_at, waves.c.until, waves.c.reason, waves.c.seen).where(IS_OPEN)
+ONE_MORE = update(waves).where(IS_OPEN).values(seen=waves.c.seen + 1)
+OF_NAMES = select(bursts).where(bursts.c.name.in_(bindparam("names", expanding=True)))
+NO_FIRSTS: Mapping[str, str] = MappingProxyType({})
+
+
+class SqlWaves:
+    """See the port."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def count(
+        self, names: Collection[str], item: int, now: datetime, window: float, *, firsts: Mapping[str, str] = NO_FIRSTS
+    ) -> Mapping[str, Burst]:
+        forgotten = now - timedelta(seconds=window)
+        row = {"started_at": now, "seen": 1, "first_item": item, "forgotten": forgotten}
+
+        def counted(conn: Connection, names: Iterable[str]) -> dict[str, Burst]:
+            # In the order of their names, so that two who count cannot block each other for good. One by one,
+            # for PyMySQL cannot repeat a statement whose change has values of its own.
+            wanted = sorted(set(names))
+            for name in wanted:
+                conn.execute(_counting(conn.dialect.name), {"name": name, **row})
+            found = conn.execute(OF_NAMES, {"names": wanted})
+            return {row.name: Burst(**_burst(row, item)) for row in found}
+
+        def work(conn: Connection) -> Mapping[str, Burst]:
+            found = counted(conn, names)
+            also = {other for name, other in firsts.items() if found[name].seen == 1}
+            conn.execute(ONE_MORE)
+            return found | counted(conn, also) if also else found
+
+        return self._database.transaction(work)
+
+    def open(self) -> Wave | None:
+        with self._database.read() as conn:
+            row = conn.execute(THE_OPEN_ONE).first()
+        return None if row is None else Wave(**row._asdict())
+
+    def begin(self, reason: str, now: datetime, until: datetime) -> Wave | None:
+        row = {"open_key": OPEN, "started_at": now, "until": until, "reason": reason, "seen": 1}
+        try:
+            self._database.transaction(lambda conn: conn.execute(insert(waves), row).rowcount)
+        except IntegrityError:
+            return None
+        return self.open()
+
+    def prolong(self, wave: int, until: datetime) -> None:
+        shorter = and_(waves.c.id == wave, IS_OPEN, waves.c.until < until)
+        self._database.transaction(lambda conn: conn.execute(update(waves).where(shorter).values(until=until)).rowcount)
+
+    def end(self, wave: int, now: datetime) -> bool:
+        over = and_(waves.c.id == wave, IS_OPEN, waves.c.until <= now)
+        values = {"open_key": None, "ended_at": now}
+        return self._database.promptly(lambda conn: conn.execute(update(waves).where(over).values(values)).rowcount > 0)
+
+    def forget(self, before: datetime) -> None:
+        old = delete(bursts).where(bursts.c.started_at < before)
+        self._database.transaction(lambda conn: conn.execute(old).rowcount)
+
+
+@lru_cache
+def _counting(dialect: str) -> Insert:
+    """One more in a burst, or a new burst where the one of that name began by ``forgotten``."""
+    is_over = bursts.c.started_at <= bindparam("forgotten", type_=bursts.c.started_at.type)
+
+    def merge(new: ReadOnlyColumnCollection[str, Any]) -> Mapping[str, Any]:
+        # MySQL assigns from first to last: what tells whether the burst is over changes last.
+        return {
+            "seen": case((is_over, 1), else_=bursts.c.seen + 1),
+            "first_item": case((is_over, new["first_item"]), else_=bursts.c.first_item),
+            "started_at": case((is_over, new["started_at"]), else_=bursts.c.started_at),
+        }
+
+    return upsert(dialect, bursts, "name", merge)
+
+
+def _burst(row: Any, item: int) -> dict[str, Any]:
+    received = max(row.seen, item - row.first_item + 1)
+    return {"name": row.name, "started_at": row.started_at, "seen": row.seen, "received": received}
