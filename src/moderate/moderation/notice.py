@@ -1,6 +1,7 @@
-"""What a form has done, told on the page that comes after it.
+"""The sentences that follow a decision: on the page after a form, and in the page's script.
 
-It travels in the address, signed and for one moderator: nobody can put words on the page by a link.
+What a form did travels in the address of the next page, signed and for one moderator, so that a link
+cannot put other sentences on the page.
 """
 
 from __future__ import annotations
@@ -11,35 +12,51 @@ from typing import TYPE_CHECKING, Any
 from moderate.http.words import count, say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from moderate.http.state import State
     from moderate.model import Moderator
     from moderate.moderation.bulk import Outcome
     from moderate.ports import Left
 
-#: Seconds for which the address tells it again.
+#: Seconds for which the address shows the notice again.
 LIFETIME = 3600.0
 
 #: How many of the items that were left are named.
 NAMED = 3
 
+#: Statuses, and what each button makes of an item. Functions, because each page has a language of its own.
+STATUSES: dict[str, Callable[[], str]] = {
+    "pending": lambda: say("on hold"),
+    "approved": lambda: say("approved"),
+    "spam": lambda: say("spam"),
+    "trash": lambda: say("trash"),
+}
+OUTCOMES: dict[str, Callable[[], str]] = {
+    "approve": STATUSES["approved"],
+    "keep": lambda: say("the public text stays"),
+    "hold": STATUSES["pending"],
+    "spam": STATUSES["spam"],
+    "trash": STATUSES["trash"],
+    "undo": lambda: say("put back"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Sentences, and the batch that an Undo button takes back. `is_well` is False where something was not done."""
+    """Sentences, and the batch that an Undo button takes back. `is_well` is False where an item was left as it was."""
 
     lines: tuple[str, ...]
     batch: str | None = None
     is_well: bool = True
 
 
-def pack(state: State, who: Moderator, outcome: Outcome | None, act: str | None) -> str:
-    """A signed account of what became of the items; *act* is the button's.
+def pack(state: State, who: Moderator, outcome: Outcome | None, button: str | None) -> str:
+    """Sign what became of the items of a form.
 
-    None for *act* is an undo, for *outcome* nothing to do.
+    *outcome* is None where nothing was selected, *button* is None for an undo.
     """
-    facts: dict[str, Any] = {"act": act or "undo", "done": 0, "left": []}
+    facts: dict[str, Any] = {"act": button or "undo", "done": 0, "left": []}
     if outcome is not None:
         facts = {
             **facts,
@@ -47,7 +64,7 @@ def pack(state: State, who: Moderator, outcome: Outcome | None, act: str | None)
             "one": outcome.done[0].item.id if len(outcome.done) == 1 else None,
             "left": [left_facts(left) for left in outcome.left[:NAMED]],
             "more": max(0, len(outcome.left) - NAMED),
-            "batch": outcome.batch if act and any(done.changed for done in outcome.done) else None,
+            "batch": outcome.batch if button and any(done.changed for done in outcome.done) else None,
         }
     return state.signer.sign("notice", [who.name, facts])
 
@@ -58,7 +75,7 @@ def left_facts(left: Left) -> list[Any]:
 
 
 def unpack(state: State, who: Moderator, token: str | None) -> Notice | None:
-    """The notice, None for what is not ours, not for this moderator, or too old."""
+    """Return the notice of a signed token; None where it is invalid, too old, or another moderator's."""
     opened = state.signer.open("notice", token, max_age=LIFETIME)
     if opened is None or opened[0][0] != who.name:
         return None
@@ -80,27 +97,35 @@ def done_lines(facts: dict[str, Any]) -> Sequence[str]:
 
 
 def left_line(item_id: int, code: str, by: str, status: str | None) -> str:
-    """Why an item was left as it is."""
+    """Return the sentence that says why an item was left as it was."""
     if code == "decided-meanwhile" and status:
         who = by or say("somebody")
-        return say("Item {id}: {by} has decided meanwhile: {what}.", id=item_id, by=who, what=STANDING[status]())
+        return say("Item {id}: {by} has decided meanwhile: {what}.", id=item_id, by=who, what=STATUSES[status]())
     if code == "unknown-item":
         return say("Item {id} is gone.", id=item_id)
     return say("Item {id} was left as it is.", id=item_id)
 
 
-#: Asked late, for each is told in the language of its page.
-STANDING = {
-    "pending": lambda: say("on hold"),
-    "approved": lambda: say("approved"),
-    "spam": lambda: say("spam"),
-    "trash": lambda: say("trash"),
-}
-OUTCOMES = {
-    "approve": STANDING["approved"],
-    "keep": lambda: say("the public text stays"),
-    "hold": STANDING["pending"],
-    "spam": STANDING["spam"],
-    "trash": STANDING["trash"],
-    "undo": lambda: say("put back"),
-}
+def script_words() -> dict[str, str]:
+    """Return the sentences of ``static/desk.js`` by its names for them. The script fills in the places itself."""
+    return {
+        **{button: words() for button, words in OUTCOMES.items() if button != "undo"},
+        "one": say("Item {id}: {what}."),
+        "some": say("{n} items: {what}."),
+        "clash": say("Item {id}: {by} has decided meanwhile: {what}."),
+        "somebody": say("somebody"),
+        "gone": say("Item {id} is gone."),
+        "left": say("Item {id} was left as it is."),
+        "undo": say("Undo"),
+        "undone": OUTCOMES["undo"](),
+        "nothingToUndo": say("There is nothing to undo."),
+        "unchanged": say("No changed text of item {id} is waiting."),
+        "already": say("Item {id} stands there already."),
+        "chosen": say("{n} selected"),
+        "unreachable": say("The server cannot be reached. Nothing was decided; the items are back."),
+        "notUndone": say("The server cannot be reached. Nothing was undone."),
+        "signedOut": say("You are no longer signed in, or this page was open for too long. Reload it and try again."),
+        "refused": say("That did not work. Nothing was decided; the items are back."),
+        "new": say("{n} new since you opened this page."),
+        "last": say("That was the last item of this page."),
+    }

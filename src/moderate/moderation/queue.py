@@ -1,32 +1,33 @@
-"""The moderators' queue as an HTML page, usable without JavaScript."""
+"""The moderators' queue as an HTML page, usable without JavaScript, with its banners and what its script asks."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from flask import Response, request, url_for
 
-from moderate.errors import Invalid, Unauthorized
+from moderate.akismet.account import USAGE
+from moderate.errors import Invalid, ServiceDown, Unauthorized
 from moderate.http.errors import NoSuchPage, problem, public_text, status_of
 from moderate.http.present import verified
 from moderate.http.rendering import render
 from moderate.http.routing import MAX_ID
 from moderate.http.state import current_state
-from moderate.http.words import checks, for_moderators, found
-from moderate.model import Awaiting, Kind, Status
+from moderate.http.words import checks, duration, for_moderators, found, say
+from moderate.model import TASK_KINDS, Awaiting, Kind, Status
 from moderate.moderation.access import csrf_token, moderator, session_token
-from moderate.moderation.banners import banners, usage, waiting_since
-from moderate.moderation.notice import unpack
-from moderate.moderation.script_words import script_words
+from moderate.moderation.notice import script_words, unpack
 from moderate.moderation.views import item_filter, item_id, private, totals
+from moderate.monitoring.health import LAG, akismet
 from moderate.ports import ItemFilter, Page
 from moderate.reading.pieces import lines
 from moderate.reading.views import number
 from moderate.text.destinations import destinations
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from enum import StrEnum
 
     from flask.typing import ResponseReturnValue
@@ -44,16 +45,16 @@ LONG = 11
 #: Cards that the script may ask for at once: those of a page.
 MOST_CARDS = PAGE
 
-#: More new items than this are "more than".
+#: Up to how many new items are counted.
 MOST_NEW = 100
 
-#: What the address of the queue, and each of its forms, says about the moderator's place.
+#: The parameters of the queue's address that its forms carry along, so that the moderator comes back to the same list.
 FILTERS = ("status", "kind", "article", "author", "ip", "host", "like", "q", "awaiting", "cursor")
 
 #: Changed texts of approved items that wait for a moderator.
 CHANGED = ItemFilter(status=Status.APPROVED, awaiting=Awaiting.MODERATOR)
 
-#: No script of another origin, no inline script, no framing: hostile text has nowhere to run.
+#: No script of another origin, no inline script, no framing: hostile text cannot run anywhere.
 CSP = "; ".join(
     (
         "default-src 'none'",
@@ -83,7 +84,7 @@ def queue() -> ResponseReturnValue:
 
 
 def shown(state: State, who: Moderator, which: ItemFilter, some: Page, wrong: Invalid | None = None) -> Response:
-    """The page with some items, or, where its address means nothing, with what is *wrong* in their place."""
+    """Return the page with some items, or with the errors of its address (*wrong*) in their place."""
     for_moderators()
     return page(
         "queue",
@@ -102,14 +103,14 @@ def shown(state: State, who: Moderator, which: ItemFilter, some: Page, wrong: In
         notice=unpack(state, who, request.args.get("notice")),
         banners=banners(state),
         usage=usage(state),
-        waiting_since=waiting_since(state),
+        waiting_since=state.desk.store.oldest_waiting(),
         script_words=script_words(),
         **frame(state, which),
     )
 
 
 def as_typed() -> ItemFilter:
-    """The query string as far as the page's own fields can show it: what no field can hold is left out."""
+    """Return the query string without the values that no field of the page can show."""
     texts: dict[str, Any] = {
         name: request.args.get(name, "").replace("\0", "").strip() or None
         for name in ("article", "author", "ip", "host", "q")
@@ -128,26 +129,20 @@ def known(enum: type[E], name: str) -> E | None:
 
 
 def frame(state: State, which: ItemFilter) -> dict[str, Any]:
-    """What every page with forms needs: the token that they carry, and the filters that they keep."""
+    """Return the template variables of every page with forms: the CSRF token, and the filters that the forms keep."""
     return {"filter": which, "kept": kept(which), "csrf_token": csrf_token(state, moderator(state))}
 
 
 def kept(which: ItemFilter) -> dict[str, str]:
-    """The moderator's place as the fields of a query."""
+    """Return the filter and the cursor as fields of a query."""
     place = {name: str(value) for name in FILTERS if (value := getattr(which, name, None)) is not None}
     cursor = request.args.get("cursor") or request.form.get("filter_cursor")
-    if not is_place(cursor):
-        cursor = None
-    return {"status": "", **place, **({"cursor": cursor} if cursor else {})}
-
-
-def is_place(cursor: str | None) -> bool:
-    """Whether it can stand for a place in the list."""
-    return cursor is not None and cursor.isascii() and cursor.isdigit() and len(cursor) <= 19 and int(cursor) > 0
+    is_cursor = cursor and cursor.isascii() and cursor.isdigit() and len(cursor) <= 19 and int(cursor) > 0
+    return {"status": "", **place, **({"cursor": cursor} if cursor and is_cursor else {})}
 
 
 def default_filter() -> ItemFilter:
-    """What the query string says; without a word about the status, what waits."""
+    """Return the filter of the query string; without a status in it, that of pending items."""
     which = item_filter()
     if which.status is None and "status" not in request.args:
         return replace(which, status=Status.PENDING)
@@ -155,7 +150,7 @@ def default_filter() -> ItemFilter:
 
 
 def tabs(state: State, which: ItemFilter) -> list[dict[str, Any]]:
-    """The tabs with their counts: the four statuses, changed texts, and all together."""
+    """Return the tabs with their counts: the four statuses, changed texts, and all items."""
     counted = totals(state)
     is_changed = which.status is CHANGED.status and which.awaiting is CHANGED.awaiting
     places: list[tuple[str, int, dict[str, Any], bool]] = [
@@ -171,28 +166,28 @@ def tabs(state: State, which: ItemFilter) -> list[dict[str, Any]]:
 
 
 def not_asked(item: Item) -> list[str]:
-    """The checks that were not asked about an item, and why."""
+    """Return the checks that were not asked about an item, each with the reason."""
     return [f"{checks([check])} ({found(reason)})" for check, reason in item.skipped or ()]
 
 
 def here(**changes: object) -> str:
-    """This page's address with other query parameters."""
+    """Return this page's address with other query parameters."""
     args = {name: value for name, value in request.args.items() if name not in {"cursor", "notice"}}
     args.update({name: str(value) for name, value in changes.items() if value is not None})
     return f"{url_for('moderate.queue')}?{urlencode(args)}"
 
 
 def csv_url(which: ItemFilter) -> str:
-    """All that the filter matches, wherever in the list the page stands."""
+    """Return the address of the CSV file of all items that the filter matches, whatever the cursor."""
     place = {name: value for name, value in kept(which).items() if name != "cursor" and value}
     return f"{url_for('moderate.moderation_items_csv')}?{urlencode(place)}"
 
 
-# --- what came in since ------------------------------------------------------------------------------
+# --- what the page's script asks ----------------------------------------------------------------------
 
 
 def news_url(which: ItemFilter, items: tuple[Item, ...]) -> str | None:
-    """Where the page asks what is new; None further down, where nothing new can be."""
+    """Return the address at which the page asks for new items; None for later pages of the list."""
     if request.args.get("cursor"):
         return None
     place = {name: value for name, value in kept(which).items() if name != "cursor"}
@@ -210,7 +205,7 @@ def news() -> ResponseReturnValue:
 
 
 def cards() -> ResponseReturnValue:
-    """``GET /moderation/queue/cards``: the cards of some items as they stand now; what was deleted is left out."""
+    """``GET /moderation/queue/cards``: the current cards of some items; deleted items are left out."""
     state = current_state()
     moderator(state)
     which = default_filter()
@@ -228,12 +223,15 @@ def cards() -> ResponseReturnValue:
 
 
 def changed(state: State) -> int:
-    """How many changed texts wait, up to a hundred."""
+    """Return the number of changed texts that wait, at most a hundred."""
     return len(state.desk.store.versions(CHANGED, MOST_NEW))
 
 
+# --- pages ----------------------------------------------------------------------------------------------
+
+
 def no_entry(state: State, error: Unauthorized) -> Response:
-    """The ways in, for whoever has come to the moderators' pages without one."""
+    """Return the page that says how to sign in."""
     home = f"{request.script_root}/"
     return page(
         "sign_in",
@@ -245,12 +243,12 @@ def no_entry(state: State, error: Unauthorized) -> Response:
 
 
 def is_long(html: str) -> bool:
-    """Tell whether a text in HTML takes more than some dozen lines on a phone."""
+    """Return whether a text in HTML takes more than `LONG` lines on a phone."""
     return lines(html) > LONG
 
 
 def nothing_here(**_: str) -> ResponseReturnValue:
-    """For all addresses below the moderators' that are not ours: a page for browsers, a problem for programs."""
+    """Answer 404 for every other address below ``/moderation/``: a page for browsers, a problem for programs."""
     error = NoSuchPage()
     if request.method in {"GET", "HEAD"} and request.accept_mimetypes.best == "text/html":
         return page("refused", status_of(error), error=error, message=public_text(error))
@@ -258,7 +256,7 @@ def nothing_here(**_: str) -> ResponseReturnValue:
 
 
 def page(template: str, status: int, **context: Any) -> Response:
-    """One of the moderators' pages, with the header fields that keep it to itself."""
+    """Render one of the moderators' pages, with headers against caching, framing and foreign scripts."""
     for_moderators()
     response = Response(render(template, destinations=destinations, is_long=is_long, **context), status)
     response.headers["Cache-Control"] = "no-store"
@@ -267,3 +265,69 @@ def page(template: str, status: int, **context: Any) -> Response:
     response.headers["Referrer-Policy"] = "same-origin"
     response.vary.add("Accept-Language")
     return response
+
+
+# --- banners --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """A message at the top of the page. `urgent` marks those on which somebody has to act."""
+
+    name: str
+    words: str
+    urgent: bool = True
+
+
+def banners(state: State) -> list[Banner]:
+    """Return what moderators should know before they decide, without asking another server."""
+    try:
+        return [*wave_banner(state), *akismet_banners(state), *redis_banner(state), *task_banners(state)]
+    except ServiceDown as error:
+        return [Banner("database", str(error))]
+
+
+def wave_banner(state: State) -> Iterator[Banner]:
+    current = state.desk.waves.current()
+    if current is not None:
+        words = say("A spam wave is under way: everything is held until it is over.")
+        yield Banner("wave", f"{words} {found(current.reason)}", urgent=False)
+
+
+def akismet_banners(state: State) -> Iterator[Banner]:
+    """Yield what a worker last found of Akismet, and what Akismet says of the site's account."""
+    part = akismet(state)
+    if not part.is_well:
+        yield Banner("akismet", say("Akismet: {note}", note=f"{found(part.state)}. {found(part.advice)}"))
+    for note in state.desk.account.all():
+        if note.topic != USAGE:
+            yield Banner("account", say("Akismet: {note}", note=found(note.text)))
+
+
+def usage(state: State) -> str | None:
+    """Return the month's number of calls to Akismet, None where it is unknown or few are left.
+
+    It stands at the foot of the page; that few calls are left is a banner.
+    """
+    try:
+        notes = state.desk.account.all()
+    except ServiceDown:
+        return None
+    return next((say("Akismet: {note}", note=found(note.text)) for note in notes if note.topic == USAGE), None)
+
+
+def redis_banner(state: State) -> Iterator[Banner]:
+    if state.desk.limits.outage is not None:
+        yield Banner("redis", say("Redis does not answer: rate limits hold for each process on its own."))
+
+
+def task_banners(state: State) -> Iterator[Banner]:
+    lag = state.desk.store.task_lag(state.desk.clock.now(), TASK_KINDS)
+    if lag > LAG and not state.worker.is_catching_up():
+        yield Banner("tasks", say("Checks are behind by {time}. Is a worker running?", time=duration(lag)))
+    given_up = len(state.desk.store.dead_tasks())
+    if given_up:
+        words = say(
+            "{n} tasks were given up. Whoever runs the site sees them with: flask moderate tasks dead", n=given_up
+        )
+        yield Banner("dead", words, urgent=False)
