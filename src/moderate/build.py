@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from moderate.akismet.sql import SqlAccountNotes
 from moderate.articles import HostArticles
-from moderate.checks.base import Measures, Services
+from moderate.checks.base import Services
 from moderate.checks.order import CHECKS, in_use
 from moderate.checks.timings import Timings
 from moderate.clock import SystemClock
@@ -40,7 +40,7 @@ from moderate.reading import pieces
 from moderate.rules.sql import RuleBook
 from moderate.settings import NOT_SHOWN
 from moderate.store.sql_store import SqlStore
-from moderate.submit.desk import Desk, Intake, Retention
+from moderate.submit.desk import Desk
 from moderate.tasks.worker import Worker
 from moderate.text.html import prepare
 from moderate.text.policy import Policy
@@ -93,7 +93,8 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     signer = Signer(lambda: secrets_of(app, kept), clock, database=kept)
     articles = articles_of(settings, parts, store, clock)
     address = SiteAddress(app, settings, store, clock)
-    policy = make_policy(settings)
+    policy = Policy(sanitizer=settings.sanitizer, markup=settings.markup, max_length=settings.max_length)
+    prepare(policy)
     services = make_services(settings, database, store, clock, address.own)
     limits, redis = make_limits(settings, parts, signer, clock)
     desk = Desk(
@@ -103,15 +104,12 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         limits=limits,
         checks=in_use(CHECKS if parts.checks is None else parts.checks, services),
         policy=policy,
-        intake=intake_of(settings),
-        retention=Retention(**settings.retention),
-        measures=measures_of(settings),
+        settings=settings,
         services=services,
         clock=clock,
         waves=WaveWatch(app, SqlWaves(database), limits, clock, secret=lambda: signer.derive("waves")),
         account=SqlAccountNotes(database),
         outages=Outages(clock, lambda: database.done),
-        site_url=settings.site_url,
         notices=make_notices(app, settings, signer, clock, address),
         confirming=make_confirming(app, settings, signer, store, address, clock=clock),
     )
@@ -125,7 +123,6 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         *(part.close for part in (redis, services.spam, bell) if part is not None),
     )
     return State(
-        settings=settings,
         desk=desk,
         signer=signer,
         edge=SiteEdge(settings, signer, articles, parts.hooks, address, store.item, desk.confirming),
@@ -163,13 +160,6 @@ def refuse_missing(settings: Settings) -> None:
     for name, value, module, extra in EXTRAS:
         if getattr(settings, name) == value and find_spec(module) is None:
             raise ConfigError(f"MODERATE_{name.upper()}", value, f"install flask-moderate[{extra}] first")
-
-
-def make_policy(settings: Settings) -> Policy:
-    """How texts are cleaned, made ready for the first one."""
-    policy = Policy(sanitizer=settings.sanitizer, markup=settings.markup, max_length=settings.max_length)
-    prepare(policy)
-    return policy
 
 
 def make_database(app: Flask, settings: Settings, parts: Parts, clock: Clock) -> Database:
@@ -343,28 +333,6 @@ def make_fetcher(settings: Settings, clock: Clock, own: Sequence[str]) -> Fetche
         # The site never reads its own pages: that would be a way past whatever guards them.
         own=own,
         user_agent=f"moderate/{version('flask-moderate')}",
-    )
-
-
-def intake_of(settings: Settings) -> Intake:
-    return Intake(
-        premoderation=settings.premoderation,
-        require_author=settings.require_author,
-        close_comments_after=settings.close_comments_after,
-        close_pings_after=settings.close_pings_after,
-        edit_window=settings.edit_window,
-        discard=settings.akismet_discard,
-    )
-
-
-def measures_of(settings: Settings) -> Measures:
-    return Measures(
-        max_links=settings.max_links,
-        min_seconds=settings.min_seconds,
-        form_token=settings.form_token,
-        trusted_after=settings.trusted_after,
-        verify_pings=settings.verify_pings,
-        honeypot_field=settings.honeypot,
     )
 
 

@@ -76,9 +76,9 @@ ARROWS = {
     "redis": (*DOMAIN, "limits"),
     "text": DOMAIN,
     "normal": DOMAIN,
-    "checks": (*DOMAIN, "normal"),
+    "checks": (*DOMAIN, "normal", "settings"),
     "protocols": (*DOMAIN, "text"),
-    "acts": INTAKE,
+    "acts": (*INTAKE, "settings"),
     "articles": (*DOMAIN, "text"),
     "sql": (*DOMAIN, "normal"),
     # Mails list where links lead, as the pages do.

@@ -78,7 +78,7 @@ def sample_of(submission: Submission, facts: Facts) -> SpamSample:
     the item: a task that asks later must not send less, and feedback must send the same.
     """
     article, client = submission.article, submission.client
-    trap = facts.measures.honeypot_field
+    trap = facts.settings.honeypot
     return SpamSample(
         user_ip=client.ip,
         user_agent=client.user_agent,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from moderate.errors import ServiceDown
 from moderate.lifecycle import Premoderation, outcome
@@ -17,29 +17,13 @@ if TYPE_CHECKING:
     from moderate.akismet.values import SpamAnswer, SpamSample
     from moderate.checks.timings import Timings
     from moderate.ports import Clock, Earlier, Fetcher, Rules, SpamService, TokenCounts, Wave
+    from moderate.settings import Settings
 
 log = logging.getLogger("moderate")
 
 ALL_KINDS = frozenset(Kind)
 COMMENTS = frozenset({Kind.COMMENT})
 PINGS = ALL_KINDS - COMMENTS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measures:
-    """The numbers that checks measure against, from the site's settings."""
-
-    #: More links than this hold a comment.
-    max_links: int = 2
-    #: A form sent back sooner than this many seconds after it was made was not read by a person.
-    min_seconds: float = 3.0
-    form_token: Literal["off", "signal", "required"] = "signal"
-    #: How many approved items, and none spam, make a verified author trusted; 0 trusts nobody.
-    trusted_after: int = 3
-    #: What becomes of a ping whose source does not link here: spam, or one signal among others.
-    verify_pings: Literal["required", "signal", "off"] = "required"
-    #: The name of the form field that people do not see, for services that want to know it.
-    honeypot_field: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +52,7 @@ class Facts:
     now: datetime
     clock: Clock
     earlier: Earlier
-    measures: Measures = Measures()
+    settings: Settings
     services: Services = Services()
     #: What the spam service was or will be asked, fixed when the item came in; None to make it now.
     sample: SpamSample | None = None

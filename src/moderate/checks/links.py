@@ -25,8 +25,8 @@ class Links:
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
         count = len(submission.body.links)
-        if count > facts.measures.max_links:
-            reason = f"{count} links, where up to {facts.measures.max_links} pass"
+        if count > facts.settings.max_links:
+            reason = f"{count} links, where up to {facts.settings.max_links} pass"
             return Finding(self.name, Lean.HOLD, reason, score=float(count))
         if FORUM_CODE.search(submission.body.raw):
             return Finding(self.name, Lean.HOLD, "links in forum code ([url=…]), as programs post them")

@@ -34,5 +34,5 @@ class SourceLink:
         if source.links_here:
             return None
         reason = "the page says that it was deleted" if source.is_gone else "the page does not link to the article"
-        lean = Lean.SPAM if facts.measures.verify_pings == "required" else Lean.HOLD
+        lean = Lean.SPAM if facts.settings.verify_pings == "required" else Lean.HOLD
         return Finding(self.name, lean, reason)

@@ -30,14 +30,14 @@ class Timing:
     kinds = COMMENTS
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
-        if facts.measures.form_token == "off" or facts.is_edit or facts.is_recheck:
+        if facts.settings.form_token == "off" or facts.is_edit or facts.is_recheck:
             return None
         if submission.form_age is None:
             return self._without_token(facts) if submission.from_form else None
-        return self._by_age(submission.form_age, least_seconds(submission.body.raw, facts.measures.min_seconds))
+        return self._by_age(submission.form_age, least_seconds(submission.body.raw, facts.settings.min_seconds))
 
     def _without_token(self, facts: Facts) -> Finding:
-        required = facts.measures.form_token == "required"
+        required = facts.settings.form_token == "required"
         reason = "the form came without a valid token: made by a script, or the page was very old"
         return Finding(self.name, Lean.HOLD if required else Lean.NOTE, reason)
 

@@ -47,7 +47,7 @@ def reason(submission: Submission, approved: int) -> str:
 
 def good_record(submission: Submission, facts: Facts) -> int | None:
     """How many approved comments a trusted author has; None for everybody else."""
-    needed = facts.measures.trusted_after
+    needed = facts.settings.trusted_after
     if submission.author_id is None or needed <= 0:
         return None
     record = facts.earlier.author_record(submission.author_id, facts.now - PERIOD)

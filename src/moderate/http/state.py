@@ -55,7 +55,6 @@ class Hooks:
 class State:
     """One app's desk with everything at its edge."""
 
-    settings: Settings
     desk: Desk
     signer: Signer
     edge: SiteEdge
@@ -80,6 +79,10 @@ class State:
 
     def __post_init__(self) -> None:
         _states.add(self)
+
+    @property
+    def settings(self) -> Settings:
+        return self.desk.settings
 
     def close(self, patience: float = 30.0) -> None:
         """End the app's threads and close its connections, but not those of objects that the host handed in.

@@ -100,7 +100,7 @@ def article_json(state: State, found: Article, overrides: Overrides) -> dict[str
         "host": {
             "comments_open": found.comments_open,
             "pings_open": found.pings_open,
-            "premoderation": state.desk.intake.premoderation,
+            "premoderation": state.settings.premoderation,
             "published_at": rfc3339(found.published_at),
         },
     }

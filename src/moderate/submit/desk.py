@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from moderate import signals
 from moderate.akismet.check import sample_of
-from moderate.checks.base import Facts, Measures, Services, judge, judge_anew
+from moderate.checks.base import Facts, Services, judge, judge_anew
 from moderate.errors import NO_PARENT, Closed, Invalid, UnknownArticle
 from moderate.lifecycle import DELETABLE
 from moderate.limits import Costs
@@ -26,39 +26,13 @@ if TYPE_CHECKING:
 
     from moderate.checks.base import Check
     from moderate.confirmation.confirm import Confirming
-    from moderate.lifecycle import Premoderation
     from moderate.limits import Limits
     from moderate.model import Article, Item, Raw, Submission, Verdict
     from moderate.monitoring.outages import Outages
     from moderate.ports import AccountNotes, Articles, Clock, Overrides, Recorded, Store
+    from moderate.settings import Settings
     from moderate.text.policy import Policy
     from moderate.waves.watch import WaveWatch
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intake:
-    """What the site's settings say about who may submit, and for how long."""
-
-    premoderation: Premoderation = "all"
-    require_author: bool = True
-    #: Days after publication; 0 never closes.
-    close_comments_after: int = 0
-    close_pings_after: int = 0
-    #: Minutes in which authors may edit or withdraw; 0 never.
-    edit_window: int = 15
-    #: Whether spam that a service calls blatant is dropped unseen.
-    discard: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retention:
-    """After how many days personal data and junk are removed; 0 keeps them for ever."""
-
-    ip: int = 90
-    user_agent: int = 90
-    spam: int = 30
-    trash: int = 30
-    tasks: int = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,19 +46,15 @@ class Desk:
     limits: Limits
     checks: tuple[Check, ...]
     policy: Policy
-    intake: Intake
-    measures: Measures
+    settings: Settings
     services: Services
     clock: Clock
     waves: WaveWatch
     account: AccountNotes
     outages: Outages
-    retention: Retention = Retention()
     notices: Notices = Notices()
     #: None where the site does not have e-mail addresses confirmed.
     confirming: Confirming | None = None
-    #: The site's own address, None where the settings do not tell it.
-    site_url: str | None = None
 
 
 def submit(desk: Desk, raw: Raw) -> Receipt:
@@ -104,7 +74,7 @@ def submit(desk: Desk, raw: Raw) -> Receipt:
 def accept(desk: Desk, raw: Raw, *, crowded: tuple[str, ...] = ()) -> Receipt:
     """The way in behind the limits; the host's own code, an import say, starts here."""
     facts = facts_for(desk, raw, crowded=crowded)
-    submission = clean(raw, facts.article, desk.policy, require_author=desk.intake.require_author)
+    submission = clean(raw, facts.article, desk.policy, require_author=desk.settings.require_author)
     verdict = judge(submission, facts, desk.checks, remote=False)
     recorded = desk.store.record(submission, verdict, tasks_for(desk, submission, verdict, facts), facts.now)
     look_again(desk, recorded, submission, facts.now)
@@ -144,11 +114,11 @@ def facts_for(desk: Desk, raw: Raw, *, crowded: tuple[str, ...] = ()) -> Facts:
     refuse_closed(desk, article, overrides, raw.kind)
     return Facts(
         article=article,
-        premoderation=overrides.premoderation or desk.intake.premoderation,
+        premoderation=overrides.premoderation or desk.settings.premoderation,
         now=now,
         clock=desk.clock,
         earlier=desk.store,
-        measures=desk.measures,
+        settings=desk.settings,
         services=desk.services,
         crowded=crowded,
         wave=desk.waves.current(),
@@ -182,10 +152,10 @@ def refuse_closed(desk: Desk, article: Article, overrides: Overrides, kind: Kind
     """Raise `Closed` where the host, a moderator or the article's age says so."""
     if kind is Kind.COMMENT:
         is_open = article.comments_open if overrides.comments_open is None else overrides.comments_open
-        days = desk.intake.close_comments_after
+        days = desk.settings.close_comments_after
     else:
         is_open = article.pings_open if overrides.pings_open is None else overrides.pings_open
-        days = desk.intake.close_pings_after
+        days = desk.settings.close_pings_after
     published = article.published_at
     is_old = bool(days) and published is not None and desk.clock.now() - published > timedelta(days=days)
     if not is_open or is_old:
@@ -269,7 +239,7 @@ def is_taken_back(desk: Desk, item: Item) -> bool:
 
 
 def refuse_late(desk: Desk, item: Item) -> None:
-    window = timedelta(minutes=desk.intake.edit_window)
+    window = timedelta(minutes=desk.settings.edit_window)
     if item.kind is not Kind.COMMENT or desk.clock.now() - item.created_at > window:
         raise Closed("The time for changing this is over.")
 

@@ -206,7 +206,7 @@ def put_off(desk: Desk, task: Task, reason: str) -> None:
 def look(desk: Desk, task: Task, item: Item, article: Article) -> Seen | None:
     if desk.services.fetcher is None or not item.kind.is_ping:
         return None
-    site = desk.site_url or article.url
+    site = desk.settings.site_url or article.url
     about = f"+{site}; verifying {item.kind.value} from {item.ip or '?'}"
     return look_at(
         desk.services.fetcher,
@@ -242,11 +242,11 @@ def facts_of(desk: Desk, task: Task, item: Item, article: Article, seen: Seen | 
     overrides = desk.store.overrides(article.key)
     return Facts(
         article=article,
-        premoderation=overrides.premoderation or desk.intake.premoderation,
+        premoderation=overrides.premoderation or desk.settings.premoderation,
         now=desk.clock.now(),
         clock=desk.clock,
         earlier=desk.store,
-        measures=desk.measures,
+        settings=desk.settings,
         services=desk.services,
         source=seen.look if seen else None,
         sample=SpamSample.from_json(asked) if isinstance(asked, dict) else None,
@@ -315,7 +315,7 @@ def settle(desk: Desk, task: Task, item: Item, verdict: Verdict, content: Conten
         signals.announce(desk.app, settled.item, before=settled.before, by=None)
     if settled.item is not None and settled.changed and not is_suspicious(item):
         desk.waves.note(settled.item)
-    if verdict.discard and desk.intake.discard and settled.changed:
+    if verdict.discard and desk.settings.akismet_discard and settled.changed:
         desk.store.delete(item.id, "checks", now)
 
 

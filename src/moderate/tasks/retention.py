@@ -17,7 +17,7 @@ from moderate.ports.stored import RetentionKind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from moderate.submit.desk import Desk, Retention
+    from moderate.submit.desk import Desk
 
 log = logging.getLogger("moderate")
 
@@ -67,10 +67,10 @@ def since(moment: float, now: datetime) -> timedelta:
     return abs(now - datetime.fromtimestamp(moment, UTC))
 
 
-def days_of(kept: Retention) -> Mapping[RetentionKind, int]:
+def days_of(desk: Desk) -> Mapping[RetentionKind, int]:
     """Return after how many days each kind is removed, without those that are kept for ever."""
     # A sample holds the address and the user agent, so it goes when these go.
-    days = {**asdict(kept), RetentionKind.SAMPLES: kept.ip}
+    days = {**desk.settings.retention, RetentionKind.SAMPLES: desk.settings.retention["ip"]}
     return {kind: days[kind] for kind in RetentionKind if days[kind]}
 
 
@@ -78,7 +78,7 @@ def forget(desk: Desk) -> bool:
     """Forget for a short time; returns whether this worker should go on soon."""
     now = desk.clock.now()
     state = read(desk)
-    todo = [kind for kind in days_of(desk.retention) if is_due(state, kind, now)]
+    todo = [kind for kind in days_of(desk) if is_due(state, kind, now)]
     claimed = state.get(CLAIMED)
     if not todo or (isinstance(claimed, float) and since(claimed, now) < CLAIM):
         return False
@@ -91,7 +91,7 @@ def forget(desk: Desk) -> bool:
 
 def step(desk: Desk, kind: RetentionKind, progress: Progress, now: datetime) -> Progress:
     """Forget some of one kind. A failure is kept with it, and stops no other kind."""
-    before = now - timedelta(days=days_of(desk.retention)[kind])
+    before = now - timedelta(days=days_of(desk)[kind])
     over = desk.clock.monotonic() + SPELL
     try:
         found = desk.store.forget(
@@ -134,7 +134,7 @@ def write(desk: Desk, state: Mapping[str, Any], now: datetime) -> None:
 
 def late(desk: Desk) -> Mapping[RetentionKind, str]:
     """Return the kinds that should be forgotten and are not, each with the reason."""
-    now, state, days = desk.clock.now(), read(desk), days_of(desk.retention)
+    now, state, days = desk.clock.now(), read(desk), days_of(desk)
     if not state:
         oldest = desk.store.oldest_item()
         return {
@@ -153,5 +153,5 @@ def late(desk: Desk) -> Mapping[RetentionKind, str]:
 def lag(desk: Desk) -> float:
     """Return for how many seconds the kind that was gone through least recently has been overdue."""
     now, state = desk.clock.now(), read(desk)
-    waited = [since(progress_of(state, kind, now).done, now) - EVERY for kind in days_of(desk.retention)]
+    waited = [since(progress_of(state, kind, now).done, now) - EVERY for kind in days_of(desk)]
     return max((max(0.0, each.total_seconds()) for each in waited), default=0.0)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from moderate.checks.base import Facts
 from moderate.model import Article, Body, Client, Kind, Status, Submission
 from moderate.ports import Alike
+from moderate.settings import Settings
 from moderate.testing import ManualClock
 
 if TYPE_CHECKING:
@@ -66,7 +67,17 @@ def ping(text: str = "[…] they wrote about the ferry […]", **changes: Any) -
     return comment(text, **given)
 
 
+def settings(**changes: Any) -> Settings:
+    return replace(Settings.from_config({}), **changes)
+
+
 def facts(**changes: Any) -> Facts:
     clock = changes.pop("clock", None) or ManualClock()
-    given: dict[str, Any] = {"premoderation": "none", "now": clock.now(), "earlier": Past(), **changes}
+    given: dict[str, Any] = {
+        "premoderation": "none",
+        "now": clock.now(),
+        "earlier": Past(),
+        "settings": settings(),
+        **changes,
+    }
     return Facts(article=ARTICLE, clock=clock, **given)

@@ -10,11 +10,11 @@ import pytest
 
 from moderate.akismet.check import Akismet, sample_of
 from moderate.akismet.values import SpamAnswer, SpamSample, SpamWord
-from moderate.checks.base import Measures, Services, judge
+from moderate.checks.base import Services, judge
 from moderate.errors import ServiceDown
 from moderate.model import Awaiting, Kind, Lean, Status
 from moderate.stand_ins import ScriptedSpamService
-from tests.unit.checks.cases import ARTICLE, comment, facts, ping
+from tests.unit.checks.cases import ARTICLE, comment, facts, ping, settings
 
 if TYPE_CHECKING:
     from moderate.model import Verdict
@@ -79,7 +79,7 @@ def test_the_sample_holds_all_that_the_service_takes() -> None:
         article=article, email="a@example.org", url="https://a.example/", parent=17, honeypot="x", author="Åsa"
     )
     submission = replace(submission, client=replace(submission.client, referrer=article.url))
-    sample = sample_of(submission, facts(now=now, measures=Measures(honeypot_field="homepage2")))
+    sample = sample_of(submission, facts(now=now, settings=settings(honeypot="homepage2")))
     assert sample == SpamSample(
         user_ip="203.0.113.9",
         user_agent="Mozilla/5.0",

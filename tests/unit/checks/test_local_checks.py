@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from moderate.checks.base import Measures, Services, judge
+from moderate.checks.base import Services, judge
 from moderate.checks.honeypot import Honeypot
 from moderate.checks.links import Links
 from moderate.checks.order import CHECKS, in_use
@@ -17,7 +17,7 @@ from moderate.checks.timing import Timing, least_seconds
 from moderate.checks.trusted import TrustedAuthor
 from moderate.model import Kind, Lean, Status
 from moderate.stand_ins import FixedRules, MemoryTokenCounts, ScriptedSpamService
-from tests.unit.checks.cases import Past, comment, facts, ping
+from tests.unit.checks.cases import Past, comment, facts, ping, settings
 
 COMMENT, APPROVED, SPAM, TRASH = Kind.COMMENT, Status.APPROVED, Status.SPAM, Status.TRASH
 
@@ -71,19 +71,18 @@ def test_a_long_text_needs_longer_but_never_very_long() -> None:
 def test_a_missing_token_counts_for_forms_alone_and_as_the_setting_says(
     setting: Any, from_form: bool, expected: Lean | None
 ) -> None:
-    measures = Measures(form_token=setting)
-    assert lean(Timing(), comment(from_form=from_form), measures=measures) is expected
+    assert lean(Timing(), comment(from_form=from_form), settings=settings(form_token=setting)) is expected
 
 
 def test_the_form_is_not_measured_again_when_its_item_is() -> None:
-    assert lean(Timing(), comment(from_form=True), measures=Measures(form_token="required"), is_recheck=True) is None
+    assert lean(Timing(), comment(from_form=True), settings=settings(form_token="required"), is_recheck=True) is None
     assert lean(Timing(), comment(form_age=0.1, from_form=True), is_edit=True) is None
 
 
 def test_more_links_than_allowed_hold() -> None:
     assert lean(Links(), comment(links=["https://a.example/"] * 2)) is None
     assert lean(Links(), comment(links=["https://a.example/"] * 3)) is Lean.HOLD
-    assert lean(Links(), comment(links=["https://a.example/"]), measures=Measures(max_links=0)) is Lean.HOLD
+    assert lean(Links(), comment(links=["https://a.example/"]), settings=settings(max_links=0)) is Lean.HOLD
 
 
 def test_links_in_forum_code_hold() -> None:
@@ -131,7 +130,7 @@ def test_a_verified_author_with_enough_approved_is_trusted() -> None:
     assert lean(TrustedAuthor(), comment(author_id="u1"), earlier=past) is Lean.TRUST
     assert lean(TrustedAuthor(), comment(author_id="u2"), earlier=past) is None
     assert lean(TrustedAuthor(), comment(author_id="u3"), earlier=past) is None
-    assert lean(TrustedAuthor(), comment(author_id="u1"), earlier=past, measures=Measures(trusted_after=0)) is None
+    assert lean(TrustedAuthor(), comment(author_id="u1"), earlier=past, settings=settings(trusted_after=0)) is None
 
 
 def test_a_typed_email_or_name_makes_nobody_trusted() -> None:
@@ -190,7 +189,7 @@ def test_missing_headers_and_tokens_never_skip_a_check() -> None:
     """No Referer, no spam check: a bug class of other systems."""
     services = all_services()
     bare = comment(ip="", form_age=None)
-    verdict = judge(bare, facts(services=services, measures=Measures(form_token="off")), CHECKS, remote=True)
+    verdict = judge(bare, facts(services=services, settings=settings(form_token="off")), CHECKS, remote=True)
     assert "akismet" in verdict.passed
     assert isinstance(services.spam, ScriptedSpamService)
     assert len(services.spam.samples) == 1
