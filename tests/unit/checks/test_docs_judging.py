@@ -35,7 +35,7 @@ def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
         "within three seconds",
         f"in the last {trusted.PERIOD.days} days",
         "from the third nearly equal one on",
-        "spam when it stands on five articles",
+        "spam when it was posted on five articles",
         "A text of eight or more longer words",
         "until it has seen ten of each kind",
         "the first time within 20 minutes",
