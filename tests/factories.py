@@ -13,7 +13,7 @@ from moderate.model import Article, Awaiting, Body, Client, Finding, Kind, Lean,
 from moderate.store.rows import columns_of
 
 if TYPE_CHECKING:
-    from moderate.store.sql_store import SqlStore
+    from moderate.store.store import Store
 
 #: When tests begin. Nothing in them depends on today.
 NOON = datetime(2026, 1, 13, 12, 0, 0, 123456, tzinfo=UTC)
@@ -74,7 +74,7 @@ def a_finding(check: str = "links", lean: Lean = Lean.HOLD, reason: str = "three
     return Finding(check, lean, reason, **{"score": 0.75, "took_ms": 1.25, "at": NOON, **changes})
 
 
-def fill_thread(store: SqlStore, number: int, article: str = "thaw", **changes: Any) -> None:
+def fill_thread(store: Store, number: int, article: str = "thaw", **changes: Any) -> None:
     """Put so many approved comments under an article at once, which is faster than to submit each of them."""
     written = NOON - timedelta(days=300)
     place = {"kind": "comment", "status": "approved", "version": 1, "article_key": article, "public_at": written}
@@ -86,7 +86,7 @@ def fill_thread(store: SqlStore, number: int, article: str = "thaw", **changes: 
     ]
     with store.database.write() as conn:
         conn.execute(insert(items), rows)
-    assert any(store.recount(repair=True))
+    assert any(store.counters.recount(repair=True))
 
 
 APPROVED = a_verdict(Status.APPROVED)

@@ -125,7 +125,7 @@ class Host:
     def token(self, name: str = "mori") -> dict[str, str]:
         """Header fields of a moderator."""
         with self.app.app_context():
-            token = self.state.desk.store.create_token(name, self.clock.now())
+            token = self.state.desk.store.tokens.create(name, self.clock.now())
         return {"Authorization": f"Bearer {token}"}
 
     @property
@@ -159,7 +159,7 @@ class Host:
     def total(self) -> int:
         """How many items are stored, of whatever status."""
         with self.app.app_context():
-            return sum(self.state.desk.store.totals().__getattribute__(name) for name in NAMES)
+            return sum(self.state.desk.store.counters.totals().__getattribute__(name) for name in NAMES)
 
 
 NAMES = ("comments", "trackback", "pingback", "webmention", "pending", "spam", "trash")

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from moderate.model import Article
-    from moderate.ports import Clock, Store
+    from moderate.ports import Clock
+    from moderate.store.store import Store
 
 log = logging.getLogger("moderate")
 
@@ -62,7 +63,7 @@ class HostArticles:
             return find(url)
         wanted = source_key(url)
         waiting = (article.key for article in list(self._waiting.values()) if wanted in keys_of(article))
-        key = next(waiting, None) or self._store.article_by_url(wanted)
+        key = next(waiting, None) or self._store.articles.by_url(wanted)
         return self.load(key) if key is not None else None
 
     def remember(self, article: Article) -> None:
@@ -86,7 +87,7 @@ class HostArticles:
             thread.join(timeout=2)
 
     def _note(self, article: Article) -> None:
-        self._store.remember_article(article, keys_of(article), self._clock.now())
+        self._store.articles.remember(article, keys_of(article), self._clock.now())
         if len(self._remembered) >= MOST_REMEMBERED:
             self._remembered.clear()
         self._remembered[article.key] = article

@@ -39,7 +39,7 @@ from moderate.protocols import PROTOCOLS
 from moderate.reading import pieces
 from moderate.rules.sql import RuleBook
 from moderate.settings import NOT_SHOWN
-from moderate.store.sql_store import SqlStore
+from moderate.store.store import Store
 from moderate.submit.desk import Desk
 from moderate.tasks.worker import Worker
 from moderate.text.html import prepare
@@ -84,12 +84,12 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     settings, parts = with_redis(app, settings, parts)
     clock = parts.clock or SystemClock()
     database = make_database(app, settings, parts, clock)
-    store, tables = SqlStore(database), SqlTables(database, SystemClock())
+    store, tables = Store(database), SqlTables(database, SystemClock())
     if parts.engine is None and settings.database_url is None:
         upgrade_embedded(tables, database.engine.url.database)
         # A process that is forked from this one must not share a connection, nor what SQLite knows of its locks.
         database.close_connections()
-    kept = cache(lambda: store.secret("signing"))
+    kept = cache(lambda: store.secrets.get("signing"))
     signer = Signer(lambda: secrets_of(app, kept), clock, database=kept)
     articles = articles_of(settings, parts, store, clock)
     address = SiteAddress(app, settings, store, clock)
@@ -125,7 +125,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     return State(
         desk=desk,
         signer=signer,
-        edge=SiteEdge(settings, signer, articles, parts.hooks, address, store.item, desk.confirming),
+        edge=SiteEdge(settings, signer, articles, parts.hooks, address, store.items.get, desk.confirming),
         address=address,
         hooks=parts.hooks,
         protocols=tuple(PROTOCOLS if parts.protocols is None else parts.protocols),
@@ -139,7 +139,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     )
 
 
-def articles_of(settings: Settings, parts: Parts, store: SqlStore, clock: Clock) -> HostArticles:
+def articles_of(settings: Settings, parts: Parts, store: Store, clock: Clock) -> HostArticles:
     def finder() -> Callable[[str], Article | None] | None:
         find = parts.article_finder()
         return None if find is None else settled(find, settings.site_url)
@@ -296,15 +296,13 @@ def make_bell(settings: Settings, parts: Parts, signer: Signer, clock: Clock) ->
     return RedisBell(client, clock, channel, is_ours=client is not parts.redis)
 
 
-def make_services(
-    settings: Settings, database: Database, store: SqlStore, clock: Clock, own: Sequence[str]
-) -> Services:
+def make_services(settings: Settings, database: Database, store: Store, clock: Clock, own: Sequence[str]) -> Services:
     """What checks ask beyond the store."""
     return Services(
         fetcher=make_fetcher(settings, clock, own),
         spam=make_spam_service(settings, clock),
-        rules=RuleBook(store, clock),
-        tokens=SqlTokenCounts(database, lambda: store.secret("learned")),
+        rules=RuleBook(store.rules, clock),
+        tokens=SqlTokenCounts(database, lambda: store.secrets.get("learned")),
         timings=Timings(),
     )
 

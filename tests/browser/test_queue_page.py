@@ -224,7 +224,7 @@ def test_the_card_of_a_deleted_item_says_so_and_offers_nothing(newsroom: Newsroo
     newsroom.sign_in(page)
     page.goto(f"{newsroom.queue}?status=spam")
     with newsroom.app.app_context():
-        newsroom.app.extensions["moderate"].desk.store.delete(item.id, "Sakai", item.created_at)
+        newsroom.app.extensions["moderate"].desk.store.items.delete(item.id, "Sakai", item.created_at)
     card = page.get_by_role("article").filter(has_text="Soon gone.")
     card.get_by_role("button", name="Approve", exact=True).click()
     expect(card.locator(".clash")).to_have_text(f"Item {item.id} is gone.")

@@ -1,4 +1,4 @@
-"""The stores that every promise of `moderate.ports.Store` is tested on."""
+"""The stores that every promise of `moderate.store.store.Store` is tested on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import text
 from moderate.database.engine import Database
 from moderate.database.migrate import upgrade
 from moderate.database.schema import metadata
-from moderate.store.sql_store import SqlStore
+from moderate.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,7 +101,7 @@ def empty(conn: Connection) -> None:
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[SqlStore]:
+def store(database_url: str) -> Iterator[Store]:
     database = Database(database_url)
-    yield SqlStore(database)
+    yield Store(database)
     database.dispose()

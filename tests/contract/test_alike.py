@@ -12,7 +12,7 @@ from moderate.ports import ItemFilter
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping
 
 if TYPE_CHECKING:
-    from moderate.store.sql_store import SqlStore
+    from moderate.store.store import Store
 
 LETTER = (
     "Great offers on winter boots, winter jackets and winter gloves only this weekend in our warehouse "
@@ -20,11 +20,11 @@ LETTER = (
 )
 
 
-def found(store: SqlStore, **which: object) -> list[int]:
-    return [item.id for item in store.items(ItemFilter(**which), cursor=None, limit=50).items]
+def found(store: Store, **which: object) -> list[int]:
+    return [item.id for item in store.queue.page(ItemFilter(**which), cursor=None, limit=50).items]
 
 
-def test_a_host_is_that_of_a_source_or_of_a_website_and_no_other(store: SqlStore) -> None:
+def test_a_host_is_that_of_a_source_or_of_a_website_and_no_other(store: Store) -> None:
     for source in (
         "https://blog.example/1",
         "http://BLOG.example",
@@ -33,9 +33,9 @@ def test_a_host_is_that_of_a_source_or_of_a_website_and_no_other(store: SqlStore
         "https://my-blog.example/4",
         "https://other.example/?about=https://blog.example/",
     ):
-        store.record(a_ping(source), HELD, [], NOON)
-    store.record(a_comment("Hello.", url="https://blog.example/me"), HELD, [], NOON)
-    store.record(a_comment("See https://blog.example/ yourself.", url=None), HELD, [], NOON)
+        store.items.record(a_ping(source), HELD, [], NOON)
+    store.items.record(a_comment("Hello.", url="https://blog.example/me"), HELD, [], NOON)
+    store.items.record(a_comment("See https://blog.example/ yourself.", url=None), HELD, [], NOON)
     assert found(store, host="blog.example") == [7, 3, 2, 1]
     assert found(store, host="Blog.Example") == [7, 3, 2, 1]
     assert found(store, host="blog.example:8443") == [3]
@@ -43,19 +43,19 @@ def test_a_host_is_that_of_a_source_or_of_a_website_and_no_other(store: SqlStore
 
 
 @pytest.mark.parametrize("host", ["%", "_log.example", "' OR 1=1 --", "blog.example/1", "*", "\\", "日本"])
-def test_a_host_is_no_pattern(store: SqlStore, host: str) -> None:
-    store.record(a_ping("https://blog.example/1"), HELD, [], NOON)
+def test_a_host_is_no_pattern(store: Store, host: str) -> None:
+    store.items.record(a_ping("https://blog.example/1"), HELD, [], NOON)
     assert found(store, host=host) == ([1] if host == "blog.example/1" else [])
 
 
-def test_like_an_item_is_what_says_the_same_or_nearly_so(store: SqlStore) -> None:
+def test_like_an_item_is_what_says_the_same_or_nearly_so(store: Store) -> None:
     for number in range(3):
         text = LETTER.format(n=number)
-        store.record(a_comment(text), HELD, [], NOON)
+        store.items.record(a_comment(text), HELD, [], NOON)
     other = "Does the last tram still wait for the ferry from the island when that one is late on stormy evenings?"
-    store.record(a_comment(other), HELD, [], NOON)
-    store.record(a_comment("Short."), HELD, [], NOON)
-    store.record(a_comment("Short.", article="2026/snow"), SPAM, [], NOON)
+    store.items.record(a_comment(other), HELD, [], NOON)
+    store.items.record(a_comment("Short."), HELD, [], NOON)
+    store.items.record(a_comment("Short.", article="2026/snow"), SPAM, [], NOON)
     assert found(store, like=1) == [3, 2, 1]
     assert found(store, like=4) == [4]
     assert found(store, like=5) == [6, 5]
@@ -63,44 +63,44 @@ def test_like_an_item_is_what_says_the_same_or_nearly_so(store: SqlStore) -> Non
     assert found(store, like=99) == []
 
 
-def test_items_without_a_text_are_like_nothing_else(store: SqlStore) -> None:
+def test_items_without_a_text_are_like_nothing_else(store: Store) -> None:
     for number in range(2):
-        store.record(a_ping(f"https://blog.example/{number}", "", text_key=""), HELD, [], NOON)
+        store.items.record(a_ping(f"https://blog.example/{number}", "", text_key=""), HELD, [], NOON)
     assert found(store, like=1) == [1]
 
 
-def test_the_oldest_that_waits_is_pending_and_waits_for_a_person(store: SqlStore) -> None:
-    assert store.oldest_waiting() is None
+def test_the_oldest_that_waits_is_pending_and_waits_for_a_person(store: Store) -> None:
+    assert store.queue.oldest_waiting() is None
     for number, verdict in enumerate((APPROVED, TO_CHECK, SPAM, HELD, HELD)):
-        store.record(a_comment(f"Number {number}."), verdict, [], NOON + timedelta(hours=number))
-    assert store.oldest_waiting() == NOON + timedelta(hours=3)
-    store.decide(4, Decision.TRASH, version=1, by="mori", note=None, now=NOON)
-    assert store.oldest_waiting() == NOON + timedelta(hours=4)
+        store.items.record(a_comment(f"Number {number}."), verdict, [], NOON + timedelta(hours=number))
+    assert store.queue.oldest_waiting() == NOON + timedelta(hours=3)
+    store.decisions.decide(4, Decision.TRASH, version=1, by="mori", note=None, now=NOON)
+    assert store.queue.oldest_waiting() == NOON + timedelta(hours=4)
 
 
-def test_waiting_is_counted_from_when_an_item_came_to_wait(store: SqlStore) -> None:
+def test_waiting_is_counted_from_when_an_item_came_to_wait(store: Store) -> None:
     later = NOON + timedelta(days=300)
-    public = store.record(a_comment("Public."), APPROVED, [], NOON).item
-    held = store.decide(public.id, Decision.HOLD, version=1, by="mori", note=None, now=later)
-    assert store.oldest_waiting() == later
-    checked = store.record(a_comment("To check."), TO_CHECK, [], NOON).item
-    assert store.oldest_waiting() == later
-    store.settle(None, checked.id, checked.version, HELD, NOON + timedelta(days=1))
-    assert store.oldest_waiting() == NOON + timedelta(days=1)
-    store.decide(checked.id, Decision.APPROVE, version=1, by="mori", note=None, now=later)
-    store.undo([held.history], by="mori", batch="b", now=later + timedelta(hours=1))
-    assert store.oldest_waiting() is None
+    public = store.items.record(a_comment("Public."), APPROVED, [], NOON).item
+    held = store.decisions.decide(public.id, Decision.HOLD, version=1, by="mori", note=None, now=later)
+    assert store.queue.oldest_waiting() == later
+    checked = store.items.record(a_comment("To check."), TO_CHECK, [], NOON).item
+    assert store.queue.oldest_waiting() == later
+    store.items.settle(None, checked.id, checked.version, HELD, NOON + timedelta(days=1))
+    assert store.queue.oldest_waiting() == NOON + timedelta(days=1)
+    store.decisions.decide(checked.id, Decision.APPROVE, version=1, by="mori", note=None, now=later)
+    store.decisions.undo([held.history], by="mori", batch="b", now=later + timedelta(hours=1))
+    assert store.queue.oldest_waiting() is None
 
 
-def test_an_undo_restores_when_an_item_came_to_wait_and_when_it_became_public(store: SqlStore) -> None:
+def test_an_undo_restores_when_an_item_came_to_wait_and_when_it_became_public(store: Store) -> None:
     hours = [NOON + timedelta(hours=number) for number in range(5)]
-    item = store.record(a_comment(), HELD, [], hours[0]).item
-    approved = store.decide(item.id, Decision.APPROVE, version=1, by="mori", note=None, now=hours[1])
+    item = store.items.record(a_comment(), HELD, [], hours[0]).item
+    approved = store.decisions.decide(item.id, Decision.APPROVE, version=1, by="mori", note=None, now=hours[1])
     assert (approved.item.public_at, approved.item.waiting_since) == (hours[1], hours[0])
-    back = store.undo([approved.history], by="mori", batch="1", now=hours[2]).done[0]
+    back = store.decisions.undo([approved.history], by="mori", batch="1", now=hours[2]).done[0]
     assert (back.item.status, back.item.waiting_since) == (Status.PENDING, hours[0])
-    again = store.undo([back.history], by="mori", batch="2", now=hours[3]).done[0]
+    again = store.decisions.undo([back.history], by="mori", batch="2", now=hours[3]).done[0]
     assert (again.item.status, again.item.public_at) == (Status.APPROVED, hours[1])
-    store.decide(item.id, Decision.SPAM, version=4, by="mori", note=None, now=hours[3])
-    last = store.decide(item.id, Decision.APPROVE, version=5, by="mori", note=None, now=hours[4]).item
-    assert (last.public_at, store.item(item.id)) == (hours[4], last)
+    store.decisions.decide(item.id, Decision.SPAM, version=4, by="mori", note=None, now=hours[3])
+    last = store.decisions.decide(item.id, Decision.APPROVE, version=5, by="mori", note=None, now=hours[4]).item
+    assert (last.public_at, store.items.get(item.id)) == (hours[4], last)

@@ -12,7 +12,7 @@ from moderate.database.engine import Database
 from moderate.database.migrate import migrate_to, upgrade
 from moderate.database.tables import SqlTables
 from moderate.errors import ServiceDown
-from moderate.store.sql_store import SqlStore
+from moderate.store.store import Store
 from tests.factories import HELD, NOON, a_comment
 
 if TYPE_CHECKING:
@@ -22,31 +22,31 @@ if TYPE_CHECKING:
     from tests.servers import PostgreSQL
 
 
-def faults(store: SqlStore, *, repair: bool = False) -> list[tuple[str, bool]]:
+def faults(store: Store, *, repair: bool = False) -> list[tuple[str, bool]]:
     return [(fault.words, fault.is_mended) for fault in SqlTables(store.database).faults(repair=repair)]
 
 
-def tamper(store: SqlStore, *statements: str) -> None:
+def tamper(store: Store, *statements: str) -> None:
     with store.database.write() as conn:
         for statement in statements:
             conn.execute(text(statement))
 
 
-def on(store: SqlStore, **statements: str) -> str:
+def on(store: Store, **statements: str) -> str:
     return statements["mariadb" if store.database.dialect in {"mysql", "mariadb"} else store.database.dialect]
 
 
-def add(store: SqlStore, times: int = 1) -> list[int]:
-    return [store.record(a_comment(f"Number {number}"), HELD, [], NOON).item.id for number in range(times)]
+def add(store: Store, times: int = 1) -> list[int]:
+    return [store.items.record(a_comment(f"Number {number}"), HELD, [], NOON).item.id for number in range(times)]
 
 
-def test_a_database_that_is_well_has_no_faults(store: SqlStore) -> None:
+def test_a_database_that_is_well_has_no_faults(store: Store) -> None:
     add(store, 3)
     assert faults(store) == []
     assert faults(store, repair=True) == []
 
 
-def test_a_lost_index_is_made_again(store: SqlStore) -> None:
+def test_a_lost_index_is_made_again(store: Store) -> None:
     name = "ix_moderate_items_status_id"
     tamper(store, f"DROP INDEX {name}" + on(store, sqlite="", postgresql="", mariadb=" ON moderate_items"))
     assert faults(store) == [(f"The index {name} is missing.", False)]
@@ -54,7 +54,7 @@ def test_a_lost_index_is_made_again(store: SqlStore) -> None:
     assert faults(store) == []
 
 
-def test_counters_that_have_drifted_are_counted_anew(store: SqlStore) -> None:
+def test_counters_that_have_drifted_are_counted_anew(store: Store) -> None:
     add(store, 2)
     tamper(store, "UPDATE moderate_counters SET spam_pingback = 7")
     assert {mended for _, mended in faults(store)} == {False}
@@ -62,7 +62,7 @@ def test_counters_that_have_drifted_are_counted_anew(store: SqlStore) -> None:
     assert faults(store) == []
 
 
-def test_a_lost_index_for_searches_is_made_again(store: SqlStore) -> None:
+def test_a_lost_index_for_searches_is_made_again(store: Store) -> None:
     add(store, 3)
     tamper(
         store,
@@ -107,15 +107,15 @@ LOSSES = {
 
 
 @pytest.fixture(params=["pg_url", "mariadb_url"])
-def served(request: pytest.FixtureRequest) -> Iterator[SqlStore]:
-    store = SqlStore(Database(request.getfixturevalue(request.param)))
+def served(request: pytest.FixtureRequest) -> Iterator[Store]:
+    store = Store(Database(request.getfixturevalue(request.param)))
     upgrade(store.database)
     yield store
     store.database.dispose()
 
 
 @pytest.mark.parametrize("told", LOSSES)
-def test_a_lost_key_is_given_back(served: SqlStore, told: str) -> None:
+def test_a_lost_key_is_given_back(served: Store, told: str) -> None:
     numbers = add(served, 3)
     postgresql, mariadb = LOSSES[told]
     tamper(served, *(postgresql if served.database.dialect == "postgresql" else mariadb))
@@ -126,7 +126,7 @@ def test_a_lost_key_is_given_back(served: SqlStore, told: str) -> None:
     assert add(served)[0] > max(numbers)
 
 
-def test_rows_that_stand_in_the_way_of_a_lost_key_are_named(served: SqlStore) -> None:
+def test_rows_that_stand_in_the_way_of_a_lost_key_are_named(served: Store) -> None:
     numbers = add(served, 2)
     lost = LOSSES["moderate_items may hold the same article_key and source_key twice"]
     tamper(served, *lost[served.database.dialect != "postgresql"], "UPDATE moderate_items SET source_key = 'the same'")
@@ -141,9 +141,9 @@ def test_rows_that_stand_in_the_way_of_a_lost_key_are_named(served: SqlStore) ->
 
 
 @pytest.fixture
-def behind(pg_url: str) -> Iterator[SqlStore]:
+def behind(pg_url: str) -> Iterator[Store]:
     """Rows came back without their sequences, as by a restore of the data alone."""
-    store = SqlStore(Database(pg_url))
+    store = Store(Database(pg_url))
     upgrade(store.database)
     add(store, 40)
     with store.database.read() as conn:
@@ -153,7 +153,7 @@ def behind(pg_url: str) -> Iterator[SqlStore]:
     store.database.dispose()
 
 
-def test_sequences_that_are_behind_are_told_and_set_right(behind: SqlStore) -> None:
+def test_sequences_that_are_behind_are_told_and_set_right(behind: Store) -> None:
     told = "The sequence of moderate_items is behind its rows."
     assert (told, False) in faults(behind)
     assert (told, True) in faults(behind, repair=True)
@@ -162,7 +162,7 @@ def test_sequences_that_are_behind_are_told_and_set_right(behind: SqlStore) -> N
 
 
 def test_a_comment_that_meets_a_sequence_behind_its_rows_is_stored(
-    behind: SqlStore, caplog: pytest.LogCaptureFixture
+    behind: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert add(behind, 2) == [41, 42]
     (line,) = [record.message for record in caplog.records if "sequences" in record.message]
@@ -172,7 +172,7 @@ def test_a_comment_that_meets_a_sequence_behind_its_rows_is_stored(
 
 @pytest.mark.parametrize("lost", [[], ["DROP SEQUENCE moderate_items_id_seq"]], ids=["default", "sequence"])
 def test_a_row_that_gets_no_id_is_an_outage_that_says_what_to_do(pg_url: str, lost: list[str]) -> None:
-    store = SqlStore(Database(pg_url))
+    store = Store(Database(pg_url))
     upgrade(store.database)
     tamper(store, "ALTER TABLE moderate_items ALTER COLUMN id DROP DEFAULT", *lost)
     with pytest.raises(ServiceDown, match="db check"):
@@ -212,21 +212,21 @@ def test_text_that_an_older_database_cannot_hold_is_an_outage(postgresql: Postgr
         database = Database(url if is_ours else engine)
         with database.write() as conn:
             migrate_to(conn, "head")
-        store = SqlStore(database)
+        store = Store(database)
         assert add(store)
         for typed in ("An emoji 🎉", "日本語", "A dash –"):
             with pytest.raises(ServiceDown, match="not in UTF-8"):
-                store.record(a_comment(typed), HELD, [], NOON)
+                store.items.record(a_comment(typed), HELD, [], NOON)
         engine.dispose()
         database.dispose()
 
 
 def test_a_default_for_the_clients_encoding_does_no_harm(postgresql: PostgreSQL, pg_url: str) -> None:
     postgresql.run(f"ALTER DATABASE {pg_url.rpartition('/')[2]} SET client_encoding = 'LATIN1'")
-    store = SqlStore(Database(pg_url))
+    store = Store(Database(pg_url))
     upgrade(store.database)
-    kept = store.record(a_comment("日本語 🎉"), HELD, [], NOON).item
-    assert store.item(kept.id) == kept
+    kept = store.items.record(a_comment("日本語 🎉"), HELD, [], NOON).item
+    assert store.items.get(kept.id) == kept
     engine = create_engine(pg_url)
     assert SqlTables(Database(engine)).trouble()[0] == "connections in LATIN1"
     engine.dispose()
@@ -241,12 +241,12 @@ def test_modes_of_the_server_that_break_a_promise_are_not_those_of_our_connectio
 ) -> None:
     mariadb.run(f"SET GLOBAL sql_mode = '{MODES}', GLOBAL sql_safe_updates = 1, GLOBAL sql_select_limit = 3")
     try:
-        store = SqlStore(Database(mariadb_url))
+        store = Store(Database(mariadb_url))
         upgrade(store.database)
         assert add(store, 5)
         assert faults(store) == []
         engine = create_engine(mariadb_url)
-        hosts = SqlStore(Database(engine))
+        hosts = Store(Database(engine))
         assert SqlTables(hosts.database).trouble()[0] == "sql_mode EMPTY_STRING_IS_NULL"
         with pytest.raises(ServiceDown, match="EMPTY_STRING_IS_NULL"):
             add(hosts)
@@ -257,15 +257,15 @@ def test_modes_of_the_server_that_break_a_promise_are_not_those_of_our_connectio
 
 
 def test_tables_that_came_back_in_another_character_set_are_mended(mariadb_url: str) -> None:
-    store = SqlStore(Database(mariadb_url))
+    store = Store(Database(mariadb_url))
     upgrade(store.database)
     add(store)
     tamper(store, "ALTER TABLE moderate_items CONVERT TO CHARACTER SET latin1 COLLATE latin1_swedish_ci")
     with pytest.raises(ServiceDown, match="not in UTF-8"):
-        store.record(a_comment("日本語"), HELD, [], NOON)
+        store.items.record(a_comment("日本語"), HELD, [], NOON)
     assert ("The texts of moderate_items are in another character set or collation.", True) in faults(
         store, repair=True
     )
     assert faults(store) == []
-    assert store.record(a_comment("日本語 🎉"), HELD, [], NOON)
+    assert store.items.record(a_comment("日本語 🎉"), HELD, [], NOON)
     store.database.dispose()

@@ -8,28 +8,30 @@ from moderate.model import Decision, Status
 from tests.factories import NOON, a_comment, a_verdict
 
 if TYPE_CHECKING:
-    from moderate.store.sql_store import SqlStore
+    from moderate.store.store import Store
 
 
-def test_a_comment_of_nobodys_becomes_its_authors(store: SqlStore) -> None:
-    before = store.record(a_comment(), a_verdict(), [], NOON).item
-    after = store.confirm(before.id, "email:1")
+def test_a_comment_of_nobodys_becomes_its_authors(store: Store) -> None:
+    before = store.items.record(a_comment(), a_verdict(), [], NOON).item
+    after = store.items.confirm(before.id, "email:1")
     assert after is not None
     assert (before.author_id, after.author_id) == (None, "email:1")
-    assert store.item(before.id) == after
+    assert store.items.get(before.id) == after
     assert after.version == before.version
-    assert len(store.history(before.id)) == 1
-    decided = store.decide(before.id, Decision.APPROVE, version=before.version, by="mori", note=None, now=NOON)
+    assert len(store.history.of_item(before.id)) == 1
+    decided = store.decisions.decide(
+        before.id, Decision.APPROVE, version=before.version, by="mori", note=None, now=NOON
+    )
     assert decided.changed
-    assert store.author_record("email:1") == {Status.APPROVED: 1}
+    assert store.earlier.author_record("email:1") == {Status.APPROVED: 1}
 
 
-def test_a_comment_that_is_somebodys_stays_theirs(store: SqlStore) -> None:
-    item = store.record(a_comment(author_id="7"), a_verdict(), [], NOON).item
-    after = store.confirm(item.id, "email:1")
+def test_a_comment_that_is_somebodys_stays_theirs(store: Store) -> None:
+    item = store.items.record(a_comment(author_id="7"), a_verdict(), [], NOON).item
+    after = store.items.confirm(item.id, "email:1")
     assert after is not None
     assert after.author_id == "7"
 
 
-def test_what_is_gone_is_nobodys(store: SqlStore) -> None:
-    assert store.confirm(99, "email:1") is None
+def test_what_is_gone_is_nobodys(store: Store) -> None:
+    assert store.items.confirm(99, "email:1") is None

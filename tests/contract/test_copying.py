@@ -20,7 +20,7 @@ from moderate.database.types import UtcDateTime
 from moderate.errors import CopyRefused, ServiceDown
 from moderate.ports import ItemFilter
 from moderate.store.search import terms_of
-from moderate.store.sql_store import SqlStore
+from moderate.store.store import Store
 from tests.factories import APPROVED, HELD, NOON, a_comment
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def moving(new_database: Callable[[str], Database]) -> tuple[Database, Database]
     source, target = new_database("sqlite"), new_database("postgresql")
     migrate.upgrade(source)
     for number in range(3):
-        SqlStore(source).record(a_comment(f"Number {number}"), HELD, [], NOON)
+        Store(source).items.record(a_comment(f"Number {number}"), HELD, [], NOON)
     return source, target
 
 
@@ -167,26 +167,26 @@ def test_progress_is_told_up_to_the_number_of_rows(ends: tuple[Database, Databas
 def test_the_next_comment_gets_an_id_that_was_never_given(ends: tuple[Database, Database]) -> None:
     source, target = ends
     for number in range(3):
-        SqlStore(source).record(a_comment(f"Number {number}"), HELD, [], NOON)
+        Store(source).items.record(a_comment(f"Number {number}"), HELD, [], NOON)
     with source.write() as conn:
         conn.execute(delete(items).where(items.c.id == 3))
     copy(source, target, nobody)
-    assert SqlStore(target).record(a_comment("Over there"), HELD, [], NOON).item.id == 4
+    assert Store(target).items.record(a_comment("Over there"), HELD, [], NOON).item.id == 4
 
 
 def test_searches_counters_and_histories_go_on(ends: tuple[Database, Database]) -> None:
     source, target = ends
-    item = SqlStore(source).record(a_comment("The ferry was late"), APPROVED, [], NOON).item
-    SqlStore(source).record(a_comment("昨日の会議で市長が"), HELD, [], NOON)
-    secret = SqlStore(source).secret("signing")
+    item = Store(source).items.record(a_comment("The ferry was late"), APPROVED, [], NOON).item
+    Store(source).items.record(a_comment("昨日の会議で市長が"), HELD, [], NOON)
+    secret = Store(source).secrets.get("signing")
     copy(source, target, nobody)
-    store = SqlStore(target)
+    store = Store(target)
     for query, expected in (("ferr", [1]), ("市長", [2]), ("boat", [])):
-        assert [found.id for found in store.items(ItemFilter(q=query), cursor=None, limit=9).items] == expected
-    assert store.item(item.id) == item
-    assert store.counts([item.article]) == SqlStore(source).counts([item.article])
-    assert store.history(item.id) == SqlStore(source).history(item.id)
-    assert store.secret("signing") == secret
+        assert [found.id for found in store.queue.page(ItemFilter(q=query), cursor=None, limit=9).items] == expected
+    assert store.items.get(item.id) == item
+    assert store.counters.counts([item.article]) == Store(source).counters.counts([item.article])
+    assert store.history.of_item(item.id) == Store(source).history.of_item(item.id)
+    assert store.secrets.get("signing") == secret
     assert migrate.check(target) == []
 
 
@@ -208,7 +208,7 @@ def test_a_database_that_holds_something_is_left_as_it_is(ends: tuple[Database, 
     source, target = ends
     fill(source, rows=2)
     migrate.upgrade(target)
-    SqlStore(target).record(a_comment("Was here first"), HELD, [], NOON)
+    Store(target).items.record(a_comment("Was here first"), HELD, [], NOON)
     before = [rows_of(target, table) for table in metadata.sorted_tables]
     with pytest.raises(CopyRefused, match=r"not empty.*moderate_items \(1\)"):
         copy(source, target, nobody)
@@ -217,19 +217,19 @@ def test_a_database_that_holds_something_is_left_as_it_is(ends: tuple[Database, 
 
 def test_what_comes_in_meanwhile_stops_it_and_it_can_be_run_again(ends: tuple[Database, Database]) -> None:
     source, target = ends
-    store = SqlStore(source)
-    store.record(a_comment("Before"), HELD, [], NOON)
+    store = Store(source)
+    store.items.record(a_comment("Before"), HELD, [], NOON)
     written = iter(["Meanwhile"])
 
     def somebody_writes(_: int) -> None:
         for words in written:
-            store.record(a_comment(words), HELD, [], NOON)
+            store.items.record(a_comment(words), HELD, [], NOON)
 
     with pytest.raises(CopyRefused, match="still being written to"):
         copy(source, target, somebody_writes)
     assert is_empty(target)
     copy(source, target, somebody_writes)
-    assert [item.text for item in SqlStore(target).items(ItemFilter(), cursor=None, limit=9).items] == [
+    assert [item.text for item in Store(target).queue.page(ItemFilter(), cursor=None, limit=9).items] == [
         "Meanwhile",
         "Before",
     ]

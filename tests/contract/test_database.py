@@ -25,7 +25,7 @@ from moderate.database.url import normalise
 from moderate.errors import ConfigError, ServiceDown
 from moderate.model import Counts, Decision
 from moderate.ports import ConnectionOptions, ItemFilter
-from moderate.store.sql_store import SqlStore
+from moderate.store.store import Store
 from tests.factories import APPROVED, HELD, NOON, a_comment, an_article
 from tests.servers import PgBouncer
 
@@ -111,11 +111,11 @@ def test_an_exception_rolls_everything_back(database: Database) -> None:
 def test_a_database_in_memory_serves_all_threads() -> None:
     database = Database("sqlite://")
     upgrade(database)
-    store = SqlStore(database)
+    store = Store(database)
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda number: store.record(a_comment(str(number)), APPROVED, [], NOON), range(40)))
-    assert store.totals() == Counts(comments=40)
-    assert not any(store.recount(repair=False))
+        list(threads.map(lambda number: store.items.record(a_comment(str(number)), APPROVED, [], NOON), range(40)))
+    assert store.counters.totals() == Counts(comments=40)
+    assert not any(store.counters.recount(repair=False))
     database.dispose()
 
 
@@ -125,9 +125,9 @@ def test_a_database_in_memory_serves_all_threads() -> None:
 def test_an_engine_of_the_host_is_used_as_it_is(hosts_engine: Engine) -> None:
     database = Database(hosts_engine)
     upgrade(database)
-    store = SqlStore(database)
-    store.record(a_comment(), HELD, [], NOON)
-    assert store.totals() == Counts(pending_comment=1)
+    store = Store(database)
+    store.items.record(a_comment(), HELD, [], NOON)
+    assert store.counters.totals() == Counts(pending_comment=1)
     assert not database.is_ours
     assert pragma(database, "journal_mode") == "delete"
     database.dispose()
@@ -136,11 +136,11 @@ def test_an_engine_of_the_host_is_used_as_it_is(hosts_engine: Engine) -> None:
 
 def test_many_threads_share_an_engine_of_the_host(path: Path) -> None:
     engine = create_engine(f"sqlite:///{path}")
-    store = SqlStore(Database(engine))
+    store = Store(Database(engine))
     upgrade(store.database)
     with ThreadPoolExecutor(6) as threads:
-        list(threads.map(lambda number: store.record(a_comment(str(number)), APPROVED, [], NOON), range(48)))
-    assert store.totals() == Counts(comments=48)
+        list(threads.map(lambda number: store.items.record(a_comment(str(number)), APPROVED, [], NOON), range(48)))
+    assert store.counters.totals() == Counts(comments=48)
     engine.dispose()
 
 
@@ -155,11 +155,11 @@ def test_an_engine_whose_host_begins_transactions_itself_works_too(path: Path) -
     def begin(conn: Connection) -> None:
         conn.exec_driver_sql("BEGIN")
 
-    store = SqlStore(Database(engine))
+    store = Store(Database(engine))
     upgrade(store.database)
     with ThreadPoolExecutor(6) as threads:
-        list(threads.map(lambda number: store.record(a_comment(str(number)), APPROVED, [], NOON), range(48)))
-    assert store.totals() == Counts(comments=48)
+        list(threads.map(lambda number: store.items.record(a_comment(str(number)), APPROVED, [], NOON), range(48)))
+    assert store.counters.totals() == Counts(comments=48)
     engine.dispose()
 
 
@@ -178,28 +178,28 @@ def test_a_callable_is_asked_when_the_engine_is_first_needed(hosts_engine: Engin
 
 
 def test_a_lock_that_the_host_holds_for_too_long_is_an_outage(hosts_engine: Engine, path: Path) -> None:
-    store = SqlStore(Database(hosts_engine))
+    store = Store(Database(hosts_engine))
     upgrade(store.database)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(ServiceDown, match="locked"):
-        store.record(a_comment(), HELD, [], NOON)
+        store.items.record(a_comment(), HELD, [], NOON)
     other.execute("COMMIT")
     other.close()
-    assert store.record(a_comment(), HELD, [], NOON).is_new
+    assert store.items.record(a_comment(), HELD, [], NOON).is_new
 
 
 # --- outages ---------------------------------------------------------------------------------------
 
 
 def test_missing_tables_say_what_to_do(database_without_tables: Database) -> None:
-    store = SqlStore(database_without_tables)
+    store = Store(database_without_tables)
     with pytest.raises(ServiceDown, match="flask moderate db upgrade") as down:
-        store.totals()
+        store.counters.totals()
     assert down.value.service == "database"
     assert down.value.__cause__ is not None
     with pytest.raises(ServiceDown, match="flask moderate db upgrade"):
-        store.record(a_comment(), HELD, [], NOON)
+        store.items.record(a_comment(), HELD, [], NOON)
 
 
 @pytest.fixture
@@ -224,7 +224,7 @@ def served(request: pytest.FixtureRequest) -> Served:
 def test_a_server_that_is_not_there_is_an_outage_and_its_password_stays_secret() -> None:
     database = Database("postgresql://mo:hunter2hunter2@127.0.0.1:1/x?connect_timeout=2")
     with pytest.raises(ServiceDown) as down:
-        SqlStore(database).totals()
+        Store(database).counters.totals()
     assert "hunter2hunter2" not in str(down.value)
     assert down.value.service == "database"
     database.dispose()
@@ -233,7 +233,7 @@ def test_a_server_that_is_not_there_is_an_outage_and_its_password_stays_secret()
 def test_a_wrong_password_is_an_outage_that_does_not_show_it(served: Served) -> None:
     database = Database(served.url.replace(":moderate@", ":hunter2hunter2@"))
     with pytest.raises(ServiceDown) as down:
-        SqlStore(database).totals()
+        Store(database).counters.totals()
     assert "hunter2hunter2" not in str(down.value)
     database.dispose()
 
@@ -263,14 +263,14 @@ def test_a_file_that_is_no_database_is_an_outage(path: Path) -> None:
     path.write_bytes(b"no database at all " * 100)
     database = Database(f"sqlite:///{path}")
     with pytest.raises(ServiceDown):
-        SqlStore(database).totals()
+        Store(database).counters.totals()
     database.dispose()
 
 
 def test_a_folder_that_is_not_there_is_an_outage(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/missing/x.db")
     with pytest.raises(ServiceDown):
-        SqlStore(database).totals()
+        Store(database).counters.totals()
     database.dispose()
 
 
@@ -287,11 +287,11 @@ def test_a_driver_that_is_not_installed_is_a_wrong_setting() -> None:
 
 
 def test_a_connection_that_died_while_idle_is_replaced_unnoticed(served: Served) -> None:
-    store = SqlStore(Database(served.url))
+    store = Store(Database(served.url))
     upgrade(store.database)
-    store.record(a_comment(), HELD, [], NOON)
+    store.items.record(a_comment(), HELD, [], NOON)
     served.server.end_connections(served.url)
-    assert store.totals() == Counts(pending_comment=1)
+    assert store.counters.totals() == Counts(pending_comment=1)
     store.database.dispose()
 
 
@@ -319,12 +319,12 @@ def few_connections(served: Served) -> str:
     return make_url(served.url).set(username="few").render_as_string(hide_password=False)
 
 
-def post_from_eight_threads(store: SqlStore) -> list[str]:
+def post_from_eight_threads(store: Store) -> list[str]:
     """Post 48 comments and return the words of each that was refused."""
 
     def post(number: int) -> str:
         try:
-            store.record(a_comment(str(number)), HELD, [], NOON)
+            store.items.record(a_comment(str(number)), HELD, [], NOON)
         except ServiceDown as error:
             return error.reason
         return ""
@@ -335,9 +335,9 @@ def post_from_eight_threads(store: SqlStore) -> list[str]:
 
 def test_many_threads_share_the_few_connections_that_a_server_gives(served: Served) -> None:
     options = ConnectionOptions(pool_size=3, max_overflow=0, pool_timeout=60)
-    store = SqlStore(Database(few_connections(served), options=options))
+    store = Store(Database(few_connections(served), options=options))
     assert post_from_eight_threads(store) == []
-    assert store.totals() == Counts(pending_comment=48)
+    assert store.counters.totals() == Counts(pending_comment=48)
     store.database.dispose()
 
 
@@ -347,14 +347,14 @@ def test_a_server_that_gives_no_more_connections_is_told_with_what_to_do(served:
         for _ in range(3):
             held.enter_context(database.read())
         with pytest.raises(ServiceDown, match="lower pool_size and max_overflow in MODERATE_DATABASE_OPTIONS"):
-            SqlStore(database).totals()
+            Store(database).counters.totals()
     database.dispose()
 
 
 def test_a_pool_that_is_too_small_is_told_with_what_to_do(served: Served) -> None:
     database = Database(served.url, options=ConnectionOptions(pool_size=1, max_overflow=1, pool_timeout=1))
     with database.read(), database.read(), pytest.raises(ServiceDown, match="a larger pool_size"):
-        SqlStore(database).totals()
+        Store(database).counters.totals()
     database.dispose()
 
 
@@ -460,7 +460,7 @@ def test_a_deadlock_is_tried_again(served: Served) -> None:
 
 def test_what_a_page_notes_waits_for_no_lock_on_a_server(served: Served) -> None:
     """As a backup or the making of an index holds it: reading goes on, and a write would wait for its end."""
-    store = SqlStore(Database(served.url))
+    store = Store(Database(served.url))
     upgrade(store.database)
     is_mariadb = store.database.dialect == "mariadb"
     held = "FLUSH TABLES WITH READ LOCK" if is_mariadb else "LOCK TABLE moderate_articles IN SHARE MODE"
@@ -468,13 +468,13 @@ def test_what_a_page_notes_waits_for_no_lock_on_a_server(served: Served) -> None
     with engine.connect() as other:
         other.execute(text(held))
         with pytest.raises(ServiceDown):
-            store.remember_article(an_article("new"), {"k": "https://news.example/new"}, NOON)
-        assert store.article_by_url("k") is None
+            store.articles.remember(an_article("new"), {"k": "https://news.example/new"}, NOON)
+        assert store.articles.by_url("k") is None
         other.rollback()
         if is_mariadb:
             other.execute(text("UNLOCK TABLES"))
-    store.remember_article(an_article("new"), {"k": "https://news.example/new"}, NOON)
-    assert store.article_by_url("k") == "new"
+    store.articles.remember(an_article("new"), {"k": "https://news.example/new"}, NOON)
+    assert store.articles.by_url("k") == "new"
     if is_mariadb:
         with store.database.read() as conn:
             assert conn.execute(text("SELECT @@lock_wait_timeout > 0 AND @@innodb_lock_wait_timeout > 0")).scalar()
@@ -489,17 +489,17 @@ ISOLATIONS = ("REPEATABLE READ", "SERIALIZABLE")
 def test_a_strict_isolation_level_of_the_hosts_engine_loses_no_decision(served: Served, isolation: str) -> None:
     """All of them move the counters of one article, so each meets the others again and again."""
     engine = create_engine(served.url, isolation_level=isolation)
-    store = SqlStore(Database(engine))
+    store = Store(Database(engine))
     upgrade(store.database)
-    ids = [store.record(a_comment(str(number)), HELD, [], NOON).item.id for number in range(96)]
+    ids = [store.items.record(a_comment(str(number)), HELD, [], NOON).item.id for number in range(96)]
 
     def approve(item_id: int) -> bool:
-        return store.decide(item_id, Decision.APPROVE, version=1, by="mo", note=None, now=NOON).changed
+        return store.decisions.decide(item_id, Decision.APPROVE, version=1, by="mo", note=None, now=NOON).changed
 
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(approve, ids)) == [True] * 96
-    assert store.totals() == Counts(comments=96)
-    assert not any(store.recount(repair=False))
+    assert store.counters.totals() == Counts(comments=96)
+    assert not any(store.counters.recount(repair=False))
     engine.dispose()
 
 
@@ -513,15 +513,15 @@ def pooled(postgresql: PostgreSQL, pg_url: str) -> Iterator[str]:
         yield pooler.url(pg_url)
 
 
-def post_and_read(store: SqlStore) -> list[Exception]:
+def post_and_read(store: Store) -> list[Exception]:
     """What goes wrong while four threads post and read, each statement often enough to be prepared."""
 
     def work(thread: int) -> Iterator[Exception]:
         for number in range(12):
             try:
-                store.record(a_comment(f"{thread} {number}"), APPROVED, [], NOON)
-                store.thread("2026/thaw", cursor=None, limit=20, newest_first=True)
-                store.counts(["2026/thaw"])
+                store.items.record(a_comment(f"{thread} {number}"), APPROVED, [], NOON)
+                store.threads.page("2026/thaw", cursor=None, limit=20, newest_first=True)
+                store.counters.counts(["2026/thaw"])
             except Exception as error:
                 yield error
 
@@ -531,11 +531,11 @@ def post_and_read(store: SqlStore) -> list[Exception]:
 
 @pytest.mark.parametrize("value", ["0", "none", "None"])
 def test_without_prepared_statements_a_transaction_pooler_is_no_trouble(pooled: str, value: str) -> None:
-    store = SqlStore(Database(f"{pooled}?prepare_threshold={value}"))
+    store = Store(Database(f"{pooled}?prepare_threshold={value}"))
     upgrade(store.database)
     assert post_and_read(store) == []
-    assert store.totals() == Counts(comments=48)
-    assert not any(store.recount(repair=False))
+    assert store.counters.totals() == Counts(comments=48)
+    assert not any(store.counters.recount(repair=False))
     store.database.dispose()
 
 
@@ -543,7 +543,7 @@ def test_prepared_statements_behind_a_transaction_pooler_are_told_with_what_to_d
     careful = Database(f"{pooled}?prepare_threshold=0")
     upgrade(careful)
     careful.dispose()
-    store = SqlStore(Database(f"{pooled}?prepare_threshold=1"))
+    store = Store(Database(f"{pooled}?prepare_threshold=1"))
     # A statement of that name may also be there, but another one.
     outages = [error for error in post_and_read(store) if isinstance(error, ServiceDown)]
     assert any("add ?prepare_threshold=0 to MODERATE_DATABASE_URL" in str(error) for error in outages)
@@ -567,14 +567,14 @@ def test_psycopg2_serves_as_well(pg_url: str, is_ours: bool) -> None:
     url = pg_url.replace("+psycopg", "+psycopg2")
     engine = create_engine(url)
     database = Database(f"{url}?prepare_threshold=0" if is_ours else engine)
-    store = SqlStore(database)
+    store = Store(database)
     with pytest.raises(ServiceDown, match="flask moderate db upgrade"):
-        store.totals()
+        store.counters.totals()
     upgrade(database)
     assert check(database) == []
     assert post_and_read(store) == []
-    assert store.totals() == Counts(comments=48)
-    assert store.items(ItemFilter(q="12"), cursor=None, limit=5) is not None
+    assert store.counters.totals() == Counts(comments=48)
+    assert store.queue.page(ItemFilter(q="12"), cursor=None, limit=5) is not None
     tries: list[int] = []
 
     def race(conn: Connection) -> None:
@@ -607,8 +607,8 @@ def at_most(seconds: int) -> Iterator[None]:
 @pytest.mark.parametrize("is_ours", [True, False], ids=["ours", "the host's"])
 def test_a_forked_process_uses_connections_of_its_own(database_url: str, is_ours: bool) -> None:
     engine = create_engine(database_url)
-    store = SqlStore(Database(database_url if is_ours else engine))
-    store.record(a_comment("before"), APPROVED, [], NOON)
+    store = Store(Database(database_url if is_ours else engine))
+    store.items.record(a_comment("before"), APPROVED, [], NOON)
     with warnings.catch_warnings():
         # Later Pythons warn of any fork beside threads, and the test runner has some.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -618,18 +618,18 @@ def test_a_forked_process_uses_connections_of_its_own(database_url: str, is_ours
         try:
             signal.alarm(60)
             for number in range(20):
-                store.record(a_comment(str(number)), APPROVED, [], NOON)
+                store.items.record(a_comment(str(number)), APPROVED, [], NOON)
             gc.collect()
             os._exit(0)
         finally:
             os._exit(1)
     with at_most(60):
         for number in range(20):
-            store.record(a_comment(str(number)), APPROVED, [], NOON)
+            store.items.record(a_comment(str(number)), APPROVED, [], NOON)
         _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
-    assert store.totals() == Counts(comments=41)
-    assert not any(store.recount(repair=False))
+    assert store.counters.totals() == Counts(comments=41)
+    assert not any(store.counters.recount(repair=False))
     store.database.dispose()
     engine.dispose()
 

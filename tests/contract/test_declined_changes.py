@@ -17,33 +17,33 @@ from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_body, a_comm
 if TYPE_CHECKING:
     from moderate.model import Item, Verdict
     from moderate.ports import Bulk, Decided, Settled
-    from moderate.store.sql_store import SqlStore
+    from moderate.store.store import Store
 
 LATER = NOON + timedelta(hours=1)
 
 
-def changed(store: SqlStore, verdict: Verdict = HELD) -> Item:
+def changed(store: Store, verdict: Verdict = HELD) -> Item:
     """An approved comment whose changed text waits."""
-    item = store.record(a_comment(), APPROVED, [], NOON).item
-    return store.revise(item.id, a_comment("Worse"), verdict, [], LATER).item
+    item = store.items.record(a_comment(), APPROVED, [], NOON).item
+    return store.items.revise(item.id, a_comment("Worse"), verdict, [], LATER).item
 
 
-def decline(store: SqlStore, item: Item, decision: Decision = Decision.APPROVE, **changes: Any) -> Decided:
+def decline(store: Store, item: Item, decision: Decision = Decision.APPROVE, **changes: Any) -> Decided:
     values: dict[str, Any] = {"version": item.version, "by": "mo", "note": None, "now": LATER}
-    return store.decide(item.id, decision, proposal=Proposal.DECLINE, **{**values, **changes})
+    return store.decisions.decide(item.id, decision, proposal=Proposal.DECLINE, **{**values, **changes})
 
 
-def kept(store: SqlStore, item: Item) -> Item:
-    found = store.item(item.id)
+def kept(store: Store, item: Item) -> Item:
+    found = store.items.get(item.id)
     assert found is not None
     return found
 
 
-def undo(store: SqlStore, item: Item, batch: str = "undo") -> Bulk:
-    return store.undo([store.history(item.id)[-1].id], by="sato", batch=batch, now=LATER)
+def undo(store: Store, item: Item, batch: str = "undo") -> Bulk:
+    return store.decisions.undo([store.history.of_item(item.id)[-1].id], by="sato", batch=batch, now=LATER)
 
 
-def look(store: SqlStore, item: Item, text: str) -> Settled:
+def look(store: Store, item: Item, text: str) -> Settled:
     """What a later look at a ping's source has found."""
     found = Content(
         body=a_body(text),
@@ -53,61 +53,61 @@ def look(store: SqlStore, item: Item, text: str) -> Settled:
         blog_name=item.blog_name,
         text_key=text,
     )
-    return store.settle(None, item.id, kept(store, item).version, HELD, LATER, content=found)
+    return store.items.settle(None, item.id, kept(store, item).version, HELD, LATER, content=found)
 
 
-def test_the_approved_text_stays_exactly_as_it_is(store: SqlStore) -> None:
-    before = store.record(a_comment(), APPROVED, [], NOON).item
-    item = store.revise(before.id, a_comment("Worse"), HELD, [], LATER).item
-    revision = store.revision("2026/thaw")
+def test_the_approved_text_stays_exactly_as_it_is(store: Store) -> None:
+    before = store.items.record(a_comment(), APPROVED, [], NOON).item
+    item = store.items.revise(before.id, a_comment("Worse"), HELD, [], LATER).item
+    revision = store.counters.revision("2026/thaw")
     declined = decline(store, item)
     assert declined.changed
     assert declined.item == kept(store, item)
     changed_by_it = {"findings": (), "passed": (), "skipped": None, "waiting_since": LATER}
     assert declined.item == replace(before, version=item.version + 1, decided_by="mo", **changed_by_it)
-    assert store.revision("2026/thaw") == revision, "readers see what they saw"
-    assert store.items(ItemFilter(awaiting=Awaiting.MODERATOR), cursor=None, limit=9).items == ()
+    assert store.counters.revision("2026/thaw") == revision, "readers see what they saw"
+    assert store.queue.page(ItemFilter(awaiting=Awaiting.MODERATOR), cursor=None, limit=9).items == ()
 
 
-def test_the_history_tells_who_declined_and_why(store: SqlStore) -> None:
+def test_the_history_tells_who_declined_and_why(store: Store) -> None:
     item = changed(store)
     decline(store, item, note="the first was better", batch="b")
-    line = store.history(item.id)[-1]
+    line = store.history.of_item(item.id)[-1]
     assert (line.act, line.by, line.note, line.batch) == ("declined", "mo", "the first was better", "b")
     assert (line.before, line.after, line.version) == (Status.APPROVED, Status.APPROVED, item.version + 1)
 
 
 @pytest.mark.parametrize("decision", [Decision.HOLD, Decision.SPAM, Decision.TRASH])
-def test_the_status_moves_with_the_old_text(store: SqlStore, decision: Decision) -> None:
+def test_the_status_moves_with_the_old_text(store: Store, decision: Decision) -> None:
     item = changed(store)
     moved = decline(store, item, decision).item
     assert (moved.status, moved.text, moved.proposed) == (AFTER[decision], item.text, None)
     assert moved.awaiting is (Awaiting.MODERATOR if decision is Decision.HOLD else None)
     assert moved == kept(store, item)
-    assert not any(store.recount(repair=False))
+    assert not any(store.counters.recount(repair=False))
 
 
 @pytest.mark.parametrize("decision", Decision)
-def test_where_nothing_waits_it_is_a_decision_like_any_other(store: SqlStore, decision: Decision) -> None:
-    item = store.record(a_comment(), HELD, [], NOON).item
+def test_where_nothing_waits_it_is_a_decision_like_any_other(store: Store, decision: Decision) -> None:
+    item = store.items.record(a_comment(), HELD, [], NOON).item
     moved = decline(store, item, decision)
     assert moved.item.status is AFTER[decision]
     assert moved.changed is (decision is not Decision.HOLD)
-    assert {line.act for line in store.history(item.id)} <= {"received", "decided"}
+    assert {line.act for line in store.history.of_item(item.id)} <= {"received", "decided"}
     again = decline(store, item, decision, version=1)
     assert (again.changed, again.item) == (False, moved.item)
 
 
 @pytest.mark.parametrize("verdict", [HELD, TO_CHECK], ids=["held", "to-check"])
 @pytest.mark.parametrize("decision", Decision)
-def test_it_is_about_the_changed_text_that_was_seen(store: SqlStore, decision: Decision, verdict: Verdict) -> None:
+def test_it_is_about_the_changed_text_that_was_seen(store: Store, decision: Decision, verdict: Verdict) -> None:
     item = changed(store, verdict)
     with pytest.raises(DecidedMeanwhile):
         decline(store, item, decision, version=item.version - 1)
     assert kept(store, item) == item
 
 
-def test_declined_again_is_the_same_decision_whatever_the_version(store: SqlStore) -> None:
+def test_declined_again_is_the_same_decision_whatever_the_version(store: Store) -> None:
     item = changed(store)
     declined = decline(store, item).item
     for version in (1, item.version, declined.version):
@@ -117,24 +117,30 @@ def test_declined_again_is_the_same_decision_whatever_the_version(store: SqlStor
 
 @pytest.mark.parametrize("first", Proposal)
 def test_who_would_take_what_another_has_declined_is_told_so_and_the_other_way_round(
-    store: SqlStore, first: Proposal
+    store: Store, first: Proposal
 ) -> None:
     item = changed(store)
     other = Proposal.DECLINE if first is Proposal.ACCEPT else Proposal.ACCEPT
-    store.decide(item.id, Decision.APPROVE, version=item.version, by="sato", note=None, now=LATER, proposal=first)
+    store.decisions.decide(
+        item.id, Decision.APPROVE, version=item.version, by="sato", note=None, now=LATER, proposal=first
+    )
     stands = kept(store, item)
     with pytest.raises(DecidedMeanwhile) as refused:
-        store.decide(item.id, Decision.APPROVE, version=item.version, by="mo", note=None, now=LATER, proposal=other)
+        store.decisions.decide(
+            item.id, Decision.APPROVE, version=item.version, by="mo", note=None, now=LATER, proposal=other
+        )
     assert refused.value.by == "sato"
     versions = {item.id: item.version}
-    bulk = store.decide_many(versions, Decision.APPROVE, by="mo", note=None, batch="b", now=LATER, proposal=other)
+    bulk = store.decisions.decide_many(
+        versions, Decision.APPROVE, by="mo", note=None, batch="b", now=LATER, proposal=other
+    )
     assert [(left.code, left.by) for left in bulk.left] == [("decided-meanwhile", "sato")]
     assert kept(store, item) == stands
 
 
 @pytest.mark.parametrize("decision", Decision)
 @pytest.mark.parametrize("verdict", [HELD, TO_CHECK], ids=["held", "to-check"])
-def test_an_undo_brings_the_changed_text_back(store: SqlStore, decision: Decision, verdict: Verdict) -> None:
+def test_an_undo_brings_the_changed_text_back(store: Store, decision: Decision, verdict: Verdict) -> None:
     item = changed(store, verdict)
     decline(store, item, decision)
     (done,) = undo(store, item).done
@@ -149,15 +155,15 @@ def test_an_undo_brings_the_changed_text_back(store: SqlStore, decision: Decisio
     )
     (again,) = undo(store, item, "again").done
     assert (again.item.status, again.item.text, again.item.proposed) == (AFTER[decision], item.text, None)
-    assert not any(store.recount(repair=False))
+    assert not any(store.counters.recount(repair=False))
 
 
-def test_a_batch_is_declined_and_taken_back_but_for_what_was_decided_since(store: SqlStore) -> None:
+def test_a_batch_is_declined_and_taken_back_but_for_what_was_decided_since(store: Store) -> None:
     texts = [changed(store) for _ in range(3)]
-    plain = store.record(a_comment("Plain"), APPROVED, [], NOON).item
+    plain = store.items.record(a_comment("Plain"), APPROVED, [], NOON).item
     versions = {item.id: item.version for item in [*texts, plain]}
     versions[texts[2].id] -= 1
-    bulk = store.decide_many(
+    bulk = store.decisions.decide_many(
         versions, Decision.APPROVE, by="mo", note=None, batch="b", now=LATER, proposal=Proposal.DECLINE
     )
     assert {done.item.id: done.changed for done in bulk.done} == {
@@ -166,27 +172,29 @@ def test_a_batch_is_declined_and_taken_back_but_for_what_was_decided_since(store
         plain.id: False,
     }
     assert [left.id for left in bulk.left] == [texts[2].id]
-    store.decide(texts[0].id, Decision.SPAM, version=kept(store, texts[0]).version, by="abe", note=None, now=LATER)
-    lines = store.history_page(batch="b", cursor=None, limit=9).entries
-    undone = store.undo([line.id for line in lines], by="mo", batch="u", now=LATER)
+    store.decisions.decide(
+        texts[0].id, Decision.SPAM, version=kept(store, texts[0]).version, by="abe", note=None, now=LATER
+    )
+    lines = store.history.page(batch="b", cursor=None, limit=9).entries
+    undone = store.decisions.undo([line.id for line in lines], by="mo", batch="u", now=LATER)
     assert [done.item.id for done in undone.done] == [texts[1].id]
     assert [left.id for left in undone.left] == [texts[0].id]
     assert kept(store, texts[1]).proposed == texts[1].proposed
 
 
 @pytest.mark.parametrize("verdict", [APPROVED, HELD, TO_CHECK, SPAM], ids=lambda verdict: verdict.status)
-def test_a_late_verdict_on_what_was_declined_changes_nothing(store: SqlStore, verdict: Verdict) -> None:
+def test_a_late_verdict_on_what_was_declined_changes_nothing(store: Store, verdict: Verdict) -> None:
     item = changed(store, TO_CHECK)
     declined = decline(store, item).item
     for version in (item.version, declined.version):
-        settled = store.settle(None, item.id, version, verdict, LATER)
+        settled = store.items.settle(None, item.id, version, verdict, LATER)
         assert (settled.changed, settled.item) == (False, declined)
         assert kept(store, item) == declined
 
 
 @pytest.mark.parametrize("kind", [Kind.PINGBACK, Kind.WEBMENTION])
-def test_a_source_that_repeats_what_was_declined_is_not_asked_about_again(store: SqlStore, kind: Kind) -> None:
-    item = store.record(a_ping(kind=kind), APPROVED, [], NOON).item
+def test_a_source_that_repeats_what_was_declined_is_not_asked_about_again(store: Store, kind: Kind) -> None:
+    item = store.items.record(a_ping(kind=kind), APPROVED, [], NOON).item
     assert look(store, item, "Buy pills").changed
     declined = decline(store, kept(store, item)).item
     for _ in range(3):
@@ -199,25 +207,25 @@ def test_a_source_that_repeats_what_was_declined_is_not_asked_about_again(store:
     assert look(store, item, "Buy pills").changed
 
 
-def test_a_trackback_that_is_sent_again_with_the_declined_text_changes_nothing(store: SqlStore) -> None:
-    store.record(a_ping(), APPROVED, [], NOON)
-    item = store.record(a_ping(text="Buy pills"), APPROVED, [], LATER).item
+def test_a_trackback_that_is_sent_again_with_the_declined_text_changes_nothing(store: Store) -> None:
+    store.items.record(a_ping(), APPROVED, [], NOON)
+    item = store.items.record(a_ping(text="Buy pills"), APPROVED, [], LATER).item
     assert item.proposed is not None
     declined = decline(store, item).item
-    assert store.record(a_ping(text="Buy pills"), APPROVED, [], LATER).item == declined
+    assert store.items.record(a_ping(text="Buy pills"), APPROVED, [], LATER).item == declined
     undo(store, item)
     assert kept(store, item).proposed == item.proposed
 
 
-def test_an_author_who_asks_once_more_is_heard(store: SqlStore) -> None:
+def test_an_author_who_asks_once_more_is_heard(store: Store) -> None:
     item = changed(store)
     declined = decline(store, item).item
-    again = store.revise(item.id, a_comment("Worse"), HELD, [], LATER).item
+    again = store.items.revise(item.id, a_comment("Worse"), HELD, [], LATER).item
     assert again.version == declined.version + 1
     assert again.proposed is not None
 
 
-def test_moderators_numbers_count_what_was_declined(store: SqlStore) -> None:
+def test_moderators_numbers_count_what_was_declined(store: Store) -> None:
     decline(store, changed(store), Decision.SPAM)
-    assert store.tally(0).decisions == {("declined", "approved", "spam"): 1}
-    assert store.tally(0).overrides == {}
+    assert store.tallies.tally(0).decisions == {("declined", "approved", "spam"): 1}
+    assert store.tallies.tally(0).overrides == {}

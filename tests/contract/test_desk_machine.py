@@ -19,7 +19,7 @@ from moderate.database.schema import metadata
 from moderate.lifecycle import AFTER, counter_of
 from moderate.model import Awaiting, Counts, Decision, Status
 from moderate.ports import Proposal
-from moderate.store.sql_store import SqlStore
+from moderate.store.store import Store
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_verdict
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class DeskMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.store = SqlStore(Database(self.url, sqlite_synchronous="normal"))
+        self.store = Store(Database(self.url, sqlite_synchronous="normal"))
         # What an earlier test has left in the database is none of the model's.
         self.clear()
         self.now: dict[int, Standing] = {}
@@ -93,13 +93,13 @@ class DeskMachine(RuleBasedStateMachine):
 
     @rule(article=st.sampled_from(["a", "b", "c"]), verdict=VERDICTS)
     def comment(self, article: str, verdict: Verdict) -> None:
-        self.keep(self.store.record(a_comment("first", article), verdict, [], self.time()).item)
+        self.keep(self.store.items.record(a_comment("first", article), verdict, [], self.time()).item)
 
     @rule(choices=CHOICES, words=st.sampled_from(["second", "third"]))
     def edit(self, choices: list[int], words: str) -> None:
         for number in self.chosen(choices)[:1]:
             revision = a_comment(words, self.now[number].article)
-            self.keep(self.store.revise(number, revision, HELD, [], self.time()).item)
+            self.keep(self.store.items.revise(number, revision, HELD, [], self.time()).item)
 
     @rule(
         target=batches,
@@ -114,8 +114,8 @@ class DeskMachine(RuleBasedStateMachine):
         # One of them may have been seen at an earlier version.
         versions = {number: self.now[number].version - (at == stale) for at, number in enumerate(chosen)}
         batch = f"batch-{self.ticks}"
-        await_checks = {number for number in chosen if self.store.item(number).awaiting is Awaiting.CHECKS}
-        done = self.store.decide_many(
+        await_checks = {number for number in chosen if self.store.items.get(number).awaiting is Awaiting.CHECKS}
+        done = self.store.decisions.decide_many(
             versions, decision, by=by, note=None, batch=batch, now=self.time(), proposal=proposal
         )
         kept: dict[int, tuple[Standing, int]] = {}
@@ -144,11 +144,11 @@ class DeskMachine(RuleBasedStateMachine):
 
     @rule(target=batches, batch=batches, by=PEOPLE)
     def undo(self, batch: str, by: str) -> str:
-        page = self.store.history_page(batch=batch, cursor=None, limit=100)
+        page = self.store.history.page(batch=batch, cursor=None, limit=100)
         assert {entry.item for entry in page.entries} == set(self.past[batch])
         again = f"undo-{self.ticks}"
         entries = [entry.id for entry in page.entries]
-        done = self.store.undo(entries, by=by, batch=again, now=self.time())
+        done = self.store.decisions.undo(entries, by=by, batch=again, now=self.time())
         kept: dict[int, tuple[Standing, int]] = {}
         for decided in done.done:
             before, left_at = self.past[batch][decided.item.id]
@@ -175,20 +175,20 @@ class DeskMachine(RuleBasedStateMachine):
     def delete(self, choices: list[int]) -> None:
         for number in self.chosen(choices)[:1]:
             if self.now[number].status in {Status.SPAM, Status.TRASH}:
-                self.store.delete(number, "mori", self.time())
+                self.store.items.delete(number, "mori", self.time())
                 del self.now[number]
 
     @rule(choices=CHOICES, verdict=VERDICTS)
     def settle(self, choices: list[int], verdict: Verdict) -> None:
         for number in self.chosen(choices)[:1]:
-            settled = self.store.settle(None, number, self.now[number].version, verdict, self.time()).item
+            settled = self.store.items.settle(None, number, self.now[number].version, verdict, self.time()).item
             assert settled is not None
             self.keep(settled)
 
     @invariant()
     def what_is_stored_is_what_was_told(self) -> None:
         for number, known in getattr(self, "now", {}).items():
-            item = self.store.item(number)
+            item = self.store.items.get(number)
             assert item is not None
             assert known == standing(item)
             if item.status is Status.PENDING:
@@ -204,11 +204,11 @@ class DeskMachine(RuleBasedStateMachine):
             return
         numbers = dataclasses.asdict(Counts())
         for number, known in self.now.items():
-            item = self.store.item(number)
+            item = self.store.items.get(number)
             assert item is not None
             numbers[counter_of(item.kind, known.status)] += 1
-        assert self.store.totals() == Counts(**numbers)
-        assert not any(self.store.recount(repair=False))
+        assert self.store.counters.totals() == Counts(**numbers)
+        assert not any(self.store.counters.recount(repair=False))
 
 
 LIMITS = settings(

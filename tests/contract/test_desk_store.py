@@ -17,25 +17,26 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from moderate.ports import Bulk
-    from moderate.store.sql_store import SqlStore
+    from moderate.store.store import Store
 
 
-def fill(store: SqlStore, number: int, articles: Sequence[str] = ("a", "b", "c")) -> dict[int, int]:
+def fill(store: Store, number: int, articles: Sequence[str] = ("a", "b", "c")) -> dict[int, int]:
     made = [
-        store.record(a_comment(f"text {at}", articles[at % len(articles)]), HELD, [], NOON).item for at in range(number)
+        store.items.record(a_comment(f"text {at}", articles[at % len(articles)]), HELD, [], NOON).item
+        for at in range(number)
     ]
     return {item.id: item.version for item in made}
 
 
-def decide(store: SqlStore, versions: dict[int, int], decision: Decision, by: str = "mori", batch: str = "b") -> Bulk:
-    return store.decide_many(versions, decision, by=by, note=None, batch=batch, now=NOON)
+def decide(store: Store, versions: dict[int, int], decision: Decision, by: str = "mori", batch: str = "b") -> Bulk:
+    return store.decisions.decide_many(versions, decision, by=by, note=None, batch=batch, now=NOON)
 
 
-def entries(store: SqlStore, batch: str) -> list[int]:
-    return [entry.id for entry in store.history_page(batch=batch, cursor=None, limit=1000).entries]
+def entries(store: Store, batch: str) -> list[int]:
+    return [entry.id for entry in store.history.page(batch=batch, cursor=None, limit=1000).entries]
 
 
-def test_two_moderators_at_once_share_the_items_and_nobody_waits_for_ever(store: SqlStore) -> None:
+def test_two_moderators_at_once_share_the_items_and_nobody_waits_for_ever(store: Store) -> None:
     versions = fill(store, 60)
     start = Barrier(4)
 
@@ -54,21 +55,21 @@ def test_two_moderators_at_once_share_the_items_and_nobody_waits_for_ever(store:
     for number in versions:
         changed = [done for bulk in bulks for done in bulk.done if done.item.id == number and done.changed]
         assert len(changed) == 1, "each item was decided once, and the others were told"
-        item = store.item(number)
+        item = store.items.get(number)
         assert item == changed[0].item
-    assert not any(store.recount(repair=False))
+    assert not any(store.counters.recount(repair=False))
 
 
-def test_single_decisions_on_several_articles_meet_bulk_ones_without_a_deadlock(store: SqlStore) -> None:
+def test_single_decisions_on_several_articles_meet_bulk_ones_without_a_deadlock(store: Store) -> None:
     versions = fill(store, 40)
     start = Barrier(3)
 
     def alone(numbers: list[int]) -> None:
         start.wait(10)
         for number in numbers:
-            item = store.item(number)
+            item = store.items.get(number)
             assert item is not None
-            store.decide(
+            store.decisions.decide(
                 number,
                 (item.decided_by and Decision.HOLD) or Decision.TRASH,
                 version=item.version,
@@ -80,7 +81,7 @@ def test_single_decisions_on_several_articles_meet_bulk_ones_without_a_deadlock(
     def together() -> None:
         start.wait(10)
         for decision in (Decision.SPAM, Decision.APPROVE, Decision.SPAM):
-            decide(store, {number: store.item(number).version for number in versions}, decision)  # type: ignore[union-attr]
+            decide(store, {number: store.items.get(number).version for number in versions}, decision)  # type: ignore[union-attr]
 
     numbers = sorted(versions)
     with ThreadPoolExecutor(3) as pool:
@@ -88,7 +89,7 @@ def test_single_decisions_on_several_articles_meet_bulk_ones_without_a_deadlock(
         single = pool.submit(_until_done, alone, numbers[::-1])
         for job in (*jobs, single):
             job.result(60)
-    assert not any(store.recount(repair=False))
+    assert not any(store.counters.recount(repair=False))
 
 
 def _until_done(work: object, numbers: list[int]) -> None:
@@ -101,7 +102,7 @@ def _until_done(work: object, numbers: list[int]) -> None:
         return
 
 
-def test_two_undos_of_the_same_batch_put_each_item_back_once(store: SqlStore) -> None:
+def test_two_undos_of_the_same_batch_put_each_item_back_once(store: Store) -> None:
     versions = fill(store, 30)
     decide(store, versions, Decision.SPAM, batch="wave")
     lines = entries(store, "wave")
@@ -109,68 +110,68 @@ def test_two_undos_of_the_same_batch_put_each_item_back_once(store: SqlStore) ->
 
     def work(by: str) -> Bulk:
         start.wait(10)
-        return store.undo(lines, by=by, batch=by, now=NOON)
+        return store.decisions.undo(lines, by=by, batch=by, now=NOON)
 
     with ThreadPoolExecutor(2) as pool:
         first, second = (job.result(60) for job in [pool.submit(work, by) for by in ("mori", "sato")])
     assert len(first.done) + len(second.done) == 30
     assert len(first.left) + len(second.left) == 30
-    assert store.totals().pending == 30
-    assert not any(store.recount(repair=False))
+    assert store.counters.totals().pending == 30
+    assert not any(store.counters.recount(repair=False))
 
 
-def test_tasks_come_with_what_changed_alone(store: SqlStore) -> None:
+def test_tasks_come_with_what_changed_alone(store: Store) -> None:
     versions = fill(store, 3)
     decide(store, {2: 1}, Decision.SPAM, batch="first")
     teach = [NewTask(kind="teach", due_at=NOON)]
-    store.decide_many(versions, Decision.SPAM, by="mori", note=None, batch="b", now=NOON, tasks=teach)
-    assert sorted(task.item for task in store.lease_due(NOON, limit=9, seconds=60)) == [1, 3]
+    store.decisions.decide_many(versions, Decision.SPAM, by="mori", note=None, batch="b", now=NOON, tasks=teach)
+    assert sorted(task.item for task in store.tasks.lease_due(NOON, limit=9, seconds=60)) == [1, 3]
 
 
-def test_an_undo_brings_back_the_text_that_was_public_and_the_one_that_waited(store: SqlStore) -> None:
-    item = store.record(a_ping(text="about ferries"), APPROVED, [], NOON).item
-    waiting = store.record(a_ping(text="buy chips"), HELD, [], NOON).item
+def test_an_undo_brings_back_the_text_that_was_public_and_the_one_that_waited(store: Store) -> None:
+    item = store.items.record(a_ping(text="about ferries"), APPROVED, [], NOON).item
+    waiting = store.items.record(a_ping(text="buy chips"), HELD, [], NOON).item
     assert waiting.proposed is not None
     decide(store, {item.id: waiting.version}, Decision.SPAM, batch="wave")
-    (undone,) = store.undo(entries(store, "wave"), by="sato", batch="u", now=NOON).done
+    (undone,) = store.decisions.undo(entries(store, "wave"), by="sato", batch="u", now=NOON).done
     assert (undone.item.status, undone.item.text) == (Status.APPROVED, "about ferries")
     assert (undone.item.proposed, undone.item.awaiting) == (waiting.proposed, Awaiting.MODERATOR)
-    assert [found.id for found in store.items(ItemFilter(q="ferries"), cursor=None, limit=9).items] == [item.id]
-    (redone,) = store.undo(entries(store, "u"), by="mori", batch="r", now=NOON).done
+    assert [found.id for found in store.queue.page(ItemFilter(q="ferries"), cursor=None, limit=9).items] == [item.id]
+    (redone,) = store.decisions.undo(entries(store, "u"), by="mori", batch="r", now=NOON).done
     assert (redone.item.status, redone.item.text, redone.item.proposed) == (Status.SPAM, "buy chips", None)
 
 
-def test_a_replaced_text_goes_when_its_item_goes(store: SqlStore) -> None:
-    item = store.record(a_ping(text="about ferries"), APPROVED, [], NOON).item
-    store.record(a_ping(text="buy chips"), HELD, [], NOON)
+def test_a_replaced_text_goes_when_its_item_goes(store: Store) -> None:
+    item = store.items.record(a_ping(text="about ferries"), APPROVED, [], NOON).item
+    store.items.record(a_ping(text="buy chips"), HELD, [], NOON)
     decide(store, {item.id: 2}, Decision.SPAM)
-    store.delete(item.id, "mori", NOON)
+    store.items.delete(item.id, "mori", NOON)
     with store.database.read() as conn:
         assert set(conn.execute(select(history.c.was)).scalars()) == {None}
 
 
-def test_an_item_held_by_checks_goes_back_to_a_moderator_and_checks_leave_it_alone(store: SqlStore) -> None:
+def test_an_item_held_by_checks_goes_back_to_a_moderator_and_checks_leave_it_alone(store: Store) -> None:
     verdict = a_verdict(Status.PENDING, Awaiting.CHECKS)
-    item = store.record(a_comment(), verdict, [], NOON).item
+    item = store.items.record(a_comment(), verdict, [], NOON).item
     decide(store, {item.id: 1}, Decision.TRASH, batch="wave")
-    (undone,) = store.undo(entries(store, "wave"), by="sato", batch="u", now=NOON).done
+    (undone,) = store.decisions.undo(entries(store, "wave"), by="sato", batch="u", now=NOON).done
     assert (undone.item.status, undone.item.awaiting) == (Status.PENDING, Awaiting.MODERATOR)
-    late = store.settle(None, item.id, undone.item.version, SPAM, NOON).item
+    late = store.items.settle(None, item.id, undone.item.version, SPAM, NOON).item
     assert late is not None
     assert late.status is Status.PENDING
 
 
-def test_versions_of_a_filter_come_newest_first_and_bounded(store: SqlStore) -> None:
+def test_versions_of_a_filter_come_newest_first_and_bounded(store: Store) -> None:
     fill(store, 5)
     decide(store, {4: 1}, Decision.SPAM)
-    assert store.versions(ItemFilter(status=Status.PENDING), 3) == {5: 1, 3: 1, 2: 1}
-    assert store.versions(ItemFilter(q="text", status=Status.SPAM), 9) == {4: 2}
+    assert store.queue.versions(ItemFilter(status=Status.PENDING), 3) == {5: 1, 3: 1, 2: 1}
+    assert store.queue.versions(ItemFilter(q="text", status=Status.SPAM), 9) == {4: 2}
 
 
-def test_related_items_share_an_author_an_email_or_an_address(store: SqlStore) -> None:
+def test_related_items_share_an_author_an_email_or_an_address(store: Store) -> None:
     def made(**changes: object) -> int:
         client = Client(str(changes.pop("ip", "")))
-        return store.record(a_comment(f"text {changes}", client=client, **changes), HELD, [], NOON).item.id
+        return store.items.record(a_comment(f"text {changes}", client=client, **changes), HELD, [], NOON).item.id
 
     one = made(email="mika@mail.example", author_id="u:1", ip="192.0.2.1")
     others = [
@@ -179,38 +180,41 @@ def test_related_items_share_an_author_an_email_or_an_address(store: SqlStore) -
         made(email=None, ip="192.0.2.1"),
     ]
     made(email=None, ip="192.0.2.9")
-    item = store.item(one)
+    item = store.items.get(one)
     assert item is not None
-    assert [other.id for other in store.related(item, 10)] == others[::-1]
-    assert [other.id for other in store.related(item, 2)] == others[:0:-1]
+    assert [other.id for other in store.queue.related(item, 10)] == others[::-1]
+    assert [other.id for other in store.queue.related(item, 2)] == others[:0:-1]
 
 
-def test_rules_are_kept_once_and_counted_when_they_are_met(store: SqlStore) -> None:
-    first, is_new = store.add_rule(Rule(0, "word", "casino", "hold"), "mori", NOON)
-    again, is_again = store.add_rule(Rule(0, "word", "casino", "spam", "worse"), "sato", NOON)
+def test_rules_are_kept_once_and_counted_when_they_are_met(store: Store) -> None:
+    first, is_new = store.rules.add(Rule(0, "word", "casino", "hold"), "mori", NOON)
+    again, is_again = store.rules.add(Rule(0, "word", "casino", "spam", "worse"), "sato", NOON)
     assert (is_new, is_again, first.rule.id, again.rule) == (True, False, 1, Rule(1, "word", "casino", "spam", "worse"))
     # MySQL's default would take the two for one.
-    other, is_new = store.add_rule(Rule(0, "word", "Casino", "hold"), "mori", NOON)
+    other, is_new = store.rules.add(Rule(0, "word", "Casino", "hold"), "mori", NOON)
     assert is_new
     second = other.rule.id
     met = a_verdict(Status.SPAM, findings=(a_finding("rules", rule=1), a_finding("trust-rules", rule=second)))
-    item = store.record(a_comment(), met, [], NOON).item
-    store.settle(None, item.id, 1, met, NOON)
-    assert [(info.rule.id, info.hits, info.last_hit_at) for info in store.rules()] == [(1, 1, NOON), (second, 1, NOON)]
-    assert store.delete_rule(1)
-    assert not store.delete_rule(1)
-    store.record(a_comment("with a rule that is gone"), met, [], NOON)
-    assert [info.hits for info in store.rules()] == [2]
-    kept = store.item(item.id)
+    item = store.items.record(a_comment(), met, [], NOON).item
+    store.items.settle(None, item.id, 1, met, NOON)
+    assert [(info.rule.id, info.hits, info.last_hit_at) for info in store.rules.all()] == [
+        (1, 1, NOON),
+        (second, 1, NOON),
+    ]
+    assert store.rules.delete(1)
+    assert not store.rules.delete(1)
+    store.items.record(a_comment("with a rule that is gone"), met, [], NOON)
+    assert [info.hits for info in store.rules.all()] == [2]
+    kept = store.items.get(item.id)
     assert kept is not None
     assert [finding.rule for finding in kept.findings] == [1, second]
 
 
-def test_the_log_names_the_cause(store: SqlStore) -> None:
+def test_the_log_names_the_cause(store: Store) -> None:
     finding = a_finding("rules", rule=7)
-    item = store.record(a_comment(), a_verdict(findings=(finding,)), [], NOON).item
-    assert [line.cause for line in store.history(item.id)] == ["rules:7"]
-    store.decide(item.id, Decision.SPAM, version=1, by="mori", note=None, now=NOON)
-    assert [line.cause for line in store.history(item.id)] == ["rules:7", None]
-    assert store.entry(store.history(item.id)[0].id) == store.history(item.id)[0]
-    assert store.entry(99) is None
+    item = store.items.record(a_comment(), a_verdict(findings=(finding,)), [], NOON).item
+    assert [line.cause for line in store.history.of_item(item.id)] == ["rules:7"]
+    store.decisions.decide(item.id, Decision.SPAM, version=1, by="mori", note=None, now=NOON)
+    assert [line.cause for line in store.history.of_item(item.id)] == ["rules:7", None]
+    assert store.history.entry(store.history.of_item(item.id)[0].id) == store.history.of_item(item.id)[0]
+    assert store.history.entry(99) is None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from moderate.store.sql_store import SqlStore
+    from moderate.store.store import Store
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -37,8 +37,8 @@ def empty(empty_url: str) -> Iterator[Database]:
     database.dispose()
 
 
-def test_values_come_in_the_types_of_their_columns(store: SqlStore) -> None:
-    store.set_overrides("thaw", Overrides(comments_open=False), NOON)
+def test_values_come_in_the_types_of_their_columns(store: Store) -> None:
+    store.articles.set_overrides("thaw", Overrides(comments_open=False), NOON)
     found = Lookup(CHANGED).first(store.database, of_key="thaw", since=NOON)
     assert found is not None
     comments_open, pings_open, updated_at = found
@@ -47,8 +47,8 @@ def test_values_come_in_the_types_of_their_columns(store: SqlStore) -> None:
         assert tuple(found) == tuple(conn.execute(CHANGED, {"of_key": "thaw", "since": NOON}).one())
 
 
-def test_what_is_not_there_is_none(store: SqlStore) -> None:
-    store.set_overrides("thaw", Overrides(), NOON)
+def test_what_is_not_there_is_none(store: Store) -> None:
+    store.articles.set_overrides("thaw", Overrides(), NOON)
     lookup = Lookup(CHANGED)
     assert lookup.first(store.database, of_key="frost", since=NOON) is None
     assert lookup.rows(store.database, of_key="thaw", since=NOON.replace(year=2027)) == []

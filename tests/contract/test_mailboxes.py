@@ -10,32 +10,32 @@ from moderate.ports import Mailbox
 from tests.factories import NOON
 
 if TYPE_CHECKING:
-    from moderate.store.sql_store import SqlStore
+    from moderate.store.store import Store
 
 TALLY = Mailbox(hour_at=NOON, sent=3, digest_due=NOON + timedelta(hours=1), digest_at=NOON - timedelta(hours=1))
 
 
-def test_an_unknown_mailbox_is_as_good_as_new(store: SqlStore) -> None:
-    assert store.mailbox("nobody") == Mailbox()
+def test_an_unknown_mailbox_is_as_good_as_new(store: Store) -> None:
+    assert store.mailboxes.get("nobody") == Mailbox()
 
 
-def test_what_a_mailbox_got_is_remembered_for_it_alone(store: SqlStore) -> None:
-    store.count_notices("a", replace(TALLY, sent=1))
-    store.count_notices("a", TALLY)
-    assert store.mailbox("a") == TALLY
-    assert store.mailbox("b") == Mailbox()
+def test_what_a_mailbox_got_is_remembered_for_it_alone(store: Store) -> None:
+    store.mailboxes.count_notices("a", replace(TALLY, sent=1))
+    store.mailboxes.count_notices("a", TALLY)
+    assert store.mailboxes.get("a") == TALLY
+    assert store.mailboxes.get("b") == Mailbox()
 
 
-def test_counting_does_not_undo_an_unsubscription_nor_the_other_way_round(store: SqlStore) -> None:
-    store.unsubscribe("a", NOON)
-    store.count_notices("a", TALLY)
-    assert store.mailbox("a") == replace(TALLY, unsubscribed_at=NOON)
-    store.unsubscribe("a", None)
-    assert store.mailbox("a") == TALLY
+def test_counting_does_not_undo_an_unsubscription_nor_the_other_way_round(store: Store) -> None:
+    store.mailboxes.unsubscribe("a", NOON)
+    store.mailboxes.count_notices("a", TALLY)
+    assert store.mailboxes.get("a") == replace(TALLY, unsubscribed_at=NOON)
+    store.mailboxes.unsubscribe("a", None)
+    assert store.mailboxes.get("a") == TALLY
 
 
-def test_asking_whether_a_name_was_used_uses_nothing(store: SqlStore) -> None:
-    assert not store.is_used("link", NOON)
-    assert store.use_once("link", NOON + timedelta(days=1), NOON)
-    assert store.is_used("link", NOON)
-    assert not store.is_used("link", NOON + timedelta(days=1))
+def test_asking_whether_a_name_was_used_uses_nothing(store: Store) -> None:
+    assert not store.nonces.is_used("link", NOON)
+    assert store.nonces.use_once("link", NOON + timedelta(days=1), NOON)
+    assert store.nonces.is_used("link", NOON)
+    assert not store.nonces.is_used("link", NOON + timedelta(days=1))

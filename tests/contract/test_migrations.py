@@ -21,7 +21,7 @@ from moderate.database.schema import history, items, metadata, states
 from moderate.errors import ServiceDown
 from moderate.model import Decision, Kind, Status
 from moderate.store.rows import columns_of
-from moderate.store.sql_store import SqlStore
+from moderate.store.store import Store
 from tests.factories import APPROVED, HELD, NOON, a_comment, a_ping, a_verdict
 from tests.processes import PROCESSES
 from tests.servers import ROOT
@@ -64,12 +64,12 @@ def test_counters_of_an_earlier_version_are_told_apart_by_kind(database: Databas
         conn.execute(text(OLD_COUNTERS))
     assert upgrade(database) == ("0006", migrate.HEAD)
     assert check(database) == []
-    store = SqlStore(database)
-    assert not any(store.recount(repair=False))
-    assert store.counts(["c"])["c"].spam_pingback == 0 < store.counts(["b"])["b"].spam_pingback
-    assert store.revision("a") == 7
-    store.record(a_comment(article="a"), HELD, [], NOON)
-    assert not any(store.recount(repair=False))
+    store = Store(database)
+    assert not any(store.counters.recount(repair=False))
+    assert store.counters.counts(["c"])["c"].spam_pingback == 0 < store.counters.counts(["b"])["b"].spam_pingback
+    assert store.counters.revision("a") == 7
+    store.items.record(a_comment(article="a"), HELD, [], NOON)
+    assert not any(store.counters.recount(repair=False))
 
 
 #: As the code before wrote them.
@@ -115,7 +115,7 @@ def test_an_upgrade_learns_from_the_history_when_items_became_public_and_came_to
         # An item without any history, as an import of old may have left it.
         conn.execute(insert(items).values(columns_of(a_comment(), APPROVED, hours[3]) | place | {"id": 9} | PUBLIC))
     upgrade(database)
-    found = [SqlStore(database).item(number) for number in (1, 2, 3, 9)]
+    found = [Store(database).items.get(number) for number in (1, 2, 3, 9)]
     assert [item and (item.public_at, item.waiting_since) for item in found] == [
         (hours[1], None), (None, hours[1]), (None, None), (hours[3], None),
     ]  # fmt: skip
@@ -126,9 +126,9 @@ PUBLIC = {"status": "approved"}
 
 def test_a_second_upgrade_changes_nothing(database: Database) -> None:
     upgrade(database)
-    item = SqlStore(database).record(a_comment(), HELD, [], NOON).item
+    item = Store(database).items.record(a_comment(), HELD, [], NOON).item
     assert upgrade(database) == (migrate.HEAD, migrate.HEAD)
-    assert SqlStore(database).item(item.id) == item
+    assert Store(database).items.get(item.id) == item
 
 
 def test_the_newest_migration_is_the_one_that_the_code_works_with() -> None:
@@ -206,12 +206,12 @@ def test_a_loss_from_before_an_upgrade_is_noticed_by_it(database: Database) -> N
 
 def test_tables_without_their_version_are_not_taken_for_a_new_database(database: Database) -> None:
     upgrade(database)
-    SqlStore(database).record(a_comment(), HELD, [], NOON)
+    Store(database).items.record(a_comment(), HELD, [], NOON)
     with database.write() as conn:
         conn.execute(text(f"DROP TABLE {migrate.VERSION_TABLE}"))
     with pytest.raises(ServiceDown, match=f"{migrate.VERSION_TABLE} is gone or empty, but tables are left"):
         upgrade(database)
-    assert SqlStore(database).totals().pending == 1
+    assert Store(database).counters.totals().pending == 1
 
 
 # --- tables that are newer than the code: after a rollback, and while a deploy goes on ---------------
@@ -226,10 +226,10 @@ def test_code_that_is_older_than_the_tables_works_with_what_was_added(database: 
     assert "Its tables are of version 0099, newer than this code" in trouble(database).advice
     assert "db upgrade" not in trouble(database).advice
     assert check(database) == []
-    store = SqlStore(database)
-    item = store.record(a_comment(), HELD, [], NOON).item
-    assert store.decide(item.id, Decision.APPROVE, version=1, by="mo", note=None, now=NOON).changed
-    assert not any(store.recount(repair=False))
+    store = Store(database)
+    item = store.items.record(a_comment(), HELD, [], NOON).item
+    assert store.decisions.decide(item.id, Decision.APPROVE, version=1, by="mo", note=None, now=NOON).changed
+    assert not any(store.counters.recount(repair=False))
 
 
 UNFIT = {
@@ -425,7 +425,7 @@ def loggers() -> list[tuple[str, logging.Logger]]:
 def _upgrade_and_write(url: str) -> None:
     database = Database(url)
     upgrade(database)
-    SqlStore(database).record(a_comment(), HELD, [], NOON)
+    Store(database).items.record(a_comment(), HELD, [], NOON)
     database.dispose()
 
 
@@ -437,7 +437,7 @@ def test_processes_that_start_at_once_all_succeed(empty_url: str, database: Data
         worker.join(120)
     assert [worker.exitcode for worker in workers] == [0] * 4
     assert check(database) == []
-    assert SqlStore(database).totals().pending == 4
+    assert Store(database).counters.totals().pending == 4
 
 
 def test_a_start_on_tables_that_are_up_to_date_imports_no_alembic(tmp_path: Path) -> None:
@@ -447,10 +447,10 @@ def test_a_start_on_tables_that_are_up_to_date_imports_no_alembic(tmp_path: Path
     database.dispose()
     lines = (
         "import sys",
-        "from moderate.database.engine import Database\nfrom moderate.store.sql_store import SqlStore",
+        "from moderate.database.engine import Database\nfrom moderate.store.store import Store",
         "from moderate.database.migrate import upgrade",
         f"database = Database({url!r})",
-        "upgrade(database); SqlStore(database).totals(); database.dispose()",
+        "upgrade(database); Store(database).totals(); database.dispose()",
         "assert not [name for name in sys.modules if name.startswith(('alembic', 'mako'))]",
     )
     subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True, timeout=60)

@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from moderate.ports import Alike
-    from moderate.store.sql_store import SqlStore
+    from moderate.store.store import Store
 
 HOUR = timedelta(hours=1)
 
 
-def found(store: SqlStore, words: str = ADVERT) -> Sequence[Alike]:
+def found(store: Store, words: str = ADVERT) -> Sequence[Alike]:
     near = near_text(words)
     assert near is not None
-    return store.near_text(a_comment(words).text_key, near, NOON - HOUR)
+    return store.earlier.near_text(a_comment(words).text_key, near, NOON - HOUR)
 
 
-def test_nearly_equal_texts_are_found_over_articles_newest_first(store: SqlStore) -> None:
+def test_nearly_equal_texts_are_found_over_articles_newest_first(store: Store) -> None:
     for number in range(12):
-        store.record(a_comment(changed(ADVERT, number), f"a{number}"), SPAM, [], NOON)
-        store.record(a_comment(f"{OTHER} {number}", f"a{number}"), HELD, [], NOON)
+        store.items.record(a_comment(changed(ADVERT, number), f"a{number}"), SPAM, [], NOON)
+        store.items.record(a_comment(f"{OTHER} {number}", f"a{number}"), HELD, [], NOON)
     alike = found(store)
     assert len(alike) >= 10
     assert {one.status for one in alike} == {Status.SPAM}
@@ -41,21 +41,21 @@ def test_nearly_equal_texts_are_found_over_articles_newest_first(store: SqlStore
     assert all(one.simhash is not None and near.distance(one.simhash) < 20 for one in alike)
 
 
-def test_what_is_older_is_not_told(store: SqlStore) -> None:
-    store.record(a_comment(ADVERT), SPAM, [], NOON - 2 * HOUR)
+def test_what_is_older_is_not_told(store: Store) -> None:
+    store.items.record(a_comment(ADVERT), SPAM, [], NOON - 2 * HOUR)
     assert found(store) == []
 
 
-def test_a_changed_text_is_found_by_what_it_says_now(store: SqlStore) -> None:
-    item = store.record(a_comment(OTHER), HELD, [], NOON).item
-    store.revise(item.id, a_comment(ADVERT), HELD, [], NOON)
+def test_a_changed_text_is_found_by_what_it_says_now(store: Store) -> None:
+    item = store.items.record(a_comment(OTHER), HELD, [], NOON).item
+    store.items.revise(item.id, a_comment(ADVERT), HELD, [], NOON)
     assert [one.id for one in found(store)] == [item.id]
     assert found(store, OTHER) == []
 
 
-def test_a_flood_is_told_a_hundred_times_at_most_and_looked_up_by_index(store: SqlStore) -> None:
+def test_a_flood_is_told_a_hundred_times_at_most_and_looked_up_by_index(store: Store) -> None:
     for number in range(130):
-        store.record(a_comment(changed(ADVERT, number), f"a{number}"), SPAM, [], NOON)
+        store.items.record(a_comment(changed(ADVERT, number), f"a{number}"), SPAM, [], NOON)
     assert 20 <= len(found(store)) <= 100
     if store.database.dialect == "sqlite":
         plan = "EXPLAIN QUERY PLAN SELECT id FROM moderate_items WHERE near_1 = 5 ORDER BY id DESC LIMIT 20"

@@ -15,7 +15,7 @@ from moderate.store.search import MOST_TERMS, asked_terms, catch_up, terms_of
 from tests.factories import APPROVED, HELD, NOON, a_comment, a_ping
 
 if TYPE_CHECKING:
-    from moderate.store.sql_store import SqlStore
+    from moderate.store.store import Store
 
 TEXTS = {
     1: "The ferry was late again, see https://harbour.example/log",
@@ -30,14 +30,14 @@ TEXTS = {
 
 
 @pytest.fixture
-def filled(store: SqlStore) -> SqlStore:
+def filled(store: Store) -> Store:
     for text in TEXTS.values():
-        store.record(a_comment(text), HELD, [], NOON)
+        store.items.record(a_comment(text), HELD, [], NOON)
     return store
 
 
-def found(store: SqlStore, query: str, **also: object) -> list[int]:
-    return [item.id for item in store.items(ItemFilter(q=query, **also), cursor=None, limit=50).items]
+def found(store: Store, query: str, **also: object) -> list[int]:
+    return [item.id for item in store.queue.page(ItemFilter(q=query, **also), cursor=None, limit=50).items]
 
 
 @pytest.mark.parametrize(
@@ -87,54 +87,52 @@ def found(store: SqlStore, query: str, **also: object) -> list[int]:
         ('"', []),
     ],
 )
-def test_a_search_finds_words_by_their_beginning_in_any_script(
-    filled: SqlStore, query: str, expected: list[int]
-) -> None:
+def test_a_search_finds_words_by_their_beginning_in_any_script(filled: Store, query: str, expected: list[int]) -> None:
     assert found(filled, query) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["министерство здравоохранения", "Ελληνικότατος", "w", "was it", "𝔘 𠮷野家 😀", "a" * 99]
 )
-def test_words_of_all_lengths_are_found_by_all_their_beginnings(store: SqlStore, text: str) -> None:
+def test_words_of_all_lengths_are_found_by_all_their_beginnings(store: Store, text: str) -> None:
     """Databases pass over words that are long, short or common; none of ours is for them."""
-    item = store.record(a_comment(text, author="-", email=None, url=None), HELD, [], NOON).item
+    item = store.items.record(a_comment(text, author="-", email=None, url=None), HELD, [], NOON).item
     for word in text.split():
         for end in range(1, len(word) + 1):
             assert found(store, word[:end]) == ([item.id] if word.isalnum() or word == "😀" else [])
 
 
-def test_a_search_goes_with_the_other_filters_and_in_pages(filled: SqlStore) -> None:
-    filled.decide(3, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
+def test_a_search_goes_with_the_other_filters_and_in_pages(filled: Store) -> None:
+    filled.decisions.decide(3, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
     assert found(filled, "mika", status=Status.SPAM) == [3]
-    page = filled.items(ItemFilter(q="mika", status=Status.PENDING), cursor=None, limit=2)
+    page = filled.queue.page(ItemFilter(q="mika", status=Status.PENDING), cursor=None, limit=2)
     assert ([item.id for item in page.items], page.next) == ([8, 7], 7)
-    page = filled.items(ItemFilter(q="mika", status=Status.PENDING), cursor=7, limit=9)
+    page = filled.queue.page(ItemFilter(q="mika", status=Status.PENDING), cursor=7, limit=9)
     assert ([item.id for item in page.items], page.next) == ([6, 5, 4, 2, 1], None)
 
 
-def test_a_search_follows_the_text(store: SqlStore) -> None:
-    item = store.record(a_comment("about ferries"), HELD, [], NOON).item
-    store.revise(item.id, a_comment("about trains"), HELD, [], NOON)
+def test_a_search_follows_the_text(store: Store) -> None:
+    item = store.items.record(a_comment("about ferries"), HELD, [], NOON).item
+    store.items.revise(item.id, a_comment("about trains"), HELD, [], NOON)
     assert (found(store, "ferries"), found(store, "trains")) == ([], [item.id])
-    trashed = store.decide(item.id, Decision.TRASH, version=2, by="mo", note=None, now=NOON).item
+    trashed = store.decisions.decide(item.id, Decision.TRASH, version=2, by="mo", note=None, now=NOON).item
     assert found(store, "trains") == [trashed.id]
-    store.delete(item.id, "mo", NOON)
+    store.items.delete(item.id, "mo", NOON)
     assert found(store, "trains") == []
 
 
-def test_a_changed_text_is_found_once_it_stands(store: SqlStore) -> None:
-    item = store.record(a_ping(text="about ferries"), APPROVED, [], NOON).item
-    store.record(a_ping(text="about trains"), HELD, [], NOON)
+def test_a_changed_text_is_found_once_it_stands(store: Store) -> None:
+    item = store.items.record(a_ping(text="about ferries"), APPROVED, [], NOON).item
+    store.items.record(a_ping(text="about trains"), HELD, [], NOON)
     assert (found(store, "ferries"), found(store, "trains")) == ([item.id], [])
-    store.decide(item.id, Decision.APPROVE, version=2, by="mo", note=None, now=NOON)
+    store.decisions.decide(item.id, Decision.APPROVE, version=2, by="mo", note=None, now=NOON)
     assert (found(store, "ferries"), found(store, "trains")) == ([], [item.id])
 
 
-def test_a_search_is_the_same_before_and_after_the_index_has_caught_up(store: SqlStore) -> None:
+def test_a_search_is_the_same_before_and_after_the_index_has_caught_up(store: Store) -> None:
     def fill(start: int) -> None:
         for number in range(start, start + 6):
-            store.record(a_comment(f"ferry number{number % 3}"), HELD, [], NOON)
+            store.items.record(a_comment(f"ferry number{number % 3}"), HELD, [], NOON)
 
     def all_found() -> list[list[int]]:
         return [found(store, query) for query in ("ferry", "number1", "ferry num", "nothing")]
@@ -143,49 +141,47 @@ def test_a_search_is_the_same_before_and_after_the_index_has_caught_up(store: Sq
     before = all_found()
     catch_up(store.database, most=4, lag=1)
     assert all_found() == before
-    store.revise(1, a_comment("about trains"), HELD, [], NOON)
-    store.revise(6, a_comment("about trains"), HELD, [], NOON)
+    store.items.revise(1, a_comment("about trains"), HELD, [], NOON)
+    store.items.revise(6, a_comment("about trains"), HELD, [], NOON)
     assert found(store, "trains") == [6, 1]
     catch_up(store.database, lag=1)
-    store.decide(1, Decision.TRASH, version=2, by="mo", note=None, now=NOON)
-    store.delete(1, "mo", NOON)
+    store.decisions.decide(1, Decision.TRASH, version=2, by="mo", note=None, now=NOON)
+    store.items.delete(1, "mo", NOON)
     assert found(store, "trains") == [6]
     assert found(store, "ferry") == [5, 4, 3, 2]
-    assert store.versions(ItemFilter(q="ferry"), 9) == {5: 1, 4: 1, 3: 1, 2: 1}
+    assert store.queue.versions(ItemFilter(q="ferry"), 9) == {5: 1, 4: 1, 3: 1, 2: 1}
     fill(6)
     assert found(store, "ferry num") == [12, 11, 10, 9, 8, 7, 5, 4, 3, 2]
-    assert store.versions(ItemFilter(q="ferry"), 2) == {12: 1, 11: 1}
+    assert store.queue.versions(ItemFilter(q="ferry"), 2) == {12: 1, 11: 1}
 
 
 @pytest.mark.parametrize("is_indexed", [True, False])
-def test_a_common_word_is_found_page_by_page(
-    store: SqlStore, is_indexed: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_common_word_is_found_page_by_page(store: Store, is_indexed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "RARE", 5)
     monkeypatch.setattr(search, "RECENT", 3)
     for number in range(12):
-        store.record(a_comment(f"ferry{'man' if number % 2 else ''} {number}"), HELD, [], NOON)
+        store.items.record(a_comment(f"ferry{'man' if number % 2 else ''} {number}"), HELD, [], NOON)
     if is_indexed:
         catch_up(store.database, lag=1)
-    pages = [store.items(ItemFilter(q="ferry"), cursor=cursor, limit=5) for cursor in (None, 8, 3)]
+    pages = [store.queue.page(ItemFilter(q="ferry"), cursor=cursor, limit=5) for cursor in (None, 8, 3)]
     assert [[item.id for item in page.items] for page in pages] == [[12, 11, 10, 9, 8], [7, 6, 5, 4, 3], [2, 1]]
 
 
 @pytest.mark.parametrize("indexed", [0, 8, 12])
 def test_a_common_word_is_found_beyond_the_newest_where_other_filters_pass_those_over(
-    store: SqlStore, indexed: int, monkeypatch: pytest.MonkeyPatch
+    store: Store, indexed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "RARE", 3)
     for number in range(1, 13):
-        store.record(a_comment(f"市長 {number}"), HELD, [], NOON)
+        store.items.record(a_comment(f"市長 {number}"), HELD, [], NOON)
         if number == indexed:
             catch_up(store.database, lag=1)
     for number in (1, 4, 11):
-        store.decide(number, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
+        store.decisions.decide(number, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
     spam = ItemFilter(q="市長", status=Status.SPAM)
-    pages = [store.items(spam, cursor=cursor, limit=2) for cursor in (None, 4)]
+    pages = [store.queue.page(spam, cursor=cursor, limit=2) for cursor in (None, 4)]
     assert [([item.id for item in page.items], page.next) for page in pages] == [([11, 4], 4), ([1], None)]
-    pages = [store.items(ItemFilter(q="市長"), cursor=cursor, limit=5) for cursor in (None, 8, 3)]
+    pages = [store.queue.page(ItemFilter(q="市長"), cursor=cursor, limit=5) for cursor in (None, 8, 3)]
     assert [[item.id for item in page.items] for page in pages] == [[12, 11, 10, 9, 8], [7, 6, 5, 4, 3], [2, 1]]
 
 
@@ -208,5 +204,5 @@ def test_a_long_text_is_found_by_its_beginning() -> None:
 
 
 @pytest.mark.parametrize("query", ["x" * 200, "予" * 200, "' \" ; \\ % _ ( ) & | ! : * - +", "\u202e\u0301", "ﷺ"])
-def test_no_search_breaks(filled: SqlStore, query: str) -> None:
+def test_no_search_breaks(filled: Store, query: str) -> None:
     assert found(filled, query) == []

@@ -16,43 +16,45 @@ from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_p
 if TYPE_CHECKING:
     from moderate.model import Item
     from moderate.ports import Decided
-    from moderate.store.sql_store import SqlStore
+    from moderate.store.store import Store
 
 TRASH = a_verdict(Status.TRASH)
 LATER = NOON + timedelta(minutes=3)
 
 
-def decide(store: SqlStore, item: Item, decision: Decision, by: str = "mo", **changes: object) -> Decided:
-    return store.decide(item.id, decision, **{"version": item.version, "by": by, "note": None, "now": LATER, **changes})
+def decide(store: Store, item: Item, decision: Decision, by: str = "mo", **changes: object) -> Decided:
+    return store.decisions.decide(
+        item.id, decision, **{"version": item.version, "by": by, "note": None, "now": LATER, **changes}
+    )
 
 
-def kept(store: SqlStore, item: Item) -> Item:
-    found = store.item(item.id)
+def kept(store: Store, item: Item) -> Item:
+    found = store.items.get(item.id)
     assert found is not None
     return found
 
 
 @pytest.mark.parametrize("decision", Decision)
 @pytest.mark.parametrize("verdict", [HELD, APPROVED, SPAM, TRASH], ids=lambda verdict: verdict.status)
-def test_any_decision_is_legal_from_any_status(store: SqlStore, verdict: object, decision: Decision) -> None:
-    item = store.record(a_comment(), verdict, [], NOON).item
+def test_any_decision_is_legal_from_any_status(store: Store, verdict: object, decision: Decision) -> None:
+    item = store.items.record(a_comment(), verdict, [], NOON).item
     decided = decide(store, item, decision)
     assert decided.item.status is AFTER[decision]
     assert decided.before is item.status
     assert decided.changed is (item.status is not AFTER[decision])
     assert kept(store, item) == decided.item
-    assert sum(vars_of(store.totals())) == 1
-    assert store.counts(["2026/thaw"])["2026/thaw"] == store.totals()
+    assert sum(vars_of(store.counters.totals())) == 1
+    assert store.counters.counts(["2026/thaw"])["2026/thaw"] == store.counters.totals()
 
 
 def vars_of(counts: Counts) -> list[int]:
     return [getattr(counts, name) for name in Counts.__slots__]
 
 
-def test_a_decision_writes_a_line_of_history(store: SqlStore) -> None:
-    item = store.record(a_comment(), HELD, [], NOON).item
+def test_a_decision_writes_a_line_of_history(store: Store) -> None:
+    item = store.items.record(a_comment(), HELD, [], NOON).item
     decided = decide(store, item, Decision.SPAM, note="casino", batch="b1")
-    received, line = store.history(item.id)
+    received, line = store.history.of_item(item.id)
     assert (received.act, received.by, received.before, received.after, received.version) == (
         "received", None, None, Status.PENDING, 1,
     )  # fmt: skip
@@ -62,8 +64,8 @@ def test_a_decision_writes_a_line_of_history(store: SqlStore) -> None:
     assert (line.id, line.note, line.batch, line.at) == (decided.history, "casino", "b1", LATER)
 
 
-def test_an_approval_clears_what_the_item_waited_for_and_a_hold_waits_for_a_moderator(store: SqlStore) -> None:
-    item = store.record(a_comment(), TO_CHECK, [], NOON).item
+def test_an_approval_clears_what_the_item_waited_for_and_a_hold_waits_for_a_moderator(store: Store) -> None:
+    item = store.items.record(a_comment(), TO_CHECK, [], NOON).item
     approved = decide(store, item, Decision.APPROVE).item
     assert approved.awaiting is None
     held = decide(store, approved, Decision.HOLD).item
@@ -71,84 +73,84 @@ def test_an_approval_clears_what_the_item_waited_for_and_a_hold_waits_for_a_mode
     assert held.decided_by == "mo"
 
 
-def test_the_same_decision_again_changes_nothing_whatever_the_version(store: SqlStore) -> None:
-    item = store.record(a_comment(), HELD, [], NOON).item
+def test_the_same_decision_again_changes_nothing_whatever_the_version(store: Store) -> None:
+    item = store.items.record(a_comment(), HELD, [], NOON).item
     first = decide(store, item, Decision.APPROVE)
     again = decide(store, item, Decision.APPROVE, by="other", tasks=[NewTask(kind="feedback", due_at=NOON)])
     assert not again.changed
     assert again.item == first.item
     assert again.history is None
-    assert len(store.history(item.id)) == 2
-    assert store.next_due() is None
+    assert len(store.history.of_item(item.id)) == 2
+    assert store.tasks.next_due() is None
 
 
-def test_a_stale_version_is_told_who_decided_what(store: SqlStore) -> None:
-    item = store.record(a_comment(), HELD, [], NOON).item
+def test_a_stale_version_is_told_who_decided_what(store: Store) -> None:
+    item = store.items.record(a_comment(), HELD, [], NOON).item
     first = decide(store, item, Decision.SPAM, by="first")
     with pytest.raises(DecidedMeanwhile) as refused:
         decide(store, item, Decision.APPROVE, by="second")
     assert refused.value.by == "first"
     assert refused.value.item == first.item
-    assert store.totals() == Counts(spam_comment=1)
+    assert store.counters.totals() == Counts(spam_comment=1)
 
 
-def test_an_edit_makes_a_decision_stale_too(store: SqlStore) -> None:
-    item = store.record(a_comment(), HELD, [], NOON).item
-    store.revise(item.id, a_comment("Something else"), HELD, [], NOON)
+def test_an_edit_makes_a_decision_stale_too(store: Store) -> None:
+    item = store.items.record(a_comment(), HELD, [], NOON).item
+    store.items.revise(item.id, a_comment("Something else"), HELD, [], NOON)
     with pytest.raises(DecidedMeanwhile) as refused:
         decide(store, item, Decision.APPROVE)
     assert refused.value.by is None
 
 
-def test_an_unknown_item_cannot_be_decided_revised_withdrawn_or_deleted(store: SqlStore) -> None:
+def test_an_unknown_item_cannot_be_decided_revised_withdrawn_or_deleted(store: Store) -> None:
     with pytest.raises(UnknownItem):
-        store.decide(9, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
+        store.decisions.decide(9, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
     with pytest.raises(UnknownItem):
-        store.revise(9, a_comment(), HELD, [], NOON)
+        store.items.revise(9, a_comment(), HELD, [], NOON)
     with pytest.raises(UnknownItem):
-        store.withdraw(9, NOON)
+        store.items.withdraw(9, NOON)
     with pytest.raises(UnknownItem):
-        store.delete(9, "mo", NOON)
+        store.items.delete(9, "mo", NOON)
 
 
-def test_tasks_come_with_the_decision_that_makes_them_necessary(store: SqlStore) -> None:
-    item = store.record(a_comment(), HELD, [], NOON).item
+def test_tasks_come_with_the_decision_that_makes_them_necessary(store: Store) -> None:
+    item = store.items.record(a_comment(), HELD, [], NOON).item
     decide(store, item, Decision.SPAM, tasks=[NewTask(kind="feedback", due_at=NOON, payload={"as": "spam"})])
-    (task,) = store.lease_due(NOON, limit=9, seconds=60)
+    (task,) = store.tasks.lease_due(NOON, limit=9, seconds=60)
     assert (task.kind, task.item, task.payload) == ("feedback", item.id, {"as": "spam"})
 
 
 # --- new texts -------------------------------------------------------------------------------------
 
 
-def test_a_pending_text_is_replaced_and_judged_anew(store: SqlStore) -> None:
-    item = store.record(a_comment(), TO_CHECK, [], NOON).item
-    recorded = store.revise(item.id, a_comment("Better"), APPROVED, [], LATER)
+def test_a_pending_text_is_replaced_and_judged_anew(store: Store) -> None:
+    item = store.items.record(a_comment(), TO_CHECK, [], NOON).item
+    recorded = store.items.revise(item.id, a_comment("Better"), APPROVED, [], LATER)
     assert recorded.before is Status.PENDING
     assert (recorded.item.status, recorded.item.text, recorded.item.awaiting) == (Status.APPROVED, "Better", None)
     assert (recorded.item.version, recorded.item.edited_at) == (2, LATER)
     assert kept(store, item) == recorded.item
-    assert store.history(item.id)[-1].act == "revised"
-    assert store.totals() == Counts(comments=1)
+    assert store.history.of_item(item.id)[-1].act == "revised"
+    assert store.counters.totals() == Counts(comments=1)
 
 
-def test_the_same_text_again_changes_nothing(store: SqlStore) -> None:
-    item = store.record(a_comment(), HELD, [], NOON).item
-    recorded = store.revise(item.id, a_comment(), SPAM, [NewTask(kind="judge", due_at=NOON)], LATER)
+def test_the_same_text_again_changes_nothing(store: Store) -> None:
+    item = store.items.record(a_comment(), HELD, [], NOON).item
+    recorded = store.items.revise(item.id, a_comment(), SPAM, [NewTask(kind="judge", due_at=NOON)], LATER)
     assert recorded.item == item
-    assert store.next_due() is None
+    assert store.tasks.next_due() is None
 
 
-def test_an_approved_text_stays_public_until_the_next_is_approved(store: SqlStore) -> None:
-    item = store.record(a_comment(), APPROVED, [], NOON).item
-    revised = store.revise(item.id, a_comment("Worse"), HELD, [], LATER).item
+def test_an_approved_text_stays_public_until_the_next_is_approved(store: Store) -> None:
+    item = store.items.record(a_comment(), APPROVED, [], NOON).item
+    revised = store.items.revise(item.id, a_comment("Worse"), HELD, [], LATER).item
     assert (revised.status, revised.text, revised.awaiting) == (Status.APPROVED, item.text, Awaiting.MODERATOR)
     assert revised.proposed is not None
     assert revised.proposed["text"] == "Worse"
     assert revised.version == 2
     assert kept(store, item) == revised
-    assert store.thread("2026/thaw", cursor=None, limit=9, newest_first=False).items[0].html == item.html
-    assert store.totals() == Counts(comments=1)
+    assert store.threads.page("2026/thaw", cursor=None, limit=9, newest_first=False).items[0].html == item.html
+    assert store.counters.totals() == Counts(comments=1)
 
     approved = decide(store, revised, Decision.APPROVE)
     assert approved.changed
@@ -158,127 +160,127 @@ def test_an_approved_text_stays_public_until_the_next_is_approved(store: SqlStor
     assert kept(store, item) == approved.item
 
 
-def test_a_waiting_text_cannot_be_approved_on_the_version_before_it(store: SqlStore) -> None:
-    item = store.record(a_comment(), APPROVED, [], NOON).item
-    store.revise(item.id, a_comment("Worse"), HELD, [], LATER)
+def test_a_waiting_text_cannot_be_approved_on_the_version_before_it(store: Store) -> None:
+    item = store.items.record(a_comment(), APPROVED, [], NOON).item
+    store.items.revise(item.id, a_comment("Worse"), HELD, [], LATER)
     with pytest.raises(DecidedMeanwhile):
         decide(store, item, Decision.APPROVE)
 
 
 @pytest.mark.parametrize("decision", [Decision.SPAM, Decision.TRASH, Decision.HOLD])
-def test_any_decision_was_about_the_newest_text(store: SqlStore, decision: Decision) -> None:
-    item = store.record(a_comment(), APPROVED, [], NOON).item
-    revised = store.revise(item.id, a_comment("Worse"), HELD, [], LATER).item
+def test_any_decision_was_about_the_newest_text(store: Store, decision: Decision) -> None:
+    item = store.items.record(a_comment(), APPROVED, [], NOON).item
+    revised = store.items.revise(item.id, a_comment("Worse"), HELD, [], LATER).item
     decided = decide(store, revised, decision).item
     assert (decided.text, decided.proposed) == ("Worse", None)
     assert kept(store, item) == decided
 
 
-def test_an_approved_comment_whose_new_text_passes_shows_it_at_once(store: SqlStore) -> None:
-    item = store.record(a_comment(), APPROVED, [], NOON).item
-    before = store.revision("2026/thaw")
-    revised = store.revise(item.id, a_comment("Better"), APPROVED, [], LATER).item
+def test_an_approved_comment_whose_new_text_passes_shows_it_at_once(store: Store) -> None:
+    item = store.items.record(a_comment(), APPROVED, [], NOON).item
+    before = store.counters.revision("2026/thaw")
+    revised = store.items.revise(item.id, a_comment("Better"), APPROVED, [], LATER).item
     assert (revised.status, revised.text, revised.proposed) == (Status.APPROVED, "Better", None)
-    assert store.revision("2026/thaw") > before
+    assert store.counters.revision("2026/thaw") > before
 
 
-def test_a_changed_text_of_an_approved_ping_waits_for_a_moderator_whatever_the_verdict(store: SqlStore) -> None:
-    store.record(a_ping(), APPROVED, [], NOON)
-    item = store.record(a_ping(text="Changed"), APPROVED, [], LATER).item
+def test_a_changed_text_of_an_approved_ping_waits_for_a_moderator_whatever_the_verdict(store: Store) -> None:
+    store.items.record(a_ping(), APPROVED, [], NOON)
+    item = store.items.record(a_ping(text="Changed"), APPROVED, [], LATER).item
     assert (item.text, item.awaiting) == ("They wrote", Awaiting.MODERATOR)
-    again = store.record(a_ping(text="Changed"), APPROVED, [], LATER).item
+    again = store.items.record(a_ping(text="Changed"), APPROVED, [], LATER).item
     assert again == item
 
 
 @pytest.mark.parametrize("verdict", [SPAM, TRASH], ids=lambda verdict: verdict.status)
-def test_a_new_text_does_not_bring_back_what_was_put_away(store: SqlStore, verdict: object) -> None:
-    item = store.record(a_comment(), verdict, [], NOON).item
-    revised = store.revise(item.id, a_comment("Innocent"), APPROVED, [], LATER).item
+def test_a_new_text_does_not_bring_back_what_was_put_away(store: Store, verdict: object) -> None:
+    item = store.items.record(a_comment(), verdict, [], NOON).item
+    revised = store.items.revise(item.id, a_comment("Innocent"), APPROVED, [], LATER).item
     assert (revised.status, revised.text) == (item.status, "Innocent")
 
 
-def test_what_a_person_held_is_not_published_by_an_edit(store: SqlStore) -> None:
-    item = store.record(a_comment(), APPROVED, [], NOON).item
+def test_what_a_person_held_is_not_published_by_an_edit(store: Store) -> None:
+    item = store.items.record(a_comment(), APPROVED, [], NOON).item
     held = decide(store, item, Decision.HOLD).item
-    revised = store.revise(held.id, a_comment("Innocent"), APPROVED, [], LATER).item
+    revised = store.items.revise(held.id, a_comment("Innocent"), APPROVED, [], LATER).item
     assert (revised.status, revised.awaiting) == (Status.PENDING, Awaiting.MODERATOR)
 
 
-def test_the_first_text_remains_the_one_that_a_repeated_form_is_compared_with(store: SqlStore) -> None:
-    item = store.record(a_comment(idempotency_key="k"), HELD, [], NOON).item
-    store.revise(item.id, a_comment("Better", idempotency_key="k"), HELD, [], LATER)
-    again = store.record(a_comment(idempotency_key="k"), HELD, [], LATER)
+def test_the_first_text_remains_the_one_that_a_repeated_form_is_compared_with(store: Store) -> None:
+    item = store.items.record(a_comment(idempotency_key="k"), HELD, [], NOON).item
+    store.items.revise(item.id, a_comment("Better", idempotency_key="k"), HELD, [], LATER)
+    again = store.items.record(a_comment(idempotency_key="k"), HELD, [], LATER)
     assert (again.is_new, again.item.text) == (False, "Better")
 
 
 # --- taking back, deleting -------------------------------------------------------------------------
 
 
-def test_authors_take_their_item_back(store: SqlStore) -> None:
-    item = store.record(a_comment(), APPROVED, [], NOON).item
-    taken = store.withdraw(item.id, LATER)
+def test_authors_take_their_item_back(store: Store) -> None:
+    item = store.items.record(a_comment(), APPROVED, [], NOON).item
+    taken = store.items.withdraw(item.id, LATER)
     assert (taken.before, taken.item.status, taken.changed) == (Status.APPROVED, Status.TRASH, True)
     assert kept(store, item) == taken.item
-    line = store.history(item.id)[-1]
+    line = store.history.of_item(item.id)[-1]
     assert (line.act, line.by, line.after) == ("withdrawn", None, Status.TRASH)
-    assert store.totals() == Counts(trash_comment=1)
-    assert not store.withdraw(item.id, LATER).changed
+    assert store.counters.totals() == Counts(trash_comment=1)
+    assert not store.items.withdraw(item.id, LATER).changed
 
 
-def test_tasks_go_with_a_withdrawal_that_changes_something(store: SqlStore) -> None:
+def test_tasks_go_with_a_withdrawal_that_changes_something(store: Store) -> None:
     wanted = [NewTask(kind="tell", due_at=LATER)]
-    spam = store.record(a_comment(), SPAM, [], NOON).item
-    store.withdraw(spam.id, LATER, tasks=wanted)
-    assert store.next_due() is None
-    item = store.record(a_comment(), APPROVED, [], NOON).item
-    store.withdraw(item.id, LATER, tasks=wanted)
-    (task,) = store.lease_due(LATER, limit=9, seconds=60)
+    spam = store.items.record(a_comment(), SPAM, [], NOON).item
+    store.items.withdraw(spam.id, LATER, tasks=wanted)
+    assert store.tasks.next_due() is None
+    item = store.items.record(a_comment(), APPROVED, [], NOON).item
+    store.items.withdraw(item.id, LATER, tasks=wanted)
+    (task,) = store.tasks.lease_due(LATER, limit=9, seconds=60)
     assert (task.item, task.kind) == (item.id, "tell")
-    store.finish_task(task)
-    store.withdraw(item.id, LATER, tasks=wanted)
-    assert store.next_due() is None
+    store.tasks.finish(task)
+    store.items.withdraw(item.id, LATER, tasks=wanted)
+    assert store.tasks.next_due() is None
 
 
-def test_spam_that_is_taken_back_stays_spam(store: SqlStore) -> None:
-    item = store.record(a_comment(), SPAM, [], NOON).item
-    assert not store.is_withdrawn(item)
-    taken = store.withdraw(item.id, LATER).item
-    assert (taken.status, taken.version, store.is_withdrawn(taken)) == (Status.SPAM, 2, True)
+def test_spam_that_is_taken_back_stays_spam(store: Store) -> None:
+    item = store.items.record(a_comment(), SPAM, [], NOON).item
+    assert not store.items.is_withdrawn(item)
+    taken = store.items.withdraw(item.id, LATER).item
+    assert (taken.status, taken.version, store.items.is_withdrawn(taken)) == (Status.SPAM, 2, True)
     assert kept(store, item) == taken
-    assert not store.withdraw(item.id, LATER).changed
+    assert not store.items.withdraw(item.id, LATER).changed
     # A decision that comes after it is what the item stands by.
     held = decide(store, taken, Decision.HOLD).item
-    assert not store.is_withdrawn(held)
+    assert not store.items.is_withdrawn(held)
 
 
 @pytest.mark.parametrize("decision", [Decision.SPAM, Decision.TRASH])
-def test_an_undo_does_not_publish_what_its_author_has_taken_back(store: SqlStore, decision: Decision) -> None:
-    item = store.record(a_comment(), APPROVED, [], NOON).item
+def test_an_undo_does_not_publish_what_its_author_has_taken_back(store: Store, decision: Decision) -> None:
+    item = store.items.record(a_comment(), APPROVED, [], NOON).item
     line = decide(store, item, decision).history
-    store.withdraw(item.id, LATER)
+    store.items.withdraw(item.id, LATER)
     assert line is not None
-    undone = store.undo([line], by="mo", batch="b", now=LATER)
+    undone = store.decisions.undo([line], by="mo", batch="b", now=LATER)
     assert [left.code for left in undone.left] == ["decided-meanwhile"]
     assert not kept(store, item).is_public
 
 
 @pytest.mark.parametrize("verdict", [SPAM, TRASH], ids=lambda verdict: verdict.status)
-def test_deleting_leaves_the_history_alone(store: SqlStore, verdict: object) -> None:
-    item = store.record(a_comment(), verdict, [NewTask(kind="feedback", due_at=NOON)], NOON).item
-    store.save_sample(item.id, {"user_ip": "192.0.2.7"}, "spam", None, NOON)
-    store.delete(item.id, "mo", LATER)
-    assert store.item(item.id) is None
-    assert store.sample(item.id) is None
-    assert store.next_due() is None
-    line = store.history(item.id)[-1]
+def test_deleting_leaves_the_history_alone(store: Store, verdict: object) -> None:
+    item = store.items.record(a_comment(), verdict, [NewTask(kind="feedback", due_at=NOON)], NOON).item
+    store.samples.save(item.id, {"user_ip": "192.0.2.7"}, "spam", None, NOON)
+    store.items.delete(item.id, "mo", LATER)
+    assert store.items.get(item.id) is None
+    assert store.samples.get(item.id) is None
+    assert store.tasks.next_due() is None
+    line = store.history.of_item(item.id)[-1]
     assert (line.act, line.by, line.before, line.after) == ("deleted", "mo", item.status, item.status)
-    assert store.totals() == Counts()
+    assert store.counters.totals() == Counts()
 
 
 @pytest.mark.parametrize("verdict", [HELD, APPROVED], ids=lambda verdict: verdict.status)
-def test_only_spam_and_trash_can_be_deleted(store: SqlStore, verdict: object) -> None:
-    item = store.record(a_comment(), verdict, [], NOON).item
+def test_only_spam_and_trash_can_be_deleted(store: Store, verdict: object) -> None:
+    item = store.items.record(a_comment(), verdict, [], NOON).item
     with pytest.raises(NotAllowed) as refused:
-        store.delete(item.id, "mo", LATER)
+        store.items.delete(item.id, "mo", LATER)
     assert refused.value.legal == ("spam", "trash")
     assert kept(store, item) == item

@@ -14,7 +14,7 @@ from moderate.database.engine import Database
 from moderate.database.schema import tasks
 from moderate.model import Counts, Decision, Status
 from moderate.ports import NewTask
-from moderate.store.sql_store import SqlStore
+from moderate.store.store import Store
 from tests.factories import APPROVED, HELD, NOON, TO_CHECK, a_comment
 from tests.processes import PROCESSES
 
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 TASK = NewTask(kind="judge", due_at=NOON)
 
 
-def _receive(store: SqlStore) -> None:
-    store.record(a_comment("New"), APPROVED, [TASK], NOON)
+def _receive(store: Store) -> None:
+    store.items.record(a_comment("New"), APPROVED, [TASK], NOON)
 
 
-def _decide(store: SqlStore) -> None:
-    store.decide(1, Decision.APPROVE, version=1, by="mo", note=None, now=NOON, tasks=[TASK])
+def _decide(store: Store) -> None:
+    store.decisions.decide(1, Decision.APPROVE, version=1, by="mo", note=None, now=NOON, tasks=[TASK])
 
 
-def _settle(store: SqlStore) -> None:
-    (task,) = store.lease_due(NOON, limit=1, seconds=60, kinds=["verify"])
-    store.settle(task, task.item, 1, APPROVED, NOON, tasks=[NewTask(kind="mail", due_at=NOON)])
+def _settle(store: Store) -> None:
+    (task,) = store.tasks.lease_due(NOON, limit=1, seconds=60, kinds=["verify"])
+    store.items.settle(task, task.item, 1, APPROVED, NOON, tasks=[NewTask(kind="mail", due_at=NOON)])
 
 
-def _delete(store: SqlStore) -> None:
-    store.delete(3, "mo", NOON)
+def _delete(store: Store) -> None:
+    store.items.delete(3, "mo", NOON)
 
 
-ACTS: dict[str, Callable[[SqlStore], None]] = {
+ACTS: dict[str, Callable[[Store], None]] = {
     "receive": _receive,
     "decide": _decide,
     "settle": _settle,
@@ -52,7 +52,7 @@ ACTS: dict[str, Callable[[SqlStore], None]] = {
 
 def _act_and_die(url: str, act: str, statement: int) -> None:
     """Do one act, and die right after so many statements that change something."""
-    store = SqlStore(Database(url))
+    store = Store(Database(url))
     sent = 0
 
     def die(_conn: object, _cursor: object, text: str, *_rest: object) -> None:
@@ -66,27 +66,27 @@ def _act_and_die(url: str, act: str, statement: int) -> None:
     store.database.dispose()
 
 
-def prepare(store: SqlStore) -> None:
-    store.record(a_comment("1"), HELD, [], NOON)
-    store.record(a_comment("2"), TO_CHECK, [NewTask(kind="verify", due_at=NOON)], NOON)
-    spam = store.record(a_comment("3"), HELD, [], NOON).item
-    store.decide(spam.id, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
+def prepare(store: Store) -> None:
+    store.items.record(a_comment("1"), HELD, [], NOON)
+    store.items.record(a_comment("2"), TO_CHECK, [NewTask(kind="verify", due_at=NOON)], NOON)
+    spam = store.items.record(a_comment("3"), HELD, [], NOON).item
+    store.decisions.decide(spam.id, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
 
 
-def snapshot(store: SqlStore) -> tuple[object, ...]:
-    items = [store.item(number) for number in range(1, 5)]
-    lines = [len(store.history(number)) for number in range(1, 5)]
-    return items, lines, store.totals(), store.next_due(["judge", "mail"])
+def snapshot(store: Store) -> tuple[object, ...]:
+    items = [store.items.get(number) for number in range(1, 5)]
+    lines = [len(store.history.of_item(number)) for number in range(1, 5)]
+    return items, lines, store.counters.totals(), store.tasks.next_due(["judge", "mail"])
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_a_writer_killed_between_two_statements_has_done_nothing(store: SqlStore, database_url: str, act: str) -> None:
+def test_a_writer_killed_between_two_statements_has_done_nothing(store: Store, database_url: str, act: str) -> None:
     prepare(store)
     before = snapshot(store)
     # Each act runs to its end once the number is beyond its last statement.
     for statement in range(1, 12):
         # A lease is a transaction of its own, and each round takes the task anew.
-        store.add_tasks(2, [NewTask(kind="verify", due_at=NOON)], NOON)
+        store.tasks.add(2, [NewTask(kind="verify", due_at=NOON)], NOON)
         _free_leases(store)
         writer = PROCESSES.Process(target=_act_and_die, args=(database_url, act, statement))
         writer.start()
@@ -95,29 +95,29 @@ def test_a_writer_killed_between_two_statements_has_done_nothing(store: SqlStore
             break
         assert writer.exitcode == -signal.SIGKILL
         assert snapshot(store) == before
-        assert not any(store.recount(repair=False))
+        assert not any(store.counters.recount(repair=False))
     assert statement > 3
     assert snapshot(store) != before
-    assert not any(store.recount(repair=False))
+    assert not any(store.counters.recount(repair=False))
 
 
-def _free_leases(store: SqlStore) -> None:
+def _free_leases(store: Store) -> None:
     with store.database.write() as conn:
         conn.execute(update(tasks).values(lease_until=None))
 
 
 def _write_until_killed(url: str, seed: int, told: Connection) -> None:
-    store = SqlStore(Database(url))
+    store = Store(Database(url))
     dice = random.Random(seed)
     while True:
-        item = store.record(a_comment(str(dice.random()), dice.choice("abc")), HELD, [TASK], NOON).item
+        item = store.items.record(a_comment(str(dice.random()), dice.choice("abc")), HELD, [TASK], NOON).item
         told.send((item.id, Status.PENDING.value))
         decision = dice.choice(list(Decision))
-        decided = store.decide(item.id, decision, version=1, by="mo", note=None, now=NOON).item
+        decided = store.decisions.decide(item.id, decision, version=1, by="mo", note=None, now=NOON).item
         told.send((item.id, decided.status.value))
 
 
-def test_what_was_acknowledged_before_a_kill_is_there_and_counted(store: SqlStore, database_url: str) -> None:
+def test_what_was_acknowledged_before_a_kill_is_there_and_counted(store: Store, database_url: str) -> None:
     ours, theirs = PROCESSES.Pipe(duplex=False)
     writers = [PROCESSES.Process(target=_write_until_killed, args=(database_url, seed, theirs)) for seed in range(2)]
     for writer in writers:
@@ -140,9 +140,9 @@ def test_what_was_acknowledged_before_a_kill_is_there_and_counted(store: SqlStor
         acknowledged[item_id] = status
     ours.close()
     for item_id, status in acknowledged.items():
-        item = store.item(item_id)
+        item = store.items.get(item_id)
         assert item is not None
         # The last word may have been cut off between the commit and telling us.
         assert status in {item.status.value, Status.PENDING.value}
-    assert not any(store.recount(repair=False))
-    assert store.totals() != Counts()
+    assert not any(store.counters.recount(repair=False))
+    assert store.counters.totals() != Counts()

@@ -22,7 +22,7 @@ from moderate.errors import DecidedMeanwhile, NotAllowed
 from moderate.lifecycle import AFTER, counter_of
 from moderate.model import Awaiting, Counts, Decision, Kind, Status
 from moderate.ports import Proposal
-from moderate.store.sql_store import SqlStore
+from moderate.store.store import Store
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping, a_verdict
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.store = SqlStore(Database(self.url, sqlite_synchronous="normal"))
+        self.store = Store(Database(self.url, sqlite_synchronous="normal"))
         self.clear()
         self.stored: dict[int, Stored] = {}
         self.ticks = 0
@@ -76,7 +76,7 @@ class StoreMachine(RuleBasedStateMachine):
         dealt = known.dealt if known is not None and known.item.version == item.version else None
         self.moments_are_right(known.item if known else None, item)
         self.stored[item.id] = Stored(item, decided, dealt)
-        assert self.store.item(item.id) == item, "what was returned is not what is stored"
+        assert self.store.items.get(item.id) == item, "what was returned is not what is stored"
         return item.id
 
     def moments_are_right(self, before: Item | None, after: Item) -> None:
@@ -93,7 +93,7 @@ class StoreMachine(RuleBasedStateMachine):
     def comment(self, words: str, article: str, verdict: Verdict, key: str | None) -> int:
         # One text to a key: another would be refused.
         words = key or words
-        recorded = self.store.record(a_comment(words, article, idempotency_key=key), verdict, [], self.now())
+        recorded = self.store.items.record(a_comment(words, article, idempotency_key=key), verdict, [], self.now())
         known = self.stored.get(recorded.item.id)
         assert recorded.is_new is (known is None)
         return self.keep(recorded.item, known.decided if known else None)
@@ -109,7 +109,7 @@ class StoreMachine(RuleBasedStateMachine):
     def ping(self, source: int, words: str, article: str, verdict: Verdict, kind: Kind) -> int:
         kind = Kind.TRACKBACK if kind is Kind.COMMENT else kind
         submission = a_ping(f"https://{source}.example/", words, article, kind=kind)
-        recorded = self.store.record(submission, verdict, [], self.now())
+        recorded = self.store.items.record(submission, verdict, [], self.now())
         known = self.stored.get(recorded.item.id)
         if known:
             self.is_no_worse_off(known, recorded.item)
@@ -129,10 +129,10 @@ class StoreMachine(RuleBasedStateMachine):
         same = known.item.status is AFTER[decision] and not waits
         if age and (not same or known.dealt not in {None, proposal}):
             with pytest.raises(DecidedMeanwhile) as refused:
-                self.store.decide(item, decision, version=version, now=self.now(), **wanted)
+                self.store.decisions.decide(item, decision, version=version, now=self.now(), **wanted)
             assert refused.value.item == known.item
             return
-        decided = self.store.decide(item, decision, version=version, now=self.now(), **wanted)
+        decided = self.store.decisions.decide(item, decision, version=version, now=self.now(), **wanted)
         assert decided.changed is (not same or (same and holds and known.item.status is Status.PENDING))
         assert decided.item.status is AFTER[decision]
         if not decided.changed:
@@ -147,7 +147,7 @@ class StoreMachine(RuleBasedStateMachine):
         known = self.stored.get(item)
         if known is None or known.item.kind is not Kind.COMMENT:
             return
-        revised = self.store.revise(item, a_comment(words, known.item.article), verdict, [], self.now()).item
+        revised = self.store.items.revise(item, a_comment(words, known.item.article), verdict, [], self.now()).item
         self.is_no_worse_off(known, revised)
         self.keep(revised, known.decided)
 
@@ -156,7 +156,7 @@ class StoreMachine(RuleBasedStateMachine):
         known = self.stored.get(item)
         if known is None:
             return
-        settled = self.store.settle(None, item, known.item.version - age, verdict, self.now())
+        settled = self.store.items.settle(None, item, known.item.version - age, verdict, self.now())
         assert settled.item is not None
         if age:
             assert settled.item == known.item
@@ -168,7 +168,7 @@ class StoreMachine(RuleBasedStateMachine):
         known = self.stored.get(item)
         if known is None:
             return
-        taken = self.store.withdraw(item, self.now()).item
+        taken = self.store.items.withdraw(item, self.now()).item
         assert taken.status in {Status.TRASH, Status.SPAM}
         self.keep(taken, None if taken.status is not known.item.status else known.decided)
 
@@ -179,11 +179,11 @@ class StoreMachine(RuleBasedStateMachine):
             return
         if known.item.status not in {Status.SPAM, Status.TRASH}:
             with pytest.raises(NotAllowed):
-                self.store.delete(item, "mo", self.now())
+                self.store.items.delete(item, "mo", self.now())
             return
-        self.store.delete(item, "mo", self.now())
+        self.store.items.delete(item, "mo", self.now())
         del self.stored[item]
-        assert self.store.item(item) is None
+        assert self.store.items.get(item) is None
 
     def is_no_worse_off(self, known: Stored, after: Item) -> None:
         """A person's decision stands, and nothing that was public changed its words unapproved."""
@@ -204,8 +204,8 @@ class StoreMachine(RuleBasedStateMachine):
                 if article in {"", stored.item.article}:
                     numbers[counter_of(stored.item.kind, stored.item.status)] += 1
             expected[article] = Counts(**numbers)
-        assert self.store.counts(list(expected)) == expected
-        assert not any(self.store.recount(repair=False))
+        assert self.store.counters.counts(list(expected)) == expected
+        assert not any(self.store.counters.recount(repair=False))
 
     @invariant()
     def the_longest_wait_is_that_of_an_item(self) -> None:
@@ -214,12 +214,12 @@ class StoreMachine(RuleBasedStateMachine):
             waits = [
                 item.waiting_since for item in stored if item.awaiting is Awaiting.MODERATOR and not item.is_public
             ]
-            assert self.store.oldest_waiting() == min(waits, default=None)
+            assert self.store.queue.oldest_waiting() == min(waits, default=None)
 
     @invariant()
     def every_version_and_status_is_in_the_history(self) -> None:
         for item_id, stored in getattr(self, "stored", {}).items():
-            lines = self.store.history(item_id)
+            lines = self.store.history.of_item(item_id)
             assert lines[0].act == "received"
             assert (lines[-1].after, lines[-1].version) == (stored.item.status, stored.item.version)
             for earlier, later in pairwise(lines):

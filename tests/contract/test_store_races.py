@@ -14,7 +14,7 @@ from moderate.database.engine import Database
 from moderate.errors import DecidedMeanwhile, Invalid
 from moderate.model import Counts, Decision, Kind, Status
 from moderate.ports import NewTask
-from moderate.store.sql_store import SqlStore
+from moderate.store.store import Store
 from tests.factories import APPROVED, HELD, NOON, TO_CHECK, a_comment, a_ping
 from tests.processes import PROCESSES
 
@@ -42,31 +42,31 @@ def at_once(number: int, work: Callable[[int], T]) -> list[T | Exception]:
         return list(threads.map(run, range(number)))
 
 
-def approve(store: SqlStore, item_id: int, by: str = "mo", version: int = 1) -> Decided:
-    return store.decide(item_id, Decision.APPROVE, version=version, by=by, note=None, now=NOON)
+def approve(store: Store, item_id: int, by: str = "mo", version: int = 1) -> Decided:
+    return store.decisions.decide(item_id, Decision.APPROVE, version=version, by=by, note=None, now=NOON)
 
 
-def drift(store: SqlStore) -> list[object]:
-    return [found for found in store.recount(repair=False) if found]
+def drift(store: Store) -> list[object]:
+    return [found for found in store.counters.recount(repair=False) if found]
 
 
-def test_a_hundred_approvals_at_once_count_a_hundred(store: SqlStore) -> None:
-    ids = [store.record(a_comment(str(number)), HELD, [], NOON).item.id for number in range(100)]
+def test_a_hundred_approvals_at_once_count_a_hundred(store: Store) -> None:
+    ids = [store.items.record(a_comment(str(number)), HELD, [], NOON).item.id for number in range(100)]
     done = at_once(20, lambda index: [approve(store, item_id).changed for item_id in ids[index::20]])
     assert done == [[True] * 5] * 20
-    assert store.totals() == Counts(comments=100) == store.counts(["2026/thaw"])["2026/thaw"]
+    assert store.counters.totals() == Counts(comments=100) == store.counters.counts(["2026/thaw"])["2026/thaw"]
     assert drift(store) == []
 
 
 def _approve_in_process(url: str, ids: Iterable[int]) -> None:
-    store = SqlStore(Database(url))
+    store = Store(Database(url))
     for item_id in ids:
         approve(store, item_id)
     store.database.dispose()
 
 
-def test_approvals_by_several_processes_count_each_item_once(store: SqlStore, database_url: str) -> None:
-    ids = [store.record(a_comment(str(number)), HELD, [], NOON).item.id for number in range(60)]
+def test_approvals_by_several_processes_count_each_item_once(store: Store, database_url: str) -> None:
+    ids = [store.items.record(a_comment(str(number)), HELD, [], NOON).item.id for number in range(60)]
     # Every item is approved by two of the processes.
     shares = [ids[:40], ids[20:], ids[:20] + ids[40:]]
     workers = [PROCESSES.Process(target=_approve_in_process, args=(database_url, share)) for share in shares]
@@ -75,19 +75,19 @@ def test_approvals_by_several_processes_count_each_item_once(store: SqlStore, da
     for worker in workers:
         worker.join(120)
     assert [worker.exitcode for worker in workers] == [0, 0, 0]
-    assert store.totals() == Counts(comments=60)
+    assert store.counters.totals() == Counts(comments=60)
     assert drift(store) == []
 
 
 @pytest.mark.parametrize("verdict", [HELD, APPROVED], ids=lambda verdict: verdict.status)
-def test_of_moderators_who_disagree_only_the_first_decides(store: SqlStore, verdict: Verdict) -> None:
+def test_of_moderators_who_disagree_only_the_first_decides(store: Store, verdict: Verdict) -> None:
     decisions = [Decision.HOLD, Decision.SPAM, Decision.TRASH] * 3
     if verdict is HELD:
         decisions = [Decision.APPROVE, Decision.SPAM, Decision.TRASH] * 3
-    item = store.record(a_comment(), verdict, [], NOON).item
+    item = store.items.record(a_comment(), verdict, [], NOON).item
 
     def decide(index: int) -> Decided:
-        return store.decide(item.id, decisions[index], version=1, by=str(index), note=None, now=NOON)
+        return store.decisions.decide(item.id, decisions[index], version=1, by=str(index), note=None, now=NOON)
 
     answers = at_once(9, decide)
     changed = [index for index, answer in enumerate(answers) if getattr(answer, "changed", False)]
@@ -99,14 +99,14 @@ def test_of_moderators_who_disagree_only_the_first_decides(store: SqlStore, verd
         else:
             assert isinstance(answer, DecidedMeanwhile)
             assert answer.by == str(first)
-    assert len(store.history(item.id)) == 2
+    assert len(store.history.of_item(item.id)) == 2
     assert drift(store) == []
 
 
 def test_decisions_that_both_read_the_same_version_are_told_apart_by_it(migrated_url: str) -> None:
     """On PostgreSQL both may read before either writes; SQLite's writers take turns."""
-    store = SqlStore(Database(migrated_url))
-    item = store.record(a_comment(), APPROVED, [], NOON).item
+    store = Store(Database(migrated_url))
+    item = store.items.record(a_comment(), APPROVED, [], NOON).item
     both_have_read = threading.Barrier(2)
 
     def meet(_conn: object, _cursor: object, statement: str, *_rest: object) -> None:
@@ -117,48 +117,48 @@ def test_decisions_that_both_read_the_same_version_are_told_apart_by_it(migrated
     decisions = [Decision.SPAM, Decision.TRASH]
 
     def decide(index: int) -> Decided:
-        return store.decide(item.id, decisions[index], version=1, by=str(index), note=None, now=NOON)
+        return store.decisions.decide(item.id, decisions[index], version=1, by=str(index), note=None, now=NOON)
 
     answers = at_once(2, decide)
     assert sorted(type(answer).__name__ for answer in answers) == ["Decided", "DecidedMeanwhile"]
-    assert len(store.history(item.id)) == 2
+    assert len(store.history.of_item(item.id)) == 2
     assert drift(store) == []
     store.database.dispose()
 
 
-def test_one_form_sent_from_eight_threads_is_one_comment(store: SqlStore) -> None:
-    answers = at_once(8, lambda _: store.record(a_comment(idempotency_key="k"), HELD, [], NOON))
+def test_one_form_sent_from_eight_threads_is_one_comment(store: Store) -> None:
+    answers = at_once(8, lambda _: store.items.record(a_comment(idempotency_key="k"), HELD, [], NOON))
     assert sorted(answer.is_new for answer in answers) == [False] * 7 + [True]  # type: ignore[union-attr]
     assert len({answer.item.id for answer in answers}) == 1  # type: ignore[union-attr]
-    assert store.totals() == Counts(pending_comment=1)
+    assert store.counters.totals() == Counts(pending_comment=1)
 
 
-def test_two_texts_under_one_key_at_once_are_one_comment_and_refusals(store: SqlStore) -> None:
-    answers = at_once(8, lambda index: store.record(a_comment(str(index), idempotency_key="k"), HELD, [], NOON))
+def test_two_texts_under_one_key_at_once_are_one_comment_and_refusals(store: Store) -> None:
+    answers = at_once(8, lambda index: store.items.record(a_comment(str(index), idempotency_key="k"), HELD, [], NOON))
     assert sum(isinstance(answer, Invalid) for answer in answers) == 7
-    assert store.totals() == Counts(pending_comment=1)
+    assert store.counters.totals() == Counts(pending_comment=1)
 
 
-def test_one_source_over_three_protocols_at_once_is_one_item(store: SqlStore) -> None:
+def test_one_source_over_three_protocols_at_once_is_one_item(store: Store) -> None:
     kinds = [Kind.TRACKBACK, Kind.PINGBACK, Kind.WEBMENTION] * 3
 
     def ping(index: int) -> Recorded:
-        return store.record(a_ping(text=f"Version {index}", kind=kinds[index]), HELD, [], NOON)
+        return store.items.record(a_ping(text=f"Version {index}", kind=kinds[index]), HELD, [], NOON)
 
     answers = at_once(9, ping)
     assert not [answer for answer in answers if isinstance(answer, Exception)]
     assert sum(answer.is_new for answer in answers) == 1  # type: ignore[union-attr]
-    assert store.totals().pending == 1
+    assert store.counters.totals().pending == 1
     assert drift(store) == []
 
 
-def test_a_task_is_leased_by_one_of_many_workers(store: SqlStore) -> None:
+def test_a_task_is_leased_by_one_of_many_workers(store: Store) -> None:
     for number in range(60):
-        store.record(a_comment(str(number)), TO_CHECK, [NewTask(kind="judge", due_at=NOON)], NOON)
+        store.items.record(a_comment(str(number)), TO_CHECK, [NewTask(kind="judge", due_at=NOON)], NOON)
 
     def work(_: int) -> list[int]:
         taken: list[int] = []
-        while leased := store.lease_due(NOON, limit=7, seconds=60):
+        while leased := store.tasks.lease_due(NOON, limit=7, seconds=60):
             taken += [task.id for task in leased]
         return taken
 
@@ -167,65 +167,69 @@ def test_a_task_is_leased_by_one_of_many_workers(store: SqlStore) -> None:
     taken = [task for answer in answers for task in answer]  # type: ignore[union-attr]
     assert len(taken) == len(set(taken)) >= 53
     # With SKIP LOCKED a worker may go home while another still holds the last rows; none is lost.
-    rest = store.lease_due(NOON, limit=60, seconds=60)
+    rest = store.tasks.lease_due(NOON, limit=60, seconds=60)
     assert len(set(taken) | {task.id for task in rest}) == 60
 
 
-def test_a_late_verdict_and_a_moderator_at_once_end_as_the_moderator_said(store: SqlStore) -> None:
+def test_a_late_verdict_and_a_moderator_at_once_end_as_the_moderator_said(store: Store) -> None:
     for number in range(10):
-        item = store.record(a_comment(str(number)), TO_CHECK, [], NOON).item
+        item = store.items.record(a_comment(str(number)), TO_CHECK, [], NOON).item
 
         def act(index: int, item_id: int = item.id) -> object:
             if index == 0:
-                return store.settle(None, item_id, 1, APPROVED, NOON)
+                return store.items.settle(None, item_id, 1, APPROVED, NOON)
             for _ in range(3):
-                found = store.item(item_id)
+                found = store.items.get(item_id)
                 assert found is not None
                 try:
-                    return store.decide(item_id, Decision.TRASH, version=found.version, by="mo", note=None, now=NOON)
+                    return store.decisions.decide(
+                        item_id, Decision.TRASH, version=found.version, by="mo", note=None, now=NOON
+                    )
                 except DecidedMeanwhile:
                     continue
             raise AssertionError("the verdict came more than once")
 
         answers = at_once(2, act)
         assert not [answer for answer in answers if isinstance(answer, Exception)]
-        found = store.item(item.id)
+        found = store.items.get(item.id)
         assert found is not None
         assert found.status is Status.TRASH
-    assert store.totals() == Counts(trash_comment=10)
+    assert store.counters.totals() == Counts(trash_comment=10)
     assert drift(store) == []
 
 
-def test_a_recount_while_others_write_neither_finds_nor_makes_drift(store: SqlStore) -> None:
+def test_a_recount_while_others_write_neither_finds_nor_makes_drift(store: Store) -> None:
     articles = ["a", "b", "c"]
-    ids = [store.record(a_comment(str(n), articles[n % 3]), HELD, [], NOON).item.id for n in range(30)]
+    ids = [store.items.record(a_comment(str(n), articles[n % 3]), HELD, [], NOON).item.id for n in range(30)]
 
     def work(index: int) -> list[object]:
         if index == 0:
-            return [found for _ in range(8) for found in store.recount(repair=True) if found]
+            return [found for _ in range(8) for found in store.counters.recount(repair=True) if found]
         for item_id in ids[index::4]:
             approve(store, item_id)
-            store.record(a_comment(str(item_id), articles[item_id % 3]), APPROVED, [], NOON + timedelta(seconds=1))
+            store.items.record(
+                a_comment(str(item_id), articles[item_id % 3]), APPROVED, [], NOON + timedelta(seconds=1)
+            )
         return []
 
     answers = at_once(4, work)
     assert answers == [[]] * 4
     approved = sum(len(ids[index::4]) for index in (1, 2, 3))
-    assert store.totals().comments == 2 * approved
+    assert store.counters.totals().comments == 2 * approved
     assert drift(store) == []
 
 
-def test_a_secret_asked_for_by_many_at_once_is_one(store: SqlStore) -> None:
-    assert len(set(at_once(8, lambda _: store.secret("cookies")))) == 1
+def test_a_secret_asked_for_by_many_at_once_is_one(store: Store) -> None:
+    assert len(set(at_once(8, lambda _: store.secrets.get("cookies")))) == 1
 
 
-def test_a_single_use_is_given_to_one_of_many(store: SqlStore) -> None:
-    answers = at_once(8, lambda _: store.use_once("link", NOON + timedelta(days=1), NOON))
+def test_a_single_use_is_given_to_one_of_many(store: Store) -> None:
+    answers = at_once(8, lambda _: store.nonces.use_once("link", NOON + timedelta(days=1), NOON))
     assert sorted(map(bool, answers)) == [False] * 7 + [True]
     assert not [answer for answer in answers if isinstance(answer, Exception)]
 
 
-def test_counters_of_an_article_that_all_comment_at_once_are_made_once(store: SqlStore) -> None:
-    answers: list[Any] = at_once(12, lambda index: store.record(a_comment(str(index)), APPROVED, [], NOON))
+def test_counters_of_an_article_that_all_comment_at_once_are_made_once(store: Store) -> None:
+    answers: list[Any] = at_once(12, lambda index: store.items.record(a_comment(str(index)), APPROVED, [], NOON))
     assert all(getattr(answer, "is_new", False) for answer in answers)
-    assert store.totals() == Counts(comments=12)
+    assert store.counters.totals() == Counts(comments=12)

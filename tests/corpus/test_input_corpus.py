@@ -39,7 +39,7 @@ def whole(host: Host) -> None:
     """Everything that is stored is stored completely: text, clean text, history and counters."""
     with host.app.app_context():
         store = host.state.desk.store
-        assert [drift for drift in store.recount(repair=False) if drift] == []
+        assert [drift for drift in store.counters.recount(repair=False) if drift] == []
     cursor: int | None = None
     while True:
         query = {"limit": 200, **({"cursor": cursor} if cursor else {})}

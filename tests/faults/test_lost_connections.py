@@ -86,7 +86,9 @@ def has_exactly(site: Host, comments: int) -> bool:
     """Whether so many comments wait, and the counters are those of the items."""
     with site.app.app_context():
         store = site.state.desk.store
-        return store.totals() == Counts(pending_comment=comments) and not any(store.recount(repair=False))
+        return store.counters.totals() == Counts(pending_comment=comments) and not any(
+            store.counters.recount(repair=False)
+        )
 
 
 def fill_pool(database: Database, connections: int = 4) -> None:
@@ -480,13 +482,13 @@ def test_a_task_whose_lease_was_stored_without_an_answer_is_taken_again_at_once(
     with Proxy(server.port) as proxy:
         site = a_site(tmp_path, url.replace(f":{server.port}/", f":{proxy.port}/"))
         store, now = site.state.desk.store, site.clock.now()
-        store.add_tasks(1, [NewTask(kind="judge", due_at=now)], now)
+        store.tasks.add(1, [NewTask(kind="judge", due_at=now)], now)
         proxy.lose_answer_to = b"\x03COMMIT" if isinstance(server, MariaDB) else b"COMMIT\0"
         with pytest.raises(ServiceDown):
-            store.lease_due(now, limit=1, seconds=120)
-        (task,) = store.lease_due(now, limit=1, seconds=120)
+            store.tasks.lease_due(now, limit=1, seconds=120)
+        (task,) = store.tasks.lease_due(now, limit=1, seconds=120)
         assert (task.deaths, task.attempts) == (0, 1)
-        assert store.lease_due(now, limit=1, seconds=120) == []
+        assert store.tasks.lease_due(now, limit=1, seconds=120) == []
         site.close()
 
 
@@ -517,7 +519,7 @@ def test_a_worker_that_is_told_to_end_gives_back_what_it_could_not_note_in_an_ou
         finally:
             postgresql.start()
         crew.end(None)
-        (task,) = site.state.desk.store.lease_due(site.clock.now(), limit=1, seconds=120)
+        (task,) = site.state.desk.store.tasks.lease_due(site.clock.now(), limit=1, seconds=120)
         # Else the end of its lease would look as if a worker had died.
         assert task.deaths == 0
         site.close()

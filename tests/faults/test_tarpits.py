@@ -47,7 +47,7 @@ def ping(site: Host, source: str) -> None:
 
 def awaits_checks(site: Host, number: int) -> bool:
     with site.app.app_context():
-        return bool(site.state.desk.store.item(number).awaiting is Awaiting.CHECKS)
+        return bool(site.state.desk.store.items.get(number).awaiting is Awaiting.CHECKS)
 
 
 def readers() -> int:
@@ -136,7 +136,7 @@ class Turns:
         task = self.task()
         if task is None:
             return None
-        item = self.site.state.desk.store.item(task.item)
+        item = self.site.state.desk.store.items.get(task.item)
         return str(item.source_url).split("/")[2]
 
     def task(self) -> Task | None:
@@ -160,9 +160,9 @@ def test_what_was_never_tried_goes_first_and_the_rest_gets_some_of_the_lanes(tmp
     failing = Turns(site)
     with site.app.app_context():
         while task := failing.task():
-            store.retry_task(task, site.clock.now(), "no answer")
+            store.tasks.retry(task, site.clock.now(), "no answer")
             failing.reading.done(task)
-            if not store.lease_due(site.clock.now(), limit=1, seconds=0, is_fresh=True):
+            if not store.tasks.lease_due(site.clock.now(), limit=1, seconds=0, is_fresh=True):
                 break
     site.clock.advance(minutes=1)
     ping(site, "http://new.example/1")
@@ -230,7 +230,7 @@ def test_a_worker_that_is_told_to_end_waits_for_no_page(
             assert "End it by Ctrl+C or SIGTERM." in worker.stdout.read()
         desk = app.extensions["moderate"].desk
         with app.app_context():
-            due = desk.store.next_due()
+            due = desk.store.tasks.next_due()
             assert due is not None
             assert due <= desk.clock.now()
             desk.store.database.dispose()

@@ -166,17 +166,17 @@ EXPECTED = {1: "spam", 2: "approved", 3: "spam", 4: "approved"}
 
 def is_settled(site: Host, akismet: AkismetStandIn) -> None:
     store = site.state.desk.store
-    items = [store.item(number) for number in EXPECTED]
+    items = [store.items.get(number) for number in EXPECTED]
     assert {item.id: item.status.value for item in items} == EXPECTED
     assert {item.awaiting for item in items} == {None}
     assert items[3].decided_by == "mori"
     for number in (2, 3):
         # Settled once: each step of an item's life stands in its history.
-        assert [entry.act for entry in store.history(number)] == ["received", "judged"]
-    assert [entry.act for entry in store.history(4)] == ["received", "decided"]
-    assert not any(store.recount(repair=False))
-    assert store.next_due() is None
-    assert store.dead_tasks() == []
+        assert [entry.act for entry in store.history.of_item(number)] == ["received", "judged"]
+    assert [entry.act for entry in store.history.of_item(4)] == ["received", "decided"]
+    assert not any(store.counters.recount(repair=False))
+    assert store.tasks.next_due() is None
+    assert store.tasks.dead() == []
     told = [received.get("comment_content") for received in akismet.received if received.path == "submit-spam"]
     # At least once, and as it was checked.
     assert set(told) == {"A good text that a moderator calls spam"}

@@ -68,7 +68,7 @@ class Site:
 
     def status(self, number: int) -> str:
         with self.app.app_context():
-            item = self.app.extensions["moderate"].desk.store.item(number)
+            item = self.app.extensions["moderate"].desk.store.items.get(number)
         return f"{item.status.value} {item.awaiting.value if item.awaiting else ''}".strip()
 
     def deaths(self) -> int:
@@ -88,7 +88,7 @@ class Site:
 
     def is_done(self) -> bool:
         with self.app.app_context():
-            return self.app.extensions["moderate"].desk.store.next_due(["judge"]) is None
+            return self.app.extensions["moderate"].desk.store.tasks.next_due(["judge"]) is None
 
     def close(self) -> None:
         # Commands that ran in this process have asked Akismet over a connection of its own.
@@ -247,9 +247,9 @@ def test_tasks_that_were_given_up_are_shown_and_tried_again(site: Site) -> None:
     number = site.comment("A good text")
     with site.app.app_context():
         store, clock = (getattr(site.app.extensions["moderate"].desk, name) for name in ("store", "clock"))
-        assert store.late_tasks(clock.now() + timedelta(seconds=1))[0].item == number
-        (task,) = store.lease_due(clock.now(), limit=1, seconds=60)
-        store.bury_task(task, "ValueError\x1b[31m")
+        assert store.tasks.late(clock.now() + timedelta(seconds=1))[0].item == number
+        (task,) = store.tasks.lease_due(clock.now(), limit=1, seconds=60)
+        store.tasks.bury(task, "ValueError\x1b[31m")
     listed = run(site, "tasks", "dead").output
     assert f"item {number}  judge" in listed
     assert "\x1b" not in listed

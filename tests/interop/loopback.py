@@ -68,7 +68,7 @@ class InteropSite:
         """Header fields of a moderator."""
         with self.app.app_context():
             desk = self.app.extensions["moderate"].desk
-            return {"Authorization": f"Bearer {desk.store.create_token('mori', desk.clock.now())}"}
+            return {"Authorization": f"Bearer {desk.store.tokens.create('mori', desk.clock.now())}"}
 
 
 @contextmanager

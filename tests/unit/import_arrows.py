@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -27,12 +27,14 @@ class Import:
 class Rules:
     """*groups*: the modules of each group, relative to the package. *arrows*: the groups that each may import.
 
-    *outside*: for each foreign or guarded module, where it may be imported.
+    *outside*: for each foreign or guarded module, where it may be imported. *types*: the groups whose classes a
+    group may name in annotations beside, by imports under `if TYPE_CHECKING:`.
     """
 
     groups: Mapping[str, Sequence[str]]
     arrows: Mapping[str, Sequence[str]]
     outside: Mapping[str, Sequence[str]]
+    types: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def group_of(self, name: str) -> str | None:
         """The group whose pattern fits best: `rules.match` wins over `*.match`, and that over `rules`."""
@@ -82,6 +84,8 @@ def judge_own(found: Import, here: str, there: str | None, rules: Rules) -> str 
     assert group is not None
     allowed = rules.arrows[group]
     if there in (group, None) or there in allowed or "*" in allowed:
+        return None
+    if found.typing and there in rules.types.get(group, ()):
         return None
     return f"{found.module} imports {found.target}, but {group!r} may import only {', '.join(allowed) or 'itself'}"
 

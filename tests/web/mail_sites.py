@@ -42,12 +42,12 @@ def work(site: Host) -> int:
 
 def dead(site: Host) -> list[Any]:
     with site.app.app_context():
-        return list(site.state.desk.store.dead_tasks())
+        return list(site.state.desk.store.tasks.dead())
 
 
 def open_tasks(site: Host) -> bool:
     with site.app.app_context():
-        return site.state.desk.store.next_due() is not None
+        return site.state.desk.store.tasks.next_due() is not None
 
 
 def stands(site: Host, number: int) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def test_a_refused_key_is_told_once_in_six_hours(
 def test_the_services_own_id_is_kept_with_the_sample(site: Host) -> None:
     number = site.comment("A good text").json["id"]
     work(site)
-    sample = site.state.desk.store.sample(number)
+    sample = site.state.desk.store.samples.get(number)
     assert sample.guid.startswith("stand-in-")
     assert sample.verdict == "ham"
 
@@ -114,7 +114,7 @@ def test_the_services_own_id_is_kept_with_the_sample(site: Host) -> None:
 def test_a_provisional_answer_leaves_no_sample_to_contradict(site: Host) -> None:
     number = site.comment("akismet-recheck-after").json["id"]
     work(site)
-    assert site.state.desk.store.sample(number) is None
+    assert site.state.desk.store.samples.get(number) is None
 
 
 def test_what_was_not_asked_is_told_with_the_reason(site: Host) -> None:

@@ -115,7 +115,7 @@ def test_a_service_that_refuses_connections_holds_and_is_asked_again_within_twen
             number = site.comment().json["id"]
             work(site)
             assert stored(site, number)["awaiting"] == "checks"
-            due = site.state.desk.store.next_due()
+            due = site.state.desk.store.tasks.next_due()
             assert (due - site.clock.now()).total_seconds() <= 20 * 60
 
 

@@ -37,7 +37,7 @@ def run(host: Host, *words: str | Path) -> Result:
 
 def texts(host: Host) -> set[str]:
     with host.app.app_context():
-        return {item.text for item in host.state.desk.store.items(ItemFilter(), cursor=None, limit=200).items}
+        return {item.text for item in host.state.desk.store.queue.page(ItemFilter(), cursor=None, limit=200).items}
 
 
 def files_in(folder: Path) -> set[str]:

@@ -240,7 +240,7 @@ def test_one_click_ends_the_mails_and_the_other_button_brings_them_back(early: E
     answer = early.client.post(f"/discuss/moderation/unsubscribe/{token}", data=sent)
     assert answer.status_code == 200
     with early.app.app_context():
-        is_out = early.state.desk.store.mailbox("somebody").unsubscribed_at is not None
+        is_out = early.state.desk.store.mailboxes.get("somebody").unsubscribed_at is not None
     assert is_out == (not again)
 
 

@@ -186,9 +186,9 @@ def test_hosts_whose_clocks_differ_go_by_that_of_the_database(
     assert re.search(r"this host's clock is (299|300|301) s ahead of its own", said[1].output)
     assert behind.client.get("/discuss/health").json["database"] == "ok"
     first, second = (host.state.desk for host in (behind, ahead))
-    first.store.add_tasks(1, [NewTask(kind="verify", due_at=first.clock.now())], first.clock.now())
-    assert first.store.lease_due(first.clock.now(), limit=1, seconds=60)
-    assert second.store.lease_due(second.clock.now(), limit=1, seconds=60) == []
+    first.store.tasks.add(1, [NewTask(kind="verify", due_at=first.clock.now())], first.clock.now())
+    assert first.store.tasks.lease_due(first.clock.now(), limit=1, seconds=60)
+    assert second.store.tasks.lease_due(second.clock.now(), limit=1, seconds=60) == []
 
 
 @pytest.mark.parametrize("minutes", [-60, -5, 5, 60])

@@ -85,7 +85,7 @@ def got_mail(site: Host, mail: MailServer, browser: FlaskClient | None = None, *
 
 def author_id(site: Host, number: int) -> str | None:
     with site.app.app_context():
-        found: str | None = site.state.desk.store.item(number).author_id
+        found: str | None = site.state.desk.store.items.get(number).author_id
         return found
 
 
@@ -496,7 +496,7 @@ def test_links_of_another_app_purpose_or_making_open_nothing(tmp_path: Path, mai
     comment(other)
     stop = got.unsubscribe.rpartition("/")[2]
     with site.app.app_context():
-        edit = site.state.edge.edit_token(site.state.desk.store.item(number))
+        edit = site.state.edge.edit_token(site.state.desk.store.items.get(number))
     assert other.client.post(link(got)).status_code == 410
     for token in (stop, edit, link(got).rpartition("/")[2][:-2], "x"):
         assert site.client.post(f"/discuss/confirmation/{token}").status_code == 410

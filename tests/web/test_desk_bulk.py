@@ -78,7 +78,7 @@ def test_more_than_one_transaction_makes_one_batch_and_every_item_is_announced_a
 
     def on_spam(app: object, item: Any, by: str) -> None:
         with host.app.app_context():
-            assert host.state.desk.store.item(item.id).status == "spam"
+            assert host.state.desk.store.items.get(item.id).status == "spam"
         heard.append((item.id, by))
 
     with signals.item_marked_spam.connected_to(on_spam, sender=host.app):
@@ -89,7 +89,7 @@ def test_more_than_one_transaction_makes_one_batch_and_every_item_is_announced_a
     assert (len(undone["undone"]), undone["conflicts"]) == (120, [])
     assert set(statuses(host).values()) == {"pending"}
     with host.app.app_context():
-        assert not any(host.state.desk.store.recount(repair=False))
+        assert not any(host.state.desk.store.counters.recount(repair=False))
 
 
 def test_an_undo_leaves_what_was_decided_again_since_and_says_so(host: Host) -> None:

@@ -69,7 +69,7 @@ class Site:
         with self.app.app_context():
             store, found, cursor = self.app.extensions["moderate"].desk.store, set(), None
             while True:
-                page = store.items(ItemFilter(), cursor=cursor, limit=200)
+                page = store.queue.page(ItemFilter(), cursor=cursor, limit=200)
                 found |= {item.id for item in page.items}
                 cursor = page.next
                 if cursor is None:

@@ -99,7 +99,7 @@ def test_a_moderator_has_it_asked_now_and_is_told_what_to_do(lonely: Host) -> No
     assert answer.status_code == 503
     assert "Akismet" not in answer.json["details"]["database"]
     assert "nothing is published meanwhile" in answer.json["advice"]["akismet"]
-    assert lonely.state.desk.store.kept("akismet") is None
+    assert lonely.state.desk.store.states.get("akismet") is None
     assert look(lonely, "?deep=1").status_code == 401
 
 

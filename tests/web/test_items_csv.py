@@ -161,7 +161,7 @@ def test_a_changed_text_stands_beside_the_public_one(host: Host) -> None:
 def test_no_cell_of_a_strangers_begins_as_a_formula(host: Host, text: str) -> None:
     with host.app.app_context():
         submission = a_comment(text=f"{text} {text}", author=text, email=text, url=text, idempotency_key="k")
-        host.state.desk.store.record(submission, HELD, [], NOON)
+        host.state.desk.store.items.record(submission, HELD, [], NOON)
     answer = download(host)
     (row,) = rows(answer)
     cells = [piece for cell in row.values() for piece in re.split(f"[{ENDS}]", cell)]
@@ -226,7 +226,7 @@ def fill(host: Host, number: int) -> None:
     """So many items straight into the table, each a kilobyte of text."""
     with host.app.app_context():
         store = host.state.desk.store
-        store.record(a_comment(text="x" * 1000), HELD, [], NOON)
+        store.items.record(a_comment(text="x" * 1000), HELD, [], NOON)
         engine = store.database.engine
         with engine.begin() as conn:
             columns = [row[1] for row in conn.exec_driver_sql("PRAGMA table_info(moderate_items)") if row[1] != "id"]
@@ -259,7 +259,7 @@ def test_pages_meet_without_a_gap_or_a_repeat_while_items_come_and_go(host: Host
 
         pages = pages_of(store, ItemFilter())
         ids = [item.id for item in next(pages)]
-        store.record(a_comment(), HELD, [], NOON)
+        store.items.record(a_comment(), HELD, [], NOON)
         ids += [item.id for page in pages for item in page]
     assert ids == list(range(PAGE * 2 + 1, 0, -1))
     assert next(lines_of([], SPOKEN["en"])).startswith(b"\xef\xbb\xbf")
@@ -302,6 +302,6 @@ def test_the_terminal_writes_the_same_file(host: Host) -> None:
 def test_a_terminal_is_commanded_by_no_text_of_the_file(host: Host) -> None:
     with host.app.app_context():
         submission = a_comment(text="red\x1b[31m \x9b2J \x07", author="\x1b]0;title\x07")
-        host.state.desk.store.record(submission, HELD, [], NOON)
+        host.state.desk.store.items.record(submission, HELD, [], NOON)
     output = host.app.test_cli_runner().invoke(args=["moderate", "queue", "--csv"]).stdout
     assert not [char for char in output if unicodedata.category(char) == "Cc" and char not in "\r\n"]

@@ -94,7 +94,7 @@ class JudgingMachine(RuleBasedStateMachine):
         return f"{WORDS[self.said % 10]} {self.said}" + (LINKS if links else "")
 
     def item(self, number: int) -> Item:
-        found = self.desk.store.item(number)
+        found = self.desk.store.items.get(number)
         assert found is not None
         return found
 
@@ -151,7 +151,7 @@ class JudgingMachine(RuleBasedStateMachine):
     def undo(self, data: st.DataObject) -> None:
         number = data.draw(st.sampled_from(sorted(self.human)))
         acts = {"decided", "declined"}
-        last = [entry for entry in self.desk.store.history(number) if entry.act in acts][-1:]
+        last = [entry for entry in self.desk.store.history.of_item(number) if entry.act in acts][-1:]
         for entry in last:
             # As good as any other decision: what it puts back is what a person wants.
             for done in bulk.undo_one(self.desk, entry.id, by=MORI).done:
@@ -210,12 +210,12 @@ class JudgingMachine(RuleBasedStateMachine):
     @invariant()
     def the_counters_are_what_can_be_counted(self) -> None:
         if hasattr(self, "desk"):
-            assert not any(self.desk.store.recount(repair=False))
+            assert not any(self.desk.store.counters.recount(repair=False))
 
     @invariant()
     def what_waits_for_checks_has_somebody_to_ask_them(self) -> None:
         if any(self.item(number).awaiting is Awaiting.CHECKS for number in getattr(self, "tokens", ())):
-            assert self.desk.store.next_due(["judge"]) is not None
+            assert self.desk.store.tasks.next_due(["judge"]) is not None
 
 
 JudgingMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)

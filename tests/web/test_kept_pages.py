@@ -72,7 +72,7 @@ def test_a_closed_article_has_no_reply_links(host: Host) -> None:
     approved(host, "The river froze twice.")
     assert replies(shown(host))
     with host.app.app_context():
-        host.state.desk.store.set_overrides("thaw", Overrides(comments_open=False), host.clock.now())
+        host.state.desk.store.articles.set_overrides("thaw", Overrides(comments_open=False), host.clock.now())
     assert not replies(shown(host))
 
 

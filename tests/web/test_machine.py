@@ -189,7 +189,7 @@ class Comments(RuleBasedStateMachine):
         if not hasattr(self, "known"):
             return
         with self.host.app.app_context():
-            assert [drift for drift in self.host.state.desk.store.recount(repair=False) if drift] == []
+            assert [drift for drift in self.host.state.desk.store.counters.recount(repair=False) if drift] == []
 
 
 TestComments = Comments.TestCase

@@ -77,7 +77,7 @@ def test_what_was_counted_once_is_kept_and_counted_no_more(public: Host) -> None
     public.clock.advance(seconds=60)
     with public.app.app_context():
         assert tidy(public.state.desk)
-        kept = public.state.desk.store.kept("tally")
+        kept = public.state.desk.store.states.get("tally")
     assert kept is not None
     assert (kept.value["upto"], kept.value["verdicts"]) == (1, [["honeypot", "spam", 1]])
     assert numbers(public)["moderate_verdicts_total", "honeypot", "spam"] == before == 2

@@ -53,7 +53,7 @@ def test_a_revoked_token_is_a_strangers(host: Host) -> None:
     headers = host.token("mori")
     assert host.client.get(ITEMS, headers=headers).status_code == 200
     with host.app.app_context():
-        assert host.state.desk.store.revoke_token("mori", host.clock.now()) == 1
+        assert host.state.desk.store.tokens.revoke("mori", host.clock.now()) == 1
     assert host.client.get(ITEMS, headers=headers).status_code == 401
 
 
@@ -147,7 +147,13 @@ def test_looking_never_changes_anything(host: Host) -> None:
     def stored() -> tuple[Any, ...]:
         with host.app.app_context():
             store = host.state.desk.store
-            return store.item(1), store.history(1), store.counts(["thaw"]), store.totals(), store.revision("thaw")
+            return (
+                store.items.get(1),
+                store.history.of_item(1),
+                store.counters.counts(["thaw"]),
+                store.counters.totals(),
+                store.counters.revision("thaw"),
+            )
 
     before = stored()
     rules = [rule for rule in host.app.url_map.iter_rules() if rule.rule.startswith("/discuss")]
@@ -190,7 +196,7 @@ def test_every_decision_is_legal_from_every_status(host: Host) -> None:
         assert answer.status_code == 200, decision
         version = answer.json["version"]
     with host.app.app_context():
-        assert [drift for drift in host.state.desk.store.recount(repair=False) if drift] == []
+        assert [drift for drift in host.state.desk.store.counters.recount(repair=False) if drift] == []
 
 
 def test_who_decides_on_what_another_has_decided_is_told_so(host: Host) -> None:

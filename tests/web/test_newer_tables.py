@@ -99,7 +99,7 @@ def test_old_and_new_processes_work_side_by_side_while_the_tables_are_upgraded(n
     assert old.client.get("/discuss/health").json["database"] == "newer"
     assert old.counts()["comments"] == 13
     with old.app.app_context():
-        assert not any(old.state.desk.store.recount(repair=False))
+        assert not any(old.state.desk.store.counters.recount(repair=False))
 
 
 def test_where_older_code_cannot_work_with_the_tables_the_site_starts_and_says_what_to_install(

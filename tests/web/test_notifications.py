@@ -164,7 +164,7 @@ def test_a_check_that_never_answers_is_told_when_a_person_is_asked(tmp_path: Pat
 def kinds(site: Host) -> list[str]:
     """The kinds of all open tasks, up to the colon."""
     with site.app.app_context():
-        tasks = site.state.desk.store.lease_due(site.clock.now(), limit=100, seconds=0)
+        tasks = site.state.desk.store.tasks.lease_due(site.clock.now(), limit=100, seconds=0)
     return [task.kind.partition(":")[0] for task in tasks]
 
 
@@ -380,12 +380,12 @@ def test_a_worker_that_dies_after_the_mail_and_before_its_note_sends_the_same_ma
     site.comment()
     store = site.state.desk.store
     with site.app.app_context():
-        (task,) = store.lease_due(site.clock.now(), limit=1, seconds=120)
-        keep = store.use_once
-        store.use_once = die
+        (task,) = store.tasks.lease_due(site.clock.now(), limit=1, seconds=120)
+        keep = store.nonces.use_once
+        store.nonces.use_once = die
         with pytest.raises(Died):
             run(site.state.desk, task)
-        store.use_once = keep
+        store.nonces.use_once = keep
         assert run_due(site.state.desk) == 0  # The dead worker's lease still holds.
     site.clock.advance(minutes=3)
     work(site)
@@ -410,7 +410,7 @@ def test_a_clock_that_is_set_ahead_does_not_end_the_leases_of_workers_that_are_b
     crew = Crew(site.app, site.state.desk)
     site.comment()
     with site.app.app_context():
-        (task,) = site.state.desk.store.lease_due(clock.now(), limit=1, seconds=LEASE)
+        (task,) = site.state.desk.store.tasks.lease_due(clock.now(), limit=1, seconds=LEASE)
         clock.set_ahead(hours=1)
         crew.drain()
         assert mail.mails == []
@@ -421,7 +421,7 @@ def test_a_clock_that_is_set_ahead_does_not_end_the_leases_of_workers_that_are_b
 
         # What a worker that died had begun waits for as long as a lease lasts.
         site.comment("The river froze once more.")
-        site.state.desk.store.lease_due(clock.now(), limit=1, seconds=LEASE)
+        site.state.desk.store.tasks.lease_due(clock.now(), limit=1, seconds=LEASE)
         clock.set_ahead(hours=-1)
         clock.set_ahead(hours=2)
         crew.drain()

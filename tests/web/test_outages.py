@@ -201,7 +201,7 @@ def test_after_a_restart_of_postgresql_everything_goes_on(tmp_path: Path, postgr
     # One request may meet a connection that the server has closed.
     assert answers[-1] == 202
     with host.app.app_context():
-        assert [drift for drift in host.state.desk.store.recount(repair=False) if drift] == []
+        assert [drift for drift in host.state.desk.store.counters.recount(repair=False) if drift] == []
         host.state.desk.store.database.dispose()
 
 

@@ -319,7 +319,7 @@ def test_a_link_that_is_lost_as_a_moderator_puts_its_ping_away_makes_that_no_wit
     site.decide(item["id"], "trash", item["version"])
     with site.app.app_context():
         # The worker has read the page before, and comes second.
-        assert not site.state.desk.store.withdraw(item["id"], site.clock.now()).changed
+        assert not site.state.desk.store.items.withdraw(item["id"], site.clock.now()).changed
     webmention(site, blog.url("/1"))
     site.clock.advance(minutes=11)
     work(site)

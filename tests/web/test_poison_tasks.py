@@ -49,7 +49,7 @@ def a_site(folder: Path, act: Callable[[], object], **config: Any) -> Host:
 
 def item_of(site: Host, number: int) -> Item:
     with site.app.app_context():
-        found: Item = site.state.desk.store.item(number)
+        found: Item = site.state.desk.store.items.get(number)
         return found
 
 
@@ -138,13 +138,13 @@ def test_a_task_of_a_newer_version_is_left_to_it_and_told_to_a_person_after_thre
     number = site.comment(GOOD).json["id"]
     store = site.state.desk.store
     with site.app.app_context():
-        store.add_tasks(number, [NewTask(kind="translate:ja", due_at=site.clock.now())], site.clock.now())
+        store.tasks.add(number, [NewTask(kind="translate:ja", due_at=site.clock.now())], site.clock.now())
     drain(site, hours=10, times=7)
     assert status(site, number) == "approved"
     assert site.client.get("/discuss/health").json["tasks"] == "ok"
     assert f"item {number}  translate:ja (of a newer version)  late by" in run(site, "tasks", "late")
     with site.app.app_context():
-        (left,) = store.late_tasks(site.clock.now())
+        (left,) = store.tasks.late(site.clock.now())
         assert left.attempts == 0
     drain(site, hours=10, times=2)
     assert "this version does not know the translate:ja task" in run(site, "tasks", "dead")
@@ -164,7 +164,7 @@ def test_akismet_is_told_of_a_decision_for_two_days_and_then_a_person_is(tmp_pat
     site.decide(number, "spam", item_of(site, number).version)
     drain(site, hours=12, times=13)
     assert f"item {number}  teach" in run(site, "tasks", "dead")
-    assert site.state.desk.store.next_due(["teach"]) is None
+    assert site.state.desk.store.tasks.next_due(["teach"]) is None
     metrics = site.client.get("/discuss/metrics", headers=site.token()).text
     assert "moderate_tasks_given_up 1.0" in metrics
     with AkismetStandIn(port) as akismet:

@@ -47,7 +47,7 @@ def told(desk: Host, answer: Any) -> str:
 
 def pending(desk: Host) -> int:
     with desk.app.app_context():
-        number: int = desk.state.desk.store.totals().pending
+        number: int = desk.state.desk.store.counters.totals().pending
     return number
 
 
@@ -171,7 +171,7 @@ def test_news_are_numbers_and_nothing_else(desk: Host) -> None:
 def test_the_desk_tells_of_a_wave_of_late_checks_and_of_the_account(desk: Host) -> None:
     with desk.app.app_context():
         store, now = desk.state.desk.store, desk.clock.now()
-        store.add_tasks(1, [NewTask(kind="judge", due_at=now)], now)
+        store.tasks.add(1, [NewTask(kind="judge", due_at=now)], now)
         desk.state.desk.account.keep("alert", "the plan has run out", now, quiet=0)
     desk.clock.advance(seconds=7300)
     html = desk.client.get(QUEUE).text
@@ -184,7 +184,7 @@ def test_the_desk_tells_what_a_worker_has_found_of_akismet(tmp_path: Path) -> No
     host = Host(tmp_path, MODERATE_AKISMET_KEY="k", MODERATE_SITE_URL="https://news.example", MODERATE_LANGUAGE="ja")
     host.moderator = Moderator("mori")
     with host.app.app_context():
-        host.state.desk.store.keep(AKISMET, {"state": "down"}, host.clock.now())
+        host.state.desk.store.states.keep(AKISMET, {"state": "down"}, host.clock.now())
     assert "Akismet：応答なし. 応答があるまで保留され" in host.client.get(QUEUE).text
     host.close()
 
@@ -195,7 +195,7 @@ def test_a_site_that_has_just_started_says_nothing_of_what_it_is_about_to_do(des
     worker.stop()
     with desk.app.app_context():
         then = desk.clock.now() - timedelta(days=300)
-        store.add_tasks(1, [NewTask(kind="judge", due_at=then)], then)
+        store.tasks.add(1, [NewTask(kind="judge", due_at=then)], then)
     assert "Is a worker running?" not in desk.client.get(QUEUE).text
     desk.clock.advance(minutes=3)
     assert "Is a worker running?" in desk.client.get(QUEUE).text

@@ -444,12 +444,12 @@ def test_no_page_of_the_desk_falls_into_english(tmp_path: Path) -> None:
         desk.client.post("/discuss/trackback/thaw", data=ping)
         with desk.app.app_context():
             store, now = desk.state.desk.store, desk.clock.now()
-            store.keep(AKISMET, {"state": "down"}, now)
+            store.states.keep(AKISMET, {"state": "down"}, now)
             for topic, text in ACCOUNT.items():
                 desk.state.desk.account.keep(topic, text, now, quiet=0)
             late = now - timedelta(hours=2)
-            store.add_tasks(1, [NewTask(kind="judge", due_at=late), NewTask(kind="judge", due_at=late)], late)
-            store.bury_task(store.lease_due(now, limit=1, seconds=60)[0], "no use")
+            store.tasks.add(1, [NewTask(kind="judge", due_at=late), NewTask(kind="judge", due_at=late)], late)
+            store.tasks.bury(store.tasks.lease_due(now, limit=1, seconds=60)[0], "no use")
         pages = [desk.client.get(QUEUE)]
         desk.moderator = Moderator("mori")
         queries = ("?status=", "?status=bad&kind=bad&q=" + "x" * 300, "?cursor=bad", "?like=x", "?ip=192.0.2.1&q=x")

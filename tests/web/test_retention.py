@@ -158,7 +158,7 @@ def test_it_goes_on_where_another_worker_has_ended(site: Site) -> None:
     site.clock.step = 2.0
     with site.app.app_context():
         forget(site.state.desk)
-        assert site.state.desk.store.kept(NAME).value["ip"]["position"] > 0
+        assert site.state.desk.store.states.get(NAME).value["ip"]["position"] > 0
     assert 0 < left(site)[0] < OLD
     site.clock.step = 0.0
     look_after(site)

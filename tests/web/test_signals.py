@@ -32,7 +32,7 @@ class Ears:
             item = carried.get("item")
             if item is not None:
                 with self.host.app.app_context():
-                    stored = self.host.state.desk.store.item(item.id)
+                    stored = self.host.state.desk.store.items.get(item.id)
                 assert (stored.status, stored.version) == (item.status, item.version)
 
         return hear

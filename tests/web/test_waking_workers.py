@@ -87,7 +87,7 @@ def replay(site: Host, number: int) -> Any:
     del number
     with site.app.app_context():
         store = site.state.desk.store
-        store.bury_task(store.lease_due(site.clock.now(), limit=1, seconds=60)[0], "no answer")
+        store.tasks.bury(store.tasks.lease_due(site.clock.now(), limit=1, seconds=60)[0], "no answer")
     return site.app.test_cli_runner().invoke(args=["moderate", "tasks", "replay", "--all"])
 
 
@@ -118,7 +118,7 @@ def test_what_is_due_much_later_or_came_to_nothing_wakes_nobody(site: Host, list
     site.decide(number, "spam")
     with site.app.app_context():
         later = site.clock.now() + CHECK_UP
-        site.state.desk.store.add_tasks(number, [NewTask(kind="look", due_at=later)], site.clock.now())
+        site.state.desk.store.tasks.add(number, [NewTask(kind="look", due_at=later)], site.clock.now())
     assert not listener.hears()
 
 
@@ -128,10 +128,10 @@ def test_the_thread_of_the_process_hears_of_a_decision_at_once(tmp_path: Path) -
         site.state.worker.work()
         number = site.comment("A good text").json["id"]
         store = site.state.desk.store
-        wait_until(lambda: store.next_due() is None, within=30)
+        wait_until(lambda: store.tasks.next_due() is None, within=30)
         asleep = site.state.worker._crew._own
         wait_until(lambda: not asleep.is_set(), within=30)
-        site.decide(number, "spam", store.item(number).version)
+        site.decide(number, "spam", store.items.get(number).version)
         wait_until(lambda: any(each.path == "submit-spam" for each in akismet.received), within=30)
         site.state.worker.stop()
 
@@ -156,7 +156,7 @@ def test_housekeeping_has_its_turn_while_there_is_more_to_do(tmp_path: Path) -> 
     hours = range(int(began.timestamp() // 3600), int(clock.now().timestamp() // 3600))
     assert len(hours) > 2
     # Not only at the beginning and at the end. Of the earlier hours nothing is remembered any more.
-    assert desk.store.is_used(f"housekeeping:{hours[-1]}", clock.now())
+    assert desk.store.nonces.is_used(f"housekeeping:{hours[-1]}", clock.now())
 
 
 def test_two_sites_with_one_secret_on_one_redis_wake_only_their_own_workers(

@@ -267,7 +267,7 @@ def test_a_redirect_is_not_followed_but_told(tmp_path: Path, receiver: Receiver)
     work(site)
     assert len(receiver.ids) == 1
     with site.app.app_context():
-        (task,) = site.state.desk.store.late_tasks(site.clock.now() + timedelta(days=1))
+        (task,) = site.state.desk.store.tasks.late(site.clock.now() + timedelta(days=1))
     assert "answered 301, a redirect, which is not followed" in task.error
 
 

@@ -35,14 +35,14 @@ def tasks_for_decision(desk: Desk, now: datetime) -> Sequence[NewTask]:
 
 def teach(desk: Desk, task: Task) -> None:
     """Tell what a person decided last about the item. Raises `ServiceDown`; then it is told later."""
-    item = desk.store.item(task.item)
+    item = desk.store.items.get(task.item)
     if item is not None and item.decided_by is not None:
         is_spam = human_word(item)
         if desk.services.tokens is not None:
             learn(desk.services.tokens, item, is_spam)
         if is_spam is not None:
             tell_service(desk, item, is_spam)
-    desk.store.finish_task(task)
+    desk.store.tasks.finish(task)
 
 
 def human_word(item: Item) -> bool | None:
@@ -55,7 +55,7 @@ def tell_service(desk: Desk, item: Item, is_spam: bool) -> None:
 
     A sample of another text, of a change that was declined say, is not what the person spoke of.
     """
-    stored = desk.store.sample(item.id)
+    stored = desk.store.samples.get(item.id)
     if desk.services.spam is None or stored is None:
         return
     sample = SpamSample.from_json(stored.payload)
@@ -64,7 +64,7 @@ def tell_service(desk: Desk, item: Item, is_spam: bool) -> None:
         return
     desk.services.spam.teach(sample, is_spam)
     word = SpamWord.SPAM if is_spam else SpamWord.HAM
-    desk.store.save_sample(item.id, stored.payload, word.value, stored.guid, desk.clock.now())
+    desk.store.samples.save(item.id, stored.payload, word.value, stored.guid, desk.clock.now())
 
 
 def keep_sample(desk: Desk, item: Item, sample: SpamSample, heard: Sequence[SpamAnswer | ServiceDown]) -> None:
@@ -72,4 +72,4 @@ def keep_sample(desk: Desk, item: Item, sample: SpamSample, heard: Sequence[Spam
     for answer in heard:
         if not isinstance(answer, ServiceDown) and answer.recheck_after is None:
             guid = answer.guid or None
-            desk.store.save_sample(item.id, sample.to_json(), answer.word.value, guid, desk.clock.now())
+            desk.store.samples.save(item.id, sample.to_json(), answer.word.value, guid, desk.clock.now())

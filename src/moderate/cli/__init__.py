@@ -85,12 +85,12 @@ def recount(dry_run: bool) -> None:
     """Count every article's items anew and mend its counters; exit with 1 where any had drifted."""
     store = current_state().desk.store
     drifts: list[Drift] = []
-    with click.progressbar(length=store.articles_with_items(), label="Counting") as bar:
-        for drift in store.recount(repair=not dry_run):
+    with click.progressbar(length=store.counters.articles_with_items(), label="Counting") as bar:
+        for drift in store.counters.recount(repair=not dry_run):
             bar.update(1)
             if drift is not None:
                 drifts.append(drift)
-    store.keep("recount", {"drifted": len(drifts)}, current_state().desk.clock.now())
+    store.states.keep("recount", {"drifted": len(drifts)}, current_state().desk.clock.now())
     for drift in drifts:
         name = drift.article or "(the whole site)"
         click.echo(f"{name}: {difference(drift)}")
@@ -126,7 +126,7 @@ def create(name: str) -> None:
     """Make a token for the moderator NAME, good until it is revoked; it is printed alone on the last line."""
     state = current_state()
     click.echo("Keep this token safe: it is shown only now.", err=True)
-    click.echo(state.desk.store.create_token(name, state.desk.clock.now()))
+    click.echo(state.desk.store.tokens.create(name, state.desk.clock.now()))
 
 
 @click.command("link", short_help="Make a link that signs a moderator in.")
@@ -144,7 +144,7 @@ def link(name: str) -> None:
 @with_appcontext
 def list_tokens() -> None:
     token = None
-    for token in current_state().desk.store.tokens():
+    for token in current_state().desk.store.tokens.all():
         state = f"revoked {moment(token.revoked_at)}" if token.revoked_at else "valid"
         if token.expires_at is not None:
             state += f", a session until {moment(token.expires_at)}"
@@ -161,7 +161,7 @@ def revoke(name_or_id: str) -> None:
     """Revoke by id, or all tokens, sessions and links of a moderator by NAME."""
     state = current_state()
     revoke_links(state, name_or_id)
-    count = state.desk.store.revoke_token(name_or_id, state.desk.clock.now())
+    count = state.desk.store.tokens.revoke(name_or_id, state.desk.clock.now())
     if not count:
         raise click.ClickException(f"There is no valid token called {name_or_id!r}. See: flask moderate token list")
     click.echo(f"Revoked {count}.")

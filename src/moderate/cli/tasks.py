@@ -46,7 +46,7 @@ def mail_group() -> AppGroup:
 @with_appcontext
 def dead(limit: int) -> None:
     task = None
-    for task in current_state().desk.store.dead_tasks(limit):
+    for task in current_state().desk.store.tasks.dead(limit):
         made = rfc3339(task.created_at)
         click.echo(f"{task.id:>8}  item {task.item}  {named(task.kind)}  made {made}  {printable(task.error or '')}")
     if task is None:
@@ -59,7 +59,7 @@ def late() -> None:
     """List what has been due for some minutes, the oldest first: no worker runs, or too few."""
     desk = current_state().desk
     now, task = desk.clock.now(), None
-    for task in desk.store.late_tasks(now - timedelta(seconds=LAG)):
+    for task in desk.store.tasks.late(now - timedelta(seconds=LAG)):
         by = (now - task.due_at).total_seconds()
         click.echo(
             f"{task.id:>8}  item {task.item}  {named(task.kind)}  late by {by:.0f} s  {printable(task.error or '')}"
@@ -76,8 +76,8 @@ def replay(task_id: int | None, is_all: bool) -> None:
     state = current_state()
     if (task_id is None) is not is_all:
         raise click.UsageError("Name one task, or say --all. See: flask moderate tasks dead")
-    wanted = [task.id for task in state.desk.store.dead_tasks(100_000)] if task_id is None else [task_id]
-    done = sum(state.desk.store.revive_task(each, state.desk.clock.now()) for each in wanted)
+    wanted = [task.id for task in state.desk.store.tasks.dead(100_000)] if task_id is None else [task_id]
+    done = sum(state.desk.store.tasks.revive(each, state.desk.clock.now()) for each in wanted)
     if not done and task_id is not None:
         raise click.ClickException(f"No task {task_id} was given up. See: flask moderate tasks dead")
     click.echo(f"{done} will be tried again.")
@@ -91,14 +91,14 @@ def delete(task_ids: tuple[int, ...], is_all: bool) -> None:
     store = current_state().desk.store
     if bool(task_ids) is is_all:
         raise click.UsageError("Name tasks, or say --all. See: flask moderate tasks dead")
-    dead = {task.id for task in store.dead_tasks(100_000)}
+    dead = {task.id for task in store.tasks.dead(100_000)}
     unknown = sorted(set(task_ids) - dead)
     if unknown:
         raise click.ClickException(
             f"Not given up, so nothing was deleted: {', '.join(map(str, unknown))}. See: flask moderate tasks dead"
         )
     wanted = sorted(task_ids or dead)
-    done = sum(store.delete_tasks(wanted[start : start + 500]) for start in range(0, len(wanted), 500))
+    done = sum(store.tasks.delete(wanted[start : start + 500]) for start in range(0, len(wanted), 500))
     click.echo(f"{done} deleted.")
 
 
@@ -134,7 +134,7 @@ def mailbox_of(address: str) -> Notifier:
 def newest() -> Item:
     store = current_state().desk.store
     for which in (ItemFilter(status=Status.PENDING), ItemFilter()):
-        found = store.items(which, cursor=None, limit=1).items
+        found = store.queue.page(which, cursor=None, limit=1).items
         if found:
             return found[0]
     raise click.ClickException("There is no item yet that a mail could be about.")

@@ -86,7 +86,7 @@ def ask(desk: Desk, item: Item, client_ip: str) -> None:
     if not item.email:
         raise Invalid.field("email", "This comment came without an e-mail address.")
     now = desk.clock.now()
-    desk.store.add_tasks(item.id, [NewTask(kind=KIND, due_at=now)], now)
+    desk.store.tasks.add(item.id, [NewTask(kind=KIND, due_at=now)], now)
 
 
 # --- sending --------------------------------------------------------------------------------------
@@ -94,12 +94,12 @@ def ask(desk: Desk, item: Item, client_ip: str) -> None:
 
 def write(desk: Desk, task: Task) -> None:
     """Do one task: send the mail, unless nobody is to get it."""
-    item, now = desk.store.item(task.item), desk.clock.now()
+    item, now = desk.store.items.get(task.item), desk.clock.now()
     request = request_for(desk, task, item) if item is not None else None
     if request is None or not is_welcome(desk, request.mailbox, now):
-        desk.store.finish_task(task)
-    elif not desk.store.use_once(f"confirmation-claim:{request.mailbox}", now + CLAIM, now):
-        desk.store.retry_task(task, now + CLAIM, "the same mailbox is being written to")
+        desk.store.tasks.finish(task)
+    elif not desk.store.nonces.use_once(f"confirmation-claim:{request.mailbox}", now + CLAIM, now):
+        desk.store.tasks.retry(task, now + CLAIM, "the same mailbox is being written to")
     else:
         send(desk, task, request)
 
@@ -121,7 +121,9 @@ def request_for(desk: Desk, task: Task, item: Item) -> Request | None:
 
 def is_welcome(desk: Desk, mailbox: str, now: datetime) -> bool:
     """Whether its owner has not declined such mails, and has had none today."""
-    return desk.store.mailbox(mailbox).unsubscribed_at is None and not desk.store.is_used(mark(mailbox), now)
+    return desk.store.mailboxes.get(mailbox).unsubscribed_at is None and not desk.store.nonces.is_used(
+        mark(mailbox), now
+    )
 
 
 def mark(mailbox: str) -> str:
@@ -142,16 +144,16 @@ def send(desk: Desk, task: Task, request: Request) -> None:
     except Undeliverable:
         log.info("A mail to confirm an address was refused for good.")
     desk.outages.over("mail")
-    desk.store.use_once(mark(request.mailbox), request.at + PER_MAIL, request.at)
-    desk.store.finish_task(task)
+    desk.store.nonces.use_once(mark(request.mailbox), request.at + PER_MAIL, request.at)
+    desk.store.tasks.finish(task)
 
 
 def try_later(desk: Desk, task: Task, request: Request, reason: str) -> None:
     wait = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(max(task.attempts - 1, 0), 10))
     if request.at + wait - task.created_at >= PER_MAIL:
-        desk.store.bury_task(task, reason)
+        desk.store.tasks.bury(task, reason)
     else:
-        desk.store.retry_task(task, request.at + wait, reason)
+        desk.store.tasks.retry(task, request.at + wait, reason)
 
 
 def without_address(reason: str, address: str) -> str:
@@ -174,4 +176,4 @@ def count_as_theirs(desk: Desk, item: Item) -> None:
     """
     author_id = identity_of(desk, item)
     if author_id is not None and item.author_id is None:
-        desk.store.confirm(item.id, author_id)
+        desk.store.items.confirm(item.id, author_id)

@@ -101,7 +101,7 @@ def ask(item_id: int) -> ResponseReturnValue:
 def item_of_theirs(state: State, item_id: int) -> Item:
     """The item, if this browser has sent it or the token is its own."""
     if item_id in state.edge.own_items(request):
-        found = state.desk.store.item(item_id)
+        found = state.desk.store.items.get(item_id)
         if found is None:
             raise UnknownItem
         return found
@@ -130,7 +130,7 @@ def look(token: str) -> ResponseReturnValue:
     link = opened(state, token)
     if link is None:
         return invalid()
-    if state.desk.store.is_used(link.name, state.desk.clock.now()):
+    if state.desk.store.nonces.is_used(link.name, state.desk.clock.now()):
         return spent(state, link)
     asked = say("Press the button if you read the mails of this address and have commented with it.")
     return page(
@@ -155,12 +155,12 @@ def act(token: str) -> ResponseReturnValue:
     link, now = opened(state, token), state.desk.clock.now()
     if link is None:
         return invalid()
-    if state.desk.store.is_used(link.name, now):
+    if state.desk.store.nonces.is_used(link.name, now):
         return spent(state, link)
     if is_theirs(state, link):
         confirming.count_as_theirs(state.desk, link.item)
     # Last, so that a link is not spent for nothing; of two that press at once one is first.
-    if not state.desk.store.use_once(link.name, now + confirming.PER_MAIL, now):
+    if not state.desk.store.nonces.use_once(link.name, now + confirming.PER_MAIL, now):
         return spent(state, link)
     response = done(link)
     state.edge.remember_confirmed(request, response, link.author_id)
@@ -175,7 +175,7 @@ def opened(state: State, token: str) -> Link | None:
         state.desk.limits.spend(Costs("edits", request.remote_addr or ""))
         return None
     item_id, name = found[0]
-    item = state.desk.store.item(item_id)
+    item = state.desk.store.items.get(item_id)
     if item is not None:
         refuse_hidden_article(state, item)
     author_id = confirming.identity_of(state.desk, item) if item is not None else None
@@ -225,7 +225,7 @@ def stop_page(token: str) -> ResponseReturnValue:
     mailbox = mailbox_of(state, token)
     if mailbox is None:
         return invalid()
-    if state.desk.store.mailbox(mailbox).unsubscribed_at is not None:
+    if state.desk.store.mailboxes.get(mailbox).unsubscribed_at is not None:
         return stopped(say("You get no mails from this site."))
     return page(
         say("Get no more of these mails?"),
@@ -241,7 +241,7 @@ def stop(token: str) -> ResponseReturnValue:
     if mailbox is None:
         return invalid()
     is_out = request.form.get("again") != "1"
-    state.desk.store.unsubscribe(mailbox, state.desk.clock.now() if is_out else None)
+    state.desk.store.mailboxes.unsubscribe(mailbox, state.desk.clock.now() if is_out else None)
     if is_out:
         return stopped(say("Done: you get no more mails from this site."))
     return page(say("Done: you get these mails again when you ask for one."))

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from moderate.database.engine import Database
-    from moderate.store.sql_store import SqlStore
+    from moderate.store.store import Store
 
 
-def faults(store: SqlStore, *, repair: bool) -> Iterator[Fault]:
+def faults(store: Store, *, repair: bool) -> Iterator[Fault]:
     """Yield what is wrong with the database; with *repair* what can be mended without a loss is mended.
 
     The tables must be of the version that this code works with.
@@ -42,7 +42,7 @@ def faults(store: SqlStore, *, repair: bool) -> Iterator[Fault]:
         yield from (Fault(words, is_mended=repair) for words in wrong)
     for words in structure(database):
         yield Fault(words)
-    for drift in store.recount(repair=repair):
+    for drift in store.counters.recount(repair=repair):
         if drift is not None:
             yield Fault(f"The counters of {drift.article or 'the whole site'} do not match their items.", repair)
 

@@ -12,7 +12,7 @@ from moderate.database.engine import Database
 from moderate.database.schema import items, metadata
 from moderate.database.url import is_memory, place_of
 from moderate.monitoring.sql import latest
-from moderate.store.sql_store import SqlStore
+from moderate.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,7 +69,7 @@ class SqlTables:
 
     def faults(self, *, repair: bool) -> Iterator[Fault]:
         with self._database.unhurried() as database:
-            yield from checkup.faults(SqlStore(database), repair=repair)
+            yield from checkup.faults(Store(database), repair=repair)
 
     def probe(self, now: datetime, *, every_table: bool = False) -> None:
         moment = self._clock.monotonic() if self._clock is not None else 0.0
@@ -110,7 +110,7 @@ class SqlTables:
         target = Database(address)
         try:
             copying.copy(self._database, target, told)
-            return [drift for drift in SqlStore(target).recount(repair=False) if drift is not None]
+            return [drift for drift in Store(target).counters.recount(repair=False) if drift is not None]
         finally:
             target.dispose()
 

@@ -13,8 +13,9 @@ from moderate.errors import ServiceDown
 if TYPE_CHECKING:
     from flask import Flask, Request
 
-    from moderate.ports import Clock, Store
+    from moderate.ports import Clock
     from moderate.settings import Settings
+    from moderate.store.store import Store
 
 log = logging.getLogger("moderate")
 
@@ -55,7 +56,7 @@ class SiteAddress:
 
     def seen(self) -> str | None:
         """The sub-path that was learned from requests, None where none is known. Raises `ServiceDown`."""
-        kept = self.store.kept(MOUNT)
+        kept = self.store.states.get(MOUNT)
         return None if kept is None else str(kept.value["root"])
 
     def base(self) -> str:
@@ -140,7 +141,7 @@ class SiteAddress:
         try:
             known = self.seen()
             if known is None or (is_trusted and known != root):
-                self.store.keep(MOUNT, {"root": root}, self.clock.now(), waits=False)
+                self.store.states.keep(MOUNT, {"root": root}, self.clock.now(), waits=False)
                 known = root
             self._seen = known
         except ServiceDown:

@@ -49,7 +49,7 @@ def by_token(state: State, token: str) -> Moderator:
     Guessing is limited by address; a token that is right is taken all the same, or whoever shares
     an address with a moderator could keep them out.
     """
-    owner = state.desk.store.token_owner(token, state.desk.clock.now())
+    owner = state.desk.store.tokens.owner(token, state.desk.clock.now())
     if owner is None:
         state.desk.limits.spend(Costs("moderation", request.remote_addr or ""))
         raise Unauthorized("This token is unknown or was revoked.")
@@ -73,7 +73,7 @@ def by_login(state: State) -> Moderator:
 def by_session(state: State) -> Moderator | None:
     """Who signed in by a link of ours; see `moderate.moderation.sign_in`."""
     token = session_token(state)
-    owner = state.desk.store.token_owner(token, state.desk.clock.now()) if token else None
+    owner = state.desk.store.tokens.owner(token, state.desk.clock.now()) if token else None
     return Moderator(owner) if owner else None
 
 

@@ -62,7 +62,7 @@ def article(article: str) -> ResponseReturnValue:
     state = current_state()
     moderator(state)
     found = known(state, article)
-    return private(article_json(state, found, state.desk.store.overrides(found.key)))
+    return private(article_json(state, found, state.desk.store.articles.overrides(found.key)))
 
 
 def change(article: str) -> ResponseReturnValue:
@@ -71,8 +71,8 @@ def change(article: str) -> ResponseReturnValue:
     moderator(state)
     found = known(state, article)
     sent = json_body(OverridesIn)
-    wanted = replace(state.desk.store.overrides(found.key), **sent.set_here)
-    state.desk.store.set_overrides(found.key, wanted, state.desk.clock.now())
+    wanted = replace(state.desk.store.articles.overrides(found.key), **sent.set_here)
+    state.desk.store.articles.set_overrides(found.key, wanted, state.desk.clock.now())
     return private(article_json(state, found, wanted))
 
 
@@ -81,7 +81,7 @@ def change_older() -> ResponseReturnValue:
     state = current_state()
     moderator(state)
     sent = json_body(OlderIn)
-    changed = state.desk.store.override_older(sent.before, sent.set_here, state.desk.clock.now())
+    changed = state.desk.store.articles.override_older(sent.before, sent.set_here, state.desk.clock.now())
     return private({"changed": changed})
 
 

@@ -56,7 +56,7 @@ def decide_many(
 
     def step(ids: Sequence[int]) -> Bulk:
         now = desk.clock.now()
-        return desk.store.decide_many(
+        return desk.store.decisions.decide_many(
             {number: versions[number] for number in ids},
             decision,
             by=by.name,
@@ -87,7 +87,7 @@ def decide_by_filter(
     *seen*, as `mark_of` gives it, says more than the number: that no item came for another, and that no
     text was changed.
     """
-    versions = desk.store.versions(which, MOST + 1)
+    versions = desk.store.queue.versions(which, MOST + 1)
     found = mark_of(versions)
     if len(versions) != expect or seen not in {None, found}:
         raise UnexpectedNumber(len(versions), found)
@@ -106,7 +106,7 @@ def undo_batch(desk: Desk, batch: str, *, by: Moderator) -> Outcome:
     lines: dict[int, int] = {}
     cursor = None
     while True:
-        page = desk.store.history_page(batch=batch, cursor=cursor, limit=1000)
+        page = desk.store.history.page(batch=batch, cursor=cursor, limit=1000)
         lines |= {entry.id: entry.item for entry in page.entries if entry.act in UNDOABLE}
         if page.next is None:
             break
@@ -118,7 +118,7 @@ def undo_batch(desk: Desk, batch: str, *, by: Moderator) -> Outcome:
 
 def undo_one(desk: Desk, entry_id: int, *, by: Moderator) -> Outcome:
     """Take one decision back. Raises `UnknownDecision`, or `NotAllowed` for a line that is no decision."""
-    entry = desk.store.entry(entry_id)
+    entry = desk.store.history.entry(entry_id)
     if entry is None:
         raise UnknownDecision
     if entry.act not in UNDOABLE:
@@ -134,7 +134,9 @@ def _undo(desk: Desk, lines: Mapping[int, int], by: Moderator) -> Outcome:
     def step(ids: Sequence[int]) -> Bulk:
         now = desk.clock.now()
         chosen = [by_item[number] for number in ids]
-        return desk.store.undo(chosen, by=by.name, batch=outcome.batch, now=now, tasks=tasks_for_decision(desk, now))
+        return desk.store.decisions.undo(
+            chosen, by=by.name, batch=outcome.batch, now=now, tasks=tasks_for_decision(desk, now)
+        )
 
     return _in_chunks(desk, outcome, sorted(by_item), step, by)
 

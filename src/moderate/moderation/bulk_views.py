@@ -170,7 +170,7 @@ def history() -> ResponseReturnValue:
     batch = words("batch")
     if batch is not None and len(batch) > 64:
         raise Invalid.field("batch", "At most 64 characters.")
-    page = state.desk.store.history_page(
+    page = state.desk.store.history.page(
         moderator=words("moderator"),
         item=number("item", None, MAX_ID),
         batch=batch,

@@ -32,7 +32,7 @@ def decide(
     """
     now = desk.clock.now()
     tasks = tasks_for_decision(desk, now)
-    decided = desk.store.decide(
+    decided = desk.store.decisions.decide(
         item_id, decision, version=version, by=by.name, note=note, now=now, tasks=tasks, proposal=proposal
     )
     if decided.changed:
@@ -42,7 +42,7 @@ def decide(
 
 def look_up(desk: Desk, item_id: int) -> Item:
     """The item as moderators see it. Raises `UnknownItem`."""
-    item = desk.store.item(item_id)
+    item = desk.store.items.get(item_id)
     if item is None:
         raise UnknownItem
     return item
@@ -50,4 +50,4 @@ def look_up(desk: Desk, item_id: int) -> Item:
 
 def delete(desk: Desk, item_id: int, by: Moderator) -> None:
     """Delete for good, from spam or trash only. Raises `NotAllowed` elsewhere."""
-    desk.store.delete(item_id, by.name, desk.clock.now())
+    desk.store.items.delete(item_id, by.name, desk.clock.now())

@@ -92,7 +92,7 @@ def decided(state: State, versions: dict[int, int]) -> ResponseReturnValue:
 
 def may_keep(state: State, number: int, version: int) -> bool:
     """Whether an item has a public text to keep. The button approves nothing that was not; what is stale is told so."""
-    item = state.desk.store.item(number)
+    item = state.desk.store.items.get(number)
     return item is None or item.is_public or item.version != version
 
 
@@ -135,8 +135,8 @@ def like() -> ResponseReturnValue:
 
 
 def preview(state: State, which: ItemFilter, error: Refused | None = None) -> ResponseReturnValue:
-    versions = state.desk.store.versions(which, bulk.MOST + 1)
-    items = state.desk.store.items(which, cursor=None, limit=LISTED).items
+    versions = state.desk.store.queue.versions(which, bulk.MOST + 1)
+    items = state.desk.store.queue.page(which, cursor=None, limit=LISTED).items
     return page(
         "like",
         status_of(error) if error else 200,

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
     from moderate.model import Item
-    from moderate.ports import ItemFilter, Store
+    from moderate.ports import ItemFilter
+    from moderate.store.store import Store
     from moderate.words import Words
 
 #: Items that are read in one transaction, and kept in memory, at a time.
@@ -109,7 +110,7 @@ def pages_of(
     """
     left = limit
     while left is None or left > 0:
-        page = store.items(which, cursor=cursor, limit=PAGE if left is None else min(left, PAGE))
+        page = store.queue.page(which, cursor=cursor, limit=PAGE if left is None else min(left, PAGE))
         yield page.items
         cursor = page.next
         if cursor is None:

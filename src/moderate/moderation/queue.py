@@ -80,7 +80,7 @@ def queue() -> ResponseReturnValue:
         which, cursor = default_filter(), number("cursor", None, MAX_ID)
     except Invalid as error:
         return shown(state, who, as_typed(), Page((), None), error)
-    return shown(state, who, which, state.desk.store.items(which, cursor=cursor, limit=PAGE))
+    return shown(state, who, which, state.desk.store.queue.page(which, cursor=cursor, limit=PAGE))
 
 
 def shown(state: State, who: Moderator, which: ItemFilter, some: Page, wrong: Invalid | None = None) -> Response:
@@ -103,7 +103,7 @@ def shown(state: State, who: Moderator, which: ItemFilter, some: Page, wrong: In
         notice=unpack(state, who, request.args.get("notice")),
         banners=banners(state),
         usage=usage(state),
-        waiting_since=state.desk.store.oldest_waiting(),
+        waiting_since=state.desk.store.queue.oldest_waiting(),
         script_words=script_words(),
         **frame(state, which),
     )
@@ -198,7 +198,7 @@ def news() -> ResponseReturnValue:
     """``GET /moderation/queue/news``: how many items of this filter are newer than ``after``, up to a hundred."""
     state = current_state()
     moderator(state)
-    newest = state.desk.store.versions(default_filter(), MOST_NEW)
+    newest = state.desk.store.queue.versions(default_filter(), MOST_NEW)
     after = number("after", 1, MAX_ID) or 1
     counted = {**totals(state), "changed": changed(state)}
     return private({"new": sum(item_id > after for item_id in newest), "totals": counted})
@@ -210,7 +210,7 @@ def cards() -> ResponseReturnValue:
     moderator(state)
     which = default_filter()
     numbers = [item_id(value, "item") for value in request.args.getlist("item")[:MOST_CARDS]]
-    found = (state.desk.store.item(number) for number in numbers if number is not None)
+    found = (state.desk.store.items.get(number) for number in numbers if number is not None)
     return page(
         "cards",
         200,
@@ -224,7 +224,7 @@ def cards() -> ResponseReturnValue:
 
 def changed(state: State) -> int:
     """Return the number of changed texts that wait, at most a hundred."""
-    return len(state.desk.store.versions(CHANGED, MOST_NEW))
+    return len(state.desk.store.queue.versions(CHANGED, MOST_NEW))
 
 
 # --- pages ----------------------------------------------------------------------------------------------
@@ -322,10 +322,10 @@ def redis_banner(state: State) -> Iterator[Banner]:
 
 
 def task_banners(state: State) -> Iterator[Banner]:
-    lag = state.desk.store.task_lag(state.desk.clock.now(), TASK_KINDS)
+    lag = state.desk.store.tasks.lag(state.desk.clock.now(), TASK_KINDS)
     if lag > LAG and not state.worker.is_catching_up():
         yield Banner("tasks", say("Checks are behind by {time}. Is a worker running?", time=duration(lag)))
-    given_up = len(state.desk.store.dead_tasks())
+    given_up = len(state.desk.store.tasks.dead())
     if given_up:
         words = say(
             "{n} tasks were given up. Whoever runs the site sees them with: flask moderate tasks dead", n=given_up

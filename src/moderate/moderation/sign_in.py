@@ -48,7 +48,7 @@ def new_link(state: State, name: str) -> str:
 
 def revoke_links(state: State, name: str) -> None:
     """Links made for that moderator up to now sign nobody in any more."""
-    state.desk.store.keep(mark(name), {}, state.desk.clock.now())
+    state.desk.store.states.keep(mark(name), {}, state.desk.clock.now())
 
 
 def mark(name: str) -> str:
@@ -60,7 +60,7 @@ def show(token: str) -> ResponseReturnValue:
     state = current_state()
     try:
         name, nonce, _ = opened(state, token)
-        if state.desk.store.is_used(f"sign-in:{nonce}", state.desk.clock.now()):
+        if state.desk.store.nonces.is_used(f"sign-in:{nonce}", state.desk.clock.now()):
             raise Forbidden(SPENT)
         return with_button(name, 200)
     except (Refused, ServiceDown) as error:
@@ -76,7 +76,7 @@ def enter(token: str) -> ResponseReturnValue:
             return with_button(opened(state, token)[0], 403, NO_COOKIES)
         name = use_up(state, token)
         now = state.desk.clock.now()
-        made = state.desk.store.create_token(name, now, expires_at=now + timedelta(seconds=SESSION_SECONDS))
+        made = state.desk.store.tokens.create(name, now, expires_at=now + timedelta(seconds=SESSION_SECONDS))
     except (Refused, ServiceDown) as error:
         return refused(error)
     response = unseen(redirect(url_for("moderate.queue"), 303))
@@ -105,7 +105,7 @@ def leave() -> ResponseReturnValue:
     moderator(state)
     token = session_token(state)
     if token is not None:
-        state.desk.store.revoke_token(token.split("_")[1], state.desk.clock.now())
+        state.desk.store.tokens.revoke(token.split("_")[1], state.desk.clock.now())
     queue = url_for("moderate.queue")
     response = unseen(redirect(queue, 303))
     response.delete_cookie(SESSION_COOKIE, path=queue, httponly=True, samesite="Lax", secure=request.is_secure)
@@ -117,7 +117,7 @@ def use_up(state: State, token: str) -> str:
     name, nonce, age = opened(state, token)
     now = state.desk.clock.now()
     expires_at = now + timedelta(seconds=LINK_SECONDS - age + 60)
-    if not state.desk.store.use_once(f"sign-in:{nonce}", expires_at, now):
+    if not state.desk.store.nonces.use_once(f"sign-in:{nonce}", expires_at, now):
         state.desk.limits.spend(attempt())
         raise Forbidden(SPENT)
     return name
@@ -130,7 +130,7 @@ def opened(state: State, token: str) -> tuple[str, str, float]:
         state.desk.limits.spend(attempt())
         raise Forbidden(SPENT)
     (name, nonce), age = found
-    revoked = state.desk.store.kept(mark(name))
+    revoked = state.desk.store.states.get(mark(name))
     if revoked is not None and revoked.at.timestamp() > state.desk.clock.now().timestamp() - age:
         raise Forbidden(SPENT)
     return name, nonce, age

@@ -51,7 +51,7 @@ def items() -> ResponseReturnValue:
     """``GET /moderation/items``: newest first, in pages; without a status, of all of them."""
     state = current_state()
     moderator(state)
-    page = state.desk.store.items(
+    page = state.desk.store.queue.page(
         item_filter(), cursor=number("cursor", None, 2**63 - 1), limit=number("limit", 50, 200) or 50
     )
     return private({"items": [moderator_item(item) for item in page.items], "next": page.next, "totals": totals(state)})
@@ -105,7 +105,7 @@ def choice(name: str, enum: type[E], given: Mapping[str, str], prefix: str = "")
 
 def totals(state: State) -> dict[str, int]:
     """How many items of each status the site has; read from counters, not counted."""
-    found = state.desk.store.totals()
+    found = state.desk.store.counters.totals()
     return {"pending": found.pending, "approved": found.approved, "spam": found.spam, "trash": found.trash}
 
 
@@ -114,8 +114,8 @@ def item(item_id: int) -> ResponseReturnValue:
     state = current_state()
     moderator(state)
     found = moderation.look_up(state.desk, item_id)
-    others = [related_json(found, other) for other in state.desk.store.related(found, OTHERS)]
-    return private({**moderator_item(found, state.desk.store.history(item_id)), "others": others})
+    others = [related_json(found, other) for other in state.desk.store.queue.related(found, OTHERS)]
+    return private({**moderator_item(found, state.desk.store.history.of_item(item_id)), "others": others})
 
 
 def decide(item_id: int) -> ResponseReturnValue:

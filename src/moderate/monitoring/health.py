@@ -176,7 +176,7 @@ def akismet(state: State) -> Part:
     """What a worker has last found: nobody waits for another server to hear how we are."""
     if state.desk.services.spam is None:
         return NOT_USED
-    kept = state.desk.store.kept(AKISMET)
+    kept = state.desk.store.states.get(AKISMET)
     if kept is None or state.desk.clock.now() - kept.at > STALE:
         return Part("akismet", "unknown", True, "No worker has asked it lately. See: flask moderate worker")
     word = str(kept.value["state"])
@@ -206,8 +206,8 @@ def tasks(state: State) -> Part:
 
     Tasks that were given up are told, but nothing is ill because of them: a person has to look.
     """
-    lag = state.desk.store.task_lag(state.desk.clock.now(), TASK_KINDS)
-    given_up = len(state.desk.store.dead_tasks())
+    lag = state.desk.store.tasks.lag(state.desk.clock.now(), TASK_KINDS)
+    given_up = len(state.desk.store.tasks.dead())
     if lag > LAG:
         return Part("tasks", f"{lag:.0f} s behind", False, "Is a worker running? See: flask moderate worker")
     if given_up:

@@ -78,18 +78,18 @@ class Collector:
 def standing(state: State) -> Iterator[Metric]:
     """How things stand: read from counters, not counted."""
     store, now = state.desk.store, state.desk.clock.now()
-    totals = store.totals()
+    totals = store.counters.totals()
     numbers = {
         (kind.value, status.value): getattr(totals, counter_of(kind, status)) for kind in Kind for status in Status
     }
     yield gauge("moderate_items", "Items by kind and status.", ("kind", "status"), numbers)
-    oldest = store.oldest_waiting()
+    oldest = store.queue.oldest_waiting()
     waited = max(0.0, (now - oldest).total_seconds()) if oldest else 0.0
     yield single("moderate_oldest_waiting_seconds", "How long the oldest item has waited for a moderator.", waited)
-    yield single("moderate_task_lag_seconds", "How late the oldest due task is.", store.task_lag(now, TASK_KINDS))
-    yield single("moderate_tasks_given_up", "Tasks that wait for a person, up to 100.", len(store.dead_tasks()))
+    yield single("moderate_task_lag_seconds", "How late the oldest due task is.", store.tasks.lag(now, TASK_KINDS))
+    yield single("moderate_tasks_given_up", "Tasks that wait for a person, up to 100.", len(store.tasks.dead()))
     yield single("moderate_retention_lag_seconds", "How overdue the removal of what is old is.", lag(state.desk))
-    recount = store.kept("recount")
+    recount = store.states.get("recount")
     if recount is not None:
         told = "Rows of counters that the last recount found wrong."
         yield single("moderate_counters_drifted", told, recount.value["drifted"])

@@ -24,29 +24,44 @@ JUDGED = ("received", "judged", "revised")
 DECIDED = ("decided", "declined", "undone")
 
 
-class Tallies:
-    """See `moderate.ports.Store`."""
+class States:
+    """Small facts by name, as JSON values, that all processes share."""
 
-    database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def kept(self, name: str) -> Kept | None:
-        with self.database.read() as conn:
+    def get(self, name: str) -> Kept | None:
+        """Return what was kept under a name, and when."""
+        with self._database.read() as conn:
             row = conn.execute(select(states.c.value, states.c.at).where(states.c.name == name)).first()
         return None if row is None else Kept(row.value, row.at)
 
     def keep(self, name: str, value: Mapping[str, object], now: datetime, *, waits: bool = True) -> None:
+        """Replace what is kept under a name.
+
+        With *waits* false, raises `ServiceDown` at once where another process is writing.
+        """
         row = {"name": name, "value": dict(value), "at": now}
-        newest = latest(self.database.dialect)
-        write = self.database.transaction if waits else self.database.promptly
+        newest = latest(self._database.dialect)
+        write = self._database.transaction if waits else self._database.promptly
         write(lambda conn: conn.execute(newest, row))
 
+
+class Tallies:
+    """Counts of what moderators and checks have done, read from the history."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
     def newest_entry(self, before: datetime) -> int:
+        """Return the id of the newest line of the history that is older than that, 0 where there is none."""
         # Ids follow time, so the search from the newest ends after the few that are too young.
         query = select(history.c.id).where(history.c.at < before).order_by(history.c.id.desc()).limit(1)
-        with self.database.read() as conn:
+        with self._database.read() as conn:
             return conn.execute(query).scalar() or 0
 
     def tally(self, after: int, upto: int | None = None) -> Tally:
+        """Count the lines of the history whose ids are greater than *after*, and not greater than *upto*."""
         span = [history.c.id > after] + ([] if upto is None else [history.c.id <= upto])
         verdicts = select(history.c.cause, history.c.after, func.count()).where(
             *span, history.c.act.in_(JUDGED), history.c.cause.is_not(None)
@@ -59,7 +74,7 @@ class Tallies:
         )
         overrides = decided.subquery()
         grouped = select(*overrides.c, func.count()).where(overrides.c.cause.is_not(None)).group_by(*overrides.c)
-        with self.database.read() as conn:
+        with self._database.read() as conn:
             return Tally(
                 verdicts=_added(conn.execute(verdicts.group_by(history.c.cause, history.c.after))),
                 decisions=_added(

@@ -27,20 +27,20 @@ MEASURES = ("verdicts", "decisions", "overrides")
 
 def tally(desk: Desk) -> Tally:
     """Everything up to now. Writes nothing."""
-    upto, counted = last(desk.store.kept(KEPT))
-    return together(counted, desk.store.tally(upto))
+    upto, counted = last(desk.store.states.get(KEPT))
+    return together(counted, desk.store.tallies.tally(upto))
 
 
 def keep_tally(desk: Desk) -> None:
     """Count what has settled since the last time, and keep it."""
     now = desk.clock.now()
-    before, counted = last(desk.store.kept(KEPT))
-    upto = desk.store.newest_entry(now - SETTLED)
+    before, counted = last(desk.store.states.get(KEPT))
+    upto = desk.store.tallies.newest_entry(now - SETTLED)
     if upto <= before:
         return
-    total = together(counted, desk.store.tally(before, upto))
+    total = together(counted, desk.store.tallies.tally(before, upto))
     measures = {name: [[*labels, number] for labels, number in getattr(total, name).items()] for name in MEASURES}
-    desk.store.keep(KEPT, {"upto": upto, **measures}, now)
+    desk.store.states.keep(KEPT, {"upto": upto, **measures}, now)
 
 
 def last(kept: Kept | None) -> tuple[int, Tally]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from moderate.notices.smtp_auth import Account
     from moderate.ports import Clock, Notifier
     from moderate.settings import Settings
-    from moderate.store.sql_store import SqlStore
+    from moderate.store.store import Store
 
 #: A server setting that begins so names a folder.
 FOLDER = "file:"
@@ -72,7 +72,7 @@ def make_mailboxes(
 
 
 def make_confirming(
-    app: Flask, settings: Settings, signer: Signer, store: SqlStore, address: SiteAddress, *, clock: Clock
+    app: Flask, settings: Settings, signer: Signer, store: Store, address: SiteAddress, *, clock: Clock
 ) -> Confirming | None:
     """Return what confirms commenters' e-mail addresses, None where MODERATE_CONFIRM_EMAIL is off.
 
@@ -96,7 +96,7 @@ def make_confirming(
         site=readable_site(settings.site_url),
     )
     # Kept for all requests, as identities are asked for again and again.
-    return Confirming(mails, cache(lambda: store.secret("addresses")))
+    return Confirming(mails, cache(lambda: store.secrets.get("addresses")))
 
 
 def host_of(site_url: str) -> str:

@@ -99,12 +99,12 @@ def tell(desk: Desk, task: Task) -> None:
         wait = timedelta(seconds=error.retry_after)
         if error.kind == "resting" and now - task.created_at < LONGEST:
             # Nothing was tried.
-            desk.store.retry_task(task, now + wait, str(error), is_attempt=False)
+            desk.store.tasks.retry(task, now + wait, str(error), is_attempt=False)
         elif task.attempts >= ATTEMPTS:
             give_up(desk, task, str(error))
         elif error.kind == "later":
             pause(desk, task, wait)
-            desk.store.retry_task(task, now + wait, str(error))
+            desk.store.tasks.retry(task, now + wait, str(error))
         else:
             raise
 
@@ -114,7 +114,7 @@ def give_up(desk: Desk, task: Task, reason: str) -> None:
     fields = {"moderate_task": task.id, "moderate_item": task.item}
     words = "Task %d (%s) for item %d is given up; for the reason see: flask moderate tasks dead"
     log.warning(words, task.id, task.kind, task.item, extra=fields)
-    desk.store.bury_task(task, reason)
+    desk.store.tasks.bury(task, reason)
 
 
 def deliver(desk: Desk, notifier: Notifier, notice: Notice) -> None:
@@ -139,7 +139,7 @@ def pause(desk: Desk, task: Task, wait: timedelta, *, is_gone: bool = False) -> 
     *is_gone* says that it wants no more notices: those that come within that time are given up.
     """
     now = desk.clock.now()
-    desk.store.keep(pause_of(task), {"until": (now + wait).timestamp(), "is_gone": is_gone}, now)
+    desk.store.states.keep(pause_of(task), {"until": (now + wait).timestamp(), "is_gone": is_gone}, now)
 
 
 def pause_of(task: Task) -> str:
@@ -152,7 +152,7 @@ def check_pause(desk: Desk, task: Task) -> None:
 
     A task that a person replays is tried all the same.
     """
-    kept = None if REPLAYED in task.payload else desk.store.kept(pause_of(task))
+    kept = None if REPLAYED in task.payload else desk.store.states.get(pause_of(task))
     left = kept.value["until"] - desk.clock.now().timestamp() if kept is not None else 0
     # No pause is longer than GONE; where one seems to be, the clock was set back.
     if kept is None or not 0 < left <= GONE.total_seconds():
@@ -165,16 +165,16 @@ def check_pause(desk: Desk, task: Task) -> None:
 
 def tell_news(desk: Desk, task: Task) -> None:
     """Tell where the item stands now, unless that is no longer of interest or was told before."""
-    notifier, item = desk.notices.named(task.kind), desk.store.item(task.item)
+    notifier, item = desk.notices.named(task.kind), desk.store.items.get(task.item)
     event = event_of(item.status, item.awaiting) if item is not None else None
     if notifier is None or item is None or event is None or event not in notifier.events:
-        desk.store.finish_task(task)
+        desk.store.tasks.finish(task)
         return
     notice = Notice(
         id=f"{item.id}-{item.version}-{event.value}", event=event, items=(item,), total=1, at=desk.clock.now()
     )
-    if desk.store.is_used(mark(notifier, notice), notice.at):
-        desk.store.finish_task(task)
+    if desk.store.nonces.is_used(mark(notifier, notice), notice.at):
+        desk.store.tasks.finish(task)
     elif notifier.per_hour is None:
         check_pause(desk, task)
         deliver(desk, notifier, notice)
@@ -189,15 +189,15 @@ def mark(notifier: Notifier, notice: Notice) -> str:
 
 def told(desk: Desk, task: Task, notifier: Notifier, notice: Notice) -> None:
     """Remember that this was told, and end the task."""
-    desk.store.use_once(mark(notifier, notice), notice.at + MEMORY, notice.at)
-    if REPLAYED in task.payload and desk.store.kept(pause_of(task)) is not None:
+    desk.store.nonces.use_once(mark(notifier, notice), notice.at + MEMORY, notice.at)
+    if REPLAYED in task.payload and desk.store.states.get(pause_of(task)) is not None:
         pause(desk, task, timedelta())
-    desk.store.finish_task(task)
+    desk.store.tasks.finish(task)
 
 
 def tell_person(desk: Desk, task: Task, notifier: Notifier, notice: Notice, per_hour: int) -> None:
     """One notice, or a place in the next digest."""
-    box = desk.store.mailbox(notifier.key)
+    box = desk.store.mailboxes.get(notifier.key)
     asked = asked_at(task)
     if box.unsubscribed_at is not None or (box.digest_at is not None and asked <= box.digest_at):
         told(desk, task, notifier, notice)
@@ -205,12 +205,12 @@ def tell_person(desk: Desk, task: Task, notifier: Notifier, notice: Notice, per_
     due = digest_due(box, per_hour, asked, notice.at)
     if due is None:
         # Counted first: what fails counts as well, so that a server that hangs is not asked for each item.
-        desk.store.count_notices(notifier.key, one_more(box, notice.at))
+        desk.store.mailboxes.count_notices(notifier.key, one_more(box, notice.at))
         deliver(desk, notifier, notice)
         told(desk, task, notifier, notice)
     elif notice.at < due:
-        desk.store.count_notices(notifier.key, replace(box, digest_due=due))
-        desk.store.retry_task(task, due, "gathered for the next digest")
+        desk.store.mailboxes.count_notices(notifier.key, replace(box, digest_due=due))
+        desk.store.tasks.retry(task, due, "gathered for the next digest")
     else:
         send_digest(desk, task, notifier, notice, replace(box, digest_due=due))
 
@@ -244,17 +244,17 @@ def one_more(box: Mailbox, now: datetime) -> Mailbox:
 def send_digest(desk: Desk, task: Task, notifier: Notifier, notice: Notice, box: Mailbox) -> None:
     """Tell of all that waits at once; whoever of the gathered tasks comes first does it for all."""
     due = box.digest_due or notice.at
-    if not desk.store.use_once(f"digest:{notifier.key}:{due.timestamp()}", notice.at + CLAIM, notice.at):
-        desk.store.retry_task(task, notice.at + CLAIM * task.attempts, "the digest is being sent")
+    if not desk.store.nonces.use_once(f"digest:{notifier.key}:{due.timestamp()}", notice.at + CLAIM, notice.at):
+        desk.store.tasks.retry(task, notice.at + CLAIM * task.attempts, "the digest is being sent")
         return
     closed = replace(box, digest_due=None, digest_at=notice.at - OVERLAP, hour_at=None, sent=0)
     try:
         deliver(desk, notifier, digest_of(desk, notice, due))
     except Undeliverable:
         # Else every gathered task would try the same again.
-        desk.store.count_notices(notifier.key, closed)
+        desk.store.mailboxes.count_notices(notifier.key, closed)
         raise
-    desk.store.count_notices(notifier.key, closed)
+    desk.store.mailboxes.count_notices(notifier.key, closed)
     told(desk, task, notifier, notice)
 
 
@@ -267,10 +267,10 @@ def digest_of(desk: Desk, notice: Notice, due: datetime) -> Notice:
         notice,
         id=f"digest-{int(due.timestamp())}",
         items=waiting,
-        total=max(len(waiting), desk.store.totals().pending),
+        total=max(len(waiting), desk.store.counters.totals().pending),
         is_digest=True,
     )
 
 
 def newest(desk: Desk) -> tuple[Item, ...]:
-    return desk.store.items(ItemFilter(awaiting=Awaiting.MODERATOR), cursor=None, limit=SHOWN).items
+    return desk.store.queue.page(ItemFilter(awaiting=Awaiting.MODERATOR), cursor=None, limit=SHOWN).items

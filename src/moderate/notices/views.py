@@ -139,17 +139,17 @@ def decide(state: State, link: Link, item: Item) -> Item:
     except DecidedMeanwhile as error:
         raise stale(error.item) from None
     now = state.desk.clock.now()
-    state.desk.store.use_once(link.name, now + LIFETIME, now)
+    state.desk.store.nonces.use_once(link.name, now + LIFETIME, now)
     return done
 
 
 def usable(state: State, token: str) -> tuple[Link, Item]:
     """The link and its item. Raises `LinkRefused` for whatever is not, or not any more, to be acted upon."""
     link = opened(state, token)
-    item = state.desk.store.item(link.item)
+    item = state.desk.store.items.get(link.item)
     if item is None:
         raise LinkRefused(404, GONE)
-    if state.desk.store.is_used(link.name, state.desk.clock.now()):
+    if state.desk.store.nonces.is_used(link.name, state.desk.clock.now()):
         raise LinkRefused(409, USED, item)
     if item.version != link.version:
         raise stale(item)
@@ -191,7 +191,7 @@ def leave_page(token: str) -> ResponseReturnValue:
     key = mailbox_of(state, token)
     if key is None:
         return refused(LinkRefused(410, INVALID))
-    is_out = state.desk.store.mailbox(key).unsubscribed_at is not None
+    is_out = state.desk.store.mailboxes.get(key).unsubscribed_at is not None
     return private(page("unsubscribe", 200, is_out=is_out, done=False))
 
 
@@ -202,7 +202,7 @@ def leave(token: str) -> ResponseReturnValue:
     if key is None:
         return refused(LinkRefused(410, INVALID))
     is_out = request.form.get("again") != "1"
-    state.desk.store.unsubscribe(key, state.desk.clock.now() if is_out else None)
+    state.desk.store.mailboxes.unsubscribe(key, state.desk.clock.now() if is_out else None)
     return private(page("unsubscribe", 200, is_out=is_out, done=True))
 
 

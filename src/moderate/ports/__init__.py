@@ -19,7 +19,7 @@ from moderate.ports.outside import (
     TokenTable,
     Trouble,
 )
-from moderate.ports.store import Earlier, Store
+from moderate.ports.store import Earlier
 from moderate.ports.stored import (
     Bulk,
     Content,
@@ -89,7 +89,6 @@ __all__ = [
     "SpamSample",
     "SpamService",
     "SpamUsage",
-    "Store",
     "Tables",
     "Taken",
     "Tally",

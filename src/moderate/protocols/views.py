@@ -46,7 +46,7 @@ def look_at_trackback(article: str) -> ResponseReturnValue:
     def items() -> Iterable[Item]:
         if found is None:
             return []
-        return state.desk.store.thread(found.key, cursor=None, limit=LISTED, newest_first=True, kinds=PINGS).items
+        return state.desk.store.threads.page(found.key, cursor=None, limit=LISTED, newest_first=True, kinds=PINGS).items
 
     return trackback.look(request, found, items)
 
@@ -64,7 +64,7 @@ def webmention_status(token: str) -> ResponseReturnValue:
     state = current_state()
     try:
         opened = state.signer.open("webmention", token)
-        item = state.desk.store.item(opened[0]) if opened else None
+        item = state.desk.store.items.get(opened[0]) if opened else None
         if item is None or item.kind is Kind.COMMENT:
             raise UnknownItem
         refuse_hidden_article(state, item)

@@ -50,7 +50,7 @@ def feed_of_article(article: str) -> ResponseReturnValue:
     """``GET /feed/<article>``: its items that became public last."""
     state = current_state()
     found = find_article(state.desk, Raw(kind=Kind.COMMENT, client=Client(), article=article))
-    items = state.desk.store.published(found.key, limit=LISTED)
+    items = state.desk.store.threads.published(found.key, limit=LISTED)
     here = state.edge.absolute_url("feed_of_article", article=found.key)
     feed_id = id_of(state, f"feed of {found.key}")
     # In the host's own words of now, which the database may not know yet.
@@ -73,7 +73,7 @@ def shown_items(state: State) -> Sequence[Item]:
     shown: dict[str, bool] = {}
     for _ in range(MOST_QUERIES):
         hidden = [article for article, is_there in shown.items() if not is_there]
-        items = state.desk.store.published(limit=LISTED, without=hidden)
+        items = state.desk.store.threads.published(limit=LISTED, without=hidden)
         news = {item.article for item in items} - shown.keys()
         shown |= {article: is_shown(state, article) for article in news}
         if all(shown[article] for article in news):

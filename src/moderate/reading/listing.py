@@ -55,7 +55,7 @@ class Listing:
 
 def key_of(state: State, article: Article, places: tuple[Place, Place], *, comments_open: bool) -> Hashable:
     """Return what tells one listing from another. It is read before the items, so that newer ones are never missed."""
-    return article.key, state.desk.store.revision(article.key), places, language(), comments_open
+    return article.key, state.desk.store.counters.revision(article.key), places, language(), comments_open
 
 
 def listed(context: Mapping[str, Any], comment_pages: Pages, ping_pages: Pages) -> Listing:

@@ -33,12 +33,13 @@ WAITING = WHOLE.where(OF_ARTICLE, IS_MINE, ~IS_PUBLIC, items.c.kind == Kind.COMM
 PARENTS = BRIEF.where(items.c.id.in_(bindparam("wanted", expanding=True)))
 
 
-class ThreadReads:
-    """See `moderate.ports.Store`."""
+class Threads:
+    """The items that readers see: pages of threads, an author's waiting comments, feeds."""
 
-    database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def thread(
+    def page(
         self,
         article: str,
         *,
@@ -48,9 +49,13 @@ class ThreadReads:
         mine: Collection[int] = (),
         kinds: Collection[Kind] = (),
     ) -> Page:
+        """Return approved items of an article in the order of their ids.
+
+        With *kinds* only those; with *mine* the pending and spam ones among these ids as well.
+        """
         wanted = {"article": article, "cursor": cursor, "more": limit + 1, "mine": list(mine)}
         shape = (tuple(kinds), newest_first, cursor is not None)
-        with self.database.read() as conn:
+        with self._database.read() as conn:
             # Two look-ups by index; one with "or" would read the whole article.
             found = items_of(conn.execute(_thread_query(False, *shape), wanted), LEFT_OUT)
             if mine:
@@ -58,9 +63,13 @@ class ThreadReads:
         return page_of([found[key] for key in sorted(found, reverse=newest_first)], limit)
 
     def page_start(self, article: str, item_id: int, *, kinds: Collection[Kind], size: int) -> int | None:
+        """Return the `page` cursor, oldest first, of the page of *size* items that holds an approved item.
+
+        None stands for the first page, and for an item that is not in the list.
+        """
         of_list = _in_list(tuple(kinds))
         upto = select(func.count(), func.max(items.c.id)).where(of_list, items.c.id <= item_id)
-        with self.database.read() as conn:
+        with self._database.read() as conn:
             rank, last = conn.execute(upto, {"article": article}).one()
             if last != item_id or rank <= size:
                 return None
@@ -70,17 +79,26 @@ class ThreadReads:
         return found
 
     def waiting(self, article: str, mine: Collection[int]) -> Sequence[Item]:
-        with self.database.read() as conn:
+        """Return the comments under an article, among these ids, that their author sees as waiting.
+
+        Spam is among them, because its author is not informed of it; trashed and withdrawn comments are not.
+        """
+        with self._database.read() as conn:
             return list(items_of(conn.execute(WAITING, {"article": article, "mine": list(mine)})).values())
 
     def parents(self, wanted: Collection[int]) -> Mapping[int, Item]:
-        with self.database.read() as conn:
+        """Return items by id, of whatever status, without the fields that only moderators see."""
+        with self._database.read() as conn:
             return items_of(conn.execute(PARENTS, {"wanted": list(wanted)}), LEFT_OUT)
 
     def published(self, article: str | None = None, *, limit: int, without: Collection[str] = ()) -> Sequence[Item]:
+        """Return the approved items that became public last, the latest first.
+
+        They are those of one article, or of all articles *without* those of some keys.
+        """
         query = _published_query(article is not None, bool(without))
         wanted = {"article": article, "without": list(without), "most": limit}
-        with self.database.read() as conn:
+        with self._database.read() as conn:
             found = items_of(conn.execute(query, wanted), LEFT_OUT)
         return list(found.values())
 

@@ -37,7 +37,7 @@ def counts_of(keys: Iterable[K]) -> dict[K, Counts]:
     asked = [text for text in dict.fromkeys(texts.values()) if is_key(text)]
     state = current_state()
     try:
-        found = state.desk.store.counts(asked) if asked else {}
+        found = state.desk.store.counters.counts(asked) if asked else {}
     except ServiceDown as error:
         state.page_outages.met(error)
         found = {}
@@ -121,4 +121,4 @@ def is_open(state: State, article: Article, kind: Kind) -> bool:
 
 def overrides_of(state: State, article: Article) -> Overrides:
     """Return what moderators have set for the article; the head, the thread and the header fields all need it."""
-    return once_per_request(("overrides", article.key), lambda: state.desk.store.overrides(article.key))
+    return once_per_request(("overrides", article.key), lambda: state.desk.store.articles.overrides(article.key))

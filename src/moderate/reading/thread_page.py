@@ -57,7 +57,7 @@ def thread_html(state: State, article: Article, *, comments_open: bool, endpoint
 
     Whoever has something of their own on it gets another one, when the response is complete.
     """
-    counts = state.desk.store.counts([article.key])[article.key]
+    counts = state.desk.store.counters.counts([article.key])[article.key]
     waiting = own_waiting(state, article)
     places = asked_for(state, article, counts, waiting)
     query = hosts_query(request.args)
@@ -103,7 +103,7 @@ def own_waiting(state: State, article: Article) -> Sequence[Item]:
     """Return the waiting comments of this visitor under the article, going by the cookie and by the address."""
     sent = state.edge.sent_item(request)
     mine = {*state.edge.own_items(request), *([] if sent is None else [sent])}
-    return state.desk.store.waiting(article.key, mine) if mine else ()
+    return state.desk.store.threads.waiting(article.key, mine) if mine else ()
 
 
 def own_context(
@@ -184,18 +184,18 @@ def place_in(state: State, article: Article, kinds: Collection[Kind], after: str
 
 
 def place_at(state: State, article: str, kinds: Collection[Kind], item_id: int) -> Place:
-    return Place(after=state.desk.store.page_start(article, item_id, kinds=kinds, size=PAGE))
+    return Place(after=state.desk.store.threads.page_start(article, item_id, kinds=kinds, size=PAGE))
 
 
 def stretch(state: State, article: Article, kinds: Collection[Kind], place: Place) -> Stretch:
     """Return a page of the approved items of an article; the first one where there is no such page."""
     is_backwards = place.after is None and place.before is not None
     cursor = place.before if is_backwards else place.after
-    page = state.desk.store.thread(article.key, cursor=cursor, limit=PAGE, newest_first=is_backwards, kinds=kinds)
+    page = state.desk.store.threads.page(article.key, cursor=cursor, limit=PAGE, newest_first=is_backwards, kinds=kinds)
     if is_backwards and page.next is not None:
         items = page.items[::-1]
         last = items[-1].id
-        later = state.desk.store.thread(article.key, cursor=last, limit=1, newest_first=False, kinds=kinds).items
+        later = state.desk.store.threads.page(article.key, cursor=last, limit=1, newest_first=False, kinds=kinds).items
         return Stretch(items, Pages(earlier=items[0].id, later=last if later else None))
     if is_backwards or (cursor is not None and not page.items):
         # A short page at the beginning would be part of the first one.
@@ -206,7 +206,7 @@ def stretch(state: State, article: Article, kinds: Collection[Kind], place: Plac
 def nodes_of(state: State, comments: Collection[Item]) -> list[Node]:
     in_order = sorted(comments, key=lambda item: item.id)
     missing = missing_parents(in_order)
-    parents = state.desk.store.parents(missing) if missing else {}
+    parents = state.desk.store.threads.parents(missing) if missing else {}
     return tree(in_order, state.settings.max_depth, parents, say("This comment was removed."))
 
 

@@ -66,7 +66,7 @@ def number(name: str, default: int | None, maximum: int) -> int | None:
 
 def thread_tag(state: State, article: str, order: str, limit: int, cursor: int | None) -> str:
     """Changes whenever what readers see of the article changes: known without reading one item."""
-    revision = state.desk.store.revision(article)
+    revision = state.desk.store.counters.revision(article)
     return hashlib.sha256(repr((article, revision, order, limit, cursor)).encode()).hexdigest()[:32]
 
 
@@ -85,8 +85,8 @@ def thread_response(
 
 def thread_json(state: State, article: str, query: tuple[str, int, int | None], mine: list[int]) -> bytes:
     order, limit, cursor = query
-    page = state.desk.store.thread(article, cursor=cursor, limit=limit, newest_first=order == "newest", mine=mine)
-    counts = state.desk.store.counts([article])[article]
+    page = state.desk.store.threads.page(article, cursor=cursor, limit=limit, newest_first=order == "newest", mine=mine)
+    counts = state.desk.store.counters.counts([article])[article]
     return as_json(
         {
             "items": [public_item(item, for_author=True) for item in page.items],
@@ -101,7 +101,7 @@ def thread_json(state: State, article: str, query: tuple[str, int, int | None], 
 def item(item_id: int) -> ResponseReturnValue:
     """``GET /items/<id>``: an approved item, or any item for the holder of its edit token."""
     state = current_state()
-    found = state.desk.store.item(item_id)
+    found = state.desk.store.items.get(item_id)
     if found is None or not may_see(state, found):
         raise UnknownItem
     refuse_hidden_article(state, found)
@@ -140,9 +140,9 @@ def counts() -> ResponseReturnValue:
     state.desk.limits.spend(Costs("reads", request.remote_addr or ""))
     if len(keys) == 1:
         article = state.desk.articles.load(keys[0])
-        found = {keys[0]: state.desk.store.counts([article.key])[article.key] if article else Counts()}
+        found = {keys[0]: state.desk.store.counters.counts([article.key])[article.key] if article else Counts()}
     else:
-        found = state.desk.store.counts(keys)
+        found = state.desk.store.counters.counts(keys)
     return json_response({key: counts_json(found[key]) for key in keys})
 
 

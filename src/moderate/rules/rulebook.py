@@ -49,7 +49,7 @@ def add(desk: Desk, rule: Rule, *, by: Moderator) -> tuple[RuleInfo, bool]:
 
     Raises `Invalid` for a value that makes no sense.
     """
-    return desk.store.add_rule(normal(rule), by.name, desk.clock.now())
+    return desk.store.rules.add(normal(rule), by.name, desk.clock.now())
 
 
 def normal(rule: Rule) -> Rule:
@@ -70,13 +70,13 @@ def is_too_wide(kind: str, value: str) -> bool:
 
 def remove(desk: Desk, rule_id: int) -> None:
     """Take a rule back; what it did stays done. Raises `UnknownRule`."""
-    if not desk.store.delete_rule(rule_id):
+    if not desk.store.rules.delete(rule_id):
         raise UnknownRule
 
 
 def find(desk: Desk, rule_id: int) -> RuleInfo:
     """Raises `UnknownRule`."""
-    for info in desk.store.rules():
+    for info in desk.store.rules.all():
         if info.rule.id == rule_id:
             return info
     raise UnknownRule
@@ -98,7 +98,7 @@ def try_out(desk: Desk, rule: Rule) -> Tried:
 def latest(desk: Desk) -> Iterator[Item]:
     cursor = None
     for _ in range(TRIED // STRETCH):
-        page = desk.store.items(ItemFilter(), cursor=cursor, limit=STRETCH)
+        page = desk.store.queue.page(ItemFilter(), cursor=cursor, limit=STRETCH)
         yield from page.items
         cursor = page.next
         if cursor is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy import and_, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from moderate.database.schema import rules
@@ -26,51 +26,58 @@ if TYPE_CHECKING:
 KEPT = 5.0
 
 
-class RuleRows:
-    """See `moderate.ports.Store`."""
+class RuleTable:
+    """The rules as rows. A value stands once for each kind."""
 
-    database: Database
-    #: Grows with every change that this process makes.
-    rule_changes: int = 0
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        #: Grows with every change that this process makes.
+        self.changes = 0
 
-    def add_rule(self, rule: Rule, by: str, now: datetime) -> tuple[RuleInfo, bool]:
+    def add(self, rule: Rule, by: str, now: datetime) -> tuple[RuleInfo, bool]:
+        """Store a moderator's rule, and return it with whether it is new.
+
+        A value that is there already takes the new effect and note.
+        """
         told = {"effect": rule.effect, "note": rule.note}
         same = and_(rules.c.kind == rule.kind, rules.c.value == rule.value)
         row = {"kind": rule.kind, "value": rule.value, **told, "created_at": now, "created_by": by, "hits": 0}
         try:
-            self.database.transaction(lambda conn: conn.execute(insert(rules), row))
+            self._database.transaction(lambda conn: conn.execute(insert(rules), row))
             is_new = True
         except IntegrityError:
-            self.database.transaction(lambda conn: conn.execute(update(rules).where(same).values(told)))
+            self._database.transaction(lambda conn: conn.execute(update(rules).where(same).values(told)))
             is_new = False
-        self.rule_changes += 1
-        with self.database.read() as conn:
+        self.changes += 1
+        with self._database.read() as conn:
             return _info(conn.execute(select(rules).where(same)).one()), is_new
 
-    def rules(self) -> Sequence[RuleInfo]:
-        with self.database.read() as conn:
+    def all(self) -> Sequence[RuleInfo]:
+        """Return all rules, the oldest first."""
+        with self._database.read() as conn:
             return [_info(row) for row in conn.execute(select(rules).order_by(rules.c.id))]
 
-    def delete_rule(self, rule_id: int) -> bool:
+    def delete(self, rule_id: int) -> bool:
+        """Delete a rule; return whether there was one."""
         gone = delete(rules).where(rules.c.id == rule_id)
-        removed: int = self.database.transaction(lambda conn: conn.execute(gone).rowcount)
-        self.rule_changes += 1
+        removed: int = self._database.transaction(lambda conn: conn.execute(gone).rowcount)
+        self.changes += 1
         return bool(removed)
 
 
 class RuleBook:
     """The rules from memory, for a few seconds; changes by this process hold at once. See `moderate.ports.Rules`."""
 
-    def __init__(self, store: RuleRows, clock: Clock) -> None:
-        self._store = store
+    def __init__(self, rows: RuleTable, clock: Clock) -> None:
+        self._rows = rows
         self._clock = clock
         self._known: tuple[int, float, tuple[Rule, ...]] | None = None
 
     def active(self) -> Sequence[Rule]:
-        now, changes = self._clock.monotonic(), self._store.rule_changes
+        now, changes = self._clock.monotonic(), self._rows.changes
         known = self._known
         if known is None or known[0] != changes or now >= known[1]:
-            known = (changes, now + KEPT, tuple(info.rule for info in self._store.rules()))
+            known = (changes, now + KEPT, tuple(info.rule for info in self._rows.all()))
             self._known = known
         return known[2]
 
@@ -89,8 +96,6 @@ def note_hits(conn: Connection, found: Iterable[Finding], before: Iterable[Findi
 
 @lru_cache
 def _hit() -> Update:
-    from sqlalchemy import bindparam
-
     return (
         update(rules)
         .where(rules.c.id == bindparam("met"))

@@ -43,7 +43,7 @@ def rules() -> ResponseReturnValue:
     """``GET /moderation/rules``."""
     state = current_state()
     moderator(state)
-    return private({"rules": [rule_json(info) for info in state.desk.store.rules()]})
+    return private({"rules": [rule_json(info) for info in state.desk.store.rules.all()]})
 
 
 def rule(rule_id: int) -> ResponseReturnValue:

@@ -44,14 +44,14 @@ def lose(desk: Desk, task: Task, item: Item, seen: Seen) -> None:
     if missed is None:
         missed = now
         reason = "its page does not link here at the moment; it is read once more before this leaves the page"
-        desk.store.annotate(item, (*item.findings, Finding(MISSED, Lean.HOLD, reason, at=now)))
-    desk.store.retry_task(task, missed + SECOND_LOOK, "its page did not link here", is_attempt=False)
+        desk.store.items.annotate(item, (*item.findings, Finding(MISSED, Lean.HOLD, reason, at=now)))
+    desk.store.tasks.retry(task, missed + SECOND_LOOK, "its page did not link here", is_attempt=False)
 
 
 def forgive(desk: Desk, item: Item, seen: Seen | None) -> None:
     """A link that was missed is there again: nothing is held against the ping."""
     if missed_at(item) is not None and seen is not None and seen.look.links_here:
-        desk.store.annotate(item, tuple(finding for finding in item.findings if finding.check != MISSED))
+        desk.store.items.annotate(item, tuple(finding for finding in item.findings if finding.check != MISSED))
 
 
 def missed_at(item: Item) -> datetime | None:
@@ -61,7 +61,7 @@ def missed_at(item: Item) -> datetime | None:
 def withdraw(desk: Desk, task: Task, item: Item, now: datetime) -> None:
     """The ping leaves the page; its history tells why."""
     tasks = tasks_to_tell_of_decisions(desk.notices, now)
-    decided = desk.store.withdraw(item.id, now, note="its page no longer links here", tasks=tasks)
-    desk.store.finish_task(task)
+    decided = desk.store.items.withdraw(item.id, now, note="its page no longer links here", tasks=tasks)
+    desk.store.tasks.finish(task)
     if decided.changed:
         signals.announce(desk.app, decided.item, before=decided.before, by=None)

@@ -83,19 +83,24 @@ def _url_upsert(dialect: str) -> Insert:
     return upsert(dialect, article_urls, "url_key", lambda new: {"url": new["url"], "article_key": new["article_key"]})
 
 
-class ArticleNotes:
-    """See `moderate.ports.Store`."""
+class Articles:
+    """The host's articles as they were last shown, and what moderators set for them."""
 
-    database: Database
-    _known: Known
+    def __init__(self, database: Database, known: Known) -> None:
+        self._database = database
+        self._known = known
 
-    def remember_article(self, article: Article, url_keys: Mapping[str, str], now: datetime) -> None:
+    def remember(self, article: Article, url_keys: Mapping[str, str], now: datetime) -> None:
+        """Store an article, and its addresses as {key: address}; write only what is new or changed.
+
+        Does not wait for other writers: raises `ServiceDown` where it cannot be written at once.
+        """
         fact = (*fact_of(article), frozenset(url_keys))
         if self._known.has(("urls", article.key), fact):
             return
         # In one order for everybody, so that two processes cannot wait for each other.
         rows = [{"url_key": key, "url": url_keys[key], "article_key": article.key} for key in sorted(url_keys)]
-        with self.database.read() as conn:
+        with self._database.read() as conn:
             is_known = _stands(conn, article) and not _missing(conn, article, rows)
 
         def remember(conn: Connection) -> None:
@@ -107,35 +112,39 @@ class ArticleNotes:
                 conn.execute(_url_upsert(conn.dialect.name), missing)
 
         if not is_known:
-            self.database.promptly(remember)
+            self._database.promptly(remember)
         self._known.add(("urls", article.key), fact)
         self._known.add(article.key, fact_of(article))
 
-    def article_by_url(self, url_key: str) -> str | None:
-        with self.database.read() as conn:
+    def by_url(self, url_key: str) -> str | None:
+        """Return the key of the article that was remembered under that address."""
+        with self._database.read() as conn:
             return _owner(conn, url_key)
 
     def overrides(self, article: str) -> Overrides:
-        row = OVERRIDES.first(self.database, of_key=article)
+        """Return what moderators set for an article; all fields are None where they set nothing."""
+        row = OVERRIDES.first(self._database, of_key=article)
         if row is None:
             return Overrides()
         comments_open, pings_open, premoderation = row
         return Overrides(comments_open, pings_open, cast("Premoderation | None", premoderation))
 
     def set_overrides(self, article: str, overrides: Overrides, now: datetime) -> None:
+        """Replace what moderators set for an article."""
         set_here = {
             "comments_open": overrides.comments_open,
             "pings_open": overrides.pings_open,
             "premoderation": overrides.premoderation,
         }
         values = {"key": article, "title": "", "url": "", "updated_at": now, **set_here}
-        statement = _upsert_of(self.database.dialect, tuple(set_here))
-        self.database.transaction(lambda conn: conn.execute(statement, values))
+        statement = _upsert_of(self._database.dialect, tuple(set_here))
+        self._database.transaction(lambda conn: conn.execute(statement, values))
 
     def override_older(self, before: datetime, set_here: Mapping[str, object], now: datetime) -> int:
+        """Set some fields of `Overrides` for all known articles published before then; return for how many."""
         older = update(articles).where(articles.c.published_at < before)
         changed = older.values({**set_here, "updated_at": now})
-        return self.database.transaction(lambda conn: conn.execute(changed).rowcount)
+        return self._database.transaction(lambda conn: conn.execute(changed).rowcount)
 
 
 def _stands(conn: Connection, article: Article) -> bool:

@@ -94,12 +94,14 @@ def _on_sqlite(number: int) -> str:
     return str(query.compile(dialect=SQLITE, compile_kwargs={"render_postcompile": True}))
 
 
-class CounterReads:
-    """See `moderate.ports.Store`."""
+class Counters:
+    """The counters of articles and of the site."""
 
-    database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def counts(self, keys: Sequence[str]) -> dict[str, Counts]:
+        """Return the counters of articles, in one query whatever the number of keys; unknown keys count zero."""
         found = dict.fromkeys(keys, Counts())
         if len(found) < 2:
             return {key: self._numbers(key) for key in found}
@@ -108,30 +110,34 @@ class CounterReads:
         return found
 
     def _rows(self, keys: list[str]) -> Sequence[Sequence[Any]]:
-        if self.database.dialect == "sqlite":
+        if self._database.dialect == "sqlite":
             # By the driver itself, which halves the time: see `moderate.database.lookups`.
-            return self.database.ask_sqlite(_on_sqlite(len(keys)), keys)
-        with self.database.read() as conn:
+            return self._database.ask_sqlite(_on_sqlite(len(keys)), keys)
+        with self._database.read() as conn:
             return conn.execute(NUMBERS_OF_MANY, {"keys": keys}).all()
 
     def _numbers(self, key: str) -> Counts:
-        row = NUMBERS_OF_ONE.first(self.database, key=key)
+        row = NUMBERS_OF_ONE.first(self._database, key=key)
         return Counts(*row) if row else Counts()
 
     def totals(self) -> Counts:
+        """Return the counters of the whole site."""
         return self._numbers(SITE)
 
     def revision(self, article: str) -> int:
-        row = REVISION.first(self.database, key=article)
+        """Return a number that grows whenever what readers see of the article changes."""
+        row = REVISION.first(self._database, key=article)
         return int(row[0]) if row else 0
 
     def articles_with_items(self) -> int:
+        """Return how many steps `recount` takes, the site's own included."""
         keys = _known_keys().subquery()
-        with self.database.read() as conn:
+        with self._database.read() as conn:
             return conn.execute(select(func.count()).select_from(keys)).scalar_one()
 
     def recount(self, *, repair: bool) -> Iterator[Drift | None]:
-        with self.database.read() as conn:
+        """Count every article anew, one step an article; yield the drift found, None where there was none."""
+        with self._database.read() as conn:
             keys = sorted(conn.execute(_known_keys()).scalars())
         # The site's row sorts first by its empty key, and is counted last: as the sum of the others.
         for key in [*keys[1:], SITE]:
@@ -139,7 +145,7 @@ class CounterReads:
 
     def _recount_one(self, key: str, *, repair: bool) -> Drift | None:
         """Count one row anew in a transaction of its own; without *repair* nothing remains of it."""
-        with self.database.write() as conn:
+        with self._database.write() as conn:
             # Adding nothing makes the row if need be and locks it: whoever moves an item of this
             # article has either finished, or waits and will add to the repaired numbers.
             _add(conn, {key: {}})

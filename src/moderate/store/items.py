@@ -6,20 +6,20 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from moderate.database.engine import UNSURE
 from moderate.database.schema import items
-from moderate.errors import NO_PARENT, DecidedMeanwhile, Invalid, NotAllowed, ServiceDown, UnknownItem
+from moderate.errors import NO_PARENT, Invalid, NotAllowed, ServiceDown, UnknownItem
 from moderate.lifecycle import DELETABLE, cause_of
 from moderate.model import Awaiting, Item, Kind, Status
-from moderate.ports import Decided, Proposal, Recorded, Settled
+from moderate.ports import Decided, Recorded, Settled
 from moderate.rules.sql import note_hits
 from moderate.store import revising
 from moderate.store.articles import Known, fact_of, note_article
 from moderate.store.moves import apply, explain, receive, remove
-from moderate.store.reads import find_item, is_withdrawn, last_actor, last_dealt_with
+from moderate.store.reads import find_item, is_withdrawn, last_dealt_with
 from moderate.store.rows import digest, finding_to_json, fingerprint
 from moderate.tasks.sql import enqueue, finish, retry
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from moderate.database.engine import Database
-    from moderate.model import Decision, Finding, Submission, Task, Verdict
+    from moderate.model import Finding, Submission, Task, Verdict
     from moderate.ports import Content, NewTask
     from moderate.store.revising import Change
 
@@ -38,14 +38,41 @@ if TYPE_CHECKING:
 MEETINGS = 3
 
 
-class ItemWrites:
-    """See `moderate.ports.Store`."""
+class Items:
+    """Items, each with its history and its counters.
 
-    database: Database
-    _known: Known
+    Every write is one transaction. Status moves only together with its history line and its
+    counters, and only from the version that the caller saw.
+    """
+
+    def __init__(self, database: Database, known: Known) -> None:
+        self._database = database
+        self._known = known
+
+    def get(self, item_id: int) -> Item | None:
+        """Return an item, None where there is none."""
+        with self._database.read() as conn:
+            return find_item(conn, item_id)
+
+    def is_withdrawn(self, item: Item) -> bool:
+        """Return whether its author has withdrawn the item, and no moderator has decided about it since."""
+        with self._database.read() as conn:
+            return is_withdrawn(conn, item)
+
+    def oldest(self) -> datetime | None:
+        """Return when the first of all items came in, by their ids; None where there is none."""
+        with self._database.read() as conn:
+            found: datetime | None = conn.execute(select(items.c.created_at).order_by(items.c.id).limit(1)).scalar()
+        return found
 
     def record(self, submission: Submission, verdict: Verdict, tasks: Sequence[NewTask], now: datetime) -> Recorded:
-        if submission.idempotency_key is None and self.database.dialect != "sqlite":
+        """Store a submission, or meet the sender's first one: same idempotency key, or same ping source.
+
+        A comment's repeat changes nothing. A ping's repeat revises the one item where it says
+        something new, and in any case asks for its tasks again. Raises `Invalid` where the key was
+        used for another text, or where the parent is no comment of the same article.
+        """
+        if submission.idempotency_key is None and self._database.dialect != "sqlite":
             submission = replace(submission, idempotency_key=secrets.token_hex(16))
         is_ours = False
         for left in reversed(range(MEETINGS)):
@@ -79,7 +106,7 @@ class ItemWrites:
             enqueue(conn, item.id, wanted, now)
             return item
 
-        item = self.database.transaction(store)
+        item = self._database.transaction(store)
         self._known.add(article.key, fact)
         return item
 
@@ -90,7 +117,7 @@ class ItemWrites:
         same = _same_key(submission)
         if same is None:
             return None
-        with self.database.read() as conn:
+        with self._database.read() as conn:
             row = conn.execute(select(items.c.id, items.c.fingerprint).where(same)).first()
             item = find_item(conn, row.id) if row else None
         if row is None or item is None:
@@ -106,6 +133,10 @@ class ItemWrites:
     def revise(
         self, item_id: int, submission: Submission, verdict: Verdict, tasks: Sequence[NewTask], now: datetime
     ) -> Recorded:
+        """Give an item a new text. An approved item keeps its old text until the new one is approved.
+
+        Raises `UnknownItem`. A text that says nothing new changes nothing.
+        """
         recorded = self._revise(item_id, submission, verdict, tasks, now)
         if recorded is None:
             raise UnknownItem
@@ -133,33 +164,7 @@ class ItemWrites:
                 enqueue(conn, item_id, wanted, now)
             return Recorded(after, item.status, is_new=False)
 
-        return self.database.transaction(work)
-
-    def decide(
-        self,
-        item_id: int,
-        decision: Decision,
-        *,
-        version: int,
-        by: str,
-        note: str | None,
-        now: datetime,
-        tasks: Sequence[NewTask] = (),
-        batch: str | None = None,
-        proposal: Proposal = Proposal.ACCEPT,
-    ) -> Decided:
-        def work(conn: Connection) -> Decided:
-            item = _existing(conn, item_id)
-            change = revising.decided(item, decision, proposal, by)
-            if is_overtaken(conn, item, change, version, proposal):
-                raise DecidedMeanwhile(item, by=last_actor(conn, item_id))
-            if change is None:
-                return Decided(item, item.status, changed=False)
-            applied = apply(conn, item, change, "decided", now, by=by, note=note, batch=batch)
-            enqueue(conn, item_id, tasks, now)
-            return Decided(applied.item, item.status, changed=True, history=applied.history)
-
-        return self.database.transaction(work)
+        return self._database.transaction(work)
 
     def settle(
         self,
@@ -174,6 +179,15 @@ class ItemWrites:
         retry_at: datetime | None = None,
         error: str | None = None,
     ) -> Settled:
+        """Write a deferred verdict on the version that was judged, and end its task, in one transaction.
+
+        Status moves only where the item still awaits checks: what a person decided stays, and an
+        item that a person held goes on waiting for a person. `content` replaces what is known of a
+        ping's source; a changed text of an approved ping waits for a moderator. The task is done,
+        or due again at `retry_at` with `error`; `tasks` come after it. A verdict on an earlier
+        version changes nothing, and its task is due again at once where the newer text awaits checks.
+        """
+
         def work(conn: Connection) -> Settled:
             item = find_item(conn, item_id)
             after, again = item, retry_at
@@ -190,21 +204,30 @@ class ItemWrites:
                 enqueue(conn, item_id, tasks, now)
             return Settled(after, item.status if item else None, changed=after is not item)
 
-        return self.database.transaction(work)
+        return self._database.transaction(work)
 
     def annotate(self, item: Item, findings: Sequence[Finding]) -> None:
+        """Replace the findings of an item that stays where it is. Without effect where it has changed since."""
+
         def work(conn: Connection) -> None:
             stored = find_item(conn, item.id)
             if stored is not None and stored.version == item.version:
                 explain(conn, stored, {"findings": [finding_to_json(finding) for finding in findings]})
 
-        self.database.transaction(work)
+        self._database.transaction(work)
 
     def withdraw(
         self, item_id: int, now: datetime, note: str | None = None, *, tasks: Sequence[NewTask] = ()
     ) -> Decided:
+        """Withdraw an item to the trash, for its author or a ping's source. Spam stays spam.
+
+        What lay in spam or trash already gets a new version and a line in its history, so that no
+        earlier decision can be undone. `tasks` are written only where the status changed.
+        Raises `UnknownItem`.
+        """
+
         def work(conn: Connection) -> Decided:
-            item = _existing(conn, item_id)
+            item = existing(conn, item_id)
             # What a moderator has put away meanwhile did not go because of its link.
             is_away = item.kind.is_ping and item.status in DELETABLE
             if is_away or is_withdrawn(conn, item):
@@ -215,19 +238,35 @@ class ItemWrites:
                 enqueue(conn, item_id, tasks, now)
             return Decided(applied.item, item.status, changed=True, history=applied.history)
 
-        return self.database.transaction(work)
+        return self._database.transaction(work)
 
     def delete(self, item_id: int, by: str, now: datetime) -> None:
+        """Delete an item for good. Raises `UnknownItem`, or `NotAllowed` outside spam and trash."""
+
         def work(conn: Connection) -> None:
-            item = _existing(conn, item_id)
+            item = existing(conn, item_id)
             if item.status not in DELETABLE:
                 raise NotAllowed("Only what is in spam or trash can be deleted.", legal=["spam", "trash"])
             remove(conn, item, by, now)
 
-        self.database.transaction(work)
+        self._database.transaction(work)
+
+    def confirm(self, item_id: int, author_id: str) -> Item | None:
+        """Set the author of a comment that has none, and return the item as it stands.
+
+        Neither text nor status moves, so that version and history stay.
+        """
+        unknown = and_(items.c.id == item_id, items.c.author_id.is_(None))
+
+        def work(conn: Connection) -> Item | None:
+            conn.execute(update(items).where(unknown).values(author_id=author_id))
+            return find_item(conn, item_id)
+
+        return self._database.transaction(work)
 
 
-def _existing(conn: Connection, item_id: int) -> Item:
+def existing(conn: Connection, item_id: int) -> Item:
+    """Return the item. Raises `UnknownItem`."""
     item = find_item(conn, item_id)
     if item is None:
         raise UnknownItem
@@ -264,15 +303,6 @@ def _is_declined(conn: Connection, item: Item, change: Change) -> bool:
     """Whether a source says once more what a moderator has declined last."""
     offers = item.kind.is_ping and bool(change.values.get("proposed"))
     return offers and revising.repeats(item, change, last_dealt_with(conn, item.id))
-
-
-def is_overtaken(conn: Connection, item: Item, change: Change | None, version: int, proposal: Proposal) -> bool:
-    """Whether somebody has decided since *version* so that this decision is about something else."""
-    if change is not None:
-        return revising.is_overtaken(item, change, version)
-    # Where nothing is left to do, one may have taken the change that the other wants to drop, or dropped it.
-    fate = revising.fate(last_dealt_with(conn, item.id, version)) if version < item.version else None
-    return fate is not None and fate is not proposal
 
 
 def _end(conn: Connection, task: Task, again: datetime | None, error: str | None) -> None:

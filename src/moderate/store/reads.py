@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import replace
-from datetime import UTC
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, select, true, union_all
+from sqlalchemy import ColumnElement, and_, bindparam, func, select, union_all
 
 from moderate.database.lookups import Lookup
 from moderate.database.schema import articles, history, items
-from moderate.database.types import MYSQL
-from moderate.errors import ServiceDown
-from moderate.model import Awaiting, Kind, Status
-from moderate.moderation.alike import like, of_host
+from moderate.model import Kind, Status
 from moderate.ports import Alike, Page
-from moderate.store.rows import entry_from, item_from
-from moderate.store.search import catch_up, found_by, found_newest
+from moderate.store.rows import item_from
 from moderate.store.spam_memory import is_remembered
 
 if TYPE_CHECKING:
@@ -30,8 +23,8 @@ if TYPE_CHECKING:
     from sqlalchemy.sql import Select
 
     from moderate.database.engine import Database
-    from moderate.model import HistoryEntry, Item
-    from moderate.ports import ItemFilter, NearText
+    from moderate.model import Item
+    from moderate.ports import NearText
 
 #: What a text is found by that says nearly the same: see `moderate.checks.near`.
 NEAR = ("simhash", "near_1", "near_2", "near_3", "near_4")
@@ -137,74 +130,29 @@ def last_dealt_with(conn: Connection, item_id: int, since: int = 0) -> Mapping[s
     return found
 
 
-class ItemReads:
-    """See `moderate.ports.Store`."""
+class EarlierItems:
+    """Questions of checks about earlier items; see `moderate.ports.Earlier`."""
 
-    database: Database
-
-    def item(self, item_id: int) -> Item | None:
-        with self.database.read() as conn:
-            return find_item(conn, item_id)
-
-    def is_withdrawn(self, item: Item) -> bool:
-        with self.database.read() as conn:
-            return is_withdrawn(conn, item)
-
-    def items(self, which: ItemFilter, *, cursor: int | None, limit: int) -> Page:
-        if which.q:
-            with suppress(ServiceDown):
-                catch_up(self.database)
-        with self.database.read() as conn:
-            wanted = conditions(replace(which, q=None), conn)
-            if cursor is not None:
-                wanted.append(items.c.id < cursor)
-            found: dict[int, Item] = {}
-            for part in found_newest(which.q, conn, cursor) if which.q else [true()]:
-                query = WHOLE.where(*wanted, part).order_by(items.c.id.desc()).limit(limit + 1 - len(found))
-                found |= items_of(conn.execute(query))
-                if len(found) > limit:
-                    break
-        return page_of(list(found.values()), limit)
-
-    def oldest_waiting(self) -> datetime | None:
-        waits = and_(items.c.status == Status.PENDING.value, items.c.awaiting == Awaiting.MODERATOR.value)
-        with self.database.read() as conn:
-            found: datetime | None = conn.execute(select(func.min(items.c.waiting_since)).where(waits)).scalar()
-        return found
-
-    def time(self) -> datetime | None:
-        spoken = {"postgresql": "SELECT clock_timestamp()", **dict.fromkeys(MYSQL, "SELECT utc_timestamp(6)")}
-        query = spoken.get(self.database.dialect)
-        if query is None:
-            return None
-        with self.database.read() as conn:
-            told: datetime = conn.exec_driver_sql(query).scalar_one()
-        return told if told.tzinfo else told.replace(tzinfo=UTC)
-
-    def oldest_item(self) -> datetime | None:
-        with self.database.read() as conn:
-            found: datetime | None = conn.execute(select(items.c.created_at).order_by(items.c.id).limit(1)).scalar()
-        return found
-
-    def history(self, item_id: int) -> Sequence[HistoryEntry]:
-        query = select(history).where(history.c.item_id == item_id).order_by(history.c.id)
-        with self.database.read() as conn:
-            return [entry_from(row) for row in conn.execute(query)]
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def same_text(self, text_key: str, since: datetime) -> Sequence[tuple[Kind, Status, str]]:
-        rows = SAME_TEXT.rows(self.database, of_text=text_key, since=since)
+        """Return kind, status and article of items with that text since then, newest first, at most 50."""
+        rows = SAME_TEXT.rows(self._database, of_text=text_key, since=since)
         return [(Kind(kind), Status(status), article) for kind, status, article in rows]
 
     def near_text(self, text_key: str, near: NearText, since: datetime) -> Sequence[Alike]:
+        """Return items since then that may say nearly the same, or do say the same; newest first, at most 100."""
         bands = {f"band_{number}": band for number, band in enumerate(near.bands, 1)}
-        rows = NEAR_TEXT.rows(self.database, of_text=text_key, since=since, **bands)
+        rows = NEAR_TEXT.rows(self._database, of_text=text_key, since=since, **bands)
         return [Alike(row[0], Kind(row[1]), Status(row[2]), *row[3:]) for row in rows]
 
     def author_record(self, author_id: str, since: datetime | None = None) -> Mapping[Status, int]:
+        """Return how many items of a verified author stand where: all, or those since then, with deleted spam."""
         query = select(items.c.status, func.count()).where(items.c.author_id == author_id)
         if since is not None:
             query = query.where(items.c.created_at >= since)
-        with self.database.read() as conn:
+        with self._database.read() as conn:
             record = {Status(status): number for status, number in conn.execute(query.group_by(items.c.status))}
             if since is not None and Status.SPAM not in record and is_remembered(conn, author_id, since):
                 record[Status.SPAM] = 1
@@ -221,36 +169,3 @@ def page_of(found: list[Item], limit: int) -> Page:
     """Return the first *limit* of the items that were found, of which one more tells that there are more."""
     shown = tuple(found[:limit])
     return Page(shown, shown[-1].id if len(found) > limit and shown else None)
-
-
-def conditions(which: ItemFilter, conn: Connection) -> list[ColumnElement[bool]]:
-    """A moderator's filter as SQL; lists and bulk decisions share it."""
-    equal = {
-        items.c.status: which.status,
-        items.c.kind: which.kind,
-        items.c.article_key: which.article,
-        items.c.awaiting: which.awaiting,
-    }
-    wanted = [column == str(value) for column, value in equal.items() if value is not None]
-    if which.author is not None:
-        wanted.append(_one_of((items.c.author, items.c.email, items.c.author_id), which.author))
-    if which.ip is not None:
-        wanted.append(_one_of((items.c.ip,), which.ip))
-    if which.host is not None:
-        wanted.append(of_host(which.host, conn))
-    if which.like is not None:
-        wanted.append(like(which.like, conn))
-    if which.q:
-        wanted.append(found_by(which.q, conn))
-    return wanted
-
-
-def _one_of(columns: Sequence[Column[Any]], value: str) -> ColumnElement[bool]:
-    """Items in which one of the columns is *value*, looked up by index before anything else is looked at.
-
-    Written as plain conditions, a planner without statistics reads all items of a status instead:
-    at 300,000 of them 100 ms for what takes less than one.
-    """
-    same = items.alias()
-    ids = [select(same.c.id).where(same.c[column.name] == value) for column in columns]
-    return items.c.id.in_(union_all(*ids))

@@ -40,23 +40,26 @@ VALID = select(tokens).where(tokens.c.id == bindparam("token_id"), tokens.c.revo
 
 
 class Tokens:
-    """See `moderate.ports.Store`."""
+    """Moderators' bearer tokens. Only their digests are stored."""
 
-    database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def create_token(self, name: str, now: datetime, *, expires_at: datetime | None = None) -> str:
+    def create(self, name: str, now: datetime, *, expires_at: datetime | None = None) -> str:
+        """Make a token for a moderator and return it; it cannot be read again."""
         token_id, secret = random.token_hex(6), random.token_urlsafe(32)
         row = {"id": token_id, "name": name, "digest": _digest(secret), "created_at": now, "expires_at": expires_at}
         ended = delete(tokens).where(tokens.c.expires_at < now)
-        self.database.transaction(lambda conn: (conn.execute(ended), conn.execute(insert(tokens), row)))
+        self._database.transaction(lambda conn: (conn.execute(ended), conn.execute(insert(tokens), row)))
         return f"{PREFIX}_{token_id}_{secret}"
 
-    def token_owner(self, token: str, now: datetime) -> str | None:
+    def owner(self, token: str, now: datetime) -> str | None:
+        """Return the moderator's name, None for a token that is unknown or revoked. Compares in constant time."""
         prefix, _, rest = token.partition("_")
         token_id, _, secret = rest.partition("_")
         if prefix != PREFIX or not token_id.isalnum() or not token_id.isascii():
             return None
-        with self.database.read() as conn:
+        with self._database.read() as conn:
             row = conn.execute(VALID, {"token_id": token_id}).first()
         if row is None or not hmac.compare_digest(row.digest, _digest(secret)):
             return None
@@ -66,62 +69,82 @@ class Tokens:
             used = update(tokens).where(tokens.c.id == token_id).values(last_used_at=now)
             # Who reads need not wait for a writer: the next use is soon enough.
             with suppress(ServiceDown):
-                self.database.promptly(lambda conn: conn.execute(used))
+                self._database.promptly(lambda conn: conn.execute(used))
         return str(row.name)
 
-    def tokens(self) -> Sequence[TokenInfo]:
+    def all(self) -> Sequence[TokenInfo]:
+        """Return all tokens, revoked ones too, the oldest first."""
         query = select(tokens).order_by(tokens.c.created_at, tokens.c.id)
-        with self.database.read() as conn:
+        with self._database.read() as conn:
             return [
                 TokenInfo(row.id, row.name, row.created_at, row.last_used_at, row.revoked_at, row.expires_at)
                 for row in conn.execute(query)
             ]
 
-    def revoke_token(self, name_or_id: str, now: datetime) -> int:
+    def revoke(self, name_or_id: str, now: datetime) -> int:
+        """Revoke tokens by the moderator's name or by id; return how many were revoked."""
         named = or_(tokens.c.name == name_or_id, tokens.c.id == name_or_id)
         revoked = update(tokens).where(named, tokens.c.revoked_at.is_(None)).values(revoked_at=now)
-        return self.database.transaction(lambda conn: conn.execute(revoked).rowcount)
+        return self._database.transaction(lambda conn: conn.execute(revoked).rowcount)
 
 
-class Keepsakes:
-    """Small things to be kept: secrets, single uses, samples. See `moderate.ports.Store`."""
+class Secrets:
+    """The site's own secrets."""
 
-    database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def secret(self, name: str) -> bytes:
+    def get(self, name: str) -> bytes:
+        """Return 32 random bytes, made once and the same for all processes."""
         query = select(secrets.c.value).where(secrets.c.name == name)
-        with self.database.read() as conn:
+        with self._database.read() as conn:
             value = conn.execute(query).scalar()
         if value is None:
             # Rare, because an upgrade makes them; several that do this at once wait for one another.
-            self.database.promptly(lambda conn: _make_secret(conn, name), patience=1.0)
-            with self.database.read() as conn:
+            self._database.promptly(lambda conn: _make_secret(conn, name), patience=1.0)
+            with self._database.read() as conn:
                 value = conn.execute(query).scalar_one()
         return bytes.fromhex(value)
 
+
+class Nonces:
+    """Names that can be used once, as digests with the moment at which they are forgotten."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
     def use_once(self, name: str, expires_at: datetime, now: datetime) -> bool:
+        """Use *name*, and return whether this is the first use; it is remembered until `expires_at`."""
         row = {"name": digest(name), "expires_at": expires_at}
         expired = delete(reservations).where(reservations.c.expires_at <= now)
         try:
-            self.database.transaction(lambda conn: (conn.execute(expired), conn.execute(insert(reservations), row)))
+            self._database.transaction(lambda conn: (conn.execute(expired), conn.execute(insert(reservations), row)))
         except IntegrityError:
             return False
         return True
 
     def is_used(self, name: str, now: datetime) -> bool:
+        """Return whether `use_once` remembers *name*, without using it."""
         known = and_(reservations.c.name == digest(name), reservations.c.expires_at > now)
-        with self.database.read() as conn:
+        with self._database.read() as conn:
             return conn.execute(select(reservations.c.name).where(known)).first() is not None
 
-    def save_sample(
-        self, item_id: int, payload: Mapping[str, object], verdict: str, guid: str | None, now: datetime
-    ) -> None:
-        row = {"item_id": item_id, "payload": dict(payload), "verdict": verdict, "guid": guid, "created_at": now}
-        latest = _latest_sample(self.database.dialect)
-        self.database.transaction(lambda conn: conn.execute(latest, row))
 
-    def sample(self, item_id: int) -> Sample | None:
-        with self.database.read() as conn:
+class Samples:
+    """What a spam service was asked last about each item, and what it answered, for feedback to it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def save(self, item_id: int, payload: Mapping[str, object], verdict: str, guid: str | None, now: datetime) -> None:
+        """Replace an item's sample."""
+        row = {"item_id": item_id, "payload": dict(payload), "verdict": verdict, "guid": guid, "created_at": now}
+        latest = _latest_sample(self._database.dialect)
+        self._database.transaction(lambda conn: conn.execute(latest, row))
+
+    def get(self, item_id: int) -> Sample | None:
+        """Return an item's sample, None where there is none."""
+        with self._database.read() as conn:
             row = conn.execute(select(samples).where(samples.c.item_id == item_id)).first()
         return None if row is None else Sample(row.payload, row.verdict, row.guid, row.created_at)
 

@@ -61,7 +61,7 @@ def delete(item_id: int) -> ResponseReturnValue:
 
 def own_item(state: State, item_id: int, token: str | None) -> Item:
     """The item, if the token is its own. Guessing costs, and tells nothing about which items there are."""
-    found = state.desk.store.item(item_id)
+    found = state.desk.store.items.get(item_id)
     if found is not None and state.edge.opens(token, found):
         return found
     state.desk.limits.spend(Costs("edits", request.remote_addr or ""))

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from moderate.limits import Limits
     from moderate.model import Article, Item, Raw, Submission, Verdict
     from moderate.monitoring.outages import Outages
-    from moderate.ports import AccountNotes, Articles, Clock, Overrides, Recorded, Store
+    from moderate.ports import AccountNotes, Articles, Clock, Overrides, Recorded
     from moderate.settings import Settings
+    from moderate.store.store import Store
     from moderate.text.policy import Policy
     from moderate.waves.watch import WaveWatch
 
@@ -76,7 +77,7 @@ def accept(desk: Desk, raw: Raw, *, crowded: tuple[str, ...] = ()) -> Receipt:
     facts = facts_for(desk, raw, crowded=crowded)
     submission = clean(raw, facts.article, desk.policy, require_author=desk.settings.require_author)
     verdict = judge(submission, facts, desk.checks, remote=False)
-    recorded = desk.store.record(submission, verdict, tasks_for(desk, submission, verdict, facts), facts.now)
+    recorded = desk.store.items.record(submission, verdict, tasks_for(desk, submission, verdict, facts), facts.now)
     look_again(desk, recorded, submission, facts.now)
     tell(desk, recorded)
     return Receipt(recorded.item, facts.article, recorded.is_new)
@@ -109,7 +110,7 @@ def facts_for(desk: Desk, raw: Raw, *, crowded: tuple[str, ...] = ()) -> Facts:
     """The article and all else that checks may know. Raises `UnknownArticle` or `Closed`."""
     article = find_article(desk, raw)
     refuse_itself(article, raw)
-    overrides = desk.store.overrides(article.key)
+    overrides = desk.store.articles.overrides(article.key)
     now = desk.clock.now()
     refuse_closed(desk, article, overrides, raw.kind)
     return Facts(
@@ -117,7 +118,7 @@ def facts_for(desk: Desk, raw: Raw, *, crowded: tuple[str, ...] = ()) -> Facts:
         premoderation=overrides.premoderation or desk.settings.premoderation,
         now=now,
         clock=desk.clock,
-        earlier=desk.store,
+        earlier=desk.store.earlier,
         settings=desk.settings,
         services=desk.services,
         crowded=crowded,
@@ -137,7 +138,7 @@ def refuse_hidden_parent(desk: Desk, raw: Raw) -> None:
     """Raise `Invalid` for an answer to what is not public, or not there: nobody is told which of the two."""
     if raw.parent is None or raw.kind.is_ping:
         return
-    parent = desk.store.item(raw.parent)
+    parent = desk.store.items.get(raw.parent)
     if parent is None or not parent.is_public:
         raise Invalid.field("parent", NO_PARENT)
 
@@ -190,7 +191,7 @@ def look_again(desk: Desk, recorded: Recorded, submission: Submission, now: date
     """A source that pings again says that it has changed, or that its link is gone: worth a look."""
     item = recorded.item
     if item.kind.is_ping and not recorded.is_new and item.awaiting is not Awaiting.CHECKS:
-        desk.store.add_tasks(item.id, [NewTask(kind="look", due_at=now, payload=told_by(submission))], now)
+        desk.store.tasks.add(item.id, [NewTask(kind="look", due_at=now, payload=told_by(submission))], now)
 
 
 def tell(desk: Desk, recorded: Recorded) -> None:
@@ -217,7 +218,7 @@ def edit(desk: Desk, item: Item, raw: Raw) -> Item:
     # What held the item when it came in, too fast or in a crowd, is not undone by an edit.
     verdict = judge_anew(item, submission, facts, desk.checks, remote=False)
     tasks = tasks_for(desk, submission, verdict, facts)
-    recorded = desk.store.revise(item.id, submission, verdict, tasks, facts.now)
+    recorded = desk.store.items.revise(item.id, submission, verdict, tasks, facts.now)
     tell(desk, recorded)
     return recorded.item
 
@@ -229,13 +230,13 @@ def withdraw(desk: Desk, item: Item) -> None:
     """
     refuse_late(desk, item)
     now = desk.clock.now()
-    decided = desk.store.withdraw(item.id, now, tasks=tasks_to_tell_of_decisions(desk.notices, now))
+    decided = desk.store.items.withdraw(item.id, now, tasks=tasks_to_tell_of_decisions(desk.notices, now))
     if decided.before is not decided.item.status:
         signals.announce(desk.app, decided.item, before=decided.before, by=None)
 
 
 def is_taken_back(desk: Desk, item: Item) -> bool:
-    return item.status in DELETABLE and desk.store.is_withdrawn(item)
+    return item.status in DELETABLE and desk.store.items.is_withdrawn(item)
 
 
 def refuse_late(desk: Desk, item: Item) -> None:

@@ -37,7 +37,7 @@ def tidy(desk: Desk) -> bool:
     check_up(desk)
     now = desk.clock.now()
     hour = int(now.timestamp() // EVERY.total_seconds())
-    is_turn = desk.store.use_once(f"housekeeping:{hour}", now + 2 * EVERY, now)
+    is_turn = desk.store.nonces.use_once(f"housekeeping:{hour}", now + 2 * EVERY, now)
     if is_turn:
         for duty in (desk.waves.forget, partial(account.ask_usage, desk), partial(keep_tally, desk)):
             try:
@@ -54,11 +54,11 @@ def check_up(desk: Desk) -> bool:
     if service is None:
         return False
     turn = int(now.timestamp() // CHECK_UP.total_seconds())
-    if not desk.store.use_once(f"check-up:{turn}", now + 2 * CHECK_UP, now):
+    if not desk.store.nonces.use_once(f"check-up:{turn}", now + 2 * CHECK_UP, now):
         return False
     try:
         word = "ok" if service.verify() else REFUSED
     except ServiceDown as error:
         word = REFUSED if error.kind == "bad-key" else "down"
-    desk.store.keep(AKISMET, {"state": word}, now)
+    desk.store.states.keep(AKISMET, {"state": word}, now)
     return True

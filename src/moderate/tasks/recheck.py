@@ -105,7 +105,7 @@ def run(desk: Desk, task: Task, *, deaths: int = DEATHS) -> None:
         if task.attempts >= ATTEMPTS and error.service != "database":
             give_up(desk, task, f"the {task.kind} task failed ({error.service})", str(error))
         else:
-            desk.store.retry_task(task, desk.clock.now() + backoff(task), str(error))
+            desk.store.tasks.retry(task, desk.clock.now() + backoff(task), str(error))
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -125,19 +125,21 @@ def spoil(desk: Desk, task: Task, error: BaseException) -> None:
     if is_exhausted(task, now):
         give_up(desk, task, f"the {task.kind} task failed ({name})", name)
     else:
-        desk.store.retry_task(task, now + backoff(task), name)
+        desk.store.tasks.retry(task, now + backoff(task), name)
 
 
 def give_up(desk: Desk, task: Task, reason: str, error: str) -> None:
     """Keep a task among the dead ones with *error*; an item that waits for it is held for a moderator with *reason*."""
-    now, item = desk.clock.now(), desk.store.item(task.item)
+    now, item = desk.clock.now(), desk.store.items.get(task.item)
     if item is not None and item.awaiting is Awaiting.CHECKS:
         finding = Finding("task", Lean.HOLD, reason, at=now)
         verdict = Verdict(
             Status.PENDING, Awaiting.MODERATOR, (*item.findings, finding), item.passed, skipped=item.skipped or ()
         )
-        desk.store.settle(None, item.id, item.version, verdict, now, tasks=tasks_to_tell(desk.notices, verdict, now))
-    desk.store.bury_task(task, error)
+        desk.store.items.settle(
+            None, item.id, item.version, verdict, now, tasks=tasks_to_tell(desk.notices, verdict, now)
+        )
+    desk.store.tasks.bury(task, error)
 
 
 def backoff(task: Task) -> timedelta:
@@ -151,9 +153,9 @@ def backoff(task: Task) -> timedelta:
 
 def judge_again(desk: Desk, task: Task) -> None:
     """Ask all checks, the remote ones too, about an item that awaits them or whose source pinged again."""
-    item = desk.store.item(task.item)
+    item = desk.store.items.get(task.item)
     if item is None or not is_wanted(task, item):
-        desk.store.finish_task(task)
+        desk.store.tasks.finish(task)
         return
     article = desk.articles.load(item.article)
     if article is None:
@@ -195,12 +197,12 @@ def must_wait(desk: Desk, item: Item) -> bool:
         return False
     now = desk.clock.now()
     source = hashlib.sha256((item.source_url or "").encode()).hexdigest()
-    return not desk.store.use_once(f"fetch:{source}", now + COURTESY, now)
+    return not desk.store.nonces.use_once(f"fetch:{source}", now + COURTESY, now)
 
 
 def put_off(desk: Desk, task: Task, reason: str) -> None:
     """Nothing was tried, so the task stays as fresh as it was."""
-    desk.store.retry_task(task, desk.clock.now() + COURTESY, reason, is_attempt=False)
+    desk.store.tasks.retry(task, desk.clock.now() + COURTESY, reason, is_attempt=False)
 
 
 def look(desk: Desk, task: Task, item: Item, article: Article) -> Seen | None:
@@ -239,13 +241,13 @@ def as_submitted(desk: Desk, item: Item, article: Article, words: Words) -> Subm
 
 def facts_of(desk: Desk, task: Task, item: Item, article: Article, seen: Seen | None) -> Facts:
     asked = task.payload.get("sample")
-    overrides = desk.store.overrides(article.key)
+    overrides = desk.store.articles.overrides(article.key)
     return Facts(
         article=article,
         premoderation=overrides.premoderation or desk.settings.premoderation,
         now=desk.clock.now(),
         clock=desk.clock,
-        earlier=desk.store,
+        earlier=desk.store.earlier,
         settings=desk.settings,
         services=desk.services,
         source=seen.look if seen else None,
@@ -300,7 +302,7 @@ def settle(desk: Desk, task: Task, item: Item, verdict: Verdict, content: Conten
     """Write the verdict and end the task, or have it done again; then tell."""
     now = desk.clock.now()
     is_open = verdict.awaiting is Awaiting.CHECKS
-    settled = desk.store.settle(
+    settled = desk.store.items.settle(
         task,
         item.id,
         item.version,
@@ -316,7 +318,7 @@ def settle(desk: Desk, task: Task, item: Item, verdict: Verdict, content: Conten
     if settled.item is not None and settled.changed and not is_suspicious(item):
         desk.waves.note(settled.item)
     if verdict.discard and desk.settings.akismet_discard and settled.changed:
-        desk.store.delete(item.id, "checks", now)
+        desk.store.items.delete(item.id, "checks", now)
 
 
 def next_try(verdict: Verdict, task: Task, now: datetime) -> datetime:

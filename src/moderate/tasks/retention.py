@@ -94,7 +94,7 @@ def step(desk: Desk, kind: RetentionKind, progress: Progress, now: datetime) -> 
     before = now - timedelta(days=days_of(desk)[kind])
     over = desk.clock.monotonic() + SPELL
     try:
-        found = desk.store.forget(
+        found = desk.store.retention.forget(
             kind, before, now, after=progress.position, is_over=lambda: desk.clock.monotonic() >= over
         )
     except ServiceDown as error:
@@ -121,12 +121,12 @@ def progress_of(state: Mapping[str, Any], kind: RetentionKind, now: datetime) ->
 
 
 def read(desk: Desk) -> dict[str, Any]:
-    kept = desk.store.kept(NAME)
+    kept = desk.store.states.get(NAME)
     return {} if kept is None else dict(kept.value)
 
 
 def write(desk: Desk, state: Mapping[str, Any], now: datetime) -> None:
-    desk.store.keep(NAME, {str(name): value for name, value in state.items()}, now)
+    desk.store.states.keep(NAME, {str(name): value for name, value in state.items()}, now)
 
 
 # --- for monitors ---------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def late(desk: Desk) -> Mapping[RetentionKind, str]:
     """Return the kinds that should be forgotten and are not, each with the reason."""
     now, state, days = desk.clock.now(), read(desk), days_of(desk)
     if not state:
-        oldest = desk.store.oldest_item()
+        oldest = desk.store.items.oldest()
         return {
             kind: "no worker has looked yet"
             for kind, number in days.items()

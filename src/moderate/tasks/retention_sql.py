@@ -1,4 +1,4 @@
-"""Remove what has been kept for long enough, in short transactions. See `moderate.ports.Store`."""
+"""Remove what has been kept for long enough, in short transactions."""
 
 from __future__ import annotations
 
@@ -47,9 +47,10 @@ class Sort:
 
 
 class Retention:
-    """Forgets in steps that stay below any time limit of the server."""
+    """Removal of what is old, in steps that stay below any time limit of the server."""
 
-    database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def forget(
         self,
@@ -60,7 +61,12 @@ class Retention:
         after: int = 0,
         is_over: Callable[[], bool] = lambda: False,
     ) -> Forgotten:
-        walk = Walk(self.database, sort_of(kind, before, now))
+        """Remove what is older than *before*, in short transactions, some rows at a time.
+
+        Goes through the ids above *after* until *is_over* returns True. Statements that the server
+        cancels because they take too long are tried with fewer rows. Doing it again is harmless.
+        """
+        walk = Walk(self._database, sort_of(kind, before, now))
         return walk.run(after, is_over)
 
 

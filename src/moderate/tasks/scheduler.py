@@ -46,7 +46,9 @@ def take_own(desk: Desk, *, takes_over: bool = True) -> Task | None:
     *takes_over* includes tasks that another worker had begun and whose lease has ended.
     """
     now = desk.clock.now()
-    due = desk.store.lease_due(now, limit=1, seconds=LEASE, without=FETCHING, known=TASK_KINDS, takes_over=takes_over)
+    due = desk.store.tasks.lease_due(
+        now, limit=1, seconds=LEASE, without=FETCHING, known=TASK_KINDS, takes_over=takes_over
+    )
     return next(iter(due), None)
 
 
@@ -96,14 +98,14 @@ def give_back(desk: Desk, tasks: Iterable[Task]) -> None:
     """Leave tasks that this process has begun to other workers."""
     try:
         for task in tasks:
-            desk.store.retry_task(task, desk.clock.now(), "its worker was told to end", is_attempt=False)
+            desk.store.tasks.retry(task, desk.clock.now(), "its worker was told to end", is_attempt=False)
     except ServiceDown as error:
         log.warning("What was being done waits until its leases end (%s).", error)
 
 
 def lease(desk: Desk, sites: Collection[str], *, is_first_look: bool, takes_over: bool) -> Task | None:
     kinds = (FIRST_LOOK,) if is_first_look else FETCHING
-    found = desk.store.lease_due(
+    found = desk.store.tasks.lease_due(
         desk.clock.now(),
         limit=1,
         seconds=LEASE,
@@ -116,7 +118,7 @@ def lease(desk: Desk, sites: Collection[str], *, is_first_look: bool, takes_over
 
 
 def site_of_task(desk: Desk, task: Task) -> str:
-    item = desk.store.item(task.item)
+    item = desk.store.items.get(task.item)
     return site_of(item.source_url or "") if item is not None else ""
 
 

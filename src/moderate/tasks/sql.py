@@ -164,11 +164,16 @@ def _from_others(sites: Collection[str]) -> list[ColumnElement[bool]]:
 
 
 class Tasks:
-    """See `moderate.ports.Store`."""
+    """Tasks as rows: written, leased by workers, and deleted when done.
 
-    database: Database
-    #: Owners of leases of which the database has not said whether it has stored them.
-    _unanswered: list[str]
+    A task may be changed only by the worker that holds its lease: whose lease was lost to another one, for that
+    worker `finish`, `retry` and `bury` are without effect.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        #: Owners of leases of which the database has not said whether it has stored them.
+        self._unanswered: list[str] = []
 
     def lease_due(
         self,
@@ -183,6 +188,14 @@ class Tasks:
         is_fresh: bool = False,
         takes_over: bool = True,
     ) -> list[Task]:
+        """Lease tasks that are due, for *seconds*; no two workers get the same one.
+
+        *kinds* are the only ones to take, *without* those not to take. Where *known* names the kinds that the
+        caller can do, up to a colon, others are left to a newer version of it for three days. *not_from* passes
+        over tasks about sources on these sites (host names, with all below them); *is_fresh* takes only tasks
+        that were never tried, and without *takes_over* those that another worker has leased are left alone,
+        even where its lease has ended.
+        """
         free: ColumnElement[bool] = tasks.c.lease_until.is_(None)
         if takes_over:
             # A lease reaches AHEAD and *seconds* at most beyond its taker's clock, which may be AHEAD of this one.
@@ -196,7 +209,7 @@ class Tasks:
         due = select(tasks).where(*wanted, _is_due(now), free)
         self._free_unanswered()
         # Most looks find nothing, and a look takes no lock.
-        with self.database.read() as conn:
+        with self._database.read() as conn:
             if conn.execute(due.with_only_columns(tasks.c.id).limit(1)).first() is None:
                 return []
         first = due.order_by(tasks.c.due_at, tasks.c.id).limit(limit).with_for_update(skip_locked=True)
@@ -219,7 +232,7 @@ class Tasks:
             return [_leased(row, lease["lease_owner"]) for row in rows]
 
         try:
-            return self.database.transaction(take)
+            return self._database.transaction(take)
         except ServiceDown:
             self._unanswered.append(lease["lease_owner"])
             raise
@@ -227,31 +240,39 @@ class Tasks:
     def _free_unanswered(self) -> None:
         """Give up the leases that nobody was told of: when they end, it would look as if a worker had died."""
         for owner in list(self._unanswered):
-            self.database.transaction(partial(_undo_lease, owner=owner))
+            self._database.transaction(partial(_undo_lease, owner=owner))
             with suppress(ValueError):
                 self._unanswered.remove(owner)
 
-    def add_tasks(self, item_id: int, wanted: Sequence[NewTask], now: datetime) -> None:
-        """Write tasks for an item on their own, where nothing else of it changes."""
-        self.database.transaction(lambda conn: enqueue(conn, item_id, wanted, now))
+    def add(self, item_id: int, wanted: Sequence[NewTask], now: datetime) -> None:
+        """Write tasks for an item on their own; one of a kind that is open already is merged with it."""
+        self._database.transaction(lambda conn: enqueue(conn, item_id, wanted, now))
 
-    def finish_task(self, task: Task) -> None:
-        self.database.transaction(lambda conn: finish(conn, task))
+    def finish(self, task: Task) -> None:
+        """End a task that is done."""
+        self._database.transaction(lambda conn: finish(conn, task))
 
-    def retry_task(self, task: Task, due_at: datetime, error: str, *, is_attempt: bool = True) -> None:
-        self.database.transaction(lambda conn: retry(conn, task, due_at, error, is_attempt=is_attempt))
+    def retry(self, task: Task, due_at: datetime, error: str, *, is_attempt: bool = True) -> None:
+        """Make a task that failed due again at `due_at`.
 
-    def bury_task(self, task: Task, error: str) -> None:
+        Without *is_attempt* it was only put off, and no attempt is counted.
+        """
+        self._database.transaction(lambda conn: retry(conn, task, due_at, error, is_attempt=is_attempt))
+
+    def bury(self, task: Task, error: str) -> None:
+        """Give up a task that cannot be done; it is kept for a person."""
         values = {"state": DEAD, "open_key": None, "lease_until": None, "lease_owner": None, "last_error": error}
 
-        def bury(conn: Connection) -> None:
+        def give_up(conn: Connection) -> None:
             if not conn.execute(update(tasks).where(_held(task)).values(values)).rowcount:
                 _release(conn, task)
 
-        self.database.transaction(bury)
+        self._database.transaction(give_up)
 
-    def revive_task(self, task_id: int, now: datetime) -> bool:
-        def revive(conn: Connection) -> bool:
+    def revive(self, task_id: int, now: datetime) -> bool:
+        """Try a task again that was given up. Return False where there is none, or an open one of its kind."""
+
+        def reopen(conn: Connection) -> bool:
             dead = and_(tasks.c.id == task_id, tasks.c.state == DEAD)
             row = conn.execute(select(tasks.c.item_id, tasks.c.kind, tasks.c.payload).where(dead)).first()
             if row is None:
@@ -267,35 +288,40 @@ class Tasks:
             return conn.execute(update(tasks).where(dead).values(again)).rowcount == 1
 
         try:
-            return self.database.transaction(revive)
+            return self._database.transaction(reopen)
         except IntegrityError:
             return False
 
-    def delete_tasks(self, ids: Sequence[int]) -> int:
+    def delete(self, ids: Sequence[int]) -> int:
+        """Delete tasks that were given up, at most some hundred; return how many there were."""
         doomed = delete(tasks).where(tasks.c.id.in_(list(ids)), tasks.c.state == DEAD)
-        return self.database.transaction(lambda conn: conn.execute(doomed).rowcount)
+        return self._database.transaction(lambda conn: conn.execute(doomed).rowcount)
 
-    def dead_tasks(self, limit: int = 100) -> Sequence[Task]:
+    def dead(self, limit: int = 100) -> Sequence[Task]:
+        """Return tasks that were given up, the latest first."""
         query = select(tasks).where(tasks.c.state == DEAD).order_by(tasks.c.id.desc()).limit(limit)
-        with self.database.read() as conn:
+        with self._database.read() as conn:
             return [_task(row, attempts=row.attempts, lease="") for row in conn.execute(query)]
 
-    def late_tasks(self, before: datetime, limit: int = 100) -> Sequence[Task]:
+    def late(self, before: datetime, limit: int = 100) -> Sequence[Task]:
+        """Return open tasks that were due before then, the oldest first."""
         query = select(tasks).where(tasks.c.state == OPEN, tasks.c.due_at < before).order_by(tasks.c.due_at)
-        with self.database.read() as conn:
+        with self._database.read() as conn:
             return [_task(row, attempts=row.attempts, lease="") for row in conn.execute(query.limit(limit))]
 
-    def task_lag(self, now: datetime, known: Collection[str] | None = None) -> float:
+    def lag(self, now: datetime, known: Collection[str] | None = None) -> float:
+        """Return for how many seconds the oldest task of the *known* kinds has been due, 0 where nothing is late."""
         query = select(func.min(tasks.c.due_at)).where(tasks.c.state == OPEN, _known(known))
-        with self.database.read() as conn:
+        with self._database.read() as conn:
             oldest: datetime | None = conn.execute(query).scalar()
         return 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
 
     def next_due(self, kinds: Iterable[str] | None = None) -> datetime | None:
+        """Return when the next task may be taken, None where none is open."""
         is_free = tasks.c.lease_until.is_(None)
         free = select(tasks.c.due_at).where(*_takeable(kinds), is_free).order_by(tasks.c.due_at).limit(1)
         held = select(func.min(tasks.c.lease_until)).where(*_takeable(kinds), not_(is_free))
-        with self.database.read() as conn:
+        with self._database.read() as conn:
             due: datetime | None = conn.execute(free).scalar()
             if due is not None:
                 # A lease ends after its task was due: what is due later than that cannot be free sooner.

@@ -229,7 +229,7 @@ class Crew:
         """Free the tasks of an outage of the store: when their leases end, it would look as if a worker had died."""
         while self._unsettled:
             task = self._unsettled[-1]
-            self._desk.store.retry_task(task, self._desk.clock.now() + backoff(task), "the database was away")
+            self._desk.store.tasks.retry(task, self._desk.clock.now() + backoff(task), "the database was away")
             self._unsettled.pop()
 
     def _look_after(self) -> None:

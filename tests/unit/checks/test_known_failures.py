@@ -70,7 +70,7 @@ def test_counters_drift_or_go_negative(site: Host) -> None:
     for decision in ("spam", "trash", "approve", "approve", "hold", "trash", "spam", "approve"):
         site.decide(number, decision, stored(site, number)["version"])
         work(site)
-        assert not any(site.state.desk.store.recount(repair=False))
+        assert not any(site.state.desk.store.counters.recount(repair=False))
     assert site.counts() == {"comments": 1, "trackbacks": 0}
 
 
@@ -245,7 +245,7 @@ def test_a_typed_address_is_taken_for_a_verified_one(site: Host) -> None:
 def test_deleting_an_item_leaves_what_was_sent_to_others_about_it(site: Host) -> None:
     number = site.comment("akismet-guaranteed-spam").json["id"]
     work(site)
-    assert site.state.desk.store.sample(number) is not None
+    assert site.state.desk.store.samples.get(number) is not None
     site.client.delete(f"/discuss/moderation/items/{number}", headers=site.token())
-    assert site.state.desk.store.sample(number) is None
-    assert site.state.desk.store.next_due() is None
+    assert site.state.desk.store.samples.get(number) is None
+    assert site.state.desk.store.tasks.next_due() is None
