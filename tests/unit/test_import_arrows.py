@@ -49,7 +49,9 @@ GROUPS = {
     ),
     "sql": ("database", "store", "*.sql", "moderation.alike", "tasks.retention_sql"),
     # Other servers: their addresses, pages, and the failures of connections.
-    "services": ("outbound", "akismet", "notices", "confirmation.mail", "tasks.wake_up", "stand_ins"),
+    "services": ("outbound", "akismet", "notices", "tasks.wake_up", "stand_ins"),
+    # The texts of mails, and how a mail is built.
+    "mails": ("notices.mail", "notices.notice_mail", "confirmation.mail"),
     "failures": ("outbound.failures",),
     "articles": ("articles",),
     "views": ("http", "*.views", "*_views", "moderation", "reading", "monitoring"),
@@ -82,7 +84,8 @@ ARROWS = {
     "articles": (*DOMAIN, "text"),
     "sql": (*DOMAIN, "normal"),
     # Mails list where links lead, as the pages do.
-    "services": (*DOMAIN, "words", "text"),
+    "services": (*DOMAIN, "words", "text", "mails"),
+    "mails": (*DOMAIN, "words", "text", "acts"),
     "views": (*INTAKE, "acts", "settings", "words"),
     # The command line serves the stand-in for Akismet, which ships with the helpers for tests.
     "cli": (*DOMAIN, "signals", "settings", "words", "text", "acts", "views", "build", "testing"),
@@ -111,14 +114,14 @@ VIEWS = (
     *(f"monitoring.{name}" for name in ("metrics", "proxies")),
 )
 FLASK = ("extension", "cli", "protocols", "testing", *VIEWS)
-NETWORK = ("outbound", "akismet.client", "akismet.transport", "notices", "confirmation.mail", "tasks.wake_up")
+NETWORK = ("outbound", "akismet.client", "akismet.transport", "notices", "tasks.wake_up")
 
 #: Where each foreign package may be imported, and the parts of the standard library that reach other servers.
 #: A host's own objects (an engine, a Redis client) may be named in annotations anywhere.
 OUTSIDE = {
     "flask": FLASK,
     "werkzeug": FLASK,
-    "jinja2": FLASK,
+    "jinja2": (*FLASK, "notices.mail"),
     "click": ("cli",),
     "markupsafe": (*FLASK, "text"),
     "itsdangerous": ("http", "build"),

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WEB = ROOT / "src" / "moderate" / "http"
-TEMPLATES = sorted((WEB / "templates" / "moderate").glob("*.html"))
+MAILS = ROOT / "src" / "moderate" / "notices" / "templates"
+TEMPLATES = sorted([*(WEB / "templates" / "moderate").glob("*.html"), *MAILS.glob("*.html")])
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
@@ -39,10 +40,10 @@ def test_every_way_out_that_strangers_named_is_marked_as_such(template: Path) ->
     assert set(direct) <= {'href="{{ item.article_url }}"'}
 
 
-def test_every_page_is_rendered_apart_from_the_hosts_jinja_settings() -> None:
+def test_every_page_and_mail_is_rendered_apart_from_the_hosts_jinja_settings() -> None:
     direct = re.compile(r"\brender_template|\bstream_template|\.get_template\(|\.from_string\(")
-    found = [path.name for path in (ROOT / "src").rglob("*.py") if direct.search(path.read_text(encoding="utf-8"))]
-    assert found == ["rendering.py"]
+    found = {path.name for path in (ROOT / "src").rglob("*.py") if direct.search(path.read_text(encoding="utf-8"))}
+    assert found == {"rendering.py", "mail.py"}
 
 
 def test_the_style_sheet_of_the_thread_touches_nothing_of_the_host() -> None:

@@ -20,14 +20,13 @@ from moderate.errors import Invalid, ServiceDown, Undeliverable
 from moderate.identity import CONFIRMED
 from moderate.limits import Costs
 from moderate.ports import NewTask
-from moderate.ports.confirming import Request
+from moderate.ports.notices import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from moderate.model import Item, Task
-    from moderate.ports.confirming import ConfirmationMailer
     from moderate.submit.desk import Desk
 
 log = logging.getLogger("moderate")
@@ -46,11 +45,32 @@ FIRST_RETRY = timedelta(minutes=2)
 LONGEST_RETRY = timedelta(hours=2)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One mail to a person who may never have asked for it.
+
+    It holds nothing that a commenter wrote but the address that it goes to, *to*, in the form in which mails are sent.
+    *id* is the same for each attempt; *mailbox* is a keyed hash of the address.
+    """
+
+    id: str
+    item: int
+    to: str
+    mailbox: str
+    article_title: str
+    article_url: str
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Confirming:
-    """What confirming needs. `secret` must be the same for all processes, and stay: identities hang on it."""
+    """The parts that confirming needs.
 
-    mailer: ConfirmationMailer
+    *send* sends a mail; it raises `ServiceDown` where trying again may help, else `Undeliverable`. *secret* returns the
+    key of the hashes. It must be the same in all processes and must not change: identities depend on it.
+    """
+
+    send: Callable[[Request], None]
     secret: Callable[[], bytes]
 
     def author_id(self, email: str) -> str:
@@ -74,7 +94,23 @@ def is_confirmable(desk: Desk, item: Item) -> bool:
 
 def address_of(desk: Desk, item: Item) -> str | None:
     """The address of this comment as mails to it are sent; None where none could be."""
-    return desk.confirming.mailer.spelled(item.email) if desk.confirming is not None and item.email else None
+    return sendable(item.email) if desk.confirming is not None and item.email else None
+
+
+def sendable(email: str) -> str | None:
+    """Return an address in the form that every mail server takes, its host in ASCII (RFC 5890); None for no such form.
+
+    All spellings of a host that lead to it come out with that host. Full-width letters, a long s or a sharp one would
+    lead to another host than the one that was typed, so there is no form for them.
+    """
+    local, _, domain = email.rpartition("@")
+    try:
+        host = domain.encode("idna")
+        is_as_typed = domain.isascii() or host.decode("idna") == domain
+    except UnicodeError:
+        return None
+    found = f"{local}@{host.decode('ascii')}" if is_as_typed else ""
+    return found if is_address(found) else None
 
 
 def ask(desk: Desk, item: Item, client_ip: str) -> None:
@@ -135,7 +171,7 @@ def send(desk: Desk, task: Task, request: Request) -> None:
     if desk.confirming is None:
         return
     try:
-        desk.confirming.mailer.send(request)
+        desk.confirming.send(request)
     except ServiceDown as error:
         if not error.kind:
             desk.outages.failed("mail", error)

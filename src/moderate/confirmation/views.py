@@ -36,20 +36,19 @@ if TYPE_CHECKING:
     from moderate.http.signing import Signer
     from moderate.http.state import State
     from moderate.model import Item
-    from moderate.ports.confirming import Request
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmationAddresses:
-    """See `moderate.ports.confirming.ConfirmationLinks`; `base` returns the absolute address of the blueprint."""
+    """Absolute addresses for these mails. `base` returns that of the blueprint, without a final slash."""
 
     base: Callable[[], str]
     signer: Signer
 
-    def confirm(self, request: Request) -> str:
+    def confirm(self, request: confirming.Request) -> str:
         return f"{self.base()}/confirmation/{self.signer.sign('confirmation', [request.item, request.id])}"
 
-    def stop(self, request: Request) -> str:
+    def stop(self, request: confirming.Request) -> str:
         return f"{self.base()}/confirmation/stop/{self.signer.sign('confirmation-stop', request.mailbox)}"
 
 

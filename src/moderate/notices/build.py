@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from moderate.http.signing import Signer
     from moderate.http.site_address import SiteAddress
-    from moderate.notices.mail import Transport
+    from moderate.notices.mail import Mailer, Transport
     from moderate.notices.smtp_auth import Account
     from moderate.ports import Clock, Notifier
     from moderate.settings import Settings
@@ -50,20 +50,17 @@ def make_notices(app: Flask, settings: Settings, signer: Signer, clock: Clock, a
 def make_mailboxes(
     app: Flask, settings: Settings, site_url: str, links: SiteLinks, clock: Clock
 ) -> tuple[Notifier, ...]:
-    from moderate.notices.mail import MailNotifier
+    from moderate.notices.notice_mail import MailNotifier
 
     if settings.mail_from is None:
         raise ConfigError("MODERATE_MAIL_FROM", None, "with MODERATE_MAIL_SERVER the mails need a sender")
-    host = host_of(site_url)
-    transport = make_transport(app, settings, host, clock)
+    mailer = make_mailer(app, settings, settings.mail_from, host_of(site_url), clock)
     return tuple(
         MailNotifier(
             to,
-            transport,
+            mailer,
             links,
             SPOKEN[to.language or settings.language or "en"],
-            sender=settings.mail_from,
-            host=host,
             digest_after=settings.mail_digest_after,
         )
         for to in settings.mail_to
@@ -86,17 +83,16 @@ def make_confirming(
         raise ConfigError("MODERATE_CONFIRM_EMAIL", True, f"its mails need {missing} as well")
     from moderate.confirmation.mail import ConfirmationMails
 
-    host = host_of(settings.site_url)
+    links = ConfirmationAddresses(address.base, signer)
     mails = ConfirmationMails(
-        make_transport(app, settings, host, clock),
-        ConfirmationAddresses(address.base, signer),
+        make_mailer(app, settings, settings.mail_from, host_of(settings.site_url), clock),
         SPOKEN[settings.language or "en"],
-        sender=settings.mail_from,
-        host=host,
-        site=readable_site(settings.site_url),
+        readable_site(settings.site_url),
+        links.confirm,
+        links.stop,
     )
     # Kept for all requests, as identities are asked for again and again.
-    return Confirming(mails, cache(lambda: store.secrets.get("addresses")))
+    return Confirming(mails.send, cache(lambda: store.secrets.get("addresses")))
 
 
 def host_of(site_url: str) -> str:
@@ -110,8 +106,15 @@ def readable_site(site_url: str) -> str:
     return site_url.partition("://")[2].replace(host, letters or host, 1)
 
 
+def make_mailer(app: Flask, settings: Settings, sender: str, host: str, clock: Clock) -> Mailer:
+    from moderate.notices.mail import Mailer
+
+    return Mailer(make_transport(app, settings, host, clock), sender, host)
+
+
 def make_transport(app: Flask, settings: Settings, host: str, clock: Clock) -> Transport:
-    from moderate.notices.mail import ConsoleTransport, FolderTransport, SmtpTransport
+    from moderate.notices.mail import ConsoleTransport, FolderTransport
+    from moderate.notices.smtp import SmtpTransport
 
     server = settings.mail_server or ""
     if server == "console":

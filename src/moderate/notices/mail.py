@@ -1,37 +1,101 @@
-"""Mails to moderators, by SMTP (RFC 5321) or, for development, to a folder or the terminal."""
+"""Build mails from templates (RFC 5322, MIME), and hand them to what sends them.
+
+Every mail of the package is built here: notices to moderators and the mail that confirms an address. Names, titles and
+texts in them come from strangers. In headers they are one printable line; in the plain text each of their lines is
+quoted, so that none looks like one of the mail's own; in HTML Jinja escapes them.
+"""
 
 from __future__ import annotations
 
 import os
-import ssl
 import sys
-from contextlib import contextmanager
+from dataclasses import dataclass
 from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import format_datetime, parseaddr
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from moderate.clock import SystemClock
-from moderate.errors import ServiceDown, Undeliverable
-from moderate.notices.mail_failures import failures_named
-from moderate.notices.mail_text import letter, one_line
-from moderate.notices.smtp import Bounded, BoundedTls, Bounds
-from moderate.notices.smtp_auth import sign_in
-from moderate.outbound.breaker import CircuitBreaker
-from moderate.ports.notices import Event
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from moderate.errors import ServiceDown
+from moderate.text.characters import is_printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Mapping
+    from datetime import datetime
 
-    from moderate.notices.smtp_auth import Account
-    from moderate.ports import Clock, Notice, NoticeLinks, Recipient
     from moderate.words import Words
 
+#: Format characters without which Persian words and many emoji fall apart, and that move nothing.
+JOINERS = "\u200c\u200d"
+
 #: Fields that hold one long word: to fold them would be to break or to encode it.
-WHOLE = frozenset({"list-unsubscribe", "message-id", "references"})
+UNFOLDED = frozenset({"list-unsubscribe", "message-id", "references"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """The content of one mail: ``templates/TEMPLATE.txt`` and ``.html`` with *values*.
+
+    *id* and *thread* become Message-ID and References; *id* is the same for each attempt, so that a mail that arrives
+    twice can be recognised. *unsubscribe* is the address of a link that ends such mails with one click (RFC 8058).
+    """
+
+    to: Address
+    id: str
+    subject: str
+    at: datetime
+    template: str
+    values: Mapping[str, object]
+    unsubscribe: str
+    thread: str = ""
+
+
+class Transport(Protocol):
+    """A way for finished mails to go. Raises `ServiceDown`, or `Undeliverable` for an address refused for good."""
+
+    def send(self, message: EmailMessage, *, sender: str, to: str) -> None: ...
+
+    def probe(self) -> None:
+        """Check that it would take a mail, without sending one. Raises `ServiceDown`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mailer:
+    """Builds and sends mails. *sender* is the value of From, *host* the right-hand side of message ids."""
+
+    transport: Transport
+    sender: str
+    host: str
+
+    def send(self, mail: Mail, words: Words) -> None:
+        """Send a mail in the language of *words*. Raises `ServiceDown` or `Undeliverable`."""
+        message = self.build(mail, words)
+        self.transport.send(message, sender=parseaddr(self.sender)[1], to=mail.to.addr_spec)
+
+    def build(self, mail: Mail, words: Words) -> EmailMessage:
+        message = EmailMessage(policy=POLICY)
+        name, address = parseaddr(self.sender)
+        message["From"] = Address(name, addr_spec=address)
+        message["To"] = mail.to
+        message["Subject"] = encoded(mail.subject)
+        message["Date"] = format_datetime(mail.at)
+        message["Message-ID"] = f"<{mail.id}@{self.host}>"
+        if mail.thread:
+            message["References"] = f"<{mail.thread}@{self.host}>"
+        # No absence notices, please: RFC 3834, and [MS-OXCMAIL] for Exchange, which has a field of its own.
+        message["Auto-Submitted"] = "auto-generated"
+        message["X-Auto-Response-Suppress"] = "All"
+        # RFC 2369, and RFC 8058 for the one click.
+        message["List-Unsubscribe"] = f"<{mail.unsubscribe}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+        message.set_content(rendered(f"{mail.template}.txt", mail, words), cte="quoted-printable")
+        html = rendered(f"{mail.template}.html", mail, words)
+        message.add_alternative(html, subtype="html", cte="quoted-printable")
+        return message
 
 
 class MailPolicy(EmailPolicy):
@@ -40,192 +104,82 @@ class MailPolicy(EmailPolicy):
     def fold(self, name: str, value: Any) -> str:
         if name.lower() == "subject":
             return f"{name}: {encoded(str(value), self.linesep)}{self.linesep}"
-        return f"{name}: {value}{self.linesep}" if name.lower() in WHOLE else super().fold(name, value)
+        return f"{name}: {value}{self.linesep}" if name.lower() in UNFOLDED else super().fold(name, value)
 
     def fold_binary(self, name: str, value: Any) -> bytes:
-        is_ours = name.lower() in {*WHOLE, "subject"}
-        return self.fold(name, value).encode("ascii") if is_ours else super().fold_binary(name, value)
+        is_own = name.lower() in {*UNFOLDED, "subject"}
+        return self.fold(name, value).encode("ascii") if is_own else super().fold_binary(name, value)
+
+
+POLICY = MailPolicy(linesep="\r\n", cte_type="7bit")
 
 
 def encoded(subject: str, linesep: str = "") -> str:
-    """A subject as a header holds it (RFC 2047): what comes out of a mail program is what went in.
+    """Encode a subject as its header holds it (RFC 2047), so that a mail program shows exactly this text.
 
-    The standard library's newer way loses blanks, and reads encoded words that somebody has typed.
+    `email.headerregistry` loses blanks, and decodes text that a stranger typed in the form of an encoded word.
     """
     is_plain = subject.isascii() and "=?" not in subject
     charset = "us-ascii" if is_plain else "utf-8"
     return Header(subject, charset, maxlinelen=75, header_name="Subject").encode(linesep=linesep)
 
 
-POLICY = MailPolicy(linesep="\r\n", cte_type="7bit")
+# --- templates and text ---------------------------------------------------------------------------
 
 
-def by_machine(message: EmailMessage) -> None:
-    """Ask that nobody's absence be reported: RFC 3834, and [MS-OXCMAIL] for Exchange, which goes by its own field."""
-    message["Auto-Submitted"] = "auto-generated"
-    message["X-Auto-Response-Suppress"] = "All"
+def rendered(template: str, mail: Mail, words: Words) -> str:
+    """Render one part of a mail. Its texts are translated by the functions that the templates of pages have."""
+    return TEMPLATES.get_template(template).render(
+        mail.values,
+        language=words.language,
+        unsubscribe=mail.unsubscribe,
+        moderate_say=words.say,
+        moderate_count=words.count,
+    )
 
 
-class Transport(Protocol):
-    """Takes a finished mail. Raises `ServiceDown`, or `Undeliverable` where the address is refused for good."""
-
-    def send(self, message: EmailMessage, *, sender: str, to: str) -> None: ...
-
-    def probe(self) -> None:
-        """See whether it would take a mail, and send none. Raises `ServiceDown`."""
+def quoted(text: str) -> str:
+    """Put ``>`` before every line, whatever the writer used to end lines with."""
+    return "\n".join(f"> {line}".rstrip() for line in text.splitlines()) or ">"
 
 
-class MailNotifier:
-    """One moderator's mailbox; see `moderate.ports.Notifier`.
-
-    `sender` is what stands in From, `host` what stands behind the @ of message ids.
-    """
-
-    events = frozenset({Event.WAITING})
-
-    def __init__(
-        self,
-        to: Recipient,
-        transport: Transport,
-        links: NoticeLinks,
-        words: Words,
-        *,
-        sender: str,
-        host: str,
-        digest_after: int,
-    ) -> None:
-        self._to = to
-        self._transport = transport
-        self._links = links
-        self._words = words
-        self._sender = sender
-        self._host = host
-        self.key = to.key
-        self.per_hour: int | None = 0 if to.notify == "digest" else digest_after
-
-    def deliver(self, notice: Notice) -> None:
-        """See the port."""
-        sender = parseaddr(self._sender)[1]
-        self._transport.send(self.message(notice), sender=sender, to=self._to.email)
-
-    def probe(self) -> None:
-        """See the port."""
-        self._transport.probe()
-
-    def message(self, notice: Notice) -> EmailMessage:
-        """The whole mail. What strangers wrote cannot end a header: it is one line, and the library looks again."""
-        told = letter(notice, self._to, self._links, self._words)
-        message = EmailMessage(policy=POLICY)
-        message["From"] = address(self._sender)
-        message["To"] = Address(one_line(self._to.name), addr_spec=self._to.email)
-        # Encoded, or the library would take what looks like encoded for such.
-        message["Subject"] = encoded(told.subject)
-        message["Date"] = format_datetime(notice.at)
-        # The same for each attempt, so that a mail that comes twice can be known as one.
-        message["Message-ID"] = f"<{notice.id}.{self.key}@{self._host}>"
-        if not notice.is_digest:
-            message["References"] = f"<item.{notice.items[0].id}.{self.key}@{self._host}>"
-        by_machine(message)
-        # RFC 2369, and RFC 8058 for the one click.
-        message["List-Unsubscribe"] = f"<{self._links.unsubscribe(self._to)}>"
-        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-        message.set_content(told.text, cte="quoted-printable")
-        message.add_alternative(told.html, subtype="html", cte="quoted-printable")
-        return message
+def visible(text: str) -> str:
+    """Replace control and format characters, those for directions among them, by blanks, and keep the ends of lines."""
+    lines = text.splitlines()
+    return "\n".join("".join(char if char in JOINERS or is_printable(char) else " " for char in line) for line in lines)
 
 
-def address(mailbox: str) -> Address:
-    """What a setting such as ``News <news@example.org>`` means."""
-    name, spec = parseaddr(mailbox)
-    return Address(name, addr_spec=spec)
+def one_line(text: str) -> str:
+    """Return *text* as one line of visible characters, fit for a header or a line of the mail's own."""
+    return " ".join(visible(text).split())
 
 
-# --- ways for a mail to go ------------------------------------------------------------------------
+def clipped(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
-class SmtpTransport:
-    """A mail server. Each mail has a connection of its own.
+#: Apart from the host's environment: mails are written outside of requests, and hosts replace pages only.
+TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=select_autoescape(("html",), default=False),
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+    undefined=StrictUndefined,
+)
+TEMPLATES.filters["quoted"] = quoted
 
-    *account* signs in; None sends without. *own_name* is told in EHLO.
-    """
 
-    def __init__(
-        self,
-        server: str,
-        port: int | None,
-        *,
-        security: str,
-        account: Account | None,
-        timeout: float,
-        own_name: str,
-        ssl_context: ssl.SSLContext | None = None,
-        clock: Clock | None = None,
-    ) -> None:
-        self._clock = clock or SystemClock()
-        self._breaker = CircuitBreaker("mail", self._clock)
-        self._server = server
-        self._port = port or {"starttls": 587, "tls": 465}.get(security, 25)
-        self._security = security
-        self._account = account
-        self._timeout = timeout
-        self._own_name = own_name
-        self._ssl_context = ssl_context
-
-    def send(self, message: EmailMessage, *, sender: str, to: str) -> None:
-        """Send the mail. It is sent once the server has answered its end with 2xx, whatever follows.
-
-        A server that keeps failing is left alone for a while, as one that hangs would hold up all other tasks.
-        """
-        self._breaker.enter()
-        try:
-            with failures_named(), self._signed_in() as server:
-                server.deliver(message.as_bytes(), sender, to)
-        except ServiceDown as error:
-            if error.kind == "refused":
-                self._breaker.succeeded()
-            else:
-                self._breaker.failed()
-            raise
-        except Undeliverable:
-            self._breaker.succeeded()
-            raise
-        self._breaker.succeeded()
-
-    def probe(self) -> None:
-        """Connect and sign in; see the port."""
-        with failures_named(), self._signed_in() as server:
-            server.noop()
-
-    @contextmanager
-    def _signed_in(self) -> Iterator[Bounded]:
-        bounds = Bounds.of(self._clock, self._timeout)
-        mechanisms = self._account.mechanisms(bounds.seconds()) if self._account else None
-        with self._connected(bounds) as server:
-            if self._security == "starttls":
-                server.starttls(context=self._trust())
-            if mechanisms is not None:
-                sign_in(server, mechanisms)
-            yield server
-
-    def _connected(self, bounds: Bounds) -> Bounded:
-        if self._security == "tls":
-            return BoundedTls(bounds, self._server, self._port, self._own_name, context=self._trust())
-        return Bounded(bounds, self._server, self._port, self._own_name)
-
-    def _trust(self) -> ssl.SSLContext:
-        if self._ssl_context is None:
-            self._ssl_context = ssl.create_default_context()
-        return self._ssl_context
+# --- transports for development -------------------------------------------------------------------
 
 
 class FolderTransport:
-    """Puts each mail into a folder, as a file that mail programs open; for development."""
+    """Writes each mail to a folder, as a file that mail programs open."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def send(self, message: EmailMessage, *, sender: str, to: str) -> None:
-        """See the port."""
         name = "".join(char if char.isalnum() or char in ".-" else "_" for char in message["Message-ID"].strip("<>"))
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -234,20 +188,18 @@ class FolderTransport:
             raise ServiceDown("mail", "the folder for mails cannot be written") from error
 
     def probe(self) -> None:
-        """See the port."""
         place = next(folder for folder in (self._folder, *self._folder.parents) if folder.exists())
         if not (place.is_dir() and os.access(place, os.W_OK)):
             raise ServiceDown("mail", "the folder for mails cannot be written")
 
 
 class ConsoleTransport:
-    """Prints each mail's text to standard error; for development."""
+    """Prints the text of each mail to standard error."""
 
     def send(self, message: EmailMessage, *, sender: str, to: str) -> None:
-        """See the port."""
         body = message.get_body(("plain",))
         text = body.get_content() if body is not None else ""
         sys.stderr.write(f"--- mail to {to}: {one_line(str(message['Subject']))}\n{text}---\n")
 
     def probe(self) -> None:
-        """See the port."""
+        pass

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from moderate.errors import ServiceDown, Undeliverable
-from moderate.notices.mail import SmtpTransport
-from moderate.notices.smtp import Bounds
+from moderate.notices.smtp import Bounds, SmtpTransport
 from moderate.notices.smtp_auth import Account, token
 from moderate.tasks.scheduler import LEASE
 from moderate.testing import ManualClock

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from moderate.errors import ServiceDown, Undeliverable
 from moderate.model import Awaiting, Finding, Item, Kind, Lean, Status
-from moderate.notices.mail import POLICY, MailNotifier, SmtpTransport, encoded
-from moderate.notices.mail_text import letter, one_line, quoted, visible
+from moderate.notices.mail import POLICY, Mailer, encoded, one_line, quoted, visible
+from moderate.notices.notice_mail import MailNotifier
+from moderate.notices.smtp import SmtpTransport
 from moderate.notices.smtp_auth import Account
 from moderate.ports import Proposal
 from moderate.ports.notices import Event, Notice, Recipient
@@ -97,9 +98,8 @@ class Kept:
 
 def notifier(transport: Any, to: Recipient = MORI) -> MailNotifier:
     words = SPOKEN[to.language or "en"]
-    return MailNotifier(
-        to, transport, Links(), words, sender="News <news@mail.example>", host="news.example", digest_after=5
-    )
+    mailer = Mailer(transport, "News <news@mail.example>", "news.example")
+    return MailNotifier(to, mailer, Links(), words, digest_after=5)
 
 
 def notice(*items: Item) -> Notice:
@@ -279,8 +279,8 @@ def test_a_japanese_mail_tells_what_was_found_and_has_all_links() -> None:
 
 def test_one_item_is_told_in_the_singular() -> None:
     one = replace(notice(ITEM), is_digest=True)
-    assert letter(one, MORI, Links(), SPOKEN["en"]).subject == "1 item waits for a moderator"
-    assert letter(replace(one, total=1200), MORI, Links(), SPOKEN["en"]).subject == "1,200 items wait for a moderator"
+    assert notifier(Kept()).mail(one).subject == "1 item waits for a moderator"
+    assert notifier(Kept()).mail(replace(one, total=1200)).subject == "1,200 items wait for a moderator"
 
 
 def test_places_in_strangers_words_are_not_filled_in() -> None:

@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PACKAGE = ROOT / "src" / "moderate"
-TEMPLATES = PACKAGE / "http" / "templates"
+TEMPLATES = [path for path in sorted(PACKAGE.rglob("templates/**/*")) if path.suffix in {".html", ".txt"}]
 QUOTED = r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
 OTHERS = sorted(set(CATALOGUES) - {"en"})
 
 
 def words_of_ours() -> Iterator[str]:
     """Whatever stands in a call that translates, in templates and in code."""
-    for folder, one, many in (
+    for paths, one, many in (
         (TEMPLATES, r"moderate_say\(\s*", r"moderate_count\([^'\"]*"),
-        (PACKAGE, r"\bsay\(\s*", r"\bcount\([^'\"]*"),
+        (PACKAGE.rglob("*.py"), r"\bsay\(\s*", r"\bcount\([^'\"]*"),
     ):
-        for path in folder.rglob("*.html" if folder.name == "templates" else "*.py"):
+        for path in paths:
             text = path.read_text(encoding="utf-8")
             yield from (ast.literal_eval(match[1]) for match in re.finditer(one + QUOTED, text))
             yield from (ast.literal_eval(match[2]) for match in re.finditer(f"{many}{QUOTED},\\s*{QUOTED}", text))
@@ -40,7 +40,7 @@ def words_of_ours() -> Iterator[str]:
 def text_of_the_package() -> str:
     """All of our code as one text, with sentences that were broken into several strings joined again."""
     found = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py") if path.parent.name != "words"]
-    found += [path.read_text(encoding="utf-8") for path in TEMPLATES.rglob("*.html")]
+    found += [path.read_text(encoding="utf-8") for path in TEMPLATES]
     return "\n".join(found)
 
 
