@@ -23,7 +23,7 @@ log = logging.getLogger("moderate")
 MOUNT = "mount"
 
 #: Endpoints that monitors ask at an internal address, so that their sub-path says nothing about the site.
-MONITORED = frozenset({"moderate.monitoring.health", "moderate.metrics"})
+MONITORED = frozenset({"moderate.health", "moderate.metrics"})
 
 #: Sub-path that is taken from a request: segments without dots alone, backslashes, queries or control characters.
 _SUB_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[^\x00-\x1f\x7f/?#\\]+)*")
