@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+#: The largest number of an item, a rule or a place in a list that a database can hold.
+MAX_ID = 2**63 - 1
+
+
 class Kind(enum.StrEnum):
     """The four ways in. The last three are pings: another site says that it wrote about an article."""
 

@@ -15,14 +15,18 @@ from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi import checks
 
-from moderate.http.openapi import OPERATIONS
-from moderate.http.routing import MAX_ID
+from moderate.http.blueprint import build_blueprint
+from moderate.model import MAX_ID
+from moderate.protocols import PROTOCOLS
 from tests.sites import Host
 
 if TYPE_CHECKING:
     from schemathesis import Case
 
     from moderate.http.operation import Operation
+
+#: All that is described; see `tests/web/test_openapi.py`.
+OPERATIONS = [operation for operation in build_blueprint(PROTOCOLS).operations if operation.summary]
 
 #: The same requests in each run, however busy the machine is.
 steady = settings(

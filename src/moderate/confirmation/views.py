@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from flask import Response, jsonify, request
 
 from moderate.confirmation import confirm as confirming
 from moderate.errors import Forbidden, Refused, ServiceDown, UnknownItem
 from moderate.http.errors import NoSuchPage, headers_of, public_text, report, status_of
+from moderate.http.operation import EDIT_TOKEN, FORM, HTML, HTML_PAGE, JSON, Operation, Reply
 from moderate.http.rendering import render
+from moderate.http.schemas import Answer, WithdrawIn
+from moderate.http.schemas_moderation import AgainIn
 from moderate.http.state import current_state
 from moderate.http.words import say
 from moderate.limits import Costs
@@ -32,10 +35,20 @@ if TYPE_CHECKING:
     from flask import Request as Incoming
     from flask.typing import ResponseReturnValue
 
-    from moderate.http.routing import View
+    from moderate.http.operation import View
     from moderate.http.signing import Signer
     from moderate.http.state import State
     from moderate.model import Item
+
+
+INVALID = Reply(410, "The link is not valid, or not any more.", types=(HTML,))
+SPENT = Reply(409, "The link has been used.", types=(HTML,))
+
+
+class AcceptedOut(Answer):
+    """The same whether or not a mail goes out."""
+
+    accepted: Literal[True]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +88,19 @@ def where_wanted(view: View) -> View:
 # --- asking for the mail --------------------------------------------------------------------------
 
 
+@Operation(
+    "POST",
+    "/items/<int:item_id>/confirmation",
+    "confirmation_ask",
+    "Ask for a mail that confirms the e-mail address of your own comment",
+    parameters=(EDIT_TOKEN,),
+    body={JSON: WithdrawIn, FORM: None},
+    is_body_required=False,
+    replies=(Reply(202, "Accepted; nobody is told whether a mail goes out.", AcceptedOut, types=(HTML,)),),
+    problems=("not-found", "forbidden", "rate-limited"),
+    has_problem_pages=True,
+)
+@where_wanted
 def ask(item_id: int) -> ResponseReturnValue:
     """``POST /items/<id>/confirmation``: the author of a comment wants the mail. The answer is always the same."""
     state = current_state()
@@ -123,6 +149,17 @@ class Link:
     name: str
 
 
+@Operation(
+    "GET",
+    "/confirmation/<token>",
+    "confirmation",
+    "The page of a mail's link, with its button; looking changes nothing",
+    link="As the mail has it: for one comment, once, within 24 hours.",
+    replies=(HTML_PAGE, SPENT, INVALID),
+    problems=("not-found", "rate-limited"),
+    has_problem_pages=True,
+)
+@where_wanted
 def look(token: str) -> ResponseReturnValue:
     """``GET /confirmation/<token>``: what it is about, and the button. Changes nothing."""
     state = current_state()
@@ -146,6 +183,17 @@ def look(token: str) -> ResponseReturnValue:
     )
 
 
+@Operation(
+    "POST",
+    "/confirmation/<token>",
+    "confirmation",
+    "Confirm the address for the browser that sends this, which gets a cookie",
+    link="As the mail has it: for one comment, once, within 24 hours.",
+    replies=(HTML_PAGE, SPENT, INVALID),
+    problems=("not-found", "forbidden", "rate-limited"),
+    has_problem_pages=True,
+)
+@where_wanted
 def act(token: str) -> ResponseReturnValue:
     """``POST /confirmation/<token>``: this browser's owner reads the mails of that address."""
     state = current_state()
@@ -218,6 +266,17 @@ def done(link: Link) -> Response:
 # --- no more of it --------------------------------------------------------------------------------
 
 
+@Operation(
+    "GET",
+    "/confirmation/stop/<token>",
+    "confirmation_stop",
+    "Asks whether a mailbox wants no more of these mails; looking changes nothing",
+    link="As the mail has it: for one mailbox.",
+    replies=(HTML_PAGE, INVALID),
+    problems=("not-found", "rate-limited"),
+    has_problem_pages=True,
+)
+@where_wanted
 def stop_page(token: str) -> ResponseReturnValue:
     """``GET /confirmation/stop/<token>``: asks. Changes nothing."""
     state = current_state()
@@ -233,6 +292,19 @@ def stop_page(token: str) -> ResponseReturnValue:
     )
 
 
+@Operation(
+    "POST",
+    "/confirmation/stop/<token>",
+    "confirmation_stop",
+    "No more of these mails to a mailbox, in one click (RFC 8058); `again=1` takes it back",
+    link="As the mail has it: for one mailbox.",
+    body={FORM: AgainIn},
+    is_body_required=False,
+    replies=(HTML_PAGE, INVALID),
+    problems=("not-found", "rate-limited"),
+    has_problem_pages=True,
+)
+@where_wanted
 def stop(token: str) -> ResponseReturnValue:
     """``POST /confirmation/stop/<token>``: no more mails, in one click (RFC 8058); ``again=1`` undoes it."""
     state = current_state()
@@ -259,6 +331,16 @@ def mailbox_of(state: State, token: str) -> str | None:
     return str(found[0])
 
 
+@Operation(
+    "POST",
+    "/confirmation/forget",
+    "forget_address",
+    "Take the cookie back that knows a confirmed address",
+    replies=(HTML_PAGE,),
+    problems=("not-found", "forbidden"),
+    has_problem_pages=True,
+)
+@where_wanted
 def forget() -> ResponseReturnValue:
     """``POST /confirmation/forget``: this browser is known by no address any more."""
     if is_cross_site(request):

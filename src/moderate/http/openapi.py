@@ -6,17 +6,14 @@ import hashlib
 import json
 from functools import lru_cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Response, current_app, request
 from pydantic.json_schema import models_json_schema
 
 from moderate.http.errors import STATUS_OF
-from moderate.http.operation import FORM, JSON, MULTIPART, PROBLEM, Json
-from moderate.http.operations import PUBLIC
-from moderate.http.operations_confirmation import CONFIRMATION
-from moderate.http.operations_desk import DESK
-from moderate.http.operations_moderation import MODERATION
+from moderate.http.operation import FORM, HTML, JSON, MULTIPART, PROBLEM, Json, Operation, Reply
 from moderate.http.schemas_moderation import Problem
 from moderate.http.state import current_state
 from moderate.protocols.comment import CommentIn, model_for
@@ -29,13 +26,12 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
     from pydantic import BaseModel
 
-    from moderate.http.operation import Body, Operation, Reply
+    from moderate.http.routing import ApiBlueprint
     from moderate.settings import Settings
 
-REFERENCES = "#/components/schemas/{model}"
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
-#: All that there is below the prefix; what an app has not mounted is left out of its document.
-OPERATIONS: tuple[Operation, ...] = (*PUBLIC, *CONFIRMATION, *MODERATION, *DESK)
+REFERENCES = "#/components/schemas/{model}"
 
 #: Header fields of answers. Those of a limit come where a limit applies.
 HEADERS: dict[str, Json] = {
@@ -66,36 +62,44 @@ BOUNDS: dict[str, Json] = {
 }
 
 
-class OpenApi:
-    """The view; one for each app. It keeps the document for each place that the app is mounted at."""
+@Operation(
+    "GET",
+    "/openapi.json",
+    "openapi",
+    "This document",
+    replies=(Reply(200, "OpenAPI 3.1.", types=(JSON,)),),
+    has_etag=True,
+    needs_database=False,
+)
+def openapi() -> ResponseReturnValue:
+    blueprint = cast("ApiBlueprint", current_app.blueprints["moderate"])
+    data, tag = written(blueprint, request.script_root)
+    unchanged = not_modified(tag)
+    if unchanged is not None:
+        return unchanged
+    response = Response(data, mimetype=JSON)
+    response.set_etag(tag)
+    response.headers["Cache-Control"] = "no-cache"
+    return response
 
-    def __init__(self) -> None:
-        self._written = lru_cache(maxsize=8)(written)
 
-    def __call__(self) -> ResponseReturnValue:
-        data, tag = self._written(request.script_root)
-        unchanged = not_modified(tag)
-        if unchanged is not None:
-            return unchanged
-        response = Response(data, mimetype=JSON)
-        response.set_etag(tag)
-        response.headers["Cache-Control"] = "no-cache"
-        return response
-
-
-def written(root: str) -> tuple[bytes, str]:
-    """The current app's document with its tag; *root* is the path that the app is mounted at."""
-    settings = current_state().settings
-    mounted = {name.removeprefix("moderate.") for name in current_app.view_functions}
-    operations = [operation for operation in OPERATIONS if operation.endpoint in mounted]
-    described = document(operations, settings, root, current_app.config["SESSION_COOKIE_NAME"])
+@lru_cache(maxsize=8)
+def written(blueprint: ApiBlueprint, root: str) -> tuple[bytes, str]:
+    """Return the current app's document with its tag; *root* is the path that the app is mounted at."""
+    described = document(
+        blueprint.operations, current_state().settings, root, current_app.config["SESSION_COOKIE_NAME"]
+    )
     data = json.dumps(described, ensure_ascii=False, separators=(",", ":")).encode()
     return data, hashlib.sha256(data).hexdigest()[:32]
 
 
 def document(operations: Sequence[Operation], settings: Settings, root: str, session_cookie: str) -> Json:
-    """The whole document as JSON values."""
+    """Return the whole document as JSON values."""
     paths: dict[str, Json] = {}
+    operations = sorted(
+        (operation for operation in operations if operation.summary),
+        key=lambda operation: (operation.path, METHODS.index(operation.method)),
+    )
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = described(operation)
     return {
@@ -141,26 +145,25 @@ def described(operation: Operation) -> Json:
     """The Operation Object."""
     body: Json = {
         "operationId": f"{operation.endpoint}_{operation.method.lower()}",
-        "summary": operation.about,
+        "summary": operation.summary,
         "tags": ["moderation" if operation.is_for_moderators else "public"],
         "responses": responses(operation),
     }
-    if operation.parameters:
-        body["parameters"] = list(operation.parameters)
+    if parameters := operation.all_parameters():
+        body["parameters"] = parameters
     if operation.bodies:
-        content = {one.media_type: {"schema": request_schema(one)} for one in operation.bodies}
-        body["requestBody"] = {"required": operation.bodies[0].is_required, "content": content}
+        content = {kind: {"schema": request_schema(kind, model)} for kind, model in operation.bodies.items()}
+        body["requestBody"] = {"required": operation.is_body_required, "content": content}
     if operation.is_for_moderators:
         login: Json = {"login": []} if operation.method == "GET" else {"login": [], "csrf": []}
         body["security"] = [{"bearer": []}, login]
     return body
 
 
-def request_schema(body: Body) -> Json:
-    if body.model is None:
+def request_schema(kind: str, model: type[BaseModel] | None) -> Json:
+    if model is None:
         return {"type": "string"}
-    name = body.model.__name__
-    return reference(f"{name}Form" if body.media_type in {FORM, MULTIPART} else name)
+    return reference(f"{model.__name__}Form" if kind in {FORM, MULTIPART} else model.__name__)
 
 
 def reference(name: str) -> Json:
@@ -169,7 +172,7 @@ def reference(name: str) -> Json:
 
 def responses(operation: Operation) -> dict[str, Json]:
     """All answers by status: those of success, and the problem documents with the codes that may come."""
-    found = {str(reply.status): described_reply(reply) for reply in operation.replies}
+    found = {str(reply.status): described_reply(reply) for reply in operation.all_replies()}
     for status, codes in by_status(operation.codes()).items():
         described_before = found.get(str(status), {})
         answer = described_problem(operation, status, codes)
@@ -203,9 +206,8 @@ def by_status(codes: Iterable[str]) -> dict[int, list[str]]:
 
 def described_problem(operation: Operation, status: int, codes: list[str]) -> Json:
     narrowed: Json = {"allOf": [reference("Problem"), {"properties": {"code": {"enum": codes}}}]}
-    content = {kind: {"schema": {"type": "string"}} for kind in operation.problem_types if kind != PROBLEM}
-    if PROBLEM in operation.problem_types:
-        content[PROBLEM] = {"schema": narrowed}
+    content: Json = {HTML: {"schema": {"type": "string"}}} if operation.has_problem_pages else {}
+    content[PROBLEM] = {"schema": narrowed}
     answer: Json = {"description": " or ".join(f"`{code}`" for code in codes), "content": content}
     if status in PROBLEM_HEADERS:
         answer["headers"] = {name: HEADERS[name] for name in PROBLEM_HEADERS[status]}
@@ -218,9 +220,8 @@ def described_problem(operation: Operation, status: int, codes: list[str]) -> Js
 def schemas(operations: Iterable[Operation], settings: Settings) -> dict[str, Json]:
     """The schemas of all bodies and answers, by name; forms have one of their own."""
     sent = {model for operation in operations for reply in operation.replies for model in reply.models}
-    taken = [
-        (body.model, body.media_type) for operation in operations for body in operation.bodies if body.model is not None
-    ]
+    bodies = chain.from_iterable(operation.bodies.items() for operation in operations)
+    taken = [(model, kind) for kind, model in bodies if model is not None]
     found = definitions(sent | {Problem}, {in_use(model, settings) for model, _ in taken})
     bound(found, settings)
     if settings.require_author and "CommentIn" in found:

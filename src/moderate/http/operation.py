@@ -1,14 +1,29 @@
-"""The words in which operations are described; the tables are in `operations` and `operations_moderation`."""
+"""Declare views: the decorator `Operation` holds all that there is to know of one method at one address.
+
+    @Operation("GET", "/items/<int:item_id>", "item", "One item", replies=(Reply(200, "The item.", PublicItem),))
+    def item(item_id: int) -> ResponseReturnValue: ...
+
+The blueprint is built from these declarations (`moderate.http.blueprint`), and so is the OpenAPI document
+(`moderate.http.openapi`). What follows from a declaration is derived from it and written nowhere: the parameters of
+the path, and the problems that any address of its kind may answer with.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from moderate.http.routing import MAX_ID
+from moderate.model import MAX_ID
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import ModuleType
+
+    from flask.typing import ResponseReturnValue
     from pydantic import BaseModel
+
+    View = Callable[..., ResponseReturnValue]
 
 Json = dict[str, Any]
 
@@ -23,18 +38,59 @@ ATOM = "application/atom+xml"
 CSV = "text/csv"
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
-    """One form that a request body may have. A form's schema is that of its model without null types."""
+def query(name: str, schema: Json, about: str, *, required: bool = False) -> Json:
+    """Return a parameter of the query string."""
+    return {"name": name, "in": "query", "required": required, "description": about, "schema": schema}
 
-    media_type: str
-    model: type[BaseModel] | None = None
-    is_required: bool = True
+
+def header(name: str, schema: Json, about: str) -> Json:
+    """Return a header field of the request."""
+    return {"name": name, "in": "header", "required": False, "description": about, "schema": schema}
+
+
+def in_path(name: str, schema: Json, about: str) -> Json:
+    """Return a parameter of the path."""
+    return {"name": name, "in": "path", "required": True, "description": about, "schema": schema}
+
+
+def whole(maximum: int, default: int | None = None) -> Json:
+    """Return the schema of a whole number from 1 to *maximum*, written plainly, without a sign."""
+    return {"type": "integer", "minimum": 1, "maximum": maximum} | ({} if default is None else {"default": default})
+
+
+#: The schema of a text without restrictions; no value of it is invalid.
+TEXT: Json = {"type": "string"}
+
+#: The schema of words to look for. NUL is the one character that not every database can store.
+WORDS: Json = {"type": "string", "maxLength": 200, "pattern": r"^[^\x00]*$"}
+
+#: The schema of an article's key.
+KEY: Json = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"}
+
+CURSOR = query("cursor", whole(MAX_ID), "The `next` of the page before.")
+EDIT_TOKEN = query("edit_token", TEXT, "What the author was given when the comment was received.")
+IF_NONE_MATCH = header("If-None-Match", TEXT, "The ETag that the client has.")
+
+#: Parameters of paths by their names. A route with a `token` describes it itself.
+IN_PATHS: dict[str, Json] = {
+    "article": in_path("article", KEY, "The host's key of the article; slashes allowed."),
+    "item_id": in_path("item_id", whole(MAX_ID), "The number of the item."),
+    "rule_id": in_path("rule_id", whole(MAX_ID), "The number of the rule."),
+}
+
+#: Codes of problems by the parameter of the path that may cause them; an id that is no number has no address.
+PROBLEMS_OF_PATHS = {
+    "article": ("unknown-article",),
+    "item_id": ("unknown-item", "not-found"),
+    "rule_id": ("unknown-rule", "not-found"),
+}
+
+_VARIABLE = re.compile(r"<(?:[^:>]+:)?(\w+)>")
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer that is no problem document. Without a model the body is text of the named types."""
+    """An answer that is no problem document. Without a model the body is text of one of the media `types`."""
 
     status: int
     about: str
@@ -49,69 +105,114 @@ class Reply:
         return [model for model in (self.model, self.other) if model is not None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """What one method does at one address. `endpoint` is the name that the blueprint gives the route.
+UNCHANGED = Reply(304, "The client has it already.", headers=("ETag",))
+NOTHING = Reply(204, "Done; there is nothing to say.")
+HTML_PAGE = Reply(200, "The page.", types=(HTML,))
 
-    `problems` are the codes of the problem documents that may come; those that any operation of its
-    kind may meet (no database, no sign-in, another site's form) are added by themselves.
-    `problem_types` are the media types in which they come.
-    """
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Operation:
+    """What one method does at one address, as the decorator of its view."""
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-    path: str
+    #: The address below the prefix, as Flask writes it. All methods of one endpoint have the same.
+    rule: str
+    #: The name of the route for ``url_for``, without that of the blueprint.
     endpoint: str
-    about: str
+    #: The summary in the OpenAPI document; without one the operation is not part of the document.
+    summary: str = ""
+    _: KW_ONLY
+    #: Parameters of the query string and header fields of the request.
     parameters: tuple[Json, ...] = ()
-    bodies: tuple[Body, ...] = ()
+    #: Describes the ``<token>`` of the path, which is that of a link.
+    link: str = ""
+    #: The models of the request's body by media type, None for bare text; a model alone is one of JSON.
+    body: type[BaseModel] | Mapping[str, type[BaseModel] | None] = field(default_factory=dict)
+    is_body_required: bool = True
     replies: tuple[Reply, ...] = ()
+    #: Whether the first reply has an ETag, and 304 answers a client that has it already.
+    has_etag: bool = False
+    #: Codes of the problems that may come besides those that follow from what else is declared; see `codes`.
     problems: tuple[str, ...] = ()
-    problem_types: tuple[str, ...] = (PROBLEM,)
+    #: Whether problems may also come as HTML pages.
+    has_problem_pages: bool = False
     is_for_moderators: bool = False
-    may_be_down: bool = True
+    needs_database: bool = True
+    #: Whether the view answers all errors itself, in the form of its protocol; no problem follows from the rest then.
+    answers_errors: bool = False
+    #: Whether the view refuses a body that cannot be read itself, in the form of its protocol.
+    reads_body: bool = False
+    #: Whether the view also answers the methods that no other operation of the endpoint is declared for.
+    takes_other_methods: bool = False
+    #: Translates the details of problems for the people who read them; programs get them as they are.
+    translate: Callable[[str], str] = str
+
+    def __call__(self, view: View) -> Route:
+        """Make *view* a route."""
+        return Route(self, view)
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
+    @property
+    def path(self) -> str:
+        """The address as OpenAPI writes it."""
+        return _VARIABLE.sub(r"{\1}", self.rule)
+
+    @property
+    def bodies(self) -> Mapping[str, type[BaseModel] | None]:
+        return {JSON: self.body} if isinstance(self.body, type) else self.body
+
+    def all_parameters(self) -> list[Json]:
+        """Return the parameters of the path, the query string and the header, in this order."""
+        token = {"token": in_path("token", {"type": "string", "minLength": 1}, self.link)}
+        found = [(IN_PATHS | token)[name] for name in _VARIABLE.findall(self.rule)]
+        return [*found, *self.parameters, *([IF_NONE_MATCH] if self.has_etag else [])]
+
+    def all_replies(self) -> list[Reply]:
+        """Return the answers that are no problem documents, 304 with them."""
+        if not self.has_etag:
+            return list(self.replies)
+        first = self.replies[0]
+        tagged = Reply(first.status, first.about, first.model, first.types, ("ETag", *first.headers), first.other)
+        return [tagged, *self.replies[1:], UNCHANGED]
+
     def codes(self) -> tuple[str, ...]:
-        """All codes of problem documents that may come."""
-        # An id that is no number has no address here.
-        found = [*self.problems, *(["not-found"] if "_id}" in self.path else [])]
+        """Return the codes of all problems that may come, those that were declared first."""
+        found = [*self.problems]
+        if self.answers_errors:
+            return tuple(found)
+        if self.bodies:
+            found.append("too-large")
+            if self.is_body_required or JSON in self.bodies:
+                found.append("invalid")
+            if self.is_body_required and JSON in self.bodies:
+                found.append("unsupported-media-type")
+        if any(one["in"] == "query" and one["schema"] != TEXT for one in self.parameters):
+            found.append("invalid")
+        for name in _VARIABLE.findall(self.rule):
+            found += PROBLEMS_OF_PATHS.get(name, ())
         if self.is_for_moderators:
-            # Whoever guesses tokens too often is told to wait.
+            # Guesses of tokens are limited.
             found += ["unauthorized", "rate-limited"]
             found += [] if self.method == "GET" else ["forbidden"]
-        return tuple(dict.fromkeys(found + ["unavailable"] * self.may_be_down))
+        return tuple(dict.fromkeys(found + ["unavailable"] * self.needs_database))
 
 
-def path(name: str, schema: Json, about: str) -> Json:
-    return {"name": name, "in": "path", "required": True, "description": about, "schema": schema}
+@dataclass(frozen=True, slots=True, eq=False)
+class Route:
+    """A view with its declaration; it can be called as the view."""
+
+    operation: Operation
+    view: View
+
+    def __call__(self, **values: Any) -> ResponseReturnValue:
+        """Return the view's answer to the current request."""
+        return self.view(**values)
 
 
-def query(name: str, schema: Json, about: str, *, required: bool = False) -> Json:
-    return {"name": name, "in": "query", "required": required, "description": about, "schema": schema}
-
-
-def field(name: str, schema: Json, about: str) -> Json:
-    """A header field of the request."""
-    return {"name": name, "in": "header", "required": False, "description": about, "schema": schema}
-
-
-def whole(maximum: int, default: int | None = None) -> Json:
-    """A whole number from 1; written plainly, without a sign."""
-    return {"type": "integer", "minimum": 1, "maximum": maximum} | ({} if default is None else {"default": default})
-
-
-#: NUL is the one character that not every database can store.
-WORDS: Json = {"type": "string", "maxLength": 200, "pattern": r"^[^\x00]*$"}
-
-KEY: Json = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"}
-
-ARTICLE = path("article", KEY, "The host's key of the article; slashes allowed.")
-ITEM = path("item_id", whole(MAX_ID), "The number of the item.")
-CURSOR = query("cursor", whole(MAX_ID), "The `next` of the page before.")
-TOKEN = query("edit_token", {"type": "string"}, "What the author was given when the comment was received.")
-IF_NONE_MATCH = field("If-None-Match", {"type": "string"}, "The ETag that the client has.")
-
-UNCHANGED = Reply(304, "The client has it already.", headers=("ETag",))
-NOTHING = Reply(204, "Done; there is nothing to say.")
+def routes_in(module: ModuleType) -> Iterator[Route]:
+    """Yield the routes that *module* itself declares, in the order of its source."""
+    for value in vars(module).values():
+        if isinstance(value, Route) and value.view.__module__ == module.__name__:
+            yield value

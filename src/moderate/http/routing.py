@@ -16,20 +16,17 @@ from werkzeug.routing import PathConverter
 from moderate.errors import ConfigError, Refused, ServiceDown, TooLarge, UnknownItem
 from moderate.http.body import refuse_unread
 from moderate.http.errors import MethodNotAllowed, NoSuchPage, problem, report
+from moderate.model import MAX_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Collection, Iterable
 
     from flask import Flask
     from flask.sansio.app import App
     from flask.typing import ResponseReturnValue
 
+    from moderate.http.operation import Operation, Route, View
     from moderate.settings import Settings
-
-    View = Callable[..., ResponseReturnValue]
-
-#: The largest id that a database can hold.
-MAX_ID = 2**63 - 1
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
@@ -59,8 +56,15 @@ def prepare(blueprint: Blueprint) -> None:
     blueprint.url_value_preprocessor(drop_live)
 
 
-class PlacedBlueprint(Blueprint):
-    """A blueprint that ``register_blueprint(…, host=…)`` puts at one host; Flask itself only knows `subdomain`."""
+class ApiBlueprint(Blueprint):
+    """A blueprint that knows what its routes are declared as.
+
+    ``register_blueprint(…, host=…)`` puts it at one host; Flask itself only knows `subdomain`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.operations: list[Operation] = []
 
     def make_setup_state(
         self, app: App, options: dict[str, Any], first_registration: bool = False
@@ -105,35 +109,37 @@ def with_keys(rule: str) -> str:
     return rule.replace("<path:", "<moderate_key:")
 
 
-def route(
-    blueprint: Blueprint,
-    rule: str,
-    endpoint: str,
-    views: dict[str, View],
-    *,
-    told: Callable[[str], str] = str,
-    checks_body: bool = True,
-) -> None:
-    """Register *views* by method at *rule*; HEAD is answered as GET, OPTIONS with Allow.
+def mount(blueprint: ApiBlueprint, routes: Iterable[Route]) -> None:
+    """Register *routes*, each endpoint with all methods that are declared for it. Call it once."""
+    endpoints: dict[str, list[Route]] = {}
+    for route in routes:
+        endpoints.setdefault(route.operation.endpoint, []).append(route)
+        blueprint.operations.append(route.operation)
+    for endpoint, some in endpoints.items():
+        (rule,) = {route.operation.rule for route in some}
+        add_rule(blueprint, rule, endpoint, dispatcher(some))
 
-    *told* translates refusals for the people who read them; programs get them as they are. Without
-    *checks_body* the view refuses a body that cannot be read itself, in the form of its protocol.
-    """
-    allowed = allow_header(views)
+
+def dispatcher(routes: list[Route]) -> View:
+    """Return the view of one endpoint. HEAD is answered as GET, OPTIONS with Allow."""
+    declared: dict[str, Route] = {route.operation.method: route for route in routes}
+    others = next((route for route in routes if route.operation.takes_other_methods), None)
+    allowed = allow_header(declared)
 
     def dispatch(**values: Any) -> ResponseReturnValue:
         method = "GET" if request.method == "HEAD" else request.method
-        if method == "OPTIONS":
-            return Response(status=204, headers={"Allow": allowed})
-        if method not in views:
+        found = declared.get(method, others)
+        if found is None:
+            if method == "OPTIONS":
+                return Response(status=204, headers={"Allow": allowed})
             return problem(MethodNotAllowed(allowed))
         try:
-            return guarded(views[method], values, told, checks_body=checks_body)
+            return guarded(found, values)
         except Exception:
             hide_token(values)
             raise
 
-    add_rule(blueprint, rule, endpoint, dispatch)
+    return dispatch
 
 
 def hide_token(values: dict[str, Any]) -> None:
@@ -149,26 +155,25 @@ def add_rule(blueprint: Blueprint, rule: str, endpoint: str, view: View) -> None
     )
 
 
-def allow_header(views: dict[str, View]) -> str:
-    names = set(views) | {"OPTIONS"} | ({"HEAD"} if "GET" in views else set())
+def allow_header(methods: Collection[str]) -> str:
+    names = {*methods, "OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
     return ", ".join(sorted(names))
 
 
-def guarded(
-    view: View, values: dict[str, Any], told: Callable[[str], str] = str, *, checks_body: bool = True
-) -> ResponseReturnValue:
-    """Call a view; what it refuses becomes a problem document."""
+def guarded(route: Route, values: dict[str, Any]) -> ResponseReturnValue:
+    """Return the answer of a view; what it refuses becomes a problem document."""
+    operation = route.operation
     if values.get("item_id", 0) > MAX_ID:
         return problem(UnknownItem())
     try:
-        if checks_body:
+        if not (operation.reads_body or operation.answers_errors):
             refuse_unread()
-        return view(**values)
+        return route.view(**values)
     except (Refused, ServiceDown) as error:
         report(error)
-        return problem(error, told)
+        return problem(error, operation.translate)
     except RequestEntityTooLarge:
-        return problem(TooLarge(), told)
+        return problem(TooLarge(), operation.translate)
 
 
 def nothing_here(**_: str) -> ResponseReturnValue:

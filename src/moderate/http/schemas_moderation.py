@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from moderate.http.routing import MAX_ID
 from moderate.http.schemas import Answer, Count, Id, PublicItem
-from moderate.model import Awaiting, Kind, Lean, Status  # noqa: TC001
+from moderate.model import MAX_ID, Awaiting, Kind, Lean, Status
 
 
 class FindingOut(Answer):

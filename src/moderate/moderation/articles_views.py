@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, model_validator
 
+from moderate.http.operation import Operation, Reply
 from moderate.http.present import rfc3339
+from moderate.http.schemas_moderation import ArticleOut, ChangedOut
 from moderate.http.state import current_state
 from moderate.model import Client, Kind, Raw
 from moderate.moderation.access import moderator
@@ -57,6 +59,14 @@ class OlderIn(OverridesIn):
         return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
+@Operation(
+    "GET",
+    "/moderation/articles/<path:article>",
+    "moderation_article",
+    "What moderators set for an article, and what the host itself says",
+    replies=(Reply(200, "The article.", ArticleOut),),
+    is_for_moderators=True,
+)
 def article(article: str) -> ResponseReturnValue:
     """``GET /moderation/articles/<article>``."""
     state = current_state()
@@ -65,6 +75,15 @@ def article(article: str) -> ResponseReturnValue:
     return private(article_json(state, found, state.desk.store.articles.overrides(found.key)))
 
 
+@Operation(
+    "PUT",
+    "/moderation/articles/<path:article>",
+    "moderation_article",
+    "Override the host's word on an article; null gives it back, what is left out stays",
+    body=OverridesIn,
+    replies=(Reply(200, "The article.", ArticleOut),),
+    is_for_moderators=True,
+)
 def change(article: str) -> ResponseReturnValue:
     """``PUT /moderation/articles/<article>``."""
     state = current_state()
@@ -76,6 +95,15 @@ def change(article: str) -> ResponseReturnValue:
     return private(article_json(state, found, wanted))
 
 
+@Operation(
+    "POST",
+    "/moderation/articles",
+    "moderation_articles",
+    "Override the host's word on all known articles that are older than a moment",
+    body=OlderIn,
+    replies=(Reply(200, "How many changed.", ChangedOut),),
+    is_for_moderators=True,
+)
 def change_older() -> ResponseReturnValue:
     """``POST /moderation/articles``: for all articles known here that are older than a date."""
     state = current_state()

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from moderate.errors import Invalid
+from moderate.http.operation import CURSOR, WORDS, Operation, Reply, query, whole
 from moderate.http.present import history_json
-from moderate.http.routing import MAX_ID
+from moderate.http.schemas_moderation import DecisionsOut, HistoryOut, UndoOut
 from moderate.http.state import current_state
-from moderate.model import Awaiting, Decision, Kind, Status  # noqa: TC001 - pydantic reads the annotations
+from moderate.model import MAX_ID, Awaiting, Decision, Kind, Status
 from moderate.moderation import bulk
 from moderate.moderation.access import moderator
-from moderate.moderation.views import json_body, private, words
+from moderate.moderation.views import LIMIT, json_body, private, words
 from moderate.ports import ItemFilter, Proposal
 from moderate.reading.views import number
 
@@ -107,6 +108,16 @@ class UndoIn(BaseModel):
         return self
 
 
+@Operation(
+    "POST",
+    "/moderation/decisions",
+    "moderation_decisions",
+    "One decision on listed items, or with `expect` on all that a filter matches",
+    body=DecisionsIn,
+    replies=(Reply(200, "What was decided and what was left.", DecisionsOut),),
+    problems=("unexpected-number", "not-allowed"),
+    is_for_moderators=True,
+)
 def decisions() -> ResponseReturnValue:
     """``POST /moderation/decisions``."""
     state = current_state()
@@ -132,6 +143,16 @@ def decisions() -> ResponseReturnValue:
     return private({"batch": outcome.batch, "decided": done_json(outcome), "conflicts": left_json(outcome)})
 
 
+@Operation(
+    "POST",
+    "/moderation/undo",
+    "moderation_undo",
+    "Take back a batch or one line of the history, but for what was decided again since",
+    body=UndoIn,
+    replies=(Reply(200, "What was put back and what was left.", UndoOut),),
+    problems=("unknown-decision", "not-allowed"),
+    is_for_moderators=True,
+)
 def undo() -> ResponseReturnValue:
     """``POST /moderation/undo``: puts back what has not been decided again since, and tells what it left."""
     state = current_state()
@@ -163,6 +184,21 @@ def conflict_json(left: Left) -> dict[str, object]:
     return body
 
 
+@Operation(
+    "GET",
+    "/moderation/history",
+    "moderation_history",
+    "The log, newest first",
+    parameters=(
+        query("moderator", WORDS, "Who decided."),
+        query("item", whole(MAX_ID), "The number of an item."),
+        query("batch", {**WORDS, "maxLength": 64}, "The id of a bulk decision or an undo."),
+        CURSOR,
+        LIMIT,
+    ),
+    replies=(Reply(200, "A page of the log.", HistoryOut),),
+    is_for_moderators=True,
+)
 def history() -> ResponseReturnValue:
     """``GET /moderation/history``: the log, newest first."""
     state = current_state()

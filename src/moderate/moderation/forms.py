@@ -7,24 +7,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from flask import redirect, request, url_for
+from pydantic import BaseModel, Field
 
 from moderate.errors import Invalid, Refused, ServiceDown, Unauthorized, UnexpectedNumber, UnknownDecision
 from moderate.http.errors import public_text, report, status_of
-from moderate.http.routing import MAX_ID
+from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
+from moderate.http.schemas_moderation import QueueDecisionIn
 from moderate.http.state import current_state
 from moderate.http.words import say
-from moderate.model import Lean, Status
+from moderate.model import MAX_ID, Lean, Status
 from moderate.moderation import bulk
 from moderate.moderation import decide as moderation
 from moderate.moderation.access import moderator
 from moderate.moderation.buttons import KEEP, Button, button
 from moderate.moderation.notice import pack
 from moderate.moderation.queue import FILTERS, default_filter, frame, no_entry, page
-from moderate.moderation.views import item_filter
+from moderate.moderation.views import FILTER, item_filter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,6 +48,34 @@ OUTCOMES = {"approve": Status.APPROVED, "hold": Status.PENDING, "spam": Status.S
 MOST = 500
 
 
+BACK = Reply(303, "Back to the queue, with what was done.", types=(HTML,), headers=("Location",))
+
+
+class FormIn(BaseModel):
+    """`filter_…` keep the moderator's place; `csrf_token` goes with a login."""
+
+    csrf_token: str | None = None
+
+
+class SelectedIn(FormIn):
+    """The items whose boxes are checked, each as ``ID:VERSION``."""
+
+    decision: Literal["approve", "keep", "hold", "spam", "trash"]
+    item: list[Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}:[1-9][0-9]{0,8}$")]] = []
+
+
+class AllIn(FormIn):
+    """All that the `filter_…` fields match, if these are as many as were shown."""
+
+    decision: Literal["approve", "keep", "hold", "spam", "trash"]
+    expect: Annotated[int, Field(ge=0, le=bulk.MOST)]
+    seen: Annotated[str, Field(max_length=64)] = ""
+
+
+class UndoFormIn(FormIn):
+    batch: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
+
+
 def told_with_a_page(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
     """A refusal as a page: whoever sent a form reads no problem document."""
 
@@ -62,6 +92,16 @@ def told_with_a_page(view: Callable[..., ResponseReturnValue]) -> Callable[..., 
     return guarded
 
 
+@Operation(
+    "POST",
+    "/moderation/queue/<int:item_id>",
+    "queue_decide",
+    "A decision by a card's button",
+    body={FORM: QueueDecisionIn},
+    replies=(BACK,),
+    has_problem_pages=True,
+    is_for_moderators=True,
+)
 @told_with_a_page
 def decide(item_id: int) -> ResponseReturnValue:
     """``POST /moderation/queue/<id>``: one decision by a card's button."""
@@ -72,6 +112,16 @@ def decide(item_id: int) -> ResponseReturnValue:
     return decided(state, {item_id: version})
 
 
+@Operation(
+    "POST",
+    "/moderation/queue/selected",
+    "queue_selected",
+    "One decision on what is selected",
+    body={FORM: SelectedIn},
+    replies=(BACK,),
+    has_problem_pages=True,
+    is_for_moderators=True,
+)
 @told_with_a_page
 def decide_selected() -> ResponseReturnValue:
     """``POST /moderation/queue/selected``: one decision on the items whose boxes are checked."""
@@ -96,6 +146,17 @@ def may_keep(state: State, number: int, version: int) -> bool:
     return item is None or item.is_public or item.version != version
 
 
+@Operation(
+    "POST",
+    "/moderation/queue/all",
+    "queue_all",
+    "One decision on all that matches",
+    body={FORM: AllIn},
+    replies=(BACK,),
+    problems=("unexpected-number", "not-allowed"),
+    has_problem_pages=True,
+    is_for_moderators=True,
+)
 @told_with_a_page
 def decide_all() -> ResponseReturnValue:
     """``POST /moderation/queue/all``: one decision on all that matches, if it is what was shown."""
@@ -114,6 +175,17 @@ def decide_all() -> ResponseReturnValue:
     return back(state, outcome, pressed.word)
 
 
+@Operation(
+    "POST",
+    "/moderation/queue/undo",
+    "queue_undo",
+    "Take a batch back",
+    body={FORM: UndoFormIn},
+    replies=(BACK,),
+    problems=("unknown-decision", "not-allowed"),
+    has_problem_pages=True,
+    is_for_moderators=True,
+)
 @told_with_a_page
 def undo() -> ResponseReturnValue:
     """``POST /moderation/queue/undo``: take back a batch, but for what has been decided again since."""
@@ -126,6 +198,16 @@ def undo() -> ResponseReturnValue:
     return back(state, outcome, None)
 
 
+@Operation(
+    "GET",
+    "/moderation/queue/like",
+    "queue_like",
+    "Before one decision on all that matches: how many, and the first of them",
+    parameters=FILTER,
+    replies=(HTML_PAGE,),
+    has_problem_pages=True,
+    is_for_moderators=True,
+)
 @told_with_a_page
 def like() -> ResponseReturnValue:
     """``GET /moderation/queue/like``: how many items match, the first of them, and the buttons for all."""

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 from flask import Response, stream_with_context
 
-from moderate.http.routing import MAX_ID
+from moderate.http.operation import CSV, CURSOR, Operation, Reply, query, whole
 from moderate.http.state import current_state
 from moderate.http.words import for_moderators, language
+from moderate.model import MAX_ID
 from moderate.moderation.access import moderator
-from moderate.moderation.views import item_filter
+from moderate.moderation.views import FILTER, item_filter
 from moderate.reading.views import number
 from moderate.words import SPOKEN
 
@@ -77,6 +78,15 @@ def disarmed(cell: str) -> str:
     return f"'{guarded}" if AT_START.match(shown) else guarded
 
 
+@Operation(
+    "GET",
+    "/moderation/items.csv",
+    "moderation_items_csv",
+    "All items that match as a file for spreadsheets, newest first",
+    parameters=(*FILTER, CURSOR, query("limit", whole(MAX_ID), "At most so many; all of them without it.")),
+    replies=(Reply(200, "The file.", types=(CSV,), headers=("Content-Disposition",)),),
+    is_for_moderators=True,
+)
 def items() -> ResponseReturnValue:
     """``GET /moderation/items.csv``: all that the filter matches, newest first."""
     state = current_state()

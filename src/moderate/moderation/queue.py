@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from flask import Response, request, url_for
+from pydantic import BaseModel
 
 from moderate.akismet.account import USAGE
 from moderate.errors import Invalid, ServiceDown, Unauthorized
 from moderate.http.errors import NoSuchPage, problem, public_text, status_of
+from moderate.http.operation import CURSOR, HTML, HTML_PAGE, TEXT, Operation, Reply, query, whole
 from moderate.http.present import verified
 from moderate.http.rendering import render
-from moderate.http.routing import MAX_ID
 from moderate.http.state import current_state
 from moderate.http.words import checks, duration, for_moderators, found, say
-from moderate.model import TASK_KINDS, Awaiting, Kind, Status
+from moderate.model import MAX_ID, TASK_KINDS, Awaiting, Kind, Status
 from moderate.moderation.access import csrf_token, moderator, session_token
 from moderate.moderation.notice import script_words, unpack
-from moderate.moderation.views import item_filter, item_id, private, totals
+from moderate.moderation.views import FILTER, item_filter, item_id, private, totals
 from moderate.monitoring.health import LAG, akismet
 from moderate.ports import ItemFilter, Page
 from moderate.reading.pieces import lines
@@ -34,6 +35,22 @@ if TYPE_CHECKING:
 
     from moderate.http.state import State
     from moderate.model import Item, Moderator
+
+
+class Totals(BaseModel):
+    pending: int
+    approved: int
+    spam: int
+    trash: int
+    changed: int
+
+
+class NewsOut(BaseModel):
+    """How many items of the filter are newer than the one that the page began with, up to a hundred."""
+
+    new: int
+    totals: Totals
+
 
 E = TypeVar("E", bound="StrEnum")
 
@@ -69,6 +86,16 @@ CSP = "; ".join(
 )
 
 
+@Operation(
+    "GET",
+    "/moderation/",
+    "queue",
+    "The queue",
+    parameters=(*FILTER, CURSOR, query("notice", TEXT, "What was just done; signed.")),
+    replies=(HTML_PAGE,),
+    has_problem_pages=True,
+    is_for_moderators=True,
+)
 def queue() -> ResponseReturnValue:
     """``GET /moderation/``: what waits, newest first."""
     state = current_state()
@@ -194,6 +221,15 @@ def news_url(which: ItemFilter, items: tuple[Item, ...]) -> str | None:
     return f"{url_for('moderate.queue_news')}?{urlencode({**place, 'after': items[0].id if items else 1})}"
 
 
+@Operation(
+    "GET",
+    "/moderation/queue/news",
+    "queue_news",
+    "What came in since",
+    parameters=(*FILTER, query("after", whole(MAX_ID), "The newest item that is known.")),
+    replies=(Reply(200, "The numbers.", NewsOut),),
+    is_for_moderators=True,
+)
 def news() -> ResponseReturnValue:
     """``GET /moderation/queue/news``: how many items of this filter are newer than ``after``, up to a hundred."""
     state = current_state()
@@ -204,6 +240,15 @@ def news() -> ResponseReturnValue:
     return private({"new": sum(item_id > after for item_id in newest), "totals": counted})
 
 
+@Operation(
+    "GET",
+    "/moderation/queue/cards",
+    "queue_cards",
+    "The cards of some items as they stand now, as HTML for the queue page",
+    parameters=(*FILTER, query("item", whole(MAX_ID), "The number of an item; may stand up to fifty times.")),
+    replies=(Reply(200, "The cards.", types=(HTML,)),),
+    is_for_moderators=True,
+)
 def cards() -> ResponseReturnValue:
     """``GET /moderation/queue/cards``: the current cards of some items; deleted items are left out."""
     state = current_state()

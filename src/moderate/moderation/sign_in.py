@@ -16,6 +16,8 @@ from flask import redirect, request, url_for
 
 from moderate.errors import Forbidden, Refused, ServiceDown
 from moderate.http.errors import headers_of, public_text, status_of
+from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
+from moderate.http.schemas_moderation import CsrfIn
 from moderate.http.state import current_state
 from moderate.limits import Costs
 from moderate.moderation.access import SESSION_COOKIE, SESSION_SECONDS, check_same_site, moderator, session_token
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response as AnyResponse
 
     from moderate.http.state import State
+
+TO_QUEUE = Reply(303, "To the queue.", types=(HTML,), headers=("Location",))
 
 #: Seconds for which a link is good.
 LINK_SECONDS = 600
@@ -55,6 +59,16 @@ def mark(name: str) -> str:
     return REVOKED + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
+@Operation(
+    "GET",
+    "/moderation/sign-in/<token>",
+    "sign_in",
+    "The page of a sign-in link, with its button",
+    link="As `flask moderate token link` has made it.",
+    replies=(HTML_PAGE,),
+    problems=("forbidden", "rate-limited"),
+    has_problem_pages=True,
+)
 def show(token: str) -> ResponseReturnValue:
     """``GET /moderation/sign-in/<token>``: only a page with a button."""
     state = current_state()
@@ -67,6 +81,16 @@ def show(token: str) -> ResponseReturnValue:
         return refused(error)
 
 
+@Operation(
+    "POST",
+    "/moderation/sign-in/<token>",
+    "sign_in",
+    "Use the link up and begin a session",
+    link="As `flask moderate token link` has made it.",
+    replies=(TO_QUEUE,),
+    problems=("forbidden", "rate-limited"),
+    has_problem_pages=True,
+)
 def enter(token: str) -> ResponseReturnValue:
     """``POST /moderation/sign-in/<token>``: uses the link up, begins a session, and on to the queue."""
     state = current_state()
@@ -99,6 +123,17 @@ def keep_cookie(response: AnyResponse, name: str, value: str, seconds: int) -> N
     )
 
 
+@Operation(
+    "POST",
+    "/moderation/sign-out",
+    "sign_out",
+    "End a session that a link began",
+    body={FORM: CsrfIn},
+    is_body_required=False,
+    replies=(TO_QUEUE,),
+    has_problem_pages=True,
+    is_for_moderators=True,
+)
 def leave() -> ResponseReturnValue:
     """``POST /moderation/sign-out``: ends this session; the host's own login is the host's to end."""
     state = current_state()

@@ -8,10 +8,11 @@ from flask import Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from moderate.errors import Invalid, UnsupportedMediaType
+from moderate.http.operation import CURSOR, NOTHING, WORDS, Json, Operation, Reply, query, whole
 from moderate.http.present import moderator_item, related_json
-from moderate.http.routing import MAX_ID
+from moderate.http.schemas_moderation import ItemsOut, ModeratorItem, ModeratorItemWhole
 from moderate.http.state import current_state
-from moderate.model import Awaiting, Decision, Kind, Status
+from moderate.model import MAX_ID, Awaiting, Decision, Kind, Status
 from moderate.moderation import decide as moderation
 from moderate.moderation.access import moderator
 from moderate.ports import ItemFilter, Proposal
@@ -34,6 +35,30 @@ E = TypeVar("E", bound="StrEnum")
 OTHERS = 10
 
 
+def blank_or(values: type[Status] | type[Kind] | type[Awaiting]) -> Json:
+    """Return the schema of one of *values*; a blank one, as an HTML form sends it, is none."""
+    return {"enum": ["", *(entry.value for entry in values)]}
+
+
+#: The parameters of `item_filter`.
+FILTER = (
+    query("status", blank_or(Status), "Where the items stand."),
+    query("kind", blank_or(Kind), "By which way they came in."),
+    query("awaiting", blank_or(Awaiting), "Whom they wait for."),
+    query("article", WORDS, "The article's key."),
+    query("author", WORDS, "Name, e-mail or verified id of the author."),
+    query("ip", WORDS, "The address that sent them."),
+    query("host", WORDS, "The host of the source, or of the author's website."),
+    query(
+        "like",
+        {"type": "string", "pattern": "^([1-9][0-9]{0,17})?$"},
+        "The number of an item: that one, and those with the same or nearly the same text.",
+    ),
+    query("q", WORDS, "Words, beginnings of words, or symbols of the text and what stands around it."),
+)
+LIMIT = query("limit", whole(200, 50), "Entries on a page.")
+
+
 class DecisionIn(BaseModel):
     """A decision on one item, made on the version that the moderator saw."""
 
@@ -47,12 +72,21 @@ class DecisionIn(BaseModel):
     note: str | None = Field(default=None, max_length=1000, pattern=r"^[^\x00]*$")
 
 
+@Operation(
+    "GET",
+    "/moderation/items",
+    "moderation_items",
+    "Items, newest first, with the totals of the site",
+    parameters=(*FILTER, CURSOR, LIMIT),
+    replies=(Reply(200, "A page of items.", ItemsOut),),
+    is_for_moderators=True,
+)
 def items() -> ResponseReturnValue:
     """``GET /moderation/items``: newest first, in pages; without a status, of all of them."""
     state = current_state()
     moderator(state)
     page = state.desk.store.queue.page(
-        item_filter(), cursor=number("cursor", None, 2**63 - 1), limit=number("limit", 50, 200) or 50
+        item_filter(), cursor=number("cursor", None, MAX_ID), limit=number("limit", 50, 200) or 50
     )
     return private({"items": [moderator_item(item) for item in page.items], "next": page.next, "totals": totals(state)})
 
@@ -109,6 +143,14 @@ def totals(state: State) -> dict[str, int]:
     return {"pending": found.pending, "approved": found.approved, "spam": found.spam, "trash": found.trash}
 
 
+@Operation(
+    "GET",
+    "/moderation/items/<int:item_id>",
+    "moderation_item",
+    "One item with its findings, its history, and what else came from the same hand",
+    replies=(Reply(200, "The item.", ModeratorItemWhole),),
+    is_for_moderators=True,
+)
 def item(item_id: int) -> ResponseReturnValue:
     """``GET /moderation/items/<id>``: with its findings, its history, and what else came from the same hand."""
     state = current_state()
@@ -118,6 +160,16 @@ def item(item_id: int) -> ResponseReturnValue:
     return private({**moderator_item(found, state.desk.store.history.of_item(item_id)), "others": others})
 
 
+@Operation(
+    "POST",
+    "/moderation/items/<int:item_id>/decisions",
+    "moderation_decide",
+    "Decide on an item, on the version that was seen",
+    body=DecisionIn,
+    replies=(Reply(200, "The item as it stands now.", ModeratorItem),),
+    problems=("decided-meanwhile",),
+    is_for_moderators=True,
+)
 def decide(item_id: int) -> ResponseReturnValue:
     """``POST /moderation/items/<id>/decisions``."""
     state = current_state()
@@ -135,6 +187,15 @@ def decide(item_id: int) -> ResponseReturnValue:
     return private(moderator_item(decided))
 
 
+@Operation(
+    "DELETE",
+    "/moderation/items/<int:item_id>",
+    "moderation_item",
+    "Delete an item for good, from spam or trash only",
+    replies=(NOTHING,),
+    problems=("not-allowed",),
+    is_for_moderators=True,
+)
 def delete(item_id: int) -> ResponseReturnValue:
     """``DELETE /moderation/items/<id>``: for good, from spam or trash only."""
     state = current_state()

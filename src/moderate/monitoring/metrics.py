@@ -15,6 +15,7 @@ from flask import Response
 
 from moderate.checks.timings import BOUNDS, Timings
 from moderate.http.errors import NoSuchPage
+from moderate.http.operation import PLAIN, Operation, Reply
 from moderate.http.state import State, current_state
 from moderate.lifecycle import counter_of
 from moderate.model import TASK_KINDS, Kind, Status
@@ -35,31 +36,36 @@ Numbers = Mapping[Any, float]
 MISSING = "Install flask-moderate[metrics] to have metrics."
 
 
-class Metrics:
-    """The view; one for each app, with a registry of its own, so that nothing meets the host's metrics."""
+@Operation(
+    "GET",
+    "/metrics",
+    "metrics",
+    "Numbers for Prometheus; who may read them is MODERATE_METRICS",
+    replies=(Reply(200, "In Prometheus' text format.", types=(PLAIN,)),),
+    problems=("not-found",),
+    is_for_moderators=True,
+)
+def metrics() -> ResponseReturnValue:
+    state = current_state()
+    if state.settings.metrics == "off":
+        raise NoSuchPage
+    if state.settings.metrics == "moderators":
+        moderator(state)
+    try:
+        from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+    except ImportError:
+        raise NoSuchPage(MISSING) from None
+    response = Response(generate_latest(registry()), content_type=CONTENT_TYPE_LATEST)
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
-    def __init__(self) -> None:
-        self._registry = functools.cache(registry)
 
-    def __call__(self) -> ResponseReturnValue:
-        state = current_state()
-        if state.settings.metrics == "off":
-            raise NoSuchPage
-        if state.settings.metrics == "moderators":
-            moderator(state)
-        try:
-            from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-        except ImportError:
-            raise NoSuchPage(MISSING) from None
-        response = Response(generate_latest(self._registry()), content_type=CONTENT_TYPE_LATEST)
-        response.headers["Cache-Control"] = "no-store"
-        return response
-
-
+@functools.cache
 def registry() -> CollectorRegistry:
+    """Return a registry apart from the host's, so that no names clash; its collector reads the current app."""
     from prometheus_client import CollectorRegistry
 
-    # Not described ahead: that would be a look at the database when there may be none yet.
+    # Not described ahead: that would read the database when there may be none yet.
     made = CollectorRegistry(auto_describe=False)
     made.register(Collector())
     return made

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from flask import request
 
 from moderate.errors import Invalid
+from moderate.http.operation import Operation, Reply, query
+from moderate.http.schemas import HealthOut
 from moderate.http.state import current_state
 from moderate.moderation.access import moderator
 from moderate.moderation.views import private
@@ -20,6 +22,19 @@ if TYPE_CHECKING:
 NAMES = ("database", "redis", "akismet", "tasks", "retention")
 
 
+@Operation(
+    "GET",
+    "/health",
+    "health",
+    "Try what the site depends on: a write to the database, a decision of the limiter, Akismet, tasks",
+    parameters=(
+        query("deep", {"enum": ["0", "1"]}, "`1`, for moderators: ask Akismet now, and say what to do."),
+        query("part", {"enum": list(NAMES)}, "This part alone decides the status."),
+    ),
+    replies=(Reply(200, "All is well.", HealthOut), Reply(503, "Something is not.", HealthOut)),
+    problems=("unauthorized", "rate-limited"),
+    needs_database=False,
+)
 def health() -> ResponseReturnValue:
     """Answer 200 where everything works, else 503. It may be asked every second.
 

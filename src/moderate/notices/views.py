@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from flask import request
 
 from moderate.errors import DecidedMeanwhile, UnknownItem
+from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
+from moderate.http.schemas_moderation import AgainIn
 from moderate.http.state import current_state
 from moderate.http.words import for_moderators
 from moderate.limits import Costs
@@ -35,6 +37,13 @@ if TYPE_CHECKING:
 
 LIFETIME = timedelta(days=7)
 
+
+OF_A_DECISION = (
+    HTML_PAGE,
+    Reply(404, "The item is gone.", types=(HTML,)),
+    Reply(409, "Used, or decided meanwhile.", types=(HTML,)),
+    Reply(410, "The link is not valid any more.", types=(HTML,)),
+)
 
 #: How each status is told of an item.
 STANDS = {
@@ -100,6 +109,15 @@ class LinkRefused(Exception):
         self.item = item
 
 
+@Operation(
+    "GET",
+    "/moderation/mail/<token>",
+    "mail_link",
+    "The page of a mail's link: the item and one button; looking changes nothing",
+    link="As the mail has it: for one item, version, decision and moderator.",
+    replies=OF_A_DECISION,
+    problems=("rate-limited",),
+)
 def look(token: str) -> ResponseReturnValue:
     """``GET /moderation/mail/<token>``: the item and the button. Changes nothing."""
     state = current_state()
@@ -110,6 +128,15 @@ def look(token: str) -> ResponseReturnValue:
     return private(page("mail_decision", 200, item=item, word=link.button.word, who=link.moderator))
 
 
+@Operation(
+    "POST",
+    "/moderation/mail/<token>",
+    "mail_link",
+    "The decision that a mail's link is for",
+    link="As the mail has it: for one item, version, decision and moderator.",
+    replies=OF_A_DECISION,
+    problems=("rate-limited",),
+)
 def act(token: str) -> ResponseReturnValue:
     """``POST /moderation/mail/<token>``: the decision that the link is for."""
     state = current_state()
@@ -185,6 +212,15 @@ def refused(refusal: LinkRefused) -> Response:
 # --- no more mails --------------------------------------------------------------------------------
 
 
+@Operation(
+    "GET",
+    "/moderation/unsubscribe/<token>",
+    "unsubscribe",
+    "Asks whether a mailbox wants no more mail; looking changes nothing",
+    link="As the mail has it: for one mailbox.",
+    replies=(HTML_PAGE, Reply(410, "The link is not valid.", types=(HTML,))),
+    problems=("rate-limited",),
+)
 def leave_page(token: str) -> ResponseReturnValue:
     """``GET /moderation/unsubscribe/<token>``: asks. Changes nothing."""
     state = current_state()
@@ -195,6 +231,17 @@ def leave_page(token: str) -> ResponseReturnValue:
     return private(page("unsubscribe", 200, is_out=is_out, done=False))
 
 
+@Operation(
+    "POST",
+    "/moderation/unsubscribe/<token>",
+    "unsubscribe",
+    "No more mail to a mailbox, in one click (RFC 8058); `again=1` takes it back",
+    link="As the mail has it: for one mailbox.",
+    body={FORM: AgainIn},
+    is_body_required=False,
+    replies=(HTML_PAGE, Reply(410, "The link is not valid.", types=(HTML,))),
+    problems=("rate-limited",),
+)
 def leave(token: str) -> ResponseReturnValue:
     """``POST /moderation/unsubscribe/<token>``: no more mails, in one click (RFC 8058); ``again=1`` undoes it."""
     state = current_state()

@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
+from moderate.http.operation import Operation, Reply
 from moderate.http.present import rfc3339
 from moderate.http.state import current_state
 from moderate.model import Client, Kind, Raw
@@ -46,6 +47,14 @@ MOST_QUERIES = 20
 NEVER = "1970-01-01T00:00:00Z"
 
 
+@Operation(
+    "GET",
+    "/feed/<path:article>",
+    "feed_of_article",
+    "Atom: the newest approved items of an article",
+    replies=(Reply(200, "The feed.", types=(MEDIA_TYPE,)),),
+    has_etag=True,
+)
 def feed_of_article(article: str) -> ResponseReturnValue:
     """``GET /feed/<article>``: its items that became public last."""
     state = current_state()
@@ -59,6 +68,14 @@ def feed_of_article(article: str) -> ResponseReturnValue:
     return answer(atom(feed_id, f"Comments on {found.title}", here, found.url, entries))
 
 
+@Operation(
+    "GET",
+    "/feed",
+    "feed",
+    "Atom: the newest approved items of the site",
+    replies=(Reply(200, "The feed.", types=(MEDIA_TYPE,)),),
+    has_etag=True,
+)
 def feed() -> ResponseReturnValue:
     """``GET /feed``: the items of all articles that became public last."""
     state = current_state()

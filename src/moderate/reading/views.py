@@ -12,10 +12,13 @@ from flask import Response, request
 from moderate.errors import Invalid, TooLarge, UnknownItem
 from moderate.hooks import is_key
 from moderate.http.caching import OWN
+from moderate.http.operation import CURSOR, EDIT_TOKEN, FORM, JSON, KEY, MULTIPART, Operation, Reply, query, whole
 from moderate.http.present import counts_json, public_item
+from moderate.http.schemas import CountsOfArticles, PreviewForm, PreviewIn, PreviewOut, PublicItem, ThreadOut
 from moderate.http.state import current_state
+from moderate.http.words import found as found_words
 from moderate.limits import Costs
-from moderate.model import Client, Counts, Kind, Raw, Status
+from moderate.model import MAX_ID, Client, Counts, Kind, Raw, Status
 from moderate.protocols.comment import read_fields
 from moderate.submit.desk import find_article, is_taken_back
 from moderate.text.fields import body_text, one_newline
@@ -33,6 +36,19 @@ MAX_KEYS = 100
 MAX_LIMIT = 200
 
 
+@Operation(
+    "GET",
+    "/comments/<path:article>",
+    "comment",
+    "The approved items of an article, and to their senders what waits",
+    parameters=(
+        CURSOR,
+        query("limit", whole(MAX_LIMIT, 100), "Items on a page."),
+        query("order", {"enum": ["oldest", "newest"], "default": "oldest"}, "Which come first."),
+    ),
+    replies=(Reply(200, "A page of the thread.", ThreadOut, headers=("Moderate-Form-Token",)),),
+    has_etag=True,
+)
 def thread(article: str) -> ResponseReturnValue:
     """``GET /comments/<article>``: approved items in pages; to their senders also what waits."""
     state = current_state()
@@ -51,7 +67,7 @@ def thread_query() -> tuple[str, int, int | None]:
     order = request.args.get("order", "oldest")
     if order not in {"oldest", "newest"}:
         raise Invalid.field("order", "Either oldest or newest.")
-    return order, number("limit", 100, MAX_LIMIT) or 100, number("cursor", None, 2**63 - 1)
+    return order, number("limit", 100, MAX_LIMIT) or 100, number("cursor", None, MAX_ID)
 
 
 def number(name: str, default: int | None, maximum: int) -> int | None:
@@ -98,6 +114,15 @@ def thread_json(state: State, article: str, query: tuple[str, int, int | None], 
     )
 
 
+@Operation(
+    "GET",
+    "/items/<int:item_id>",
+    "item",
+    "One item: an approved one, or any for who holds its edit token",
+    parameters=(EDIT_TOKEN,),
+    replies=(Reply(200, "The item.", PublicItem),),
+    has_etag=True,
+)
 def item(item_id: int) -> ResponseReturnValue:
     """``GET /items/<id>``: an approved item, or any item for the holder of its edit token."""
     state = current_state()
@@ -126,6 +151,23 @@ def refuse_hidden_article(state: State, found: Item) -> None:
         raise UnknownItem
 
 
+@Operation(
+    "GET",
+    "/counts",
+    "counts",
+    "The numbers of up to 100 articles",
+    parameters=(
+        query(
+            "article",
+            {"type": "array", "minItems": 1, "items": KEY},
+            "The keys of up to 100 different articles, one parameter each.",
+            required=True,
+        ),
+    ),
+    replies=(Reply(200, "The numbers by key.", CountsOfArticles),),
+    has_etag=True,
+    problems=("rate-limited",),
+)
 def counts() -> ResponseReturnValue:
     """``GET /counts?article=K&article=K2``: the numbers of up to 100 articles, in one query.
 
@@ -146,6 +188,17 @@ def counts() -> ResponseReturnValue:
     return json_response({key: counts_json(found[key]) for key in keys})
 
 
+# Readers see beside their form why there is no preview.
+@Operation(
+    "POST",
+    "/preview",
+    "preview",
+    "A text as readers would see it; nothing is stored",
+    body={JSON: PreviewIn, FORM: PreviewForm, MULTIPART: PreviewForm},
+    replies=(Reply(200, "The text as HTML.", PreviewOut),),
+    problems=("rate-limited",),
+    translate=found_words,
+)
 def preview() -> ResponseReturnValue:
     """``POST /preview``: the text as readers would see it; nothing is stored."""
     state = current_state()

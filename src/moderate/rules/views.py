@@ -8,9 +8,11 @@ from flask import Response, request
 from pydantic import BaseModel, Field
 
 from moderate.errors import Invalid, UnknownRule
+from moderate.http.operation import NOTHING, Operation, Reply, query
 from moderate.http.present import rfc3339
-from moderate.http.routing import MAX_ID
+from moderate.http.schemas_moderation import RuleOut, RulesOut, TrialOut
 from moderate.http.state import current_state
+from moderate.model import MAX_ID
 from moderate.moderation.access import moderator
 from moderate.moderation.bulk_views import STRICT, Note
 from moderate.moderation.views import json_body, private
@@ -39,6 +41,14 @@ class RuleIn(BaseModel):
     note: Note = ""
 
 
+@Operation(
+    "GET",
+    "/moderation/rules",
+    "moderation_rules",
+    "All rules, with how often each has matched",
+    replies=(Reply(200, "The rules.", RulesOut),),
+    is_for_moderators=True,
+)
 def rules() -> ResponseReturnValue:
     """``GET /moderation/rules``."""
     state = current_state()
@@ -46,6 +56,14 @@ def rules() -> ResponseReturnValue:
     return private({"rules": [rule_json(info) for info in state.desk.store.rules.all()]})
 
 
+@Operation(
+    "GET",
+    "/moderation/rules/<int:rule_id>",
+    "moderation_rule",
+    "One rule",
+    replies=(Reply(200, "The rule.", RuleOut),),
+    is_for_moderators=True,
+)
 def rule(rule_id: int) -> ResponseReturnValue:
     """``GET /moderation/rules/<id>``."""
     state = current_state()
@@ -53,6 +71,19 @@ def rule(rule_id: int) -> ResponseReturnValue:
     return private(rule_json(rulebook.find(state.desk, known_id(rule_id))))
 
 
+@Operation(
+    "POST",
+    "/moderation/rules",
+    "moderation_rules",
+    "Make a rule, or with `dry_run` only tell what it would have done to the last 1,000 items",
+    parameters=(query("dry_run", {"enum": ["0", "1"]}, "`1` stores nothing."),),
+    body=RuleIn,
+    replies=(
+        Reply(200, "What it would have done, or the rule as it was there already.", RuleOut, other=TrialOut),
+        Reply(201, "The new rule.", RuleOut),
+    ),
+    is_for_moderators=True,
+)
 def add() -> ResponseReturnValue:
     """``POST /moderation/rules``; with ``?dry_run=1`` it only tells what the rule would have done."""
     state = current_state()
@@ -68,6 +99,14 @@ def add() -> ResponseReturnValue:
     return response
 
 
+@Operation(
+    "DELETE",
+    "/moderation/rules/<int:rule_id>",
+    "moderation_rule",
+    "Remove a rule; what it has done stays done",
+    replies=(NOTHING,),
+    is_for_moderators=True,
+)
 def remove(rule_id: int) -> ResponseReturnValue:
     """``DELETE /moderation/rules/<id>``."""
     state = current_state()

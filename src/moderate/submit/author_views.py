@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from flask import Response, jsonify, request
 
 from moderate.errors import Forbidden, Invalid, UnknownItem, UnsupportedMediaType
+from moderate.http.operation import EDIT_TOKEN, NOTHING, Operation, Reply
+from moderate.http.schemas import PatchIn, PublicItem, WithdrawIn
 from moderate.http.state import current_state
 from moderate.limits import Costs
 from moderate.model import Author, Kind, Raw
@@ -22,6 +24,15 @@ if TYPE_CHECKING:
     from moderate.model import Item
 
 
+@Operation(
+    "PATCH",
+    "/items/<int:item_id>",
+    "item",
+    "Give your own comment a new text within the edit window; it is judged anew",
+    body=PatchIn,
+    replies=(Reply(200, "The item; an approved one keeps its old text until the new one is.", PublicItem),),
+    problems=("unknown-article", "closed", "forbidden", "rate-limited"),
+)
 def patch(item_id: int) -> ResponseReturnValue:
     """``PATCH /items/<id>``: a new text, judged anew."""
     state = current_state()
@@ -51,6 +62,17 @@ def identity_of(found: Item) -> Author | None:
     return Author(found.author, found.email, found.url, found.author_id) if found.author_id else None
 
 
+@Operation(
+    "DELETE",
+    "/items/<int:item_id>",
+    "item",
+    "Take your own comment back within the edit window",
+    parameters=(EDIT_TOKEN,),
+    body=WithdrawIn,
+    is_body_required=False,
+    replies=(NOTHING,),
+    problems=("closed", "forbidden", "rate-limited"),
+)
 def delete(item_id: int) -> ResponseReturnValue:
     """``DELETE /items/<id>``: taken back, to the trash."""
     state = current_state()
