@@ -181,7 +181,7 @@ def open_database(kind: str, disk: Path, stack: contextlib.ExitStack) -> Databas
 
 
 class Worker(Server):
-    """``flask moderate worker`` with some processes."""
+    """One ``flask moderate worker``, or several below a process that replaces those that die."""
 
     def __init__(self, processes: int, env: Mapping[str, str]) -> None:
         super().__init__("worker")
@@ -189,7 +189,8 @@ class Worker(Server):
         self._processes = processes
 
     def command(self) -> Sequence[str | Path]:
-        return [*flask_moderate("worker"), "--processes", str(self._processes)]
+        one = flask_moderate("worker")
+        return one if self._processes == 1 else [sys.executable, "-m", "bench.soak_workers", str(self._processes), *one]
 
     def start(self) -> Worker:
         self._process = self._spawn(self.command(), env=self.env, start_new_session=True)

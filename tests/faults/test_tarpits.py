@@ -208,10 +208,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     return prepare
 
 
-@pytest.mark.parametrize("options", [(), ("--processes", "2")])
-def test_a_worker_that_is_told_to_end_waits_for_no_page(
-    tmp_path: Path, environment: Callable[..., None], options: tuple[str, ...]
-) -> None:
+def test_a_worker_that_is_told_to_end_waits_for_no_page(environment: Callable[..., None]) -> None:
     from tests.faults.worker_site import create_app
 
     with Tarpits() as tarpits:
@@ -219,7 +216,7 @@ def test_a_worker_that_is_told_to_end_waits_for_no_page(
         app = create_app()
         (source,) = tarpits.urls(1)
         app.test_client().post("/discuss/trackback/thaw", data={"url": source, "title": "A post"})
-        command = [sys.executable, "-m", "flask", "--app", f"{SITE}:create_app", "moderate", "worker", *options]
+        command = [sys.executable, "-m", "flask", "--app", f"{SITE}:create_app", "moderate", "worker"]
         worker = subprocess.Popen([*dies_with_us(), *command], cwd=ROOT, stdout=subprocess.PIPE, text=True)
         with worker:
             wait_until(lambda: tarpits.open, within=30)

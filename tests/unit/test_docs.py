@@ -93,7 +93,7 @@ def test_every_command_that_can_be_copied_has_all_that_it_needs(path: Path) -> N
         ("flask moderate decide 1 publish  # at once", "'publish' is not one of"),
         ("flask moderate db copy", "Missing option '--to'"),
         ("TOKEN=$(flask moderate token create mori | tail -n 1)", None),
-        ("ExecStart=/srv/.venv/bin/flask moderate worker --processes 4", None),
+        ("ExecStart=/srv/.venv/bin/flask moderate worker --once", None),
     ],
 )
 def test_a_command_that_lacks_something_would_be_found(line: str, complaint: str | None) -> None:

@@ -22,7 +22,8 @@ from moderate.moderation import decide as moderation
 from moderate.moderation.items_csv import lines_of, pages_of
 from moderate.moderation.sign_in import new_link, revoke_links
 from moderate.ports import ItemFilter, Proposal
-from moderate.tasks.worker_processes import ENDS, Processes, waited_for, work_until_told
+from moderate.tasks.scheduler import LEASE
+from moderate.tasks.worker import signals_blocked
 from moderate.text.characters import printable
 from moderate.text.destinations import destinations
 from moderate.words import SPOKEN
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from moderate.http.state import State
     from moderate.model import Item
     from moderate.ports import Drift
 
@@ -243,29 +243,22 @@ def moment(when: datetime) -> str:
     "worker", short_help="Run deferred tasks.", help="Run deferred tasks: verification of pings, spam services, mail."
 )
 @click.option("--once", is_flag=True, help="Do what is due and stop; for cron.")
-@click.option("--processes", type=click.IntRange(1, 64), default=1, show_default=True, help="Work in so many.")
 @with_appcontext
-def worker(once: bool, processes: int) -> None:
+def worker(once: bool) -> None:
     state = current_state()
     if once:
         done = state.worker.drain()
         click.echo(f"{done} {'task' if done == 1 else 'tasks'} done." if done else "Nothing was due.")
         return
-    with waited_for(ENDS):
-        work(state, processes)
-
-
-def work(state: State, processes: int) -> None:
-    """Say what is done, and do it until a signal comes; one that comes before this is ready is not lost."""
-    places = "this process" if processes == 1 else f"{processes} processes"
-    click.echo(
-        f"Doing deferred tasks in {places}: checks of comments, pages of pings, mails and webhooks, housekeeping. "
-        "End it by Ctrl+C or SIGTERM."
-    )
-    if processes == 1:
-        work_until_told(state.worker)
-    else:
-        Processes(state.worker, state.desk.clock, processes, state.close).run()
+    with signals_blocked():
+        # Printed while the signals are blocked: one that comes right after this line is not lost.
+        click.echo(
+            "Doing deferred tasks in this process: checks of comments, pages of pings, mails and webhooks, "
+            "housekeeping. End it by Ctrl+C or SIGTERM."
+        )
+        state.worker.work_until_signal()
+    # From here on a second signal does what it does everywhere.
+    state.worker.stop(patience=LEASE)
 
 
 @click.command("akismet-stand-in", short_help="Serve a stand-in for Akismet, to try things out.")

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import threading
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ from moderate.tasks.recheck import DEATHS, DEATHS_ON_THE_WEB
 from moderate.tasks.threads import POLL, Crew
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from flask import Flask
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
     from moderate.submit.desk import Desk
 
 log = logging.getLogger("moderate")
+
+#: The signals that end ``flask moderate worker``.
+ENDING_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 #: How long a crew that has just begun may need for what was left to it.
 CATCH_UP = timedelta(minutes=2)
@@ -69,6 +75,12 @@ class Worker:
         crew = self._start(DEATHS)
         if self._bell is not None:
             threading.Thread(target=self._listen, args=(crew,), name="moderate-bell", daemon=True).start()
+
+    def work_until_signal(self) -> None:
+        """Work until SIGTERM or SIGINT; call it within `signals_blocked`, and `stop` afterwards."""
+        self.work()
+        while self.watch() and signal.sigtimedwait(ENDING_SIGNALS, POLL) is None:
+            pass
 
     def drain(self) -> int:
         """Do all that is due, here and now; returns how many tasks that were."""
@@ -132,3 +144,18 @@ class Worker:
                     log.warning(words, error, POLL, extra={"moderate_service": error.service})
                 is_deaf = True
                 crew.over.wait(POLL)
+
+
+@contextmanager
+def signals_blocked() -> Iterator[None]:
+    """Block SIGTERM and SIGINT, so that `signal.sigtimedwait` receives them; restore the default handlers on exit.
+
+    A handler could stop the program for good: one that sets an event may interrupt the thread that waits for it.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
+    try:
+        yield
+    finally:
+        for number in ENDING_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
