@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
 #: The modules of each group: a name, a pattern, or a folder for all in it that is not named more exactly elsewhere.
 GROUPS = {
-    "core": ("errors", "model", "hooks", "lifecycle", "identity", "clock", "reading.counts", "akismet.values"),
+    "core": ("errors", "i18n", "model", "hooks", "lifecycle", "identity", "clock", "reading.counts", "akismet.values"),
     "ports": ("ports",),
     "signals": ("signals",),
-    "words": ("words",),  # texts in every language: pages and mails share them
     "settings": ("settings", "notices.settings"),
     "limits": ("limits",),
     "redis": ("limits.redis",),
@@ -72,8 +71,7 @@ ARROWS = {
     "ports": ("core",),
     "failures": ("core", "ports"),
     "signals": DOMAIN,
-    "words": (),
-    "settings": (*DOMAIN, "limits", "words", "text"),
+    "settings": (*DOMAIN, "limits", "text"),
     "limits": DOMAIN,
     "redis": (*DOMAIN, "limits"),
     "text": DOMAIN,
@@ -84,11 +82,11 @@ ARROWS = {
     "articles": (*DOMAIN, "text"),
     "sql": (*DOMAIN, "normal"),
     # Mails list where links lead, as the pages do.
-    "services": (*DOMAIN, "words", "text", "mails"),
-    "mails": (*DOMAIN, "words", "text", "acts"),
-    "views": (*INTAKE, "acts", "settings", "words"),
+    "services": (*DOMAIN, "text", "mails"),
+    "mails": (*DOMAIN, "text", "acts"),
+    "views": (*INTAKE, "acts", "settings"),
     # The command line serves the stand-in for Akismet, which ships with the helpers for tests.
-    "cli": (*DOMAIN, "signals", "settings", "words", "text", "acts", "views", "build", "testing"),
+    "cli": (*DOMAIN, "signals", "settings", "text", "acts", "views", "build", "testing"),
     "build": ("*",),
     # Of the database: what keeps a host's migrations from its tables, and what engines it takes.
     "extension": (*INTAKE, "acts", "settings", "views", "cli", "build", "sql"),

@@ -82,7 +82,10 @@ def test_the_commands_of_the_readme_have_what_they_need_in_the_sdist(built: Path
 
 def test_the_wheel_holds_every_file_of_the_package_and_the_licence(built: Path) -> None:
     wheel = files_in(built / "site")
-    assert {f"moderate/{name}" for name in files_in(PACKAGE)} <= wheel
+    assert {f"moderate/{name.removesuffix('.po')}" for name in files_in(PACKAGE)} <= {
+        name.removesuffix(".mo") for name in wheel
+    }
+    assert [name for name in wheel if name.endswith(".po")] == []
     assert {name.rpartition("/")[2] for name in wheel} >= {"py.typed", "take.lua", "thread.html", "moderate.css"}
     assert [name for name in wheel if re.fullmatch(r"moderate/database/migrations/versions/\d+_\w+\.py", name)]
     assert [name for name in wheel if name.endswith(".dist-info/licenses/LICENSE")]
@@ -101,6 +104,8 @@ page = client.get("/first").text
 print(moderate.__file__)
 print('name="form_token"' in page, client.get("/discuss/static/moderate.css").status_code)
 print(client.post("/discuss/comments/first", json={"author": "Mika", "text": "Hello."}).status_code)
+from moderate.i18n import LANGUAGES, translator
+print(LANGUAGES, translator("ja").say("Approve"), translator("ja").count(3, "{n} hour", "{n} hours"))
 """
     paths = os.pathsep.join([str(built / "site"), str(tmp_path)])
     done = subprocess.run(
@@ -108,7 +113,9 @@ print(client.post("/discuss/comments/first", json={"author": "Mika", "text": "He
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split("\n")[:3] == [str(built / "site" / "moderate" / "__init__.py"), "True 200", "202"]
+    assert done.stdout.splitlines() == [
+        str(built / "site" / "moderate" / "__init__.py"), "True 200", "202", "('en', 'ja') 承認 3時間",
+    ]  # fmt: skip
 
 
 def test_the_metadata_names_the_project_its_pythons_and_its_licence(metadata: Message) -> None:

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderate import Moderator
+from moderate.i18n import translator
 from moderate.moderation.items_csv import COLUMNS, ENDS, PAGE, TRIGGERS, disarmed, lines_of, pages_of
-from moderate.words import SPOKEN
 from tests.factories import HELD, NOON, a_comment
 from tests.servers import ROOT
 from tests.sites import Host
@@ -262,7 +262,7 @@ def test_pages_meet_without_a_gap_or_a_repeat_while_items_come_and_go(host: Host
         store.items.record(a_comment(), HELD, [], NOON)
         ids += [item.id for page in pages for item in page]
     assert ids == list(range(PAGE * 2 + 1, 0, -1))
-    assert next(lines_of([], SPOKEN["en"])).startswith(b"\xef\xbb\xbf")
+    assert next(lines_of([], translator("en"))).startswith(b"\xef\xbb\xbf")
 
 
 def test_an_outage_before_the_first_row_is_told_as_one(host: Host) -> None:

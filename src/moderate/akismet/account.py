@@ -75,7 +75,7 @@ def ask_usage(desk: Desk) -> None:
 
 
 def told(usage: SpamUsage) -> str:
-    """Return the month's usage as a sentence that the catalogues of `moderate.words` know."""
+    """Return the month's usage as a sentence that the catalogs know."""
     if usage.limit is None:
         words = f"{usage.used} calls this month, without a limit"
     else:

@@ -17,6 +17,7 @@ from moderate.cli.tasks import mail_group, tasks_group
 from moderate.cli.words import Failed
 from moderate.errors import ModerateError
 from moderate.http.state import current_state
+from moderate.i18n import translator
 from moderate.model import Awaiting, Decision, Moderator, Status
 from moderate.moderation import decide as moderation
 from moderate.moderation.items_csv import lines_of, pages_of
@@ -26,7 +27,6 @@ from moderate.tasks.scheduler import LEASE
 from moderate.tasks.worker import signals_blocked
 from moderate.text.characters import printable
 from moderate.text.destinations import destinations
-from moderate.words import SPOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -184,7 +184,9 @@ def revoke(name_or_id: str) -> None:
 def queue(status: str, limit: int | None, as_csv: bool) -> None:
     state, which = current_state(), ItemFilter(status=Status(status))
     if as_csv:
-        for lines in lines_of(pages_of(state.desk.store, which, limit=limit), SPOKEN[state.settings.language or "en"]):
+        for lines in lines_of(
+            pages_of(state.desk.store, which, limit=limit), translator(state.settings.language or "en")
+        ):
             click.echo(lines, nl=False)
         return
     item = None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from moderate.confirmation.confirm import Request
-    from moderate.words import Words
+    from moderate.i18n import Translator
 
 #: How long the title of an article may be, in characters.
 TITLE = 200
@@ -30,7 +30,7 @@ class ConfirmationMails:
     """
 
     mailer: Mailer
-    words: Words
+    words: Translator
     site: str
     confirm: Callable[[Request], str]
     stop: Callable[[Request], str]

@@ -9,10 +9,10 @@ from markupsafe import Markup, escape
 
 from moderate.http.once import once_per_request
 from moderate.http.state import current_state
-from moderate.words import SPOKEN
+from moderate.i18n import LANGUAGES, translator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 def language() -> str:
@@ -35,7 +35,7 @@ def for_moderators(own: str | None = None) -> None:
     """
     # By the first part of each tag: somebody who asks for ja-JP and then en wants Japanese.
     wanted = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality > 0)
-    best = next((tag for tag in wanted if tag in SPOKEN), "en")
+    best = next((tag for tag in wanted if tag in LANGUAGES), "en")
     known = chosen()
     if own is not None:
         known["own"] = own
@@ -52,15 +52,18 @@ def say(words: str, **values: object) -> str:
 
     Where a value is markup, the others are escaped and the whole is markup.
     """
-    told = SPOKEN[language()].template(words)
-    if any(hasattr(value, "__html__") for value in values.values()):
-        return Markup(told).format(**values)  # noqa: S704 - only the words are ours; format escapes the values
-    return told.format(**values) if values else told
+    return filled(translator(language()).template(words), values)
 
 
 def count(number: int, one: str, many: str, **values: object) -> str:
-    """Words about a number; their place for it is ``{n}``, and the catalogue has them under the plural."""
-    return say(SPOKEN[language()].number(number, one, many), n=f"{number:,}", **values)
+    """Return words about a number, which fills their place ``{n}``; see `say`."""
+    return filled(translator(language()).plural(number, one, many), {"n": f"{number:,}", **values})
+
+
+def filled(template: str, values: Mapping[str, object]) -> str:
+    if any(hasattr(value, "__html__") for value in values.values()):
+        return Markup(template).format(**values)  # noqa: S704 - the template is ours; format escapes the values
+    return template.format(**values) if values else template
 
 
 def duration(seconds: float) -> str:
@@ -75,13 +78,13 @@ def duration(seconds: float) -> str:
 
 
 def found(sentence: object) -> str:
-    """A sentence that was put together elsewhere, in the page's language; see `moderate.words.Words.found`."""
-    return SPOKEN[language()].found(sentence)
+    """A sentence that was put together elsewhere, in the page's language; see `moderate.i18n.Translator.found`."""
+    return translator(language()).found(sentence)
 
 
 def checks(names: Iterable[str]) -> str:
     """The names of checks, as people call them, with commas between them."""
-    words = SPOKEN[language()]
+    words = translator(language())
     return words.template(", ").join(words.check(name) for name in names)
 
 

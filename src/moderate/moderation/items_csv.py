@@ -17,11 +17,11 @@ from flask import Response, stream_with_context
 from moderate.http.operation import CSV, CURSOR, Operation, Reply, query, whole
 from moderate.http.state import current_state
 from moderate.http.words import for_moderators, language
+from moderate.i18n import translator
 from moderate.model import MAX_ID
 from moderate.moderation.access import moderator
 from moderate.moderation.views import FILTER, item_filter
 from moderate.reading.views import number
-from moderate.words import SPOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
     from flask.typing import ResponseReturnValue
 
+    from moderate.i18n import Translator
     from moderate.model import Item
     from moderate.ports import ItemFilter
     from moderate.store.store import Store
-    from moderate.words import Words
 
 #: Items that are read in one transaction, and kept in memory, at a time.
 PAGE = 500
@@ -98,7 +98,7 @@ def items() -> ResponseReturnValue:
     # The first page is read before anything is sent, so that an outage is told as such.
     first = next(pages)
     for_moderators()
-    lines = lines_of(chain((first,), pages), SPOKEN[language()])
+    lines = lines_of(chain((first,), pages), translator(language()))
     response = Response(stream_with_context(lines), mimetype="text/csv")
     response.headers["Content-Disposition"] = f'attachment; filename="{file_name(which, state.desk.clock.now())}"'
     response.headers["Cache-Control"] = "no-store"
@@ -128,7 +128,7 @@ def pages_of(
         left = None if left is None else left - len(page.items)
 
 
-def lines_of(pages: Iterable[tuple[Item, ...]], words: Words) -> Iterator[bytes]:
+def lines_of(pages: Iterable[tuple[Item, ...]], words: Translator) -> Iterator[bytes]:
     """The file, page by page. What a check says is told in *words*; all else is the same in every language."""
     yield ("\ufeff" + written([COLUMNS])).encode()
     for page in pages:
@@ -142,7 +142,7 @@ def written(rows: Iterable[Iterable[object]]) -> str:
     return place.getvalue()
 
 
-def row(item: Item, words: Words) -> list[object]:
+def row(item: Item, words: Translator) -> list[object]:
     """The cells of an item in the order of `COLUMNS`."""
     told = {
         "kind": item.kind.value,

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 from moderate.confirmation.confirm import Confirming
 from moderate.confirmation.views import ConfirmationAddresses
 from moderate.errors import ConfigError
+from moderate.i18n import translator
 from moderate.notices.events import Notices
 from moderate.notices.views import SiteLinks
 from moderate.settings import NOT_SHOWN
 from moderate.text.destinations import both_spellings
-from moderate.words import SPOKEN
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -60,7 +60,7 @@ def make_mailboxes(
             to,
             mailer,
             links,
-            SPOKEN[to.language or settings.language or "en"],
+            translator(to.language or settings.language or "en"),
             digest_after=settings.mail_digest_after,
         )
         for to in settings.mail_to
@@ -86,7 +86,7 @@ def make_confirming(
     links = ConfirmationAddresses(address.base, signer)
     mails = ConfirmationMails(
         make_mailer(app, settings, settings.mail_from, host_of(settings.site_url), clock),
-        SPOKEN[settings.language or "en"],
+        translator(settings.language or "en"),
         readable_site(settings.site_url),
         links.confirm,
         links.stop,

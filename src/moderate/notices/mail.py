@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from moderate.words import Words
+    from moderate.i18n import Translator
 
 #: Format characters without which Persian words and many emoji fall apart, and that move nothing.
 JOINERS = "\u200c\u200d"
@@ -71,12 +71,12 @@ class Mailer:
     sender: str
     host: str
 
-    def send(self, mail: Mail, words: Words) -> None:
+    def send(self, mail: Mail, words: Translator) -> None:
         """Send a mail in the language of *words*. Raises `ServiceDown` or `Undeliverable`."""
         message = self.build(mail, words)
         self.transport.send(message, sender=parseaddr(self.sender)[1], to=mail.to.addr_spec)
 
-    def build(self, mail: Mail, words: Words) -> EmailMessage:
+    def build(self, mail: Mail, words: Translator) -> EmailMessage:
         message = EmailMessage(policy=POLICY)
         name, address = parseaddr(self.sender)
         message["From"] = Address(name, addr_spec=address)
@@ -127,7 +127,7 @@ def encoded(subject: str, linesep: str = "") -> str:
 # --- templates and text ---------------------------------------------------------------------------
 
 
-def rendered(template: str, mail: Mail, words: Words) -> str:
+def rendered(template: str, mail: Mail, words: Translator) -> str:
     """Render one part of a mail. Its texts are translated by the functions that the templates of pages have."""
     return TEMPLATES.get_template(template).render(
         mail.values,

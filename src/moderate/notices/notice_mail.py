@@ -12,9 +12,9 @@ from moderate.ports.notices import Event
 from moderate.text.destinations import Destination, destinations
 
 if TYPE_CHECKING:
+    from moderate.i18n import Translator
     from moderate.model import Item
     from moderate.ports import Notice, NoticeLinks, Recipient
-    from moderate.words import Words
 
 #: How much of a text a mail and a digest show, in characters; the page behind the links has all of it.
 EXCERPT, DIGEST_EXCERPT = 2000, 300
@@ -55,7 +55,9 @@ class MailNotifier:
 
     events = frozenset({Event.WAITING})
 
-    def __init__(self, to: Recipient, mailer: Mailer, links: NoticeLinks, words: Words, *, digest_after: int) -> None:
+    def __init__(
+        self, to: Recipient, mailer: Mailer, links: NoticeLinks, words: Translator, *, digest_after: int
+    ) -> None:
         self._to = to
         self._mailer = mailer
         self._links = links
@@ -108,7 +110,7 @@ class MailNotifier:
         }
 
 
-def subject_of(item: Item, words: Words) -> str:
+def subject_of(item: Item, words: Translator) -> str:
     title = clipped(one_line(item.article_title) or one_line(item.article), SUBJECT_PART)
     kind, name = words.say(KINDS[item.kind]), clipped(name_of(item, words), SUBJECT_PART)
     subject = words.say("{kind} by {name} on {title}", kind=kind, name=name, title=title)
@@ -116,13 +118,13 @@ def subject_of(item: Item, words: Words) -> str:
     return words.say("Changed: {subject}", subject=subject) if is_changed else subject
 
 
-def name_of(item: Item, words: Words) -> str:
+def name_of(item: Item, words: Translator) -> str:
     """Return the author of a comment, or the name of the page that pings."""
     name = item.author or item.blog_name or item.title or item.source_url or ""
     return one_line(name) or words.say("somebody without a name")
 
 
-def facts(item: Item, words: Words) -> list[tuple[str, str]]:
+def facts(item: Item, words: Translator) -> list[tuple[str, str]]:
     """Return labels and values of an item, each as one line: kind and author, article, and what the checks found."""
     reasons = [finding.reason for lean in LEANS for finding in item.findings if finding.lean is lean]
     found = [
@@ -133,7 +135,7 @@ def facts(item: Item, words: Words) -> list[tuple[str, str]]:
     return [(label, clipped(value, 500)) for label, value in found if value]
 
 
-def links(item: Item, words: Words, limit: int) -> list[tuple[str, Destination, str]]:
+def links(item: Item, words: Translator, limit: int) -> list[tuple[str, Destination, str]]:
     """Return where the first links of an item lead: a label, the destination, and remarks on it as one line."""
     found = []
     for link in destinations(item)[:limit]:
@@ -144,7 +146,7 @@ def links(item: Item, words: Words, limit: int) -> list[tuple[str, Destination, 
     return found
 
 
-def texts(item: Item, words: Words, length: int) -> list[tuple[str, str]]:
+def texts(item: Item, words: Translator, length: int) -> list[tuple[str, str]]:
     """Return the text, or, where a changed one waits, both with their names, each with at most *length* characters."""
     public = excerpt(item.text, length)
     if item.proposed is None:

@@ -10,10 +10,10 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from moderate.i18n import LANGUAGES
 from moderate.ports.notices import Event, Hook, Recipient, is_address, signing_key
 from moderate.text.addresses import ascii_host
 from moderate.text.characters import is_printable
-from moderate.words import SPOKEN
 
 #: The names that a table for a recipient, and one for a webhook, may have.
 RECIPIENT = {"name", "email", "notify", "language"}
@@ -24,7 +24,7 @@ HOST = re.compile(r"[a-z0-9_.:-]+")
 
 RECIPIENTS_WANTED = (
     "a list of addresses, or of tables such as {name = 'Mori', email = 'mori@example.org', notify = 'each'} "
-    "(notify: 'each', 'digest' or 'off'; language: " + " or ".join(f"'{tag}'" for tag in SPOKEN) + ")"
+    "(notify: 'each', 'digest' or 'off'; language: " + " or ".join(f"'{tag}'" for tag in LANGUAGES) + ")"
 )
 HOOKS_WANTED = (
     "a list of tables such as {url = 'https://example.org/hook', secrets = ['…'], events = ['waiting']}, each secret "
@@ -83,7 +83,7 @@ def recipient(entry: object) -> Recipient:
     if not isinstance(name, str) or not all(map(is_printable, name)) or not 0 < len(name) <= 100:
         raise ValueError(RECIPIENTS_WANTED)
     language = entry.get("language") or None
-    if notify not in ("each", "digest", "off") or language not in (None, *SPOKEN):
+    if notify not in ("each", "digest", "off") or language not in (None, *LANGUAGES):
         raise ValueError(RECIPIENTS_WANTED)
     return Recipient(name, email, notify, language)
 

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderate.errors import ServiceDown, Undeliverable
+from moderate.i18n import translator
 from moderate.model import Awaiting, Finding, Item, Kind, Lean, Status
 from moderate.notices.mail import POLICY, Mailer, encoded, one_line, quoted, visible
 from moderate.notices.notice_mail import MailNotifier
@@ -24,7 +25,6 @@ from moderate.notices.smtp import SmtpTransport
 from moderate.notices.smtp_auth import Account
 from moderate.ports import Proposal
 from moderate.ports.notices import Event, Notice, Recipient
-from moderate.words import SPOKEN
 from tests.factories import NOON
 from tests.mail_servers import Mail, MailServer, knows
 from tests.unit.services.loopback import Connection, serving
@@ -97,7 +97,7 @@ class Kept:
 
 
 def notifier(transport: Any, to: Recipient = MORI) -> MailNotifier:
-    words = SPOKEN[to.language or "en"]
+    words = translator(to.language or "en")
     mailer = Mailer(transport, "News <news@mail.example>", "news.example")
     return MailNotifier(to, mailer, Links(), words, digest_after=5)
 

@@ -11,7 +11,7 @@ import pytest
 
 from moderate.checks.order import CHECKS
 from moderate.http.words import count, found, say
-from moderate.words import CATALOGUES, CHECK_NAMES, LONGEST, PLACE, SPOKEN, pattern_of
+from moderate.i18n import LANGUAGES, LOCALE, LONGEST, PLACE, entries, pattern_of, translator
 from tests.servers import ROOT
 from tests.sites import Host
 
@@ -22,7 +22,21 @@ if TYPE_CHECKING:
 PACKAGE = ROOT / "src" / "moderate"
 TEMPLATES = [path for path in sorted(PACKAGE.rglob("templates/**/*")) if path.suffix in {".html", ".txt"}]
 QUOTED = r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
-OTHERS = sorted(set(CATALOGUES) - {"en"})
+OTHERS = sorted(set(LANGUAGES) - {"en"})
+
+CATALOGS = {
+    language: list(entries((LOCALE / language / "LC_MESSAGES" / "moderate.po").read_text(encoding="utf-8")))
+    for language in OTHERS
+}
+
+
+def told_by(language: str) -> dict[str, str]:
+    """The messages of a catalog, those about a number by their plural, with what stands for them."""
+    return {
+        entry.plural or entry.id: entry.translations[-1]
+        for entry in CATALOGS[language]
+        if entry.id and entry.context is None
+    }
 
 
 def words_of_ours() -> Iterator[str]:
@@ -39,7 +53,7 @@ def words_of_ours() -> Iterator[str]:
 
 def text_of_the_package() -> str:
     """All of our code as one text, with sentences that were broken into several strings joined again."""
-    found = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py") if path.parent.name != "words"]
+    found = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")]
     found += [path.read_text(encoding="utf-8") for path in TEMPLATES]
     return "\n".join(found)
 
@@ -53,22 +67,22 @@ def host(tmp_path: Path) -> Host:
 def test_no_word_is_missing(tongue: str) -> None:
     ours = set(words_of_ours())
     assert len(ours) > 180
-    assert sorted(ours - set(CATALOGUES[tongue])) == []
+    assert sorted(ours - set(told_by(tongue))) == []
 
 
 @pytest.mark.parametrize("tongue", OTHERS)
 def test_no_word_is_there_that_nobody_says(tongue: str) -> None:
     """What is no word of a page is a sentence of the code: the parts between its places stand there."""
     said, code = set(words_of_ours()), text_of_the_package()
-    months = {key for key, told in CATALOGUES[tongue].items() if re.fullmatch(r"\d+月", told)}
-    unsaid = set(CATALOGUES[tongue]) - said - months
+    months = {key for key, told in told_by(tongue).items() if re.fullmatch(r"\d+月", told)}
+    unsaid = set(told_by(tongue)) - said - months
     lost = [words for words in unsaid if any(part.strip() and part not in code for part in PLACE.sub("\0", words).split("\0"))]  # fmt: skip  # noqa: E501
     assert sorted(lost) == []
 
 
 @pytest.mark.parametrize("tongue", OTHERS)
 def test_the_places_of_a_sentence_are_the_same_in_every_language(tongue: str) -> None:
-    odd = {key: told for key, told in CATALOGUES[tongue].items()
+    odd = {key: told for key, told in told_by(tongue).items()
            if sorted(PLACE.findall(key)) != sorted(PLACE.findall(told))}  # fmt: skip
     assert odd == {}
 
@@ -112,27 +126,27 @@ REASONS = {
 
 @pytest.mark.parametrize("reason", REASONS)
 def test_what_the_checks_say_is_told_in_japanese(reason: str) -> None:
-    assert SPOKEN["ja"].found(reason) == REASONS[reason]
-    assert SPOKEN["en"].found(reason) == reason
+    assert translator("ja").found(reason) == REASONS[reason]
+    assert translator("en").found(reason) == reason
 
 
 def test_a_number_is_not_looked_for_in_words() -> None:
-    assert SPOKEN["ja"].found("no less than 5 minutes") == "no less than 5 minutes"
-    assert SPOKEN["ja"].found("5 minutes") == "5分"
+    assert translator("ja").found("within no less than 5 minutes") == "within no less than 5 minutes"
+    assert translator("ja").found("within 5 minutes") == "5分以内"
 
 
 @pytest.mark.parametrize("tongue", OTHERS)
 def test_every_check_has_a_name(tongue: str) -> None:
     ours = {check.name for check in CHECKS} | {"article", "task"}
-    assert set(CHECK_NAMES[tongue]) == ours
-    assert SPOKEN[tongue].check("our-own") == "our-own"
+    assert {entry.id for entry in CATALOGS[tongue] if entry.context == "check"} == ours
+    assert translator(tongue).check("our-own") == "our-own"
 
 
 def test_the_longest_reason_is_looked_through_in_no_time() -> None:
     text = ("a moderator's rule: " + "nearly the same text came 3 times within " * 40)[:LONGEST]
     started = process_time()
     for _ in range(10):
-        SPOKEN["ja"].found(text)
+        translator("ja").found(text)
     assert process_time() - started < 5
 
 
