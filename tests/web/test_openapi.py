@@ -12,9 +12,13 @@ import pytest
 from pydantic import TypeAdapter
 
 import moderate
-from moderate.http import schemas, schemas_moderation
+from moderate.http import errors, item_json
 from moderate.http.operation import Route
-from moderate.moderation import queue
+from moderate.moderation import articles_views, bulk_views, queue
+from moderate.moderation import views as moderation
+from moderate.monitoring import views as monitoring
+from moderate.reading import views as reading
+from moderate.rules import views as rules
 from tests.sites import Host
 
 if TYPE_CHECKING:
@@ -119,18 +123,18 @@ def test_changes_need_a_token_or_a_login_with_its_second_token(host: Host) -> No
 
 
 PUBLIC_ANSWERS = [
-    ("/comments/thaw", schemas.ThreadOut),
-    ("/items/1", schemas.PublicItem),
-    ("/counts?article=thaw&article=none", schemas.CountsOfArticles),
-    ("/health", schemas.HealthOut),
-    ("/health?deep=1", schemas.HealthOut),
+    ("/comments/thaw", reading.ThreadOut),
+    ("/items/1", item_json.PublicItem),
+    ("/counts?article=thaw&article=none", reading.CountsOfArticles),
+    ("/health", monitoring.HealthOut),
+    ("/health?deep=1", monitoring.HealthOut),
 ]
 MODERATORS_ANSWERS = [
-    ("/moderation/items", schemas_moderation.ItemsOut),
-    ("/moderation/items/1", schemas_moderation.ModeratorItemWhole),
-    ("/moderation/history", schemas_moderation.HistoryOut),
-    ("/moderation/rules", schemas_moderation.RulesOut),
-    ("/moderation/articles/thaw", schemas_moderation.ArticleOut),
+    ("/moderation/items", moderation.ItemsOut),
+    ("/moderation/items/1", item_json.ModeratorItemWhole),
+    ("/moderation/history", bulk_views.HistoryOut),
+    ("/moderation/rules", rules.RulesOut),
+    ("/moderation/articles/thaw", articles_views.ArticleOut),
     ("/moderation/queue/news", queue.NewsOut),
 ]
 
@@ -148,9 +152,9 @@ def busy(host: Host) -> Host:
     host.decide(1, "approve")
     many = {"decision": "trash", "items": [{"id": 2, "version": 1}, {"id": 99, "version": 1}]}
     answer = host.client.post("/discuss/moderation/decisions", json=many, headers=headers)
-    assert_is(schemas_moderation.DecisionsOut, answer)
+    assert_is(bulk_views.DecisionsOut, answer)
     undone = host.client.post("/discuss/moderation/undo", json={"batch": answer.json["batch"]}, headers=headers)
-    assert_is(schemas_moderation.UndoOut, undone)
+    assert_is(bulk_views.UndoOut, undone)
     return host
 
 
@@ -166,14 +170,14 @@ def test_real_answers_are_as_described(busy: Host, path: str, model: Any) -> Non
 
 
 def test_what_is_received_and_previewed_is_as_described(host: Host) -> None:
-    assert_is(schemas.ReceivedItem, host.comment())
-    assert_is(schemas.PreviewOut, host.client.post("/discuss/preview", json={"text": "Hello"}))
+    assert_is(item_json.ReceivedItem, host.comment())
+    assert_is(reading.PreviewOut, host.client.post("/discuss/preview", json={"text": "Hello"}))
 
 
 def test_a_trial_of_a_rule_is_as_described(busy: Host) -> None:
     rule = {"kind": "word", "value": "two", "effect": "hold"}
     answer = busy.client.post("/discuss/moderation/rules?dry_run=1", json=rule, headers=busy.token())
-    assert_is(schemas_moderation.TrialOut, answer)
+    assert_is(rules.TrialOut, answer)
     assert answer.json["items"]
 
 
@@ -187,4 +191,4 @@ def test_problems_are_as_described(busy: Host) -> None:
     ]
     assert [answer.json["code"] for answer in answers] == ["decided-meanwhile", "not-found", "invalid", "not-allowed"]
     for answer in answers:
-        TypeAdapter(schemas_moderation.Problem).validate_json(answer.data)
+        TypeAdapter(errors.Problem).validate_json(answer.data)

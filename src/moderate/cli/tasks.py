@@ -9,7 +9,7 @@ import click
 from flask.cli import AppGroup, with_appcontext
 
 from moderate.errors import ServiceDown, Undeliverable
-from moderate.http.present import rfc3339
+from moderate.http.operation import rfc3339
 from moderate.http.state import current_state
 from moderate.model import TASK_KINDS, Status
 from moderate.monitoring.health import LAG

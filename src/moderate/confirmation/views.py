@@ -16,18 +16,17 @@ from flask import Response, jsonify, request
 from moderate.confirmation import confirm as confirming
 from moderate.errors import Forbidden, Refused, ServiceDown, UnknownItem
 from moderate.http.errors import NoSuchPage, headers_of, public_text, report, status_of
-from moderate.http.operation import EDIT_TOKEN, FORM, HTML, HTML_PAGE, JSON, Operation, Reply
+from moderate.http.operation import EDIT_TOKEN, FORM, HTML, HTML_PAGE, JSON, Answer, Operation, Reply
 from moderate.http.rendering import render
-from moderate.http.schemas import Answer, WithdrawIn
-from moderate.http.schemas_moderation import AgainIn
 from moderate.http.state import current_state
 from moderate.http.words import say
 from moderate.limits import Costs
 from moderate.moderation.access import is_cross_site
 from moderate.moderation.queue import CSP
+from moderate.notices.views import AgainIn
 from moderate.protocols.comment import is_json, read_edit, wants_json
 from moderate.reading.views import refuse_hidden_article
-from moderate.submit.author_views import own_item
+from moderate.submit.author_views import WithdrawIn, own_item
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from flask import Response, current_app, request, url_for
 
 from moderate.errors import Forbidden, Invalid, RateLimited, ServiceDown
 from moderate.http.errors import headers_of, problem, public_text, status_of
-from moderate.http.present import public_item
+from moderate.http.item_json import public_item
 from moderate.http.rendering import render
 from moderate.identity import id_of_login
 from moderate.limits.clients import client_net, keyed

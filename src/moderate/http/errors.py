@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import math
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from flask import Response
+from pydantic import Field
 
 from moderate.errors import DecidedMeanwhile, Invalid, NotAllowed, RateLimited, Refused, ServiceDown, UnexpectedNumber
+from moderate.http.item_json import ModeratorItem, moderator_item
+from moderate.http.operation import Answer, Count
 from moderate.http.state import current_state
 from moderate.limits.headers import ratelimit_headers
+from moderate.model import Status  # noqa: TC001 - pydantic reads the annotations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +57,28 @@ class MethodNotAllowed(Refused):
         self.allowed = allowed
 
 
+class FieldProblem(Answer):
+    field: str
+    message: str
+
+
+class Problem(Answer):
+    """A problem document (RFC 9457). `code` is stable; the members below `detail` belong to some codes only."""
+
+    type: Literal["about:blank"]
+    title: str
+    status: Annotated[int, Field(ge=400, le=599)]
+    code: str
+    detail: str
+    errors: list[FieldProblem] | None = None
+    by: str | None = None
+    decision: Status | None = None
+    item: ModeratorItem | None = None
+    found: Count | None = None
+    seen: str | None = None
+    legal: list[str] | None = None
+
+
 def status_of(error: Refused | ServiceDown) -> int:
     return STATUS_OF.get(error.code, 400)
 
@@ -89,7 +115,6 @@ def problem(error: Refused | ServiceDown, told: Callable[[str], str] = str) -> R
 
 def particulars(error: Refused | ServiceDown, told: Callable[[str], str]) -> dict[str, object]:
     """The members that only some errors have."""
-    from moderate.http.present import moderator_item
 
     if isinstance(error, Invalid):
         return {"errors": [{"field": entry.field, "message": told(entry.message)} for entry in error.errors]}

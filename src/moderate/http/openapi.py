@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Response, current_app, request
 from pydantic.json_schema import models_json_schema
 
-from moderate.http.errors import STATUS_OF
+from moderate.http.errors import STATUS_OF, Problem
 from moderate.http.operation import FORM, HTML, JSON, MULTIPART, PROBLEM, Json, Operation, Reply
-from moderate.http.schemas_moderation import Problem
 from moderate.http.state import current_state
 from moderate.protocols.comment import CommentIn, model_for
 from moderate.reading.views import not_modified

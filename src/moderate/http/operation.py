@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from moderate.model import MAX_ID
 
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from flask.typing import ResponseReturnValue
-    from pydantic import BaseModel
 
     View = Callable[..., ResponseReturnValue]
 
@@ -56,6 +58,25 @@ def in_path(name: str, schema: Json, about: str) -> Json:
 def whole(maximum: int, default: int | None = None) -> Json:
     """Return the schema of a whole number from 1 to *maximum*, written plainly, without a sign."""
     return {"type": "integer", "minimum": 1, "maximum": maximum} | ({} if default is None else {"default": default})
+
+
+Count = Annotated[int, Field(ge=0)]
+Id = Annotated[int, Field(ge=1)]
+
+
+def rfc3339(moment: datetime | None) -> str | None:
+    """Return *moment*, which is in UTC, as answers have it."""
+    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+#: A moment as answers have it.
+Moment = Annotated[datetime, PlainSerializer(rfc3339), WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+class Answer(BaseModel):
+    """What is sent, or a form that is read field by field: exactly these members."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 #: The schema of a text without restrictions; no value of it is invalid.

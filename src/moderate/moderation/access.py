@@ -9,6 +9,7 @@ from flask import request
 
 from moderate.errors import Forbidden, Unauthorized
 from moderate.http.once import once_per_request
+from moderate.http.operation import Answer
 from moderate.http.state import current_state
 from moderate.limits import Costs
 from moderate.model import Moderator
@@ -26,6 +27,12 @@ SESSION_COOKIE = "moderate_session"
 SESSION_SECONDS = 12 * 3600
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class CsrfIn(Answer):
+    """Forms of a signed-in moderator carry the token of their page; requests with a bearer token need none."""
+
+    csrf_token: str | None = None
 
 
 def moderator(state: State) -> Moderator:

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, model_validator
 
-from moderate.http.operation import Operation, Reply
-from moderate.http.present import rfc3339
-from moderate.http.schemas_moderation import ArticleOut, ChangedOut
+from moderate.http.operation import Answer, Count, Moment, Operation, Reply, rfc3339
 from moderate.http.state import current_state
 from moderate.model import Client, Kind, Raw
 from moderate.moderation.access import moderator
@@ -57,6 +55,29 @@ class OlderIn(OverridesIn):
         if not isinstance(moment, datetime):
             moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
         return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+class HostsWord(Answer):
+    comments_open: bool
+    pings_open: bool
+    premoderation: Literal["all", "strangers", "none"]
+    published_at: Moment | None
+
+
+class ArticleOut(Answer):
+    """What moderators set for an article, null where nothing, and what the host says."""
+
+    article: str
+    title: str
+    url: str
+    comments_open: bool | None
+    pings_open: bool | None
+    premoderation: Literal["all", "strangers", "none"] | None
+    host: HostsWord
+
+
+class ChangedOut(Answer):
+    changed: Count
 
 
 @Operation(

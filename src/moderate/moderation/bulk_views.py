@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from moderate.errors import Invalid
-from moderate.http.operation import CURSOR, WORDS, Operation, Reply, query, whole
-from moderate.http.present import history_json
-from moderate.http.schemas_moderation import DecisionsOut, HistoryOut, UndoOut
+from moderate.http.item_json import HistoryLine, history_json
+from moderate.http.operation import CURSOR, WORDS, Answer, Id, Operation, Reply, query, whole
 from moderate.http.state import current_state
 from moderate.model import MAX_ID, Awaiting, Decision, Kind, Status
 from moderate.moderation import bulk
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 #: Items in one list of decisions.
 MOST_LISTED = 500
 
-Id = Annotated[int, Field(ge=1, le=MAX_ID)]
+IdIn = Annotated[int, Field(ge=1, le=MAX_ID)]
 #: NUL is the one character that not every database can store.
 Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00]*$")]
 Note = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
@@ -42,8 +41,8 @@ class Seen(BaseModel):
 
     model_config = STRICT
 
-    id: Id
-    version: Id
+    id: IdIn
+    version: IdIn
 
 
 class FilterIn(BaseModel):
@@ -57,7 +56,7 @@ class FilterIn(BaseModel):
     author: Words | None = None
     ip: Words | None = None
     host: Words | None = None
-    like: Id | None = None
+    like: IdIn | None = None
     q: Words | None = None
     awaiting: Awaiting | None = None
 
@@ -99,13 +98,51 @@ class UndoIn(BaseModel):
     model_config = STRICT
 
     batch: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")] | None = None
-    history: Id | None = None
+    history: IdIn | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if (self.batch is None) is (self.history is None):
             raise ValueError("give either batch or history")
         return self
+
+
+class DecidedOut(Answer):
+    id: Id
+    status: Status
+    version: Id
+    changed: bool
+
+
+class ConflictOut(Answer):
+    """An item that was left as it is; `code` is that of the refusal which the same would have met alone."""
+
+    id: Id
+    code: str
+    by: str | None = None
+    decision: Status | None = None
+    version: Id | None = None
+
+
+class DecisionsOut(Answer):
+    batch: str | None
+    decided: list[DecidedOut]
+    conflicts: list[ConflictOut]
+
+
+class UndoOut(Answer):
+    batch: str | None
+    undone: list[DecidedOut]
+    conflicts: list[ConflictOut]
+
+
+class HistoryOutLine(HistoryLine):
+    item: Id
+
+
+class HistoryOut(Answer):
+    history: list[HistoryOutLine]
+    next: Id | None
 
 
 @Operation(

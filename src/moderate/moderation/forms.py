@@ -16,13 +16,12 @@ from pydantic import BaseModel, Field
 from moderate.errors import Invalid, Refused, ServiceDown, Unauthorized, UnexpectedNumber, UnknownDecision
 from moderate.http.errors import public_text, report, status_of
 from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
-from moderate.http.schemas_moderation import QueueDecisionIn
 from moderate.http.state import current_state
 from moderate.http.words import say
 from moderate.model import MAX_ID, Lean, Status
 from moderate.moderation import bulk
 from moderate.moderation import decide as moderation
-from moderate.moderation.access import moderator
+from moderate.moderation.access import CsrfIn, moderator
 from moderate.moderation.buttons import KEEP, Button, button
 from moderate.moderation.notice import pack
 from moderate.moderation.queue import FILTERS, default_filter, frame, no_entry, page
@@ -49,6 +48,13 @@ MOST = 500
 
 
 BACK = Reply(303, "Back to the queue, with what was done.", types=(HTML,), headers=("Location",))
+
+
+class QueueDecisionIn(CsrfIn):
+    """`filter_…` fields, which keep the moderator's place, may stand in it too; `keep` drops a changed text."""
+
+    decision: Literal["approve", "keep", "hold", "spam", "trash"]
+    version: Annotated[int, Field(ge=0, le=MAX_ID)]
 
 
 class FormIn(BaseModel):

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from moderate.akismet.account import USAGE
 from moderate.errors import Invalid, ServiceDown, Unauthorized
 from moderate.http.errors import NoSuchPage, problem, public_text, status_of
+from moderate.http.item_json import verified
 from moderate.http.operation import CURSOR, HTML, HTML_PAGE, TEXT, Operation, Reply, query, whole
-from moderate.http.present import verified
 from moderate.http.rendering import render
 from moderate.http.state import current_state
 from moderate.http.words import checks, duration, for_moderators, found, say

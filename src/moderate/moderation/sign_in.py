@@ -17,10 +17,16 @@ from flask import redirect, request, url_for
 from moderate.errors import Forbidden, Refused, ServiceDown
 from moderate.http.errors import headers_of, public_text, status_of
 from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
-from moderate.http.schemas_moderation import CsrfIn
 from moderate.http.state import current_state
 from moderate.limits import Costs
-from moderate.moderation.access import SESSION_COOKIE, SESSION_SECONDS, check_same_site, moderator, session_token
+from moderate.moderation.access import (
+    SESSION_COOKIE,
+    SESSION_SECONDS,
+    CsrfIn,
+    check_same_site,
+    moderator,
+    session_token,
+)
 from moderate.moderation.queue import page
 
 if TYPE_CHECKING:

@@ -8,9 +8,8 @@ from flask import Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from moderate.errors import Invalid, UnsupportedMediaType
-from moderate.http.operation import CURSOR, NOTHING, WORDS, Json, Operation, Reply, query, whole
-from moderate.http.present import moderator_item, related_json
-from moderate.http.schemas_moderation import ItemsOut, ModeratorItem, ModeratorItemWhole
+from moderate.http.item_json import ModeratorItem, ModeratorItemWhole, moderator_item, related_json
+from moderate.http.operation import CURSOR, NOTHING, WORDS, Answer, Count, Id, Json, Operation, Reply, query, whole
 from moderate.http.state import current_state
 from moderate.model import MAX_ID, Awaiting, Decision, Kind, Status
 from moderate.moderation import decide as moderation
@@ -70,6 +69,19 @@ class DecisionIn(BaseModel):
     change: Proposal = Proposal.ACCEPT
     #: NUL is the one character that not every database can store.
     note: str | None = Field(default=None, max_length=1000, pattern=r"^[^\x00]*$")
+
+
+class TotalsOut(Answer):
+    pending: Count
+    approved: Count
+    spam: Count
+    trash: Count
+
+
+class ItemsOut(Answer):
+    items: list[ModeratorItem]
+    next: Id | None
+    totals: TotalsOut
 
 
 @Operation(

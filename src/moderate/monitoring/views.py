@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from flask import request
+from pydantic import Field
 
 from moderate.errors import Invalid
-from moderate.http.operation import Operation, Reply, query
-from moderate.http.schemas import HealthOut
+from moderate.http.operation import Answer, Operation, Reply, query
 from moderate.http.state import current_state
 from moderate.moderation.access import moderator
 from moderate.moderation.views import private
@@ -20,6 +20,22 @@ if TYPE_CHECKING:
     from moderate.monitoring.health import Part
 
 NAMES = ("database", "redis", "akismet", "tasks", "retention")
+
+
+class HealthOut(Answer):
+    """One word for each part; ``newer`` is a database that works and was upgraded by a later version.
+
+    `advice` and `details` are for moderators who asked with ``deep=1``.
+    """
+
+    status: Literal["ok", "degraded"]
+    database: str
+    redis: str
+    akismet: str
+    tasks: str
+    retention: str | None = Field(default=None, description="Only where it is late.")
+    details: dict[str, str] | None = None
+    advice: dict[str, str] | None = None
 
 
 @Operation(

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from flask import request
 
 from moderate.errors import DecidedMeanwhile, UnknownItem
-from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
-from moderate.http.schemas_moderation import AgainIn
+from moderate.http.operation import FORM, HTML, HTML_PAGE, Answer, Operation, Reply
 from moderate.http.state import current_state
 from moderate.http.words import for_moderators
 from moderate.limits import Costs
@@ -36,6 +35,10 @@ if TYPE_CHECKING:
     from moderate.ports import Recipient
 
 LIFETIME = timedelta(days=7)
+
+
+class AgainIn(Answer):
+    again: Literal["1"] | None = None
 
 
 OF_A_DECISION = (

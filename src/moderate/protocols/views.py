@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from flask import request
 
 from moderate.errors import UnknownItem
+from moderate.http.errors import Problem
+from moderate.http.item_json import ReceivedItem
 from moderate.http.operation import (
     FORM,
     HTML,
@@ -16,14 +18,13 @@ from moderate.http.operation import (
     PLAIN,
     TEXT,
     XML,
+    Answer,
     Operation,
     Reply,
     Route,
     header,
     query,
 )
-from moderate.http.schemas import MentionIn, MentionOut, ReceivedItem, TrackbackIn
-from moderate.http.schemas_moderation import Problem
 from moderate.http.state import current_state
 from moderate.model import Kind
 from moderate.protocols import pingback, trackback, webmention
@@ -53,6 +54,22 @@ IDEMPOTENCY_KEY = header(
     {"type": "string", "maxLength": 200, "pattern": "^[ -~]*$"},
     "The same key from the same client returns its first comment and stores nothing. With another text it is refused.",
 )
+
+
+class TrackbackIn(Answer):
+    """A ping. Fields that are not named here are ignored."""
+
+    url: str
+    title: str | None = None
+    excerpt: str | None = None
+    blog_name: str | None = None
+    charset: str | None = None
+
+
+class MentionIn(Answer):
+    source: str
+    target: str
+
 
 POST_COMMENT = Operation(
     "POST",
@@ -171,6 +188,15 @@ def look_at_pingback() -> ResponseReturnValue:
 )
 def look_at_webmention() -> ResponseReturnValue:
     return webmention.look(request, current_state().edge)
+
+
+class MentionOut(Answer):
+    """What became of a webmention."""
+
+    status: Literal["queued", "pending", "success", "deleted"]
+    summary: str
+    source: str | None
+    target: str
 
 
 @Operation(

@@ -16,8 +16,7 @@ from xml.etree import ElementTree as ET
 from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
-from moderate.http.operation import Operation, Reply
-from moderate.http.present import rfc3339
+from moderate.http.operation import Operation, Reply, rfc3339
 from moderate.http.state import current_state
 from moderate.model import Client, Kind, Raw
 from moderate.protocols.plaintext import storable

@@ -8,18 +8,31 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flask import Response, request
+from pydantic import ConfigDict
 
 from moderate.errors import Invalid, TooLarge, UnknownItem
 from moderate.hooks import is_key
 from moderate.http.caching import OWN
-from moderate.http.operation import CURSOR, EDIT_TOKEN, FORM, JSON, KEY, MULTIPART, Operation, Reply, query, whole
-from moderate.http.present import counts_json, public_item
-from moderate.http.schemas import CountsOfArticles, PreviewForm, PreviewIn, PreviewOut, PublicItem, ThreadOut
+from moderate.http.item_json import CountsOut, PublicItem, counts_json, public_item
+from moderate.http.operation import (
+    CURSOR,
+    EDIT_TOKEN,
+    FORM,
+    JSON,
+    KEY,
+    MULTIPART,
+    Answer,
+    Id,
+    Operation,
+    Reply,
+    query,
+    whole,
+)
 from moderate.http.state import current_state
 from moderate.http.words import found as found_words
 from moderate.limits import Costs
 from moderate.model import MAX_ID, Client, Counts, Kind, Raw, Status
-from moderate.protocols.comment import read_fields
+from moderate.protocols.comment import CommentIn, read_fields
 from moderate.submit.desk import find_article, is_taken_back
 from moderate.text.fields import body_text, one_newline
 from moderate.text.html import render
@@ -34,6 +47,36 @@ if TYPE_CHECKING:
 
 MAX_KEYS = 100
 MAX_LIMIT = 200
+
+
+class CountsOfArticles(Answer):
+    """The numbers by article key; unknown keys count zero."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, CountsOut]
+
+
+class ThreadOut(Answer):
+    """A stretch of a thread. `form_token` is null: the token comes in the Moderate-Form-Token field."""
+
+    items: list[PublicItem]
+    counts: CountsOut
+    next: Id | None
+    form_token: None
+
+
+class PreviewOut(Answer):
+    html: str
+
+
+class PreviewIn(CommentIn):
+    """A comment as it may be sent; only the text is looked at."""
+
+
+class PreviewForm(Answer):
+    """The comment form as it stands; only the text is looked at."""
+
+    text: str
 
 
 @Operation(

@@ -8,11 +8,9 @@ from flask import Response, request
 from pydantic import BaseModel, Field
 
 from moderate.errors import Invalid, UnknownRule
-from moderate.http.operation import NOTHING, Operation, Reply, query
-from moderate.http.present import rfc3339
-from moderate.http.schemas_moderation import RuleOut, RulesOut, TrialOut
+from moderate.http.operation import NOTHING, Answer, Count, Id, Moment, Operation, Reply, query, rfc3339
 from moderate.http.state import current_state
-from moderate.model import MAX_ID
+from moderate.model import MAX_ID, Kind, Status
 from moderate.moderation.access import moderator
 from moderate.moderation.bulk_views import STRICT, Note
 from moderate.moderation.views import json_body, private
@@ -39,6 +37,48 @@ class RuleIn(BaseModel):
     value: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
     effect: Literal["hold", "spam", "trust"]
     note: Note = ""
+
+
+class RuleSaid(Answer):
+    kind: Literal["word", "host", "email", "ip"]
+    value: str
+    effect: Literal["hold", "spam", "trust"]
+    note: str
+
+
+class RuleOut(RuleSaid):
+    id: Id
+    created_at: Moment
+    created_by: str
+    hits: Count
+    last_hit_at: Moment | None
+
+
+class RulesOut(Answer):
+    rules: list[RuleOut]
+
+
+class MetOut(Answer):
+    """An item that a tried rule matches: by what, and what the rule would have done."""
+
+    id: Id
+    kind: Kind
+    article: str
+    author: str
+    text: str
+    matched: str
+    would: str
+    status: Status
+    decided_by: str | None
+
+
+class TrialOut(Answer):
+    rule: RuleSaid
+    looked_at: Count
+    matched: Count
+    by_status: dict[str, Count]
+    decided: dict[str, Count]
+    items: list[MetOut]
 
 
 @Operation(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from flask import Response, jsonify, request
 
 from moderate.errors import Forbidden, Invalid, UnknownItem, UnsupportedMediaType
-from moderate.http.operation import EDIT_TOKEN, NOTHING, Operation, Reply
-from moderate.http.schemas import PatchIn, PublicItem, WithdrawIn
+from moderate.http.item_json import PublicItem
+from moderate.http.operation import EDIT_TOKEN, NOTHING, Answer, Operation, Reply
 from moderate.http.state import current_state
 from moderate.limits import Costs
 from moderate.model import Author, Kind, Raw
@@ -22,6 +22,19 @@ if TYPE_CHECKING:
 
     from moderate.http.state import State
     from moderate.model import Item
+
+
+class PatchIn(Answer):
+    """A new text for one's own comment."""
+
+    text: str
+    edit_token: str | None = None
+
+
+class WithdrawIn(Answer):
+    """The token may stand in the body instead of in the address."""
+
+    edit_token: str | None = None
 
 
 @Operation(
