@@ -1,4 +1,4 @@
-"""The host's articles, through the hooks that the host has plugged in; see `moderate.ports.Articles`."""
+"""The host's articles, through the hooks that the host has plugged in."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ LONGEST_RETRY = 30.0
 
 class HostArticles:
     """Articles by key and by address. Addresses of articles that were shown are remembered for pings.
+
+    Exceptions of the host's functions pass through, so that its error handling sees them.
 
     They are stored while the page is made, but the page never waits for that: what cannot be stored at
     once, because another process is writing or the database is read-only, stays in memory, where `find`

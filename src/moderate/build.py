@@ -12,14 +12,14 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
-from moderate.akismet.sql import SqlAccountNotes
+from moderate.akismet.sql import AccountNotes
 from moderate.articles import HostArticles
 from moderate.checks.base import Services
 from moderate.checks.order import CHECKS, in_use
 from moderate.checks.timings import Timings
 from moderate.clock import SystemClock
 from moderate.database.engine import Database
-from moderate.database.tables import SqlTables
+from moderate.database.tables import Tables
 from moderate.database.url import ENCODE
 from moderate.errors import ConfigError, ServiceDown
 from moderate.http import words
@@ -44,7 +44,7 @@ from moderate.submit.desk import Desk
 from moderate.tasks.worker import Worker
 from moderate.text.html import prepare
 from moderate.text.policy import Policy
-from moderate.waves.sql import SqlWaves
+from moderate.waves.sql import Waves
 from moderate.waves.watch import WaveWatch
 
 if TYPE_CHECKING:
@@ -56,9 +56,11 @@ if TYPE_CHECKING:
     from moderate.checks.base import Check
     from moderate.limits.redis import RedisLimiter
     from moderate.model import Article
-    from moderate.ports import Bell, Clock, Fetcher, SpamService
+    from moderate.outbound.fetch import GuardedFetcher
+    from moderate.ports import Clock, SpamService
     from moderate.protocols.base import InboundProtocol
     from moderate.settings import Settings
+    from moderate.tasks.wake_up import RedisBell
 
 log = logging.getLogger("moderate")
 
@@ -84,7 +86,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     settings, parts = with_redis(app, settings, parts)
     clock = parts.clock or SystemClock()
     database = make_database(app, settings, parts, clock)
-    store, tables = Store(database), SqlTables(database, SystemClock())
+    store, tables = Store(database), Tables(database, SystemClock())
     if parts.engine is None and settings.database_url is None:
         upgrade_embedded(tables, database.engine.url.database)
         # A process that is forked from this one must not share a connection, nor what SQLite knows of its locks.
@@ -107,8 +109,8 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         settings=settings,
         services=services,
         clock=clock,
-        waves=WaveWatch(app, SqlWaves(database), limits, clock, secret=lambda: signer.derive("waves")),
-        account=SqlAccountNotes(database),
+        waves=WaveWatch(app, Waves(database), limits, clock, secret=lambda: signer.derive("waves")),
+        account=AccountNotes(database),
         outages=Outages(clock, lambda: database.done),
         notices=make_notices(app, settings, signer, clock, address),
         confirming=make_confirming(app, settings, signer, store, address, clock=clock),
@@ -198,7 +200,7 @@ def embedded_database(app: Flask) -> str:
     return f"sqlite:///{path}"
 
 
-def upgrade_embedded(tables: SqlTables, path: str | None) -> None:
+def upgrade_embedded(tables: Tables, path: str | None) -> None:
     """Bring the tables of the embedded database at *path* up to date, or create them.
 
     Creation is logged, because a file or volume that is not in its place also leads to it. Failure does not stop the
@@ -280,7 +282,7 @@ def prefix_of(settings: Settings) -> str:
     return settings.redis_prefix or "moderate"
 
 
-def make_bell(settings: Settings, parts: Parts, signer: Signer, clock: Clock) -> Bell | None:
+def make_bell(settings: Settings, parts: Parts, signer: Signer, clock: Clock) -> RedisBell | None:
     """What wakes workers in processes of their own, where there is a Redis; threads know by themselves."""
     if settings.worker == "thread" or (parts.redis is None and settings.redis_url is None):
         return None
@@ -317,7 +319,7 @@ def make_spam_service(settings: Settings, clock: Clock) -> SpamService | None:
     )
 
 
-def make_fetcher(settings: Settings, clock: Clock, own: Sequence[str]) -> Fetcher | None:
+def make_fetcher(settings: Settings, clock: Clock, own: Sequence[str]) -> GuardedFetcher | None:
     if settings.verify_pings == "off":
         return None
     from moderate.outbound.fetch import GuardedFetcher

@@ -19,9 +19,8 @@ from moderate.http.blueprint import build_blueprint, start_worker
 from moderate.http.body import keep
 from moderate.http.routing import place_of
 from moderate.http.state import Hooks, current_state
-from moderate.model import Client, Decision, Kind, Moderator, Raw
+from moderate.model import Client, Decision, Kind, Moderator, Proposal, Raw
 from moderate.moderation import decide as moderation
-from moderate.ports import Proposal
 from moderate.reading import personal, pieces, thread
 from moderate.settings import Settings
 from moderate.submit.desk import accept

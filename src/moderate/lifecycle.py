@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from moderate.model import Awaiting, Decision, Kind, Lean, Status
@@ -81,3 +83,27 @@ def outcome(findings: Iterable[Finding], premoderation: Premoderation) -> tuple[
     if premoderation == "strangers" and Lean.TRUST not in leans:
         return Status.PENDING, Awaiting.MODERATOR
     return Status.APPROVED, None
+
+
+class RetentionKind(enum.StrEnum):
+    """What is removed after some days, each on its own."""
+
+    #: The IP addresses of items.
+    IP = "ip"
+    #: Their user agents and referrers.
+    USER_AGENT = "user_agent"
+    #: What the spam service was asked, which repeats both.
+    SAMPLES = "samples"
+    SPAM = "spam"
+    TRASH = "trash"
+    #: Tasks that were given up.
+    TASKS = "tasks"
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What moderators set for one article; None leaves the host's own word."""
+
+    comments_open: bool | None = None
+    pings_open: bool | None = None
+    premoderation: Premoderation | None = None

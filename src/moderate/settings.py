@@ -16,16 +16,16 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from moderate.database.url import ConnectionOptions
 from moderate.errors import ConfigError
 from moderate.limits.rates import DEFAULT_LIMITS, LimitTable, parse_limits
 from moderate.notices.settings import hooks, mail_server, recipients, sender, web_url, with_ascii_host
-from moderate.ports import ConnectionOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from moderate.lifecycle import Premoderation
-    from moderate.ports.notices import Hook, Recipient
+    from moderate.notices.values import Hook, Recipient
 
 PREFIX = "MODERATE_"
 

@@ -33,7 +33,7 @@ item_marked_spam = _namespace.signal("moderate-item-marked-spam")
 item_trashed = _namespace.signal("moderate-item-trashed")
 #: An article's numbers changed. Carries `article` (its key).
 counts_changed = _namespace.signal("moderate-counts-changed")
-#: A spam wave was noticed: everything is held. Carries `wave` (`moderate.ports.Wave`).
+#: A spam wave was noticed: everything is held. Carries `wave` (`moderate.waves.sql.Wave`).
 wave_started = _namespace.signal("moderate-wave-started")
 #: The spam wave is over. Carries `wave`.
 wave_ended = _namespace.signal("moderate-wave-ended")

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from moderate.model import Decision, Status
-from moderate.ports import ItemFilter
+from moderate.model import Decision, ItemFilter, Status
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, text
 
 from moderate.database.engine import Database
 from moderate.database.migrate import migrate_to, upgrade
-from moderate.database.tables import SqlTables
+from moderate.database.tables import Tables
 from moderate.errors import ServiceDown
 from moderate.store.store import Store
 from tests.factories import HELD, NOON, a_comment
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def faults(store: Store, *, repair: bool = False) -> list[tuple[str, bool]]:
-    return [(fault.words, fault.is_mended) for fault in SqlTables(store.database).faults(repair=repair)]
+    return [(fault.words, fault.is_mended) for fault in Tables(store.database).faults(repair=repair)]
 
 
 def tamper(store: Store, *statements: str) -> None:
@@ -200,7 +200,7 @@ def test_a_database_that_is_not_in_utf8_is_refused_in_words(postgresql: PostgreS
         database = Database(url.replace("+psycopg", f"+{driver}"))
         with pytest.raises(ServiceDown, match=f"encoding {encoding}.*ENCODING 'UTF8'"):
             upgrade(database)
-        assert SqlTables(database).trouble()[0] == f"encoding {encoding}"
+        assert Tables(database).trouble()[0] == f"encoding {encoding}"
         database.dispose()
 
 
@@ -228,7 +228,7 @@ def test_a_default_for_the_clients_encoding_does_no_harm(postgresql: PostgreSQL,
     kept = store.items.record(a_comment("日本語 🎉"), HELD, [], NOON).item
     assert store.items.get(kept.id) == kept
     engine = create_engine(pg_url)
-    assert SqlTables(Database(engine)).trouble()[0] == "connections in LATIN1"
+    assert Tables(Database(engine)).trouble()[0] == "connections in LATIN1"
     engine.dispose()
     store.database.dispose()
 
@@ -247,7 +247,7 @@ def test_modes_of_the_server_that_break_a_promise_are_not_those_of_our_connectio
         assert faults(store) == []
         engine = create_engine(mariadb_url)
         hosts = Store(Database(engine))
-        assert SqlTables(hosts.database).trouble()[0] == "sql_mode EMPTY_STRING_IS_NULL"
+        assert Tables(hosts.database).trouble()[0] == "sql_mode EMPTY_STRING_IS_NULL"
         with pytest.raises(ServiceDown, match="EMPTY_STRING_IS_NULL"):
             add(hosts)
         engine.dispose()

@@ -15,10 +15,10 @@ from moderate.database import migrate
 from moderate.database.copying import BATCH, copy, count_rows
 from moderate.database.engine import Database
 from moderate.database.schema import counters, items, metadata, secrets, states
-from moderate.database.tables import SqlTables
+from moderate.database.tables import Tables
 from moderate.database.types import UtcDateTime
 from moderate.errors import CopyRefused, ServiceDown
-from moderate.ports import ItemFilter
+from moderate.model import ItemFilter
 from moderate.store.search import terms_of
 from moderate.store.store import Store
 from tests.factories import APPROVED, HELD, NOON, a_comment
@@ -195,7 +195,7 @@ def test_a_drift_of_before_is_told(moving: tuple[Database, Database]) -> None:
     address = target.engine.url.render_as_string(hide_password=False)
     with source.write() as conn:
         conn.execute(update(counters).values(comments=7))
-    drifts = SqlTables(source).copy_to(address, nobody)
+    drifts = Tables(source).copy_to(address, nobody)
     assert {drift.article for drift in drifts} == {"2026/thaw"}
     with target.read() as conn:
         assert set(conn.execute(select(counters.c.comments)).scalars()) == {7}

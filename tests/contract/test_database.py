@@ -21,10 +21,9 @@ from moderate.database.engine import ATTEMPTS, Database, Stale
 from moderate.database.migrate import check, upgrade
 from moderate.database.outages import reason
 from moderate.database.schema import metadata
-from moderate.database.url import normalise
+from moderate.database.url import ConnectionOptions, normalise
 from moderate.errors import ConfigError, ServiceDown
-from moderate.model import Counts, Decision
-from moderate.ports import ConnectionOptions, ItemFilter
+from moderate.model import Counts, Decision, ItemFilter
 from moderate.store.store import Store
 from tests.factories import APPROVED, HELD, NOON, a_comment, an_article
 from tests.servers import PgBouncer

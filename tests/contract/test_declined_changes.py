@@ -10,13 +10,11 @@ import pytest
 
 from moderate.errors import DecidedMeanwhile
 from moderate.lifecycle import AFTER
-from moderate.model import Awaiting, Decision, Kind, Status
-from moderate.ports import Content, ItemFilter, Proposal
+from moderate.model import Awaiting, Content, Decision, ItemFilter, Kind, Proposal, Status
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_body, a_comment, a_ping
 
 if TYPE_CHECKING:
-    from moderate.model import Item, Verdict
-    from moderate.ports import Bulk, Decided, Settled
+    from moderate.model import Bulk, Decided, Item, Settled, Verdict
     from moderate.store.store import Store
 
 LATER = NOON + timedelta(hours=1)

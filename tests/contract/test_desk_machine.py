@@ -17,8 +17,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from moderate.database.engine import Database
 from moderate.database.schema import metadata
 from moderate.lifecycle import AFTER, counter_of
-from moderate.model import Awaiting, Counts, Decision, Status
-from moderate.ports import Proposal
+from moderate.model import Awaiting, Counts, Decision, Proposal, Status
 from moderate.store.store import Store
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_verdict
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from moderate.database.schema import history
-from moderate.model import Awaiting, Client, Decision, Status
-from moderate.ports import ItemFilter, NewTask, Rule
+from moderate.model import Awaiting, Client, Decision, ItemFilter, NewTask, Status
+from moderate.ports import Rule
 from tests.factories import APPROVED, HELD, NOON, SPAM, a_comment, a_finding, a_ping, a_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from moderate.ports import Bulk
+    from moderate.model import Bulk
     from moderate.store.store import Store
 
 

@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 
 from moderate.limits import LocalLimiter
 from moderate.limits.gcra import seconds_to_next
+from moderate.limits.rates import Bucket, Rate
 from moderate.limits.redis import RedisLimiter, connect
-from moderate.ports import Bucket, Limiter, Rate
 from moderate.testing import ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import redis
+
+    from moderate.ports import Limiter
 
 #: Real time that may pass on the server's own clock during one example, in seconds.
 SLACK = 4.0

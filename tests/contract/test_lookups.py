@@ -12,7 +12,7 @@ from moderate.database.engine import Database
 from moderate.database.lookups import Lookup
 from moderate.database.schema import articles
 from moderate.errors import ServiceDown
-from moderate.ports import Overrides
+from moderate.lifecycle import Overrides
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

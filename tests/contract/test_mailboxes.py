@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from moderate.ports import Mailbox
+from moderate.notices.values import Mailbox
 from tests.factories import NOON
 
 if TYPE_CHECKING:

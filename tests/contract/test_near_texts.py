@@ -16,7 +16,7 @@ from tests.unit.checks.test_near import SPAM as ADVERT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from moderate.ports import Alike
+    from moderate.checks.near import Alike
     from moderate.store.store import Store
 
 HOUR = timedelta(hours=1)

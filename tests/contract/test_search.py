@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderate.model import Decision, Status
-from moderate.ports import ItemFilter
+from moderate.model import Decision, ItemFilter, Status
 from moderate.store import search
 from moderate.store.search import MOST_TERMS, asked_terms, catch_up, terms_of
 from tests.factories import APPROVED, HELD, NOON, a_comment, a_ping

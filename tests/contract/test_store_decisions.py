@@ -9,13 +9,11 @@ import pytest
 
 from moderate.errors import DecidedMeanwhile, NotAllowed, UnknownItem
 from moderate.lifecycle import AFTER
-from moderate.model import Awaiting, Counts, Decision, Status
-from moderate.ports import NewTask
+from moderate.model import Awaiting, Counts, Decision, NewTask, Status
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping, a_verdict
 
 if TYPE_CHECKING:
-    from moderate.model import Item
-    from moderate.ports import Decided
+    from moderate.model import Decided, Item
     from moderate.store.store import Store
 
 TRASH = a_verdict(Status.TRASH)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from moderate.errors import Invalid
-from moderate.model import Author, Awaiting, Client, Decision, Kind, Lean, Status
-from moderate.ports import ItemFilter, NewTask
-from moderate.ports.stored import RetentionKind
+from moderate.lifecycle import RetentionKind
+from moderate.model import Author, Awaiting, Client, Decision, ItemFilter, Kind, Lean, NewTask, Status
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_finding, a_ping, a_verdict, an_article
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from sqlalchemy import event, update
 
 from moderate.database.engine import Database
 from moderate.database.schema import tasks
-from moderate.model import Counts, Decision, Status
-from moderate.ports import NewTask
+from moderate.model import Counts, Decision, NewTask, Status
 from moderate.store.store import Store
 from tests.factories import APPROVED, HELD, NOON, TO_CHECK, a_comment
 from tests.processes import PROCESSES

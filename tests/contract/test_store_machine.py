@@ -20,8 +20,7 @@ from moderate.database.engine import Database
 from moderate.database.schema import metadata
 from moderate.errors import DecidedMeanwhile, NotAllowed
 from moderate.lifecycle import AFTER, counter_of
-from moderate.model import Awaiting, Counts, Decision, Kind, Status
-from moderate.ports import Proposal
+from moderate.model import Awaiting, Counts, Decision, Kind, Proposal, Status
 from moderate.store.store import Store
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping, a_verdict
 

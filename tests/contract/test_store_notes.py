@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from moderate.database.engine import Database
 from moderate.database.schema import articles, tokens
-from moderate.ports import Overrides, Sample
-from moderate.ports.stored import RetentionKind
+from moderate.lifecycle import Overrides, RetentionKind
 from moderate.store.store import Store
+from moderate.store.tokens import Sample
 from tests.factories import HELD, NOON, a_comment, an_article
 
 LATER = NOON + timedelta(days=1)

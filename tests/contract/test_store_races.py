@@ -12,8 +12,7 @@ from sqlalchemy import event
 
 from moderate.database.engine import Database
 from moderate.errors import DecidedMeanwhile, Invalid
-from moderate.model import Counts, Decision, Kind, Status
-from moderate.ports import NewTask
+from moderate.model import Counts, Decision, Kind, NewTask, Status
 from moderate.store.store import Store
 from tests.factories import APPROVED, HELD, NOON, TO_CHECK, a_comment, a_ping
 from tests.processes import PROCESSES
@@ -21,8 +20,7 @@ from tests.processes import PROCESSES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from moderate.model import Verdict
-    from moderate.ports import Decided, Recorded
+    from moderate.model import Decided, Recorded, Verdict
 
 T = TypeVar("T")
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from moderate.model import Awaiting, Counts, Decision, Lean, Status
-from moderate.ports import Content, NewTask
+from moderate.model import Awaiting, Content, Counts, Decision, Lean, NewTask, Status
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_body, a_comment, a_finding, a_ping, a_verdict
 
 if TYPE_CHECKING:

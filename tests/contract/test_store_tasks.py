@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from moderate.ports import NewTask
+from moderate.model import NewTask
 from tests.factories import HELD, NOON, a_comment
 
 if TYPE_CHECKING:

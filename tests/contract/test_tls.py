@@ -12,8 +12,8 @@ from sqlalchemy.exc import OperationalError
 
 from moderate.database.outages import reason
 from moderate.errors import ServiceDown
+from moderate.limits.rates import Bucket, Rate
 from moderate.limits.redis import RedisLimiter, connect
-from moderate.ports import Bucket, Rate
 from tests.mariadb_servers import MariaDB
 from tests.servers import Redis, free_port
 

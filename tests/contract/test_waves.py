@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from moderate.akismet.sql import SqlAccountNotes
+from moderate.akismet.sql import AccountNotes
 from moderate.database.engine import Database
-from moderate.waves.sql import SqlWaves
+from moderate.waves.sql import Waves
 from tests.factories import NOON
 
 if TYPE_CHECKING:
@@ -27,25 +27,25 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def waves(database: Database) -> SqlWaves:
-    return SqlWaves(database)
+def waves(database: Database) -> Waves:
+    return Waves(database)
 
 
-def test_a_burst_counts_what_looked_like_spam_and_what_came_in_all(waves: SqlWaves) -> None:
+def test_a_burst_counts_what_looked_like_spam_and_what_came_in_all(waves: Waves) -> None:
     for item in (10, 11, 19):
         counted = waves.count(["site", "article:a"], item, NOON, 600)
     assert (counted["site"].seen, counted["site"].received) == (3, 10)
     assert counted["article:a"].started_at == NOON
 
 
-def test_a_burst_that_is_over_begins_anew(waves: SqlWaves) -> None:
+def test_a_burst_that_is_over_begins_anew(waves: Waves) -> None:
     waves.count(["site"], 1, NOON, 600)
     assert waves.count(["site"], 9, NOON + 9 * MINUTE, 600)["site"].seen == 2
     again = waves.count(["site"], 20, NOON + 10 * MINUTE, 600)["site"]
     assert (again.seen, again.received, again.started_at) == (1, 1, NOON + 10 * MINUTE)
 
 
-def test_the_first_under_one_name_counts_under_another_as_well(waves: SqlWaves) -> None:
+def test_the_first_under_one_name_counts_under_another_as_well(waves: Waves) -> None:
     first = waves.count(["sender:a", "site"], 1, NOON, 600, firsts={"sender:a": "senders"})
     assert {name: burst.seen for name, burst in first.items()} == {"sender:a": 1, "site": 1, "senders": 1}
     again = waves.count(["sender:a", "site"], 2, NOON, 600, firsts={"sender:a": "senders"})
@@ -54,7 +54,7 @@ def test_the_first_under_one_name_counts_under_another_as_well(waves: SqlWaves) 
     assert (other["senders"].seen, other["senders"].received) == (2, 3)
 
 
-def test_of_two_processes_one_begins_the_wave(waves: SqlWaves) -> None:
+def test_of_two_processes_one_begins_the_wave(waves: Waves) -> None:
     begun = waves.begin("a flood", NOON, LATER)
     assert begun is not None
     assert waves.begin("another flood", NOON, LATER) is None
@@ -65,7 +65,7 @@ def test_of_two_processes_one_begins_the_wave(waves: SqlWaves) -> None:
     assert now_open.seen == 2
 
 
-def test_a_wave_grows_longer_and_never_shorter(waves: SqlWaves) -> None:
+def test_a_wave_grows_longer_and_never_shorter(waves: Waves) -> None:
     begun = waves.begin("a flood", NOON, LATER)
     assert begun is not None
     waves.prolong(begun.id, LATER + MINUTE)
@@ -75,7 +75,7 @@ def test_a_wave_grows_longer_and_never_shorter(waves: SqlWaves) -> None:
     assert found.until == LATER + MINUTE
 
 
-def test_one_process_ends_a_wave_and_only_when_its_time_is_over(waves: SqlWaves) -> None:
+def test_one_process_ends_a_wave_and_only_when_its_time_is_over(waves: Waves) -> None:
     begun = waves.begin("a flood", NOON, LATER)
     assert begun is not None
     assert not waves.end(begun.id, LATER - MINUTE)
@@ -84,14 +84,14 @@ def test_one_process_ends_a_wave_and_only_when_its_time_is_over(waves: SqlWaves)
     assert waves.begin("the next", LATER, LATER + MINUTE) is not None
 
 
-def test_old_bursts_are_forgotten(waves: SqlWaves) -> None:
+def test_old_bursts_are_forgotten(waves: Waves) -> None:
     waves.count(["site"], 1, NOON, 600)
     waves.forget(NOON + MINUTE)
     assert waves.count(["site"], 2, NOON + MINUTE, 600)["site"].seen == 1
 
 
 def test_of_the_same_trouble_one_notice_is_worth_giving_in_six_hours(database: Database) -> None:
-    notes = SqlAccountNotes(database)
+    notes = AccountNotes(database)
     hours = [0, 1, 5, 6, 7, 12.1]
     told = [notes.keep("bad-key", f"{hour}", NOON + timedelta(hours=hour), quiet=6 * 3600) for hour in hours]
     assert told == [True, False, False, True, False, True]
@@ -99,7 +99,7 @@ def test_of_the_same_trouble_one_notice_is_worth_giving_in_six_hours(database: D
 
 
 def test_what_a_service_no_longer_says_is_dropped(database: Database) -> None:
-    notes = SqlAccountNotes(database)
+    notes = AccountNotes(database)
     for topic in ("alert", "usage"):
         notes.keep(topic, "x", NOON, quiet=60)
     notes.drop({"alert", "bad-key"})

@@ -24,7 +24,7 @@ from tests.unit.services.loopback import PUBLIC, Internet, Names, serving
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from moderate.ports import Fetched
+    from moderate.outbound.fetch import Fetched
     from tests.unit.services.loopback import Connection
 
 pytestmark = pytest.mark.corpus

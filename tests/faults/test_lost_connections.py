@@ -17,9 +17,9 @@ from moderate import signals
 from moderate.database.engine import Database
 from moderate.database.migrate import upgrade
 from moderate.database.schema import reservations
+from moderate.database.url import ConnectionOptions
 from moderate.errors import ServiceDown
-from moderate.model import Counts
-from moderate.ports import ConnectionOptions, NewTask
+from moderate.model import Counts, NewTask
 from moderate.tasks.threads import Crew
 from tests.factories import NOON
 from tests.mail_servers import MailServer

@@ -18,7 +18,18 @@ if TYPE_CHECKING:
 
 #: The modules of each group: a name, a pattern, or a folder for all in it that is not named more exactly elsewhere.
 GROUPS = {
-    "core": ("errors", "i18n", "model", "hooks", "lifecycle", "identity", "clock", "reading.counts", "akismet.values"),
+    "core": (
+        "errors",
+        "i18n",
+        "model",
+        "hooks",
+        "lifecycle",
+        "identity",
+        "clock",
+        "reading.counts",
+        "akismet.values",
+        "notices.values",
+    ),
     "ports": ("ports",),
     "signals": ("signals",),
     "settings": ("settings", "notices.settings"),
@@ -46,6 +57,7 @@ GROUPS = {
         "monitoring.tallies",
         "monitoring.clocks",
     ),
+    "url": ("database.url", "database.types"),  # with the options of a connection, which are settings
     "sql": ("database", "store", "*.sql", "moderation.alike", "tasks.retention_sql"),
     # Other servers: their addresses, pages, and the failures of connections.
     "services": ("outbound", "akismet", "notices", "tasks.wake_up", "stand_ins"),
@@ -71,7 +83,7 @@ ARROWS = {
     "ports": ("core",),
     "failures": ("core", "ports"),
     "signals": DOMAIN,
-    "settings": (*DOMAIN, "limits", "text"),
+    "settings": (*DOMAIN, "limits", "text", "url"),
     "limits": DOMAIN,
     "redis": (*DOMAIN, "limits"),
     "text": DOMAIN,
@@ -80,7 +92,8 @@ ARROWS = {
     "protocols": (*DOMAIN, "text"),
     "acts": (*INTAKE, "settings"),
     "articles": (*DOMAIN, "text"),
-    "sql": (*DOMAIN, "normal"),
+    "url": DOMAIN,
+    "sql": (*DOMAIN, "normal", "url"),
     # Mails list where links lead, as the pages do.
     "services": (*DOMAIN, "text", "mails"),
     "mails": (*DOMAIN, "text", "acts"),
@@ -100,6 +113,11 @@ ARROWS = {
 TYPES = {
     "acts": ("sql", "services", "articles"),
     "articles": ("sql",),
+    "checks": ("sql", "services"),
+    "cli": ("sql",),
+    "ports": ("limits", "normal"),
+    "services": ("sql", "views"),
+    "text": ("services",),
     "views": ("sql", "services", "articles", "redis"),
 }
 

@@ -16,8 +16,8 @@ from sqlalchemy import create_engine
 
 from moderate.database.engine import Database
 from moderate.database.migrate import migrate_to
-from moderate.database.tables import SqlTables
-from moderate.ports import ItemFilter
+from moderate.database.tables import Tables
+from moderate.model import ItemFilter
 from tests.servers import ROOT, program
 from tests.sites import Host
 
@@ -274,7 +274,7 @@ def test_a_restore_waits_for_nobody_and_is_refused_while_another_process_has_the
     path = tmp_path / "site.sqlite3"
     engine = create_engine(f"sqlite:///{path}")
     host = Host(tmp_path, extension={"engine": engine}, MODERATE_LIMITS={})
-    SqlTables(host.state.desk.store.database).upgrade()
+    Tables(host.state.desk.store.database).upgrade()
     host.comment("Before")
     backup = tmp_path / "backup.sqlite3"
     assert run(host, "backup", backup).exit_code == 0

@@ -11,8 +11,8 @@ import pytest
 
 from moderate.akismet.stand_in import AkismetStandIn
 from moderate.clock import SystemClock
+from moderate.model import NewTask
 from moderate.monitoring.clocks import ClockSteps
-from moderate.ports import NewTask
 from tests.mail_servers import MailServer, knows
 from tests.servers import Redis
 from tests.sites import Host

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from moderate.ports import ItemFilter
+from moderate.model import ItemFilter
 from tests.gunicorn_site import create_app
 from tests.servers import ROOT, wait_until
 

@@ -255,7 +255,7 @@ def test_pages_meet_without_a_gap_or_a_repeat_while_items_come_and_go(host: Host
     fill(host, PAGE * 2 + 1)
     with host.app.app_context():
         store = host.state.desk.store
-        from moderate.ports import ItemFilter
+        from moderate.model import ItemFilter
 
         pages = pages_of(store, ItemFilter())
         ids = [item.id for item in next(pages)]

@@ -15,10 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from moderate.akismet.values import SpamAnswer, SpamWord
 from moderate.errors import Closed, DecidedMeanwhile, ServiceDown
-from moderate.model import Awaiting, Decision, Moderator, Status
+from moderate.model import Awaiting, Decision, Moderator, Proposal, Status
 from moderate.moderation import bulk
 from moderate.moderation import decide as moderation
-from moderate.ports import Proposal
 from moderate.tasks.recheck import run_due
 from moderate.testing import ScriptedSpamService
 from tests.sites import Host

@@ -9,7 +9,7 @@ import pytest
 from jinja2 import ChoiceLoader, DictLoader
 
 from moderate import Author
-from moderate.ports import Overrides
+from moderate.lifecycle import Overrides
 from tests.sites import Host
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from redis import Redis
 from sqlalchemy import create_engine
 
 from moderate import Article, Moderate
-from moderate.database.tables import SqlTables
+from moderate.database.tables import Tables
 from tests.servers import ROOT, connects, free_port, wait_until
 from tests.sites import Host
 
@@ -133,7 +133,7 @@ def test_apps_that_are_dropped_leave_no_thread_and_no_open_file(tmp_path: Path) 
 def test_an_engine_of_the_host_stays_open(tmp_path: Path) -> None:
     engine = create_engine(f"sqlite:///{tmp_path / 'site.sqlite3'}")
     host = Host(tmp_path, extension={"engine": engine}, MODERATE_LIMITS={})
-    SqlTables(host.state.desk.store.database).upgrade()
+    Tables(host.state.desk.store.database).upgrade()
     pooled = engine.pool
     host.comment()
     host.close()

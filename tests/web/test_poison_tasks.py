@@ -9,7 +9,7 @@ import pytest
 
 from moderate.checks.base import COMMENTS
 from moderate.checks.order import CHECKS
-from moderate.ports import NewTask
+from moderate.model import NewTask
 from moderate.testing import AkismetStandIn
 from tests.servers import wait_until
 from tests.sites import Host

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from moderate import Moderator
-from moderate.ports import NewTask
+from moderate.model import NewTask
 from moderate.tasks.housekeeping import AKISMET
 from tests.sites import Host
 

@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 
 from moderate import Author, Moderate, Moderator
-from moderate.ports import NewTask
+from moderate.model import NewTask
 from moderate.tasks.housekeeping import AKISMET
 from tests.sites import Host
 

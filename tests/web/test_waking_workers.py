@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from moderate.errors import ServiceDown
-from moderate.ports import NewTask
+from moderate.model import NewTask
 from moderate.tasks.housekeeping import CHECK_UP
 from moderate.tasks.wake_up import RedisBell
 from moderate.testing import AkismetStandIn, ManualClock

@@ -12,9 +12,8 @@ from moderate.akismet.check import told_of
 from moderate.akismet.values import SpamSample, SpamWord
 from moderate.errors import ServiceDown
 from moderate.learned.check import learn
-from moderate.model import Status
+from moderate.model import NewTask, Status
 from moderate.notices.events import tasks_to_tell_of_decisions
-from moderate.ports import NewTask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

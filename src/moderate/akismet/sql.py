@@ -1,7 +1,8 @@
-"""What a service last said about the site's account, in SQL. See `moderate.ports.AccountNotes`."""
+"""What a service last said about the site's account, in SQL."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,6 @@ from sqlalchemy import and_, delete, select, update
 
 from moderate.database.schema import account_notes as notes
 from moderate.database.upsert import insert_unless_there
-from moderate.ports import AccountNote
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -23,13 +23,23 @@ if TYPE_CHECKING:
 AGAIN = 60
 
 
-class SqlAccountNotes:
-    """See the port."""
+@dataclass(frozen=True, slots=True)
+class AccountNote:
+    """What is to be known about the site's account at a service: "alert", "bad-key", "usage", or "scarce"."""
+
+    topic: str
+    text: str
+    at: datetime
+
+
+class AccountNotes:
+    """The last words on each topic, the same for all processes. Failures raise `ServiceDown`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def keep(self, topic: str, text: str, now: datetime, *, quiet: float) -> bool:
+        """Store the latest word on a topic. Return whether to notify people: none were for *quiet* seconds."""
         with self._database.read() as conn:
             known = conn.execute(select(notes).where(notes.c.topic == topic)).first()
         is_due = known is None or known.told_at <= now - timedelta(seconds=quiet)
@@ -48,10 +58,12 @@ class SqlAccountNotes:
         return told
 
     def drop(self, topics: Collection[str]) -> None:
+        """Delete topics about which the service says nothing any more."""
         gone = delete(notes).where(notes.c.topic.in_(list(topics)))
         self._database.transaction(lambda conn: conn.execute(gone).rowcount)
 
     def all(self) -> Sequence[AccountNote]:
+        """Return all notes, in the order of their topics."""
         with self._database.read() as conn:
             rows = conn.execute(select(notes).order_by(notes.c.topic)).all()
         return [AccountNote(row.topic, row.text, row.at) for row in rows]

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
     from moderate.akismet.values import SpamAnswer, SpamSample
     from moderate.checks.timings import Timings
-    from moderate.ports import Clock, Earlier, Fetcher, Rules, SpamService, TokenCounts, Wave
+    from moderate.outbound.fetch import GuardedFetcher
+    from moderate.ports import Clock, Earlier, Rules, SpamService, TokenCounts
     from moderate.settings import Settings
+    from moderate.waves.sql import Wave
 
 log = logging.getLogger("moderate")
 
@@ -34,7 +36,7 @@ class Services:
     tokens: TokenCounts | None = None
     spam: SpamService | None = None
     #: Reads the pages that pings name; None where these are not to be verified.
-    fetcher: Fetcher | None = None
+    fetcher: GuardedFetcher | None = None
     #: Notes how long checks take and what they find.
     timings: Timings | None = None
 
@@ -60,7 +62,7 @@ class Facts:
     heard: list[SpamAnswer | ServiceDown] = field(default_factory=list)
     #: What was seen at the page that a ping names; None until a task has looked.
     source: SourceLook | None = None
-    #: Shared budgets that were used up when the submission came in; see `moderate.ports.Taken`.
+    #: Shared budgets that were used up when the submission came in; see `moderate.limits.rates.Taken`.
     crowded: tuple[str, ...] = ()
     #: The spam wave that goes on, None while there is none.
     wave: Wave | None = None

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import re
 import struct
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from moderate.checks.spelling import folded
-from moderate.ports.watching import NearText
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from moderate.model import Kind, Status
 
 #: Texts with fewer different words of some length than this are alike by chance: "Thank you, great article!"
 LEAST_WORDS = 8
@@ -50,6 +52,34 @@ class Traits(NamedTuple):
 
     bits: int
     places: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NearText:
+    """What a text is found by when it comes again with a few words changed.
+
+    Texts that share one of the `bands` (whole numbers of 32 bits with a sign) are worth comparing;
+    they are nearly equal where few bits of their `simhash` (64 bits with a sign) differ.
+    """
+
+    simhash: int
+    bands: tuple[int, int, int, int]
+
+    def distance(self, simhash: int) -> int:
+        """In how many of the 64 bits another text differs."""
+        return ((self.simhash ^ simhash) & (1 << 64) - 1).bit_count()
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """An item that may say nearly the same; `simhash` is None where its text is too short to have one."""
+
+    id: int
+    kind: Kind
+    status: Status
+    article: str
+    text_key: str
+    simhash: int | None
 
 
 @lru_cache(maxsize=64)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from moderate.checks.base import Facts
+    from moderate.checks.near import Alike, NearText
     from moderate.model import Kind, Submission
-    from moderate.ports import Alike, NearText
 
 Seen = tuple["Kind", Status, str]
 

@@ -18,11 +18,10 @@ from moderate.cli.words import Failed
 from moderate.errors import ModerateError
 from moderate.http.state import current_state
 from moderate.i18n import translator
-from moderate.model import Awaiting, Decision, Moderator, Status
+from moderate.model import Awaiting, Decision, ItemFilter, Moderator, Proposal, Status
 from moderate.moderation import decide as moderation
 from moderate.moderation.items_csv import lines_of, pages_of
 from moderate.moderation.sign_in import new_link, revoke_links
-from moderate.ports import ItemFilter, Proposal
 from moderate.tasks.scheduler import LEASE
 from moderate.tasks.worker import signals_blocked
 from moderate.text.characters import printable
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from moderate.model import Item
-    from moderate.ports import Drift
+    from moderate.store.counters import Drift
 
 
 #: How many of an item's links the terminal lists, and what it calls them.

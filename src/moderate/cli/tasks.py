@@ -11,10 +11,9 @@ from flask.cli import AppGroup, with_appcontext
 from moderate.errors import ServiceDown, Undeliverable
 from moderate.http.operation import rfc3339
 from moderate.http.state import current_state
-from moderate.model import TASK_KINDS, Status
+from moderate.model import TASK_KINDS, ItemFilter, Status
 from moderate.monitoring.health import LAG
-from moderate.ports import ItemFilter, Notice
-from moderate.ports.notices import Event
+from moderate.notices.values import Event, Notice
 from moderate.text.characters import printable
 
 if TYPE_CHECKING:

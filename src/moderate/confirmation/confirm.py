@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from moderate.errors import Invalid, ServiceDown, Undeliverable
 from moderate.identity import CONFIRMED
 from moderate.limits import Costs
-from moderate.ports import NewTask
-from moderate.ports.notices import is_address
+from moderate.model import NewTask
+from moderate.notices.values import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import inspect
@@ -9,7 +10,6 @@ from sqlalchemy import inspect
 from moderate.database import collations as letters
 from moderate.database import keys, migrate, sequences
 from moderate.database.schema import metadata
-from moderate.ports import Fault
 from moderate.store import search
 
 if TYPE_CHECKING:
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 
     from moderate.database.engine import Database
     from moderate.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that is wrong with the database, in a sentence, and whether it was mended."""
+
+    words: str
+    is_mended: bool = False
 
 
 def faults(store: Store, *, repair: bool) -> Iterator[Fault]:

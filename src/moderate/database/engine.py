@@ -35,6 +35,7 @@ from moderate.database.url import (
     ADDRESSES,
     EXTRAS,
     LOCK_SECONDS,
+    ConnectionOptions,
     is_memory,
     options_of,
     read_address,
@@ -42,7 +43,6 @@ from moderate.database.url import (
 )
 from moderate.database.waiting import limit_answers, pause, server_patience, sqlite_patience
 from moderate.errors import EXPLAINED, ConfigError, ServiceDown
-from moderate.ports import ConnectionOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping, Sequence

@@ -11,7 +11,7 @@ import warnings
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import resources
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,7 +23,6 @@ from moderate.database.schema import metadata, states
 from moderate.database.types import MYSQL
 from moderate.errors import ServiceDown
 from moderate.monitoring.sql import latest
-from moderate.ports import Trouble
 from moderate.store import search
 from moderate.store.tokens import make_secrets
 
@@ -219,6 +218,18 @@ LOST = (
 )
 NEWER = "Install the version of flask-moderate that made them, or restore the database as it was before."
 SERVES = "which works with them. There is nothing to do: install the newer flask-moderate when you are ready."
+
+
+class Trouble(NamedTuple):
+    """How the store's tables differ from what the code needs; `state` is empty where they do not.
+
+    `state` is a word or two, `advice` a sentence or two on what to do. `serves` says that the code works
+    nevertheless: the tables are newer, and have only been added to.
+    """
+
+    state: str = ""
+    advice: str = ""
+    serves: bool = False
 
 
 def trouble(database: Database) -> Trouble:

@@ -1,4 +1,4 @@
-"""The tables' version, for the command line and the health check; see `moderate.ports.Tables`."""
+"""The tables as a whole, for the command line and the health check: versions, faults, backups, copies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from moderate.ports import Clock, Drift, Fault, Trouble
+    from moderate.database.checkup import Fault
+    from moderate.database.migrate import Trouble
+    from moderate.ports import Clock
+    from moderate.store.counters import Drift
 
 
 #: Seconds that a try to write waits for another writer.
@@ -38,8 +41,8 @@ class _TakenBack(Exception):
     """Rolls a try back that succeeded."""
 
 
-class SqlTables:
-    """`moderate.ports.Tables` for the tables of one database.
+class Tables:
+    """The tables of one database. Failures raise `ServiceDown`.
 
     *clock* bounds how often `probe` writes to the disk; give it a real one, whatever clock the host has set.
     Without one, each probe is committed.
@@ -51,12 +54,19 @@ class SqlTables:
         self._kept_at = float("-inf")
 
     def upgrade(self) -> tuple[str | None, str]:
+        """Create the tables or bring them up to date; return the versions before (None: no tables) and after.
+
+        Safe from several processes at once. Creates nothing in place of tables that have been lost, and leaves
+        newer tables as they are. Raises `ServiceDown` where this code cannot work with these.
+        """
         return migrate.upgrade(self._database)
 
     def current(self) -> str | None:
+        """Return the version of the tables as they are, None where there are none."""
         return migrate.current(self._database)
 
     def describe(self) -> str:
+        """Name the database, for operators; never a user or a password."""
         url = self._database.engine.url
         if self._database.dialect == "sqlite":
             return f"SQLite, {url.database or 'in memory'}"
@@ -65,13 +75,23 @@ class SqlTables:
         return f"{url.get_backend_name()}, {url.database} at {host if isinstance(host, str) else ' and '.join(host)}"
 
     def trouble(self) -> Trouble:
+        """Compare the tables with this version of the code."""
         return migrate.trouble(self._database)
 
     def faults(self, *, repair: bool) -> Iterator[Fault]:
+        """Yield what is wrong with tables that are of this version: damage, changes, ids, indexes, counters.
+
+        With *repair*, mend what can be mended without a loss.
+        """
         with self._database.unhurried() as database:
             yield from checkup.faults(Store(database), repair=repair)
 
     def probe(self, now: datetime, *, every_table: bool = False) -> None:
+        """Write one small row. Raises `ServiceDown` where writing fails, or waits for another writer for a second.
+
+        Cheap enough for several calls a second: it is committed ten times a second at most. With
+        *every_table* the rights to write are tried on all of them.
+        """
         moment = self._clock.monotonic() if self._clock is not None else 0.0
         is_kept = self._clock is None or moment - self._kept_at >= KEPT_EVERY
         with suppress(_TakenBack):
@@ -81,13 +101,17 @@ class SqlTables:
             files.refuse_full_disk(files.file_of(self._database.engine.url))
 
     def is_shared_with(self, engine: Any) -> bool:
+        """Return whether an SQLAlchemy engine of the host leads to the database of these tables."""
         ours = self._database.engine
         return engine is ours or (not is_memory(ours.url) and place_of(engine.url) == place_of(ours.url))
 
     def has_hosts_migrations(self) -> bool:
+        """Return whether an Alembic other than this package's own has worked on this database."""
         return migrate.has_hosts_migrations(self._database)
 
     def are_left_out_by(self, include_name: Any, include_object: Any) -> bool:
+        """Return whether these filters of the host's Alembic, each of which may be None, leave out all these tables."""
+
         def is_left_out(name: str) -> bool:
             parents = {"schema_name": None, "schema_qualified_table_name": name}
             if include_name is not None and not include_name(name, "table", parents):
@@ -98,15 +122,30 @@ class SqlTables:
         return all(is_left_out(name) for name in migrate.TABLES)
 
     def backup(self, target: Path, *, overwrite: bool) -> int:
+        """Copy the database into a file while the site goes on; return the file's size in bytes.
+
+        Raises `BackupRefused` where the copy cannot be made, and for a database that is not one SQLite file.
+        """
         return backups.backup(self._database, target, overwrite=overwrite)
 
     def restore(self, source: Path, now: datetime) -> tuple[str, Path | None]:
+        """Replace the database by a backup; return the version of its tables and where the old database is kept.
+
+        Raises `BackupRefused`, and changes nothing, where *source* cannot be used, where another process has the
+        database open, and for a database that is not one SQLite file.
+        """
         return backups.restore(self._database, source, now)
 
     def count_rows(self) -> int:
+        """Return how many rows there are in all tables together."""
         return copying.count_rows(self._database)
 
     def copy_to(self, address: str, told: Callable[[int], None]) -> list[Drift]:
+        """Copy all rows, as they stand at one moment, into the empty database at *address*: all or nothing.
+
+        *told* is called after each batch with the number of its rows. Returns which counters do not match their
+        items over there; they did not here. Raises `CopyRefused`, and `ConfigError` for a wrong address.
+        """
         target = Database(address)
         try:
             copying.copy(self._database, target, told)

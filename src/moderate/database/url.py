@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,6 @@ from moderate.errors import ConfigError
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
-    from moderate.ports import ConnectionOptions
 
 #: Seconds that a writer waits for SQLite's lock.
 LOCK_SECONDS = 10
@@ -142,6 +142,24 @@ def normalise(source: str | URL) -> URL:
     if url.get_backend_name() in MYSQL and "charset" not in url.query:
         url = url.update_query_dict({"charset": "utf8mb4"})
     return url
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOptions:
+    """How a process connects to its database: MODERATE_DATABASE_OPTIONS.
+
+    Each process keeps `pool_size` connections and opens `max_overflow` more in a rush; who finds all of them in use
+    waits for `pool_timeout` seconds. On servers a connection is replaced after `pool_recycle` seconds (0: never), and
+    a new one has to be there within `connect_timeout` seconds. A server that has not answered a statement within
+    `answer_timeout` seconds (0: however long it takes) is taken for gone.
+    """
+
+    pool_size: int = 5
+    max_overflow: int = 10
+    pool_timeout: int = 10
+    pool_recycle: int = 1800
+    connect_timeout: int = 5
+    answer_timeout: int = 15
 
 
 def options_of(url: URL, chosen: ConnectionOptions) -> dict[str, Any]:

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from werkzeug.routing import MapAdapter
     from werkzeug.wrappers import Response as AnyResponse
 
+    from moderate.articles import HostArticles
     from moderate.confirmation.confirm import Confirming
     from moderate.errors import Refused
     from moderate.http.signing import Signer
     from moderate.http.site_address import SiteAddress
     from moderate.http.state import Hooks
     from moderate.model import Article, Author, Item, Receipt
-    from moderate.ports import Articles
     from moderate.settings import Settings
 
 #: The cookie that shows people their own comments while these are pending.
@@ -64,7 +64,7 @@ class SiteEdge:
 
     settings: Settings
     signer: Signer
-    articles: Articles
+    articles: HostArticles
     hooks: Hooks
     address: SiteAddress
     #: The item of a number.

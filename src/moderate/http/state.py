@@ -19,17 +19,20 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
+    from moderate.akismet.sql import AccountNote
+    from moderate.database.tables import Tables
     from moderate.http.edge import SiteEdge
     from moderate.http.rendering import Templates
     from moderate.http.signing import Signer
     from moderate.http.site_address import SiteAddress
+    from moderate.limits.redis import RedisLimiter
     from moderate.model import Author, Moderator
-    from moderate.ports import AccountNote, RemoteLimiter, Tables, Wave
     from moderate.protocols.base import InboundProtocol
     from moderate.reading.listing import Listing
     from moderate.settings import Settings
     from moderate.submit.desk import Desk
     from moderate.tasks.worker import Worker
+    from moderate.waves.sql import Wave
 
 
 log = logging.getLogger("moderate")
@@ -66,7 +69,7 @@ class State:
     page_outages: PageOutages
     templates: Templates
     #: The limiter in Redis, None where limits are counted in this process.
-    redis: RemoteLimiter | None = None
+    redis: RedisLimiter | None = None
     remarks: Remarks = field(default_factory=Remarks)
     #: Threads as JSON, by their tags.
     threads: Kept[bytes] = field(default_factory=Kept)

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moderate.ports import BucketState, Taken
+from moderate.limits.rates import BucketState, Taken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from moderate.ports import Bucket, Rate
+    from moderate.limits.rates import Bucket, Rate
 
 _SECOND = 1_000_000
 

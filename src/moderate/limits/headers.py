@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from moderate.errors import Policy, ServiceDown
-    from moderate.ports import Taken
+    from moderate.limits.rates import Taken
 
 
 def retry_after_seconds(refusal: RateLimited | ServiceDown) -> int:

@@ -11,7 +11,8 @@ from moderate.limits.gcra import answer, interval_us
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from moderate.ports import Bucket, Clock, Taken
+    from moderate.limits.rates import Bucket, Taken
+    from moderate.ports import Clock
 
 
 class LocalLimiter:

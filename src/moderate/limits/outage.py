@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from moderate.errors import ServiceDown
 from moderate.limits.local import LocalLimiter
-from moderate.ports import Bucket, Rate, Taken
+from moderate.limits.rates import Bucket, Rate, Taken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,8 +19,7 @@ from moderate.errors import Policy, RateLimited
 from moderate.limits.clients import client_net, keyed
 from moderate.limits.gcra import seconds_to_next
 from moderate.limits.outage import GuardedLimiter
-from moderate.limits.rates import ACTIONS, PING_ACTIONS, SCOPES, Limit
-from moderate.ports import Bucket, BucketState, Rate, Taken
+from moderate.limits.rates import ACTIONS, PING_ACTIONS, SCOPES, Bucket, BucketState, Limit, Rate, Taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

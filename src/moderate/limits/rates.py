@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, get_args
 
-from moderate.ports import Rate
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -54,6 +52,55 @@ DEFAULT_LIMITS: Mapping[str, Sequence[str]] = MappingProxyType(
     }
 )
 """What holds where the settings say nothing. `moderation` counts failed sign-ins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`count` events per `seconds`, of which `burst` may come at once (`count` unless told)."""
+
+    count: int
+    seconds: int
+    burst: int = 0
+
+    @property
+    def capacity(self) -> int:
+        return self.burst or self.count
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """One budget that a request spends from. `key` holds no plain address or e-mail."""
+
+    name: str
+    key: str
+    rate: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class BucketState:
+    """How one bucket stood after a decision: what is left, and seconds until it is full again."""
+
+    bucket: Bucket
+    remaining: int
+    reset: float
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The answer of one decision. `wait` is 0 where all buckets were spent from, else seconds to wait.
+
+    `crowded` names the shared budgets (of an article, of the site) that are used up although the
+    sender stays within its own: what comes in is to be held for a person, not refused.
+    """
+
+    wait: float
+    states: tuple[BucketState, ...] = ()
+    crowded: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return self.wait <= 0
+
 
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 _LIMIT = re.compile(

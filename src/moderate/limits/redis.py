@@ -22,13 +22,13 @@ from redis.sentinel import SentinelConnectionPool
 
 from moderate.errors import ServiceDown
 from moderate.limits.gcra import answer, interval_us
+from moderate.limits.rates import Taken
 from moderate.outbound.failures import tls_trouble, trouble
-from moderate.ports import Taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from moderate.ports import Bucket, Rate
+    from moderate.limits.rates import Bucket, Rate
 
 TIMEOUT = 0.25
 """Seconds that one answer of Redis may take, and that a connection may take to open."""

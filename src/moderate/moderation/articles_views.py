@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
     from moderate.http.state import State
+    from moderate.lifecycle import Overrides
     from moderate.model import Article
-    from moderate.ports import Overrides
 
 
 class OverridesIn(BaseModel):

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 from moderate import signals
 from moderate.akismet.feedback import tasks_for_decision
 from moderate.errors import NotAllowed, ServiceDown, UnexpectedNumber, UnknownDecision
-from moderate.ports import Left, Proposal
+from moderate.model import Left, Proposal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from moderate.model import Decision, Moderator
-    from moderate.ports import Bulk, Decided, ItemFilter
+    from moderate.model import Bulk, Decided, Decision, ItemFilter, Moderator
     from moderate.submit.desk import Desk
 
 #: Items in one transaction.

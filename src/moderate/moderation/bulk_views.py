@@ -10,18 +10,17 @@ from moderate.errors import Invalid
 from moderate.http.item_json import HistoryLine, history_json
 from moderate.http.operation import CURSOR, WORDS, Answer, Id, Operation, Reply, query, whole
 from moderate.http.state import current_state
-from moderate.model import MAX_ID, Awaiting, Decision, Kind, Status
+from moderate.model import MAX_ID, Awaiting, Decision, ItemFilter, Kind, Proposal, Status
 from moderate.moderation import bulk
 from moderate.moderation.access import moderator
 from moderate.moderation.views import LIMIT, json_body, private, words
-from moderate.ports import ItemFilter, Proposal
 from moderate.reading.views import number
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
+    from moderate.model import Left
     from moderate.moderation.bulk import Outcome
-    from moderate.ports import Left
 
 #: Items in one list of decisions.
 MOST_LISTED = 500

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from moderate.model import Decision
-from moderate.ports import Proposal
+from moderate.model import Decision, Proposal
 
 #: Drops a changed text: the public one stays approved.
 KEEP = "keep"

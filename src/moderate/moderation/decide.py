@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from moderate import signals
 from moderate.akismet.feedback import tasks_for_decision
 from moderate.errors import UnknownItem
-from moderate.ports import Proposal
+from moderate.model import Proposal
 
 if TYPE_CHECKING:
     from moderate.model import Decision, Item, Moderator

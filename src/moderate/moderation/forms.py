@@ -33,9 +33,8 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
     from moderate.http.state import State
-    from moderate.model import Item
+    from moderate.model import Item, ItemFilter
     from moderate.moderation.bulk import Outcome
-    from moderate.ports import ItemFilter
 
 #: How many of the matching items the preview shows, and how many it lists behind a button.
 SHOWN, LISTED = 5, 100

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
     from moderate.i18n import Translator
-    from moderate.model import Item
-    from moderate.ports import ItemFilter
+    from moderate.model import Item, ItemFilter
     from moderate.store.store import Store
 
 #: Items that are read in one transaction, and kept in memory, at a time.

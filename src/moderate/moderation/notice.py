@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from moderate.http.state import State
-    from moderate.model import Moderator
+    from moderate.model import Left, Moderator
     from moderate.moderation.bulk import Outcome
-    from moderate.ports import Left
 
 #: Seconds for which the address shows the notice again.
 LIFETIME = 3600.0

@@ -17,12 +17,11 @@ from moderate.http.operation import CURSOR, HTML, HTML_PAGE, TEXT, Operation, Re
 from moderate.http.rendering import render
 from moderate.http.state import current_state
 from moderate.http.words import checks, duration, for_moderators, found, say
-from moderate.model import MAX_ID, TASK_KINDS, Awaiting, Kind, Status
+from moderate.model import MAX_ID, TASK_KINDS, Awaiting, ItemFilter, Kind, Page, Status
 from moderate.moderation.access import csrf_token, moderator, session_token
 from moderate.moderation.notice import script_words, unpack
 from moderate.moderation.views import FILTER, item_filter, item_id, private, totals
 from moderate.monitoring.health import LAG, akismet
-from moderate.ports import ItemFilter, Page
 from moderate.reading.pieces import lines
 from moderate.reading.views import number
 from moderate.text.destinations import destinations

@@ -10,15 +10,14 @@ from sqlalchemy import ColumnElement, and_, func, select, true, union_all
 
 from moderate.database.schema import history, items
 from moderate.errors import DecidedMeanwhile, ServiceDown
-from moderate.model import Awaiting, HistoryEntry, Status
+from moderate.model import Awaiting, Bulk, Decided, HistoryEntry, Left, Page, Proposal, Status
 from moderate.moderation.alike import like, of_host
-from moderate.ports import Bulk, Decided, HistoryPage, Left, Page, Proposal
 from moderate.store import revising
 from moderate.store.counters import Tally
 from moderate.store.items import existing
 from moderate.store.moves import apply
 from moderate.store.reads import WHOLE, items_of, last_actor, last_dealt_with, page_of
-from moderate.store.rows import entry_from, item_from
+from moderate.store.rows import HistoryPage, entry_from, item_from
 from moderate.store.search import catch_up, found_by, found_newest
 from moderate.tasks.sql import enqueue, enqueue_all
 
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Row
 
     from moderate.database.engine import Database
-    from moderate.model import Decision, Item
-    from moderate.ports import ItemFilter, NewTask
+    from moderate.model import Decision, Item, ItemFilter, NewTask
     from moderate.store.revising import Change
 
 #: The acts that can be undone.

@@ -11,10 +11,9 @@ from moderate.errors import Invalid, UnsupportedMediaType
 from moderate.http.item_json import ModeratorItem, ModeratorItemWhole, moderator_item, related_json
 from moderate.http.operation import CURSOR, NOTHING, WORDS, Answer, Count, Id, Json, Operation, Reply, query, whole
 from moderate.http.state import current_state
-from moderate.model import MAX_ID, Awaiting, Decision, Kind, Status
+from moderate.model import MAX_ID, Awaiting, Decision, ItemFilter, Kind, Proposal, Status
 from moderate.moderation import decide as moderation
 from moderate.moderation.access import moderator
-from moderate.ports import ItemFilter, Proposal
 from moderate.protocols.comment import field_errors
 from moderate.reading.views import number
 

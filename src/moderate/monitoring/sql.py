@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from sqlalchemy import func, select
 
 from moderate.database.schema import history, states
 from moderate.database.upsert import upsert
-from moderate.ports import Kept, Tally
+from moderate.model import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 #: The acts of checks, and those of moderators.
 JUDGED = ("received", "judged", "revised")
 DECIDED = ("decided", "declined", "undone")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Something that was found out, as JSON values, and when."""
+
+    value: Mapping[str, Any]
+    at: datetime
 
 
 class States:

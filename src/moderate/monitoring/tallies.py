@@ -9,12 +9,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from moderate.ports import Tally
+from moderate.model import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from moderate.ports import Kept
+    from moderate.monitoring.sql import Kept
     from moderate.submit.desk import Desk
 
 KEPT = "tally"

@@ -14,15 +14,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from moderate.errors import ServiceDown, Undeliverable
-from moderate.model import REPLAYED, Awaiting
-from moderate.ports import ItemFilter, NewTask, Notice
-from moderate.ports.notices import Event, event_of
+from moderate.model import REPLAYED, Awaiting, ItemFilter, NewTask
+from moderate.notices.values import Event, Notice, event_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from moderate.model import Item, Task, Verdict
-    from moderate.ports import Mailbox, Notifier
+    from moderate.notices.values import Mailbox
+    from moderate.ports import Notifier
     from moderate.submit.desk import Desk
 
 log = logging.getLogger("moderate")

@@ -5,16 +5,16 @@ from __future__ import annotations
 from email.headerregistry import Address
 from typing import TYPE_CHECKING
 
-from moderate.model import Decision, Kind, Lean
+from moderate.model import Decision, Kind, Lean, Proposal
 from moderate.notices.mail import Mail, Mailer, clipped, one_line, visible
-from moderate.ports import Proposal
-from moderate.ports.notices import Event
+from moderate.notices.values import Event
 from moderate.text.destinations import Destination, destinations
 
 if TYPE_CHECKING:
     from moderate.i18n import Translator
     from moderate.model import Item
-    from moderate.ports import Notice, NoticeLinks, Recipient
+    from moderate.notices.values import Notice, Recipient
+    from moderate.ports import NoticeLinks
 
 #: How much of a text a mail and a digest show, in characters; the page behind the links has all of it.
 EXCERPT, DIGEST_EXCERPT = 2000, 300

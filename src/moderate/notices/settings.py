@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from moderate.i18n import LANGUAGES
-from moderate.ports.notices import Event, Hook, Recipient, is_address, signing_key
+from moderate.notices.values import Event, Hook, Recipient, is_address, signing_key
 from moderate.text.addresses import ascii_host
 from moderate.text.characters import is_printable
 

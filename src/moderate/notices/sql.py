@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from moderate.database.schema import mailboxes
 from moderate.database.upsert import upsert
-from moderate.ports import Mailbox
+from moderate.notices.values import Mailbox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

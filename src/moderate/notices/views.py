@@ -17,11 +17,10 @@ from moderate.http.operation import FORM, HTML, HTML_PAGE, Answer, Operation, Re
 from moderate.http.state import current_state
 from moderate.http.words import for_moderators
 from moderate.limits import Costs
-from moderate.model import Moderator, Status
+from moderate.model import Moderator, Proposal, Status
 from moderate.moderation import decide as moderation
 from moderate.moderation.buttons import KEEP, Button, button
 from moderate.moderation.queue import page
-from moderate.ports import Proposal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from moderate.http.signing import Signer
     from moderate.http.state import State
     from moderate.model import Decision, Item
-    from moderate.ports import Recipient
+    from moderate.notices.values import Recipient
 
 LIFETIME = timedelta(days=7)
 

@@ -20,18 +20,19 @@ from urllib.parse import urlsplit
 import httpcore
 
 from moderate.errors import FetchFailed, ServiceDown, Undeliverable
+from moderate.notices.values import signing_key
 from moderate.outbound.addresses import networks
 from moderate.outbound.breaker import CircuitBreaker
 from moderate.outbound.failures import retry_after, trouble
 from moderate.outbound.wire import FRAMING, Budget, GuardedBackend, Lookups
-from moderate.ports.notices import signing_key
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator, Sequence
 
     from moderate.model import Item
-    from moderate.ports import Clock, Hook, Notice, NoticeLinks
+    from moderate.notices.values import Hook, Notice
+    from moderate.ports import Clock, NoticeLinks
 
 #: The operator named the address, so that any network may be called: what is guarded is the time.
 EVERYWHERE = networks(("0.0.0.0/0", "::/0"))

@@ -15,6 +15,7 @@ import re
 import socket
 import threading
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Network
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,6 @@ from moderate.outbound.body import check_type, read_body
 from moderate.outbound.failures import trouble
 from moderate.outbound.slots import Slots
 from moderate.outbound.wire import FRAMING, Budget, GuardedBackend, Lookups
-from moderate.ports import Fetched
 
 if TYPE_CHECKING:
     import ssl
@@ -43,8 +43,22 @@ _ACCEPT = "text/html, application/xhtml+xml;q=0.9, application/json;q=0.5, text/
 _NOT_IN_COMMENT = re.compile(r"[^\x20-\x7e]|[()\\]")
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The answer of another site, whole and decompressed.
+
+    `url` is where the redirects ended, without a fragment. `content_type` is the header field as
+    it came. `body` is empty where `status` is 400 or more: what an error page says matters to nobody.
+    """
+
+    url: str
+    status: int
+    content_type: str
+    body: bytes
+
+
 class GuardedFetcher:
-    """See `moderate.ports.Fetcher`. Safe for use by several threads.
+    """Reads pages of other sites, none of which is trusted. Safe for use by several threads.
 
     `timeout` is in seconds for the whole fetch: waiting for a place, names, redirects and body.
     `max_bytes` holds for the body on the wire and decompressed alike. `allow` are networks (CIDR)
@@ -89,7 +103,13 @@ class GuardedFetcher:
         self._backend = backend or httpcore.SyncBackend()
 
     def fetch(self, url: str, *, about: str, own: Iterable[str] = ()) -> Fetched:
-        """See the port."""
+        """GET a page and return the answer for every status of 200 to 299 and of 400 to 599.
+
+        `about` says for whom and why, and goes into the User-Agent: ``"+https://news.example/;
+        verifying webmention ping from 192.0.2.7"``. `own` are addresses of this site, whose host is
+        not fetched from, nor where a redirect leads there: a stranger could make the site ask itself.
+        Raises `FetchFailed` for all else. Blocks for seconds: only for deferred work, never within a request.
+        """
         address = web_address(url, ports=self._ports, allow=self._allow)
         places = self._own | set(self._places_of(own))
         budget = Budget(self._clock, self._clock.monotonic() + self._timeout, self._max_bytes + FRAMING)

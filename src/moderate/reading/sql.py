@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql import Select
 
     from moderate.database.engine import Database
-    from moderate.model import Item
-    from moderate.ports import Page
+    from moderate.model import Item, Page
 
 OF_ARTICLE = items.c.article_key == bindparam("article")
 IS_PUBLIC = items.c.status == Status.APPROVED.value

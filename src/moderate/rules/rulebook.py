@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from moderate.errors import Invalid, UnknownRule
-from moderate.ports import ItemFilter
+from moderate.model import ItemFilter
 from moderate.rules.check import is_proven
 from moderate.rules.match import matches, network_of, normal_value, reading
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from moderate.model import Item, Moderator
-    from moderate.ports import Rule, RuleInfo
+    from moderate.ports import Rule
+    from moderate.rules.sql import RuleInfo
     from moderate.submit.desk import Desk
 
 #: On how many of the latest items a rule is tried, and how many are read at a time.

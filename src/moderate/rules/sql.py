@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from sqlalchemy import and_, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from moderate.database.schema import rules
-from moderate.ports import Rule, RuleInfo
+from moderate.ports import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,6 +25,17 @@ if TYPE_CHECKING:
 
 #: Seconds for which other processes go on by the rules as they were.
 KEPT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class RuleInfo:
+    """A rule as it is kept: who wrote it, and how often it was met since."""
+
+    rule: Rule
+    created_at: datetime
+    created_by: str
+    hits: int
+    last_hit_at: datetime | None
 
 
 class RuleTable:

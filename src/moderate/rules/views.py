@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
     from moderate.model import Item
-    from moderate.ports import RuleInfo
     from moderate.rules.rulebook import Tried
+    from moderate.rules.sql import RuleInfo
 
 #: How many of the items that a tried rule matches are shown.
 SHOWN = 50

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lxml import etree
 
-    from moderate.ports import Fetched
+    from moderate.outbound.fetch import Fetched
 
 #: Pages larger than this (characters, decoded) are not read.
 MAX_PAGE = 2_097_152

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from moderate.model import Article, Item, Submission
-    from moderate.ports import Fetcher
+    from moderate.outbound.fetch import GuardedFetcher
     from moderate.sources.hentry import HEntry
     from moderate.sources.source_page import SourcePage
     from moderate.text.policy import Policy
@@ -78,7 +78,7 @@ class Proof:
 
 
 def look_at(
-    fetcher: Fetcher,
+    fetcher: GuardedFetcher,
     item: Item,
     article: Article,
     *,

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 from moderate.database.lookups import Lookup
 from moderate.database.schema import article_urls, articles
 from moderate.database.upsert import upsert
-from moderate.ports import Overrides
+from moderate.lifecycle import Overrides
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,6 @@ from moderate.database.schema import SITE, counters, items
 from moderate.database.upsert import upsert
 from moderate.lifecycle import counter_of
 from moderate.model import Counts, Kind, Status
-from moderate.ports import Drift
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -92,6 +91,15 @@ def _on_sqlite(number: int) -> str:
     """The text of `NUMBERS_OF_MANY` for so many keys."""
     query = NUMBERS_OF_MANY.params(keys=[""] * number)
     return str(query.compile(dialect=SQLITE, compile_kwargs={"render_postcompile": True}))
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A counter row that did not match its items: what stood there, and what was counted."""
+
+    article: str
+    stored: Counts
+    counted: Counts
 
 
 class Counters:

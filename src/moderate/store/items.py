@@ -13,8 +13,7 @@ from moderate.database.engine import UNSURE
 from moderate.database.schema import items
 from moderate.errors import NO_PARENT, Invalid, NotAllowed, ServiceDown, UnknownItem
 from moderate.lifecycle import DELETABLE, cause_of
-from moderate.model import Awaiting, Item, Kind, Status
-from moderate.ports import Decided, Recorded, Settled
+from moderate.model import Awaiting, Decided, Item, Kind, Recorded, Settled, Status
 from moderate.rules.sql import note_hits
 from moderate.store import revising
 from moderate.store.articles import Known, fact_of, note_article
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from moderate.database.engine import Database
-    from moderate.model import Finding, Submission, Task, Verdict
-    from moderate.ports import Content, NewTask
+    from moderate.model import Content, Finding, NewTask, Submission, Task, Verdict
     from moderate.store.revising import Change
 
 #: How often a submission tries anew that met another with the same key, which then was gone.

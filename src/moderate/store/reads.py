@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, func, select, union_all
 
+from moderate.checks.near import Alike
 from moderate.database.lookups import Lookup
 from moderate.database.schema import articles, history, items
-from moderate.model import Kind, Status
-from moderate.ports import Alike, Page
+from moderate.model import Kind, Page, Status
 from moderate.store.rows import item_from
 from moderate.store.spam_memory import is_remembered
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, CursorResult
     from sqlalchemy.sql import Select
 
+    from moderate.checks.near import NearText
     from moderate.database.engine import Database
     from moderate.model import Item
-    from moderate.ports import NearText
 
 #: What a text is found by that says nearly the same: see `moderate.checks.near`.
 NEAR = ("simhash", "near_1", "near_2", "near_3", "near_4")

@@ -11,8 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from moderate.lifecycle import AFTER
-from moderate.model import Awaiting, Decision, Status
-from moderate.ports import Proposal
+from moderate.model import Awaiting, Decision, Proposal, Status
 from moderate.store.rows import (
     CONTENT,
     SAID,
@@ -29,8 +28,7 @@ from moderate.store.rows import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from moderate.model import Item, Submission, Verdict
-    from moderate.ports import Content
+    from moderate.model import Content, Item, Submission, Verdict
 
 #: For how long a ping's changed text stays as it is, whatever its source says next.
 SETTLING = timedelta(minutes=10)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,14 @@ CONTENT = (
 SAID = ("author", "email", "url", "text", "source_url", "title", "blog_name")
 
 _FINDING = tuple(field.name for field in fields(Finding))
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """A stretch of the log, newest first, and the cursor of the next one, None at the end."""
+
+    entries: tuple[HistoryEntry, ...]
+    next: int | None
 
 
 def digest(text: str) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets as random
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -16,7 +17,6 @@ from sqlalchemy.exc import IntegrityError
 from moderate.database.schema import reservations, samples, secrets, tokens
 from moderate.database.upsert import insert_unless_there, upsert
 from moderate.errors import ServiceDown
-from moderate.ports import Sample, TokenInfo
 from moderate.store.rows import digest
 
 if TYPE_CHECKING:
@@ -37,6 +37,29 @@ USE_NOTED = timedelta(minutes=1)
 SECRETS = ("signing", "addresses", "learned")
 
 VALID = select(tokens).where(tokens.c.id == bindparam("token_id"), tokens.c.revoked_at.is_(None))
+
+
+@dataclass(frozen=True, slots=True)
+class TokenInfo:
+    """A moderator's bearer token as listed: never the secret."""
+
+    id: str
+    name: str
+    created_at: datetime
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+    #: When it ends by itself; None for a token that is good until it is revoked.
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a spam service was asked about an item, as it was sent, and what it answered."""
+
+    payload: Mapping[str, object]
+    verdict: str
+    guid: str | None
+    created_at: datetime
 
 
 class Tokens:

@@ -13,9 +13,8 @@ from moderate.checks.base import Facts, Services, judge, judge_anew
 from moderate.errors import NO_PARENT, Closed, Invalid, UnknownArticle
 from moderate.lifecycle import DELETABLE
 from moderate.limits import Costs
-from moderate.model import Awaiting, Kind, Receipt
+from moderate.model import Awaiting, Kind, NewTask, Receipt
 from moderate.notices.events import Notices, tasks_to_tell, tasks_to_tell_of_decisions
-from moderate.ports import NewTask
 from moderate.tasks.scheduler import FIRST_LOOK
 from moderate.text.clean import clean
 from moderate.text.fields import source_key
@@ -24,12 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from moderate.akismet.sql import AccountNotes
+    from moderate.articles import HostArticles
     from moderate.checks.base import Check
     from moderate.confirmation.confirm import Confirming
+    from moderate.lifecycle import Overrides
     from moderate.limits import Limits
-    from moderate.model import Article, Item, Raw, Submission, Verdict
+    from moderate.model import Article, Item, Raw, Recorded, Submission, Verdict
     from moderate.monitoring.outages import Outages
-    from moderate.ports import AccountNotes, Articles, Clock, Overrides, Recorded
+    from moderate.ports import Clock
     from moderate.settings import Settings
     from moderate.store.store import Store
     from moderate.text.policy import Policy
@@ -42,7 +44,7 @@ class Desk:
 
     #: The sender of the signals.
     app: object
-    articles: Articles
+    articles: HostArticles
     store: Store
     limits: Limits
     checks: tuple[Check, ...]

@@ -22,9 +22,8 @@ from moderate.akismet.values import SpamSample
 from moderate.checks.base import Facts, judge_anew
 from moderate.confirmation import confirm as confirming
 from moderate.errors import ServiceDown
-from moderate.model import Awaiting, Finding, Lean, Status, Verdict
+from moderate.model import Awaiting, Content, Finding, Lean, NewTask, Status, Verdict
 from moderate.notices.events import ATTEMPTS, tasks_to_tell, tell
-from moderate.ports import Content, NewTask
 from moderate.sources.link_loss import forgive, is_lost, lose
 from moderate.sources.verify import Seen, described, look_at, raw_of
 from moderate.tasks.scheduler import Reading, take_own

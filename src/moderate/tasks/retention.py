@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from moderate.errors import ServiceDown
-from moderate.ports.stored import RetentionKind
+from moderate.lifecycle import RetentionKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

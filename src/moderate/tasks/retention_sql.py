@@ -11,8 +11,8 @@ from moderate.database.outages import is_cancelled
 from moderate.database.schema import history, items, samples, tasks
 from moderate.database.waiting import pause
 from moderate.errors import ServiceDown
+from moderate.lifecycle import RetentionKind
 from moderate.model import Status
-from moderate.ports.stored import Forgotten, RetentionKind
 from moderate.store.moves import remove
 from moderate.store.reads import find_item
 from moderate.tasks.sql import DEAD
@@ -34,6 +34,17 @@ PURGED = 10
 
 #: Ids that are searched in one query: many rows have nothing left to forget.
 WINDOW = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """The outcome of `Store.forget`."""
+
+    count: int
+    #: The id after which to go on; None where nothing is left.
+    position: int | None
+    #: Why some rows could not be changed, None where all could.
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.dml import Insert
 
     from moderate.database.engine import Database
-    from moderate.ports import NewTask
+    from moderate.model import NewTask
 
 OPEN = "open"
 DEAD = "dead"

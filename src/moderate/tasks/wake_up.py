@@ -1,4 +1,4 @@
-"""Wakes workers of other processes through Redis. See `moderate.ports.Bell`.
+"""Wakes workers of other processes through Redis.
 
 Publish and subscribe, not a list: what nobody hears needs no keeping, because the work itself stands
 in the database and every worker looks there every few seconds anyway.
@@ -27,7 +27,9 @@ _FAILURES = (failures.RedisError, failures.RedisClusterException, OSError, Value
 
 
 class RedisBell:
-    """*client* is a redis-py client that neither waits long nor repeats; see `moderate.limits.redis.bounded`.
+    """Wakes workers in other processes. A signal that is missed costs a few seconds, until the next poll.
+
+    *client* is a redis-py client that neither waits long nor repeats; see `moderate.limits.redis.bounded`.
 
     *channel* returns the channel's name, and raises `ServiceDown` where it cannot be known yet; *is_ours* says that
     `close` may close the client.
@@ -41,10 +43,12 @@ class RedisBell:
         self._breaker = CircuitBreaker("redis", clock, failures=1, rest=10, most=60)
 
     def close(self) -> None:
+        """Close the connections, unless the host has made them."""
         if self._is_ours:
             self._client.close()
 
     def ring(self) -> None:
+        """Signal that there is work. Never raises, and never waits for long."""
         try:
             self._breaker.enter()
             self._client.publish(self._channel(), b"")
@@ -55,6 +59,7 @@ class RedisBell:
             self._breaker.succeeded()
 
     def listen(self, heard: Callable[[], None], is_over: Callable[[], bool]) -> None:
+        """Call *heard* at each signal, until *is_over*, called every second, is True. Raises `ServiceDown`."""
         channel = self._channel()
         line = self._client.pubsub(ignore_subscribe_messages=True)
         try:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
-    from moderate.ports import Bell
     from moderate.submit.desk import Desk
+    from moderate.tasks.wake_up import RedisBell
 
 log = logging.getLogger("moderate")
 
@@ -43,7 +43,7 @@ class Worker:
     who works hears it; without one the workers find out by looking.
     """
 
-    def __init__(self, app: Flask, desk: Desk, *, enabled: bool, bell: Bell | None = None) -> None:
+    def __init__(self, app: Flask, desk: Desk, *, enabled: bool, bell: RedisBell | None = None) -> None:
         self._app = app
         self._desk = desk
         self._enabled = enabled

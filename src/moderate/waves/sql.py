@@ -1,7 +1,8 @@
-"""Bursts and waves of spam in SQL, so that all processes agree. See `moderate.ports.Waves`."""
+"""Bursts and waves of spam in SQL, so that all processes agree."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from types import MappingProxyType
@@ -12,7 +13,6 @@ from sqlalchemy.exc import IntegrityError
 
 from moderate.database.schema import bursts, waves
 from moderate.database.upsert import upsert
-from moderate.ports import Burst, Wave
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -32,8 +32,30 @@ OF_NAMES = select(bursts).where(bursts.c.name.in_(bindparam("names", expanding=T
 NO_FIRSTS: Mapping[str, str] = MappingProxyType({})
 
 
-class SqlWaves:
-    """See the port."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Burst:
+    """How much that looks like spam came of one sort lately: since `started_at`, of `received` items in all."""
+
+    name: str
+    started_at: datetime
+    seen: int
+    received: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wave:
+    """A spam wave: everything is held, and limits are stricter, until `until`. `reason` is for moderators."""
+
+    id: int
+    started_at: datetime
+    until: datetime
+    reason: str
+    #: How many items that looked like spam have come in since it was noticed.
+    seen: int
+
+
+class Waves:
+    """Bursts and waves, the same for all processes. Failures raise `ServiceDown`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -41,6 +63,11 @@ class SqlWaves:
     def count(
         self, names: Collection[str], item: int, now: datetime, window: float, *, firsts: Mapping[str, str] = NO_FIRSTS
     ) -> Mapping[str, Burst]:
+        """Count one suspicious item under each name, and return how these bursts now stand.
+
+        A burst is forgotten, and begins anew, *window* seconds after it began. *firsts* gives names
+        that the item is counted under as well where it is the first under another of *names*.
+        """
         forgotten = now - timedelta(seconds=window)
         row = {"started_at": now, "seen": 1, "first_item": item, "forgotten": forgotten}
 
@@ -62,11 +89,13 @@ class SqlWaves:
         return self._database.transaction(work)
 
     def open(self) -> Wave | None:
+        """Return the wave that is open, even if it is past its time."""
         with self._database.read() as conn:
             row = conn.execute(THE_OPEN_ONE).first()
         return None if row is None else Wave(**row._asdict())
 
     def begin(self, reason: str, now: datetime, until: datetime) -> Wave | None:
+        """Open a wave; None where one is open already, which another process may have done just now."""
         row = {"open_key": OPEN, "started_at": now, "until": until, "reason": reason, "seen": 1}
         try:
             self._database.transaction(lambda conn: conn.execute(insert(waves), row).rowcount)
@@ -75,15 +104,18 @@ class SqlWaves:
         return self.open()
 
     def prolong(self, wave: int, until: datetime) -> None:
+        """Let the wave go on until then, never shorter than before."""
         shorter = and_(waves.c.id == wave, IS_OPEN, waves.c.until < until)
         self._database.transaction(lambda conn: conn.execute(update(waves).where(shorter).values(until=until)).rowcount)
 
     def end(self, wave: int, now: datetime) -> bool:
+        """Close a wave whose time is over; return whether this call did it. Does not wait for other writers."""
         over = and_(waves.c.id == wave, IS_OPEN, waves.c.until <= now)
         values = {"open_key": None, "ended_at": now}
         return self._database.promptly(lambda conn: conn.execute(update(waves).where(over).values(values)).rowcount > 0)
 
     def forget(self, before: datetime) -> None:
+        """Delete bursts that began before then."""
         old = delete(bursts).where(bursts.c.started_at < before)
         self._database.transaction(lambda conn: conn.execute(old).rowcount)
 

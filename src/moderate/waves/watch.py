@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from moderate.limits import Limits
     from moderate.model import Item
-    from moderate.ports import Burst, Clock, Wave, Waves
+    from moderate.ports import Clock
+    from moderate.waves.sql import Burst, Wave, Waves
 
 log = logging.getLogger("moderate")
 

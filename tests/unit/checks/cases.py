@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from moderate.checks.base import Facts
+from moderate.checks.near import Alike
 from moderate.model import Article, Body, Client, Kind, Status, Submission
-from moderate.ports import Alike
 from moderate.settings import Settings
 from moderate.testing import ManualClock
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from moderate.ports import NearText
+    from moderate.checks.near import NearText
 
 ARTICLE = Article(key="ferry", title="The new ferry", url="https://news.example.org/2026/ferry")
 

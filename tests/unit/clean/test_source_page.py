@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from moderate.errors import FetchFailed
-from moderate.ports import Fetched
+from moderate.outbound.fetch import Fetched
 from moderate.sources.hentry import HEntry, read_hentry
 from moderate.sources.link_address import Targets
 from moderate.sources.page_tree import MAX_ELEMENTS

@@ -15,7 +15,7 @@ from moderate.limits import (
     retry_after_seconds,
 )
 from moderate.limits.policy import CLAIMANTS, NETWORK_FACTOR, OVERDRAFT
-from moderate.ports import Bucket, Rate, Taken
+from moderate.limits.rates import Bucket, Rate, Taken
 from moderate.testing import ManualClock
 
 

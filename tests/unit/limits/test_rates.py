@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderate.limits import ACTIONS, DEFAULT_LIMITS, parse_limits
-from moderate.limits.rates import SCOPES, Limit, parse_limit
-from moderate.ports import Rate
+from moderate.limits.rates import SCOPES, Limit, Rate, parse_limit
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from tests.unit.services.loopback import Internet, Names, Server, serving
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from moderate.ports import Fetched
+    from moderate.outbound.fetch import Fetched
     from tests.unit.services.loopback import Handler
 
 #: Seconds; the deadline where it is to be met, and where it is not (on a busy machine).

@@ -40,7 +40,7 @@ from tests.unit.services.loopback import PUBLIC, Names, serving
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from moderate.ports import Fetched
+    from moderate.outbound.fetch import Fetched
     from tests.unit.services.loopback import Connection, Handler
 
 # --- servers that are slow, endless, broken -------------------------------------------------------

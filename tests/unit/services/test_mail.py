@@ -18,13 +18,12 @@ from hypothesis import strategies as st
 
 from moderate.errors import ServiceDown, Undeliverable
 from moderate.i18n import translator
-from moderate.model import Awaiting, Finding, Item, Kind, Lean, Status
+from moderate.model import Awaiting, Finding, Item, Kind, Lean, Proposal, Status
 from moderate.notices.mail import POLICY, Mailer, encoded, one_line, quoted, visible
 from moderate.notices.notice_mail import MailNotifier
 from moderate.notices.smtp import SmtpTransport
 from moderate.notices.smtp_auth import Account
-from moderate.ports import Proposal
-from moderate.ports.notices import Event, Notice, Recipient
+from moderate.notices.values import Event, Notice, Recipient
 from tests.factories import NOON
 from tests.mail_servers import Mail, MailServer, knows
 from tests.unit.services.loopback import Connection, serving

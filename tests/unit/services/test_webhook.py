@@ -14,8 +14,8 @@ import pytest
 
 from moderate.clock import SystemClock
 from moderate.errors import ServiceDown, Undeliverable
+from moderate.notices.values import Event, Hook
 from moderate.notices.webhook import WebhookNotifier, signatures
-from moderate.ports.notices import Event, Hook
 from moderate.testing import ManualClock
 from tests.servers import ROOT
 from tests.unit.services.loopback import Connection, serving

@@ -7,16 +7,15 @@ import enum
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from moderate.model import Awaiting, Status
-from moderate.ports.stored import Proposal
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from moderate.model import Decision, Item
+    from moderate.model import Item
 
 
 #: What a secret begins with whose rest is base64.
@@ -120,30 +119,6 @@ class Notice:
     is_digest: bool = False
 
 
-class Notifier(Protocol):
-    """One destination: a mailbox, or a program somewhere."""
-
-    @property
-    def key(self) -> str:
-        """Up to 32 letters and digits, the same for as long as the destination is."""
-
-    @property
-    def events(self) -> frozenset[Event]: ...
-
-    @property
-    def per_hour(self) -> int | None:
-        """After how many notices in an hour further ones are gathered into one; None never gathers.
-
-        Whoever is told so is a person and may unsubscribe.
-        """
-
-    def deliver(self, notice: Notice) -> None:
-        """Tell. Raises `ServiceDown` where trying again may help, else `Undeliverable`."""
-
-    def probe(self) -> None:
-        """See whether it could be told, and tell nothing. Raises `ServiceDown`."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mailbox:
     """What is remembered of a person who is told: since when they want nothing, and what they got lately."""
@@ -156,17 +131,3 @@ class Mailbox:
     digest_due: datetime | None = None
     #: All that waited until then has been told.
     digest_at: datetime | None = None
-
-
-class NoticeLinks(Protocol):
-    """Absolute addresses for mails and hooks; they are used outside of any request."""
-
-    def decide(self, item: Item, decision: Decision, to: Recipient, proposal: Proposal = Proposal.ACCEPT) -> str:
-        """A page where *to* can decide on this version of the item with one button, without a login.
-
-        `proposal` says what becomes of a changed text that waits.
-        """
-
-    def unsubscribe(self, to: Recipient) -> str: ...
-
-    def queue(self) -> str: ...
