@@ -36,7 +36,7 @@ from moderate.monitoring.outages import Outages
 from moderate.monitoring.remarks import PageOutages, Remarks
 from moderate.notices.build import make_confirming, make_notices
 from moderate.protocols import PROTOCOLS
-from moderate.reading import pieces
+from moderate.reading import filters
 from moderate.rules.sql import RuleBook
 from moderate.settings import NOT_SHOWN
 from moderate.store.store import Store
@@ -134,7 +134,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         worker=worker,
         redis=redis,
         tables=tables,
-        templates=Templates({**words.GLOBALS, **pieces.GLOBALS}),
+        templates=Templates({**words.GLOBALS, **filters.GLOBALS}),
         remarks=Remarks(remarks_on(settings, redis)),
         page_outages=PageOutages(clock),
         endings=held,

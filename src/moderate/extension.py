@@ -21,7 +21,7 @@ from moderate.http.routing import place_of
 from moderate.http.state import Hooks, current_state
 from moderate.model import Client, Decision, Kind, Moderator, Proposal, Raw
 from moderate.moderation import decide as moderation
-from moderate.reading import personal, pieces, thread
+from moderate.reading import filters, fragments, thread_page
 from moderate.settings import Settings
 from moderate.submit.desk import accept
 
@@ -147,16 +147,16 @@ class Moderate:
         app.register_blueprint(blueprint, url_prefix=settings.url_prefix, **place)
         request_started.connect(keep, app)
         app.jinja_env.globals.update(
-            moderate_counts=thread.moderate_counts,
-            moderate_thread=thread.moderate_thread,
-            moderate_discovery=thread.moderate_discovery,
-            moderate_feed_elements=thread.moderate_feed_elements,
+            moderate_counts=thread_page.moderate_counts,
+            moderate_thread=thread_page.moderate_thread,
+            moderate_discovery=thread_page.moderate_discovery,
+            moderate_feed_elements=thread_page.moderate_feed_elements,
             **words.GLOBALS,
-            **pieces.GLOBALS,
+            **filters.GLOBALS,
         )
         app.cli.add_command(build_cli())
         request_started.connect(start_worker, app)
-        request_finished.connect(personal.note_answer, app)
+        request_finished.connect(fragments.note_answer, app)
 
     def close(self, app: Flask) -> None:
         """End the threads of *app* and close its connections; an engine or Redis client of the host stays open.
@@ -198,11 +198,11 @@ class Moderate:
         Keys without any items count zero, and so do all of them while the database cannot be read, which
         the log says. The hooks are not asked. Raises `TypeError` for keys that are neither text nor int.
         """
-        return thread.counts_of(keys)
+        return thread_page.counts_of(keys)
 
     def discovery_headers(self, key: str | int) -> list[tuple[str, str]]:
         """The ``Link`` and ``X-Pingback`` header fields for the response to an article page."""
-        return thread.discovery_headers(key)
+        return thread_page.discovery_headers(key)
 
     def is_personal(self, *_: object, **__: object) -> bool:
         """Return whether the article page of this request may show its visitor something of their own.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from moderate.reading.thread_links import OURS
+from moderate.reading.thread import OURS
 from tests.factories import fill_thread
 from tests.sites import Host
 

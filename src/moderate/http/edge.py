@@ -19,7 +19,7 @@ from moderate.identity import id_of_login
 from moderate.limits.clients import client_net, keyed
 from moderate.model import Kind, Status
 from moderate.moderation.access import is_cross_site
-from moderate.reading.thread_links import SENT, is_number, item_address
+from moderate.reading.thread import SENT, is_number, item_address
 from moderate.text.fields import email as clean_email
 
 if TYPE_CHECKING:

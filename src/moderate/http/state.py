@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from moderate.limits.redis import RedisLimiter
     from moderate.model import Author, Moderator
     from moderate.protocols.base import InboundProtocol
-    from moderate.reading.listing import Listing
+    from moderate.reading.thread import ThreadHtml
     from moderate.settings import Settings
     from moderate.submit.desk import Desk
     from moderate.tasks.worker import Worker
@@ -74,8 +74,8 @@ class State:
     #: Threads as JSON, by their tags.
     threads: Kept[bytes] = field(default_factory=Kept)
     #: The lists of article pages as HTML, by what tells them apart.
-    listings: Kept[Listing] = field(default_factory=Kept)
-    #: Their comment form as HTML; see `moderate.reading.form`.
+    listings: Kept[ThreadHtml] = field(default_factory=Kept)
+    #: Their comment form as HTML; see `moderate.reading.fragments`.
     forms: Kept[Markup] = field(default_factory=Kept)
     #: What closes the connections that were made for the app, the last one first.
     endings: tuple[Callable[[], object], ...] = ()

@@ -22,7 +22,7 @@ from moderate.moderation.access import csrf_token, moderator, session_token
 from moderate.moderation.notice import script_words, unpack
 from moderate.moderation.views import FILTER, item_filter, item_id, private, totals
 from moderate.monitoring.health import LAG, akismet
-from moderate.reading.pieces import lines
+from moderate.reading.filters import lines
 from moderate.reading.views import number
 from moderate.text.destinations import destinations
 
@@ -55,7 +55,7 @@ E = TypeVar("E", bound="StrEnum")
 
 PAGE = 50
 
-#: A text on a card that takes more lines than this is folded; see `moderate.reading.pieces.lines`.
+#: A text on a card that takes more lines than this is folded; see `moderate.reading.filters.lines`.
 LONG = 11
 
 #: Cards that the script may ask for at once: those of a page.

@@ -20,7 +20,7 @@ from moderate.http.operation import Operation, Reply, rfc3339
 from moderate.http.state import current_state
 from moderate.model import Client, Kind, Raw
 from moderate.protocols.plaintext import storable
-from moderate.reading.thread_links import item_address
+from moderate.reading.thread import item_address
 from moderate.reading.views import not_modified
 from moderate.submit.desk import find_article
 

@@ -1,124 +1,184 @@
-"""What article pages show: the thread with its form, the numbers, the discovery links."""
+"""A thread as data: the addresses of its pages, and its comments as a tree."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import secrets
+import sys
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
-from markupsafe import Markup
-
-from moderate.errors import Closed, ServiceDown
-from moderate.hooks import is_key, key_text
-from moderate.http.once import once_per_request
-from moderate.http.state import current_state
-from moderate.http.words import say
-from moderate.model import Counts, Kind
-from moderate.protocols import discovery
-from moderate.reading.thread_page import thread_html
-from moderate.submit.desk import refuse_closed
+from moderate.model import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Mapping
 
-    from moderate.http.state import State
-    from moderate.lifecycle import Overrides
-    from moderate.model import Article
+    from markupsafe import Markup
+    from werkzeug.datastructures import MultiDict
 
-K = TypeVar("K", bound="str | int")
+    from moderate.model import Item
 
-#: Stands in for the thread while the database is away: the host's page goes out all the same.
-AWAY = Markup('<p class="moderate-notice" role="status">{}</p>')
+# The query parameters that the thread adds to the address of the host's page.
+AFTER, BEFORE = "moderate_after", "moderate_before"
+PINGS_AFTER, PINGS_BEFORE = "moderate_pings_after", "moderate_pings_before"
+#: The number of an item: the page that holds it is shown.
+AT = "moderate_at"
+#: The number of the comment that the form answers; its page is shown as well.
+REPLY = "moderate_reply"
+#: A signed number: the item that this visitor has just sent.
+SENT = "moderate_sent"
+OURS = frozenset({AFTER, BEFORE, PINGS_AFTER, PINGS_BEFORE, AT, REPLY, SENT})
 
-
-def counts_of(keys: Iterable[K]) -> dict[K, Counts]:
-    """Return the numbers of articles by the keys as they were given; see `Moderate.counts`."""
-    if isinstance(keys, str):
-        raise TypeError("keys must be several keys, such as a list, not one text.")
-    texts = {key: key_text(key) for key in keys}
-    asked = [text for text in dict.fromkeys(texts.values()) if is_key(text)]
-    state = current_state()
-    try:
-        found = state.desk.store.counters.counts(asked) if asked else {}
-    except ServiceDown as error:
-        state.page_outages.met(error)
-        found = {}
-    else:
-        state.page_outages.over()
-    return {key: found.get(text, Counts()) for key, text in texts.items()}
+#: Stands for the page's own query in the links of cached HTML. It is secret, so that no comment can contain it.
+QUERY = secrets.token_hex(16)
 
 
-def moderate_counts(key: str | int) -> Counts:
-    """For templates: ``moderate_counts(key).comments``, ``.trackbacks``, ``.pending``.
+# --- pages and their addresses ----------------------------------------------------------------------
 
-    While the database is away they are zero: the host's page is worth more than its numbers.
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The beginning of a page of a list: after the item of an id, or so that the page ends before one."""
+
+    after: int | None = None
+    before: int | None = None
+
+
+FIRST = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """The cursors of the pages before and after one, each None where there is none."""
+
+    earlier: int | None = None
+    later: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadHtml:
+    """A page of a thread as HTML: its comments, and the pings of other sites. `size` is in bytes of memory."""
+
+    comments: Markup
+    pings: Markup
+    comment_pages: Pages
+    ping_pages: Pages
+
+    @property
+    def size(self) -> int:
+        return sys.getsizeof(self.comments) + sys.getsizeof(self.pings)
+
+    def with_query(self, query: str) -> ThreadHtml:
+        """Return a copy with *query*, that of the page that shows it, in its links."""
+        return replace(self, comments=self.comments.replace(QUERY, query), pings=self.pings.replace(QUERY, query))
+
+
+def item_address(url: str, item_id: int, *, sent: str = "") -> str:
+    """Return the address at which an item is seen, given the *url* of its article.
+
+    The item's number in the query says which page of the thread to show, the fragment where on it the
+    item is. *sent* is added for the visitor who has just sent the item.
     """
-    return counts_of([key])[key]
+    page = url.partition("#")[0]
+    query = urlencode({AT: item_id, **({SENT: sent} if sent else {})})
+    return f"{page}{'&' if '?' in page else '?'}{query}#comment-{item_id}"
 
 
-def moderate_thread(key: str | int) -> Markup:
-    """For templates: the thread and the form of an article, usable without JavaScript."""
-    state = current_state()
-    article = state.desk.articles.load(key_text(key))
-    if article is None:
-        return Markup()
-    try:
-        return thread_html(
-            state, article, comments_open=is_open(state, article, Kind.COMMENT), endpoints=endpoints_of(state, article)
-        )
-    except ServiceDown as error:
-        state.page_outages.met(error)
-        return AWAY.format(say("The comments cannot be shown right now."))
+def hosts_query(args: MultiDict[str, str]) -> str:
+    """Return the part of a page's query that is the host's own, ready for a parameter of the thread to follow."""
+    kept = urlencode([pair for pair in args.items(multi=True) if pair[0] not in OURS])
+    return f"{kept}&" if kept else ""
 
 
-def moderate_discovery(key: str | int) -> Markup:
-    """For templates, within ``<head>``: the link elements by which others' software finds us, and our feed."""
-    state = current_state()
-    article = state.desk.articles.load(key_text(key))
-    if article is None:
-        return Markup()
-    feed = discovery.feed_link(state.edge.absolute_url("feed_of_article", article=article.key))
-    return Markup("\n").join(part for part in (discovery.head_links(endpoints_of(state, article)), feed) if part)
+def number_in(args: Mapping[str, str], *names: str) -> int | None:
+    """Return the first of the named parameters that is the number of an item; anything else counts as absent."""
+    return next((int(value) for name in names if is_number(value := args.get(name, ""))), None)
 
 
-def moderate_feed_elements(key: str | int) -> Markup:
-    """For templates of the host's own RSS or Atom, within the item about an article: where it takes trackbacks."""
-    state = current_state()
-    article = state.desk.articles.load(key_text(key))
-    return discovery.feed_elements(endpoints_of(state, article)) if article else Markup()
+def is_number(value: str) -> bool:
+    """Return True if *value* can be the number of an item."""
+    return value.isascii() and value.isdigit() and len(value) < 19
 
 
-def discovery_headers(key: str | int) -> list[tuple[str, str]]:
-    """The header fields for the response to an article page; see `Moderate.discovery_headers`."""
-    state = current_state()
-    article = state.desk.articles.load(key_text(key))
-    return discovery.headers(endpoints_of(state, article)) if article else []
+# --- comments as a tree -----------------------------------------------------------------------------
 
 
-def endpoints_of(state: State, article: Article) -> discovery.Endpoints:
-    """Where this article takes pings. Whoever is shown an endpoint must be able to find the article by it."""
-    try:
-        if not is_open(state, article, Kind.TRACKBACK):
-            return discovery.Endpoints()
-        state.desk.articles.remember(article)
-    except ServiceDown as error:
-        state.page_outages.met(error)
-        return discovery.Endpoints()
-    mounted = {protocol.name for protocol in state.protocols}
-    address = state.edge.absolute_url
-    return discovery.Endpoints(
-        trackback=address("trackback", article=article.key) if "trackback" in mounted else None,
-        pingback=address("pingback") if "pingback" in mounted else None,
-        webmention=address("webmention") if "webmention" in mounted else None,
+@dataclass(slots=True)
+class Node:
+    """A comment with its answers. `depth` stops at MODERATE_MAX_DEPTH."""
+
+    item: Item
+    depth: int = 0
+    is_mine: bool = False
+    #: A stub for a comment that is no longer shown, above its answers.
+    is_removed: bool = False
+    children: list[Node] = field(default_factory=list)
+    #: The comment that this one answers, where this one is not nested in it.
+    answered: Item | None = None
+    #: True if that comment is on another page of the thread.
+    is_elsewhere: bool = False
+
+
+def missing_parents(items: Collection[Item]) -> set[int]:
+    """Return the ids of answered comments that are not among *items*."""
+    return {item.parent for item in items if item.parent is not None} - {item.id for item in items}
+
+
+def tree(
+    items: Collection[Item], max_depth: int, parents: Mapping[int, Item] = MappingProxyType({}), removed: str = ""
+) -> list[Node]:
+    """Return the comments at the top level, in the order of *items*.
+
+    *parents* holds what the store has of `missing_parents`. An answer to a public comment, which is on another
+    page then, names it. Where the answered comment is not public or is gone, a stub with the text *removed* is
+    put above its first answer.
+    """
+    tops: list[Node] = []
+    placed: dict[int, tuple[Node, list[Node]]] = {}
+    missing = missing_parents(items)
+
+    def put(node: Node) -> None:
+        siblings = place(node, placed.get(node.item.parent or 0), tops, max_depth)
+        siblings.append(node)
+        placed[node.item.id] = (node, siblings)
+
+    for item in items:
+        node = Node(item, is_mine=not item.is_public)
+        if item.parent in missing and item.parent not in placed:
+            parent = parents.get(item.parent)
+            if parent is not None and parent.is_public:
+                node.answered, node.is_elsewhere = parent, True
+            else:
+                put(Node(stub(item.parent, item, parent, removed), is_removed=True))
+        put(node)
+    return tops
+
+
+def place(node: Node, above: tuple[Node, list[Node]] | None, tops: list[Node], max_depth: int) -> list[Node]:
+    """Set the depth of *node* and return the list that it belongs to. *above* is its parent with that one's list."""
+    if above is None:
+        return tops
+    parent, beside = above
+    if parent.depth + 1 < max_depth:
+        node.depth = parent.depth + 1
+        return parent.children
+    # Below the deepest level shown, answers follow what they answer on the same level.
+    node.depth, node.answered = parent.depth, parent.item
+    return beside
+
+
+def stub(item_id: int, answer: Item, parent: Item | None, words: str) -> Item:
+    """Return a placeholder for a removed comment above its *answer*: its number and place, none of its content."""
+    return replace(
+        answer,
+        id=item_id,
+        status=Status.TRASH,
+        parent=parent.parent if parent else None,
+        author="",
+        email=None,
+        url=None,
+        author_id=None,
+        html=f"<p>{words}</p>",
+        edited_at=None,
     )
-
-
-def is_open(state: State, article: Article, kind: Kind) -> bool:
-    try:
-        refuse_closed(state.desk, article, overrides_of(state, article), kind)
-    except Closed:
-        return False
-    return True
-
-
-def overrides_of(state: State, article: Article) -> Overrides:
-    """Return what moderators have set for the article; the head, the thread and the header fields all need it."""
-    return once_per_request(("overrides", article.key), lambda: state.desk.store.articles.overrides(article.key))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderate.model import Item, Kind, Status
-from moderate.reading.tree import Node, tree
+from moderate.reading.thread import Node, tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

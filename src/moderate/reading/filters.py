@@ -1,4 +1,4 @@
-"""Small pieces of pages, in Python because a long thread asks for each of them hundreds of times."""
+"""Functions of the thread's templates, in Python because a long thread calls each of them hundreds of times."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from moderate.http.words import say
-from moderate.reading.thread_links import item_address
+from moderate.reading.thread import item_address
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,30 +32,26 @@ FOLDED = Markup(
 LONG = 45
 
 TAG = re.compile("<[^>]*>")
-#: What takes a line in cleaned HTML, or the space of one.
+#: Elements and characters that take a line in cleaned HTML, or the space of one.
 BREAK = re.compile(r"<p>|<br>(?!\n)|\n")
 #: Letters beyond the Latin, Greek and Cyrillic ones, and those beyond the Basic Multilingual Plane.
 WIDE, WIDEST = re.compile(r"[\u1100-\u11ff\u2000-\uffff]"), re.compile(r"[\U00010000-\U0010ffff]")
 
 
 def moment(when: datetime) -> Markup:
-    """A moment: for machines in UTC to the second, for people to the minute."""
-    clock = f"{when.hour:02}:{when.minute:02}"
-    words = say("{day} {month} {year}, {time} UTC", day=when.day, month=month(when), year=when.year, time=clock)
+    """Return a ``time`` element: for machines in UTC to the second, for people to the minute."""
+    clock, month = f"{when.hour:02}:{when.minute:02}", say(MONTHS[when.month - 1])
+    words = say("{day} {month} {year}, {time} UTC", day=when.day, month=month, year=when.year, time=clock)
     return TIME.format(when.strftime("%Y-%m-%dT%H:%M:%SZ"), words)
 
 
-def month(when: datetime) -> str:
-    return say(MONTHS[when.month - 1])
-
-
 def is_web(url: str | None) -> bool:
-    """Only web addresses become links, whatever got into the database on some other way."""
+    """Return True for a web address. Only these become links, whatever else has got into the database."""
     return bool(url) and str(url).startswith(("https://", "http://"))
 
 
 def outward(url: str | None, words: object) -> Markup:
-    """Somebody's words, as a link to their address where they gave one. It is no praise of ours."""
+    """Return an author's *words*, linked to *url* where that is a web address."""
     return LINK.format(url, words) if is_web(url) else WORDS.format(words)
 
 
@@ -72,12 +68,12 @@ def lines(html: str) -> int:
 
 
 def text(html: Markup) -> Markup:
-    """Return the cleaned text of an item for a thread. A long one is folded; it opens without JavaScript."""
+    """Return the cleaned text of an item. A long one is folded by an element that opens without JavaScript."""
     shown = TEXT.format(html)
     return FOLDED.format(say("Show all of it"), say("Show less"), shown) if lines(html) > LONG else shown
 
 
-#: For templates, under names that no host has.
+#: The functions by their names in templates, which no host uses.
 GLOBALS: dict[str, Any] = {
     "moderate_moment": moment,
     "moderate_is_web": is_web,
