@@ -1,8 +1,7 @@
-"""How a commenter has an e-mail address confirmed: a button, a mail, a link, and a button behind it.
+"""Confirm the e-mail address of a commenter: a button, a mail, a link, and a button on its page.
 
-A link is for one comment, lasts for a day and works once. Opening it changes nothing, so that mail
-scanners and previews do no harm; the button does. What it proves is proven for the browser in which it
-is pressed, and for nobody else: whoever types somebody else's address gains nothing by their click.
+A link is for one comment, lasts for a day and works once. It proves the address for the browser in which its button is
+pressed and for no other: to type another person's address and have them press it gains nothing.
 """
 
 from __future__ import annotations
@@ -18,12 +17,10 @@ from moderate.errors import Forbidden, Refused, ServiceDown, UnknownItem
 from moderate.http.errors import NoSuchPage, headers_of, public_text, report, status_of
 from moderate.http.operation import EDIT_TOKEN, FORM, HTML, HTML_PAGE, JSON, Answer, Operation, Reply
 from moderate.http.rendering import render
+from moderate.http.signed_links import AgainIn, SignedLink, keep_secret, unsubscribe
 from moderate.http.state import current_state
 from moderate.http.words import say
-from moderate.limits import Costs
 from moderate.moderation.access import is_cross_site
-from moderate.moderation.queue import CSP
-from moderate.notices.views import AgainIn
 from moderate.protocols.comment import is_json, read_edit, wants_json
 from moderate.reading.views import refuse_hidden_article
 from moderate.submit.author_views import WithdrawIn, own_item
@@ -50,6 +47,12 @@ class AcceptedOut(Answer):
     accepted: Literal[True]
 
 
+CONFIRMATION = SignedLink("confirmation", "/confirmation/", "edits", confirming.PER_MAIL)
+
+#: It never expires: the links in old mails must work too.
+STOP = SignedLink("confirmation-stop", "/confirmation/stop/", "edits")
+
+
 @dataclass(frozen=True, slots=True)
 class ConfirmationAddresses:
     """Absolute addresses for these mails. `base` returns that of the blueprint, without a final slash."""
@@ -58,14 +61,14 @@ class ConfirmationAddresses:
     signer: Signer
 
     def confirm(self, request: confirming.Request) -> str:
-        return f"{self.base()}/confirmation/{self.signer.sign('confirmation', [request.item, request.id])}"
+        return CONFIRMATION.issue(self.signer, self.base(), [request.item, request.id])
 
     def stop(self, request: confirming.Request) -> str:
-        return f"{self.base()}/confirmation/stop/{self.signer.sign('confirmation-stop', request.mailbox)}"
+        return STOP.issue(self.signer, self.base(), request.mailbox)
 
 
 def where_wanted(view: View) -> View:
-    """The view, where the site has addresses confirmed, with its refusals as pages for people."""
+    """Return *view* with its refusals as pages for people; 404 where the site confirms no addresses."""
 
     @wraps(view)
     def guarded(**values: object) -> ResponseReturnValue:
@@ -101,7 +104,7 @@ def where_wanted(view: View) -> View:
 )
 @where_wanted
 def ask(item_id: int) -> ResponseReturnValue:
-    """``POST /items/<id>/confirmation``: the author of a comment wants the mail. The answer is always the same."""
+    """``POST /items/<id>/confirmation``: send the author of a comment the mail. The answer is always the same."""
     state = current_state()
     if is_cross_site(request):
         raise Forbidden("This request came from another site.")
@@ -123,7 +126,7 @@ def ask(item_id: int) -> ResponseReturnValue:
 
 
 def item_of_theirs(state: State, item_id: int) -> Item:
-    """The item, if this browser has sent it or the token is its own."""
+    """Return the item if this browser has sent it or the request has its edit token, else raise."""
     if item_id in state.edge.own_items(request):
         found = state.desk.store.items.get(item_id)
         if found is None:
@@ -140,12 +143,11 @@ def item_of_theirs(state: State, item_id: int) -> Item:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What a link in a mail is about: a comment, and which mail it was."""
+    """The comment that a link is for, the identity that it confirms, and the id of its mail."""
 
     item: Item
     author_id: str
-    #: Under which its use is remembered.
-    name: str
+    mail: str
 
 
 @Operation(
@@ -160,12 +162,12 @@ class Link:
 )
 @where_wanted
 def look(token: str) -> ResponseReturnValue:
-    """``GET /confirmation/<token>``: what it is about, and the button. Changes nothing."""
+    """``GET /confirmation/<token>``: the comment and the button."""
     state = current_state()
     link = opened(state, token)
     if link is None:
         return invalid()
-    if state.desk.store.nonces.is_used(link.name, state.desk.clock.now()):
+    if CONFIRMATION.is_spent(state, link.mail):
         return spent(state, link)
     asked = say("Press the button if you read the mails of this address and have commented with it.")
     return page(
@@ -194,19 +196,19 @@ def look(token: str) -> ResponseReturnValue:
 )
 @where_wanted
 def act(token: str) -> ResponseReturnValue:
-    """``POST /confirmation/<token>``: this browser's owner reads the mails of that address."""
+    """``POST /confirmation/<token>``: confirm the address for this browser."""
     state = current_state()
     if is_elsewhere(request):
         raise Forbidden("This form was sent from another site.")
-    link, now = opened(state, token), state.desk.clock.now()
+    link = opened(state, token)
     if link is None:
         return invalid()
-    if state.desk.store.nonces.is_used(link.name, now):
+    if CONFIRMATION.is_spent(state, link.mail):
         return spent(state, link)
     if is_theirs(state, link):
         confirming.count_as_theirs(state.desk, link.item)
-    # Last, so that a link is not spent for nothing; of two that press at once one is first.
-    if not state.desk.store.nonces.use_once(link.name, now + confirming.PER_MAIL, now):
+    # Last, so that a failure spends no link. Of two requests at once one is first.
+    if not CONFIRMATION.spend(state, link.mail):
         return spent(state, link)
     response = done(link)
     state.edge.remember_confirmed(request, response, link.author_id)
@@ -214,18 +216,14 @@ def act(token: str) -> ResponseReturnValue:
 
 
 def opened(state: State, token: str) -> Link | None:
-    """What the token says, if it is ours, young enough, and its comment is still there."""
-    found = state.signer.open("confirmation", token, max_age=confirming.PER_MAIL.total_seconds())
-    if found is None:
-        # Guessing costs.
-        state.desk.limits.spend(Costs("edits", request.remote_addr or ""))
+    """Return what a token is for, None where it is not valid or its comment was deleted."""
+    found = CONFIRMATION.open(state, token)
+    item = state.desk.store.items.get(found[0][0]) if found is not None else None
+    if found is None or item is None:
         return None
-    item_id, name = found[0]
-    item = state.desk.store.items.get(item_id)
-    if item is not None:
-        refuse_hidden_article(state, item)
-    author_id = confirming.identity_of(state.desk, item) if item is not None else None
-    return Link(item, author_id, f"confirmation-link:{name}") if item is not None and author_id else None
+    refuse_hidden_article(state, item)
+    author_id = confirming.identity_of(state.desk, item)
+    return Link(item, author_id, found[0][1]) if author_id else None
 
 
 def is_theirs(state: State, link: Link) -> bool:
@@ -233,13 +231,13 @@ def is_theirs(state: State, link: Link) -> bool:
 
 
 def is_elsewhere(incoming: Incoming) -> bool:
-    """Whether another site's page has sent this.
+    """Return whether a page of another site has sent this form.
 
-    Ours tells no referrer, and so some browsers call the origin of its form "null". Where they say nothing
-    better, it is taken for ours: another site's page could only confirm an address of its own here.
+    The page of a link sends no referrer, and so some browsers name the origin of its form "null". Where they send no
+    Sec-Fetch-Site either, the form is accepted: another site's page could only confirm an address of its own here.
     """
-    is_untold = incoming.headers.get("Origin") == "null" and "Sec-Fetch-Site" not in incoming.headers
-    return not is_untold and is_cross_site(incoming)
+    is_unnamed = incoming.headers.get("Origin") == "null" and "Sec-Fetch-Site" not in incoming.headers
+    return not is_unnamed and is_cross_site(incoming)
 
 
 def invalid() -> Response:
@@ -248,7 +246,7 @@ def invalid() -> Response:
 
 
 def spent(state: State, link: Link) -> Response:
-    """Whoever has just pressed the button, and loads the page once more, is told that it worked."""
+    """Answer to a used link. The browser in which the button was pressed may load the page again: it worked."""
     if state.edge.confirmed_here(request) == link.author_id:
         return done(link)
     return page(say("This did not work."), say("This link has been used already; each works once."), status=409)
@@ -262,7 +260,7 @@ def done(link: Link) -> Response:
     )
 
 
-# --- no more of it --------------------------------------------------------------------------------
+# --- the end of the mails -------------------------------------------------------------------------
 
 
 @Operation(
@@ -277,7 +275,7 @@ def done(link: Link) -> Response:
 )
 @where_wanted
 def stop_page(token: str) -> ResponseReturnValue:
-    """``GET /confirmation/stop/<token>``: asks. Changes nothing."""
+    """``GET /confirmation/stop/<token>``: the page with the button."""
     state = current_state()
     mailbox = mailbox_of(state, token)
     if mailbox is None:
@@ -310,9 +308,7 @@ def stop(token: str) -> ResponseReturnValue:
     mailbox = mailbox_of(state, token)
     if mailbox is None:
         return invalid()
-    is_out = request.form.get("again") != "1"
-    state.desk.store.mailboxes.unsubscribe(mailbox, state.desk.clock.now() if is_out else None)
-    if is_out:
+    if unsubscribe(state, mailbox):
         return stopped(say("Done: you get no more mails from this site."))
     return page(say("Done: you get these mails again when you ask for one."))
 
@@ -322,12 +318,9 @@ def stopped(heading: str) -> Response:
 
 
 def mailbox_of(state: State, token: str) -> str | None:
-    """Whose link it is. It never expires: old mails, too, must let their readers go."""
-    found = state.signer.open("confirmation-stop", token)
-    if found is None:
-        state.desk.limits.spend(Costs("edits", request.remote_addr or ""))
-        return None
-    return str(found[0])
+    """Return the hash of the mailbox that a link is for, None where it is not valid."""
+    found = STOP.open(state, token)
+    return None if found is None else str(found[0])
 
 
 @Operation(
@@ -341,7 +334,7 @@ def mailbox_of(state: State, token: str) -> str | None:
 )
 @where_wanted
 def forget() -> ResponseReturnValue:
-    """``POST /confirmation/forget``: this browser is known by no address any more."""
+    """``POST /confirmation/forget``: take the cookie back that knows this browser by its address."""
     if is_cross_site(request):
         raise Forbidden("This form was sent from another site.")
     response = page(
@@ -355,12 +348,6 @@ def forget() -> ResponseReturnValue:
 def page(
     heading: str, *lines: str, status: int = 200, item: Item | None = None, button: str = "", again: bool = False
 ) -> Response:
-    """A page of its own: kept by nobody, framed by nobody, its address told to nobody."""
+    """Return a page with some *lines* of text, a link back to *item*, and one *button*, which acts."""
     shown = render("confirmation", heading=heading, lines=lines, item=item, button=button, again=again)
-    response = Response(shown, status)
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["Content-Security-Policy"] = CSP
-    response.headers["X-Frame-Options"] = "DENY"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["X-Robots-Tag"] = "noindex"
-    return response
+    return keep_secret(Response(shown, status))

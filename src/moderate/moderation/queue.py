@@ -15,6 +15,7 @@ from moderate.http.errors import NoSuchPage, problem, public_text, status_of
 from moderate.http.item_json import verified
 from moderate.http.operation import CURSOR, HTML, HTML_PAGE, TEXT, Operation, Reply, query, whole
 from moderate.http.rendering import render
+from moderate.http.signed_links import CSP
 from moderate.http.state import current_state
 from moderate.http.words import checks, duration, for_moderators, found, say
 from moderate.model import MAX_ID, TASK_KINDS, Awaiting, ItemFilter, Kind, Page, Status
@@ -69,20 +70,6 @@ FILTERS = ("status", "kind", "article", "author", "ip", "host", "like", "q", "aw
 
 #: Changed texts of approved items that wait for a moderator.
 CHANGED = ItemFilter(status=Status.APPROVED, awaiting=Awaiting.MODERATOR)
-
-#: No script of another origin, no inline script, no framing: hostile text cannot run anywhere.
-CSP = "; ".join(
-    (
-        "default-src 'none'",
-        "style-src 'self'",
-        "script-src 'self'",
-        "connect-src 'self'",
-        "img-src 'self'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-        "base-uri 'none'",
-    )
-)
 
 
 @Operation(

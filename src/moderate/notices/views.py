@@ -1,22 +1,19 @@
-"""What the links in mails lead to: a page with one button, which needs no login, and a way out of the mails.
+"""The pages behind the links in moderators' mails, which need no login: one decision, and the end of the mails.
 
-A link is for one item, one version of it, one decision and one moderator, lasts for a week and works
-once. Opening it changes nothing, so that mail scanners and previews do no harm; the button does.
+A link is for one item, one version of it, one decision and one moderator. It lasts for a week and works once.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
-
-from flask import request
+from typing import TYPE_CHECKING
 
 from moderate.errors import DecidedMeanwhile, UnknownItem
-from moderate.http.operation import FORM, HTML, HTML_PAGE, Answer, Operation, Reply
+from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
+from moderate.http.signed_links import AgainIn, SignedLink, keep_secret, unsubscribe
 from moderate.http.state import current_state
 from moderate.http.words import for_moderators
-from moderate.limits import Costs
 from moderate.model import Moderator, Proposal, Status
 from moderate.moderation import decide as moderation
 from moderate.moderation.buttons import KEEP, Button, button
@@ -33,12 +30,10 @@ if TYPE_CHECKING:
     from moderate.model import Decision, Item
     from moderate.notices.values import Recipient
 
-LIFETIME = timedelta(days=7)
+DECISION = SignedLink("mail-decision", "/moderation/mail/", "moderation", timedelta(days=7))
 
-
-class AgainIn(Answer):
-    again: Literal["1"] | None = None
-
+#: It never expires: the links in old mails must work too.
+UNSUBSCRIBE = SignedLink("unsubscribe", "/moderation/unsubscribe/", "moderation")
 
 OF_A_DECISION = (
     HTML_PAGE,
@@ -47,7 +42,7 @@ OF_A_DECISION = (
     Reply(410, "The link is not valid any more.", types=(HTML,)),
 )
 
-#: How each status is told of an item.
+#: A sentence for each status of an item.
 STANDS = {
     Status.PENDING: "It still waits in the queue.",
     Status.APPROVED: "It is approved and public.",
@@ -76,11 +71,10 @@ class SiteLinks:
 
     def decide(self, item: Item, decision: Decision, to: Recipient, proposal: Proposal = Proposal.ACCEPT) -> str:
         word = KEEP if proposal is Proposal.DECLINE else decision.value
-        token = self.signer.sign("mail-decision", [item.id, item.version, word, to.key])
-        return f"{self.base()}/moderation/mail/{token}"
+        return DECISION.issue(self.signer, self.base(), [item.id, item.version, word, to.key])
 
     def unsubscribe(self, to: Recipient) -> str:
-        return f"{self.base()}/moderation/unsubscribe/{self.signer.sign('unsubscribe', to.key)}"
+        return UNSUBSCRIBE.issue(self.signer, self.base(), to.key)
 
     def queue(self) -> str:
         return f"{self.base()}/moderation/"
@@ -88,7 +82,7 @@ class SiteLinks:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What a link in a mail allows."""
+    """The decision that a link allows."""
 
     item: int
     version: int
@@ -96,13 +90,13 @@ class Link:
     moderator: Moderator
 
     @property
-    def name(self) -> str:
-        """Under which its use is remembered."""
-        return f"mail-link:{self.item}:{self.version}:{self.button.word}:{self.moderator.email}"
+    def use(self) -> str:
+        """The name of its use; see `SignedLink.is_spent`."""
+        return f"{self.item}:{self.version}:{self.button.word}:{self.moderator.email}"
 
 
 class LinkRefused(Exception):
-    """A link that does nothing, with the words for the page. `item` is what it was about, where that is known."""
+    """A link that cannot be used, with the message of its page. *item* is the one that it was for, if known."""
 
     def __init__(self, status: int, message: str, item: Item | None = None) -> None:
         super().__init__(message)
@@ -121,13 +115,13 @@ class LinkRefused(Exception):
     problems=("rate-limited",),
 )
 def look(token: str) -> ResponseReturnValue:
-    """``GET /moderation/mail/<token>``: the item and the button. Changes nothing."""
+    """``GET /moderation/mail/<token>``: the item and the button."""
     state = current_state()
     try:
         link, item = usable(state, token)
     except LinkRefused as refusal:
         return refused(refusal)
-    return private(page("mail_decision", 200, item=item, word=link.button.word, who=link.moderator))
+    return keep_secret(page("mail_decision", 200, item=item, word=link.button.word, who=link.moderator))
 
 
 @Operation(
@@ -148,11 +142,11 @@ def act(token: str) -> ResponseReturnValue:
     except LinkRefused as refusal:
         return refused(refusal)
     stands = KEPT if link.button.word == KEEP else STANDS[done.status]
-    return private(page("mail_done", 200, message="Done.", stands=stands, item=done))
+    return keep_secret(page("mail_done", 200, message="Done.", stands=stands, item=done))
 
 
 def decide(state: State, link: Link, item: Item) -> Item:
-    """Decide first and then remember the use: a link is not spent for nothing, and the version guards it meanwhile."""
+    """Decide, and then record the use, so that a failure spends no link; meanwhile the version prevents a repeat."""
     try:
         done = moderation.decide(
             state.desk,
@@ -167,18 +161,17 @@ def decide(state: State, link: Link, item: Item) -> Item:
         raise LinkRefused(404, GONE) from None
     except DecidedMeanwhile as error:
         raise stale(error.item) from None
-    now = state.desk.clock.now()
-    state.desk.store.nonces.use_once(link.name, now + LIFETIME, now)
+    DECISION.spend(state, link.use)
     return done
 
 
 def usable(state: State, token: str) -> tuple[Link, Item]:
-    """The link and its item. Raises `LinkRefused` for whatever is not, or not any more, to be acted upon."""
+    """Return what a token allows, and the item. Raises `LinkRefused` where nothing can be decided by it."""
     link = opened(state, token)
     item = state.desk.store.items.get(link.item)
     if item is None:
         raise LinkRefused(404, GONE)
-    if state.desk.store.nonces.is_used(link.name, state.desk.clock.now()):
+    if DECISION.is_spent(state, link.use):
         raise LinkRefused(409, USED, item)
     if item.version != link.version:
         raise stale(item)
@@ -186,17 +179,17 @@ def usable(state: State, token: str) -> tuple[Link, Item]:
 
 
 def opened(state: State, token: str) -> Link:
-    """What the token says, if it is ours, young enough, and its moderator is still one."""
-    found = state.signer.open("mail-decision", token, max_age=LIFETIME.total_seconds())
-    if found is not None:
-        item, version, word, key = found[0]
-        to = recipient(state, key)
-        if to is not None:
-            for_moderators(to.language)
-            return Link(item, version, button(word), Moderator(to.name, to.email))
-    # Only what is wrong costs: a link that is right works beside whoever guesses from the same address.
-    state.desk.limits.spend(Costs("moderation", request.remote_addr or ""))
-    raise LinkRefused(410, INVALID)
+    """Return what a token allows. Raises `LinkRefused` where it is not valid or its reader moderates no more."""
+    found = DECISION.open(state, token)
+    if found is None:
+        raise LinkRefused(410, INVALID)
+    item, version, word, key = found[0]
+    to = recipient(state, key)
+    if to is None:
+        DECISION.charge(state)
+        raise LinkRefused(410, INVALID)
+    for_moderators(to.language)
+    return Link(item, version, button(word), Moderator(to.name, to.email))
 
 
 def stale(item: Item) -> LinkRefused:
@@ -208,10 +201,10 @@ def stale(item: Item) -> LinkRefused:
 def refused(refusal: LinkRefused) -> Response:
     item = refusal.item
     stands = STANDS[item.status] if item is not None else ""
-    return private(page("mail_done", refusal.status, message=refusal.message, stands=stands, item=item))
+    return keep_secret(page("mail_done", refusal.status, message=refusal.message, stands=stands, item=item))
 
 
-# --- no more mails --------------------------------------------------------------------------------
+# --- the end of the mails -------------------------------------------------------------------------
 
 
 @Operation(
@@ -224,13 +217,13 @@ def refused(refusal: LinkRefused) -> Response:
     problems=("rate-limited",),
 )
 def leave_page(token: str) -> ResponseReturnValue:
-    """``GET /moderation/unsubscribe/<token>``: asks. Changes nothing."""
+    """``GET /moderation/unsubscribe/<token>``: the page with the button."""
     state = current_state()
     key = mailbox_of(state, token)
     if key is None:
         return refused(LinkRefused(410, INVALID))
     is_out = state.desk.store.mailboxes.get(key).unsubscribed_at is not None
-    return private(page("unsubscribe", 200, is_out=is_out, done=False))
+    return keep_secret(page("unsubscribe", 200, is_out=is_out, done=False))
 
 
 @Operation(
@@ -250,16 +243,13 @@ def leave(token: str) -> ResponseReturnValue:
     key = mailbox_of(state, token)
     if key is None:
         return refused(LinkRefused(410, INVALID))
-    is_out = request.form.get("again") != "1"
-    state.desk.store.mailboxes.unsubscribe(key, state.desk.clock.now() if is_out else None)
-    return private(page("unsubscribe", 200, is_out=is_out, done=True))
+    return keep_secret(page("unsubscribe", 200, is_out=unsubscribe(state, key), done=True))
 
 
 def mailbox_of(state: State, token: str) -> str | None:
-    """Whose link it is. It never expires: old mails, too, must let their readers go."""
-    found = state.signer.open("unsubscribe", token)
+    """Return the key of the mailbox that a link is for, None where it is not valid."""
+    found = UNSUBSCRIBE.open(state, token)
     if found is None:
-        state.desk.limits.spend(Costs("moderation", request.remote_addr or ""))
         return None
     key = str(found[0])
     to = recipient(state, key)
@@ -269,12 +259,5 @@ def mailbox_of(state: State, token: str) -> str | None:
 
 
 def recipient(state: State, key: str) -> Recipient | None:
-    """Return the moderator whom a link was written to, None where the settings name them no more."""
+    """Return the moderator to whom a link was sent, None where the settings no longer name them."""
     return next((each for each in state.settings.mail_to if each.key == key), None)
-
-
-def private(response: Response) -> Response:
-    """The address is the key, so it is told to nobody."""
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["X-Robots-Tag"] = "noindex"
-    return response
