@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from flask import request
 
 from moderate.confirmation import views as confirmation
-from moderate.http import caching, openapi
+from moderate.http import openapi
+from moderate.http.answers import settle_caching
 from moderate.http.operation import routes_in
 from moderate.http.routing import ApiBlueprint, add_rule, mount, nothing_here, prepare
 from moderate.http.state import current_state
@@ -63,7 +64,7 @@ def build_blueprint(ways_in: Sequence[InboundProtocol]) -> Blueprint:
     blueprint.before_request(begin)
     blueprint.before_request(ProxyWatch())
     blueprint.after_request(unsniffed)
-    blueprint.after_request(caching.settle)
+    blueprint.after_request(settle_caching)
     add_rule(blueprint, "/<path:_>", "nothing_here", nothing_here)
     add_rule(blueprint, "/moderation/<path:_>", "nothing_at_the_desk", queue.nothing_here)
     return blueprint

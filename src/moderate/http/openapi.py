@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from functools import lru_cache
 from importlib.metadata import version
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import Response, current_app, request
+from flask import current_app, request
 from pydantic.json_schema import models_json_schema
 
+from moderate.http.answers import as_json, digest_of, tagged
 from moderate.http.errors import STATUS_OF, Problem
 from moderate.http.operation import FORM, HTML, JSON, MULTIPART, PROBLEM, Json, Operation, Reply
 from moderate.http.state import current_state
 from moderate.protocols.comment import CommentIn, model_for
-from moderate.reading.views import not_modified
 from moderate.text.fields import MAX_AUTHOR, MAX_AUTHOR_URL, MAX_EMAIL
 
 if TYPE_CHECKING:
@@ -73,13 +71,7 @@ BOUNDS: dict[str, Json] = {
 def openapi() -> ResponseReturnValue:
     blueprint = cast("ApiBlueprint", current_app.blueprints["moderate"])
     data, tag = written(blueprint, request.script_root)
-    unchanged = not_modified(tag)
-    if unchanged is not None:
-        return unchanged
-    response = Response(data, mimetype=JSON)
-    response.set_etag(tag)
-    response.headers["Cache-Control"] = "no-cache"
-    return response
+    return tagged(data, tag)
 
 
 @lru_cache(maxsize=8)
@@ -88,8 +80,8 @@ def written(blueprint: ApiBlueprint, root: str) -> tuple[bytes, str]:
     described = document(
         blueprint.operations, current_state().settings, root, current_app.config["SESSION_COOKIE_NAME"]
     )
-    data = json.dumps(described, ensure_ascii=False, separators=(",", ":")).encode()
-    return data, hashlib.sha256(data).hexdigest()[:32]
+    data = as_json(described)
+    return data, digest_of(data)
 
 
 def document(operations: Sequence[Operation], settings: Settings, root: str, session_cookie: str) -> Json:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, model_validator
 
+from moderate.http.answers import unstored
 from moderate.http.operation import Answer, Count, Moment, Operation, Reply, rfc3339
 from moderate.http.state import current_state
 from moderate.model import Client, Kind, Raw
 from moderate.moderation.access import moderator
 from moderate.moderation.bulk_views import STRICT
-from moderate.moderation.views import json_body, private
+from moderate.moderation.views import json_body
 from moderate.submit.desk import find_article
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def article(article: str) -> ResponseReturnValue:
     state = current_state()
     moderator(state)
     found = known(state, article)
-    return private(article_json(state, found, state.desk.store.articles.overrides(found.key)))
+    return unstored(article_json(state, found, state.desk.store.articles.overrides(found.key)))
 
 
 @Operation(
@@ -113,7 +114,7 @@ def change(article: str) -> ResponseReturnValue:
     sent = json_body(OverridesIn)
     wanted = replace(state.desk.store.articles.overrides(found.key), **sent.set_here)
     state.desk.store.articles.set_overrides(found.key, wanted, state.desk.clock.now())
-    return private(article_json(state, found, wanted))
+    return unstored(article_json(state, found, wanted))
 
 
 @Operation(
@@ -131,7 +132,7 @@ def change_older() -> ResponseReturnValue:
     moderator(state)
     sent = json_body(OlderIn)
     changed = state.desk.store.articles.override_older(sent.before, sent.set_here, state.desk.clock.now())
-    return private({"changed": changed})
+    return unstored({"changed": changed})
 
 
 def known(state: State, key: str) -> Article:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from moderate.errors import Invalid
+from moderate.http.answers import unstored
 from moderate.http.item_json import HistoryLine, history_json
 from moderate.http.operation import CURSOR, WORDS, Answer, Id, Operation, Reply, query, whole
 from moderate.http.state import current_state
 from moderate.model import MAX_ID, Awaiting, Decision, ItemFilter, Kind, Proposal, Status
 from moderate.moderation import bulk
 from moderate.moderation.access import moderator
-from moderate.moderation.views import LIMIT, json_body, private, words
+from moderate.moderation.views import LIMIT, json_body, words
 from moderate.reading.views import number
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def decisions() -> ResponseReturnValue:
             proposal=wanted.change,
             seen=wanted.seen,
         )
-    return private({"batch": outcome.batch, "decided": done_json(outcome), "conflicts": left_json(outcome)})
+    return unstored({"batch": outcome.batch, "decided": done_json(outcome), "conflicts": left_json(outcome)})
 
 
 @Operation(
@@ -198,7 +199,7 @@ def undo() -> ResponseReturnValue:
         outcome = bulk.undo_batch(state.desk, wanted.batch, by=who)
     else:
         outcome = bulk.undo_one(state.desk, wanted.history or 0, by=who)
-    return private({"batch": outcome.batch, "undone": done_json(outcome), "conflicts": left_json(outcome)})
+    return unstored({"batch": outcome.batch, "undone": done_json(outcome), "conflicts": left_json(outcome)})
 
 
 def done_json(outcome: Outcome) -> list[dict[str, object]]:
@@ -250,4 +251,4 @@ def history() -> ResponseReturnValue:
         limit=number("limit", 50, 200) or 50,
     )
     entries = [{**history_json(entry), "item": entry.item} for entry in page.entries]
-    return private({"history": entries, "next": page.next})
+    return unstored({"history": entries, "next": page.next})

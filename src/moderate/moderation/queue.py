@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from moderate.akismet.account import USAGE
 from moderate.errors import Invalid, ServiceDown, Unauthorized
+from moderate.http.answers import unstored
 from moderate.http.errors import NoSuchPage, problem, public_text, status_of
 from moderate.http.item_json import verified
 from moderate.http.operation import CURSOR, HTML, HTML_PAGE, TEXT, Operation, Reply, query, whole
@@ -21,7 +22,7 @@ from moderate.http.words import checks, duration, for_moderators, found, say
 from moderate.model import MAX_ID, TASK_KINDS, Awaiting, ItemFilter, Kind, Page, Status
 from moderate.moderation.access import csrf_token, moderator, session_token
 from moderate.moderation.notice import script_words, unpack
-from moderate.moderation.views import FILTER, item_filter, item_id, private, totals
+from moderate.moderation.views import FILTER, item_filter, item_id, totals
 from moderate.monitoring.health import LAG, akismet
 from moderate.reading.filters import lines
 from moderate.reading.views import number
@@ -223,7 +224,7 @@ def news() -> ResponseReturnValue:
     newest = state.desk.store.queue.versions(default_filter(), MOST_NEW)
     after = number("after", 1, MAX_ID) or 1
     counted = {**totals(state), "changed": changed(state)}
-    return private({"new": sum(item_id > after for item_id in newest), "totals": counted})
+    return unstored({"new": sum(item_id > after for item_id in newest), "totals": counted})
 
 
 @Operation(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from flask import Response, jsonify, request
+from flask import Response, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from moderate.errors import Invalid, UnsupportedMediaType
+from moderate.http.answers import unstored
 from moderate.http.item_json import ModeratorItem, ModeratorItemWhole, moderator_item, related_json
 from moderate.http.operation import CURSOR, NOTHING, WORDS, Answer, Count, Id, Json, Operation, Reply, query, whole
 from moderate.http.state import current_state
@@ -99,7 +100,9 @@ def items() -> ResponseReturnValue:
     page = state.desk.store.queue.page(
         item_filter(), cursor=number("cursor", None, MAX_ID), limit=number("limit", 50, 200) or 50
     )
-    return private({"items": [moderator_item(item) for item in page.items], "next": page.next, "totals": totals(state)})
+    return unstored(
+        {"items": [moderator_item(item) for item in page.items], "next": page.next, "totals": totals(state)}
+    )
 
 
 def item_filter(prefix: str = "") -> ItemFilter:
@@ -168,7 +171,7 @@ def item(item_id: int) -> ResponseReturnValue:
     moderator(state)
     found = moderation.look_up(state.desk, item_id)
     others = [related_json(found, other) for other in state.desk.store.queue.related(found, OTHERS)]
-    return private({**moderator_item(found, state.desk.store.history.of_item(item_id)), "others": others})
+    return unstored({**moderator_item(found, state.desk.store.history.of_item(item_id)), "others": others})
 
 
 @Operation(
@@ -195,7 +198,7 @@ def decide(item_id: int) -> ResponseReturnValue:
         note=wanted.note,
         proposal=wanted.change,
     )
-    return private(moderator_item(decided))
+    return unstored(moderator_item(decided))
 
 
 @Operation(
@@ -222,10 +225,3 @@ def json_body(model: type[M]) -> M:
         return model.model_validate_json(request.get_data())
     except ValidationError as error:
         raise Invalid(field_errors(error)) from error
-
-
-def private(body: dict[str, object]) -> Response:
-    """What moderators see is kept by no cache."""
-    response = jsonify(body)
-    response.headers["Cache-Control"] = "no-store"
-    return response

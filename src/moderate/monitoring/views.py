@@ -8,10 +8,10 @@ from flask import request
 from pydantic import Field
 
 from moderate.errors import Invalid
+from moderate.http.answers import unstored
 from moderate.http.operation import Answer, Operation, Reply, query
 from moderate.http.state import current_state
 from moderate.moderation.access import moderator
-from moderate.moderation.views import private
 from moderate.monitoring.health import examine
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def health() -> ResponseReturnValue:
     if deep:
         body["details"] = {part.name: part.state for part in parts}
         body["advice"] = {part.name: part.advice for part in parts if part.advice}
-    response = private(body)
+    response = unstored(body)
     # What is not forgotten keeps no reader from anything.
     is_well = all(part.is_well for part in parts if part.name == deciding or (deciding is None and part.serves))
     response.status_code = 200 if is_well else 503

@@ -7,21 +7,20 @@ site's scheme, host or paths.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid5
 from xml.etree import ElementTree as ET
 
-from flask import Response, request
+from flask import request
 from werkzeug.exceptions import HTTPException
 
+from moderate.http.answers import tagged
 from moderate.http.operation import Operation, Reply, rfc3339
 from moderate.http.state import current_state
 from moderate.model import Client, Kind, Raw
 from moderate.protocols.plaintext import storable
 from moderate.reading.thread import item_address
-from moderate.reading.views import not_modified
 from moderate.submit.desk import find_article
 
 if TYPE_CHECKING:
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
 ATOM = "http://www.w3.org/2005/Atom"
 MEDIA_TYPE = "application/atom+xml"
+CONTENT_TYPE = f"{MEDIA_TYPE}; charset=utf-8"
 
 #: Items in a feed.
 LISTED = 50
@@ -64,7 +64,7 @@ def feed_of_article(article: str) -> ResponseReturnValue:
     # In the host's own words of now, which the database may not know yet.
     named = [replace(item, article_url=found.url, article_title=found.title) for item in items]
     entries = [entry(item, id_of(state, f"item {item.id}")) for item in named]
-    return answer(atom(feed_id, f"Comments on {found.title}", here, found.url, entries))
+    return tagged(atom(feed_id, f"Comments on {found.title}", here, found.url, entries), content_type=CONTENT_TYPE)
 
 
 @Operation(
@@ -81,7 +81,8 @@ def feed() -> ResponseReturnValue:
     items = shown_items(state)
     home = state.address.absolute(f"{request.script_root}/", request)
     entries = [entry(item, id_of(state, f"item {item.id}")) for item in items]
-    return answer(atom(id_of(state, "feed"), "Comments", state.edge.absolute_url("feed"), home, entries))
+    data = atom(id_of(state, "feed"), "Comments", state.edge.absolute_url("feed"), home, entries)
+    return tagged(data, content_type=CONTENT_TYPE)
 
 
 def shown_items(state: State) -> Sequence[Item]:
@@ -108,17 +109,6 @@ def is_shown(state: State, article: str) -> bool:
 def id_of(state: State, what: str) -> str:
     """Return the ``urn:uuid`` of a feed or an entry of this database."""
     return uuid5(state.signer.identity("feeds"), what).urn
-
-
-def answer(data: bytes) -> Response:
-    tag = hashlib.sha256(data).hexdigest()[:32]
-    unchanged = not_modified(tag)
-    if unchanged is not None:
-        return unchanged
-    response = Response(data, content_type=f"{MEDIA_TYPE}; charset=utf-8")
-    response.set_etag(tag)
-    response.headers["Cache-Control"] = "no-cache"
-    return response
 
 
 def atom(feed_id: str, title: str, here: str, home: str, entries: Sequence[ET.Element]) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from pydantic import ConfigDict
 
 from moderate.errors import Invalid, TooLarge, UnknownItem
 from moderate.hooks import is_key
-from moderate.http.caching import OWN
+from moderate.http.answers import OWN, as_json, json_response, not_modified, tagged
 from moderate.http.item_json import CountsOut, PublicItem, counts_json, public_item
 from moderate.http.operation import (
     CURSOR,
@@ -38,8 +37,6 @@ from moderate.text.fields import body_text, one_newline
 from moderate.text.html import render
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from flask.typing import ResponseReturnValue
 
     from moderate.http.state import State
@@ -138,8 +135,7 @@ def thread_response(
         data = thread_json(state, article, query, mine)
         if tag:
             state.threads.put(tag, data, len(data))
-    tag = tag or digest_of(data)
-    return not_modified(tag) or data_response(data, tag)
+    return tagged(data, tag)
 
 
 def thread_json(state: State, article: str, query: tuple[str, int, int | None], mine: list[int]) -> bytes:
@@ -255,35 +251,3 @@ def preview() -> ResponseReturnValue:
         raise Invalid.field("text", str(error)) from error
     # An answer to a POST has no validator: nobody asks for it again.
     return Response(as_json({"html": shown.html}), mimetype="application/json")
-
-
-def json_response(body: Mapping[str, object]) -> Response:
-    """JSON with a strong ETag over its bytes; 304 where the client has it already."""
-    data = as_json(body)
-    tag = digest_of(data)
-    return not_modified(tag) or data_response(data, tag)
-
-
-def as_json(body: Mapping[str, object]) -> bytes:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def digest_of(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:32]
-
-
-def data_response(data: bytes, tag: str) -> Response:
-    response = Response(data, mimetype="application/json")
-    response.set_etag(tag)
-    response.headers["Cache-Control"] = "no-cache"
-    return response
-
-
-def not_modified(tag: str | None) -> Response | None:
-    # A proxy that compresses makes our tag a weak one; it names the same thread all the same (RFC 9110, 13.1.2).
-    if tag is None or not request.if_none_match.contains_weak(tag):
-        return None
-    response = Response(status=304)
-    response.set_etag(tag)
-    response.headers["Cache-Control"] = "no-cache"
-    return response

@@ -8,12 +8,13 @@ from flask import Response, request
 from pydantic import BaseModel, Field
 
 from moderate.errors import Invalid, UnknownRule
+from moderate.http.answers import unstored
 from moderate.http.operation import NOTHING, Answer, Count, Id, Moment, Operation, Reply, query, rfc3339
 from moderate.http.state import current_state
 from moderate.model import MAX_ID, Kind, Status
 from moderate.moderation.access import moderator
 from moderate.moderation.bulk_views import STRICT, Note
-from moderate.moderation.views import json_body, private
+from moderate.moderation.views import json_body
 from moderate.ports import Rule
 from moderate.rules import rulebook
 
@@ -93,7 +94,7 @@ def rules() -> ResponseReturnValue:
     """``GET /moderation/rules``."""
     state = current_state()
     moderator(state)
-    return private({"rules": [rule_json(info) for info in state.desk.store.rules.all()]})
+    return unstored({"rules": [rule_json(info) for info in state.desk.store.rules.all()]})
 
 
 @Operation(
@@ -108,7 +109,7 @@ def rule(rule_id: int) -> ResponseReturnValue:
     """``GET /moderation/rules/<id>``."""
     state = current_state()
     moderator(state)
-    return private(rule_json(rulebook.find(state.desk, known_id(rule_id))))
+    return unstored(rule_json(rulebook.find(state.desk, known_id(rule_id))))
 
 
 @Operation(
@@ -132,9 +133,9 @@ def add() -> ResponseReturnValue:
     sent = json_body(RuleIn)
     wanted = Rule(0, sent.kind, sent.value, sent.effect, sent.note)
     if is_trial:
-        return private(trial_json(rulebook.try_out(state.desk, wanted)))
+        return unstored(trial_json(rulebook.try_out(state.desk, wanted)))
     info, is_new = rulebook.add(state.desk, wanted, by=who)
-    response = private(rule_json(info))
+    response = unstored(rule_json(info))
     response.status_code = 201 if is_new else 200
     return response
 
