@@ -16,7 +16,7 @@ from moderate.http.errors import headers_of, problem, public_text, status_of
 from moderate.http.item_json import public_item
 from moderate.http.rendering import render
 from moderate.identity import id_of_login
-from moderate.limits.clients import client_net, keyed
+from moderate.limits.policy import client_net, keyed
 from moderate.model import Kind, Status
 from moderate.moderation.access import is_cross_site
 from moderate.reading.thread import SENT, is_number, item_address

@@ -14,7 +14,7 @@ from moderate.errors import DecidedMeanwhile, Invalid, NotAllowed, RateLimited, 
 from moderate.http.item_json import ModeratorItem, moderator_item
 from moderate.http.operation import Answer, Count
 from moderate.http.state import current_state
-from moderate.limits.headers import ratelimit_headers
+from moderate.limits.policy import ratelimit_headers
 from moderate.model import Status  # noqa: TC001 - pydantic reads the annotations
 
 if TYPE_CHECKING:

@@ -1,40 +1,69 @@
-"""Limits in this process: the algorithm of `take.lua` over a dictionary."""
+"""The generic cell rate algorithm (GCRA), and the limiter that runs it over a dictionary in this process.
+
+The state of a budget is one moment: when it will be full again. The time until then is its debt. An event adds
+one interval (the window divided by the count) to the debt and is allowed while the debt stays within
+capacity x interval. A refusal writes nothing, so a client that keeps retrying is allowed again exactly when the
+algorithm says so. All times are whole microseconds, so that this limiter and `take.lua` give equal answers
+(ITU-T I.371, virtual scheduling).
+"""
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from moderate.limits.gcra import answer, interval_us
+from moderate.limits.rates import BucketState, Taken
+from moderate.lru import LRUCache
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from moderate.limits.rates import Bucket, Taken
+    from moderate.limits.rates import Bucket, Rate
     from moderate.ports import Clock
+
+_SECOND = 1_000_000
+
+
+def interval_us(rate: Rate) -> int:
+    """Return the microseconds that one event costs, rounded up so that never more than the rate passes."""
+    return -(-rate.seconds * _SECOND // rate.count)
+
+
+def answer(buckets: Sequence[Bucket], wait_us: int, debts_us: Sequence[int]) -> Taken:
+    """Return a limiter's answer from the wait and the debts after the decision, both in microseconds."""
+    states = tuple(
+        BucketState(bucket, bucket.rate.capacity - -(-debt // interval_us(bucket.rate)), debt / _SECOND)
+        for bucket, debt in zip(buckets, debts_us, strict=True)
+    )
+    return Taken(max(wait_us, 0) / _SECOND, states)
+
+
+def seconds_to_next(state: BucketState) -> float:
+    """Return the seconds until one more event than now fits into this budget; 0 where it is full."""
+    if state.reset <= 0:
+        return 0.0
+    room = state.bucket.rate.capacity - state.remaining - 1
+    return max(0.0, state.reset - room * interval_us(state.bucket.rate) / _SECOND)
 
 
 class LocalLimiter:
-    """See the port `Limiter`. For one process; several processes each count for themselves.
+    """A `Limiter` for one process; several processes each count for themselves. Safe for threads; never raises.
 
-    Memory is bounded: at most `max_buckets` budgets are remembered (about 200 bytes each), and the ones
-    that were spent from longest ago are forgotten first. Safe for threads. Never raises.
+    Memory is bounded: at most *max_buckets* budgets are kept (about 200 bytes each), and the least recently used
+    ones are dropped first.
     """
 
     def __init__(self, clock: Clock, *, max_buckets: int = 50_000) -> None:
         self._clock = clock
-        self._max_buckets = max_buckets
-        self._full_at: OrderedDict[str, int] = OrderedDict()
+        self._full_at: LRUCache[int] = LRUCache(max_buckets)
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """How many budgets are remembered."""
         return len(self._full_at)
 
     def take(self, buckets: Sequence[Bucket], *, spend: bool = True) -> Taken:
         with self._lock:
-            now = int(self._clock.monotonic() * 1_000_000)
+            now = int(self._clock.monotonic() * _SECOND)
             debts, wait = self._look(buckets, now)
             if spend and wait <= 0:
                 debts = self._spend(buckets, debts, now)
@@ -45,7 +74,7 @@ class LocalLimiter:
         for bucket in buckets:
             interval = interval_us(bucket.rate)
             most = interval * bucket.rate.capacity
-            debt = min(max(self._full_at.get(bucket.key, now) - now, 0), most)
+            debt = min(max((self._full_at.get(bucket.key) or now) - now, 0), most)
             debts.append(debt)
             wait = max(wait, debt + interval - most)
         return debts, wait
@@ -53,16 +82,10 @@ class LocalLimiter:
     def _spend(self, buckets: Sequence[Bucket], debts: list[int], now: int) -> list[int]:
         after = [debt + interval_us(bucket.rate) for bucket, debt in zip(buckets, debts, strict=True)]
         for bucket, debt in zip(buckets, after, strict=True):
-            self._full_at[bucket.key] = now + debt
-            self._full_at.move_to_end(bucket.key)
-        self._forget(len(buckets), now)
+            self._full_at.put(bucket.key, now + debt)
+        # Each decision looks at as many of the oldest as it wrote, and one more, so that budgets that are full
+        # again are dropped without a sweep of their own.
+        for _ in range(len(buckets) + 1):
+            if not self._full_at.expire_oldest(lambda full_at: full_at <= now):
+                break
         return after
-
-    def _forget(self, at_most: int, now: int) -> None:
-        # Each decision looks at as many of the oldest as it wrote, and one more, so that what is full again
-        # goes away without a sweep of its own.
-        for _ in range(at_most + 1):
-            key = next(iter(self._full_at), None)
-            if key is None or (self._full_at[key] > now and len(self._full_at) <= self._max_buckets):
-                return
-            del self._full_at[key]

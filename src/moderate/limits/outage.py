@@ -1,14 +1,14 @@
-"""What happens to limits while the limiter does not answer: one policy, one log line, no waiting.
+"""A limiter that goes on while Redis does not answer: one policy, one log line, no waiting.
 
-The first request that meets the outage pays for finding out (the limiter's own time-out, a quarter of
-a second) and opens the breaker. From then on requests are answered at once by the policy, while a thread
-asks the limiter once a second whether it is back, so that no request ever pays for a probe and the
-return is noticed with or without traffic.
+The first request that meets the outage waits for the limiter's own time-out (a quarter of a second) and opens the
+circuit breaker. From then on requests are answered at once by the policy, while a thread asks the limiter once a
+second, so that no request waits for a probe and the return is noticed with or without traffic.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from moderate.errors import ServiceDown
 from moderate.limits.local import LocalLimiter
 from moderate.limits.rates import Bucket, Rate, Taken
+from moderate.outbound.breaker import CircuitBreaker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,7 @@ OutagePolicy = Literal["local", "open", "closed"]
 
 _log = logging.getLogger("moderate")
 
-#: A decision that harms nobody, to try the limiter by. A server may answer PING and still refuse to write
+#: A decision that concerns no client, to try the limiter by. A server may answer PING and still refuse to write
 #: (a replica, full memory, a user without rights, one node of a Cluster).
 PROBE = (Bucket("probe", "probe", Rate(1000, 1)),)
 
@@ -49,7 +50,7 @@ class Outage:
 
 
 class _Episode:
-    """One outage from its first failure to the limiter's return."""
+    """The data of one outage."""
 
     def __init__(self, error: ServiceDown, clock: Clock) -> None:
         self.error = error
@@ -57,11 +58,13 @@ class _Episode:
         self.began = clock.monotonic()
         self.decisions = 0
         self.fallback = LocalLimiter(clock)
-        self.watcher: threading.Thread | None = None
 
 
 class GuardedLimiter:
-    """See the port `Limiter`. Raises `ServiceDown` under the policy `closed` only."""
+    """A `Limiter` around another one. Raises `ServiceDown` under the policy ``closed`` only.
+
+    While *limiter* is down it is asked every *probe_seconds* by a thread.
+    """
 
     def __init__(
         self, limiter: Limiter, clock: Clock, policy: OutagePolicy = "local", *, probe_seconds: float = 1.0
@@ -70,36 +73,31 @@ class GuardedLimiter:
         self._clock = clock
         self._policy = policy
         self._probe_seconds = probe_seconds
+        self._breaker = CircuitBreaker("limiter", clock, failures=1, rest=math.inf, most=math.inf)
+        #: The latest outage, which is under way while the breaker is open.
         self._episode: _Episode | None = None
+        self._watcher: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = threading.Event()
+        #: The number of outages since the start of the process.
         self.outages = 0
-        """How many outages there were since the start of the process."""
 
     @property
     def outage(self) -> Outage | None:
         """The outage under way, None while the limiter answers."""
         episode = self._episode
-        return None if episode is None else Outage(episode.since, episode.error.reason, episode.decisions)
+        if episode is None or not self._breaker.is_open:
+            return None
+        return Outage(episode.since, episode.error.reason, episode.decisions)
 
     def take(self, buckets: Sequence[Bucket], *, spend: bool = True) -> Taken:
-        episode = self._episode
+        episode = self._episode if self._breaker.is_open else None
         if episode is None:
             try:
                 return self._limiter.take(buckets, spend=spend)
             except ServiceDown as error:
                 episode = self._begin(error)
-        self._keep_watch(episode)
-        return self._without(episode, buckets, spend=spend)
-
-    def close(self) -> None:
-        """Stop asking whether the limiter is back."""
-        self._closed.set()
-        episode = self._episode
-        if episode and episode.watcher:
-            episode.watcher.join(timeout=2)
-
-    def _without(self, episode: _Episode, buckets: Sequence[Bucket], *, spend: bool) -> Taken:
+        self._keep_watch()
         with self._lock:
             episode.decisions += 1
         if self._policy == "open":
@@ -108,25 +106,35 @@ class GuardedLimiter:
             raise ServiceDown(episode.error.service, episode.error.reason) from episode.error
         return episode.fallback.take(buckets, spend=spend)
 
+    def close(self) -> None:
+        """Stop the thread that waits for the limiter's return."""
+        self._closed.set()
+        watcher = self._watcher
+        if watcher is not None:
+            watcher.join(timeout=2)
+
     def _begin(self, error: ServiceDown) -> _Episode:
         with self._lock:
-            if self._episode is None:
+            if self._episode is None or not self._breaker.is_open:
                 self._episode = _Episode(error, self._clock)
+                self._breaker.failed()
                 self.outages += 1
                 fields = {"moderate_service": error.service}
                 _log.warning("Limits: %s; %s.", error, _POLICY_WORDS[self._policy], extra=fields)
             return self._episode
 
-    def _keep_watch(self, episode: _Episode) -> None:
-        # A process forked in the middle of an outage has the episode, but not the thread.
-        if episode.watcher is not None and episode.watcher.is_alive():
+    def _keep_watch(self) -> None:
+        # A process that was forked in the middle of an outage has no such thread.
+        if self._watcher is not None and self._watcher.is_alive():
             return
         with self._lock:
-            watched = episode.watcher is not None and episode.watcher.is_alive()
-            if watched or self._episode is not episode or self._closed.is_set():
+            is_watched = self._watcher is not None and self._watcher.is_alive()
+            if self._episode is None or is_watched or not self._breaker.is_open or self._closed.is_set():
                 return
-            episode.watcher = threading.Thread(target=self._watch, args=(episode,), name="moderate-limits", daemon=True)
-            episode.watcher.start()
+            self._watcher = threading.Thread(
+                target=self._watch, args=(self._episode,), name="moderate-limits", daemon=True
+            )
+            self._watcher.start()
 
     def _watch(self, episode: _Episode) -> None:
         while not self._closed.wait(self._probe_seconds):
@@ -135,17 +143,17 @@ class GuardedLimiter:
             except ServiceDown as error:
                 episode.error = error
             else:
-                self._end(episode)
-                return
-
-    def _end(self, episode: _Episode) -> None:
+                break
+        else:
+            return
         with self._lock:
-            self._episode = None
-        lasted = self._clock.monotonic() - episode.began
+            # Within the lock, so that a failure from now on begins an outage with a thread of its own.
+            self._watcher = None
+            self._breaker.succeeded()
         _log.info(
             "Limits: %s is back after %.0f s; %d decisions were taken without it.",
             episode.error.service,
-            lasted,
+            self._clock.monotonic() - episode.began,
             episode.decisions,
             extra={"moderate_service": episode.error.service},
         )

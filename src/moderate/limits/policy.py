@@ -1,55 +1,74 @@
-"""Which budgets a request spends from, and what becomes of it where one is used up.
+"""The budgets that a request spends from, what follows where one is used up, and the header fields about it.
 
-Fairness. A sender's own budgets (`client`, `author`, `source-host`) refuse: only who is too fast is
-told so. Shared budgets (`article`, `site`) are larger than any one sender's part, so that nobody can use
-them up alone. Where people write, a used-up shared budget does not refuse either: a comment is accepted
-and held for a moderator (`Taken.crowded`), because its writer did nothing wrong and a person's words are
-dear. Only at four times the shared budget are comments refused as well, to protect the moderators' queue
-and the database. Pings are refused at the shared budget at once: machines can try again, and each ping
-makes us fetch a page.
+Fairness. A sender's own budgets (`client`, `author`, `source-host`) refuse: only a sender who is too fast is
+refused. Shared budgets (`article`, `site`) are larger than any one sender's part, so that no sender can use them up
+alone. A used-up shared budget does not refuse comments: they are accepted and held for a moderator
+(`Taken.crowded`), because their writers did nothing wrong. Only at four times the shared budget are comments
+refused as well, to protect the moderators' queue and the database. Pings are refused at the shared budget at once:
+programs can try again, and each ping makes us fetch a page.
+
+Clients. Only the address that the host's own proxy settings produced (`remote_addr`) is used. An IPv4 address counts
+whole. An IPv6 client counts by its /64, because one subscriber has at least that much and may use a new address for
+each request; a wider budget for the /48 above limits those who have many /64. Keys are keyed hashes, so that the
+limiter stores no addresses.
+
+Header fields. `RateLimit-Policy` and `RateLimit` follow draft-ietf-httpapi-ratelimit-headers-11 (May 2026): lists of
+Strings with parameters (RFC 9651). `q` is the quota and `w` its window in seconds; `r` is what is left and `t` the
+seconds until more becomes available. The partition key (`pk`) is never sent. `Retry-After` is in whole seconds
+(RFC 9110, section 10.2.3).
 """
 
 from __future__ import annotations
 
+import hmac
+import logging
 import math
+import threading
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
 from moderate.errors import Policy, RateLimited
-from moderate.limits.clients import client_net, keyed
-from moderate.limits.gcra import seconds_to_next
+from moderate.limits.local import seconds_to_next
 from moderate.limits.outage import GuardedLimiter
 from moderate.limits.rates import ACTIONS, PING_ACTIONS, SCOPES, Bucket, BucketState, Limit, Rate, Taken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from moderate.errors import ServiceDown
     from moderate.limits.outage import Outage, OutagePolicy
     from moderate.limits.rates import LimitTable, Scope
     from moderate.ports import Clock, Limiter
 
+_log = logging.getLogger("moderate")
+_unreadable_logged = threading.Event()
+
+#: The client that all requests without a readable address share.
+UNKNOWN = "unknown"
+
+#: Actions that are held instead of refused where a shared budget is used up.
 HOLDING = frozenset({"comments"})
-"""Actions that are held instead of refused where a shared budget is used up."""
 
+#: The multiple of a shared budget up to which submissions are held, and beyond which they are refused.
 OVERDRAFT = 4
-"""How many times a shared budget may be used, held, before it refuses as well."""
 
+#: The budget of an IPv6 /48, as a multiple of that of a /64 in it.
 NETWORK_FACTOR = 10
-"""How much wider the budget of an IPv6 /48 is than that of a /64 in it."""
 
+#: The budget of a source host for all clients together, as a multiple of that of one client. The host that a ping
+#: comes from is only claimed: one client alone must not use up a good blog's budget. The wider one limits how often
+#: many clients together can make us read one site's pages.
 CLAIMANTS = 4
-"""How much wider the budget of a source host is for all clients together than for one of them.
-
-Which host a ping comes from is only claimed: one client alone must not use up a good blog's budget. The
-wider one bounds how often a crowd can make us read one site's pages.
-"""
 
 _WAVE_ACTIONS = frozenset({"comments", "pings", *PING_ACTIONS})
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What one request is charged to. `client_ip` is `remote_addr` as it stands; `author` a verified identity.
+    """The subjects that one request is charged to: `client_ip` is the raw `remote_addr`, `author` a verified identity.
 
     Limits of a scope that is None here do not apply.
     """
@@ -63,7 +82,7 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class _Charge:
-    """A limit made ready for use: how its buckets are called, and what its overdraft is."""
+    """A limit prepared for use: the names of its buckets, its overdraft, and the beginning of their keys."""
 
     scope: Scope
     name: str
@@ -73,7 +92,7 @@ class _Charge:
     key: str
 
     def asked_rate(self, strictness: float) -> Rate:
-        """The rate that the limiter is asked for: with the overdraft, or stricter in a spam wave."""
+        """Return the rate to ask the limiter for: with the overdraft, or stricter in a spam wave."""
         if self.extra:
             return Rate(self.rate.count, self.rate.seconds, self.rate.capacity + self.extra)
         if strictness == 1.0 or self.scope in ("article", "site"):
@@ -83,11 +102,10 @@ class _Charge:
 
 
 class Limits:
-    """All limits of one site: `spend` once per request, before anything dear is done.
+    """All limits of one site: call `spend` once per request, before anything expensive. Safe for threads.
 
-    `secret` gives the key that turns addresses into bucket keys: every process of a site must have the same,
-    and no other site on the same Redis.
-    Safe for threads.
+    *secret* returns the key that turns addresses into bucket keys: the same in all processes of a site, and a
+    different one for each site on the same Redis.
     """
 
     def __init__(
@@ -112,20 +130,20 @@ class Limits:
         under the policy `closed`. The answer names in `crowded` the shared budgets that are used up:
         hold such a submission.
         """
-        return self._ask(costs, spend=True)
+        return self._take(self._buckets(costs), spend=True)
 
     def spend_of_article(self, action: str, article: str) -> Taken:
         """Charge an *article*'s budgets for *action* alone. Raises as `spend` does."""
         return self._take(self._buckets(Costs(action, "", article=article), frozenset({"article"})), spend=True)
 
     def look(self, costs: Costs) -> Taken:
-        """Ask whether `spend` would pass, and spend nothing; for what is charged only when it fails (a sign-in)."""
-        return self._ask(costs, spend=False)
+        """Ask whether `spend` would pass, and spend nothing; for actions charged only on failure (a sign-in)."""
+        return self._take(self._buckets(costs), spend=False)
 
     def tighten(self, factor: float, seconds: float) -> None:
-        """Against a spam wave: a sender's own budgets for comments and pings shrink by `factor`, for so long.
+        """Shrink senders' own budgets for comments and pings by *factor* for some seconds, against a spam wave.
 
-        Holds in this process; a later call replaces an earlier one. 1 takes it back.
+        Holds in this process; a later call replaces an earlier one, and a factor of 1 ends it.
         """
         if not 1 <= factor <= 100:
             raise ValueError("factor: 1 to 100")
@@ -138,15 +156,12 @@ class Limits:
 
     @property
     def outages(self) -> int:
-        """How many outages of the limiter this process has seen."""
+        """The number of outages of the limiter that this process has seen."""
         return self._guard.outages
 
     def close(self) -> None:
-        """Stop the thread that waits for the limiter's return, if there is one."""
+        """Stop the thread that waits for the limiter's return."""
         self._guard.close()
-
-    def _ask(self, costs: Costs, *, spend: bool) -> Taken:
-        return self._take(self._buckets(costs), spend=spend)
 
     def _take(self, charged: list[tuple[_Charge, Bucket]], *, spend: bool) -> Taken:
         if not charged:
@@ -177,7 +192,7 @@ class Limits:
         return charged
 
     def _subjects(self, costs: Costs, scopes: set[Scope]) -> dict[str, list[tuple[str, str, int]]]:
-        """For each scope: short name, keyed subject, and how much wider than the limit its budget is."""
+        """Return for each scope its budgets: short name, keyed subject, and size as a multiple of the limit."""
         secret = self._secret()
         found = {"site": [("site", keyed(secret, "site", ""), 1)]}
         if "client" in scopes:
@@ -206,7 +221,7 @@ class Limits:
 
 
 def policy_of(state: BucketState) -> Policy:
-    """A budget as it stood, in the terms of the RateLimit header fields."""
+    """Return the state of a budget in the terms of the RateLimit header fields."""
     rate = state.bucket.rate
     return Policy(state.bucket.name, rate.count, rate.seconds, state.remaining, math.ceil(seconds_to_next(state)))
 
@@ -221,7 +236,7 @@ def _charges(table: LimitTable, action: str) -> Iterator[_Charge]:
 
 
 def _wider_text(limit: Limit) -> str:
-    """How the wider budget is called that goes with a limit per client, or per source host."""
+    """Return the name of the wider budget that goes with a limit per client or per source host."""
     if limit.scope == "source-host":
         return Limit(_wider(limit.rate, CLAIMANTS), limit.scope).text + " of all clients"
     return Limit(_wider(limit.rate, NETWORK_FACTOR), limit.scope).text.replace("per client", "per network")
@@ -236,3 +251,81 @@ def _without_overdraft(charge: _Charge, state: BucketState) -> BucketState:
         return state
     bucket = Bucket(state.bucket.name, state.bucket.key, charge.rate)
     return BucketState(bucket, max(0, state.remaining - charge.extra), state.reset)
+
+
+# --- clients --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ClientNet:
+    """A client as limits see it: its own address or /64, and for IPv6 the /48 around it."""
+
+    own: str
+    wider: str | None = None
+
+
+def client_net(remote_addr: str | None) -> ClientNet:
+    """Return the client of *remote_addr*. Unreadable addresses share one client, and are logged once per process."""
+    found = _net(remote_addr)
+    if found is not None:
+        return found
+    if not _unreadable_logged.is_set():
+        _unreadable_logged.set()
+        _log.warning(
+            "The client address %.60r cannot be read; all such clients share one limit. "
+            "Behind a proxy or a unix socket, let werkzeug's ProxyFix set the address.",
+            remote_addr,
+        )
+    return ClientNet(UNKNOWN)
+
+
+# Cached, because a client that sends much is looked up as often, and a flood should cost little.
+@lru_cache(maxsize=1024)
+def _net(remote_addr: str | None) -> ClientNet | None:
+    try:
+        address = ip_address((remote_addr or "").partition("%")[0])
+    except ValueError:
+        return None
+    # ::ffff:192.0.2.1 is what a dual-stack socket calls 192.0.2.1 (RFC 4291, section 2.5.5.2).
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    if isinstance(address, IPv4Address):
+        return ClientNet(str(address))
+    return ClientNet(str(IPv6Network((address, 64), strict=False)), str(IPv6Network((address, 48), strict=False)))
+
+
+def keyed(secret: bytes, scope: str, subject: str) -> str:
+    """Return a key for *subject* that only a holder of *secret* can compute: 96 bits of HMAC-SHA256, as text."""
+    digest = hmac.digest(secret, f"{scope}\0{subject}".encode("utf-8", "surrogatepass"), "sha256")
+    return urlsafe_b64encode(digest[:12]).decode("ascii")
+
+
+# --- header fields --------------------------------------------------------------------------------
+
+
+def retry_after_seconds(refusal: RateLimited | ServiceDown) -> int:
+    """Return the whole seconds after which one more request passes: rounded up, at least 1."""
+    return max(1, math.ceil(refusal.retry_after))
+
+
+def ratelimit_headers(answer: RateLimited | Taken) -> list[tuple[str, str]]:
+    """Return the fields for a refusal (with Retry-After) or for a passed request; empty where nothing was limited."""
+    if isinstance(answer, RateLimited):
+        retry = ("Retry-After", str(retry_after_seconds(answer)))
+        return [retry, *_fields(answer.policies)]
+    return _fields([policy_of(state) for state in answer.states])
+
+
+def _fields(policies: Sequence[Policy]) -> list[tuple[str, str]]:
+    if not policies:
+        return []
+    return [
+        ("RateLimit-Policy", ", ".join(f'"{policy.name}";q={policy.quota};w={policy.window}' for policy in policies)),
+        ("RateLimit", ", ".join(_left(policy) for policy in policies)),
+    ]
+
+
+def _left(policy: Policy) -> str:
+    # `t` is optional, and left out where the budget is full: there is nothing to wait for.
+    again = f";t={policy.reset}" if policy.reset else ""
+    return f'"{policy.name}";r={policy.remaining}{again}'

@@ -1,11 +1,11 @@
 """The settings table of limits, from readable text to values.
 
-A limit is written as it is said: ``"5/minute per client"``, ``"20/minute burst 5 per source-host"``,
+A limit is written as people say it: ``"5/minute per client"``, ``"20/minute burst 5 per source-host"``,
 ``"10/5 minutes per article"``. Each row of the table names an action and lists its limits; all of
 them are asked in one decision.
 
-A limit is a budget of `burst` events (the count, unless told) that refills evenly: ``5/minute`` lets
-five come at once and one more every twelve seconds after that.
+A limit is a budget of `burst` events (by default the count) that refills evenly: ``5/minute`` allows
+five at once and one more every twelve seconds after that.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Scope = Literal["client", "author", "source-host", "article", "site"]
-"""Whose budget it is: `client`, `author` and `source-host` are a sender's own; `article` and `site` are shared.
+"""The subject of a budget: `client`, `author` and `source-host` are a sender's own; `article` and `site` are shared.
 
-`author` is a verified identity, a login of the host's or a confirmed e-mail address, never a typed one: with
-that, anybody could use up somebody else's share. A source host is only claimed, so its budget is each
-client's own, with a wider one over all clients. Limits are asked in this order, whatever the order in the settings.
+`author` is a verified identity (a login of the host's site or a confirmed e-mail address), never a typed one, with
+which one sender could use up another's share. A source host is only claimed, so its budget is each client's own,
+with a wider one over all clients. Limits are asked in this order, whatever the order in the settings.
 """
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 SHARED: frozenset[Scope] = frozenset({"article", "site"})
 
 PING_ACTIONS = ("trackback", "pingback", "webmention")
-"""Each may have a row of its own; without one the row `pings` holds for it, one budget over all three."""
+"""Each may have a row of its own; without one it shares the budget of the row `pings`."""
 
 ACTIONS = ("comments", "pings", *PING_ACTIONS, "previews", "edits", "confirmations", "reports", "moderation", "reads")
 
@@ -51,12 +51,12 @@ DEFAULT_LIMITS: Mapping[str, Sequence[str]] = MappingProxyType(
         "reads": (),
     }
 )
-"""What holds where the settings say nothing. `moderation` counts failed sign-ins."""
+"""The default of MODERATE_LIMITS. `moderation` counts failed sign-ins."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """`count` events per `seconds`, of which `burst` may come at once (`count` unless told)."""
+    """`count` events per `seconds`, of which `burst` may come at once (by default `count`)."""
 
     count: int
     seconds: int
@@ -78,7 +78,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class BucketState:
-    """How one bucket stood after a decision: what is left, and seconds until it is full again."""
+    """The state of one bucket after a decision: what is left, and the seconds until it is full again."""
 
     bucket: Bucket
     remaining: int
@@ -87,10 +87,10 @@ class BucketState:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The answer of one decision. `wait` is 0 where all buckets were spent from, else seconds to wait.
+    """The answer of one decision. `wait` is 0 where all buckets were spent from, else the seconds to wait.
 
     `crowded` names the shared budgets (of an article, of the site) that are used up although the
-    sender stays within its own: what comes in is to be held for a person, not refused.
+    sender stays within its own: hold such a submission for a moderator.
     """
 
     wait: float
@@ -117,25 +117,26 @@ _FORM = (
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One limit: how many in how long, and whose budget it is. `text` is the canonical way to write it."""
+    """One limit: a rate and the scope of its budget."""
 
     rate: Rate
     scope: Scope
 
     @property
     def text(self) -> str:
+        """The canonical way to write the limit."""
         burst = f" burst {self.rate.burst}" if self.rate.burst else ""
         return f"{self.rate.count}/{_window_text(self.rate.seconds)}{burst} per {self.scope}"
 
     @property
     def shared(self) -> bool:
-        """Whether many senders spend from the same budget."""
+        """True where many senders spend from the same budget."""
         return self.scope in SHARED
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The limits of one action. `name` is the row that they stand in: `pings` for a trackback without an own row."""
+    """The limits of one action. `name` is that of their row: `pings` for a trackback without a row of its own."""
 
     name: str
     limits: tuple[Limit, ...] = ()
@@ -148,7 +149,7 @@ class LimitTable:
     rows: Mapping[str, Row] = field(default_factory=dict)
 
     def row(self, action: str) -> Row:
-        """The row of an action; raises `KeyError` for an action that does not exist (a bug, not a setting)."""
+        """Return the row of an action. Raises `KeyError` for an unknown action, which is a bug and not a setting."""
         found = self.rows.get(action)
         if found is not None:
             return found
@@ -159,7 +160,7 @@ class LimitTable:
         return Row(action)
 
     def remarks(self) -> tuple[str, ...]:
-        """One sentence for each shared budget that a single client could use up alone, for `check-config`."""
+        """Return one sentence for each shared budget that one client could use up alone, for ``check-config``."""
         return tuple(
             f"{row.name}: one client alone can use up {limit.text!r}; add a smaller limit per client"
             for row in self.rows.values()
@@ -169,7 +170,7 @@ class LimitTable:
 
 
 def parse_limits(table: Mapping[str, Sequence[str]]) -> LimitTable:
-    """Read the settings table. Raises `ValueError` that names the row, the text and what is accepted."""
+    """Read the settings table. Raises `ValueError`, which names the row, the text and what is accepted."""
     rows = {}
     for name, texts in table.items():
         if name not in ACTIONS:
@@ -181,7 +182,7 @@ def parse_limits(table: Mapping[str, Sequence[str]]) -> LimitTable:
 
 
 def parse_limit(text: str, *, row: str = "") -> Limit:
-    """Read one limit. Raises `ValueError` that says what is wrong and how to write it."""
+    """Read one limit. Raises `ValueError`, which says what is wrong and how to write it."""
     where = f"{row}: {text!r}" if row else repr(text)
     match = _LIMIT.fullmatch(" ".join(text.split()).lower())
     if match is None:
@@ -206,10 +207,10 @@ def _without_repeats(name: str, limits: Sequence[Limit]) -> tuple[Limit, ...]:
     seen: set[tuple[int, int, Scope]] = set()
     for limit in limits:
         # Two budgets of one scope and one rate would be one and the same key.
-        mark = (limit.rate.count, limit.rate.seconds, limit.scope)
-        if mark in seen:
+        key = (limit.rate.count, limit.rate.seconds, limit.scope)
+        if key in seen:
             raise ValueError(f"{name}: {limit.text!r} stands there twice; keep one")
-        seen.add(mark)
+        seen.add(key)
     return tuple(sorted(limits, key=lambda limit: SCOPES.index(limit.scope)))
 
 

@@ -1,7 +1,6 @@
 """Limits in Redis, shared by all processes and hosts: one command per decision.
 
-The only module that imports redis-py. Clients are told never to repeat a command: one that timed out
-may have been carried out, and would then be counted twice.
+Clients never repeat a command: one that timed out may have been carried out, and would then be counted twice.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
 from moderate.errors import ServiceDown
-from moderate.limits.gcra import answer, interval_us
+from moderate.limits.local import answer, interval_us
 from moderate.limits.rates import Taken
 from moderate.outbound.failures import tls_trouble, trouble
 
@@ -41,7 +40,7 @@ _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 
 class RedisClient(Protocol):
-    """What is asked of a client. Plain, Sentinel-made and Cluster clients of redis-py have it."""
+    """The methods of a client that are used: those of redis-py's plain, Sentinel-made and Cluster clients."""
 
     def evalsha(self, sha: str, numkeys: int, *keys_and_args: Any) -> Any: ...
 
@@ -53,11 +52,11 @@ class RedisClient(Protocol):
 
 
 def connect(url: str) -> Redis:
-    """A client for ``redis://``, ``rediss://`` (TLS) or ``unix://`` that never waits long and never repeats.
+    """Return a client for ``redis://``, ``rediss://`` (TLS) or ``unix://`` with short time-outs and no retries.
 
     Nothing is sent yet. Query arguments such as ``?socket_timeout=0.5&max_connections=20`` override the
-    defaults. Raises `ValueError` for any other scheme or argument, and for a password with an @ that would
-    be read as part of something else: what follows would be taken for a host, and shown in errors.
+    defaults. Raises `ValueError` for any other scheme or argument, and for a password with an unencoded @: the
+    rest of it would be taken for a host, and shown in errors.
     """
     parts = urlsplit(url)
     if "@" in f"{parts.path}?{parts.query}#{parts.fragment}":
@@ -93,11 +92,11 @@ CLIENTS = (
 
 
 def bounded(client: RedisClient) -> RedisClient:
-    """The server of a host's client, over connections of our own that neither wait long nor repeat.
+    """Return a client for the server of a host's *client*, with short time-outs and no retries.
 
     redis-py's own defaults would hold up a request for many seconds and count it several times. The host's
-    client is left as it is. A Cluster client is used itself, and so is one with time-outs and no retries:
-    these were chosen.
+    client is left as it is. A Cluster client is returned itself, and so is one with time-outs and no retries,
+    which the host has chosen.
     """
     settings = _connection_settings(client)
     pool = getattr(client, "connection_pool", None)
@@ -115,21 +114,20 @@ def bounded(client: RedisClient) -> RedisClient:
     return Redis.from_pool(ConnectionPool(**ours))
 
 
-# What a pool adds to the settings of its connections, and another pool must not be given.
+# Settings that a pool adds to those of its connections, and that another pool must not get.
 _BOUND_TO_ITS_POOL = ("connection_pool", "maint_notifications", "oss_cluster", "orig_", "himport", "event_dispatcher")
 
 
 class RedisLimiter:
-    """See the port `Limiter`. One EVALSHA per decision, whatever the number of buckets.
+    """A `Limiter` in Redis: one EVALSHA per decision, whatever the number of buckets.
 
     All keys carry one hash tag, so that Redis Cluster keeps them on one node. For a site that one node
     cannot carry, `shards` spreads the tags by the first bucket, which is the client's: each client is
     still limited exactly, while each shared budget (article, site, source host) then counts per shard
     and should be divided by their number in the settings.
 
-    A client that waits for ever or repeats is replaced by `bounded` connections to the same server; for a
-    Cluster client that cannot be done, and `advice` tells what to give it. *is_ours* says that `close` may
-    close the client itself.
+    A client without time-outs or with retries is replaced by `bounded` connections to the same server; for a
+    Cluster client that cannot be done, and `advice` says what to give it. *is_ours* lets `close` close *client*.
     """
 
     def __init__(
@@ -159,9 +157,9 @@ class RedisLimiter:
         return answer(buckets, wait, debts)
 
     def describe(self) -> str:
-        """What is connected, in words for operators; never holds a password.
+        """Return the server's name, version, mode and address, without a password.
 
-        A user who may do no more than limits need may not ask for more than the address.
+        For a Redis user who may not run INFO it is the address alone.
         """
         facts = self._facts()
         if not facts:
@@ -181,7 +179,7 @@ class RedisLimiter:
         return next((node for node in facts.values() if isinstance(node, dict)), {})
 
     def advice(self) -> tuple[str, ...]:
-        """What about the client could hold up requests or count twice, one sentence each."""
+        """Return one sentence for each property of the client that could hold up requests or count twice."""
         said = []
         settings = _connection_settings(self._client)
         if _waits(settings):
@@ -193,7 +191,7 @@ class RedisLimiter:
         return tuple(said)
 
     def remarks(self) -> tuple[str, ...]:
-        """Return what full memory and a restart do to the counts, one sentence each, as far as the user may ask."""
+        """Return what full memory and a restart do to the counts, one sentence each, as far as INFO tells."""
         facts = self._facts()
         return (*on_memory(facts), *self._on_persistence(facts))
 
@@ -208,7 +206,7 @@ class RedisLimiter:
             yield "It keeps nothing on disk, which is fine: after a restart the budgets are full again."
 
     def close(self) -> None:
-        """Close the connections, unless they are those of a client that somebody else has made."""
+        """Close the connections, unless they belong to the host's client."""
         if self._is_ours:
             self._client.close()
 
@@ -232,7 +230,7 @@ class RedisLimiter:
 
 
 def on_memory(facts: dict[str, Any]) -> Iterator[str]:
-    """Yield what happens when the memory is full (``maxmemory``), and a warning where it nearly is."""
+    """Yield the effect of full memory (``maxmemory``) on limits, and a warning where it is nearly full."""
     most, used = facts.get("maxmemory", 0), facts.get("used_memory", 0)
     if not most:
         return
@@ -248,7 +246,7 @@ def on_memory(facts: dict[str, Any]) -> Iterator[str]:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return why Redis could not be asked, in words for logs and operators. Holds no secret."""
+    """Return the reason of a failure in words for logs and operators, without any secret."""
     if words := tls_trouble(error):
         return words
     for kind, words in _REASONS:
@@ -271,7 +269,7 @@ _NO_RIGHTS = (
     "+evalsha +eval +time +mget +set ~{moderate}:* (in the braces MODERATE_REDIS_PREFIX where it is set)"
 )
 
-# What replies without a class of their own say, by a part of their text. The first ones come from within a script.
+# Reasons by a part of the reply's text, for replies without a class of their own.
 _BY_TEXT = (
     ("DB index is out of range", "it has no database of that number: check the end of MODERATE_REDIS_URL"),
     ("max number of clients", "it takes no more connections (maxclients)"),
@@ -287,7 +285,7 @@ _BY_TEXT = (
     ("NOREPLICAS", "it refuses to be written, because it has too few replicas (NOREPLICAS)"),
 )
 
-# The first that fits is said; subclasses stand before their parents.
+# The first match counts; subclasses come before their parents.
 _REASONS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
     (failures.TimeoutError, "no answer in time"),
     (failures.NoPermissionError, _NO_RIGHTS),

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from moderate import signals
 from moderate.checks.near import near_text
 from moderate.errors import ServiceDown
-from moderate.limits.clients import client_net, keyed
+from moderate.limits.policy import client_net, keyed
 from moderate.model import Lean, Status
 
 if TYPE_CHECKING:

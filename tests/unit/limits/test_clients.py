@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderate.limits import clients
-from moderate.limits.clients import UNKNOWN, ClientNet, client_net, keyed
+from moderate.limits import policy
+from moderate.limits.policy import UNKNOWN, ClientNet, client_net, keyed
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_what_cannot_be_read_shares_one_bucket(address: str | None) -> None:
 
 
 def test_an_unreadable_address_is_said_once_and_cut_short(caplog: pytest.LogCaptureFixture) -> None:
-    clients._said.clear()
+    policy._unreadable_logged.clear()
     with caplog.at_level(logging.WARNING, "moderate"):
         for _ in range(3):
             client_net("x" * 9999)

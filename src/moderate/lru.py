@@ -1,0 +1,69 @@
+"""The LRU cache that everything in this process shares: bounded in number, optionally in bytes, safe for threads."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+V = TypeVar("V")
+
+
+class LRUCache(Generic[V]):
+    """Values by key, of which the least recently used go first. Safe for threads.
+
+    Holds at most *max_entries* values and, where *max_bytes* is given, values of at most that size together.
+    """
+
+    def __init__(self, max_entries: int, max_bytes: int | None = None) -> None:
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._values: OrderedDict[Hashable, tuple[V, int]] = OrderedDict()
+
+    def get(self, key: Hashable) -> V | None:
+        """Return the value of *key* and make it the most recently used; None where there is none."""
+        with self._lock:
+            found = self._values.get(key)
+            if found is None:
+                return None
+            self._values.move_to_end(key)
+            return found[0]
+
+    def put(self, key: Hashable, value: V, size: int = 0) -> None:
+        """Store *value*, of *size* bytes. A value of more than a quarter of all bytes would evict too many others.
+
+        Such a value is not stored.
+        """
+        if self._max_bytes is not None and size > self._max_bytes // 4:
+            return
+        with self._lock:
+            _, before = self._values.pop(key, (value, 0))
+            self._values[key] = (value, size)
+            self._bytes += size - before
+            while len(self._values) > self._max_entries or (
+                self._max_bytes is not None and self._bytes > self._max_bytes
+            ):
+                _, (_, gone) = self._values.popitem(last=False)
+                self._bytes -= gone
+
+    def expire_oldest(self, is_expired: Callable[[V], bool]) -> bool:
+        """Remove the least recently used value if it *is_expired*; return whether it was removed."""
+        with self._lock:
+            key = next(iter(self._values), None)
+            if key is None or not is_expired(self._values[key][0]):
+                return False
+            self._bytes -= self._values.pop(key)[1]
+            return True
+
+    @property
+    def size(self) -> int:
+        """The bytes that are stored."""
+        return self._bytes
+
+    def __len__(self) -> int:
+        return len(self._values)
