@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from moderate.errors import ServiceDown
 from moderate.hooks import is_key
+from moderate.lru import LRUCache
 from moderate.text.fields import source_key
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class HostArticles:
         self._finder = finder
         self._store = store
         self._clock = clock
-        self._remembered: dict[str, Article] = {}
+        self._remembered: LRUCache[Article] = LRUCache(MOST_REMEMBERED)
         self._waiting: dict[str, Article] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -90,9 +91,7 @@ class HostArticles:
 
     def _note(self, article: Article) -> None:
         self._store.articles.remember(article, keys_of(article), self._clock.now())
-        if len(self._remembered) >= MOST_REMEMBERED:
-            self._remembered.clear()
-        self._remembered[article.key] = article
+        self._remembered.put(article.key, article)
 
     def _postpone(self, article: Article) -> None:
         with self._lock:

@@ -95,13 +95,13 @@ ARROWS = {
     "checks": (*DOMAIN, "normal", "settings"),
     "protocols": (*DOMAIN, "text"),
     "acts": (*INTAKE, "settings"),
-    "articles": (*DOMAIN, "text"),
+    "articles": (*DOMAIN, "text", "lru"),
     "url": DOMAIN,
-    "sql": (*DOMAIN, "normal", "url"),
+    "sql": (*DOMAIN, "normal", "url", "lru"),
     # Mails list where links lead, as the pages do.
-    "services": (*DOMAIN, "text", "mails"),
+    "services": (*DOMAIN, "text", "mails", "breaker"),
     "mails": (*DOMAIN, "text", "acts"),
-    "views": (*INTAKE, "acts", "settings"),
+    "views": (*INTAKE, "acts", "settings", "lru"),
     # The command line serves the stand-in for Akismet, which ships with the helpers for tests.
     "cli": (*DOMAIN, "signals", "settings", "text", "acts", "views", "build", "testing"),
     "build": ("*",),

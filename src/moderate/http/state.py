@@ -7,12 +7,12 @@ import logging
 import weakref
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import current_app
 
+from moderate.lru import LRUCache
 from moderate.monitoring.remarks import PageOutages, Remarks
-from moderate.reading.lru import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,6 +44,15 @@ AT_EXIT = 5.0
 _states: weakref.WeakSet[State] = weakref.WeakSet()
 
 
+def page_cache() -> LRUCache[Any]:
+    """Return a cache for parts of pages.
+
+    Keys hold the article's revision, which is read from the database for each reader: after a change, here or in
+    another process, another key is asked for, and the old value is evicted in time.
+    """
+    return LRUCache(max_entries=256, max_bytes=8 * 1024 * 1024)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
     """What the host has plugged in besides its articles."""
@@ -72,11 +81,11 @@ class State:
     redis: RedisLimiter | None = None
     remarks: Remarks = field(default_factory=Remarks)
     #: Threads as JSON, by their tags.
-    threads: Kept[bytes] = field(default_factory=Kept)
+    threads: LRUCache[bytes] = field(default_factory=page_cache)
     #: The lists of article pages as HTML, by what tells them apart.
-    listings: Kept[ThreadHtml] = field(default_factory=Kept)
+    listings: LRUCache[ThreadHtml] = field(default_factory=page_cache)
     #: Their comment form as HTML; see `moderate.reading.fragments`.
-    forms: Kept[Markup] = field(default_factory=Kept)
+    forms: LRUCache[Markup] = field(default_factory=page_cache)
     #: What closes the connections that were made for the app, the last one first.
     endings: tuple[Callable[[], object], ...] = ()
 

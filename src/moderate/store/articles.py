@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,7 +13,7 @@ from moderate.database.upsert import upsert
 from moderate.lifecycle import Overrides
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy.engine import Connection
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
 
     from moderate.database.engine import Database
     from moderate.lifecycle import Premoderation
+    from moderate.lru import LRUCache
     from moderate.model import Article
 
 
@@ -35,27 +34,6 @@ OF_KEY = articles.c.key == bindparam("of_key")
 STANDING = select(articles.c.title, articles.c.url, articles.c.published_at).where(OF_KEY)
 OVERRIDES = Lookup(select(articles.c.comments_open, articles.c.pings_open, articles.c.premoderation).where(OF_KEY))
 OWNER = select(article_urls.c.article_key).where(article_urls.c.url_key == bindparam("of_url"))
-
-
-class Known:
-    """What this process has written lately, so that it need not write it again. Safe between threads."""
-
-    def __init__(self, size: int = 4096) -> None:
-        self._size = size
-        self._facts: OrderedDict[Hashable, object] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def has(self, name: Hashable, fact: object) -> bool:
-        with self._lock:
-            return self._facts.get(name) == fact
-
-    def add(self, name: Hashable, fact: object) -> None:
-        """To be called after the commit: what was rolled back is not known."""
-        with self._lock:
-            self._facts[name] = fact
-            self._facts.move_to_end(name)
-            while len(self._facts) > self._size:
-                self._facts.popitem(last=False)
 
 
 def note_article(conn: Connection, article: Article, now: datetime) -> None:
@@ -86,7 +64,8 @@ def _url_upsert(dialect: str) -> Insert:
 class Articles:
     """The host's articles as they were last shown, and what moderators set for them."""
 
-    def __init__(self, database: Database, known: Known) -> None:
+    def __init__(self, database: Database, known: LRUCache[object]) -> None:
+        """*known* holds what this process has written lately, so that it is not written again."""
         self._database = database
         self._known = known
 
@@ -96,7 +75,7 @@ class Articles:
         Does not wait for other writers: raises `ServiceDown` where it cannot be written at once.
         """
         fact = (*fact_of(article), frozenset(url_keys))
-        if self._known.has(("urls", article.key), fact):
+        if self._known.get(("urls", article.key)) == fact:
             return
         # In one order for everybody, so that two processes cannot wait for each other.
         rows = [{"url_key": key, "url": url_keys[key], "article_key": article.key} for key in sorted(url_keys)]
@@ -113,8 +92,8 @@ class Articles:
 
         if not is_known:
             self._database.promptly(remember)
-        self._known.add(("urls", article.key), fact)
-        self._known.add(article.key, fact_of(article))
+        self._known.put(("urls", article.key), fact)
+        self._known.put(article.key, fact_of(article))
 
     def by_url(self, url_key: str) -> str | None:
         """Return the key of the article that was remembered under that address."""

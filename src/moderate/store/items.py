@@ -16,7 +16,7 @@ from moderate.lifecycle import DELETABLE, cause_of
 from moderate.model import Awaiting, Decided, Item, Kind, Recorded, Settled, Status
 from moderate.rules.sql import note_hits
 from moderate.store import revising
-from moderate.store.articles import Known, fact_of, note_article
+from moderate.store.articles import fact_of, note_article
 from moderate.store.moves import apply, explain, receive, remove
 from moderate.store.reads import find_item, is_withdrawn, last_dealt_with
 from moderate.store.rows import digest, finding_to_json, fingerprint
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from moderate.database.engine import Database
+    from moderate.lru import LRUCache
     from moderate.model import Content, Finding, NewTask, Submission, Task, Verdict
     from moderate.store.revising import Change
 
@@ -43,7 +44,7 @@ class Items:
     counters, and only from the version that the caller saw.
     """
 
-    def __init__(self, database: Database, known: Known) -> None:
+    def __init__(self, database: Database, known: LRUCache[object]) -> None:
         self._database = database
         self._known = known
 
@@ -97,7 +98,7 @@ class Items:
         def store(conn: Connection) -> Item:
             if submission.parent is not None and not submission.kind.is_ping:
                 _check_parent(conn, article.key, submission.parent)
-            if not self._known.has(article.key, fact):
+            if self._known.get(article.key) != fact:
                 note_article(conn, article, now)
             note_hits(conn, verdict.findings, (), now)
             item = receive(conn, submission, verdict, now)
@@ -105,7 +106,8 @@ class Items:
             return item
 
         item = self._database.transaction(store)
-        self._known.add(article.key, fact)
+        # After the commit: what is rolled back is not known.
+        self._known.put(article.key, fact)
         return item
 
     def _meet(

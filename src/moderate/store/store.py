@@ -6,12 +6,13 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 from moderate.database.types import MYSQL
+from moderate.lru import LRUCache
 from moderate.moderation.sql import Decisions, History, Queue
 from moderate.monitoring.sql import States, Tallies
 from moderate.notices.sql import Mailboxes
 from moderate.reading.sql import Threads
 from moderate.rules.sql import RuleTable
-from moderate.store.articles import Articles, Known
+from moderate.store.articles import Articles
 from moderate.store.counters import Counters
 from moderate.store.items import Items
 from moderate.store.reads import EarlierItems
@@ -34,7 +35,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        known = Known()
+        known: LRUCache[object] = LRUCache(4096)
         self.items = Items(database, known)
         self.earlier = EarlierItems(database)
         self.decisions = Decisions(database)
