@@ -188,13 +188,14 @@ def seeded(client: FlaskClient) -> str:
     moderate_desk: Any = app.extensions["moderate"].desk
     with app.app_context():
         from moderate.model import Client, Decision, Kind, Moderator, Raw
-        from moderate.moderation.decide import decide
+        from moderate.moderation.decide import DecisionRequest, decide_one
         from moderate.submit.desk import accept
 
         for text in itertools.islice(different("Seeded. "), 100):
             raw = Raw(kind=Kind.COMMENT, client=Client(), article="read", author="Mika", text=text)
             item = accept(moderate_desk, raw).item
-            decide(moderate_desk, item.id, Decision.APPROVE, version=1, by=Moderator("bench"))
+            wanted = DecisionRequest(decision=Decision.APPROVE, items={item.id: 1}, by=Moderator("bench"))
+            decide_one(moderate_desk, wanted)
     return str(client.get("/discuss/comments/read").headers["ETag"])
 
 

@@ -20,7 +20,7 @@ from moderate.http.body import keep
 from moderate.http.routing import place_of
 from moderate.http.state import Hooks, current_state
 from moderate.model import Client, Decision, Kind, Moderator, Proposal, Raw
-from moderate.moderation import decide as moderation
+from moderate.moderation.decide import DecisionRequest, decide_one
 from moderate.reading import filters, fragments, thread_page
 from moderate.settings import Settings
 from moderate.submit.desk import accept
@@ -254,15 +254,14 @@ class Moderate:
 
         `change` is ``accept`` or ``decline``: what becomes of a changed text that waits behind an approved one.
         """
-        return moderation.decide(
-            current_state().desk,
-            item_id,
-            Decision(decision),
-            version=version,
+        request = DecisionRequest(
+            decision=Decision(decision),
+            items={item_id: version},
             by=Moderator(by),
             note=note,
-            proposal=Proposal(change),
+            change=Proposal(change),
         )
+        return decide_one(current_state().desk, request)
 
 
 def exempt_from_csrf(blueprint: Blueprint) -> None:

@@ -23,6 +23,9 @@ AFTER: dict[Decision, Status] = {
     Decision.TRASH: Status.TRASH,
 }
 
+#: The acts of moderators in an item's history, each of which can be undone.
+UNDOABLE = ("decided", "declined", "undone")
+
 #: From where an item may be deleted for good.
 DELETABLE = frozenset({Status.SPAM, Status.TRASH})
 

@@ -13,18 +13,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from moderate.database.url import ConnectionOptions
 from moderate.errors import ConfigError
+from moderate.lifecycle import Premoderation
 from moderate.limits.rates import DEFAULT_LIMITS, LimitTable, parse_limits
 from moderate.notices.settings import hooks, mail_server, recipients, sender, web_url, with_ascii_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from moderate.lifecycle import Premoderation
     from moderate.notices.values import Hook, Recipient
 
 PREFIX = "MODERATE_"
@@ -233,7 +233,7 @@ class Settings:
     sqlite_synchronous: Literal["full", "normal"] = setting("full", one_of("full", "normal"))
     redis_url: str | None = setting(None, optional(text), secret=True)
     redis_prefix: str | None = setting(None, optional(redis_prefix))
-    premoderation: Premoderation = setting("all", one_of("all", "strangers", "none"))
+    premoderation: Premoderation = setting("all", one_of(*get_args(Premoderation)))
     trusted_after: int = setting(3, whole(0, 1000))
     require_author: bool = setting(True, boolean)
     markup: Literal["html", "text", "markdown"] = setting("html", one_of("html", "text", "markdown"))

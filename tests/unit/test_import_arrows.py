@@ -43,7 +43,6 @@ GROUPS = {
     "acts": (
         "submit.desk",
         "moderation.decide",
-        "moderation.bulk",
         "tasks",
         "sources.verify",
         "sources.link_loss",

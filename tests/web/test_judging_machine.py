@@ -16,8 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from moderate.akismet.values import SpamAnswer, SpamWord
 from moderate.errors import Closed, DecidedMeanwhile, ServiceDown
 from moderate.model import Awaiting, Decision, Moderator, Proposal, Status
-from moderate.moderation import bulk
-from moderate.moderation import decide as moderation
+from moderate.moderation.decide import DecisionRequest, decide_one, undo_one
 from moderate.tasks.recheck import run_due
 from moderate.testing import ScriptedSpamService
 from tests.sites import Host
@@ -124,9 +123,8 @@ class JudgingMachine(RuleBasedStateMachine):
         takes = item.proposed and proposal is Proposal.ACCEPT
         newest = item.proposed["text"] if item.proposed and takes else item.text
         with contextlib.suppress(DecidedMeanwhile):
-            after = moderation.decide(
-                self.desk, number, decision, version=item.version - age, by=MORI, proposal=proposal
-            )
+            items = {number: item.version - age}
+            after = decide_one(self.desk, DecisionRequest(decision=decision, items=items, by=MORI, change=proposal))
             if item.proposed and not takes:
                 self.declined[number] = after.version
             # To hold what waits for checks anyway is to leave it to them: the same as it stands is no decision.
@@ -153,7 +151,7 @@ class JudgingMachine(RuleBasedStateMachine):
         last = [entry for entry in self.desk.store.history.of_item(number) if entry.act in acts][-1:]
         for entry in last:
             # As good as any other decision: what it puts back is what a person wants.
-            for done in bulk.undo_one(self.desk, entry.id, by=MORI).done:
+            for done in undo_one(self.desk, entry.id, by=MORI).done:
                 self.human[number] = done.item.status
 
     @rule(answer=ANSWERS, data=st.data(), meanwhile=st.sampled_from(["", "", "decide", "edit"]))

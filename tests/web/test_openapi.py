@@ -14,8 +14,9 @@ from pydantic import TypeAdapter
 import moderate
 from moderate.http import errors, item_json
 from moderate.http.operation import Route
-from moderate.moderation import articles_views, bulk_views, queue
+from moderate.moderation import articles_views, queue
 from moderate.moderation import views as moderation
+from moderate.moderation import views as moderation_views
 from moderate.monitoring import views as monitoring
 from moderate.reading import views as reading
 from moderate.rules import views as rules
@@ -132,7 +133,7 @@ PUBLIC_ANSWERS = [
 MODERATORS_ANSWERS = [
     ("/moderation/items", moderation.ItemsOut),
     ("/moderation/items/1", item_json.ModeratorItemWhole),
-    ("/moderation/history", bulk_views.HistoryOut),
+    ("/moderation/history", moderation_views.HistoryOut),
     ("/moderation/rules", rules.RulesOut),
     ("/moderation/articles/thaw", articles_views.ArticleOut),
     ("/moderation/queue/news", queue.NewsOut),
@@ -152,9 +153,9 @@ def busy(host: Host) -> Host:
     host.decide(1, "approve")
     many = {"decision": "trash", "items": [{"id": 2, "version": 1}, {"id": 99, "version": 1}]}
     answer = host.client.post("/discuss/moderation/decisions", json=many, headers=headers)
-    assert_is(bulk_views.DecisionsOut, answer)
+    assert_is(moderation_views.DecisionsOut, answer)
     undone = host.client.post("/discuss/moderation/undo", json={"batch": answer.json["batch"]}, headers=headers)
-    assert_is(bulk_views.UndoOut, undone)
+    assert_is(moderation_views.UndoOut, undone)
     return host
 
 

@@ -19,7 +19,7 @@ from moderate.errors import ModerateError
 from moderate.http.state import current_state
 from moderate.i18n import translator
 from moderate.model import Awaiting, Decision, ItemFilter, Moderator, Proposal, Status
-from moderate.moderation import decide as moderation
+from moderate.moderation.decide import DecisionRequest, decide_one, look_up
 from moderate.moderation.items_csv import lines_of, pages_of
 from moderate.moderation.sign_in import new_link, revoke_links
 from moderate.tasks.scheduler import LEASE
@@ -223,11 +223,15 @@ def told_of(item: Item) -> Iterator[str]:
 @with_appcontext
 def decide(item_id: int, decision: str, by: str, note: str | None, decline_change: bool) -> None:
     desk = current_state().desk
-    seen = moderation.look_up(desk, item_id)
-    proposal = Proposal.DECLINE if decline_change else Proposal.ACCEPT
-    done = moderation.decide(
-        desk, item_id, Decision(decision), version=seen.version, by=Moderator(by), note=note, proposal=proposal
+    seen = look_up(desk, item_id)
+    request = DecisionRequest(
+        decision=Decision(decision),
+        items={item_id: seen.version},
+        by=Moderator(by),
+        note=note,
+        change=Proposal.DECLINE if decline_change else Proposal.ACCEPT,
     )
+    done = decide_one(desk, request)
     dropped = " Its changed text was dropped." if decline_change and seen.proposed else ""
     click.echo(f"Item {done.id} is {done.status.value}, version {done.version}.{dropped}")
 

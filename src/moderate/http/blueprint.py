@@ -13,7 +13,7 @@ from moderate.http.answers import settle_caching
 from moderate.http.operation import routes_in
 from moderate.http.routing import ApiBlueprint, add_rule, mount, nothing_here, prepare
 from moderate.http.state import current_state
-from moderate.moderation import articles_views, bulk_views, forms, items_csv, queue, sign_in
+from moderate.moderation import articles_views, forms, items_csv, queue, sign_in
 from moderate.moderation import views as moderation
 from moderate.monitoring import metrics
 from moderate.monitoring import views as monitoring
@@ -44,7 +44,6 @@ VIEWS = (
     metrics,
     confirmation,
     moderation,
-    bulk_views,
     articles_views,
     items_csv,
     queue,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, model_validator
 
 from moderate.http.answers import unstored
 from moderate.http.operation import Answer, Count, Moment, Operation, Reply, rfc3339
 from moderate.http.state import current_state
+from moderate.lifecycle import Premoderation  # noqa: TC001 - pydantic reads the annotations
 from moderate.model import Client, Kind, Raw
 from moderate.moderation.access import moderator
-from moderate.moderation.bulk_views import STRICT
-from moderate.moderation.views import json_body
+from moderate.moderation.views import STRICT, json_body
 from moderate.submit.desk import find_article
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class OverridesIn(BaseModel):
 
     comments_open: bool | None = None
     pings_open: bool | None = None
-    premoderation: Literal["all", "strangers", "none"] | None = None
+    premoderation: Premoderation | None = None
 
     @property
     def set_here(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class OlderIn(OverridesIn):
 class HostsWord(Answer):
     comments_open: bool
     pings_open: bool
-    premoderation: Literal["all", "strangers", "none"]
+    premoderation: Premoderation
     published_at: Moment | None
 
 
@@ -73,7 +73,7 @@ class ArticleOut(Answer):
     url: str
     comments_open: bool | None
     pings_open: bool | None
-    premoderation: Literal["all", "strangers", "none"] | None
+    premoderation: Premoderation | None
     host: HostsWord
 
 

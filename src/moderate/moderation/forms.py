@@ -1,13 +1,13 @@
-"""What the forms of the queue page send: decisions on one, some or all matching items, and their undo.
+"""The forms of the queue page: decisions on one, some or all matching items, and their undo.
 
-Each ends on the queue, as the moderator had it, with a word about what was done and a button that takes it back.
+Each redirects to the queue with the filters that the moderator had, a notice of what was done, and an Undo button.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
 from flask import redirect, request, url_for
@@ -18,42 +18,43 @@ from moderate.http.errors import public_text, report, status_of
 from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
 from moderate.http.state import current_state
 from moderate.http.words import say
-from moderate.model import MAX_ID, Lean, Status
-from moderate.moderation import bulk
-from moderate.moderation import decide as moderation
+from moderate.lifecycle import AFTER
+from moderate.model import MAX_ID, Decision, Lean, Status
 from moderate.moderation.access import CsrfIn, moderator
-from moderate.moderation.buttons import KEEP, Button, button
+from moderate.moderation.decide import (
+    BUTTONS,
+    KEEP,
+    MOST,
+    Button,
+    ButtonName,
+    DecisionRequest,
+    Matching,
+    digest_of,
+    look_up,
+    undo_batch,
+)
+from moderate.moderation.decide import decide as decide_many
 from moderate.moderation.notice import pack
 from moderate.moderation.queue import FILTERS, default_filter, frame, no_entry, page
 from moderate.moderation.views import FILTER, item_filter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from flask.typing import ResponseReturnValue
 
     from moderate.http.state import State
     from moderate.model import Item, ItemFilter
-    from moderate.moderation.bulk import Outcome
+    from moderate.moderation.decide import Outcome
 
 #: How many of the matching items the preview shows, and how many it lists behind a button.
 SHOWN, LISTED = 5, 100
 
-#: What each decision makes of an item.
-OUTCOMES = {"approve": Status.APPROVED, "hold": Status.PENDING, "spam": Status.SPAM, "trash": Status.TRASH}
-
-#: Items that one form may name.
-MOST = 500
+#: The most items that one form may name.
+MOST_SELECTED = 500
 
 
 BACK = Reply(303, "Back to the queue, with what was done.", types=(HTML,), headers=("Location",))
-
-
-class QueueDecisionIn(CsrfIn):
-    """`filter_…` fields, which keep the moderator's place, may stand in it too; `keep` drops a changed text."""
-
-    decision: Literal["approve", "keep", "hold", "spam", "trash"]
-    version: Annotated[int, Field(ge=0, le=MAX_ID)]
 
 
 class FormIn(BaseModel):
@@ -62,18 +63,25 @@ class FormIn(BaseModel):
     csrf_token: str | None = None
 
 
+class QueueDecisionIn(CsrfIn):
+    """`filter_…` fields, which keep the moderator's place, may stand in it too; `keep` drops a changed text."""
+
+    decision: ButtonName
+    version: Annotated[int, Field(ge=0, le=MAX_ID)]
+
+
 class SelectedIn(FormIn):
     """The items whose boxes are checked, each as ``ID:VERSION``."""
 
-    decision: Literal["approve", "keep", "hold", "spam", "trash"]
+    decision: ButtonName
     item: list[Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}:[1-9][0-9]{0,8}$")]] = []
 
 
 class AllIn(FormIn):
     """All that the `filter_…` fields match, if these are as many as were shown."""
 
-    decision: Literal["approve", "keep", "hold", "spam", "trash"]
-    expect: Annotated[int, Field(ge=0, le=bulk.MOST)]
+    decision: ButtonName
+    expect: Annotated[int, Field(ge=0, le=MOST)]
     seen: Annotated[str, Field(max_length=64)] = ""
 
 
@@ -82,7 +90,7 @@ class UndoFormIn(FormIn):
 
 
 def told_with_a_page(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
-    """A refusal as a page: whoever sent a form reads no problem document."""
+    """Answer refusals of *view* with a page instead of a problem document."""
 
     @wraps(view)
     def guarded(**values: Any) -> ResponseReturnValue:
@@ -113,7 +121,7 @@ def decide(item_id: int) -> ResponseReturnValue:
     state = current_state()
     moderator(state)
     version = whole(request.form.get("version", ""), "version")
-    moderation.look_up(state.desk, item_id)
+    look_up(state.desk, item_id)
     return decided(state, {item_id: version})
 
 
@@ -132,21 +140,25 @@ def decide_selected() -> ResponseReturnValue:
     """``POST /moderation/queue/selected``: one decision on the items whose boxes are checked."""
     state = current_state()
     moderator(state)
-    return decided(state, dict(seen(value) for value in request.form.getlist("item")[:MOST]))
+    return decided(state, dict(seen(value) for value in request.form.getlist("item")[:MOST_SELECTED]))
 
 
 def decided(state: State, versions: dict[int, int]) -> ResponseReturnValue:
-    pressed, who = wanted(), moderator(state)
-    if pressed.word == KEEP:
+    button = pressed()
+    if button is KEEP:
         versions = {number: version for number, version in versions.items() if may_keep(state, number, version)}
-    outcome = None
-    if versions:
-        outcome = bulk.decide_many(state.desk, pressed.decision, versions, by=who, proposal=pressed.proposal)
-    return back(state, outcome, pressed.word)
+    return back(state, decide_many(state.desk, order(state, button, versions)) if versions else None, button)
+
+
+def order(state: State, button: Button, items: Mapping[int, int] | Matching) -> DecisionRequest:
+    return DecisionRequest(decision=button.decision, items=items, by=moderator(state), change=button.change)
 
 
 def may_keep(state: State, number: int, version: int) -> bool:
-    """Whether an item has a public text to keep. The button approves nothing that was not; what is stale is told so."""
+    """Return False for an item without a public text to keep: "keep" must not approve it.
+
+    Deleted items and those that changed since *version* go on, so that the decision reports them.
+    """
     item = state.desk.store.items.get(number)
     return item is None or item.is_public or item.version != version
 
@@ -164,20 +176,18 @@ def may_keep(state: State, number: int, version: int) -> bool:
 )
 @told_with_a_page
 def decide_all() -> ResponseReturnValue:
-    """``POST /moderation/queue/all``: one decision on all that matches, if it is what was shown."""
+    """``POST /moderation/queue/all``: one decision on all matching items, if they are those that were shown."""
     state = current_state()
-    who = moderator(state)
-    pressed, which = wanted(), item_filter("filter_")
+    moderator(state)
+    button, which = pressed(), item_filter("filter_")
     expect = whole(request.form.get("expect", ""), "expect")
-    which = replace(which, status=Status.APPROVED) if pressed.word == KEEP else which
-    mark = request.form.get("seen") or None
+    which = replace(which, status=Status.APPROVED) if button is KEEP else which
+    matching = Matching(which, expect, request.form.get("seen") or None)
     try:
-        outcome = bulk.decide_by_filter(
-            state.desk, pressed.decision, which, expect, by=who, proposal=pressed.proposal, seen=mark
-        )
+        outcome = decide_many(state.desk, order(state, button, matching))
     except UnexpectedNumber as error:
         return preview(state, which, error)
-    return back(state, outcome, pressed.word)
+    return back(state, outcome, button)
 
 
 @Operation(
@@ -193,14 +203,13 @@ def decide_all() -> ResponseReturnValue:
 )
 @told_with_a_page
 def undo() -> ResponseReturnValue:
-    """``POST /moderation/queue/undo``: take back a batch, but for what has been decided again since."""
+    """``POST /moderation/queue/undo``: undo a batch, except on items that were decided again since."""
     state = current_state()
     who, batch = moderator(state), request.form.get("batch", "")
-    # NUL is the one character that not every database can look for.
+    # Some databases cannot look for NUL.
     if len(batch) > 64 or "\0" in batch:
         raise UnknownDecision
-    outcome = bulk.undo_batch(state.desk, batch, by=who)
-    return back(state, outcome, None)
+    return back(state, undo_batch(state.desk, batch, by=who), None)
 
 
 @Operation(
@@ -222,7 +231,7 @@ def like() -> ResponseReturnValue:
 
 
 def preview(state: State, which: ItemFilter, error: Refused | None = None) -> ResponseReturnValue:
-    versions = state.desk.store.queue.versions(which, bulk.MOST + 1)
+    versions = state.desk.store.queue.versions(which, MOST + 1)
     items = state.desk.store.queue.page(which, cursor=None, limit=LISTED).items
     return page(
         "like",
@@ -231,8 +240,8 @@ def preview(state: State, which: ItemFilter, error: Refused | None = None) -> Re
         shown=SHOWN,
         offered=offered(which, items),
         matching=len(versions),
-        seen=bulk.mark_of(versions),
-        most=bulk.MOST,
+        seen=digest_of(versions),
+        most=MOST,
         now=state.desk.clock.now(),
         message=say("Meanwhile other items match. Look again before you decide; nothing was changed.") if error else "",
         who=moderator(state),
@@ -241,9 +250,9 @@ def preview(state: State, which: ItemFilter, error: Refused | None = None) -> Re
 
 
 def offered(which: ItemFilter, items: Sequence[Item]) -> list[str]:
-    """Return the decisions that would change something, the likely one first.
+    """Return the decisions that would change something, the likeliest first.
 
-    Where items lie in spam or trash, or a check calls one of them spam, that is not to approve.
+    For items in spam or trash, or with a check's verdict of spam, approving is not the likeliest.
     """
     is_suspect = any(finding.lean in {Lean.SPAM, Lean.DISCARD} for item in items for finding in item.findings)
     if which.status in {Status.SPAM, Status.TRASH}:
@@ -252,19 +261,19 @@ def offered(which: ItemFilter, items: Sequence[Item]) -> list[str]:
         order = ("spam", "trash", "hold", "approve")
     else:
         order = ("approve", "hold", "spam", "trash")
-    return [decision for decision in order if OUTCOMES[decision] is not which.status]
+    return [decision for decision in order if AFTER[Decision(decision)] is not which.status]
 
 
-def wanted() -> Button:
-    """The button that was pressed."""
-    try:
-        return button(request.form.get("decision", ""))
-    except ValueError as error:
-        raise Invalid.field("decision", "One of approve, keep, hold, spam, trash.") from error
+def pressed() -> Button:
+    """Return the button that was pressed. Raises `Invalid`."""
+    button = BUTTONS.get(request.form.get("decision", ""))
+    if button is None:
+        raise Invalid.field("decision", f"One of {', '.join(BUTTONS)}.")
+    return button
 
 
 def seen(value: str) -> tuple[int, int]:
-    """An item as the moderator saw it, ``ID:VERSION``."""
+    """Return id and version of an item, from ``ID:VERSION``."""
     item_id, _, version = value.partition(":")
     return whole(item_id, "item"), whole(version, "item")
 
@@ -275,8 +284,8 @@ def whole(value: str, name: str) -> int:
     return int(value)
 
 
-def back(state: State, outcome: Outcome | None, act: str | None) -> ResponseReturnValue:
-    """The queue as the moderator had it: same tab, same filters, same place."""
+def back(state: State, outcome: Outcome | None, button: Button | None) -> ResponseReturnValue:
+    """Redirect to the queue with the moderator's tab, filters and cursor."""
     place = {name: value for name in FILTERS if (value := request.form.get(f"filter_{name}")) is not None}
-    notice = pack(state, moderator(state), outcome, act)
+    notice = pack(state, moderator(state), outcome, button.name if button else None)
     return redirect(f"{url_for('moderate.queue')}?{urlencode(place | {'notice': notice})}", 303)

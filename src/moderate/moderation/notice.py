@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from moderate.http.state import State
     from moderate.model import Left, Moderator
-    from moderate.moderation.bulk import Outcome
+    from moderate.moderation.decide import Outcome
 
 #: Seconds for which the address shows the notice again.
 LIFETIME = 3600.0

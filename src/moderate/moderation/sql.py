@@ -10,13 +10,14 @@ from sqlalchemy import ColumnElement, and_, func, select, true, union_all
 
 from moderate.database.schema import history, items
 from moderate.errors import DecidedMeanwhile, ServiceDown
+from moderate.lifecycle import UNDOABLE
 from moderate.model import Awaiting, Bulk, Decided, HistoryEntry, Left, Page, Proposal, Status
 from moderate.moderation.alike import like, of_host
 from moderate.store import revising
 from moderate.store.counters import Tally
 from moderate.store.items import existing
 from moderate.store.moves import apply
-from moderate.store.reads import WHOLE, items_of, last_actor, last_dealt_with, page_of
+from moderate.store.reads import WHOLE, find_item, items_of, last_actor, last_dealt_with, page_of
 from moderate.store.rows import HistoryPage, entry_from, item_from
 from moderate.store.search import catch_up, found_by, found_newest
 from moderate.tasks.sql import enqueue, enqueue_all
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from moderate.database.engine import Database
     from moderate.model import Decision, Item, ItemFilter, NewTask
     from moderate.store.revising import Change
-
-#: The acts that can be undone.
-DECISIONS = ("decided", "declined", "undone")
 
 
 class Decisions:
@@ -83,7 +81,7 @@ class Decisions:
         *,
         by: str,
         note: str | None,
-        batch: str,
+        batch: str | None,
         now: datetime,
         tasks: Sequence[NewTask] = (),
         proposal: Proposal = Proposal.ACCEPT,
@@ -113,7 +111,7 @@ class Decisions:
         Items that have changed since are left as they are. A text that the decision had replaced or dropped
         comes back with it. Lines that are no decisions are passed over.
         """
-        wanted = select(history).where(history.c.id.in_(list(entries)), history.c.act.in_(DECISIONS))
+        wanted = select(history).where(history.c.id.in_(list(entries)), history.c.act.in_(UNDOABLE))
 
         def work(conn: Connection) -> Bulk:
             # Of several lines of an item only the last can still be what it stands by.
@@ -249,8 +247,14 @@ def _move_all(
 
 
 def _locked(conn: Connection, wanted: Collection[int]) -> dict[int, Item]:
-    """The items as nobody else can change them until the commit; SQLite's one writer needs no lock."""
+    """Return the items by id, locked until the commit where they are several; SQLite's one writer needs no lock.
+
+    A single one is not locked: the version in the WHERE of its update tells whether it was overtaken.
+    """
     ids = sorted(wanted)
+    if len(ids) == 1:
+        found = find_item(conn, ids[0])
+        return {} if found is None else {found.id: found}
     conn.execute(select(items.c.id).where(items.c.id.in_(ids)).order_by(items.c.id).with_for_update()).all()
     return _whole(conn, ids)
 

@@ -1,20 +1,36 @@
-"""The moderators' JSON: items, one item, decisions."""
+"""The moderators' JSON: items, decisions on one or many, their undo, and the history."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, Self, TypeVar
 
 from flask import Response, request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from moderate.errors import Invalid, UnsupportedMediaType
 from moderate.http.answers import unstored
-from moderate.http.item_json import ModeratorItem, ModeratorItemWhole, moderator_item, related_json
+from moderate.http.item_json import (
+    HistoryLine,
+    ModeratorItem,
+    ModeratorItemWhole,
+    history_json,
+    moderator_item,
+    related_json,
+)
 from moderate.http.operation import CURSOR, NOTHING, WORDS, Answer, Count, Id, Json, Operation, Reply, query, whole
 from moderate.http.state import current_state
 from moderate.model import MAX_ID, Awaiting, Decision, ItemFilter, Kind, Proposal, Status
-from moderate.moderation import decide as moderation
 from moderate.moderation.access import moderator
+from moderate.moderation.decide import (
+    MOST,
+    DecisionRequest,
+    Matching,
+    decide_one,
+    look_up,
+    undo_batch,
+    undo_one,
+)
+from moderate.moderation.decide import decide as decide_many
 from moderate.protocols.comment import field_errors
 from moderate.reading.views import number
 
@@ -25,6 +41,8 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
     from moderate.http.state import State
+    from moderate.model import Left
+    from moderate.moderation.decide import Outcome
 
 M = TypeVar("M", bound=BaseModel)
 E = TypeVar("E", bound="StrEnum")
@@ -57,18 +75,99 @@ FILTER = (
 )
 LIMIT = query("limit", whole(200, 50), "Entries on a page.")
 
+#: Items in one list of decisions.
+MOST_LISTED = 500
+
+#: Unknown members are refused, and no value is converted.
+STRICT = ConfigDict(extra="forbid", strict=True)
+
+IdIn = Annotated[int, Field(ge=1, le=MAX_ID)]
+#: Without NUL, which some databases cannot store.
+Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00]*$")]
+Note = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
+
 
 class DecisionIn(BaseModel):
     """A decision on one item, made on the version that the moderator saw."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = STRICT
 
     decision: Decision
-    version: int = Field(ge=1, le=MAX_ID)
+    version: IdIn
     #: What becomes of a changed text that waits behind an approved one.
     change: Proposal = Proposal.ACCEPT
-    #: NUL is the one character that not every database can store.
-    note: str | None = Field(default=None, max_length=1000, pattern=r"^[^\x00]*$")
+    note: Note | None = None
+
+
+class Seen(BaseModel):
+    """An item as the moderator saw it."""
+
+    model_config = STRICT
+
+    id: IdIn
+    version: IdIn
+
+
+class FilterIn(BaseModel):
+    """A filter with the names of the query of ``GET /moderation/items``; a blank text counts as none."""
+
+    model_config = STRICT
+
+    status: Status | None = None
+    kind: Kind | None = None
+    article: Words | None = None
+    author: Words | None = None
+    ip: Words | None = None
+    host: Words | None = None
+    like: IdIn | None = None
+    q: Words | None = None
+    awaiting: Awaiting | None = None
+
+    def to_filter(self) -> ItemFilter:
+        return ItemFilter(**{name: value or None for name, value in self})
+
+
+class DecisionsIn(BaseModel):
+    """One decision on listed items, or on all that a filter matches if these are as many as expected."""
+
+    model_config = STRICT
+
+    decision: Decision
+    items: Annotated[list[Seen], Field(min_length=1, max_length=MOST_LISTED)] | None = None
+    filter: FilterIn | None = None
+    expect: Annotated[int, Field(ge=0, le=MOST)] | None = None
+    #: The digest of the items that the filter matched, as 409 `unexpected-number` returned it.
+    seen: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    #: What becomes of changed texts that wait behind approved ones.
+    change: Proposal = Proposal.ACCEPT
+    note: Note | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.items is None) is (self.filter is None):
+            raise ValueError("give either items or a filter")
+        if (self.filter is None) is not (self.expect is None):
+            raise ValueError("a filter goes with expect, the number of items that it matches")
+        if self.filter is None and self.seen is not None:
+            raise ValueError("seen goes with a filter")
+        if self.items and len({seen.id for seen in self.items}) != len(self.items):
+            raise ValueError("name each item once")
+        return self
+
+
+class UndoIn(BaseModel):
+    """What to take back: a batch, or one line of the history."""
+
+    model_config = STRICT
+
+    batch: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")] | None = None
+    history: IdIn | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.batch is None) is (self.history is None):
+            raise ValueError("give either batch or history")
+        return self
 
 
 class TotalsOut(Answer):
@@ -82,6 +181,44 @@ class ItemsOut(Answer):
     items: list[ModeratorItem]
     next: Id | None
     totals: TotalsOut
+
+
+class DecidedOut(Answer):
+    id: Id
+    status: Status
+    version: Id
+    changed: bool
+
+
+class ConflictOut(Answer):
+    """An item that was left as it is; `code` is that of the refusal which the same would have met alone."""
+
+    id: Id
+    code: str
+    by: str | None = None
+    decision: Status | None = None
+    version: Id | None = None
+
+
+class DecisionsOut(Answer):
+    batch: str | None
+    decided: list[DecidedOut]
+    conflicts: list[ConflictOut]
+
+
+class UndoOut(Answer):
+    batch: str | None
+    undone: list[DecidedOut]
+    conflicts: list[ConflictOut]
+
+
+class HistoryOutLine(HistoryLine):
+    item: Id
+
+
+class HistoryOut(Answer):
+    history: list[HistoryOutLine]
+    next: Id | None
 
 
 @Operation(
@@ -106,9 +243,9 @@ def items() -> ResponseReturnValue:
 
 
 def item_filter(prefix: str = "") -> ItemFilter:
-    """The filter of the query string, or of a form's fields where these have a prefix.
+    """Return the filter of the query string, or of a form's fields where *prefix* is given.
 
-    Raises `Invalid` for what no item can have.
+    Raises `Invalid` for values that no item can have.
     """
     given = request.form if prefix else request.args
     return ItemFilter(
@@ -125,7 +262,7 @@ def item_filter(prefix: str = "") -> ItemFilter:
 
 
 def words(name: str, given: Mapping[str, str] | None = None, prefix: str = "") -> str | None:
-    """A text of the query string, None for a blank one. What no column can hold, no item can match."""
+    """Return a text of the query string, None for a blank one. Raises `Invalid` for one that no column can hold."""
     value = (request.args if given is None else given).get(prefix + name, "").strip()
     if len(value) > 200 or "\0" in value:
         raise Invalid.field(name, "At most 200 characters, and none of them NUL.")
@@ -133,7 +270,7 @@ def words(name: str, given: Mapping[str, str] | None = None, prefix: str = "") -
 
 
 def item_id(value: str | None, name: str = "like") -> int | None:
-    """The number of an item, None for None. Raises `Invalid` for *name* where it can be none."""
+    """Return the id of an item, None for None. Raises `Invalid` for the field *name* where it cannot be one."""
     if value is None:
         return None
     if not (value.isascii() and value.isdigit() and len(value) <= 19 and 1 <= int(value) <= MAX_ID):
@@ -152,7 +289,7 @@ def choice(name: str, enum: type[E], given: Mapping[str, str], prefix: str = "")
 
 
 def totals(state: State) -> dict[str, int]:
-    """How many items of each status the site has; read from counters, not counted."""
+    """Return the number of the site's items by status, from its counters."""
     found = state.desk.store.counters.totals()
     return {"pending": found.pending, "approved": found.approved, "spam": found.spam, "trash": found.trash}
 
@@ -166,10 +303,10 @@ def totals(state: State) -> dict[str, int]:
     is_for_moderators=True,
 )
 def item(item_id: int) -> ResponseReturnValue:
-    """``GET /moderation/items/<id>``: with its findings, its history, and what else came from the same hand."""
+    """``GET /moderation/items/<id>``: with its findings, its history, and other items of its author."""
     state = current_state()
     moderator(state)
-    found = moderation.look_up(state.desk, item_id)
+    found = look_up(state.desk, item_id)
     others = [related_json(found, other) for other in state.desk.store.queue.related(found, OTHERS)]
     return unstored({**moderator_item(found, state.desk.store.history.of_item(item_id)), "others": others})
 
@@ -188,17 +325,10 @@ def decide(item_id: int) -> ResponseReturnValue:
     """``POST /moderation/items/<id>/decisions``."""
     state = current_state()
     who = moderator(state)
-    wanted = json_body(DecisionIn)
-    decided = moderation.decide(
-        state.desk,
-        item_id,
-        wanted.decision,
-        version=wanted.version,
-        by=who,
-        note=wanted.note,
-        proposal=wanted.change,
-    )
-    return unstored(moderator_item(decided))
+    sent = json_body(DecisionIn)
+    items = {item_id: sent.version}
+    request = DecisionRequest(decision=sent.decision, items=items, by=who, note=sent.note, change=sent.change)
+    return unstored(moderator_item(decide_one(state.desk, request)))
 
 
 @Operation(
@@ -213,12 +343,111 @@ def decide(item_id: int) -> ResponseReturnValue:
 def delete(item_id: int) -> ResponseReturnValue:
     """``DELETE /moderation/items/<id>``: for good, from spam or trash only."""
     state = current_state()
-    moderation.delete(state.desk, item_id, moderator(state))
+    state.desk.store.items.delete(item_id, moderator(state).name, state.desk.clock.now())
     return Response(status=204)
 
 
+@Operation(
+    "POST",
+    "/moderation/decisions",
+    "moderation_decisions",
+    "One decision on listed items, or with `expect` on all that a filter matches",
+    body=DecisionsIn,
+    replies=(Reply(200, "What was decided and what was left.", DecisionsOut),),
+    problems=("unexpected-number", "not-allowed"),
+    is_for_moderators=True,
+)
+def decisions() -> ResponseReturnValue:
+    """``POST /moderation/decisions``: on listed items, or on all that a filter matches."""
+    state = current_state()
+    who = moderator(state)
+    sent = json_body(DecisionsIn)
+    items: Mapping[int, int] | Matching
+    if sent.filter is None:
+        items = {seen.id: seen.version for seen in sent.items or ()}
+    else:
+        items = Matching(sent.filter.to_filter(), sent.expect or 0, sent.seen)
+    request = DecisionRequest(decision=sent.decision, items=items, by=who, note=sent.note, change=sent.change)
+    outcome = decide_many(state.desk, request)
+    return unstored({"batch": outcome.batch, "decided": done_json(outcome), "conflicts": left_json(outcome)})
+
+
+@Operation(
+    "POST",
+    "/moderation/undo",
+    "moderation_undo",
+    "Take back a batch or one line of the history, but for what was decided again since",
+    body=UndoIn,
+    replies=(Reply(200, "What was put back and what was left.", UndoOut),),
+    problems=("unknown-decision", "not-allowed"),
+    is_for_moderators=True,
+)
+def undo() -> ResponseReturnValue:
+    """``POST /moderation/undo``: puts items back that were not decided again since, and lists those it left."""
+    state = current_state()
+    who = moderator(state)
+    sent = json_body(UndoIn)
+    if sent.batch is not None:
+        outcome = undo_batch(state.desk, sent.batch, by=who)
+    else:
+        outcome = undo_one(state.desk, sent.history or 0, by=who)
+    return unstored({"batch": outcome.batch, "undone": done_json(outcome), "conflicts": left_json(outcome)})
+
+
+def done_json(outcome: Outcome) -> list[dict[str, object]]:
+    return [
+        {"id": done.item.id, "status": done.item.status.value, "version": done.item.version, "changed": done.changed}
+        for done in outcome.done
+    ]
+
+
+def left_json(outcome: Outcome) -> list[dict[str, object]]:
+    return [conflict_json(left) for left in outcome.left]
+
+
+def conflict_json(left: Left) -> dict[str, object]:
+    """Return an item that was left, with the code of the error that it alone would have met."""
+    body: dict[str, object] = {"id": left.id, "code": left.code}
+    if left.now is not None:
+        body |= {"by": left.by, "decision": left.now.status.value, "version": left.now.version}
+    return body
+
+
+@Operation(
+    "GET",
+    "/moderation/history",
+    "moderation_history",
+    "The log, newest first",
+    parameters=(
+        query("moderator", WORDS, "Who decided."),
+        query("item", whole(MAX_ID), "The number of an item."),
+        query("batch", {**WORDS, "maxLength": 64}, "The id of a bulk decision or an undo."),
+        CURSOR,
+        LIMIT,
+    ),
+    replies=(Reply(200, "A page of the log.", HistoryOut),),
+    is_for_moderators=True,
+)
+def history() -> ResponseReturnValue:
+    """``GET /moderation/history``: the log, newest first."""
+    state = current_state()
+    moderator(state)
+    batch = words("batch")
+    if batch is not None and len(batch) > 64:
+        raise Invalid.field("batch", "At most 64 characters.")
+    page = state.desk.store.history.page(
+        moderator=words("moderator"),
+        item=number("item", None, MAX_ID),
+        batch=batch,
+        cursor=number("cursor", None, MAX_ID),
+        limit=number("limit", 50, 200) or 50,
+    )
+    entries = [{**history_json(entry), "item": entry.item} for entry in page.entries]
+    return unstored({"history": entries, "next": page.next})
+
+
 def json_body(model: type[M]) -> M:
-    """The request's JSON as *model*, strictly. Raises `Refused` with every error at once."""
+    """Return the request's JSON as *model*. Raises `Refused` with all errors at once."""
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("Send application/json.")
     try:

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from moderate.database.schema import history, states
 from moderate.database.upsert import upsert
+from moderate.lifecycle import UNDOABLE
 from moderate.model import Tally
 
 if TYPE_CHECKING:
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
 
     from moderate.database.engine import Database
 
-#: The acts of checks, and those of moderators.
+#: The acts of checks in an item's history.
 JUDGED = ("received", "judged", "revised")
-DECIDED = ("decided", "declined", "undone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Tallies:
             *span, history.c.act.in_(JUDGED), history.c.cause.is_not(None)
         )
         decisions = select(history.c.act, history.c.before, history.c.after, func.count()).where(
-            *span, history.c.act.in_(DECIDED)
+            *span, history.c.act.in_(UNDOABLE)
         )
         decided = select(_cause_before(), history.c.before, history.c.after).where(
             *span, history.c.act == "decided", history.c.before != history.c.after

@@ -15,8 +15,7 @@ from moderate.http.signed_links import AgainIn, SignedLink, keep_secret, unsubsc
 from moderate.http.state import current_state
 from moderate.http.words import for_moderators
 from moderate.model import Moderator, Proposal, Status
-from moderate.moderation import decide as moderation
-from moderate.moderation.buttons import KEEP, Button, button
+from moderate.moderation.decide import BUTTONS, KEEP, Button, DecisionRequest, decide_one
 from moderate.moderation.queue import page
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ class SiteLinks:
     signer: Signer
 
     def decide(self, item: Item, decision: Decision, to: Recipient, proposal: Proposal = Proposal.ACCEPT) -> str:
-        word = KEEP if proposal is Proposal.DECLINE else decision.value
+        word = KEEP.name if proposal is Proposal.DECLINE else decision.value
         return DECISION.issue(self.signer, self.base(), [item.id, item.version, word, to.key])
 
     def unsubscribe(self, to: Recipient) -> str:
@@ -92,7 +91,7 @@ class Link:
     @property
     def use(self) -> str:
         """The name of its use; see `SignedLink.is_spent`."""
-        return f"{self.item}:{self.version}:{self.button.word}:{self.moderator.email}"
+        return f"{self.item}:{self.version}:{self.button.name}:{self.moderator.email}"
 
 
 class LinkRefused(Exception):
@@ -121,7 +120,7 @@ def look(token: str) -> ResponseReturnValue:
         link, item = usable(state, token)
     except LinkRefused as refusal:
         return refused(refusal)
-    return keep_secret(page("mail_decision", 200, item=item, word=link.button.word, who=link.moderator))
+    return keep_secret(page("mail_decision", 200, item=item, word=link.button.name, who=link.moderator))
 
 
 @Operation(
@@ -141,22 +140,21 @@ def act(token: str) -> ResponseReturnValue:
         done = decide(state, link, item)
     except LinkRefused as refusal:
         return refused(refusal)
-    stands = KEPT if link.button.word == KEEP else STANDS[done.status]
+    stands = KEPT if link.button is KEEP else STANDS[done.status]
     return keep_secret(page("mail_done", 200, message="Done.", stands=stands, item=done))
 
 
 def decide(state: State, link: Link, item: Item) -> Item:
     """Decide, and then record the use, so that a failure spends no link; meanwhile the version prevents a repeat."""
     try:
-        done = moderation.decide(
-            state.desk,
-            item.id,
-            link.button.decision,
-            version=link.version,
+        request = DecisionRequest(
+            decision=link.button.decision,
+            items={item.id: link.version},
             by=link.moderator,
             note="from a mail",
-            proposal=link.button.proposal,
+            change=link.button.change,
         )
+        done = decide_one(state.desk, request)
     except UnknownItem:
         raise LinkRefused(404, GONE) from None
     except DecidedMeanwhile as error:
@@ -189,7 +187,7 @@ def opened(state: State, token: str) -> Link:
         DECISION.charge(state)
         raise LinkRefused(410, INVALID)
     for_moderators(to.language)
-    return Link(item, version, button(word), Moderator(to.name, to.email))
+    return Link(item, version, BUTTONS[word], Moderator(to.name, to.email))
 
 
 def stale(item: Item) -> LinkRefused:

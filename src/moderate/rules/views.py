@@ -13,8 +13,7 @@ from moderate.http.operation import NOTHING, Answer, Count, Id, Moment, Operatio
 from moderate.http.state import current_state
 from moderate.model import MAX_ID, Kind, Status
 from moderate.moderation.access import moderator
-from moderate.moderation.bulk_views import STRICT, Note
-from moderate.moderation.views import json_body
+from moderate.moderation.views import STRICT, Note, json_body
 from moderate.ports import Rule
 from moderate.rules import rulebook
 
