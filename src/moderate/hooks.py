@@ -23,6 +23,12 @@ MAX_KEY = 200
 MAX_ID = 255
 MAX_NAME = 255
 
+#: The beginning of the stored id of a confirmed e-mail address; a keyed hash of the address follows.
+CONFIRMED = "email:"
+
+#: Put before an id of the host's login that begins like one of this package's, so that neither can pose as the other.
+LOGIN = "login:"
+
 T = TypeVar("T", "Article", "Author", "Moderator")
 
 
@@ -143,6 +149,16 @@ def is_key(key: str) -> bool:
 def key_text(key: object) -> str:
     """Return a key as text. Raises `TypeError` for anything but text and ints."""
     return int_text("key", key)
+
+
+def id_of_login(given: str | None) -> str | None:
+    """Return the host's id of an account as it is stored. Different ids stay different."""
+    return f"{LOGIN}{given}" if given is not None and given.startswith((CONFIRMED, LOGIN)) else given
+
+
+def is_confirmed(author_id: str) -> bool:
+    """Return True for the id of a confirmed e-mail address, False for one of the host's login."""
+    return author_id.startswith(CONFIRMED)
 
 
 # --- single fields ----------------------------------------------------------------------------------

@@ -1,15 +1,15 @@
-"""What a decision does and how counters move: pure functions, no store, no clock."""
+"""The rules by which items change their status and counters change with them, as pure functions."""
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from moderate.model import Awaiting, Decision, Kind, Lean, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from moderate.model import Finding
 
@@ -26,21 +26,21 @@ AFTER: dict[Decision, Status] = {
 #: The acts of moderators in an item's history, each of which can be undone.
 UNDOABLE = ("decided", "declined", "undone")
 
-#: From where an item may be deleted for good.
+#: The statuses from which an item may be deleted for good.
 DELETABLE = frozenset({Status.SPAM, Status.TRASH})
 
 
 def counter_of(kind: Kind, status: Status) -> str:
-    """The counter in which an item of *kind* and *status* is counted: exactly one."""
+    """Return the name of the one counter that counts items of *kind* and *status*."""
     if status is not Status.APPROVED:
         return f"{status.value}_{kind.value}"
     return "comments" if kind is Kind.COMMENT else kind.value
 
 
 def counter_change(kind: Kind, before: Status | None, after: Status | None) -> dict[str, int]:
-    """How an article's counters move when an item goes from *before* to *after*.
+    """Return the steps of an article's counters when an item changes its status from *before* to *after*.
 
-    None stands for "not there": before it was received, or after it was deleted.
+    None stands for an item that does not exist yet or any more.
     """
     change: dict[str, int] = {}
     if before is not None:
@@ -52,15 +52,15 @@ def counter_change(kind: Kind, before: Status | None, after: Status | None) -> d
 
 
 def is_public_change(before: Status | None, after: Status | None) -> bool:
-    """Whether readers see a difference."""
+    """Return True if readers see a difference."""
     return (before is Status.APPROVED) is not (after is Status.APPROVED)
 
 
 def cause_of(findings: Iterable[Finding], after: Status) -> str | None:
-    """Which check put an item where it stands, ``"akismet"``, and by which rule, ``"rules:7"``; None for none."""
-    told = tuple(findings)
+    """Return the check that led to status *after*: ``"akismet"``, with its rule ``"rules:7"``; None if none did."""
+    known = tuple(findings)
     for lean in CAUSES.get(after, ()):
-        for finding in told:
+        for finding in known:
             if finding.lean is lean:
                 return finding.check if finding.rule is None else f"{finding.check}:{finding.rule}"
     return None
@@ -75,7 +75,7 @@ CAUSES: dict[Status, tuple[Lean, ...]] = {
 
 
 def outcome(findings: Iterable[Finding], premoderation: Premoderation) -> tuple[Status, Awaiting | None]:
-    """What follows from *findings*, the worst first. Anything unknown holds; nothing unknown publishes."""
+    """Return the status that follows from *findings*, the worst first. An unknown result holds the item."""
     leans = {finding.lean for finding in findings}
     if leans & {Lean.SPAM, Lean.DISCARD}:
         return Status.SPAM, None
@@ -89,7 +89,7 @@ def outcome(findings: Iterable[Finding], premoderation: Premoderation) -> tuple[
 
 
 class RetentionKind(enum.StrEnum):
-    """What is removed after some days, each on its own."""
+    """The kinds of data that are removed after some days, each after its own number."""
 
     #: The IP addresses of items.
     IP = "ip"
@@ -105,8 +105,21 @@ class RetentionKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What moderators set for one article; None leaves the host's own word."""
+    """The moderators' settings for one article; None leaves the host's own."""
 
     comments_open: bool | None = None
     pings_open: bool | None = None
     premoderation: Premoderation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Numbers of verdicts and decisions by labels.
+
+    `verdicts`: (check, status) that a check has set. `decisions`: (act, from, to) by moderators.
+    `overrides`: (check, from, to) where a moderator changed the status that a check had set.
+    """
+
+    verdicts: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    decisions: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    overrides: Mapping[tuple[str, ...], int] = field(default_factory=dict)

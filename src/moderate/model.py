@@ -1,4 +1,4 @@
-"""The values that travel through the desk. All of them are frozen: nobody edits one on its way."""
+"""The frozen values that are passed from the protocols through cleaning and checks to the store and back."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-# Values that have files of their own.
+# Values that hosts make, re-exported.
 from moderate.hooks import Article as Article  # noqa: PLC0414, TC001
 from moderate.hooks import Author as Author  # noqa: PLC0414, TC001
 from moderate.hooks import Moderator as Moderator  # noqa: PLC0414
-from moderate.reading.counts import Counts as Counts  # noqa: PLC0414
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +21,7 @@ MAX_ID = 2**63 - 1
 
 
 class Kind(enum.StrEnum):
-    """The four ways in. The last three are pings: another site says that it wrote about an article."""
+    """The kinds of submissions. All but comments are pings: another site says that it wrote about an article."""
 
     COMMENT = "comment"
     TRACKBACK = "trackback"
@@ -34,8 +33,12 @@ class Kind(enum.StrEnum):
         return self is not Kind.COMMENT
 
 
+#: The kinds of pings, in the order in which they are listed.
+PINGS = tuple(kind for kind in Kind if kind.is_ping)
+
+
 class Status(enum.StrEnum):
-    """Where an item stands. Only `APPROVED` is public."""
+    """The status of an item. Only `APPROVED` is public."""
 
     PENDING = "pending"
     APPROVED = "approved"
@@ -44,14 +47,14 @@ class Status(enum.StrEnum):
 
 
 class Awaiting(enum.StrEnum):
-    """Whom a pending item waits for."""
+    """The reason that an item is pending: its checks have not all run, or a moderator has to decide."""
 
     CHECKS = "checks"
     MODERATOR = "moderator"
 
 
 class Decision(enum.StrEnum):
-    """What a moderator may decide, from any status."""
+    """A moderator's decision, possible from any status."""
 
     APPROVE = "approve"
     HOLD = "hold"
@@ -60,17 +63,17 @@ class Decision(enum.StrEnum):
 
 
 class Lean(enum.StrEnum):
-    """Which way one check leans.
+    """The judgement of one check.
 
-    `TRUST`, `SPAM` and `DISCARD` are certain and end the look; the others let it go on.
-    There is no average: one certain finding is never diluted by many weak ones.
+    `TRUST`, `SPAM` and `DISCARD` are certain: no further check is asked. Judgements are not averaged, so that
+    one certain finding is never diluted by many weak ones.
     """
 
     TRUST = "trust"
-    #: Worth telling a moderator; by itself it changes nothing.
+    #: Shown to moderators; by itself it changes nothing.
     NOTE = "note"
     HOLD = "hold"
-    #: The check could not tell (an outage, a bug, an answer still to come). It holds the item.
+    #: The check came to no result (an outage, a bug, an answer that is not there yet). It holds the item.
     UNSURE = "unsure"
     SPAM = "spam"
     #: Spam so blatant that a setting may drop it unseen; without that setting it counts as spam.
@@ -83,7 +86,7 @@ class Lean(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Where a request came from. `ip` is ``request.remote_addr`` as the host's proxies left it."""
+    """The origin of a request. `ip` is ``request.remote_addr`` as the host's proxies left it."""
 
     ip: str = ""
     user_agent: str = ""
@@ -92,15 +95,14 @@ class Client:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raw:
-    """What a protocol read off a request, before anything of it is believed.
+    """A submission as a protocol has read it, neither cleaned nor verified.
 
-    `article` is the key for ways in that name one; Pingback and Webmention give `target_url`
-    instead. `identity` is set only where the host's `author_loader` vouches for the author.
-    `honeypot` is what stood in the field that people do not see. `form_age` is how many seconds
-    old the signed form token was, None without a valid one; `from_form` says that the request was
-    a form's, which should have carried one. `confirmed_id` is the identity that goes with the typed
-    e-mail address, where this browser has confirmed it. `markup` is the text of a ping's page as HTML that
-    `moderate.sources.page_markup` has made, None where the text has no form of its own.
+    `article` is the article's key; protocols that name the article by its address set `target_url` instead.
+    `identity` is set only where the host's `author_loader` vouches for the author, `confirmed_id` where this
+    browser has confirmed the typed e-mail address. `honeypot` is the content of the field that people do not see.
+    `form_age` is the age of the signed form token in seconds, None without a valid one; `from_form` is True for
+    requests of forms, which should have one. `markup` is the text of a ping's page as HTML that
+    `moderate.sources.page_markup` has made, None where the text is plain.
     """
 
     kind: Kind
@@ -126,9 +128,9 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A text in both its forms.
+    """A text as typed and as HTML.
 
-    `raw` is as it came: for Akismet and for cleaning anew under a later policy, never rendered.
+    `raw` is the text as it was sent, for Akismet and for cleaning anew under a later policy, never rendered.
     `html` was made by `moderate.text` under the policy named by `policy`. `links` are the
     addresses that the rendered text links to.
     """
@@ -167,26 +169,11 @@ class Submission:
     text_key: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceLook:
-    """What a look at the page that a ping names has shown."""
-
-    #: Why the page could not be read, in words for moderators; empty where it was read.
-    trouble: str = ""
-    #: The page is there and says of itself that it is deleted.
-    is_gone: bool = False
-    links_here: bool = False
-    #: How many addresses of other hosts the page links to.
-    outgoing_links: int = 0
-    #: The address that the page was read from in the end, behind all redirects; empty where it was not read.
-    read_from: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check has to say about a submission. `reason` is for moderators, in plain words.
+    """The result of one check on a submission. `reason` is a sentence for moderators.
 
-    `again_after` is set where the check wants to be asked again: after so many seconds.
+    `again_after` is the number of seconds after which the check is to be asked again, None for never.
     """
 
     check: str
@@ -197,15 +184,15 @@ class Finding:
     took_ms: float = 0.0
     at: datetime | None = None
     again_after: float | None = None
-    #: The moderators' rule that spoke, where the check is about rules.
+    #: The id of the rule that matched, where the check is about rules.
     rule: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """All findings together, and what follows from them.
+    """All findings on a submission, and the status that follows from them.
 
-    `passed` names the checks that ran and found nothing: a later reader must know that they ran.
+    `passed` names the checks that ran and found nothing, `skipped` those that were not asked, with the reasons.
     """
 
     status: Status
@@ -213,7 +200,6 @@ class Verdict:
     findings: tuple[Finding, ...] = ()
     passed: tuple[str, ...] = ()
     discard: bool = False
-    #: The checks that were not asked, each with the reason.
     skipped: tuple[tuple[str, str], ...] = ()
 
 
@@ -268,16 +254,67 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """The numbers of an article, or of the whole site.
+
+    Each item is in exactly one field: an approved one in that of its kind, any other in that of its status and
+    kind (`moderate.lifecycle.counter_of`). The fields are columns of the counters' table.
+    """
+
+    comments: int = 0
+    trackback: int = 0
+    pingback: int = 0
+    webmention: int = 0
+    pending_comment: int = 0
+    pending_trackback: int = 0
+    pending_pingback: int = 0
+    pending_webmention: int = 0
+    spam_comment: int = 0
+    spam_trackback: int = 0
+    spam_pingback: int = 0
+    spam_webmention: int = 0
+    trash_comment: int = 0
+    trash_trackback: int = 0
+    trash_pingback: int = 0
+    trash_webmention: int = 0
+
+    @property
+    def trackbacks(self) -> int:
+        """The approved pings of all kinds: the number of the footer's ``Trackback(N)``."""
+        return sum(getattr(self, kind.value) for kind in PINGS)
+
+    @property
+    def approved(self) -> int:
+        return self.comments + self.trackbacks
+
+    @property
+    def pending(self) -> int:
+        return self._sum(Status.PENDING)
+
+    @property
+    def spam(self) -> int:
+        return self._sum(Status.SPAM)
+
+    @property
+    def trash(self) -> int:
+        return self._sum(Status.TRASH)
+
+    def _sum(self, status: Status) -> int:
+        return sum(getattr(self, f"{status.value}_{kind.value}") for kind in Kind)
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One line of the append-only log of an item."""
+    """An entry of the append-only log of an item.
+
+    `act` is ``received``, ``judged``, ``revised``, ``withdrawn`` or ``deleted``; by moderators ``decided``, ``undone``,
+    or ``declined`` where a decision dropped a changed text. `by` is a moderator's name, None for checks and authors.
+    """
 
     id: int
     item: int
     at: datetime
-    #: ``received``, ``judged``, ``revised``, ``withdrawn``, ``deleted``; by moderators ``decided``, ``undone``, and
-    #: ``declined`` where a decision dropped a changed text.
     act: str
-    #: A moderator's name, or None where checks or the author acted.
     by: str | None
     before: Status | None
     after: Status
@@ -290,14 +327,14 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a submission. `is_new` is False where the sender's repeat met its first item."""
+    """The result of a submission. `is_new` is False where it repeats one that is stored already."""
 
     item: Item
     article: Article
     is_new: bool = True
 
 
-#: The kinds of tasks that this version does; behind a colon each may say more. Others come from a newer version.
+#: The kinds of tasks that this version performs; a colon and more may follow each. Others are of a newer version.
 TASK_KINDS = ("judge", "look", "teach", "notify", "confirm")
 
 #: The key in a task's payload under which the deaths of its workers are counted.
@@ -318,9 +355,9 @@ class Task:
     due_at: datetime
     created_at: datetime
     payload: Mapping[str, object] = field(default_factory=dict)
-    #: Names this lease: a worker whose lease has ended can no longer finish what another took over.
+    #: The name of this lease. A worker whose lease has ended cannot finish a task that another one has leased.
     lease: str = ""
-    #: What went wrong the last time.
+    #: The error of the last attempt.
     error: str | None = None
 
     @property
@@ -332,7 +369,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTask:
-    """Work to be written in the same transaction as what makes it necessary."""
+    """A task to be stored in the same transaction as the change that requires it."""
 
     kind: str
     due_at: datetime
@@ -340,9 +377,9 @@ class NewTask:
 
 
 class Proposal(enum.StrEnum):
-    """What a decision does with a changed text that waits behind an approved one; without one it says nothing."""
+    """The effect of a decision on a changed text that waits for approval; it has no effect where none waits."""
 
-    #: It becomes the item's text: what was decided about is the newest.
+    #: It becomes the item's text, because decisions are on the newest text.
     ACCEPT = "accept"
     #: It is dropped, and the item's status moves with the text that it has.
     DECLINE = "decline"
@@ -350,7 +387,7 @@ class Proposal(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What an item says, as it was found at a ping's source."""
+    """The content of a ping, as it was found at its source."""
 
     body: Body
     author: str
@@ -360,7 +397,7 @@ class Content:
     text_key: str = ""
 
     def columns(self) -> dict[str, object]:
-        """By the names that `Item` gives to the same."""
+        """Return the values by the names of the same fields of `Item`."""
         return {
             "author": self.author,
             "url": self.url,
@@ -376,7 +413,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemFilter:
-    """Which items a moderator wants to see; None means "any"."""
+    """The criteria of a moderator's list of items; None stands for any value."""
 
     status: Status | None = None
     kind: Kind | None = None
@@ -393,7 +430,7 @@ class ItemFilter:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A stretch of items and the cursor (an item's id) of the next one, None at the end."""
+    """A page of items, and the cursor (an item's id) of the next page, None at the end."""
 
     items: tuple[Item, ...]
     next: int | None
@@ -401,7 +438,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The stored item, where it stood before (None where it is new), and whether this call wrote anything."""
+    """The stored item and its status before, None for a new one. `is_new` is False where nothing was written."""
 
     item: Item
     before: Status | None
@@ -410,7 +447,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What a decision did. `changed` is False where the item stood there already."""
+    """The result of a decision. `changed` is False where the item had that status already."""
 
     item: Item
     before: Status
@@ -420,10 +457,10 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """An item that a decision on many, or an undo, has left as it is, and why.
+    """An item that a decision on many items, or an undo, has not changed.
 
-    `now` is the item as it stands, None where it is gone; `by` decided on it last. `code` is that
-    of the refusal which the same would have met alone.
+    `code` is that of the error which the same decision on the item alone would raise. `now` is the item, None
+    where it is deleted; `by` is the moderator who decided on it last.
     """
 
     id: int
@@ -434,7 +471,7 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """What became of many items at once."""
+    """The result of a decision on many items."""
 
     done: tuple[Decided, ...] = ()
     left: tuple[Left, ...] = ()
@@ -442,7 +479,7 @@ class Bulk:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What a deferred verdict did. `item` is None where the item is gone; then there was nothing to settle.
+    """The result of a deferred verdict. `item` is None where it is deleted.
 
     `changed` is False where a person had decided before, or where the verdict was about an earlier text.
     """
@@ -450,16 +487,3 @@ class Settled:
     item: Item | None
     before: Status | None
     changed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """How often what was done, by labels.
-
-    `verdicts`: (check, status) where a check put an item. `decisions`: (act, from, to) by moderators.
-    `overrides`: (check, from, to) where a moderator took an item from where a check had put it.
-    """
-
-    verdicts: Mapping[tuple[str, ...], int] = field(default_factory=dict)
-    decisions: Mapping[tuple[str, ...], int] = field(default_factory=dict)
-    overrides: Mapping[tuple[str, ...], int] = field(default_factory=dict)

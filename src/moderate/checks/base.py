@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from moderate.errors import ServiceDown
 from moderate.lifecycle import Premoderation, outcome
-from moderate.model import Article, Finding, Item, Kind, Lean, SourceLook, Submission, Verdict
+from moderate.model import Article, Finding, Item, Kind, Lean, Submission, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,6 +39,21 @@ class Services:
     fetcher: GuardedFetcher | None = None
     #: Notes how long checks take and what they find.
     timings: Timings | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceLook:
+    """The result of reading the page that a ping names."""
+
+    #: The reason, for moderators, that the page could not be read; empty where it was read.
+    trouble: str = ""
+    #: True where the page says of itself that it is deleted.
+    is_gone: bool = False
+    links_here: bool = False
+    #: The number of addresses of other hosts that the page links to.
+    outgoing_links: int = 0
+    #: The address that the page was read from in the end, behind all redirects; empty where it was not read.
+    read_from: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from moderate.checks.base import COMMENTS
-from moderate.identity import is_confirmed
+from moderate.hooks import is_confirmed
 from moderate.model import Finding, Lean, Status
 
 if TYPE_CHECKING:

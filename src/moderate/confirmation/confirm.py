@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from moderate.errors import Invalid, ServiceDown, Undeliverable
-from moderate.identity import CONFIRMED
+from moderate.hooks import CONFIRMED
 from moderate.limits import Costs
 from moderate.model import NewTask
 from moderate.notices.values import is_address

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Response, current_app, request, url_for
 
 from moderate.errors import Forbidden, Invalid, RateLimited, ServiceDown
+from moderate.hooks import id_of_login
 from moderate.http.errors import headers_of, problem, public_text, status_of
 from moderate.http.item_json import public_item
 from moderate.http.rendering import render
-from moderate.identity import id_of_login
 from moderate.limits.policy import client_net, keyed
 from moderate.model import Kind, Status
 from moderate.moderation.access import is_cross_site

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from moderate.hooks import is_confirmed
 from moderate.http.operation import Answer, Count, Id, Moment, rfc3339
-from moderate.identity import is_confirmed
 from moderate.model import Awaiting, Kind, Lean, Status
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from sqlalchemy import func, select
 
 from moderate.database.schema import history, states
 from moderate.database.upsert import upsert
-from moderate.lifecycle import UNDOABLE
-from moderate.model import Tally
+from moderate.lifecycle import UNDOABLE, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

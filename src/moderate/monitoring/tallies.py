@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from moderate.model import Tally
+from moderate.lifecycle import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

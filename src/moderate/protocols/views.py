@@ -26,13 +26,12 @@ from moderate.http.operation import (
     query,
 )
 from moderate.http.state import current_state
-from moderate.model import Kind
+from moderate.model import PINGS, Kind
 from moderate.protocols import pingback, trackback, webmention
 from moderate.protocols.comment import Comment, CommentIn
 from moderate.protocols.pingback import Pingback
 from moderate.protocols.trackback import Trackback
 from moderate.protocols.webmention import Webmention
-from moderate.reading.thread_page import PINGS
 from moderate.reading.views import refuse_hidden_article, thread
 from moderate.submit.views import intake
 

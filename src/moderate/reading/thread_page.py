@@ -15,7 +15,7 @@ from moderate.http.once import once_per_request
 from moderate.http.rendering import render
 from moderate.http.state import current_state
 from moderate.http.words import language, say
-from moderate.model import Counts, Kind
+from moderate.model import PINGS, Counts, Kind
 from moderate.protocols import discovery
 from moderate.reading.fragments import THREAD_PARTS, cached_form, rendered, rendered_thread, shown
 from moderate.reading.thread import (
@@ -49,7 +49,6 @@ K = TypeVar("K", bound="str | int")
 PAGE = 500
 
 COMMENTS = (Kind.COMMENT,)
-PINGS = tuple(kind for kind in Kind if kind.is_ping)
 
 #: Replaces the thread while the database is not available, so that the host's page is still sent.
 UNAVAILABLE = Markup('<p class="moderate-notice" role="status">{}</p>')

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from moderate.checks.base import SourceLook
 from moderate.errors import FetchFailed, ServiceDown
-from moderate.model import Client, Kind, Raw, SourceLook
+from moderate.model import Client, Kind, Raw
 from moderate.sources.hentry import read_hentry
 from moderate.sources.link_address import Targets
 from moderate.sources.source_link import LinkFound, find_link

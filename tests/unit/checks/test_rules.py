@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderate.checks.base import Services
+from moderate.checks.base import Services, SourceLook
 from moderate.checks.spelling import plain, spellings, word_pattern
 from moderate.errors import Invalid
-from moderate.model import Lean, SourceLook
+from moderate.model import Lean
 from moderate.ports import Rule
 from moderate.rules.check import Rules, TrustRules
 from moderate.rules.match import normal_value, reading
