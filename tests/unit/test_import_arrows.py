@@ -48,7 +48,7 @@ GROUPS = {
         "rules.rulebook",
         "akismet.account",
         "akismet.feedback",
-        "notices.events",
+        "notices.delivery",
         "confirmation.confirm",
         "monitoring.outages",
         "monitoring.tallies",

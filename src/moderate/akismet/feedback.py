@@ -13,7 +13,7 @@ from moderate.akismet.values import SpamSample, SpamWord
 from moderate.errors import ServiceDown
 from moderate.learned.check import learn
 from moderate.model import NewTask, Status
-from moderate.notices.events import tasks_to_tell_of_decisions
+from moderate.notices.delivery import notice_tasks_for_decision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def tasks_for_decision(desk: Desk, now: datetime) -> Sequence[NewTask]:
     """The tasks that go with a decision, where there is anybody to tell."""
-    news = tasks_to_tell_of_decisions(desk.notices, now)
+    news = notice_tasks_for_decision(desk.notices, now)
     if desk.services.spam is None and desk.services.tokens is None:
         return news
     return (NewTask(kind="teach", due_at=now), *news)

@@ -12,7 +12,7 @@ from moderate.confirmation.confirm import Confirming
 from moderate.confirmation.views import ConfirmationAddresses
 from moderate.errors import ConfigError
 from moderate.i18n import translator
-from moderate.notices.events import Notices
+from moderate.notices.delivery import Notices
 from moderate.notices.views import SiteLinks
 from moderate.settings import NOT_SHOWN
 from moderate.text.destinations import both_spellings

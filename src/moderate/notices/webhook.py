@@ -85,7 +85,7 @@ class WebhookNotifier:
         if status == HTTPStatus.GONE:
             raise Undeliverable(f"{self._hook.host} answered 410: it wants no more calls", is_gone=True)
         if wait is not None:
-            # It answers; its wait is kept for all processes, see `moderate.notices.events.pause`.
+            # It answers; its wait is kept for all processes, see `moderate.notices.delivery.pause`.
             self._breaker.succeeded()
             reason = f"{self._hook.host} answered {status} and asks to wait for {wait:.0f} seconds"
             raise ServiceDown("webhook", reason, retry_after=wait, kind="later")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from moderate import signals
 from moderate.model import Finding, Lean
-from moderate.notices.events import tasks_to_tell_of_decisions
+from moderate.notices.delivery import notice_tasks_for_decision
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -60,7 +60,7 @@ def missed_at(item: Item) -> datetime | None:
 
 def withdraw(desk: Desk, task: Task, item: Item, now: datetime) -> None:
     """The ping leaves the page; its history tells why."""
-    tasks = tasks_to_tell_of_decisions(desk.notices, now)
+    tasks = notice_tasks_for_decision(desk.notices, now)
     decided = desk.store.items.withdraw(item.id, now, note="its page no longer links here", tasks=tasks)
     desk.store.tasks.finish(task)
     if decided.changed:

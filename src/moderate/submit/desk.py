@@ -14,7 +14,7 @@ from moderate.errors import NO_PARENT, Closed, Invalid, UnknownArticle
 from moderate.lifecycle import DELETABLE
 from moderate.limits import Costs
 from moderate.model import Awaiting, Kind, NewTask, Receipt
-from moderate.notices.events import Notices, tasks_to_tell, tasks_to_tell_of_decisions
+from moderate.notices.delivery import Notices, notice_tasks_for_decision, notice_tasks_for_verdict
 from moderate.tasks.scheduler import FIRST_LOOK
 from moderate.text.clean import clean
 from moderate.text.fields import source_key
@@ -171,7 +171,7 @@ def tasks_for(desk: Desk, submission: Submission, verdict: Verdict, facts: Facts
     What a spam service will be asked is fixed now, while the request's own facts are at hand.
     """
     if verdict.awaiting is not Awaiting.CHECKS:
-        return tasks_to_tell(desk.notices, verdict, facts.now)
+        return notice_tasks_for_verdict(desk.notices, verdict, facts.now)
     payload: dict[str, object] = {"sample": sample_of(submission, facts).to_json()} if facts.services.spam else {}
     kind = FIRST_LOOK if submission.kind.is_ping else "judge"
     return [NewTask(kind=kind, due_at=facts.now, payload=payload | told_by(submission))]
@@ -232,7 +232,7 @@ def withdraw(desk: Desk, item: Item) -> None:
     """
     refuse_late(desk, item)
     now = desk.clock.now()
-    decided = desk.store.items.withdraw(item.id, now, tasks=tasks_to_tell_of_decisions(desk.notices, now))
+    decided = desk.store.items.withdraw(item.id, now, tasks=notice_tasks_for_decision(desk.notices, now))
     if decided.before is not decided.item.status:
         signals.announce(desk.app, decided.item, before=decided.before, by=None)
 

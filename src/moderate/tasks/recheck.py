@@ -23,7 +23,7 @@ from moderate.checks.base import Facts, judge_anew
 from moderate.confirmation import confirm as confirming
 from moderate.errors import ServiceDown
 from moderate.model import Awaiting, Content, Finding, Lean, NewTask, Status, Verdict
-from moderate.notices.events import ATTEMPTS, tasks_to_tell, tell
+from moderate.notices.delivery import ATTEMPTS, notice_tasks_for_verdict, notify
 from moderate.sources.link_loss import forgive, is_lost, lose
 from moderate.sources.verify import Seen, described, look_at, raw_of
 from moderate.tasks.scheduler import Reading, take_own
@@ -136,7 +136,7 @@ def give_up(desk: Desk, task: Task, reason: str, error: str) -> None:
             Status.PENDING, Awaiting.MODERATOR, (*item.findings, finding), item.passed, skipped=item.skipped or ()
         )
         desk.store.items.settle(
-            None, item.id, item.version, verdict, now, tasks=tasks_to_tell(desk.notices, verdict, now)
+            None, item.id, item.version, verdict, now, tasks=notice_tasks_for_verdict(desk.notices, verdict, now)
         )
     desk.store.tasks.bury(task, error)
 
@@ -308,7 +308,9 @@ def settle(desk: Desk, task: Task, item: Item, verdict: Verdict, content: Conten
         verdict,
         now,
         content=content,
-        tasks=(*looks_to_come(task, item, now), *tasks_to_tell(desk.notices, verdict, now)) if not is_open else (),
+        tasks=(*looks_to_come(task, item, now), *notice_tasks_for_verdict(desk.notices, verdict, now))
+        if not is_open
+        else (),
         retry_at=next_try(verdict, task, now) if is_open else None,
         error="; ".join(finding.reason for finding in verdict.findings if finding.lean is Lean.UNSURE) or None,
     )
@@ -341,6 +343,6 @@ HANDLERS: Mapping[str, Callable[[Desk, Task], None]] = {
     "judge": judge_again,
     "look": judge_again,
     "teach": teach,
-    "notify": tell,
+    "notify": notify,
     confirming.KIND: confirming.write,
 }

@@ -1,9 +1,9 @@
-"""Who is told of an item, when, and how often: mails to moderators, calls to programs.
+"""Deliver notices of items to moderators' mailboxes and to webhooks: which, when, and how often.
 
-A task for each destination is written in the item's own transaction, once its verdict stands and
-never for spam that nobody asked to hear of. A worker tells. One that dies in between leaves the task
-to another, and what is then told twice carries the same id. People are not flooded: after some notices
-in an hour the rest is gathered into one.
+A task for each destination is stored in the item's own transaction, once the verdict on it is final. A worker delivers;
+if it dies, another one repeats the task, and a notice that then arrives twice has the same id both times. Mails are
+limited: after some of them in an hour, further items are gathered into a digest. Spam is announced only to destinations
+that ask for it.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from moderate.notices.values import Event, Notice, event_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from moderate.model import Item, Task, Verdict
+    from moderate.model import Task, Verdict
     from moderate.notices.values import Mailbox
     from moderate.ports import Notifier
     from moderate.submit.desk import Desk
 
 log = logging.getLogger("moderate")
 
-#: What notices are counted and gathered in.
+#: The period in which mails are counted, and after which a digest is due.
 HOUR = timedelta(hours=1)
 
-#: How often a service is tried that does not answer, over some two days, before its task is left to a person.
+#: How often a service that does not answer is tried, over some two days, before its task is given up.
 ATTEMPTS = 12
 
-#: For how long a destination that answered 410 is left alone, which is also the longest wait that one may ask for.
+#: How long a destination that answered 410 is paused, which is also the longest pause that one may ask for.
 GONE = timedelta(days=1)
 
-#: For how long a notice may wait for a destination that is not asked at the moment.
+#: How long a notice may wait for a destination that is paused or whose circuit breaker is open.
 LONGEST = timedelta(days=3)
 
-#: How long it is remembered what was told: longer than any later look at a ping's source takes.
+#: How long delivered notices are remembered: longer than the last check of a ping's source may come after it.
 MEMORY = timedelta(days=60)
 
-#: An item that is stored while a digest is written may miss it, so such a one is told again.
+#: Items that were stored so shortly before a digest are announced again, as the digest may have missed them.
 OVERLAP = timedelta(minutes=1)
 
-#: For how long a digest that somebody else is about to send is left to them.
+#: How long other tasks wait for the one that is sending their digest.
 CLAIM = timedelta(minutes=2)
 
 #: How many items a digest shows.
@@ -54,28 +54,28 @@ SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """All destinations of a site."""
+    """The destinations of a site's notices."""
 
     notifiers: tuple[Notifier, ...] = ()
 
     def named(self, kind: str) -> Notifier | None:
-        """The destination of a task of that kind; None where the settings no longer name it."""
+        """Return the destination of tasks of *kind*, None where the settings no longer name it."""
         return next((notifier for notifier in self.notifiers if kind_of(notifier) == kind), None)
 
 
 def kind_of(notifier: Notifier) -> str:
-    """The kind of the tasks for one destination: each has its own, so that none waits for another."""
+    """Return the kind of the tasks for one destination: each has its own, so that none waits for another."""
     return f"notify:{notifier.key}"
 
 
-def tasks_to_tell(notices: Notices, verdict: Verdict, now: datetime) -> list[NewTask]:
-    """The tasks that go with a verdict, none as long as checks are awaited."""
+def notice_tasks_for_verdict(notices: Notices, verdict: Verdict, now: datetime) -> list[NewTask]:
+    """Return the tasks to store with a verdict: none as long as checks are awaited."""
     event = event_of(verdict.status, verdict.awaiting)
     return tasks_for((notifier for notifier in notices.notifiers if event in notifier.events), now)
 
 
-def tasks_to_tell_of_decisions(notices: Notices, now: datetime) -> list[NewTask]:
-    """The tasks that go with a decision: for those who want to hear more than that something waits."""
+def notice_tasks_for_decision(notices: Notices, now: datetime) -> list[NewTask]:
+    """Return the tasks to store with a decision: for destinations that want more events than waiting items."""
     return tasks_for((notifier for notifier in notices.notifiers if notifier.events - {Event.WAITING}), now)
 
 
@@ -83,14 +83,14 @@ def tasks_for(notifiers: Iterable[Notifier], now: datetime) -> list[NewTask]:
     return [NewTask(kind=kind_of(each), due_at=now, payload={"at": now.timestamp()}) for each in notifiers]
 
 
-# --- telling --------------------------------------------------------------------------------------
+# --- one task -------------------------------------------------------------------------------------
 
 
-def tell(desk: Desk, task: Task) -> None:
-    """Do one task. What cannot be delivered is buried, to be looked at and tried again by a person."""
+def notify(desk: Desk, task: Task) -> None:
+    """Do one task. One that cannot be delivered is given up: operators list and replay such tasks."""
     now = desk.clock.now()
     try:
-        tell_news(desk, task)
+        notify_of_state(desk, task)
     except Undeliverable as error:
         if error.is_gone:
             pause(desk, task, GONE, is_gone=True)
@@ -110,7 +110,7 @@ def tell(desk: Desk, task: Task) -> None:
 
 
 def give_up(desk: Desk, task: Task, reason: str) -> None:
-    """Leave a task to a person. The log has its numbers alone, as *reason* may quote a mail server."""
+    """Put a task among the dead ones. The log gets its numbers only, as *reason* may quote a mail server."""
     fields = {"moderate_task": task.id, "moderate_item": task.item}
     words = "Task %d (%s) for item %d is given up; for the reason see: flask moderate tasks dead"
     log.warning(words, task.id, task.kind, task.item, extra=fields)
@@ -118,8 +118,8 @@ def give_up(desk: Desk, task: Task, reason: str) -> None:
 
 
 def deliver(desk: Desk, notifier: Notifier, notice: Notice) -> None:
-    """Deliver a notice, and note the beginning and the end of outages."""
-    # All mailboxes have one server, and each webhook has its own.
+    """Deliver a notice, and record the beginning and the end of outages."""
+    # All mailboxes share one server; each webhook has its own.
     name = kind_of(notifier) if notifier.per_hour is None else "mail"
     try:
         notifier.deliver(notice)
@@ -134,27 +134,24 @@ def deliver(desk: Desk, notifier: Notifier, notice: Notice) -> None:
 
 
 def pause(desk: Desk, task: Task, wait: timedelta, *, is_gone: bool = False) -> None:
-    """Have all processes leave the destination of *task* alone for *wait*, as it has asked for.
+    """Stop deliveries to the destination of *task* in all processes for *wait*, as it has asked for.
 
-    *is_gone* says that it wants no more notices: those that come within that time are given up.
+    With *is_gone* it wants no more notices at all: those that come up within that time are given up.
     """
     now = desk.clock.now()
-    desk.store.states.keep(pause_of(task), {"until": (now + wait).timestamp(), "is_gone": is_gone}, now)
+    desk.store.states.keep(pause_key(task), {"until": (now + wait).timestamp(), "is_gone": is_gone}, now)
 
 
-def pause_of(task: Task) -> str:
-    """Return the name under which it is kept until when a destination is left alone."""
+def pause_key(task: Task) -> str:
+    """Return the key of the state that holds until when a destination is paused."""
     return f"pause:{task.kind}"
 
 
 def check_pause(desk: Desk, task: Task) -> None:
-    """Raise `Undeliverable` or `ServiceDown` where the destination is left alone.
-
-    A task that a person replays is tried all the same.
-    """
-    kept = None if REPLAYED in task.payload else desk.store.states.get(pause_of(task))
+    """Raise `Undeliverable` or `ServiceDown` while the destination is paused. Replayed tasks are tried all the same."""
+    kept = None if REPLAYED in task.payload else desk.store.states.get(pause_key(task))
     left = kept.value["until"] - desk.clock.now().timestamp() if kept is not None else 0
-    # No pause is longer than GONE; where one seems to be, the clock was set back.
+    # No pause is longer than GONE; if one seems to be, the clock was set back.
     if kept is None or not 0 < left <= GONE.total_seconds():
         return
     if kept.value["is_gone"]:
@@ -163,8 +160,8 @@ def check_pause(desk: Desk, task: Task) -> None:
     raise ServiceDown("webhook", reason, retry_after=left, kind="resting")
 
 
-def tell_news(desk: Desk, task: Task) -> None:
-    """Tell where the item stands now, unless that is no longer of interest or was told before."""
+def notify_of_state(desk: Desk, task: Task) -> None:
+    """Deliver the current state of the item, unless its destination does not want it or has had it."""
     notifier, item = desk.notices.named(task.kind), desk.store.items.get(task.item)
     event = event_of(item.status, item.awaiting) if item is not None else None
     if notifier is None or item is None or event is None or event not in notifier.events:
@@ -173,41 +170,44 @@ def tell_news(desk: Desk, task: Task) -> None:
     notice = Notice(
         id=f"{item.id}-{item.version}-{event.value}", event=event, items=(item,), total=1, at=desk.clock.now()
     )
-    if desk.store.nonces.is_used(mark(notifier, notice), notice.at):
+    if desk.store.nonces.is_used(delivered_key(notifier, notice), notice.at):
         desk.store.tasks.finish(task)
     elif notifier.per_hour is None:
         check_pause(desk, task)
         deliver(desk, notifier, notice)
-        told(desk, task, notifier, notice)
+        finish(desk, task, notifier, notice)
     else:
-        tell_person(desk, task, notifier, notice, notifier.per_hour)
+        notify_person(desk, task, notifier, notice, notifier.per_hour)
 
 
-def mark(notifier: Notifier, notice: Notice) -> str:
+def delivered_key(notifier: Notifier, notice: Notice) -> str:
     return f"told:{notifier.key}:{notice.id}"
 
 
-def told(desk: Desk, task: Task, notifier: Notifier, notice: Notice) -> None:
-    """Remember that this was told, and end the task."""
-    desk.store.nonces.use_once(mark(notifier, notice), notice.at + MEMORY, notice.at)
-    if REPLAYED in task.payload and desk.store.states.get(pause_of(task)) is not None:
+def finish(desk: Desk, task: Task, notifier: Notifier, notice: Notice) -> None:
+    """Record that a notice was delivered, and end its task."""
+    desk.store.nonces.use_once(delivered_key(notifier, notice), notice.at + MEMORY, notice.at)
+    if REPLAYED in task.payload and desk.store.states.get(pause_key(task)) is not None:
         pause(desk, task, timedelta())
     desk.store.tasks.finish(task)
 
 
-def tell_person(desk: Desk, task: Task, notifier: Notifier, notice: Notice, per_hour: int) -> None:
-    """One notice, or a place in the next digest."""
+# --- people, who get digests ----------------------------------------------------------------------
+
+
+def notify_person(desk: Desk, task: Task, notifier: Notifier, notice: Notice, per_hour: int) -> None:
+    """Deliver a notice on its own, or have it wait for the next digest, or send that digest."""
     box = desk.store.mailboxes.get(notifier.key)
     asked = asked_at(task)
     if box.unsubscribed_at is not None or (box.digest_at is not None and asked <= box.digest_at):
-        told(desk, task, notifier, notice)
+        finish(desk, task, notifier, notice)
         return
     due = digest_due(box, per_hour, asked, notice.at)
     if due is None:
-        # Counted first: what fails counts as well, so that a server that hangs is not asked for each item.
+        # Counted before the attempt, so that a server that hangs is not asked once for each item.
         desk.store.mailboxes.count_notices(notifier.key, one_more(box, notice.at))
         deliver(desk, notifier, notice)
-        told(desk, task, notifier, notice)
+        finish(desk, task, notifier, notice)
     elif notice.at < due:
         desk.store.mailboxes.count_notices(notifier.key, replace(box, digest_due=due))
         desk.store.tasks.retry(task, due, "gathered for the next digest")
@@ -216,13 +216,13 @@ def tell_person(desk: Desk, task: Task, notifier: Notifier, notice: Notice, per_
 
 
 def asked_at(task: Task) -> datetime:
-    """Since when there is something to tell."""
+    """Return the time at which the item's state came about."""
     at = task.payload.get("at")
     return datetime.fromtimestamp(at, UTC) if isinstance(at, int | float) else task.created_at
 
 
 def digest_due(box: Mailbox, per_hour: int, asked: datetime, now: datetime) -> datetime | None:
-    """When the digest is due that this item goes into; None where it is told on its own."""
+    """Return when the digest for an item is due, None where the item gets a mail of its own."""
     if box.digest_due is not None and box.digest_due > asked:
         return box.digest_due
     if per_hour == 0:
@@ -238,11 +238,8 @@ def one_more(box: Mailbox, now: datetime) -> Mailbox:
     return replace(box, sent=box.sent + 1)
 
 
-# --- digests --------------------------------------------------------------------------------------
-
-
 def send_digest(desk: Desk, task: Task, notifier: Notifier, notice: Notice, box: Mailbox) -> None:
-    """Tell of all that waits at once; whoever of the gathered tasks comes first does it for all."""
+    """Send one mail for all waiting items. The first of the gathered tasks to be due sends it for all of them."""
     due = box.digest_due or notice.at
     if not desk.store.nonces.use_once(f"digest:{notifier.key}:{due.timestamp()}", notice.at + CLAIM, notice.at):
         desk.store.tasks.retry(task, notice.at + CLAIM * task.attempts, "the digest is being sent")
@@ -251,16 +248,16 @@ def send_digest(desk: Desk, task: Task, notifier: Notifier, notice: Notice, box:
     try:
         deliver(desk, notifier, digest_of(desk, notice, due))
     except Undeliverable:
-        # Else every gathered task would try the same again.
+        # Otherwise every gathered task would try the same digest again.
         desk.store.mailboxes.count_notices(notifier.key, closed)
         raise
     desk.store.mailboxes.count_notices(notifier.key, closed)
-    told(desk, task, notifier, notice)
+    finish(desk, task, notifier, notice)
 
 
 def digest_of(desk: Desk, notice: Notice, due: datetime) -> Notice:
-    """The newest of what waits; a digest of one item is a notice like any other."""
-    waiting = newest(desk)
+    """Return the digest of the newest waiting items. Where only one waits, that is *notice* itself."""
+    waiting = desk.store.queue.page(ItemFilter(awaiting=Awaiting.MODERATOR), cursor=None, limit=SHOWN).items
     if len(waiting) <= 1:
         return notice
     return replace(
@@ -270,7 +267,3 @@ def digest_of(desk: Desk, notice: Notice, due: datetime) -> Notice:
         total=max(len(waiting), desk.store.counters.totals().pending),
         is_digest=True,
     )
-
-
-def newest(desk: Desk) -> tuple[Item, ...]:
-    return desk.store.queue.page(ItemFilter(awaiting=Awaiting.MODERATOR), cursor=None, limit=SHOWN).items
