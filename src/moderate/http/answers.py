@@ -13,7 +13,7 @@ from moderate.http.operation import JSON
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from moderate.http.operation import Answer
+    from pydantic import BaseModel
 
 #: For answers that depend on who asks: only the reader's own cache may store them, and has to ask again each time.
 OWN = "private, no-cache"
@@ -56,7 +56,7 @@ def not_modified(tag: str | None) -> Response | None:
     return response
 
 
-def unstored(body: Answer | dict[str, object], status: int = 200) -> Response:
+def unstored(body: BaseModel | dict[str, object], status: int = 200) -> Response:
     """Return JSON that no cache may store. Members of a model that were not set are left out."""
     values = body if isinstance(body, dict) else body.model_dump(mode="json", by_alias=True, exclude_unset=True)
     response = jsonify(values)

@@ -83,9 +83,8 @@ class SignedLink:
         return state.desk.store.nonces.use_once(f"{self.purpose}:{use}", now + self.lifetime + CLOCK_SKEW, now)
 
 
+#: The form on the page of an unsubscribe link.
 class AgainIn(Answer):
-    """The form on the page of an unsubscribe link."""
-
     again: Literal["1"] | None = None
 
 

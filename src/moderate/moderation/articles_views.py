@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, model_validator
 
 from moderate.http.answers import unstored
-from moderate.http.operation import Answer, Count, Moment, Operation, Reply, rfc3339
+from moderate.http.operation import Answer, Count, Moment, Operation, Reply
 from moderate.http.state import current_state
 from moderate.lifecycle import Premoderation  # noqa: TC001 - pydantic reads the annotations
 from moderate.model import Client, Kind, Raw
@@ -76,6 +76,16 @@ class ArticleOut(Answer):
     premoderation: Premoderation | None
     host: HostsWord
 
+    @classmethod
+    def of(cls, state: State, found: Article, overrides: Overrides) -> Self:
+        host = HostsWord(
+            comments_open=found.comments_open,
+            pings_open=found.pings_open,
+            premoderation=state.settings.premoderation,
+            published_at=found.published_at,
+        )
+        return cls(article=found.key, title=found.title, url=found.url, **asdict(overrides), host=host)
+
 
 class ChangedOut(Answer):
     changed: Count
@@ -94,7 +104,7 @@ def article(article: str) -> ResponseReturnValue:
     state = current_state()
     moderator(state)
     found = known(state, article)
-    return unstored(article_json(state, found, state.desk.store.articles.overrides(found.key)))
+    return unstored(ArticleOut.of(state, found, state.desk.store.articles.overrides(found.key)))
 
 
 @Operation(
@@ -114,7 +124,7 @@ def change(article: str) -> ResponseReturnValue:
     sent = json_body(OverridesIn)
     wanted = replace(state.desk.store.articles.overrides(found.key), **sent.set_here)
     state.desk.store.articles.set_overrides(found.key, wanted, state.desk.clock.now())
-    return unstored(article_json(state, found, wanted))
+    return unstored(ArticleOut.of(state, found, wanted))
 
 
 @Operation(
@@ -132,25 +142,9 @@ def change_older() -> ResponseReturnValue:
     moderator(state)
     sent = json_body(OlderIn)
     changed = state.desk.store.articles.override_older(sent.before, sent.set_here, state.desk.clock.now())
-    return unstored({"changed": changed})
+    return unstored(ChangedOut(changed=changed))
 
 
 def known(state: State, key: str) -> Article:
     """The host's article. Raises `UnknownArticle`."""
     return find_article(state.desk, Raw(kind=Kind.COMMENT, client=Client(), article=key))
-
-
-def article_json(state: State, found: Article, overrides: Overrides) -> dict[str, object]:
-    """What moderators set, null where nothing, and what the host itself says."""
-    return {
-        "article": found.key,
-        "title": found.title,
-        "url": found.url,
-        **asdict(overrides),
-        "host": {
-            "comments_open": found.comments_open,
-            "pings_open": found.pings_open,
-            "premoderation": state.settings.premoderation,
-            "published_at": rfc3339(found.published_at),
-        },
-    }

@@ -223,8 +223,8 @@ def news() -> ResponseReturnValue:
     moderator(state)
     newest = state.desk.store.queue.versions(default_filter(), MOST_NEW)
     after = number("after", 1, MAX_ID) or 1
-    counted = {**totals(state), "changed": changed(state)}
-    return unstored({"new": sum(item_id > after for item_id in newest), "totals": counted})
+    counted = Totals(**totals(state), changed=changed(state))
+    return unstored(NewsOut(new=sum(item_id > after for item_id in newest), totals=counted))
 
 
 @Operation(

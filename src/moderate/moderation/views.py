@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
     from moderate.http.state import State
-    from moderate.model import Left
     from moderate.moderation.decide import Outcome
 
 M = TypeVar("M", bound=BaseModel)
@@ -369,7 +368,7 @@ def decisions() -> ResponseReturnValue:
         items = Matching(sent.filter.to_filter(), sent.expect or 0, sent.seen)
     request = DecisionRequest(decision=sent.decision, items=items, by=who, note=sent.note, change=sent.change)
     outcome = decide_many(state.desk, request)
-    return unstored({"batch": outcome.batch, "decided": done_json(outcome), "conflicts": left_json(outcome)})
+    return unstored(DecisionsOut(batch=outcome.batch, decided=done(outcome), conflicts=left(outcome)))
 
 
 @Operation(
@@ -391,26 +390,24 @@ def undo() -> ResponseReturnValue:
         outcome = undo_batch(state.desk, sent.batch, by=who)
     else:
         outcome = undo_one(state.desk, sent.history or 0, by=who)
-    return unstored({"batch": outcome.batch, "undone": done_json(outcome), "conflicts": left_json(outcome)})
+    return unstored(UndoOut(batch=outcome.batch, undone=done(outcome), conflicts=left(outcome)))
 
 
-def done_json(outcome: Outcome) -> list[dict[str, object]]:
+def done(outcome: Outcome) -> list[DecidedOut]:
     return [
-        {"id": done.item.id, "status": done.item.status.value, "version": done.item.version, "changed": done.changed}
+        DecidedOut(id=done.item.id, status=done.item.status, version=done.item.version, changed=done.changed)
         for done in outcome.done
     ]
 
 
-def left_json(outcome: Outcome) -> list[dict[str, object]]:
-    return [conflict_json(left) for left in outcome.left]
-
-
-def conflict_json(left: Left) -> dict[str, object]:
-    """Return an item that was left, with the code of the error that it alone would have met."""
-    body: dict[str, object] = {"id": left.id, "code": left.code}
-    if left.now is not None:
-        body |= {"by": left.by, "decision": left.now.status.value, "version": left.now.version}
-    return body
+def left(outcome: Outcome) -> list[ConflictOut]:
+    """Return the items that were left, each with the code of the refusal that it would have met alone."""
+    return [
+        ConflictOut(id=left.id, code=left.code)
+        if left.now is None
+        else ConflictOut(id=left.id, code=left.code, by=left.by, decision=left.now.status, version=left.now.version)
+        for left in outcome.left
+    ]
 
 
 @Operation(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from flask import Response, request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from moderate.errors import Invalid, UnknownRule
 from moderate.http.answers import unstored
-from moderate.http.operation import NOTHING, Answer, Count, Id, Moment, Operation, Reply, query, rfc3339
+from moderate.http.operation import NOTHING, Answer, Count, Id, Moment, Operation, Reply, query
 from moderate.http.state import current_state
 from moderate.model import MAX_ID, Kind, Status
 from moderate.moderation.access import moderator
@@ -40,6 +40,8 @@ class RuleIn(BaseModel):
 
 
 class RuleSaid(Answer):
+    model_config = ConfigDict(from_attributes=True)
+
     kind: Literal["word", "host", "email", "ip"]
     value: str
     effect: Literal["hold", "spam", "trust"]
@@ -52,6 +54,18 @@ class RuleOut(RuleSaid):
     created_by: str
     hits: Count
     last_hit_at: Moment | None
+
+    @classmethod
+    def of(cls, info: RuleInfo) -> Self:
+        said = RuleSaid.model_validate(info.rule)
+        return cls(
+            **dict(said),
+            id=info.rule.id,
+            created_at=info.created_at,
+            created_by=info.created_by,
+            hits=info.hits,
+            last_hit_at=info.last_hit_at,
+        )
 
 
 class RulesOut(Answer):
@@ -71,6 +85,20 @@ class MetOut(Answer):
     status: Status
     decided_by: str | None
 
+    @classmethod
+    def of(cls, item: Item, matched: str, effect: str) -> Self:
+        return cls(
+            id=item.id,
+            kind=item.kind,
+            article=item.article,
+            author=item.author,
+            text=item.text[:200],
+            matched=matched,
+            would=effect,
+            status=item.status,
+            decided_by=item.decided_by,
+        )
+
 
 class TrialOut(Answer):
     rule: RuleSaid
@@ -79,6 +107,18 @@ class TrialOut(Answer):
     by_status: dict[str, Count]
     decided: dict[str, Count]
     items: list[MetOut]
+
+    @classmethod
+    def of(cls, tried: Tried) -> Self:
+        """Return what the rule would have done, beside where the items stand and what moderators had decided."""
+        return cls(
+            rule=RuleSaid.model_validate(tried.rule),
+            looked_at=tried.looked_at,
+            matched=len(tried.met),
+            by_status=dict(tried.by_status()),
+            decided=dict(tried.decided()),
+            items=[MetOut.of(item, what, tried.rule.effect) for item, what in tried.met[:SHOWN]],
+        )
 
 
 @Operation(
@@ -93,7 +133,7 @@ def rules() -> ResponseReturnValue:
     """``GET /moderation/rules``."""
     state = current_state()
     moderator(state)
-    return unstored({"rules": [rule_json(info) for info in state.desk.store.rules.all()]})
+    return unstored(RulesOut(rules=[RuleOut.of(info) for info in state.desk.store.rules.all()]))
 
 
 @Operation(
@@ -108,7 +148,7 @@ def rule(rule_id: int) -> ResponseReturnValue:
     """``GET /moderation/rules/<id>``."""
     state = current_state()
     moderator(state)
-    return unstored(rule_json(rulebook.find(state.desk, known_id(rule_id))))
+    return unstored(RuleOut.of(rulebook.find(state.desk, known_id(rule_id))))
 
 
 @Operation(
@@ -132,11 +172,9 @@ def add() -> ResponseReturnValue:
     sent = json_body(RuleIn)
     wanted = Rule(0, sent.kind, sent.value, sent.effect, sent.note)
     if is_trial:
-        return unstored(trial_json(rulebook.try_out(state.desk, wanted)))
+        return unstored(TrialOut.of(rulebook.try_out(state.desk, wanted)))
     info, is_new = rulebook.add(state.desk, wanted, by=who)
-    response = unstored(rule_json(info))
-    response.status_code = 201 if is_new else 200
-    return response
+    return unstored(RuleOut.of(info), 201 if is_new else 200)
 
 
 @Operation(
@@ -167,44 +205,3 @@ def flag(name: str) -> bool:
     if value not in {"0", "1"}:
         raise Invalid.field(name, "Either 0 or 1.")
     return value == "1"
-
-
-def rule_json(info: RuleInfo) -> dict[str, object]:
-    return {
-        "id": info.rule.id,
-        **said(info.rule),
-        "created_at": rfc3339(info.created_at),
-        "created_by": info.created_by,
-        "hits": info.hits,
-        "last_hit_at": rfc3339(info.last_hit_at),
-    }
-
-
-def said(wanted: Rule) -> dict[str, object]:
-    return {"kind": wanted.kind, "value": wanted.value, "effect": wanted.effect, "note": wanted.note}
-
-
-def trial_json(tried: Tried) -> dict[str, object]:
-    """What the rule would have done, beside where the items stand and what moderators had decided."""
-    return {
-        "rule": said(tried.rule),
-        "looked_at": tried.looked_at,
-        "matched": len(tried.met),
-        "by_status": tried.by_status(),
-        "decided": tried.decided(),
-        "items": [met_json(item, what, tried.rule.effect) for item, what in tried.met[:SHOWN]],
-    }
-
-
-def met_json(item: Item, what: str, effect: str) -> dict[str, object]:
-    return {
-        "id": item.id,
-        "kind": item.kind.value,
-        "article": item.article,
-        "author": item.author,
-        "text": item.text[:200],
-        "matched": what,
-        "would": effect,
-        "status": item.status.value,
-        "decided_by": item.decided_by,
-    }
