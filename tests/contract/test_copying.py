@@ -265,8 +265,8 @@ def test_tables_of_another_version_are_not_copied(moving: tuple[Database, Databa
     for database, words in ((target, "The new database"), (source, "The site's database")):
         migrate.upgrade(database)
         with database.write() as conn:
-            conn.execute(text("UPDATE moderate_alembic_version SET version_num = '0001'"))
-        with pytest.raises(CopyRefused, match=f"{words} is at version 0001"):
+            conn.execute(text("UPDATE moderate_alembic_version SET version_num = '0000'"))
+        with pytest.raises(CopyRefused, match=f"{words} is at version 0000"):
             copy(source, target, nobody)
         with database.write() as conn:
             conn.execute(text(f"UPDATE moderate_alembic_version SET version_num = '{migrate.HEAD}'"))

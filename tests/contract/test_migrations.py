@@ -5,32 +5,36 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-from datetime import timedelta
-from itertools import product
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from alembic.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, insert, inspect, select, text
+from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, inspect, select, text
 
 from moderate.database import migrate
+from moderate.database.collations import every_word, make_fit
 from moderate.database.engine import Database
 from moderate.database.migrate import check, current, include_name, is_required, migrate_to, trouble, upgrade
-from moderate.database.schema import history, items, metadata, states
+from moderate.database.schema import metadata, states
 from moderate.errors import ServiceDown
-from moderate.model import Decision, Kind, Status
-from moderate.store.rows import columns_of
+from moderate.model import Decision
+from moderate.store import search
 from moderate.store.store import Store
-from tests.factories import APPROVED, HELD, NOON, a_comment, a_ping, a_verdict
+from tests.factories import HELD, NOON, a_comment
+from tests.next_version import ADDITIONS, install_next_version
 from tests.processes import PROCESSES
 from tests.servers import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from sqlalchemy.engine import Connection
+
+@pytest.fixture
+def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    return partial(install_next_version, tmp_path / "migrations", monkeypatch)
 
 
 @pytest.fixture
@@ -54,74 +58,45 @@ def test_an_upgrade_makes_all_tables_as_the_code_wants_them(database: Database) 
     }
 
 
-def test_counters_of_an_earlier_version_are_told_apart_by_kind(database: Database) -> None:
-    """From the tables before, where all that waited was one number, with items of every kind and status."""
-    with database.write() as conn:
-        migrate_to(conn, "0006")
-        for number, (article, kind, status) in enumerate(product("abc", Kind, Status)):
-            if (article, kind) != ("c", Kind.PINGBACK):
-                store_without_counters(conn, article, kind, status, times=number % 5)
-        conn.execute(text(OLD_COUNTERS))
-    assert upgrade(database) == ("0006", migrate.HEAD)
-    assert check(database) == []
-    store = Store(database)
-    assert not any(store.counters.recount(repair=False))
-    assert store.counters.counts(["c"])["c"].spam_pingback == 0 < store.counters.counts(["b"])["b"].spam_pingback
-    assert store.counters.revision("a") == 7
-    store.items.record(a_comment(article="a"), HELD, [], NOON)
-    assert not any(store.counters.recount(repair=False))
-
-
-#: As the code before wrote them.
-OLD_COUNTERS = """INSERT INTO moderate_counters
-(article_key, comments, trackback, pingback, webmention, pending, spam, trash, revision)
-SELECT counted.* FROM (SELECT article_key,
-    SUM(CASE WHEN status = 'approved' AND kind = 'comment' THEN 1 ELSE 0 END),
-    SUM(CASE WHEN status = 'approved' AND kind = 'trackback' THEN 1 ELSE 0 END),
-    SUM(CASE WHEN status = 'approved' AND kind = 'pingback' THEN 1 ELSE 0 END),
-    SUM(CASE WHEN status = 'approved' AND kind = 'webmention' THEN 1 ELSE 0 END),
-    SUM(CASE WHEN status = 'pending' THEN 1 ELSE 0 END),
-    SUM(CASE WHEN status = 'spam' THEN 1 ELSE 0 END),
-    SUM(CASE WHEN status = 'trash' THEN 1 ELSE 0 END),
-    7 AS revision
-FROM (SELECT article_key, kind, status FROM moderate_items UNION ALL SELECT '', kind, status FROM moderate_items)
-AS every GROUP BY article_key) AS counted"""
-
-
-def store_without_counters(conn: Connection, article: str, kind: Kind, status: Status, *, times: int) -> None:
-    for number in range(times):
-        source = f"https://{kind}.example/{status}/{number}"
-        new = a_comment(article=article) if kind is Kind.COMMENT else a_ping(source, kind=kind, article=article)
-        row = columns_of(new, a_verdict(status), NOON)
-        conn.execute(insert(items).values(row | {"kind": kind, "status": status, "version": 1, "article_key": article}))
-
-
-def test_an_upgrade_learns_from_the_history_when_items_became_public_and_came_to_wait(database: Database) -> None:
-    hours = [NOON + timedelta(hours=number) for number in range(4)]
-    steps = {
-        "approved": [(None, "pending"), ("pending", "approved"), ("approved", "approved")],
-        "pending": [(None, "approved"), ("approved", "pending"), ("pending", "pending")],
-        "spam": [(None, "spam")],
-    }
-    with database.write() as conn:
-        migrate_to(conn, "0007")
-        for number, (status, moves) in enumerate(steps.items(), 1):
-            row = columns_of(a_comment(), a_verdict(Status(status)), hours[0])
-            place = {"id": number, "kind": "comment", "status": status, "version": 3, "article_key": "2026/thaw"}
-            conn.execute(insert(items).values(row | place))
-            for hour, (before, after) in zip(hours, moves, strict=False):
-                line = {"item_id": number, "at": hour, "act": "decided", "before": before, "after": after, "version": 1}
-                conn.execute(insert(history).values(line))
-        # An item without any history, as an import of old may have left it.
-        conn.execute(insert(items).values(columns_of(a_comment(), APPROVED, hours[3]) | place | {"id": 9} | PUBLIC))
+def test_the_migrations_make_what_the_metadata_declares(database: Database) -> None:
+    """To the last name, type, default and index: an upgrade, and then the same database made from the metadata."""
     upgrade(database)
-    found = [Store(database).items.get(number) for number in (1, 2, 3, 9)]
-    assert [item and (item.public_at, item.waiting_since) for item in found] == [
-        (hours[1], None), (None, hours[1]), (None, None), (hours[3], None),
-    ]  # fmt: skip
+    migrated = details_of(database)
+    with database.write() as conn:
+        if conn.dialect.name == "sqlite":
+            for name in search.SQLITE_TRIGGERS:
+                conn.execute(text(f"DROP TRIGGER {name}"))
+            for name in (search.SQLITE_INDEX, search.SQLITE_STATE):
+                conn.execute(text(f"DROP TABLE {name}"))
+        metadata.drop_all(conn)
+    with database.write() as conn, every_word(conn):
+        metadata.create_all(conn)
+        search.create_index(conn)
+        make_fit(conn)
+    assert details_of(database) == migrated
 
 
-PUBLIC = {"status": "approved"}
+def details_of(database: Database) -> dict[str, Any]:
+    """All that the database says of its tables, without the order of columns."""
+    with database.read() as conn:
+        inspector = inspect(conn)
+        found: dict[str, Any] = {}
+        for name in inspector.get_table_names():
+            if name == migrate.VERSION_TABLE:
+                continue
+            columns = [{**column, "type": repr(column["type"])} for column in inspector.get_columns(name)]
+            found[name] = {
+                "columns": {column["name"]: column for column in columns},
+                "key": inspector.get_pk_constraint(name),
+                "unique": {each["name"]: each for each in inspector.get_unique_constraints(name)},
+                "indexes": {each["name"]: each for each in inspector.get_indexes(name)},
+            }
+        if database.dialect == "sqlite":
+            made = conn.execute(text("SELECT name, sql FROM sqlite_master WHERE name LIKE '%_search%'"))
+            found["search"] = {row.name: row.sql for row in made}
+            counting = "SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'"
+            found["autoincrement"] = set(conn.execute(text(counting)).scalars())
+    return found
 
 
 def test_a_second_upgrade_changes_nothing(database: Database) -> None:
@@ -196,9 +171,26 @@ def test_a_column_that_is_gone_is_named(database: Database) -> None:
         upgrade(database)
 
 
-def test_a_loss_from_before_an_upgrade_is_noticed_by_it(database: Database) -> None:
+def test_tables_of_the_version_before_are_brought_up_to_date(
+    database: Database, next_version: Callable[[], None]
+) -> None:
+    upgrade(database)
+    item = Store(database).items.record(a_comment(), HELD, [], NOON).item
+    next_version()
+    assert trouble(database) == ("outdated", "Run: flask moderate db upgrade", False)
+    assert upgrade(database) == ("0001", "0002")
+    assert (trouble(database).state, current(database)) == ("", "0002")
+    with database.read() as conn:
+        assert conn.execute(text("SELECT weight FROM moderate_items")).scalar() == 0
+        assert "moderate_moods" in inspect(conn).get_table_names()
+    assert Store(database).items.get(item.id) == item
+    assert not any(Store(database).counters.recount(repair=False))
+
+
+def test_a_loss_from_before_an_upgrade_is_noticed_by_it(database: Database, next_version: Callable[[], None]) -> None:
+    upgrade(database)
+    next_version()
     with database.write() as conn:
-        migrate_to(conn, "0006")
         conn.execute(text("DROP TABLE moderate_samples"))
     with pytest.raises(ServiceDown, match="moderate_samples"):
         upgrade(database)
@@ -293,12 +285,7 @@ def test_migrations_since_the_oldest_code_that_works_with_the_tables_only_add_to
 
 
 def test_the_rule_of_additions_notices_what_older_code_would_fail_on(database: Database) -> None:
-    with database.write() as conn:
-        migrate_to(conn, "0006")
-    before = shape_of(database)
-    with database.write() as conn:
-        migrate_to(conn, "0007")
-    assert "moderate_counters.spam is gone" in breaks(before, shape_of(database))
+    upgrade(database)
     before = shape_of(database)
     add_a_revision(database)
     assert breaks(before, shape_of(database)) == []
@@ -312,16 +299,6 @@ def test_the_rule_of_additions_notices_what_older_code_would_fail_on(database: D
         "moderate_rules must be unique by effect",
         "moderate_samples is gone",
     }
-
-
-#: What a later version may do: new columns with and without a default, a new table and a new index.
-ADDITIONS = (
-    "ALTER TABLE moderate_items ADD COLUMN mood VARCHAR(20)",
-    "ALTER TABLE moderate_items ADD COLUMN weight INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE moderate_history ADD COLUMN weight INTEGER NOT NULL DEFAULT 0",
-    "CREATE TABLE moderate_moods (name VARCHAR(20) PRIMARY KEY, ink VARCHAR(9) NOT NULL)",
-    "CREATE INDEX ix_moderate_items_mood ON moderate_items (mood)",
-)
 
 
 def add_a_revision(database: Database, *statements: str) -> None:
@@ -450,7 +427,7 @@ def test_a_start_on_tables_that_are_up_to_date_imports_no_alembic(tmp_path: Path
         "from moderate.database.engine import Database\nfrom moderate.store.store import Store",
         "from moderate.database.migrate import upgrade",
         f"database = Database({url!r})",
-        "upgrade(database); Store(database).totals(); database.dispose()",
+        "upgrade(database); Store(database).counters.totals(); database.dispose()",
         "assert not [name for name in sys.modules if name.startswith(('alembic', 'mako'))]",
     )
     subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True, timeout=60)

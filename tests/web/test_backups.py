@@ -14,10 +14,9 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import create_engine
 
-from moderate.database.engine import Database
-from moderate.database.migrate import migrate_to
 from moderate.database.tables import Tables
 from moderate.model import ItemFilter
+from tests.next_version import install_next_version
 from tests.servers import ROOT, program
 from tests.sites import Host
 
@@ -238,15 +237,14 @@ def test_a_file_that_is_no_usable_backup_is_refused_and_changes_nothing(
     assert files_in(path.parent) == {"moderate.sqlite3"}
 
 
-def test_a_backup_of_an_older_version_is_brought_up_to_date(host: Host, tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'old.sqlite3'}")
-    with database.write() as conn:
-        migrate_to(conn, "0007")
-    database.dispose()
-    done = run(host, "restore", tmp_path / "old.sqlite3")
+def test_a_backup_of_an_older_version_is_brought_up_to_date(
+    host: Host, backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_next_version(tmp_path / "migrations", monkeypatch)
+    done = run(host, "restore", backup)
     assert done.exit_code == 0, done.output
-    assert run(host, "db", "check").exit_code == 0
-    assert texts(host) == set()
+    assert host.state.tables.current() == "0002"
+    assert texts(host) == {"Before"}
 
 
 @contextmanager

@@ -36,16 +36,19 @@ if TYPE_CHECKING:
 
 VERSION_TABLE = "moderate_alembic_version"
 
+#: The folder of the migrations.
+SCRIPTS = resources.files("moderate.database").joinpath("migrations")
+
 #: The revision that this code works with; a test holds it equal to the newest migration.
-HEAD = "0008"
+HEAD = "0001"
 
 #: The oldest revision whose code also works with tables at `HEAD`, so that a deploy can be rolled back and old
 #: and new processes can run side by side. A migration that older code cannot work with raises it; the rule is
 #: in CONTRIBUTING.md, and a test holds the migrations to it.
-OLDEST = "0008"
+OLDEST = "0001"
 
-#: All revisions up to `HEAD`, without importing Alembic.
-KNOWN = frozenset(f"{number:04}" for number in range(1, int(HEAD) + 1))
+#: All revisions up to `HEAD`, so that Alembic need not be imported to know them; a test holds them complete.
+KNOWN = frozenset({HEAD})
 
 #: The name under which an upgrade leaves `OLDEST` in moderate_states, where code older than the tables finds it.
 KEPT_AS = "tables"
@@ -131,7 +134,7 @@ def migrate_to(conn: Connection, revision: str) -> None:
     from alembic.runtime.migration import MigrationStep
     from alembic.script import ScriptDirectory
 
-    scripts = ScriptDirectory(str(resources.files("moderate.database").joinpath("migrations")))
+    scripts = ScriptDirectory(str(SCRIPTS))
 
     def steps(heads: Sequence[str], _context: object) -> list[MigrationStep]:
         if not heads:
