@@ -1,10 +1,10 @@
-"""Confirming a commenter's e-mail address: asking for the mail, sending it, and what follows from its link.
+"""Confirm a commenter's e-mail address: request the mail, send it, and act on its link.
 
-A typed address proves nothing. Who reads the mail that we send there has it: the browser in which the
-link's button is pressed is known by that address from then on, and its own comment counts as theirs.
+A typed address proves nothing, but a person who presses the button behind the mail's link can read its mails. Their
+browser is known by that address from then on, and the comment counts as theirs if the browser has sent it.
 
-Anybody can type somebody else's address. So a mailbox gets one such mail a day, whoever asks, none after
-its owner has said so, and the mail holds no word of a commenter's. Whether it went is told to nobody.
+A commenter may type another person's address. So a mailbox gets at most one such mail a day, none once its owner has
+unsubscribed, and no text of a commenter's. No answer shows whether a mail was sent.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ log = logging.getLogger("moderate")
 #: The kind of the tasks.
 KIND = "confirm"
 
-#: How long it takes until a mailbox may get another of these mails, and how long one is tried.
+#: How long a mailbox gets no second mail, how long one is tried, and how long its link is valid.
 PER_MAIL = timedelta(days=1)
 
-#: For how long a mailbox is left to the worker that is writing to it.
+#: How long other tasks leave a mailbox to the worker that is sending a mail to it.
 CLAIM = timedelta(minutes=2)
 
-#: A mail server that is down is asked again after this, then after twice as long, up to the longest.
+#: The wait before the second attempt, which doubles with each further one, and its maximum.
 FIRST_RETRY = timedelta(minutes=2)
 LONGEST_RETRY = timedelta(hours=2)
 
@@ -74,11 +74,11 @@ class Confirming:
     secret: Callable[[], bytes]
 
     def author_id(self, email: str) -> str:
-        """The identity that goes with an address, in the spelling in which items hold it."""
+        """Return the identity of an address, in the spelling in which items hold it."""
         return CONFIRMED + self._hash("identity", email, 32)
 
     def mailbox(self, to: str) -> str:
-        """Names the mailbox behind an address as mails go to it: many providers put all its spellings into one."""
+        """Return a keyed hash of the mailbox of an address; many providers deliver all these spellings to one."""
         local, _, domain = to.casefold().rpartition("@")
         return self._hash("mailbox", f"{local.partition('+')[0].replace('.', '')}@{domain}", 24)
 
@@ -88,12 +88,12 @@ class Confirming:
 
 
 def is_confirmable(desk: Desk, item: Item) -> bool:
-    """Whether a mail could go to the address of this comment, and would prove anything new."""
+    """Return whether the author of a comment can have its address confirmed: it has one, and no author is known."""
     return item.author_id is None and not item.kind.is_ping and address_of(desk, item) is not None
 
 
 def address_of(desk: Desk, item: Item) -> str | None:
-    """The address of this comment as mails to it are sent; None where none could be."""
+    """Return the address of a comment in the form in which mails are sent, None where there is no such form."""
     return sendable(item.email) if desk.confirming is not None and item.email else None
 
 
@@ -114,9 +114,9 @@ def sendable(email: str) -> str | None:
 
 
 def ask(desk: Desk, item: Item, client_ip: str) -> None:
-    """The author wants the mail. Raises `RateLimited`, or `Invalid` where the comment has no address.
+    """Request the mail for the author of a comment. Raises `RateLimited`, or `Invalid` where it has no address.
 
-    A task is written in any case, so that neither the answer nor its time tells what will come of it.
+    A task is stored in any case, so that neither the answer nor its time shows whether a mail will be sent.
     """
     desk.limits.spend(Costs("confirmations", client_ip))
     if not item.email:
@@ -129,10 +129,10 @@ def ask(desk: Desk, item: Item, client_ip: str) -> None:
 
 
 def write(desk: Desk, task: Task) -> None:
-    """Do one task: send the mail, unless nobody is to get it."""
+    """Do one task: send the mail, unless its recipient unsubscribed, had one today, or the comment has changed."""
     item, now = desk.store.items.get(task.item), desk.clock.now()
     request = request_for(desk, task, item) if item is not None else None
-    if request is None or not is_welcome(desk, request.mailbox, now):
+    if request is None or has_had_enough(desk, request.mailbox, now):
         desk.store.tasks.finish(task)
     elif not desk.store.nonces.use_once(f"confirmation-claim:{request.mailbox}", now + CLAIM, now):
         desk.store.tasks.retry(task, now + CLAIM, "the same mailbox is being written to")
@@ -155,19 +155,18 @@ def request_for(desk: Desk, task: Task, item: Item) -> Request | None:
     )
 
 
-def is_welcome(desk: Desk, mailbox: str, now: datetime) -> bool:
-    """Whether its owner has not declined such mails, and has had none today."""
-    return desk.store.mailboxes.get(mailbox).unsubscribed_at is None and not desk.store.nonces.is_used(
-        mark(mailbox), now
-    )
+def has_had_enough(desk: Desk, mailbox: str, now: datetime) -> bool:
+    """Return whether the owner of a mailbox has unsubscribed, or was sent a mail within the last day."""
+    is_out = desk.store.mailboxes.get(mailbox).unsubscribed_at is not None
+    return is_out or desk.store.nonces.is_used(sent_key(mailbox), now)
 
 
-def mark(mailbox: str) -> str:
+def sent_key(mailbox: str) -> str:
     return f"confirmation-mail:{mailbox}"
 
 
 def send(desk: Desk, task: Task, request: Request) -> None:
-    """An address that a server refuses is its typist's affair; a server that is down for a day is the site's."""
+    """Try to send a mail. A refused address ends the task; only a server that stays down is a fault of the site's."""
     if desk.confirming is None:
         return
     try:
@@ -175,12 +174,14 @@ def send(desk: Desk, task: Task, request: Request) -> None:
     except ServiceDown as error:
         if not error.kind:
             desk.outages.failed("mail", error)
-        try_later(desk, task, request, without_address(str(error), request.to))
+        # Mail servers repeat the address in their replies, and the notes of tasks must not hold it.
+        reason = re.sub(re.escape(request.to), "(the address)", str(error), flags=re.IGNORECASE)
+        try_later(desk, task, request, reason)
         return
     except Undeliverable:
         log.info("A mail to confirm an address was refused for good.")
     desk.outages.over("mail")
-    desk.store.nonces.use_once(mark(request.mailbox), request.at + PER_MAIL, request.at)
+    desk.store.nonces.use_once(sent_key(request.mailbox), request.at + PER_MAIL, request.at)
     desk.store.tasks.finish(task)
 
 
@@ -192,23 +193,18 @@ def try_later(desk: Desk, task: Task, request: Request, reason: str) -> None:
         desk.store.tasks.retry(task, request.at + wait, reason)
 
 
-def without_address(reason: str, address: str) -> str:
-    """Mail servers repeat the address in their answers; a task's note is no place for it."""
-    return re.sub(re.escape(address), "(the address)", reason, flags=re.IGNORECASE)
-
-
 # --- what the link proves -------------------------------------------------------------------------
 
 
 def identity_of(desk: Desk, item: Item) -> str | None:
-    """The identity that goes with the address of this comment."""
+    """Return the identity of a comment's address, None where it has no address."""
     return desk.confirming.author_id(item.email) if desk.confirming is not None and item.email else None
 
 
 def count_as_theirs(desk: Desk, item: Item) -> None:
-    """The browser that has confirmed the address of this comment has sent it as well: it is theirs.
+    """Set the author of a comment to the identity of its address. A comment of one of the host's users stays theirs.
 
-    The caller knows both. What a login of the host's has sent stays that login's.
+    Call it where the browser that has confirmed the address is the one that has sent the comment.
     """
     author_id = identity_of(desk, item)
     if author_id is not None and item.author_id is None:

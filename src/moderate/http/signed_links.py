@@ -46,7 +46,7 @@ class SignedLink:
     """One kind of link: *path* is where its tokens stand below the blueprint, *purpose* the salt of their signatures.
 
     Tokens that are not valid are charged to the rate limit named *limit*, so that guessing is slow; valid ones cost
-    nothing, so that nobody can keep others out from the same address. A *lifetime* of None never ends.
+    nothing, so that guessing does not keep others at the same address out. A *lifetime* of None never ends.
     """
 
     purpose: str

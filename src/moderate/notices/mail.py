@@ -139,7 +139,7 @@ def rendered(template: str, mail: Mail, words: Translator) -> str:
 
 
 def quoted(text: str) -> str:
-    """Put ``>`` before every line, whatever the writer used to end lines with."""
+    """Put ``>`` before every line; a line may end with any character that programs take for its end."""
     return "\n".join(f"> {line}".rstrip() for line in text.splitlines()) or ">"
 
 

@@ -1,4 +1,4 @@
-"""Send mails by SMTP (RFC 5321), and name what went wrong.
+"""Send mails by SMTP (RFC 5321), and describe failures in words.
 
 `smtplib` waits the whole time-out for each piece of an answer, and reads as many lines as come. `Bounded` limits the
 time and the bytes of a whole conversation, so that no server can hold up a worker.
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from moderate.notices.smtp_auth import Account
     from moderate.ports import Clock
 
-#: All that a server may say while it takes one mail, in bytes.
+#: How many bytes a server may send while it accepts one mail.
 MOST_BYTES = 64 * 1024
 
-#: How many times as long as one answer the whole of it may take.
+#: How long a whole conversation may take, as a multiple of the time-out for one answer.
 ANSWERS = 6
 
-#: How long it may take at most, in seconds: less than a task is leased for, or another worker would send the mail too.
+#: The same in seconds, at most: less than the lease of a task, or a second worker would send the mail too.
 LONGEST = 100.0
 
 RELAY = "it sends no mails elsewhere without a sign-in; set MODERATE_MAIL_USERNAME"
@@ -60,9 +60,10 @@ _MAILBOX = re.compile(r"[^\s<>\"'(),;:@]+@[^\s<>\"'(),;:@]+")
 
 
 class SmtpTransport:
-    """A mail server. Each mail has a connection of its own.
+    """Sends mails to one server, each over a connection of its own.
 
-    *account* signs in; None sends without. *own_name* is told in EHLO.
+    *security* is ``none``, ``starttls`` or ``tls``; *port* None is the usual one for it. *timeout* is in seconds, for
+    one answer. Without an *account* there is no sign-in. *own_name* is sent in EHLO.
     """
 
     def __init__(
@@ -88,9 +89,10 @@ class SmtpTransport:
         self._ssl_context = ssl_context
 
     def send(self, message: EmailMessage, *, sender: str, to: str) -> None:
-        """Send the mail. It is sent once the server has answered its end with 2xx, whatever follows.
+        """Send a mail. It counts as sent once the server has answered the end of DATA with 2xx.
 
-        A server that keeps failing is left alone for a while, as one that hangs would hold up all other tasks.
+        Raises `ServiceDown`, at once while the circuit breaker is open: a server that hangs would delay all other
+        tasks. Raises `Undeliverable` for an address or a mail that is refused for good.
         """
         self._breaker.enter()
         try:
@@ -108,7 +110,7 @@ class SmtpTransport:
         self._breaker.succeeded()
 
     def probe(self) -> None:
-        """Connect and sign in; see the port."""
+        """Connect and sign in, without sending a mail. Raises `ServiceDown`."""
         with failures_named(), self._signed_in() as server:
             server.noop()
 
@@ -139,7 +141,7 @@ class SmtpTransport:
 
 @dataclass(slots=True)
 class Bounds:
-    """What is left for one conversation: seconds until `deadline`, and bytes."""
+    """The rest of a conversation's budget: the time until `deadline` on the monotonic clock, and bytes."""
 
     clock: Clock
     timeout: float
@@ -151,21 +153,21 @@ class Bounds:
         return cls(clock, timeout, clock.monotonic() + min(ANSWERS * timeout, LONGEST))
 
     def seconds(self) -> float:
-        """Seconds to wait for the next piece. Raises `TimeoutError` where none are left."""
+        """Return how many seconds the next read may take. Raises `TimeoutError` where none are left."""
         left = self.deadline - self.clock.monotonic()
         if left <= 0:
             raise TimeoutError("the mail server took too long")
         return min(left, self.timeout)
 
     def spend(self, count: int) -> None:
-        """Count what has come. Raises `OSError` where it is too much."""
+        """Count received bytes. Raises `OSError` where there are too many."""
         self.left -= count
         if self.left < 0:
             raise OSError("the mail server said more than any mail server says")
 
 
 class Replies(io.RawIOBase):
-    """What the server sends, within the bounds."""
+    """The server's answers as a stream that keeps within the bounds."""
 
     def __init__(self, sock: socket.socket, bounds: Bounds) -> None:
         super().__init__()
@@ -176,7 +178,6 @@ class Replies(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """See `io.RawIOBase`."""
         self._sock.settimeout(self._bounds.seconds())
         count = self._sock.recv_into(buffer)
         self._bounds.spend(count)
@@ -184,7 +185,7 @@ class Replies(io.RawIOBase):
 
 
 class Bounded(smtplib.SMTP):
-    """smtplib's client, which reads answers through `Replies`."""
+    """An `smtplib` client that reads answers through `Replies`."""
 
     def __init__(self, bounds: Bounds, host: str, port: int, own_name: str, **options: Any) -> None:
         self._bounds = bounds
@@ -193,7 +194,7 @@ class Bounded(smtplib.SMTP):
     def deliver(self, mail: bytes, sender: str, to: str) -> None:
         """Send one mail to one address. Raises the errors of `smtplib` for refusals.
 
-        Answers count by their first digit (RFC 5321 §4.2.1): a mail that was answered with 2xx is the server's.
+        Only the first digit of an answer counts (RFC 5321 §4.2.1): with 2xx the server has accepted the mail.
         """
         self.ehlo_or_helo_if_needed()
         size = [f"size={len(mail)}"] if self.has_extn("size") else []
@@ -208,7 +209,7 @@ class Bounded(smtplib.SMTP):
             raise smtplib.SMTPDataError(code, reply)
 
     def __exit__(self, *_: object) -> None:
-        """Say goodbye and close. Nothing that happens here changes the result."""
+        """Send QUIT and close the connection. Failures are ignored: the mail was accepted or refused before."""
         try:
             self.docmd("QUIT")
         except (smtplib.SMTPException, OSError, ValueError):
@@ -218,7 +219,7 @@ class Bounded(smtplib.SMTP):
                 self.close()
 
     def getreply(self) -> tuple[int, bytes]:
-        """See `smtplib.SMTP`; it makes `file` anew after each change of the connection to TLS."""
+        """Read one answer. `smtplib` sets `file` to None when it switches the connection to TLS."""
         if self.file is None and self.sock is not None:
             self.file = io.BufferedReader(Replies(self.sock, self._bounds))
         return super().getreply()
@@ -229,7 +230,7 @@ def is_done(code: int) -> bool:
 
 
 class BoundedTls(Bounded, smtplib.SMTP_SSL):
-    """The same with TLS from the first byte."""
+    """A `Bounded` client that uses TLS from the first byte."""
 
 
 # --- failures in words -----------------------------------------------------------------------------
@@ -279,7 +280,7 @@ def sender_refused(code: int, reply: bytes | str) -> ServiceDown | Undeliverable
 
 
 def words_for(code: int, reply: bytes | str, what: str) -> str:
-    """Return that *what* was refused, with the meaning of the answer where it has a common one, and the answer."""
+    """Describe the refusal of *what*: the meaning of the reply code, where it has a common one, and the reply."""
     if not 200 <= code < 600:
         return "what is at MODERATE_MAIL_SERVER does not speak SMTP; check the port and MODERATE_MAIL_SECURITY"
     said = f"{code} {reply_of(reply)}".strip()

@@ -1,4 +1,4 @@
-"""Signing in at a mail server (RFC 4954): by password, or by a token that a command prints (XOAUTH2)."""
+"""Sign in to a mail server (SMTP AUTH, RFC 4954) by a password, or by a token that a command prints (XOAUTH2)."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from moderate.errors import ServiceDown
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    #: Returns the answer to a challenge of the server, which is empty for the first one of some mechanisms.
+    #: Returns the response to a challenge of the server, which is empty for the first one of some mechanisms.
     Answer = Callable[[bytes], bytes]
 
 #: The longest token that a command may print, in bytes.
 MOST_TOKEN = 16 * 1024
 
-#: A command takes real time, in tests too.
+#: Token commands take real time, in tests too.
 CLOCK = SystemClock()
 
-#: How often it is looked whether a token command has ended, in milliseconds.
+#: How often a running token command is checked for its end, in milliseconds.
 LOOK_MS = 50
 
 #: How many challenges a server may send; LOGIN, the longest mechanism, has two.
@@ -105,8 +105,8 @@ def xoauth2(name: bytes, access_token: bytes) -> Mechanisms:
 def sign_in(server: smtplib.SMTP, mechanisms: Mechanisms) -> None:
     """Sign in with the first of *mechanisms* that the server offers and accepts.
 
-    Raises `ServiceDown` where it offers none or accepts none. Of the server's words only the code is told: they may
-    repeat what was sent.
+    Raises `ServiceDown` where it offers none or accepts none. The error names the reply code only, as the text of a
+    reply may repeat what was sent.
     """
     server.ehlo_or_helo_if_needed()
     offered = server.esmtp_features.get("auth", "").upper().split()
@@ -118,7 +118,7 @@ def sign_in(server: smtplib.SMTP, mechanisms: Mechanisms) -> None:
         try:
             code = converse(server, name, initial, answer)
         except smtplib.SMTPServerDisconnected:
-            # Some servers leave after the first refusal, which then is the answer.
+            # Some servers disconnect after the first refusal, whose code then describes the failure.
             if code == 0:
                 raise
             break
@@ -128,7 +128,7 @@ def sign_in(server: smtplib.SMTP, mechanisms: Mechanisms) -> None:
 
 
 def converse(server: smtplib.SMTP, name: str, initial: bytes | None, answer: Answer) -> int:
-    """Return the code with which one AUTH command ends."""
+    """Do one AUTH exchange, and return the reply code that ends it."""
     command = f"AUTH {name}" if initial is None else f"AUTH {name} {in_base64(initial)}"
     code, challenge = server.docmd(command)
     for _ in range(MOST_CHALLENGES):
@@ -137,7 +137,7 @@ def converse(server: smtplib.SMTP, name: str, initial: bytes | None, answer: Ans
         try:
             reply = in_base64(answer(base64.b64decode(challenge)))
         except ValueError:
-            # No base64. An asterisk cancels the exchange (RFC 4954 §4).
+            # Not base64. An asterisk cancels the exchange (RFC 4954 §4).
             reply = "*"
         code, challenge = server.docmd(reply)
     return code
@@ -208,7 +208,7 @@ def output_of(process: subprocess.Popen[bytes], deadline: float) -> bytes:
     poller = select.poll()
     poller.register(stream, select.POLLIN)
     while len(printed) <= MOST_TOKEN and CLOCK.monotonic() < deadline:
-        # Asked first: what a process has printed before its end is there to be read.
+        # Checked before reading, so that nothing is missed that the process prints just before its end.
         has_ended = process.poll() is not None
         if poller.poll(0 if has_ended else LOOK_MS):
             piece = os.read(stream.fileno(), MOST_TOKEN)
@@ -221,7 +221,7 @@ def output_of(process: subprocess.Popen[bytes], deadline: float) -> bytes:
 
 
 def checked(printed: bytes, status: int | None, seconds: float) -> bytes:
-    """Return the token in what a command has printed. *status* is None where it had to be killed."""
+    """Return the token that a command has printed. A *status* of None means that the command was killed."""
     found = printed.strip()
     if len(printed) > MOST_TOKEN:
         raise command_failed("printed more than a token")

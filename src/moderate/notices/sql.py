@@ -1,4 +1,4 @@
-"""What is remembered of the people who are told of items."""
+"""Store the state of mailboxes: who unsubscribed, how many mails were sent lately, and when a digest is due."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from moderate.database.engine import Database
 
-#: What counts; whether somebody unsubscribed is written apart, so that neither write can undo the other.
+#: The counts of a mailbox. `unsubscribed_at` is written separately, so that neither write undoes the other.
 TALLY = ("hour_at", "sent", "digest_due", "digest_at")
 
 

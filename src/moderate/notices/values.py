@@ -1,4 +1,4 @@
-"""Telling people and programs about items."""
+"""The values of notices: their destinations from the settings, their events, and the state of mailboxes."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from moderate.model import Item
 
 
-#: What a secret begins with whose rest is base64.
+#: The prefix of a secret that is in base64 (Standard Webhooks).
 ENCODED = "whsec_"
 
-#: What every mail server takes: no quoted local parts, no comments, internationalised domains in their ASCII form.
+#: Addresses that every mail server accepts: no quoted local parts, no comments, and domains in their ASCII form.
 ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
 class Event(enum.StrEnum):
-    """Where an item has come to, as it is told."""
+    """The state of an item, as destinations are notified of it."""
 
     WAITING = "waiting"
     APPROVED = "approved"
@@ -35,36 +35,36 @@ class Event(enum.StrEnum):
 
 
 def event_of(status: Status, awaiting: Awaiting | None) -> Event | None:
-    """What there is to tell of an item that stands there; None as long as checks are awaited.
+    """Return the event that an item's state is announced as, None as long as checks are awaited.
 
-    A changed text that waits behind an approved one waits like any other.
+    An approved item with a changed text that waits for a moderator counts as waiting.
     """
     if awaiting is not None:
         return Event.WAITING if awaiting is Awaiting.MODERATOR else None
-    told = {Status.APPROVED: Event.APPROVED, Status.SPAM: Event.SPAM, Status.TRASH: Event.TRASH}
-    return told.get(status)
+    events = {Status.APPROVED: Event.APPROVED, Status.SPAM: Event.SPAM, Status.TRASH: Event.TRASH}
+    return events.get(status)
 
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A moderator with a mailbox. `name` is whom the history will name for what is decided by mail."""
+    """A moderator's mailbox. The history shows `name` for decisions that were made from a mail."""
 
     name: str
     email: str
-    #: One mail for each item (until there are many), now and then one for all, or none.
+    #: One mail for each item (until there are many), digests only, or no mails.
     notify: Literal["each", "digest", "off"] = "each"
     #: The language of the mails, such as ``ja``; None is the site's own.
     language: str | None = None
 
     @property
     def key(self) -> str:
-        """Names the mailbox in tasks, links and tables, without telling the address."""
+        """The name of the mailbox in tasks, links and tables: a hash of the address."""
         return short_key(f"mailto:{self.email.lower()}")
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A program that wants to be told. All `secrets` sign, so that an old one can be replaced in peace."""
+    """A webhook. Every one of `secrets` signs each call, so that receivers can switch from an old one to a new one."""
 
     url: str
     secrets: tuple[str, ...]
@@ -75,19 +75,19 @@ class Hook:
 
     @property
     def key(self) -> str:
-        """Names the hook in tasks; another secret leaves it the same."""
+        """The name of the webhook in tasks, which does not depend on its secrets."""
         return short_key(self.url)
 
     @property
     def host(self) -> str:
-        """What may be shown: paths and queries of webhooks often are secrets."""
+        """The part of the address that may be shown: paths and queries of webhooks often are secrets."""
         return urlsplit(self.url).hostname or "webhook"
 
 
 def signing_key(secret: str) -> bytes:
-    """The bytes that sign: the text's own, or, behind ``whsec_``, what base64 tells (Standard Webhooks).
+    """Return the key of a webhook's secret: its UTF-8 bytes, or after ``whsec_`` the bytes that are there in base64.
 
-    Raises ValueError for broken base64.
+    Raises ValueError for invalid base64.
     """
     if not secret.startswith(ENCODED):
         return secret.encode("utf-8", "surrogatepass")
@@ -95,7 +95,7 @@ def signing_key(secret: str) -> bytes:
 
 
 def is_address(value: object) -> bool:
-    """Whether a mail can be addressed to it, and it can stand in a header as it is."""
+    """Return whether *value* is a mail address that fits into a header as it is."""
     return isinstance(value, str) and ADDRESS.fullmatch(value) is not None
 
 
@@ -105,10 +105,10 @@ def short_key(place: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """What one destination is told.
+    """One message to one destination.
 
-    `id` is the same however often it is tried, so that a receiver can tell a repeat. `items` is
-    the one item that it is about, or the newest of the `total` that wait.
+    `id` is the same for each attempt, so that receivers recognise a repeat. `items` holds the one item that it is
+    about or, in a digest, the newest of the `total` that wait.
     """
 
     id: str
@@ -121,13 +121,13 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mailbox:
-    """What is remembered of a person who is told: since when they want nothing, and what they got lately."""
+    """The state of a mailbox: since when its owner wants no mails, and which ones were sent lately."""
 
     unsubscribed_at: datetime | None = None
-    #: The hour in which notices are counted began then.
+    #: The beginning of the hour in which mails are counted.
     hour_at: datetime | None = None
     sent: int = 0
-    #: When what was gathered is to be told, None where nothing is.
+    #: When the next digest is due, None where nothing is gathered for one.
     digest_due: datetime | None = None
-    #: All that waited until then has been told.
+    #: Items that waited at this time were in a digest.
     digest_at: datetime | None = None
