@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert
 
 from moderate.database.schema import items
+from moderate.errors import DecidedMeanwhile, UnknownItem
 from moderate.model import Article, Awaiting, Body, Client, Finding, Kind, Lean, Status, Submission, Verdict
 from moderate.store.rows import columns_of
 
 if TYPE_CHECKING:
+    from moderate.model import Decided, Decision
     from moderate.store.store import Store
 
 #: When tests begin. Nothing in them depends on today.
@@ -72,6 +74,16 @@ def a_verdict(status: Status = Status.PENDING, awaiting: Awaiting | None = None,
 
 def a_finding(check: str = "links", lean: Lean = Lean.HOLD, reason: str = "three links", **changes: Any) -> Finding:
     return Finding(check, lean, reason, **{"score": 0.75, "took_ms": 1.25, "at": NOON, **changes})
+
+
+def decide_one(store: Store, item_id: int, decision: Decision, *, version: int, **about: Any) -> Decided:
+    """Decide on a single item. Raises `UnknownItem`, or `DecidedMeanwhile` where *version* is stale."""
+    bulk = store.decisions.decide({item_id: version}, decision, **about)
+    for left in bulk.left:
+        if left.now is None:
+            raise UnknownItem
+        raise DecidedMeanwhile(left.now, by=left.by)
+    return bulk.done[0]
 
 
 def fill_thread(store: Store, number: int, article: str = "thaw", **changes: Any) -> None:

@@ -19,7 +19,7 @@ from moderate.http.blueprint import build_blueprint, start_worker
 from moderate.http.body import keep
 from moderate.http.routing import place_of
 from moderate.http.state import Hooks, current_state
-from moderate.model import Client, Decision, Kind, Moderator, Proposal, Raw
+from moderate.model import ChangedText, Client, Decision, Kind, Moderator, Raw
 from moderate.moderation.decide import DecisionRequest, decide_one
 from moderate.reading import filters, fragments, thread_page
 from moderate.settings import Settings
@@ -259,7 +259,7 @@ class Moderate:
             items={item_id: version},
             by=Moderator(by),
             note=note,
-            change=Proposal(change),
+            change=ChangedText(change),
         )
         return decide_one(current_state().desk, request)
 

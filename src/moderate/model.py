@@ -376,7 +376,7 @@ class NewTask:
     payload: Mapping[str, object] = field(default_factory=dict)
 
 
-class Proposal(enum.StrEnum):
+class ChangedText(enum.StrEnum):
     """The effect of a decision on a changed text that waits for approval; it has no effect where none waits."""
 
     #: It becomes the item's text, because decisions are on the newest text.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from moderate.model import Proposal
+from moderate.model import ChangedText
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -141,10 +141,10 @@ class Notifier(Protocol):
 class NoticeLinks(Protocol):
     """Absolute addresses for mails and hooks; they are used outside of any request."""
 
-    def decide(self, item: Item, decision: Decision, to: Recipient, proposal: Proposal = Proposal.ACCEPT) -> str:
+    def decide(self, item: Item, decision: Decision, to: Recipient, change: ChangedText = ChangedText.ACCEPT) -> str:
         """A page where *to* can decide on this version of the item with one button, without a login.
 
-        `proposal` says what becomes of a changed text that waits.
+        `change` says what becomes of a changed text that waits.
         """
 
     def unsubscribe(self, to: Recipient) -> str: ...

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from moderate.model import Decision, ItemFilter, Status
-from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping
+from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping, decide_one
 
 if TYPE_CHECKING:
     from moderate.store.store import Store
@@ -73,20 +73,20 @@ def test_the_oldest_that_waits_is_pending_and_waits_for_a_person(store: Store) -
     for number, verdict in enumerate((APPROVED, TO_CHECK, SPAM, HELD, HELD)):
         store.items.record(a_comment(f"Number {number}."), verdict, [], NOON + timedelta(hours=number))
     assert store.queue.oldest_waiting() == NOON + timedelta(hours=3)
-    store.decisions.decide(4, Decision.TRASH, version=1, by="mori", note=None, now=NOON)
+    decide_one(store, 4, Decision.TRASH, version=1, by="mori", note=None, now=NOON)
     assert store.queue.oldest_waiting() == NOON + timedelta(hours=4)
 
 
 def test_waiting_is_counted_from_when_an_item_came_to_wait(store: Store) -> None:
     later = NOON + timedelta(days=300)
     public = store.items.record(a_comment("Public."), APPROVED, [], NOON).item
-    held = store.decisions.decide(public.id, Decision.HOLD, version=1, by="mori", note=None, now=later)
+    held = decide_one(store, public.id, Decision.HOLD, version=1, by="mori", note=None, now=later)
     assert store.queue.oldest_waiting() == later
     checked = store.items.record(a_comment("To check."), TO_CHECK, [], NOON).item
     assert store.queue.oldest_waiting() == later
     store.items.settle(None, checked.id, checked.version, HELD, NOON + timedelta(days=1))
     assert store.queue.oldest_waiting() == NOON + timedelta(days=1)
-    store.decisions.decide(checked.id, Decision.APPROVE, version=1, by="mori", note=None, now=later)
+    decide_one(store, checked.id, Decision.APPROVE, version=1, by="mori", note=None, now=later)
     store.decisions.undo([held.history], by="mori", batch="b", now=later + timedelta(hours=1))
     assert store.queue.oldest_waiting() is None
 
@@ -94,12 +94,12 @@ def test_waiting_is_counted_from_when_an_item_came_to_wait(store: Store) -> None
 def test_an_undo_restores_when_an_item_came_to_wait_and_when_it_became_public(store: Store) -> None:
     hours = [NOON + timedelta(hours=number) for number in range(5)]
     item = store.items.record(a_comment(), HELD, [], hours[0]).item
-    approved = store.decisions.decide(item.id, Decision.APPROVE, version=1, by="mori", note=None, now=hours[1])
+    approved = decide_one(store, item.id, Decision.APPROVE, version=1, by="mori", note=None, now=hours[1])
     assert (approved.item.public_at, approved.item.waiting_since) == (hours[1], hours[0])
     back = store.decisions.undo([approved.history], by="mori", batch="1", now=hours[2]).done[0]
     assert (back.item.status, back.item.waiting_since) == (Status.PENDING, hours[0])
     again = store.decisions.undo([back.history], by="mori", batch="2", now=hours[3]).done[0]
     assert (again.item.status, again.item.public_at) == (Status.APPROVED, hours[1])
-    store.decisions.decide(item.id, Decision.SPAM, version=4, by="mori", note=None, now=hours[3])
-    last = store.decisions.decide(item.id, Decision.APPROVE, version=5, by="mori", note=None, now=hours[4]).item
+    decide_one(store, item.id, Decision.SPAM, version=4, by="mori", note=None, now=hours[3])
+    last = decide_one(store, item.id, Decision.APPROVE, version=5, by="mori", note=None, now=hours[4]).item
     assert (last.public_at, store.items.get(item.id)) == (hours[4], last)

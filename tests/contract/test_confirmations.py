@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moderate.model import Decision, Status
-from tests.factories import NOON, a_comment, a_verdict
+from tests.factories import NOON, a_comment, a_verdict, decide_one
 
 if TYPE_CHECKING:
     from moderate.store.store import Store
@@ -19,9 +19,7 @@ def test_a_comment_of_nobodys_becomes_its_authors(store: Store) -> None:
     assert store.items.get(before.id) == after
     assert after.version == before.version
     assert len(store.history.of_item(before.id)) == 1
-    decided = store.decisions.decide(
-        before.id, Decision.APPROVE, version=before.version, by="mori", note=None, now=NOON
-    )
+    decided = decide_one(store, before.id, Decision.APPROVE, version=before.version, by="mori", note=None, now=NOON)
     assert decided.changed
     assert store.earlier.author_record("email:1") == {Status.APPROVED: 1}
 

@@ -25,7 +25,7 @@ from moderate.database.url import ConnectionOptions, normalise
 from moderate.errors import ConfigError, ServiceDown
 from moderate.model import Counts, Decision, ItemFilter
 from moderate.store.store import Store
-from tests.factories import APPROVED, HELD, NOON, a_comment, an_article
+from tests.factories import APPROVED, HELD, NOON, a_comment, an_article, decide_one
 from tests.servers import PgBouncer
 
 if TYPE_CHECKING:
@@ -493,7 +493,7 @@ def test_a_strict_isolation_level_of_the_hosts_engine_loses_no_decision(served: 
     ids = [store.items.record(a_comment(str(number)), HELD, [], NOON).item.id for number in range(96)]
 
     def approve(item_id: int) -> bool:
-        return store.decisions.decide(item_id, Decision.APPROVE, version=1, by="mo", note=None, now=NOON).changed
+        return decide_one(store, item_id, Decision.APPROVE, version=1, by="mo", note=None, now=NOON).changed
 
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(approve, ids)) == [True] * 96

@@ -10,8 +10,8 @@ import pytest
 
 from moderate.errors import DecidedMeanwhile
 from moderate.lifecycle import AFTER
-from moderate.model import Awaiting, Content, Decision, ItemFilter, Kind, Proposal, Status
-from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_body, a_comment, a_ping
+from moderate.model import Awaiting, ChangedText, Content, Decision, ItemFilter, Kind, Status
+from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_body, a_comment, a_ping, decide_one
 
 if TYPE_CHECKING:
     from moderate.model import Bulk, Decided, Item, Settled, Verdict
@@ -28,7 +28,7 @@ def changed(store: Store, verdict: Verdict = HELD) -> Item:
 
 def decline(store: Store, item: Item, decision: Decision = Decision.APPROVE, **changes: Any) -> Decided:
     values: dict[str, Any] = {"version": item.version, "by": "mo", "note": None, "now": LATER}
-    return store.decisions.decide(item.id, decision, proposal=Proposal.DECLINE, **{**values, **changes})
+    return decide_one(store, item.id, decision, change=ChangedText.DECLINE, **{**values, **changes})
 
 
 def kept(store: Store, item: Item) -> Item:
@@ -113,25 +113,19 @@ def test_declined_again_is_the_same_decision_whatever_the_version(store: Store) 
         assert (again.changed, again.item) == (False, declined)
 
 
-@pytest.mark.parametrize("first", Proposal)
+@pytest.mark.parametrize("first", ChangedText)
 def test_who_would_take_what_another_has_declined_is_told_so_and_the_other_way_round(
-    store: Store, first: Proposal
+    store: Store, first: ChangedText
 ) -> None:
     item = changed(store)
-    other = Proposal.DECLINE if first is Proposal.ACCEPT else Proposal.ACCEPT
-    store.decisions.decide(
-        item.id, Decision.APPROVE, version=item.version, by="sato", note=None, now=LATER, proposal=first
-    )
+    other = ChangedText.DECLINE if first is ChangedText.ACCEPT else ChangedText.ACCEPT
+    decide_one(store, item.id, Decision.APPROVE, version=item.version, by="sato", note=None, now=LATER, change=first)
     stands = kept(store, item)
     with pytest.raises(DecidedMeanwhile) as refused:
-        store.decisions.decide(
-            item.id, Decision.APPROVE, version=item.version, by="mo", note=None, now=LATER, proposal=other
-        )
+        decide_one(store, item.id, Decision.APPROVE, version=item.version, by="mo", note=None, now=LATER, change=other)
     assert refused.value.by == "sato"
     versions = {item.id: item.version}
-    bulk = store.decisions.decide_many(
-        versions, Decision.APPROVE, by="mo", note=None, batch="b", now=LATER, proposal=other
-    )
+    bulk = store.decisions.decide(versions, Decision.APPROVE, by="mo", note=None, batch="b", now=LATER, change=other)
     assert [(left.code, left.by) for left in bulk.left] == [("decided-meanwhile", "sato")]
     assert kept(store, item) == stands
 
@@ -161,8 +155,8 @@ def test_a_batch_is_declined_and_taken_back_but_for_what_was_decided_since(store
     plain = store.items.record(a_comment("Plain"), APPROVED, [], NOON).item
     versions = {item.id: item.version for item in [*texts, plain]}
     versions[texts[2].id] -= 1
-    bulk = store.decisions.decide_many(
-        versions, Decision.APPROVE, by="mo", note=None, batch="b", now=LATER, proposal=Proposal.DECLINE
+    bulk = store.decisions.decide(
+        versions, Decision.APPROVE, by="mo", note=None, batch="b", now=LATER, change=ChangedText.DECLINE
     )
     assert {done.item.id: done.changed for done in bulk.done} == {
         texts[0].id: True,
@@ -170,9 +164,7 @@ def test_a_batch_is_declined_and_taken_back_but_for_what_was_decided_since(store
         plain.id: False,
     }
     assert [left.id for left in bulk.left] == [texts[2].id]
-    store.decisions.decide(
-        texts[0].id, Decision.SPAM, version=kept(store, texts[0]).version, by="abe", note=None, now=LATER
-    )
+    decide_one(store, texts[0].id, Decision.SPAM, version=kept(store, texts[0]).version, by="abe", note=None, now=LATER)
     lines = store.history.page(batch="b", cursor=None, limit=9).entries
     undone = store.decisions.undo([line.id for line in lines], by="mo", batch="u", now=LATER)
     assert [done.item.id for done in undone.done] == [texts[1].id]

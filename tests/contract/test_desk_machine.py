@@ -17,7 +17,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from moderate.database.engine import Database
 from moderate.database.schema import metadata
 from moderate.lifecycle import AFTER, counter_of
-from moderate.model import Awaiting, Counts, Decision, Proposal, Status
+from moderate.model import Awaiting, ChangedText, Counts, Decision, Status
 from moderate.store.store import Store
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_verdict
 
@@ -106,16 +106,16 @@ class DeskMachine(RuleBasedStateMachine):
         decision=DECISIONS,
         by=PEOPLE,
         stale=st.integers(0, 3),
-        proposal=st.sampled_from(Proposal),
+        proposal=st.sampled_from(ChangedText),
     )
-    def decide_many(self, choices: list[int], decision: Decision, by: str, stale: int, proposal: Proposal) -> str:
+    def decide_many(self, choices: list[int], decision: Decision, by: str, stale: int, proposal: ChangedText) -> str:
         chosen = self.chosen(choices)
         # One of them may have been seen at an earlier version.
         versions = {number: self.now[number].version - (at == stale) for at, number in enumerate(chosen)}
         batch = f"batch-{self.ticks}"
         await_checks = {number for number in chosen if self.store.items.get(number).awaiting is Awaiting.CHECKS}
-        done = self.store.decisions.decide_many(
-            versions, decision, by=by, note=None, batch=batch, now=self.time(), proposal=proposal
+        done = self.store.decisions.decide(
+            versions, decision, by=by, note=None, batch=batch, now=self.time(), change=proposal
         )
         kept: dict[int, tuple[Standing, int]] = {}
         for decided in done.done:
@@ -126,7 +126,7 @@ class DeskMachine(RuleBasedStateMachine):
             assert decided.changed is (before.status is not AFTER[decision] or waits or is_held_back)
             assert decided.item.status is AFTER[decision]
             if decided.changed:
-                taken = before.proposed if proposal is Proposal.ACCEPT else None
+                taken = before.proposed if proposal is ChangedText.ACCEPT else None
                 assert decided.item.text == (taken or before.text)
                 assert decided.item.proposed is None
                 assert decided.item.decided_by == by

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from moderate.database.schema import history
 from moderate.model import Awaiting, Client, Decision, ItemFilter, NewTask, Status
 from moderate.ports import Rule
-from tests.factories import APPROVED, HELD, NOON, SPAM, a_comment, a_finding, a_ping, a_verdict
+from tests.factories import APPROVED, HELD, NOON, SPAM, a_comment, a_finding, a_ping, a_verdict, decide_one
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ def fill(store: Store, number: int, articles: Sequence[str] = ("a", "b", "c")) -
 
 
 def decide(store: Store, versions: dict[int, int], decision: Decision, by: str = "mori", batch: str = "b") -> Bulk:
-    return store.decisions.decide_many(versions, decision, by=by, note=None, batch=batch, now=NOON)
+    return store.decisions.decide(versions, decision, by=by, note=None, batch=batch, now=NOON)
 
 
 def entries(store: Store, batch: str) -> list[int]:
@@ -69,7 +69,8 @@ def test_single_decisions_on_several_articles_meet_bulk_ones_without_a_deadlock(
         for number in numbers:
             item = store.items.get(number)
             assert item is not None
-            store.decisions.decide(
+            decide_one(
+                store,
                 number,
                 (item.decided_by and Decision.HOLD) or Decision.TRASH,
                 version=item.version,
@@ -124,7 +125,7 @@ def test_tasks_come_with_what_changed_alone(store: Store) -> None:
     versions = fill(store, 3)
     decide(store, {2: 1}, Decision.SPAM, batch="first")
     teach = [NewTask(kind="teach", due_at=NOON)]
-    store.decisions.decide_many(versions, Decision.SPAM, by="mori", note=None, batch="b", now=NOON, tasks=teach)
+    store.decisions.decide(versions, Decision.SPAM, by="mori", note=None, batch="b", now=NOON, tasks=teach)
     assert sorted(task.item for task in store.tasks.lease_due(NOON, limit=9, seconds=60)) == [1, 3]
 
 
@@ -214,7 +215,7 @@ def test_the_log_names_the_cause(store: Store) -> None:
     finding = a_finding("rules", rule=7)
     item = store.items.record(a_comment(), a_verdict(findings=(finding,)), [], NOON).item
     assert [line.cause for line in store.history.of_item(item.id)] == ["rules:7"]
-    store.decisions.decide(item.id, Decision.SPAM, version=1, by="mori", note=None, now=NOON)
+    decide_one(store, item.id, Decision.SPAM, version=1, by="mori", note=None, now=NOON)
     assert [line.cause for line in store.history.of_item(item.id)] == ["rules:7", None]
     assert store.history.entry(store.history.of_item(item.id)[0].id) == store.history.of_item(item.id)[0]
     assert store.history.entry(99) is None

@@ -22,7 +22,7 @@ from moderate.errors import ServiceDown
 from moderate.model import Decision
 from moderate.store import search
 from moderate.store.store import Store
-from tests.factories import HELD, NOON, a_comment
+from tests.factories import HELD, NOON, a_comment, decide_one
 from tests.next_version import ADDITIONS, install_next_version
 from tests.processes import PROCESSES
 from tests.servers import ROOT
@@ -220,7 +220,7 @@ def test_code_that_is_older_than_the_tables_works_with_what_was_added(database: 
     assert check(database) == []
     store = Store(database)
     item = store.items.record(a_comment(), HELD, [], NOON).item
-    assert store.decisions.decide(item.id, Decision.APPROVE, version=1, by="mo", note=None, now=NOON).changed
+    assert decide_one(store, item.id, Decision.APPROVE, version=1, by="mo", note=None, now=NOON).changed
     assert not any(store.counters.recount(repair=False))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from moderate.model import Decision, ItemFilter, Status
 from moderate.store import search
 from moderate.store.search import MOST_TERMS, asked_terms, catch_up, terms_of
-from tests.factories import APPROVED, HELD, NOON, a_comment, a_ping
+from tests.factories import APPROVED, HELD, NOON, a_comment, a_ping, decide_one
 
 if TYPE_CHECKING:
     from moderate.store.store import Store
@@ -102,7 +102,7 @@ def test_words_of_all_lengths_are_found_by_all_their_beginnings(store: Store, te
 
 
 def test_a_search_goes_with_the_other_filters_and_in_pages(filled: Store) -> None:
-    filled.decisions.decide(3, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
+    decide_one(filled, 3, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
     assert found(filled, "mika", status=Status.SPAM) == [3]
     page = filled.queue.page(ItemFilter(q="mika", status=Status.PENDING), cursor=None, limit=2)
     assert ([item.id for item in page.items], page.next) == ([8, 7], 7)
@@ -114,7 +114,7 @@ def test_a_search_follows_the_text(store: Store) -> None:
     item = store.items.record(a_comment("about ferries"), HELD, [], NOON).item
     store.items.revise(item.id, a_comment("about trains"), HELD, [], NOON)
     assert (found(store, "ferries"), found(store, "trains")) == ([], [item.id])
-    trashed = store.decisions.decide(item.id, Decision.TRASH, version=2, by="mo", note=None, now=NOON).item
+    trashed = decide_one(store, item.id, Decision.TRASH, version=2, by="mo", note=None, now=NOON).item
     assert found(store, "trains") == [trashed.id]
     store.items.delete(item.id, "mo", NOON)
     assert found(store, "trains") == []
@@ -124,7 +124,7 @@ def test_a_changed_text_is_found_once_it_stands(store: Store) -> None:
     item = store.items.record(a_ping(text="about ferries"), APPROVED, [], NOON).item
     store.items.record(a_ping(text="about trains"), HELD, [], NOON)
     assert (found(store, "ferries"), found(store, "trains")) == ([item.id], [])
-    store.decisions.decide(item.id, Decision.APPROVE, version=2, by="mo", note=None, now=NOON)
+    decide_one(store, item.id, Decision.APPROVE, version=2, by="mo", note=None, now=NOON)
     assert (found(store, "ferries"), found(store, "trains")) == ([], [item.id])
 
 
@@ -144,7 +144,7 @@ def test_a_search_is_the_same_before_and_after_the_index_has_caught_up(store: St
     store.items.revise(6, a_comment("about trains"), HELD, [], NOON)
     assert found(store, "trains") == [6, 1]
     catch_up(store.database, lag=1)
-    store.decisions.decide(1, Decision.TRASH, version=2, by="mo", note=None, now=NOON)
+    decide_one(store, 1, Decision.TRASH, version=2, by="mo", note=None, now=NOON)
     store.items.delete(1, "mo", NOON)
     assert found(store, "trains") == [6]
     assert found(store, "ferry") == [5, 4, 3, 2]
@@ -176,7 +176,7 @@ def test_a_common_word_is_found_beyond_the_newest_where_other_filters_pass_those
         if number == indexed:
             catch_up(store.database, lag=1)
     for number in (1, 4, 11):
-        store.decisions.decide(number, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
+        decide_one(store, number, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
     spam = ItemFilter(q="市長", status=Status.SPAM)
     pages = [store.queue.page(spam, cursor=cursor, limit=2) for cursor in (None, 4)]
     assert [([item.id for item in page.items], page.next) for page in pages] == [([11, 4], 4), ([1], None)]

@@ -11,7 +11,7 @@ from moderate.database.schema import counters, items
 from moderate.lifecycle import counter_of
 from moderate.model import Counts, Decision, Kind, Status
 from moderate.store.counters import Drift
-from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping, a_verdict
+from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping, a_verdict, decide_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ def test_each_kind_is_counted_in_each_status(store: Store) -> None:
 
 def test_only_the_counters_that_move_are_written(store: Store, statements: list[str]) -> None:
     item = store.items.record(a_ping("https://a.example/", kind=Kind.PINGBACK), HELD, [], NOON).item
-    store.decisions.decide(item.id, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
+    decide_one(store, item.id, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
     upserts = [sent for sent in statements if "INTO moderate_counters" in sent]
     received, decided = (sent.split("ON ")[1] for sent in upserts)
     assert [name in received for name in ("pending_pingback =", "spam_", "revision", "comments")] == [True] + [
@@ -121,15 +121,13 @@ def test_article_keys_are_told_apart_letter_by_letter(store: Store) -> None:
 def test_the_revision_grows_with_what_readers_see_and_only_then(store: Store) -> None:
     item = store.items.record(a_comment(), HELD, [], NOON).item
     assert store.counters.revision("2026/thaw") == 0
-    approved = store.decisions.decide(item.id, Decision.APPROVE, version=1, by="mo", note=None, now=NOON).item
+    approved = decide_one(store, item.id, Decision.APPROVE, version=1, by="mo", note=None, now=NOON).item
     assert store.counters.revision("2026/thaw") == 1
     proposed = store.items.revise(item.id, a_comment("Other"), HELD, [], NOON).item
     assert store.counters.revision("2026/thaw") == 1
-    shown = store.decisions.decide(
-        item.id, Decision.APPROVE, version=proposed.version, by="mo", note=None, now=NOON
-    ).item
+    shown = decide_one(store, item.id, Decision.APPROVE, version=proposed.version, by="mo", note=None, now=NOON).item
     assert store.counters.revision("2026/thaw") == 2
-    store.decisions.decide(item.id, Decision.SPAM, version=shown.version, by="mo", note=None, now=NOON)
+    decide_one(store, item.id, Decision.SPAM, version=shown.version, by="mo", note=None, now=NOON)
     assert store.counters.revision("2026/thaw") == 3
     assert store.counters.revision("b") == 0
     assert store.counters.revision("") == 3

@@ -10,7 +10,7 @@ import pytest
 from moderate.errors import DecidedMeanwhile, NotAllowed, UnknownItem
 from moderate.lifecycle import AFTER
 from moderate.model import Awaiting, Counts, Decision, NewTask, Status
-from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping, a_verdict
+from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping, a_verdict, decide_one
 
 if TYPE_CHECKING:
     from moderate.model import Decided, Item
@@ -21,8 +21,8 @@ LATER = NOON + timedelta(minutes=3)
 
 
 def decide(store: Store, item: Item, decision: Decision, by: str = "mo", **changes: object) -> Decided:
-    return store.decisions.decide(
-        item.id, decision, **{"version": item.version, "by": by, "note": None, "now": LATER, **changes}
+    return decide_one(
+        store, item.id, decision, **{"version": item.version, "by": by, "note": None, "now": LATER, **changes}
     )
 
 
@@ -102,7 +102,7 @@ def test_an_edit_makes_a_decision_stale_too(store: Store) -> None:
 
 def test_an_unknown_item_cannot_be_decided_revised_withdrawn_or_deleted(store: Store) -> None:
     with pytest.raises(UnknownItem):
-        store.decisions.decide(9, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
+        decide_one(store, 9, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
     with pytest.raises(UnknownItem):
         store.items.revise(9, a_comment(), HELD, [], NOON)
     with pytest.raises(UnknownItem):

@@ -11,7 +11,19 @@ import pytest
 from moderate.errors import Invalid
 from moderate.lifecycle import RetentionKind
 from moderate.model import Author, Awaiting, Client, Decision, ItemFilter, Kind, Lean, NewTask, Status
-from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_finding, a_ping, a_verdict, an_article
+from tests.factories import (
+    APPROVED,
+    HELD,
+    NOON,
+    SPAM,
+    TO_CHECK,
+    a_comment,
+    a_finding,
+    a_ping,
+    a_verdict,
+    an_article,
+    decide_one,
+)
 
 if TYPE_CHECKING:
     from moderate.store.store import Store
@@ -284,11 +296,11 @@ def test_what_became_public_last_comes_first(store: Store) -> None:
         for article in ("2026/thaw", "b", "2026/thaw")
     ]
     store.items.record(a_comment("waits"), HELD, [], NOON)
-    store.decisions.decide(late, Decision.APPROVE, version=1, by="mori", note=None, now=NOON + timedelta(days=1))
+    decide_one(store, late, Decision.APPROVE, version=1, by="mori", note=None, now=NOON + timedelta(days=1))
     assert [item.id for item in store.threads.published(limit=9)] == [late, *reversed(others)]
     assert [item.id for item in store.threads.published(limit=2)] == [late, others[2]]
     assert [item.id for item in store.threads.published("b", limit=9)] == [others[1]]
-    store.decisions.decide(late, Decision.TRASH, version=2, by="mori", note=None, now=NOON + timedelta(days=2))
+    decide_one(store, late, Decision.TRASH, version=2, by="mori", note=None, now=NOON + timedelta(days=2))
     assert [item.id for item in store.threads.published("2026/thaw", limit=9)] == [others[2], others[0]]
 
 
@@ -389,7 +401,7 @@ def test_spam_that_was_deleted_counts_against_its_author_as_long_as_it_would_hav
 @pytest.mark.parametrize("decision", [Decision.TRASH, Decision.SPAM])
 def test_what_was_purged_is_held_against_its_author_if_it_was_spam(store: Store, decision: Decision) -> None:
     item = store.items.record(a_comment(author_id="email:1"), HELD, [], NOON).item
-    after = store.decisions.decide(item.id, decision, version=1, by="Mori", note=None, now=NOON).item
+    after = decide_one(store, item.id, decision, version=1, by="Mori", note=None, now=NOON).item
     later = NOON + timedelta(days=31)
     assert store.retention.forget(RetentionKind(after.status.value), later, later).count == 1
     expected = {Status.SPAM: 1} if decision is Decision.SPAM else {}

@@ -14,7 +14,7 @@ from moderate.database.engine import Database
 from moderate.database.schema import tasks
 from moderate.model import Counts, Decision, NewTask, Status
 from moderate.store.store import Store
-from tests.factories import APPROVED, HELD, NOON, TO_CHECK, a_comment
+from tests.factories import APPROVED, HELD, NOON, TO_CHECK, a_comment, decide_one
 from tests.processes import PROCESSES
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def _receive(store: Store) -> None:
 
 
 def _decide(store: Store) -> None:
-    store.decisions.decide(1, Decision.APPROVE, version=1, by="mo", note=None, now=NOON, tasks=[TASK])
+    decide_one(store, 1, Decision.APPROVE, version=1, by="mo", note=None, now=NOON, tasks=[TASK])
 
 
 def _settle(store: Store) -> None:
@@ -69,7 +69,7 @@ def prepare(store: Store) -> None:
     store.items.record(a_comment("1"), HELD, [], NOON)
     store.items.record(a_comment("2"), TO_CHECK, [NewTask(kind="verify", due_at=NOON)], NOON)
     spam = store.items.record(a_comment("3"), HELD, [], NOON).item
-    store.decisions.decide(spam.id, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
+    decide_one(store, spam.id, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
 
 
 def snapshot(store: Store) -> tuple[object, ...]:
@@ -112,7 +112,7 @@ def _write_until_killed(url: str, seed: int, told: Connection) -> None:
         item = store.items.record(a_comment(str(dice.random()), dice.choice("abc")), HELD, [TASK], NOON).item
         told.send((item.id, Status.PENDING.value))
         decision = dice.choice(list(Decision))
-        decided = store.decisions.decide(item.id, decision, version=1, by="mo", note=None, now=NOON).item
+        decided = decide_one(store, item.id, decision, version=1, by="mo", note=None, now=NOON).item
         told.send((item.id, decided.status.value))
 
 

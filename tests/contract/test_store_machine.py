@@ -20,9 +20,9 @@ from moderate.database.engine import Database
 from moderate.database.schema import metadata
 from moderate.errors import DecidedMeanwhile, NotAllowed
 from moderate.lifecycle import AFTER, counter_of
-from moderate.model import Awaiting, Counts, Decision, Kind, Proposal, Status
+from moderate.model import Awaiting, ChangedText, Counts, Decision, Kind, Status
 from moderate.store.store import Store
-from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping, a_verdict
+from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping, a_verdict, decide_one
 
 if TYPE_CHECKING:
     from moderate.model import Item, Verdict
@@ -40,7 +40,7 @@ class Stored:
     #: Where the last decision of a person put it, None once the author or nobody has acted since.
     decided: Status | None = None
     #: What its newest version did with a changed text, None where that is something else.
-    dealt: Proposal | None = None
+    dealt: ChangedText | None = None
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -114,12 +114,12 @@ class StoreMachine(RuleBasedStateMachine):
             self.is_no_worse_off(known, recorded.item)
         return self.keep(recorded.item, known.decided if known else None)
 
-    @rule(item=items, decision=st.sampled_from(Decision), age=st.integers(0, 1), proposal=st.sampled_from(Proposal))
-    def decide(self, item: int, decision: Decision, age: int, proposal: Proposal) -> None:
+    @rule(item=items, decision=st.sampled_from(Decision), age=st.integers(0, 1), proposal=st.sampled_from(ChangedText))
+    def decide(self, item: int, decision: Decision, age: int, proposal: ChangedText) -> None:
         known = self.stored.get(item)
         if known is None:
             return
-        wanted = {"by": "mo", "note": None, "proposal": proposal}
+        wanted = {"by": "mo", "note": None, "change": proposal}
         version = known.item.version - age
         offered = known.item.proposed
         waits = offered is not None and decision is Decision.APPROVE
@@ -128,15 +128,15 @@ class StoreMachine(RuleBasedStateMachine):
         same = known.item.status is AFTER[decision] and not waits
         if age and (not same or known.dealt not in {None, proposal}):
             with pytest.raises(DecidedMeanwhile) as refused:
-                self.store.decisions.decide(item, decision, version=version, now=self.now(), **wanted)
+                decide_one(self.store, item, decision, version=version, now=self.now(), **wanted)
             assert refused.value.item == known.item
             return
-        decided = self.store.decisions.decide(item, decision, version=version, now=self.now(), **wanted)
+        decided = decide_one(self.store, item, decision, version=version, now=self.now(), **wanted)
         assert decided.changed is (not same or (same and holds and known.item.status is Status.PENDING))
         assert decided.item.status is AFTER[decision]
         if not decided.changed:
             return
-        taken = offered if proposal is Proposal.ACCEPT and offered is not None else {"text": known.item.text}
+        taken = offered if proposal is ChangedText.ACCEPT and offered is not None else {"text": known.item.text}
         assert (decided.item.text, decided.item.proposed) == (taken["text"], None)
         self.keep(decided.item, AFTER[decision])
         self.stored[item].dealt = None if offered is None else proposal

@@ -14,7 +14,7 @@ from moderate.database.engine import Database
 from moderate.errors import DecidedMeanwhile, Invalid
 from moderate.model import Counts, Decision, Kind, NewTask, Status
 from moderate.store.store import Store
-from tests.factories import APPROVED, HELD, NOON, TO_CHECK, a_comment, a_ping
+from tests.factories import APPROVED, HELD, NOON, TO_CHECK, a_comment, a_ping, decide_one
 from tests.processes import PROCESSES
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def at_once(number: int, work: Callable[[int], T]) -> list[T | Exception]:
 
 
 def approve(store: Store, item_id: int, by: str = "mo", version: int = 1) -> Decided:
-    return store.decisions.decide(item_id, Decision.APPROVE, version=version, by=by, note=None, now=NOON)
+    return decide_one(store, item_id, Decision.APPROVE, version=version, by=by, note=None, now=NOON)
 
 
 def drift(store: Store) -> list[object]:
@@ -85,7 +85,7 @@ def test_of_moderators_who_disagree_only_the_first_decides(store: Store, verdict
     item = store.items.record(a_comment(), verdict, [], NOON).item
 
     def decide(index: int) -> Decided:
-        return store.decisions.decide(item.id, decisions[index], version=1, by=str(index), note=None, now=NOON)
+        return decide_one(store, item.id, decisions[index], version=1, by=str(index), note=None, now=NOON)
 
     answers = at_once(9, decide)
     changed = [index for index, answer in enumerate(answers) if getattr(answer, "changed", False)]
@@ -115,7 +115,7 @@ def test_decisions_that_both_read_the_same_version_are_told_apart_by_it(migrated
     decisions = [Decision.SPAM, Decision.TRASH]
 
     def decide(index: int) -> Decided:
-        return store.decisions.decide(item.id, decisions[index], version=1, by=str(index), note=None, now=NOON)
+        return decide_one(store, item.id, decisions[index], version=1, by=str(index), note=None, now=NOON)
 
     answers = at_once(2, decide)
     assert sorted(type(answer).__name__ for answer in answers) == ["Decided", "DecidedMeanwhile"]
@@ -180,8 +180,8 @@ def test_a_late_verdict_and_a_moderator_at_once_end_as_the_moderator_said(store:
                 found = store.items.get(item_id)
                 assert found is not None
                 try:
-                    return store.decisions.decide(
-                        item_id, Decision.TRASH, version=found.version, by="mo", note=None, now=NOON
+                    return decide_one(
+                        store, item_id, Decision.TRASH, version=found.version, by="mo", note=None, now=NOON
                     )
                 except DecidedMeanwhile:
                     continue

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from moderate.model import Awaiting, Content, Counts, Decision, Lean, NewTask, Status
-from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_body, a_comment, a_finding, a_ping, a_verdict
+from tests.factories import (
+    APPROVED,
+    HELD,
+    NOON,
+    SPAM,
+    TO_CHECK,
+    a_body,
+    a_comment,
+    a_finding,
+    a_ping,
+    a_verdict,
+    decide_one,
+)
 
 if TYPE_CHECKING:
     from moderate.model import Item, Task, Verdict
@@ -50,15 +62,13 @@ def test_a_verdict_that_only_changes_who_is_waited_for_makes_no_decision_stale(s
     settled = store.items.settle(task, item.id, item.version, HELD, LATER).item
     assert settled is not None
     assert settled.version == item.version
-    assert store.decisions.decide(
-        item.id, Decision.APPROVE, version=item.version, by="mo", note=None, now=LATER
-    ).changed
+    assert decide_one(store, item.id, Decision.APPROVE, version=item.version, by="mo", note=None, now=LATER).changed
 
 
 @pytest.mark.parametrize("decision", Decision)
 def test_a_late_verdict_never_overrules_a_person(store: Store, decision: Decision) -> None:
     item, task = awaiting_checks(store)
-    decided = store.decisions.decide(item.id, decision, version=item.version, by="mo", note=None, now=NOON).item
+    decided = decide_one(store, item.id, decision, version=item.version, by="mo", note=None, now=NOON).item
     if not decided.decided_by:
         # A hold of what is pending already is no decision yet.
         return
@@ -72,7 +82,7 @@ def test_a_late_verdict_never_overrules_a_person(store: Store, decision: Decisio
 
 def test_what_a_person_held_waits_for_a_person_even_after_an_edit(store: Store) -> None:
     item = store.items.record(a_comment(), APPROVED, [], NOON).item
-    held = store.decisions.decide(item.id, Decision.HOLD, version=1, by="mo", note=None, now=NOON).item
+    held = decide_one(store, item.id, Decision.HOLD, version=1, by="mo", note=None, now=NOON).item
     edited = store.items.revise(held.id, a_comment("Innocent"), TO_CHECK, [JUDGE], NOON).item
     assert edited.awaiting is Awaiting.CHECKS
     for verdict in (APPROVED, SPAM):
@@ -102,7 +112,7 @@ def test_the_task_of_an_earlier_text_goes_on_with_the_newer_one(store: Store) ->
 
 def test_a_verdict_on_an_item_that_is_gone_ends_its_task(store: Store) -> None:
     item, task = awaiting_checks(store)
-    spam = store.decisions.decide(item.id, Decision.SPAM, version=1, by="mo", note=None, now=NOON).item
+    spam = decide_one(store, item.id, Decision.SPAM, version=1, by="mo", note=None, now=NOON).item
     store.items.delete(spam.id, "mo", NOON)
     settled = store.items.settle(task, item.id, item.version, APPROVED, LATER)
     assert (settled.item, settled.changed) == (None, False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from moderate.model import Decision, Finding, Lean, Status, Verdict
-from tests.factories import HELD, NOON, a_comment
+from tests.factories import HELD, NOON, a_comment, decide_one
 
 if TYPE_CHECKING:
     from moderate.store.store import Store
@@ -23,7 +23,7 @@ def stored(store: Store, verdict: Verdict, text: str) -> int:
 
 
 def decide(store: Store, item: int, decision: Decision, version: int = 1) -> None:
-    store.decisions.decide(item, decision, version=version, by="mori", note=None, now=LATER)
+    decide_one(store, item, decision, version=version, by="mori", note=None, now=LATER)
 
 
 def test_what_is_kept_is_replaced_and_known_with_its_time(store: Store) -> None:

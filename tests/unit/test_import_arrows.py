@@ -55,7 +55,7 @@ GROUPS = {
         "monitoring.clocks",
     ),
     "url": ("database.url", "database.types"),  # with the options of a connection, which are settings
-    "sql": ("database", "store", "*.sql", "moderation.alike", "tasks.retention_sql"),
+    "sql": ("database", "store", "*.sql", "tasks.retention_sql"),
     # Other servers: their addresses, pages, and the failures of connections.
     "services": ("outbound", "akismet", "notices", "tasks.wake_up", "stand_ins"),
     # The texts of mails, and how a mail is built.
@@ -151,7 +151,7 @@ OUTSIDE = {
     "linkify_it": ("text",),
     "lxml": ("sources",),
     "redis": ("limits.redis", "tasks.wake_up"),
-    "sqlalchemy": ("database", "store", "*.sql", "moderation.alike", "tasks.retention_sql"),
+    "sqlalchemy": ("database", "store", "*.sql", "tasks.retention_sql"),
     "alembic": ("database",),
     "psycopg": ("database.waiting",),
     "akismet": ("akismet.client",),

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from moderate.akismet.values import SpamAnswer, SpamWord
 from moderate.errors import Closed, DecidedMeanwhile, ServiceDown
-from moderate.model import Awaiting, Decision, Moderator, Proposal, Status
+from moderate.model import Awaiting, ChangedText, Decision, Moderator, Status
 from moderate.moderation.decide import DecisionRequest, decide_one, undo_one
 from moderate.tasks.recheck import run_due
 from moderate.testing import ScriptedSpamService
@@ -118,9 +118,11 @@ class JudgingMachine(RuleBasedStateMachine):
         assert self.site.client.patch(f"/discuss/items/{number}", json=body).status_code == 200
         self.texts[text] = number
 
-    def decide_on(self, number: int, decision: Decision, age: int = 0, proposal: Proposal = Proposal.ACCEPT) -> None:
+    def decide_on(
+        self, number: int, decision: Decision, age: int = 0, proposal: ChangedText = ChangedText.ACCEPT
+    ) -> None:
         item = self.item(number)
-        takes = item.proposed and proposal is Proposal.ACCEPT
+        takes = item.proposed and proposal is ChangedText.ACCEPT
         newest = item.proposed["text"] if item.proposed and takes else item.text
         with contextlib.suppress(DecidedMeanwhile):
             items = {number: item.version - age}
@@ -138,9 +140,9 @@ class JudgingMachine(RuleBasedStateMachine):
         data=st.data(),
         decision=st.sampled_from(Decision),
         age=st.sampled_from([0, 0, 0, 1]),
-        proposal=st.sampled_from(Proposal),
+        proposal=st.sampled_from(ChangedText),
     )
-    def decide(self, data: st.DataObject, decision: Decision, age: int, proposal: Proposal) -> None:
+    def decide(self, data: st.DataObject, decision: Decision, age: int, proposal: ChangedText) -> None:
         self.decide_on(self.some(data), decision, age, proposal)
 
     @precondition(lambda self: self.human)
@@ -161,7 +163,7 @@ class JudgingMachine(RuleBasedStateMachine):
 
         def happen() -> None:
             if meanwhile == "decide":
-                proposal = data.draw(st.sampled_from(Proposal))
+                proposal = data.draw(st.sampled_from(ChangedText))
                 self.decide_on(self.some(act), data.draw(st.sampled_from(Decision)), proposal=proposal)
             elif meanwhile == "edit":
                 with contextlib.suppress(Closed):

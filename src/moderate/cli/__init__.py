@@ -18,7 +18,7 @@ from moderate.cli.words import Failed
 from moderate.errors import ModerateError
 from moderate.http.state import current_state
 from moderate.i18n import translator
-from moderate.model import Awaiting, Decision, ItemFilter, Moderator, Proposal, Status
+from moderate.model import Awaiting, ChangedText, Decision, ItemFilter, Moderator, Status
 from moderate.moderation.decide import DecisionRequest, decide_one, look_up
 from moderate.moderation.items_csv import lines_of, pages_of
 from moderate.moderation.sign_in import new_link, revoke_links
@@ -229,7 +229,7 @@ def decide(item_id: int, decision: str, by: str, note: str | None, decline_chang
         items={item_id: seen.version},
         by=Moderator(by),
         note=note,
-        change=Proposal.DECLINE if decline_change else Proposal.ACCEPT,
+        change=ChangedText.DECLINE if decline_change else ChangedText.ACCEPT,
     )
     done = decide_one(desk, request)
     dropped = " Its changed text was dropped." if decline_change and seen.proposed else ""

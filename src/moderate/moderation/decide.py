@@ -22,7 +22,7 @@ from moderate.errors import (
     UnknownItem,
 )
 from moderate.lifecycle import UNDOABLE
-from moderate.model import Decision, Left, Proposal
+from moderate.model import ChangedText, Decision, Left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,11 +45,11 @@ class Button:
 
     name: ButtonName
     decision: Decision
-    change: Proposal = Proposal.ACCEPT
+    change: ChangedText = ChangedText.ACCEPT
 
 
 #: The button that declines a changed text: the public one stays approved.
-KEEP = Button("keep", Decision.APPROVE, Proposal.DECLINE)
+KEEP = Button("keep", Decision.APPROVE, ChangedText.DECLINE)
 
 #: All buttons by name.
 BUTTONS: Mapping[str, Button] = {
@@ -87,7 +87,7 @@ class DecisionRequest:
     by: Moderator
     note: str | None = None
     #: What becomes of changed texts that wait behind approved ones.
-    change: Proposal = Proposal.ACCEPT
+    change: ChangedText = ChangedText.ACCEPT
 
 
 @dataclass(slots=True)
@@ -128,7 +128,7 @@ def _decide(desk: Desk, request: DecisionRequest, batch: str | None) -> Outcome:
 
     def step(ids: Sequence[int]) -> Bulk:
         now = desk.clock.now()
-        return desk.store.decisions.decide_many(
+        return desk.store.decisions.decide(
             {number: versions[number] for number in ids},
             request.decision,
             by=request.by.name,
@@ -136,7 +136,7 @@ def _decide(desk: Desk, request: DecisionRequest, batch: str | None) -> Outcome:
             batch=batch,
             now=now,
             tasks=tasks_for_decision(desk, now),
-            proposal=request.change,
+            change=request.change,
         )
 
     return _in_chunks(desk, Outcome(batch), sorted(versions), step, request.by)

@@ -6,21 +6,20 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, and_, func, select, true, union_all
+from sqlalchemy import ColumnElement, and_, func, literal_column, or_, select, true, union_all
 
+from moderate.checks.near import NEAR
 from moderate.database.schema import history, items
-from moderate.errors import DecidedMeanwhile, ServiceDown
+from moderate.errors import ServiceDown
 from moderate.lifecycle import UNDOABLE
-from moderate.model import Awaiting, Bulk, Decided, HistoryEntry, Left, Page, Proposal, Status
-from moderate.moderation.alike import like, of_host
+from moderate.model import Awaiting, Bulk, ChangedText, Decided, HistoryEntry, Left, Page, Status
 from moderate.store import revising
 from moderate.store.counters import Tally
-from moderate.store.items import existing
 from moderate.store.moves import apply
 from moderate.store.reads import WHOLE, find_item, items_of, last_actor, last_dealt_with, page_of
 from moderate.store.rows import HistoryPage, entry_from, item_from
 from moderate.store.search import catch_up, found_by, found_newest
-from moderate.tasks.sql import enqueue, enqueue_all
+from moderate.tasks.sql import enqueue_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -28,10 +27,19 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column
     from sqlalchemy.engine import Connection, Row
+    from sqlalchemy.sql import Select
 
     from moderate.database.engine import Database
     from moderate.model import Decision, Item, ItemFilter, NewTask
     from moderate.store.revising import Change
+
+#: How many items one text is compared with, the newest of each sort.
+COMPARED = 5_000
+
+NOTHING = literal_column("1") == literal_column("0")
+
+BANDS = (items.c.near_1, items.c.near_2, items.c.near_3, items.c.near_4)
+KEYS = (items.c.text_key, items.c.simhash, *BANDS)
 
 
 class Decisions:
@@ -42,61 +50,30 @@ class Decisions:
 
     def decide(
         self,
-        item_id: int,
-        decision: Decision,
-        *,
-        version: int,
-        by: str,
-        note: str | None,
-        now: datetime,
-        tasks: Sequence[NewTask] = (),
-        batch: str | None = None,
-        proposal: Proposal = Proposal.ACCEPT,
-    ) -> Decided:
-        """Move an item. Raises `UnknownItem`, or `DecidedMeanwhile` where `version` is stale.
-
-        The same decision as the current status changes nothing, whatever the version, unless another
-        moderator has accepted or declined a changed text since. Such a text, where one waits, becomes the
-        item's with any decision, because the newest one was decided about, or is dropped: `proposal` says
-        which. `tasks` are written only where the decision changed something.
-        """
-
-        def work(conn: Connection) -> Decided:
-            item = existing(conn, item_id)
-            change = revising.decided(item, decision, proposal, by)
-            if is_overtaken(conn, item, change, version, proposal):
-                raise DecidedMeanwhile(item, by=last_actor(conn, item_id))
-            if change is None:
-                return Decided(item, item.status, changed=False)
-            applied = apply(conn, item, change, "decided", now, by=by, note=note, batch=batch)
-            enqueue(conn, item_id, tasks, now)
-            return Decided(applied.item, item.status, changed=True, history=applied.history)
-
-        return self._database.transaction(work)
-
-    def decide_many(
-        self,
         versions: Mapping[int, int],
         decision: Decision,
         *,
         by: str,
         note: str | None,
-        batch: str | None,
         now: datetime,
+        batch: str | None = None,
         tasks: Sequence[NewTask] = (),
-        proposal: Proposal = Proposal.ACCEPT,
+        change: ChangedText = ChangedText.ACCEPT,
     ) -> Bulk:
-        """Decide on several items, given as {id: version}, in one transaction; see `decide` for each of them.
+        """Decide on items, given as {id: version that the moderator saw}, in one transaction.
 
-        Items that another decision has overtaken are left as they are. All items stay locked meanwhile, so
-        keep them to some dozens.
+        Items that another decision has overtaken are left as they are, and so are unknown ids. The same decision
+        as the current status changes nothing, whatever the version, unless another moderator has accepted or
+        declined a changed text since. Such a text, where one waits, becomes the item's with any decision, because
+        the newest one was decided about, or is dropped: *change* says which. *tasks* are written for the items
+        that the decision changed. Several items stay locked meanwhile, so keep them to some dozens.
         """
 
         def work(conn: Connection) -> Bulk:
             def plan(item: Item) -> Change | Left | None:
-                change = revising.decided(item, decision, proposal, by)
-                is_stale = is_overtaken(conn, item, change, versions[item.id], proposal)
-                return _overtaken(conn, item) if is_stale else change
+                planned = revising.decided(item, decision, change, by)
+                is_stale = is_overtaken(conn, item, planned, versions[item.id], change)
+                return _overtaken(conn, item) if is_stale else planned
 
             about = {"by": by, "note": note, "batch": batch}
             return _move_all(conn, versions, plan, "decided", now=now, tasks=tasks, about=about)
@@ -268,13 +245,13 @@ def _overtaken(conn: Connection, item: Item) -> Left:
     return Left(item.id, "decided-meanwhile", item, last_actor(conn, item.id))
 
 
-def is_overtaken(conn: Connection, item: Item, change: Change | None, version: int, proposal: Proposal) -> bool:
-    """Whether somebody has decided since *version* so that this decision is about something else."""
-    if change is not None:
-        return revising.is_overtaken(item, change, version)
-    # Where nothing is left to do, one may have taken the change that the other wants to drop, or dropped it.
-    fate = revising.fate(last_dealt_with(conn, item.id, version)) if version < item.version else None
-    return fate is not None and fate is not proposal
+def is_overtaken(conn: Connection, item: Item, planned: Change | None, version: int, change: ChangedText) -> bool:
+    """Return whether another decision since *version* makes this one about something else."""
+    if planned is not None:
+        return revising.is_overtaken(item, planned, version)
+    # Where nothing is left to do, another moderator may have done the opposite with the changed text.
+    done = revising.done_with_change(last_dealt_with(conn, item.id, version)) if version < item.version else None
+    return done is not None and done is not change
 
 
 def conditions(which: ItemFilter, conn: Connection) -> list[ColumnElement[bool]]:
@@ -308,3 +285,46 @@ def _one_of(columns: Sequence[Column[Any]], value: str) -> ColumnElement[bool]:
     same = items.alias()
     ids = [select(same.c.id).where(same.c[column.name] == value) for column in columns]
     return items.c.id.in_(union_all(*ids))
+
+
+def of_host(host: str, conn: Connection) -> ColumnElement[bool]:
+    """Items whose source, or whose author's website, is on that host.
+
+    The index for searches finds those that name it anywhere; only of these the addresses are compared.
+    """
+    wanted = host.lower()
+    return and_(found_by(wanted, conn), or_(_on_host(items.c.source_url, wanted), _on_host(items.c.url, wanted)))
+
+
+def _on_host(column: Column[str], host: str) -> ColumnElement[bool]:
+    address = func.lower(column)
+    beginnings = [f"{scheme}://{host}" for scheme in ("https", "http")]
+    return or_(
+        address.in_(beginnings),
+        *(address.startswith(start + after, autoescape=True) for start in beginnings for after in "/:?#"),
+    )
+
+
+def like(item_id: int, conn: Connection) -> ColumnElement[bool]:
+    """The item itself, and those whose text is the same or nearly so; nothing where the item is gone."""
+    known = conn.execute(select(*KEYS).where(items.c.id == item_id)).first()
+    if known is None:
+        return NOTHING
+    same = [_newest(items.c.text_key == known.text_key)] if known.text_key else []
+    if known.simhash is not None:
+        pairs = zip(BANDS, known[2:], strict=True)
+        same += [_newest(column == band) for column, band in pairs if band is not None]
+    if not same:
+        return items.c.id == item_id
+    rows = conn.execute(select(items.c.id, items.c.text_key, items.c.simhash).where(items.c.id.in_(union_all(*same))))
+    ids = {row.id for row in rows if row.text_key == known.text_key or _is_near(row.simhash, known.simhash)}
+    return items.c.id.in_(sorted(ids | {item_id}))
+
+
+def _newest(same: ColumnElement[bool]) -> Select[Any]:
+    # A subquery, because SQLite takes no limit within a union otherwise.
+    return select(select(items.c.id).where(same).order_by(items.c.id.desc()).limit(COMPARED).subquery().c.id)
+
+
+def _is_near(one: int | None, other: int | None) -> bool:
+    return one is not None and other is not None and ((one ^ other) & (1 << 64) - 1).bit_count() <= NEAR

@@ -19,7 +19,7 @@ from moderate.http.item_json import (
 )
 from moderate.http.operation import CURSOR, NOTHING, WORDS, Answer, Count, Id, Json, Operation, Reply, query, whole
 from moderate.http.state import current_state
-from moderate.model import MAX_ID, Awaiting, Decision, ItemFilter, Kind, Proposal, Status
+from moderate.model import MAX_ID, Awaiting, ChangedText, Decision, ItemFilter, Kind, Status
 from moderate.moderation.access import moderator
 from moderate.moderation.decide import (
     MOST,
@@ -94,7 +94,7 @@ class DecisionIn(BaseModel):
     decision: Decision
     version: IdIn
     #: What becomes of a changed text that waits behind an approved one.
-    change: Proposal = Proposal.ACCEPT
+    change: ChangedText = ChangedText.ACCEPT
     note: Note | None = None
 
 
@@ -138,7 +138,7 @@ class DecisionsIn(BaseModel):
     #: The digest of the items that the filter matched, as 409 `unexpected-number` returned it.
     seen: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     #: What becomes of changed texts that wait behind approved ones.
-    change: Proposal = Proposal.ACCEPT
+    change: ChangedText = ChangedText.ACCEPT
     note: Note | None = None
 
     @model_validator(mode="after")

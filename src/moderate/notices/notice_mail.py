@@ -5,7 +5,7 @@ from __future__ import annotations
 from email.headerregistry import Address
 from typing import TYPE_CHECKING
 
-from moderate.model import Decision, Kind, Lean, Proposal
+from moderate.model import ChangedText, Decision, Kind, Lean
 from moderate.notices.mail import Mail, Mailer, clipped, one_line, visible
 from moderate.notices.values import Event
 from moderate.text.destinations import Destination, destinations
@@ -31,15 +31,15 @@ PLACES = {"source": "Source", "website": "Website", "text": "Link", "change": "L
 KINDS = {Kind.COMMENT: "Comment", Kind.TRACKBACK: "Trackback", Kind.PINGBACK: "Pingback", Kind.WEBMENTION: "Webmention"}
 
 CHOICES = (
-    (Decision.APPROVE, Proposal.ACCEPT, "Approve"),
-    (Decision.SPAM, Proposal.ACCEPT, "Spam"),
-    (Decision.TRASH, Proposal.ACCEPT, "Trash"),
+    (Decision.APPROVE, ChangedText.ACCEPT, "Approve"),
+    (Decision.SPAM, ChangedText.ACCEPT, "Spam"),
+    (Decision.TRASH, ChangedText.ACCEPT, "Trash"),
 )
 
 #: For an item whose changed text waits.
 CHOICES_OF_CHANGE = (
-    (Decision.APPROVE, Proposal.ACCEPT, "Take the change"),
-    (Decision.APPROVE, Proposal.DECLINE, "Keep the old text"),
+    (Decision.APPROVE, ChangedText.ACCEPT, "Take the change"),
+    (Decision.APPROVE, ChangedText.DECLINE, "Keep the old text"),
     *CHOICES[1:],
 )
 
@@ -98,8 +98,8 @@ class MailNotifier:
         """Return what the templates show of an item; *is_short* for its place in a digest."""
         offered = CHOICES if item.proposed is None else CHOICES_OF_CHANGE
         choices = [
-            (self._words.say(label), self._links.decide(item, decision, self._to, proposal))
-            for decision, proposal, label in offered
+            (self._words.say(label), self._links.decide(item, decision, self._to, change))
+            for decision, change, label in offered
         ]
         return {
             "facts": facts(item, self._words),

@@ -14,7 +14,7 @@ from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
 from moderate.http.signed_links import AgainIn, SignedLink, keep_secret, unsubscribe
 from moderate.http.state import current_state
 from moderate.http.words import for_moderators
-from moderate.model import Moderator, Proposal, Status
+from moderate.model import ChangedText, Moderator, Status
 from moderate.moderation.decide import BUTTONS, KEEP, Button, DecisionRequest, decide_one
 from moderate.moderation.queue import page
 
@@ -68,8 +68,8 @@ class SiteLinks:
     base: Callable[[], str]
     signer: Signer
 
-    def decide(self, item: Item, decision: Decision, to: Recipient, proposal: Proposal = Proposal.ACCEPT) -> str:
-        word = KEEP.name if proposal is Proposal.DECLINE else decision.value
+    def decide(self, item: Item, decision: Decision, to: Recipient, change: ChangedText = ChangedText.ACCEPT) -> str:
+        word = KEEP.name if change is ChangedText.DECLINE else decision.value
         return DECISION.issue(self.signer, self.base(), [item.id, item.version, word, to.key])
 
     def unsubscribe(self, to: Recipient) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from moderate.lifecycle import AFTER
-from moderate.model import Awaiting, Decision, Proposal, Status
+from moderate.model import Awaiting, ChangedText, Decision, Status
 from moderate.store.rows import (
     CONTENT,
     SAID,
@@ -105,7 +105,7 @@ def judged(item: Item, verdict: Verdict, content: Content | None, now: datetime)
         values = {**judgement_of(verdict), **(found or {}), "awaiting": awaiting}
         return Change(after, values, is_new_text=found is not None)
     if item.awaiting is Awaiting.CHECKS and item.proposed is not None:
-        return _judged_proposal(item, verdict, found, now)
+        return _judged_change(item, verdict, found, now)
     if found is None:
         return None
     if item.is_public:
@@ -113,13 +113,13 @@ def judged(item: Item, verdict: Verdict, content: Content | None, now: datetime)
     return Change(item.status, {**judgement_of(verdict), **found, "edited_at": now}, is_new_text=True)
 
 
-def decided(item: Item, decision: Decision, proposal: Proposal, by: str) -> Change | None:
+def decided(item: Item, decision: Decision, change: ChangedText, by: str) -> Change | None:
     """A moderator decides; None where the item stands there already.
 
-    What was decided about is the newest text, so a proposal becomes the text with any decision that does
+    What was decided about is the newest text, so a changed text becomes the item's with any decision that does
     not decline it.
     """
-    if item.proposed is not None and proposal is Proposal.DECLINE:
+    if item.proposed is not None and change is ChangedText.DECLINE:
         return declined(item, decision, by)
     after = AFTER[decision]
     awaits_approval = decision is Decision.APPROVE and item.proposed is not None
@@ -153,11 +153,11 @@ def judgement_on(item: Item) -> dict[str, Any]:
     return {"findings": findings, "passed": list(item.passed), "skipped": skipped}
 
 
-def fate(was: Mapping[str, Any] | None) -> Proposal | None:
+def done_with_change(was: Mapping[str, Any] | None) -> ChangedText | None:
     """What a decision did with the text that waited, told by what it kept for an undo; None for neither."""
     if was is None or was.get("proposed") is None:
         return None
-    return Proposal.ACCEPT if "text" in was else Proposal.DECLINE
+    return ChangedText.ACCEPT if "text" in was else ChangedText.DECLINE
 
 
 def repeats(item: Item, change: Change, was: Mapping[str, Any] | None) -> bool:
@@ -167,7 +167,9 @@ def repeats(item: Item, change: Change, was: Mapping[str, Any] | None) -> bool:
     offered = change.values.get("proposed")
     if was is None or offered is None or not item.kind.is_ping or item.proposed is not None:
         return False
-    return fate(was) is Proposal.DECLINE and all(was["proposed"].get(name) == offered[name] for name in SAID)
+    return done_with_change(was) is ChangedText.DECLINE and all(
+        was["proposed"].get(name) == offered[name] for name in SAID
+    )
 
 
 def is_overtaken(item: Item, change: Change, version: int) -> bool:
@@ -220,7 +222,7 @@ def _standing(item: Item, verdict: Verdict) -> tuple[Status, str | None]:
     return verdict.status, None
 
 
-def _judged_proposal(item: Item, verdict: Verdict, found: dict[str, Any] | None, now: datetime) -> Change:
+def _judged_change(item: Item, verdict: Verdict, found: dict[str, Any] | None, now: datetime) -> Change:
     """The verdict on a changed text that waits behind an approved one."""
     if verdict.status is Status.APPROVED and not item.kind.is_ping and item.proposed is not None:
         values = {**judgement_of(verdict), **accept(item.proposed), "awaiting": None}

@@ -179,7 +179,7 @@ def propose(content: Mapping[str, Any], at: datetime) -> dict[str, str | None]:
 
 
 def accept(proposed: Mapping[str, str | None]) -> dict[str, Any]:
-    """The columns to set when a proposal becomes the item's text."""
+    """Return the columns to set when a changed text becomes the item's text."""
     links = proposed.get("links") or ""
     edited_at = proposed.get("edited_at")
     return {

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from moderate.errors import ServiceDown, Undeliverable
 from moderate.i18n import translator
-from moderate.model import Awaiting, Finding, Item, Kind, Lean, Proposal, Status
+from moderate.model import Awaiting, ChangedText, Finding, Item, Kind, Lean, Status
 from moderate.notices.mail import POLICY, Mailer, encoded, one_line, quoted, visible
 from moderate.notices.notice_mail import MailNotifier
 from moderate.notices.smtp import SmtpTransport
@@ -73,8 +73,8 @@ FIELDS = ["author", "article_title", "article", "article_url", "text", "url", "s
 class Links:
     """Addresses that tell what they are for."""
 
-    def decide(self, item: Item, decision: Decision, to: Recipient, proposal: Proposal = Proposal.ACCEPT) -> str:
-        word = decision.value if proposal is Proposal.ACCEPT else proposal.value
+    def decide(self, item: Item, decision: Decision, to: Recipient, change: ChangedText = ChangedText.ACCEPT) -> str:
+        word = decision.value if change is ChangedText.ACCEPT else change.value
         return f"https://news.example/mail/{item.id}-{item.version}-{word}-{to.name}"
 
     def unsubscribe(self, to: Recipient) -> str:
