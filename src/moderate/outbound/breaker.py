@@ -1,4 +1,4 @@
-"""Stops asking a service that keeps failing, and lets one call through now and then to see."""
+"""The circuit breaker: calls to a service that keeps failing are refused at once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ if TYPE_CHECKING:
 
 
 class CircuitBreaker:
-    """Closed until *failures* calls in a row failed, then open for *rest* seconds, doubled up to *most*.
+    """Refuses calls to *service* while it keeps failing. Thread-safe.
 
-    While it is open `enter` raises `ServiceDown` of kind ``resting`` at once. After the rest one call
-    is let through; its success closes the breaker, its failure opens it for longer. Thread-safe.
+    Closed until *failures* calls in a row have failed, then open for *rest* seconds. After that one call is let
+    through: its success closes the breaker, its failure opens it for twice as long, at most *most* seconds.
+    With ``rest=math.inf, most=math.inf`` it stays open until `succeeded`, for callers with a probe of their own.
+
+    Call `enter` before each call and `succeeded` or `failed` after it.
     """
 
     def __init__(self, service: str, clock: Clock, *, failures: int = 5, rest: float = 30, most: float = 900) -> None:
@@ -30,11 +33,11 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        with self._lock:
-            return self._failed >= self._allowed and self._clock.monotonic() < self._open_until
+        """Return whether `enter` would refuse a call now. Takes no trial call."""
+        return self._failed >= self._allowed and self._clock.monotonic() < self._open_until
 
     def enter(self) -> None:
-        """Ask for leave to call the service; report back with `succeeded` or `failed`."""
+        """Raise `ServiceDown` of kind ``resting`` while the breaker is open."""
         with self._lock:
             if self._failed < self._allowed:
                 return
@@ -42,14 +45,16 @@ class CircuitBreaker:
             if left > 0:
                 reason = f"not asked: it failed {self._failed} times in a row; next try in {left:.0f} seconds"
                 raise ServiceDown(self._service, reason, retry_after=left, kind="resting")
-            # The others keep waiting while this one call finds out.
+            # Other calls stay refused while this one tries.
             self._open_until = self._clock.monotonic() + self._rest
 
     def succeeded(self) -> None:
+        """Close the breaker."""
         with self._lock:
             self._failed = 0
 
     def failed(self) -> None:
+        """Count a failure; from the *failures*-th in a row on, open the breaker."""
         with self._lock:
             self._failed += 1
             over = self._failed - self._allowed
