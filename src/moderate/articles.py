@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from moderate.errors import ServiceDown
 from moderate.hooks import is_key
 from moderate.lru import LRUCache
-from moderate.text.fields import source_key
+from moderate.web_address import source_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable

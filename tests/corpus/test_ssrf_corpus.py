@@ -16,8 +16,7 @@ import trustme
 from moderate.clock import SystemClock
 from moderate.errors import FetchFailed
 from moderate.outbound.fetch import GuardedFetcher
-from moderate.sources.link_address import Targets
-from moderate.sources.source_link import find_link
+from moderate.sources.links import Targets, find_link
 from moderate.sources.source_page import read_page
 from tests.unit.services.loopback import PUBLIC, Internet, Names, serving
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from moderate.checks.base import PINGS
 from moderate.checks.spelling import plain
 from moderate.model import Finding, Lean
+from moderate.web_address import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,9 +56,10 @@ def signs(submission: Submission) -> Iterator[str]:
         yield "the excerpt is a stock phrase of trackback programs"
     if len(submission.body.links) > 1 or "[url" in submission.body.raw.lower():
         yield "the excerpt carries links of its own"
-    source = urlsplit(submission.source_url or "")
-    if (source.hostname or "").count("-") >= 3:
-        yield f"the source's name is strung together from keywords ({source.hostname})"
+    source = read(submission.source_url or "")
+    host = source.typed_host.lower() if source else ""
+    if host.count("-") >= 3:
+        yield f"the source's name is strung together from keywords ({host})"
 
 
 def core(text: str) -> str:

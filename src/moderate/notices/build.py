@@ -6,7 +6,6 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from moderate.confirmation.confirm import Confirming
 from moderate.confirmation.views import ConfirmationAddresses
@@ -16,6 +15,7 @@ from moderate.notices.delivery import Notices
 from moderate.notices.views import SiteLinks
 from moderate.settings import NOT_SHOWN
 from moderate.text.destinations import both_spellings
+from moderate.web_address import host_of
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -93,10 +93,6 @@ def make_confirming(
     )
     # Kept for all requests, as identities are asked for again and again.
     return Confirming(mails.send, cache(lambda: store.secrets.get("addresses")))
-
-
-def host_of(site_url: str) -> str:
-    return urlsplit(site_url).hostname or "localhost"
 
 
 def readable_site(site_url: str) -> str:

@@ -12,8 +12,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from moderate.i18n import LANGUAGES
 from moderate.notices.values import Event, Hook, Recipient, is_address, signing_key
-from moderate.text.addresses import ascii_host
 from moderate.text.characters import is_printable
+from moderate.web_address import ascii_host
 
 #: The names that a table for a recipient, and one for a webhook, may have.
 RECIPIENT = {"name", "email", "notify", "language"}

@@ -8,9 +8,9 @@ import hashlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
 
 from moderate.model import Awaiting, Status
+from moderate.web_address import host_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -81,7 +81,7 @@ class Hook:
     @property
     def host(self) -> str:
         """The part of the address that may be shown: paths and queries of webhooks often are secrets."""
-        return urlsplit(self.url).hostname or "webhook"
+        return host_of(self.url) or "webhook"
 
 
 def signing_key(secret: str) -> bytes:

@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING
 import httpcore
 
 from moderate.errors import FetchFailed
-from moderate.outbound.addresses import WebAddress, networks, redirected, web_address
+from moderate.outbound.addresses import fetchable, networks, port_of, redirected
 from moderate.outbound.body import check_type, read_body
 from moderate.outbound.failures import trouble
 from moderate.outbound.slots import Slots
 from moderate.outbound.wire import FRAMING, Budget, GuardedBackend, Lookups
+from moderate.web_address import read
 
 if TYPE_CHECKING:
     import ssl
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from moderate.outbound.addresses import Address
     from moderate.outbound.wire import Resolver
     from moderate.ports import Clock
+    from moderate.web_address import WebAddress
 
 #: RFC 9110 §15.4: those that name the one place to look instead. 300 and 305 leave a choice or name a proxy.
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -92,7 +94,7 @@ class GuardedFetcher:
         self._max_bytes = max_bytes
         self._ports = frozenset(ports)
         self._allow = networks(str(network) for network in allow)
-        self._own = frozenset(self._places_of(own))
+        self._own = frozenset(places_of(own))
         self._max_redirects = max_redirects
         self._lookups = Lookups(resolver, limit=2 * total)
         self._hosts = Slots(clock, per_host=per_host, total=total)
@@ -110,8 +112,8 @@ class GuardedFetcher:
         not fetched from, nor where a redirect leads there: a stranger could make the site ask itself.
         Raises `FetchFailed` for all else. Blocks for seconds: only for deferred work, never within a request.
         """
-        address = web_address(url, ports=self._ports, allow=self._allow)
-        places = self._own | set(self._places_of(own))
+        address = fetchable(url, ports=self._ports, allow=self._allow)
+        places = self._own | set(places_of(own))
         budget = Budget(self._clock, self._clock.monotonic() + self._timeout, self._max_bytes + FRAMING)
         for _ in range(self._max_redirects + 1):
             if _place(address) in places:
@@ -186,19 +188,15 @@ class GuardedFetcher:
                 self._ssl_context = httpcore.default_ssl_context()
             return self._ssl_context
 
-    def _places_of(self, urls: Iterable[str]) -> Iterator[tuple[str, int]]:
-        for url in urls:
-            # What is no address that anything could be fetched from is no place of ours either.
-            try:
-                address = web_address(url, ports=range(1, 65536), allow=networks(("0.0.0.0/0", "::/0")))
-            except FetchFailed:
-                continue
-            yield _place(address)
+
+def places_of(urls: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Yield host and port of this site's own addresses; what is no web address is left out."""
+    yield from (_place(address) for url in urls if (address := read(url)))
 
 
 def _place(address: WebAddress) -> tuple[str, int]:
     """Host and port, http and https on their usual ports being one site."""
-    return address.host, 0 if address.port in _WEB_PORTS else address.port
+    return address.host, 0 if port_of(address) in _WEB_PORTS else address.port
 
 
 def line_of(address: Address) -> str:
@@ -209,7 +207,7 @@ def line_of(address: Address) -> str:
 
 
 def _request_url(address: WebAddress) -> httpcore.URL:
-    return httpcore.URL(scheme=address.scheme, host=address.host, port=address.port, target=address.target)
+    return httpcore.URL(scheme=address.scheme, host=address.host, port=port_of(address), target=address.target)
 
 
 def _fields(response: httpcore.Response) -> dict[str, str]:

@@ -15,6 +15,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Field, File, MultipartDecoder, NeedData
 
 from moderate.errors import Invalid, TooLarge
+from moderate.web_address import MAX_ADDRESS, split_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,9 @@ MAX_PARAMETERS = 32
 
 #: A byte above ASCII as Werkzeug's form parser writes it where it is not part of a UTF-8 sequence.
 ESCAPED = re.compile(rb"%([89A-F][0-9A-F])")
+
+#: White space, controls and the characters that begin or end an address in a text.
+NOT_IN_ADDRESS = re.compile(r"[\s\x00-\x20\x7f-\x9f<>\"\\^`{|}\ud800-\udfff\ufffd]")
 
 
 def body_of(request: Request, limit: int) -> bytes:
@@ -122,3 +126,21 @@ def parts_of(decoder: MultipartDecoder) -> Iterator[tuple[bytes, bytes]]:
             value += event.data
             if not event.more_data:
                 yield name.encode("utf-8", "replace"), value
+
+
+def address(field: str, value: str) -> str:
+    """Return an absolute http or https address with a host and no user name, as sent but for blanks around it.
+
+    Raises `Invalid` for *field* where it is none. The fetcher decides whether the host may be asked.
+    """
+    value = value.strip()
+    if not value:
+        raise Invalid.field(field, f"The parameter {field} is missing.")
+    if len(value) > MAX_ADDRESS:
+        raise Invalid.field(field, f"The address in {field} is longer than {MAX_ADDRESS} characters.")
+    parts = None if NOT_IN_ADDRESS.search(value) else split_address(value)
+    if parts is None:
+        raise Invalid.field(field, f"The parameter {field} is not an absolute http or https address.")
+    if parts.user:
+        raise Invalid.field(field, f"The address in {field} must not hold a user name.")
+    return value

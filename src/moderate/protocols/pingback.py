@@ -13,9 +13,9 @@ from flask import Response
 from moderate.errors import Closed, FieldError, Forbidden, Invalid, RateLimited, ServiceDown, TooLarge, UnknownArticle
 from moderate.model import Kind, Raw
 from moderate.protocols import xmlrpc
-from moderate.protocols.addresses import address, same_page
 from moderate.protocols.base import client_of
-from moderate.protocols.parameters import body_of
+from moderate.protocols.parameters import address, body_of
+from moderate.web_address import same_page
 
 if TYPE_CHECKING:
     from flask import Request

@@ -15,11 +15,11 @@ from flask import Response, redirect
 
 from moderate.errors import Invalid, RateLimited, Refused, ServiceDown, TooLarge
 from moderate.model import Kind, Raw
-from moderate.protocols.addresses import MAX_ADDRESS, address
 from moderate.protocols.base import client_of
-from moderate.protocols.parameters import parameters
+from moderate.protocols.parameters import address, parameters
 from moderate.protocols.plaintext import plain, storable
 from moderate.text.charsets import MAX_LABEL, decode
+from moderate.web_address import MAX_ADDRESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

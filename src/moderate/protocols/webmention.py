@@ -13,9 +13,9 @@ from flask import Response
 
 from moderate.errors import Invalid, RateLimited, ServiceDown
 from moderate.model import Awaiting, Kind, Raw, Status
-from moderate.protocols.addresses import address, same_page
 from moderate.protocols.base import client_of
-from moderate.protocols.parameters import parameters
+from moderate.protocols.parameters import address, parameters
+from moderate.web_address import same_page
 
 if TYPE_CHECKING:
     from flask import Request

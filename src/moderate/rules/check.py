@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from moderate.checks.base import ALL_KINDS
 from moderate.model import Finding, Lean
-from moderate.rules.match import host_of, is_below, matches, reading_of
+from moderate.rules.match import is_below, matches, reading_of
+from moderate.web_address import host_of
 
 if TYPE_CHECKING:
     from moderate.checks.base import Facts

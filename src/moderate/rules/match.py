@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from moderate.checks.spelling import plain, spellings, word_pattern
 from moderate.errors import Invalid
+from moderate.web_address import host_of, is_ip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -44,7 +44,7 @@ def reading_of(submission: Submission) -> Reading:
     return Reading(
         words=spellings(text),
         hosts=frozenset(hosts | names_in(text)),
-        email=(submission.email or "").casefold(),
+        email=(submission.email or "").lower(),
         ip=submission.client.ip,
     )
 
@@ -52,7 +52,7 @@ def reading_of(submission: Submission) -> Reading:
 def reading(*, text: str, addresses: Iterable[str] = (), email: str = "", ip: str = "") -> Reading:
     """The same from plain fields, for items that are stored already."""
     hosts = {host for address in addresses if (host := host_of(address))}
-    return Reading(spellings(text), frozenset(hosts | names_in(text)), email.casefold(), ip)
+    return Reading(spellings(text), frozenset(hosts | names_in(text)), email.lower(), ip)
 
 
 def matches(rule: Rule, written: Reading) -> str | None:
@@ -76,13 +76,11 @@ def _host(value: str, written: Reading) -> str | None:
 
 
 def _email(value: str, written: Reading) -> str | None:
-    wanted = value.strip().casefold()
-    if not wanted or not written.email:
+    local, _, domain = wanted = _email_parts(value.strip())
+    if not domain or not written.email:
         return None
-    local, _, domain = wanted.rpartition("@")
-    if local:
-        return written.email if written.email == wanted else None
-    return written.email if is_below(written.email.rpartition("@")[2], domain) else None
+    parts = _email_parts(written.email)
+    return written.email if parts == wanted or (not local and is_below(parts[2], domain)) else None
 
 
 def _ip(value: str, written: Reading) -> str | None:
@@ -103,21 +101,6 @@ MATCHERS: dict[str, Callable[[str, Reading], str | None]] = {
 def is_below(host: str, suffix: str) -> bool:
     """Whether *host* is *suffix* or a name below it: whole labels only, so notexample.org is not example.org."""
     return host == suffix or host.endswith("." + suffix)
-
-
-@lru_cache(maxsize=4096)
-def host_of(address: str) -> str:
-    """The host of an address, or of a bare name, in ASCII and lower case; "" where there is none."""
-    text = address.strip().replace("\\", "/")
-    try:
-        host = urlsplit(text if "//" in text else f"//{text}").hostname or ""
-    except ValueError:
-        return ""
-    host = host.removeprefix("*.").rstrip(".")
-    try:
-        return host if host.isascii() else host.encode("idna").decode("ascii")
-    except UnicodeError:
-        return host
 
 
 def names_in(text: str) -> set[str]:
@@ -164,7 +147,7 @@ def normal_value(kind: str, value: str) -> str:
         return str(network).removesuffix("/32" if network.version == 4 else "/128")
     if kind == "host":
         host = host_of(text)
-        if not host or not all(map(LABEL.fullmatch, host.strip("[]").replace(":", "").split("."))):
+        if not is_ip(host) and not all(map(LABEL.fullmatch, host.split("."))):
             raise Invalid.field("value", "Give a host name such as example.org; names below it match as well.")
         return host
     if kind == "email":
@@ -175,7 +158,14 @@ def normal_value(kind: str, value: str) -> str:
 
 
 def _normal_email(text: str) -> str:
-    domain = text.rpartition("@")[2]
+    local, at, domain = _email_parts(text)
     if not domain or " " in text or "." not in domain:
         raise Invalid.field("value", "Give an address (name@example.org) or a domain (@example.org).")
-    return text.casefold()
+    return f"{local}{at}{domain}"
+
+
+@lru_cache(maxsize=4096)
+def _email_parts(email: str) -> tuple[str, str, str]:
+    """Return local part, ``@`` and domain for comparing. Only the local part may be folded as plain text is."""
+    local, at, domain = email.rpartition("@")
+    return local.casefold(), at, host_of(domain)

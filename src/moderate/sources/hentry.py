@@ -13,16 +13,16 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
-from moderate.sources.link_address import resolved
 from moderate.sources.page_markup import marked_up
 from moderate.sources.page_words import cropped_end, one_line, words_of
+from moderate.web_address import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lxml import etree
 
-    from moderate.sources.link_address import Targets
+    from moderate.sources.links import Targets
     from moderate.sources.source_page import SourcePage
 
 ResponseType = Literal["rsvp", "invite", "repost", "like", "bookmark", "reply", "mention"]

@@ -10,11 +10,10 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from moderate.sources.link_address import resolved
 from moderate.sources.page_words import BLOCKS, UNSHOWN, one_line
-from moderate.text.addresses import is_web_address
 from moderate.text.characters import cropped
 from moderate.text.fields import MAX_EXCERPT
+from moderate.web_address import parse, resolved
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -104,7 +103,7 @@ class _Writer:
         href = element.get("href")
         address = resolved(self._base, href) if href else None
         is_nested = any(start.startswith("<a ") for _, start in self._open)
-        if address is None or is_nested or not is_web_address(address) or len(address) > self._addresses_left:
+        if address is None or is_nested or not parse(address) or len(address) > self._addresses_left:
             return ""
         self._addresses_left -= len(address)
         return f'<a href="{escape(address)}">'

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from moderate.errors import FetchFailed
-from moderate.sources.link_address import host_of, resolved
 from moderate.sources.page_charset import page_text
 from moderate.sources.page_tree import parse_html
 from moderate.sources.page_words import cropped_end, words_of
+from moderate.web_address import host_of, read, resolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,5 +122,5 @@ def _outgoing(url: str, base: str, tree: etree._Element) -> Iterator[str]:
     own = host_of(url)
     for link in tree.iter("a"):
         address = resolved(base, link.get("href", ""))
-        if address and host_of(address) != own:
+        if address and (found := read(address)) and found.host != own:
             yield address

@@ -14,8 +14,7 @@ from moderate.checks.base import SourceLook
 from moderate.errors import FetchFailed, ServiceDown
 from moderate.model import Client, Kind, Raw
 from moderate.sources.hentry import read_hentry
-from moderate.sources.link_address import Targets
-from moderate.sources.source_link import LinkFound, find_link
+from moderate.sources.links import LinkFound, Targets, find_link
 from moderate.sources.source_page import read_page
 from moderate.text.clean import clean
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from moderate import signals
 from moderate.akismet.check import sample_of
@@ -17,7 +16,7 @@ from moderate.model import Awaiting, Kind, NewTask, Receipt
 from moderate.notices.delivery import Notices, notice_tasks_for_decision, notice_tasks_for_verdict
 from moderate.tasks.scheduler import FIRST_LOOK
 from moderate.text.clean import clean
-from moderate.text.fields import source_key
+from moderate.web_address import host_of, source_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -245,11 +244,3 @@ def refuse_late(desk: Desk, item: Item) -> None:
     window = timedelta(minutes=desk.settings.edit_window)
     if item.kind is not Kind.COMMENT or desk.clock.now() - item.created_at > window:
         raise Closed("The time for changing this is over.")
-
-
-def host_of(url: str) -> str:
-    """The host of an address, lower case; empty where there is none."""
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError as error:
-        raise Invalid.field("source", "This is not an address.") from error

@@ -8,15 +8,14 @@ all of them, and a ping that nobody has tried yet goes first.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from moderate.errors import ServiceDown
 from moderate.model import TASK_KINDS
+from moderate.web_address import read
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -57,7 +56,7 @@ class Held:
     """A task that this process is doing, and whose page it reads."""
 
     task: Task
-    site: str
+    sites: frozenset[str]
     is_first_look: bool
 
 
@@ -74,12 +73,12 @@ class Reading:
         with self._lock:
             if self._is_over:
                 return None
-            sites = {held.site for held in self._held.values()} - {""}
+            sites = frozenset[str]().union(*(held.sites for held in self._held.values()))
             task, is_first_look = lease(desk, sites, is_first_look=True, takes_over=takes_over), True
             if task is None and sum(not held.is_first_look for held in self._held.values()) < LATER_LANES:
                 task, is_first_look = lease(desk, sites, is_first_look=False, takes_over=takes_over), False
             if task is not None:
-                self._held[task.id] = Held(task, site_of_task(desk, task), is_first_look)
+                self._held[task.id] = Held(task, sites_of(desk, task), is_first_look)
             return task
 
     def done(self, task: Task) -> None:
@@ -117,32 +116,8 @@ def lease(desk: Desk, sites: Collection[str], *, is_first_look: bool, takes_over
     return next(iter(found), None)
 
 
-def site_of_task(desk: Desk, task: Task) -> str:
+def sites_of(desk: Desk, task: Task) -> frozenset[str]:
+    """Return the site of the page that a task reads, in all its spellings."""
     item = desk.store.items.get(task.item)
-    return site_of(item.source_url or "") if item is not None else ""
-
-
-def site_of(url: str) -> str:
-    """The part of an address's host that somebody registered, as far as it can be told without a list.
-
-    ``blog.example.org`` and ``example.org`` are one site. Where all is taken together below such a name
-    as ``co.uk``, three labels are one. A platform with blogs of many people counts as one site too,
-    which only has them read one after another. Empty where there is no host.
-    """
-    try:
-        host = (urlsplit(url).hostname or "").rstrip(".")
-    except ValueError:
-        return ""
-    if is_address(host):
-        return f"[{host}]" if ":" in host else host
-    labels = host.split(".")
-    is_shared = len(labels) > 2 and len(labels[-1]) == 2 and len(labels[-2]) <= 3
-    return ".".join(labels[-3:] if is_shared else labels[-2:])
-
-
-def is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    address = read(item.source_url or "") if item is not None else None
+    return address.sites if address else frozenset()

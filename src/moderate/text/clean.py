@@ -13,6 +13,7 @@ from moderate.model import Body, Client, Submission
 from moderate.text import fields
 from moderate.text.characters import cropped, is_printable, is_storable, readable, single_line
 from moderate.text.html import Rendered, render, render_excerpt, render_markup
+from moderate.web_address import parse, source_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,12 +96,12 @@ def _ping(raw: Raw, article: Article, policy: Policy) -> Submission:
     checked = _Fields()
     source = checked.take("source", lambda: _source(raw.source_url), "")
     checked.settle()
-    blog = fields.blog_name(raw.blog_name or "") or cropped(single_line(fields.host_of(source)), fields.MAX_BLOG_NAME)
+    blog = fields.blog_name(raw.blog_name or "") or cropped(single_line(_typed_host(source)), fields.MAX_BLOG_NAME)
     excerpt = fields.excerpt(raw.text)
     # Another site's page is HTML, whatever commenters write here.
     page_policy = replace(policy, markup="html")
     shown = render_markup(raw.markup, page_policy) if raw.markup else render_excerpt(excerpt)
-    own = {fields.source_key(url) for url in (article.url, *article.aliases)}
+    own = {source_key(url) for url in (article.url, *article.aliases)}
     return Submission(
         kind=raw.kind,
         article=article,
@@ -109,12 +110,12 @@ def _ping(raw: Raw, article: Article, policy: Policy) -> Submission:
             raw=cropped(_storable(raw.text), policy.max_length),
             html=shown.html,
             policy=page_policy.name,
-            links=tuple(link for link in shown.links if fields.source_key(link) not in own),
+            links=tuple(link for link in shown.links if source_key(link) not in own),
         ),
         author=blog,
         url=source,
         source_url=source,
-        source_key=fields.source_key(source),
+        source_key=source_key(source),
         target_url=raw.target_url,
         title=fields.title(raw.title or "") or cropped(single_line(source), fields.MAX_TITLE),
         blog_name=blog,
@@ -153,6 +154,11 @@ def _source(source: str | None) -> str:
     if address is None:
         raise ValueError("The address of the page that links here is missing.")
     return address
+
+
+def _typed_host(source: str) -> str:
+    address = parse(source)
+    return address.typed_host.lower() if address else ""
 
 
 def _parent(parent: int | None) -> int | None:

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
-from moderate.text.addresses import ascii_host
+from moderate.web_address import ascii_host, letters_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,15 +110,7 @@ def both_spellings(host: str) -> tuple[str, str]:
     except ValueError:
         # No such name is in DNS: its letters are shown as escapes, so that they look like no other name.
         return quote(host, safe=""), ""
-    if "xn--" not in folded:
-        return folded, ""
-    # Loading its tables takes time, and most sites never meet such a name.
-    import idna
-
-    try:
-        return folded, readable(idna.decode(folded))
-    except UnicodeError:
-        return folded, ""
+    return folded, readable(letters_of(folded))
 
 
 def named_elsewhere(words: str, host: str) -> str:

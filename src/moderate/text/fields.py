@@ -10,9 +10,8 @@ import re
 import unicodedata
 from hashlib import blake2b
 
-from moderate.text import addresses
-from moderate.text.addresses import host_of, source_key
 from moderate.text.characters import cropped, decoded, is_blank, is_storable, readable, single_line
+from moderate.web_address import MAX_ADDRESS, is_host_name, parse
 
 __all__ = [
     "author_name",
@@ -21,10 +20,8 @@ __all__ = [
     "cropped_line",
     "email",
     "excerpt",
-    "host_of",
     "one_line",
     "plain_text",
-    "source_key",
     "text_key",
     "title",
     "web_address",
@@ -44,6 +41,11 @@ _BLANKS = " \t\r\n\f\u3000"
 _WITHOUT_SCHEME = re.compile(r"[^\s/?#:@\\]+\.[^\s/?#:@\\]+(?::[0-9]+)?(?:[/?#][^\s]*)?")
 _INVISIBLE = re.compile(
     "[\xad\u034f\u115f\u1160\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0]"
+)
+_LOCAL_PART = re.compile(r"[^\s\x00-\x20\"(),.:;<>@\[\\\]\x7f]+(?:\.[^\s\x00-\x20\"(),.:;<>@\[\\\]\x7f]+)*+")
+# Controls, blanks without width, directions, noncharacters.
+_NOT_IN_EMAIL = re.compile(
+    "[\x00-\x20\x7f-\xa0\xad\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff\U000e0000-\U000e007f]"
 )
 # Some letters become up to 18 under NFKC; a text of them must not become 18 times as dear.
 _MAX_FOLDED = 4
@@ -103,10 +105,18 @@ def email(value: str) -> str | None:
         return None
     if len(address) > MAX_EMAIL:
         raise ValueError(f"Use at most {MAX_EMAIL} characters.")
-    if not addresses.is_email(address):
+    if not is_email(address):
         raise ValueError("This does not look like an e-mail address.")
     local, _, domain = address.rpartition("@")
     return f"{local}@{domain.lower()}"
+
+
+def is_email(value: str) -> bool:
+    """Return whether it can be an e-mail address: a dot-atom, ``@`` and a host name with a dot (RFC 5321 lengths)."""
+    local, at, domain = value.rpartition("@")
+    if not at or len(value) > 254 or len(local.encode("utf-8", "replace")) > 64 or _NOT_IN_EMAIL.search(value):
+        return False
+    return _LOCAL_PART.fullmatch(local) is not None and "." in domain.strip(".") and is_host_name(domain)
 
 
 def website(value: str) -> str | None:
@@ -121,11 +131,11 @@ def website(value: str) -> str | None:
     return web_address(address, MAX_AUTHOR_URL)
 
 
-def web_address(value: str, limit: int = addresses.MAX_ADDRESS) -> str | None:
+def web_address(value: str, limit: int = MAX_ADDRESS) -> str | None:
     """An absolute http or https address as typed; None where the field was left empty.
 
     Refused are other schemes in any disguise, credentials, hidden characters, and hosts or ports
-    that browsers would not take (see `moderate.text.addresses.is_web_address`).
+    that browsers would not take (see `moderate.web_address.parse`).
     """
     _refuse_unstorable(value)
     address = value.strip(_BLANKS)
@@ -133,7 +143,7 @@ def web_address(value: str, limit: int = addresses.MAX_ADDRESS) -> str | None:
         return None
     if len(address) > limit:
         raise ValueError(f"Use at most {limit} characters.")
-    if not addresses.is_web_address(address):
+    if parse(address) is None:
         if "@" in address.partition("//")[2].partition("/")[0]:
             raise ValueError("Leave the user name and the password out of the address.")
         raise ValueError("Use a full web address that starts with http:// or https://.")

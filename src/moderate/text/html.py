@@ -14,11 +14,11 @@ from html import escape, unescape
 from typing import TYPE_CHECKING
 
 from moderate.errors import ConfigError
-from moderate.text.addresses import is_web_address
 from moderate.text.characters import decoded, is_blank, readable
 from moderate.text.links import address_spans, linked
 from moderate.text.markup import MAX_LINES, MAX_PARAGRAPHS, Layout, indentation
 from moderate.text.tags import LIST_VALUES, Tag, lexed, lexed_html
+from moderate.web_address import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -172,7 +172,7 @@ def _is_granted(tag: re.Match[str], links: list[str], policy: Policy) -> bool:
     attributes = [(name, unescape(value[1:-1])) for name, value in _ATTRIBUTE.findall(tag["attributes"])]
     for name, value in attributes:
         if name == "href":
-            if not is_web_address(value) or value.partition(":")[0].lower() not in policy.schemes:
+            if not parse(value) or value.partition(":")[0].lower() not in policy.schemes:
                 return False
             links.append(value)
         if name in LIST_VALUES and not LIST_VALUES[name].fullmatch(value):

@@ -6,7 +6,7 @@ import re
 from html import escape
 from typing import TYPE_CHECKING
 
-from moderate.text.addresses import is_web_address
+from moderate.web_address import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # An address ends at a blank, at what no address holds unescaped, before the `](` of Markdown, and at CJK punctuation,
 # because Chinese and Japanese go on without a space. The look-behind knows ASCII only, for the same reason.
 # The middle dot of Japanese is part of the address within a name: `サクラ・ダ・カポ`, `ジョン・F・ケネディ`.
-# An address longer than `is_web_address` takes is matched as a whole, and so never linked in part.
+# An address longer than `parse` takes is matched as a whole, and so never linked in part.
 _KATAKANA = "[\u30a1-\u30fa\u30fc-\u30fe]"
 _ADDRESS = re.compile(
     r"(?<![A-Za-z0-9_@./:-])(?i:https?://|www\.(?=[^\s./]+\.[^\s./]))"
@@ -63,13 +63,13 @@ def target_of(typed: str) -> str | None:
     A host name without a scheme (``www.example.org/page``) gets ``https://``. What could be the name of a file
     (``page.html``), a path or another scheme is no address.
     """
-    if is_web_address(typed):
+    if parse(typed):
         return typed
     host = _HOST.fullmatch(typed)
     if host is None or (host["last"].lower() in _FILE_ENDINGS and typed[:4].lower() != "www."):
         return None
     address = f"https://{typed}"
-    return address if is_web_address(address) else None
+    return address if parse(address) else None
 
 
 def linked(text: str, rel: str) -> str:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from moderate import signals
 from moderate.checks.near import near_text
 from moderate.errors import ServiceDown
 from moderate.limits.policy import client_net, keyed
 from moderate.model import Lean, Status
+from moderate.web_address import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -148,7 +148,7 @@ def is_suspicious(item: Item) -> bool:
 def sender_of(item: Item) -> str:
     """Whom an item came from: the site that pings, or the network of who wrote."""
     if item.source_url:
-        return urlsplit(item.source_url).hostname or item.source_url
+        return host_of(item.source_url) or item.source_url
     return client_net(item.ip).own
 
 

@@ -12,9 +12,8 @@ import pytest
 from moderate.errors import FetchFailed
 from moderate.outbound.fetch import Fetched
 from moderate.sources.hentry import HEntry, read_hentry
-from moderate.sources.link_address import Targets
+from moderate.sources.links import LinkFound, Targets, find_link
 from moderate.sources.page_tree import MAX_ELEMENTS
-from moderate.sources.source_link import LinkFound, find_link
 from moderate.sources.source_page import SourcePage, read_page
 
 if TYPE_CHECKING:

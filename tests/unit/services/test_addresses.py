@@ -7,7 +7,8 @@ import ipaddress
 import pytest
 
 from moderate.errors import FetchFailed
-from moderate.outbound.addresses import MAX_URL, may_connect, networks, redirected, web_address
+from moderate.outbound.addresses import fetchable, may_connect, networks, redirected
+from moderate.web_address import MAX_ADDRESS
 
 PORTS = (80, 443)
 
@@ -18,7 +19,7 @@ def allowed(text: str, *allow: str) -> bool:
 
 def refused(url: str, *allow: str) -> bool:
     try:
-        web_address(url, ports=PORTS, allow=networks(allow))
+        fetchable(url, ports=PORTS, allow=networks(allow))
     except FetchFailed as failure:
         return failure.kind == "blocked" and not failure.is_temporary
     return False
@@ -109,25 +110,25 @@ def test_what_is_not_plainly_a_web_address_is_refused(url: str) -> None:
     ],
 )
 def test_web_addresses_get_one_spelling_for_the_wire(url: str, wire: str) -> None:
-    assert web_address(url, ports=PORTS).url == wire
+    assert fetchable(url, ports=PORTS).url == wire
 
 
 def test_an_address_may_stand_for_a_host_only_where_it_is_allowed() -> None:
     allow = networks(["127.0.0.0/8", "::1/128"])
-    assert web_address("http://127.0.0.1:80/", ports=PORTS, allow=allow).host == "127.0.0.1"
-    assert web_address("http://[::1]/x", ports=PORTS, allow=allow).url == "http://[::1]/x"
+    assert fetchable("http://127.0.0.1:80/", ports=PORTS, allow=allow).host == "127.0.0.1"
+    assert fetchable("http://[::1]/x", ports=PORTS, allow=allow).url == "http://[::1]/x"
     assert refused("http://169.254.169.254/", "169.254.0.0/16")
 
 
 def test_ports_are_those_that_were_named() -> None:
-    assert web_address("http://a.example:8080/", ports=(8080,)).authority == "a.example:8080"
+    assert fetchable("http://a.example:8080/", ports=(8080,)).authority == "a.example:8080"
     with pytest.raises(FetchFailed):
-        web_address("http://a.example/", ports=(8080,))
+        fetchable("http://a.example/", ports=(8080,))
 
 
 def test_length_is_bounded() -> None:
-    url = "https://a.example/".ljust(MAX_URL, "x")
-    assert web_address(url, ports=PORTS)
+    url = "https://a.example/".ljust(MAX_ADDRESS, "x")
+    assert fetchable(url, ports=PORTS)
     assert refused(url + "x")
 
 
@@ -141,7 +142,7 @@ def test_length_is_bounded() -> None:
     ],
 )
 def test_redirects_are_followed_as_references(location: str, leads_to: str) -> None:
-    base = web_address("http://a.example/dir/page", ports=PORTS)
+    base = fetchable("http://a.example/dir/page", ports=PORTS)
     assert redirected(base, location, ports=PORTS, allow=()).url == leads_to
 
 
@@ -158,13 +159,13 @@ def test_redirects_are_followed_as_references(location: str, leads_to: str) -> N
     ],
 )
 def test_redirects_keep_to_the_rule(location: str) -> None:
-    base = web_address("http://a.example/", ports=PORTS)
+    base = fetchable("http://a.example/", ports=PORTS)
     with pytest.raises(FetchFailed):
         redirected(base, location, ports=PORTS, allow=())
 
 
 def test_no_redirect_leads_from_https_to_http() -> None:
-    base = web_address("https://a.example/", ports=PORTS)
+    base = fetchable("https://a.example/", ports=PORTS)
     with pytest.raises(FetchFailed) as failure:
         redirected(base, "http://a.example/", ports=PORTS, allow=())
     assert failure.value.kind == "redirects"

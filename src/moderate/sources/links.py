@@ -1,4 +1,4 @@
-"""Whether a page links to one of ours, and what it says around the link."""
+"""Links in a source page: finding the one to this site's article, and the text around it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from moderate.sources.link_address import resolved
 from moderate.sources.page_words import cropped_end, one_line, words_around
+from moderate.web_address import MAX_ADDRESS, read, resolved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from lxml import etree
 
-    from moderate.sources.link_address import Targets
     from moderate.sources.source_page import SourcePage
 
-#: What readers can follow.
+#: How many addresses of one page `Targets` looks up: on hosts of known targets, and on all others.
+MOST_ASKED = (1000, 200)
+
+#: Elements whose links readers can follow, with the attribute that holds the address.
 _LINKS = {"a": "href", "area": "href"}
 #: Webmention §3.2.2 counts any mention in the elements that take an address.
 _MENTIONS = {
@@ -38,16 +40,18 @@ _MENTIONS = {
 }
 #: Of several links the first with prose around it is shown; a menu comes before the text on many pages.
 _LOOKED_AT = 20
-#: JSON sources are searched this deep and this far.
+#: JSON sources are searched to this depth, and this many values.
 _MAX_DEPTH = 64
 _MAX_VALUES = 50_000
 _WORD = re.compile(r"https?://[^\s<>\"'`{}|\\^]{1,2048}", re.IGNORECASE)
 _TRAILING = ")].,;:!?"
+#: Characters that no database takes in a text, or that no address has.
+_UNASKABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class LinkFound:
-    """A link to one of ours. `text` and `context` are plain, in one line, and not to be trusted."""
+    """A link to a wanted address. `text` and `context` are plain, in one line, and not to be trusted."""
 
     url: str
     #: The element's name; ``text`` or ``json`` for sources without elements.
@@ -56,6 +60,43 @@ class LinkFound:
     text: str = ""
     #: The text of the same paragraph, about 100 characters on each side of the link.
     context: str = ""
+
+
+class Targets:
+    """The addresses that one page has to link to.
+
+    *given* are known targets, in any spelling, with http and https as one. For any other address *leads_here* is
+    called, once each and for no more than `MOST_ASKED` of them: it may query a database, and a page may have any
+    number of links. It is never called for an address that would be refused as the target of a ping.
+    """
+
+    def __init__(self, given: Iterable[str], leads_here: Callable[[str], bool] = lambda _: False) -> None:
+        self._leads_here = leads_here
+        self._given = frozenset(address.page for url in given if (address := read(url)))
+        self._known = dict.fromkeys(self._given, True)
+        self._hosts = {page.partition("/")[0] for page in self._given}
+        self._left = list(MOST_ASKED)
+
+    def are_given(self, url: str) -> bool:
+        """Return whether *url* is one of the given addresses."""
+        address = read(url)
+        return address is not None and address.page in self._given
+
+    def __contains__(self, url: str) -> bool:
+        address = read(url)
+        if address is None or address.has_user:
+            return False
+        page = address.page
+        if page not in self._known:
+            self._known[page] = self._is_askable(page, url) and self._leads_here(url)
+        return self._known[page]
+
+    def _is_askable(self, page: str, url: str) -> bool:
+        if len(url) > MAX_ADDRESS or _UNASKABLE.search(url):
+            return False
+        kind = 0 if page.partition("/")[0] in self._hosts else 1
+        self._left[kind] -= 1
+        return self._left[kind] >= 0
 
 
 def find_link(page: SourcePage, wanted: Targets, *, any_element: bool) -> LinkFound | None:
@@ -75,20 +116,15 @@ def find_link(page: SourcePage, wanted: Targets, *, any_element: bool) -> LinkFo
     return _in_text(page.data, wanted) if page.kind == "text" else _in_json(page.data, wanted)
 
 
-def _link_to(page: SourcePage, element: etree._Element, wanted: Targets, attributes: dict[str, str]) -> str | None:
-    """The address that the element names, if it is wanted."""
-    value = element.get(attributes[str(element.tag)])
-    address = resolved(page.base, value) if value else None
-    return address if address and address in wanted else None
-
-
 def _in_elements(page: SourcePage, wanted: Targets, attributes: dict[str, str]) -> LinkFound | None:
     if page.tree is None:
         return None
     matches = (
         (element, address)
         for element in page.tree.iter(*attributes)
-        if (address := _link_to(page, element, wanted, attributes))
+        if (value := element.get(attributes[str(element.tag)]))
+        and (address := resolved(page.base, value))
+        and address in wanted
     )
     found = [_described(element, address) for element, address in islice(matches, _LOOKED_AT)]
     return next((link for link in found if len(link.context) > len(link.text)), found[0] if found else None)
