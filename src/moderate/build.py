@@ -23,13 +23,11 @@ from moderate.database.tables import Tables
 from moderate.database.url import ENCODE
 from moderate.errors import ConfigError, ServiceDown
 from moderate.http import words
-from moderate.http.article_addresses import settled
-from moderate.http.edge import SiteEdge
-from moderate.http.once import request_scope
+from moderate.http.edge import Hooks, SiteEdge
 from moderate.http.rendering import Templates
 from moderate.http.signing import Signer
-from moderate.http.site_address import SiteAddress
-from moderate.http.state import Hooks, State
+from moderate.http.site_address import SiteAddress, on_site
+from moderate.http.state import State, once_per_request, request_scope
 from moderate.learned.sql import SqlTokenCounts
 from moderate.limits import Limits, LocalLimiter
 from moderate.monitoring.outages import Outages
@@ -124,17 +122,18 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         limits.close,
         *(part.close for part in (redis, services.spam, bell) if part is not None),
     )
+    templates = Templates({**words.GLOBALS, **filters.GLOBALS})
     return State(
         desk=desk,
         signer=signer,
-        edge=SiteEdge(settings, signer, articles, parts.hooks, address, store.items.get, desk.confirming),
+        edge=SiteEdge(settings, signer, articles, parts.hooks, address, templates, store.items.get, desk.confirming),
         address=address,
         hooks=parts.hooks,
         protocols=tuple(PROTOCOLS if parts.protocols is None else parts.protocols),
         worker=worker,
         redis=redis,
         tables=tables,
-        templates=Templates({**words.GLOBALS, **filters.GLOBALS}),
+        templates=templates,
         remarks=Remarks(remarks_on(settings, redis)),
         page_outages=PageOutages(clock),
         endings=held,
@@ -155,6 +154,16 @@ EXTRAS = (
     ("markup", "markdown", "markdown_it", "markdown"),
     ("metrics", "public", "prometheus_client", "metrics"),
 )
+
+
+def settled(find: Callable[[str], Article | None], site_url: str | None) -> Callable[[str], Article | None]:
+    """Wrap a loader or finder so that each article is looked up once per request and has the site's own addresses."""
+
+    def find_settled(wanted: str) -> Article | None:
+        article = find(wanted)
+        return article if article is None or site_url is None else on_site(article, site_url)
+
+    return lambda wanted: once_per_request((find, wanted), lambda: find_settled(wanted))
 
 
 def refuse_missing(settings: Settings) -> None:

@@ -17,8 +17,9 @@ from moderate.hooks import Article, Author, checked, key_text
 from moderate.http import words
 from moderate.http.blueprint import build_blueprint, start_worker
 from moderate.http.body import keep
+from moderate.http.edge import Hooks
 from moderate.http.routing import place_of
-from moderate.http.state import Hooks, current_state
+from moderate.http.state import current_state
 from moderate.model import ChangedText, Client, Decision, Kind, Moderator, Raw
 from moderate.moderation.decide import DecisionRequest, decide_one
 from moderate.reading import filters, fragments, thread_page

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from moderate import Author
-from moderate.http.state import account_notes
+from moderate.http.state import current_state
 from moderate.testing import AkismetStandIn
 from tests.web.test_akismet import a_site, asked, stored, work
 
@@ -36,7 +36,7 @@ def site(tmp_path: Path, akismet: AkismetStandIn) -> Iterator[Host]:
 
 def notes(site: Host) -> dict[str, str]:
     with site.app.app_context():
-        return {note.topic: note.text for note in account_notes()}
+        return {note.topic: note.text for note in current_state().desk.account.all()}
 
 
 def details(site: Host) -> dict[str, str]:

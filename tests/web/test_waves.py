@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from moderate import Author, wave_ended, wave_started
-from moderate.http.state import current_wave
+from moderate.http.state import current_state
 from tests.sites import Host
 from tests.unit.checks.test_near import SPAM, changed
 
@@ -47,7 +47,7 @@ def status(site: Host, **how: Any) -> str:
 
 def reason(site: Host) -> str | None:
     with site.app.test_request_context():
-        wave = current_wave()
+        wave = current_state().desk.waves.current()
     return wave.reason if wave else None
 
 

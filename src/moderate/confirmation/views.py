@@ -14,13 +14,11 @@ from flask import Response, jsonify, request
 
 from moderate.confirmation import confirm as confirming
 from moderate.errors import Forbidden, Refused, ServiceDown, UnknownItem
-from moderate.http.errors import NoSuchPage, headers_of, public_text, report, status_of
+from moderate.http.errors import NoSuchPage, headers_of, public_text, status_of
 from moderate.http.operation import EDIT_TOKEN, FORM, HTML, HTML_PAGE, JSON, Answer, Operation, Reply
-from moderate.http.rendering import render
 from moderate.http.signed_links import AgainIn, SignedLink, keep_secret, unsubscribe
-from moderate.http.state import current_state
+from moderate.http.state import current_state, render
 from moderate.http.words import say
-from moderate.moderation.access import is_cross_site
 from moderate.protocols.comment import is_json, read_edit, wants_json
 from moderate.reading.views import refuse_hidden_article
 from moderate.submit.author_views import WithdrawIn, own_item
@@ -79,7 +77,7 @@ def where_wanted(view: View) -> View:
         except (Refused, ServiceDown) as error:
             if request.method == "POST" and wants_json(request):
                 raise
-            report(error)
+            current_state().report(error)
             refused = page(say("This did not work."), public_text(error), status=status_of(error))
             refused.headers.update(headers_of(error))
             return refused
@@ -106,7 +104,7 @@ def where_wanted(view: View) -> View:
 def ask(item_id: int) -> ResponseReturnValue:
     """``POST /items/<id>/confirmation``: send the author of a comment the mail. The answer is always the same."""
     state = current_state()
-    if is_cross_site(request):
+    if current_state().address.is_cross_site(request):
         raise Forbidden("This request came from another site.")
     found = item_of_theirs(state, item_id)
     refuse_hidden_article(state, found)
@@ -237,7 +235,7 @@ def is_elsewhere(incoming: Incoming) -> bool:
     Sec-Fetch-Site either, the form is accepted: another site's page could only confirm an address of its own here.
     """
     is_unnamed = incoming.headers.get("Origin") == "null" and "Sec-Fetch-Site" not in incoming.headers
-    return not is_unnamed and is_cross_site(incoming)
+    return not is_unnamed and current_state().address.is_cross_site(incoming)
 
 
 def invalid() -> Response:
@@ -335,7 +333,7 @@ def mailbox_of(state: State, token: str) -> str | None:
 @where_wanted
 def forget() -> ResponseReturnValue:
     """``POST /confirmation/forget``: take the cookie back that knows this browser by its address."""
-    if is_cross_site(request):
+    if current_state().address.is_cross_site(request):
         raise Forbidden("This form was sent from another site.")
     response = page(
         say("This browser has forgotten your address."),

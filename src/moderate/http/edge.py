@@ -15,10 +15,8 @@ from moderate.errors import Forbidden, Invalid, RateLimited, ServiceDown
 from moderate.hooks import id_of_login
 from moderate.http.errors import headers_of, problem, public_text, status_of
 from moderate.http.item_json import public_item
-from moderate.http.rendering import render
 from moderate.limits.policy import client_net, keyed
 from moderate.model import Kind, Status
-from moderate.moderation.access import is_cross_site
 from moderate.reading.thread import SENT, is_number, item_address
 from moderate.text.fields import email as clean_email
 
@@ -32,10 +30,10 @@ if TYPE_CHECKING:
     from moderate.articles import HostArticles
     from moderate.confirmation.confirm import Confirming
     from moderate.errors import Refused
+    from moderate.http.rendering import Templates
     from moderate.http.signing import Signer
     from moderate.http.site_address import SiteAddress
-    from moderate.http.state import Hooks
-    from moderate.model import Article, Author, Item, Receipt
+    from moderate.model import Article, Author, Item, Moderator, Receipt
     from moderate.settings import Settings
 
 #: The cookie that shows people their own comments while these are pending.
@@ -58,6 +56,16 @@ WITHOUT_PARENT = "What you wrote is still here. You can send it as a comment on 
 FORM_SECONDS = 7 * 24 * 3600
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """What the host has plugged in besides its articles."""
+
+    load_moderator: Callable[[], Moderator | None] | None = None
+    #: Whether the host's login can let moderators in.
+    has_login: Callable[[], bool] | None = None
+    load_author: Callable[[], Author | None] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class SiteEdge:
     """See the port."""
@@ -67,6 +75,7 @@ class SiteEdge:
     articles: HostArticles
     hooks: Hooks
     address: SiteAddress
+    templates: Templates
     #: The item of a number.
     item: Callable[[int], Item | None]
     #: None where the site does not have e-mail addresses confirmed.
@@ -82,7 +91,7 @@ class SiteEdge:
 
     def author(self, request: Request) -> Author | None:
         found = self.hooks.load_author() if self.hooks.load_author else None
-        if found is not None and is_cross_site(request):
+        if found is not None and self.address.is_cross_site(request):
             # Otherwise any page could make its readers comment here under their own names.
             raise Forbidden("This form was sent from another site.")
         return replace(found, id=id_of_login(found.id)) if found is not None else None
@@ -90,7 +99,7 @@ class SiteEdge:
     def confirmed_id(self, request: Request, email: str) -> str | None:
         """The cookie and the typed address have to go together: neither of them says anything alone."""
         known = self.confirmed_here(request)
-        if known is None or self.confirming is None or is_cross_site(request):
+        if known is None or self.confirming is None or self.address.is_cross_site(request):
             return None
         try:
             typed = clean_email(email)
@@ -181,7 +190,7 @@ class SiteEdge:
 
     def remember_own(self, request: Request, response: AnyResponse, item: Item) -> None:
         """See the port. A browser sends no cookies with another site's form, so that ours would be replaced."""
-        if is_cross_site(request):
+        if self.address.is_cross_site(request):
             return
         mine = [number for number in self.own_items(request) if number != item.id]
         value = self.signer.sign("own", [*mine, item.id][-OWN_ITEMS:])
@@ -200,7 +209,7 @@ class SiteEdge:
             with suppress(ServiceDown):
                 parent = self.parent(found.key, typed.get("parent", ""))
         form = self.form(article, typed=typed, error=error, reply_to=parent)
-        page = render("form_page", article=found, form=form, error=error, message=form["message"])
+        page = self.templates.render("form_page", article=found, form=form, error=error, message=form["message"])
         response = Response(page, status_of(error), headers=headers_of(error))
         response.headers["Cache-Control"] = "no-store"
         return response
@@ -247,7 +256,7 @@ class SiteEdge:
         }
 
     def render(self, name: str, /, **values: object) -> str:
-        return render(name, **values)
+        return self.templates.render(name, **values)
 
     def status_url(self, receipt: Receipt) -> str:
         token = self.signer.sign("webmention", receipt.item.id)

@@ -13,7 +13,6 @@ from pydantic import Field
 from moderate.errors import DecidedMeanwhile, Invalid, NotAllowed, RateLimited, Refused, ServiceDown, UnexpectedNumber
 from moderate.http.item_json import ModeratorItem, moderator_item
 from moderate.http.operation import Answer, Count
-from moderate.http.state import current_state
 from moderate.limits.policy import ratelimit_headers
 from moderate.model import Status  # noqa: TC001 - pydantic reads the annotations
 
@@ -86,12 +85,6 @@ def status_of(error: Refused | ServiceDown) -> int:
 def public_text(error: Refused | ServiceDown) -> str:
     """What may be shown to anybody. Which service is down is for the logs and the moderators."""
     return error.public if isinstance(error, Refused) else "This is not available right now. Please try again soon."
-
-
-def report(error: Refused | ServiceDown) -> None:
-    """Note an outage in the log, once. Those of Redis are noted by `moderate.limits.outage`."""
-    if isinstance(error, ServiceDown) and error.service != "redis":
-        current_state().desk.outages.met(error)
 
 
 def problem(error: Refused | ServiceDown, told: Callable[[str], str] = str) -> Response:

@@ -27,8 +27,6 @@ from jinja2.defaults import (
 )
 from jinja2.runtime import Context
 
-from moderate.http.state import current_state
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping
     from types import CodeType
@@ -41,14 +39,6 @@ FOLDER = str(Path(__file__).parent / "templates")
 PREFIX = "moderate/"
 
 
-def render(name: str, /, **values: Any) -> str:
-    """Render ``moderate/NAME.html`` with *values*, which take precedence over the host's context processors."""
-    template = current_state().templates.get(name)
-    if isinstance(template.environment, ShippedEnvironment):
-        template.environment.follow()
-    return render_template(template, **values)
-
-
 class Templates:
     """The templates of one app by name. The environments are made once, at the first request for one.
 
@@ -57,6 +47,13 @@ class Templates:
 
     def __init__(self, functions: Mapping[str, Any]) -> None:
         self.functions = {**DEFAULT_NAMESPACE, "url_for": url_for, "request": request, **functions}
+
+    def render(self, name: str, /, **values: Any) -> str:
+        """Render ``moderate/NAME.html`` with *values*, which take precedence over the host's context processors."""
+        template = self.get(name)
+        if isinstance(template.environment, ShippedEnvironment):
+            template.environment.follow()
+        return render_template(template, **values)
 
     def get(self, name: str) -> Template:
         """Return the template ``moderate/NAME.html``: the host's where it has one, else the package's."""

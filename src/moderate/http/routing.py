@@ -15,7 +15,8 @@ from werkzeug.routing import PathConverter
 
 from moderate.errors import ConfigError, Refused, ServiceDown, TooLarge, UnknownItem
 from moderate.http.body import refuse_unread
-from moderate.http.errors import MethodNotAllowed, NoSuchPage, problem, report
+from moderate.http.errors import MethodNotAllowed, NoSuchPage, problem
+from moderate.http.state import current_state
 from moderate.model import MAX_ID
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def guarded(route: Route, values: dict[str, Any]) -> ResponseReturnValue:
             refuse_unread()
         return route.view(**values)
     except (Refused, ServiceDown) as error:
-        report(error)
+        current_state().report(error)
         return problem(error, operation.translate)
     except RequestEntityTooLarge:
         return problem(TooLarge(), operation.translate)

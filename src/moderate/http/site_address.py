@@ -1,18 +1,22 @@
-"""The public address of the site, for links that are read outside of the request that made them."""
+"""The public addresses of the site and of its articles, which do not depend on the Host field of a request."""
 
 from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
+
+from flask import has_request_context
+from flask import request as current_request
 
 from moderate.errors import ServiceDown
 
 if TYPE_CHECKING:
     from flask import Flask, Request
 
+    from moderate.model import Article
     from moderate.ports import Clock
     from moderate.settings import Settings
     from moderate.store.store import Store
@@ -108,9 +112,20 @@ class SiteAddress:
             return whole
         return urlsplit(whole)._replace(netloc=self.own_host).geturl()
 
-    def is_of_articles(self, origin: str) -> bool:
-        """Return whether an Origin field names the site whose articles have their forms lead to another host, ours."""
-        return bool(self.own_host) and origin == self.origin
+    def is_cross_site(self, request: Request) -> bool:
+        """Return whether a page of another site has sent a request, going by Fetch Metadata and Origin.
+
+        Where the blueprint has a host of its own, the site's article pages have their forms lead to it.
+        """
+        fetch_site = request.headers.get("Sec-Fetch-Site", "none")
+        origin = request.headers.get("Origin")
+        if origin is not None and self.own_host and origin == self.origin:
+            return False
+        if fetch_site != "none":
+            # The browser has compared the origins itself, and a proxy may have changed the host that we see. The
+            # Fetch standard hides the origin where a page sends no referrer, as the pages of secret links do.
+            return fetch_site != "same-origin"
+        return origin is not None and authority_of(origin) != request.host
 
     def note(self, request: Request) -> None:
         """Compare the sub-path of any request with the settings, and learn that of the first POST request."""
@@ -162,3 +177,63 @@ def with_slash(root: str) -> str:
 def quoted(root: str) -> str:
     """A sub-path as it stands in an address (RFC 3986 §3.3); what is escaped already stays so."""
     return quote(root, safe="/%:@!$&'()*+,;=~-._")
+
+
+def authority_of(origin: str) -> str | None:
+    """Return host and port of an Origin field, None where it has none."""
+    try:
+        return urlsplit(origin).netloc or None
+    except ValueError:
+        return None
+
+
+# --- addresses of articles ------------------------------------------------------------------------
+#
+# A host may build `Article.url` with ``url_for(..., _external=True)``, and then it says whatever the request's Host
+# field said. Such an address would be stored, and stand in the queue, in mails and in feeds.
+
+
+def on_site(article: Article, site_url: str) -> Article:
+    """Return the article with its addresses at MODERATE_SITE_URL.
+
+    Relative addresses are joined to it. Where the article's own address is at the request's host, all that are
+    there are moved to it. An address at any other host cannot have been made of this request, and stays. So
+    do the aliases where the article's own address does: a former host of the site is then one that the host
+    has written down, and the Host field of a stranger must not make addresses of other articles of it.
+    """
+    url, aliases = joined(article.url, site_url), tuple(joined(alias, site_url) for alias in article.aliases)
+    placed = moved(url, site_url)
+    if placed != url:
+        aliases = tuple(moved(alias, site_url) for alias in aliases)
+    if (placed, aliases) == (article.url, article.aliases):
+        return article
+    return replace(article, url=placed, aliases=aliases)
+
+
+def joined(url: str, site_url: str) -> str:
+    try:
+        return urljoin(f"{site_url}/", url) if url and not urlsplit(url).netloc else url
+    except ValueError:
+        return url
+
+
+def moved(url: str, site_url: str) -> str:
+    site = urlsplit(site_url)
+    if not has_request_context() or same_place(current_request.host, site.netloc):
+        return url
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    if not same_place(parts.netloc, current_request.host):
+        return url
+    return parts._replace(scheme=site.scheme, netloc=site.netloc).geturl()
+
+
+def same_place(one: str, other: str) -> bool:
+    """Whether two authorities are one, the usual ports being none."""
+    return without_port(one) == without_port(other)
+
+
+def without_port(authority: str) -> str:
+    return authority.rpartition("@")[2].lower().removesuffix(":80").removesuffix(":443")

@@ -7,33 +7,34 @@ import logging
 import weakref
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from flask import current_app
+from flask import current_app, has_request_context, request
 
+from moderate.errors import ServiceDown
 from moderate.lru import LRUCache
 from moderate.monitoring.remarks import PageOutages, Remarks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable
 
     from markupsafe import Markup
 
-    from moderate.akismet.sql import AccountNote
     from moderate.database.tables import Tables
-    from moderate.http.edge import SiteEdge
+    from moderate.errors import Refused
+    from moderate.http.edge import Hooks, SiteEdge
     from moderate.http.rendering import Templates
     from moderate.http.signing import Signer
     from moderate.http.site_address import SiteAddress
     from moderate.limits.redis import RedisLimiter
-    from moderate.model import Author, Moderator
     from moderate.protocols.base import InboundProtocol
     from moderate.reading.thread import ThreadHtml
     from moderate.settings import Settings
     from moderate.submit.desk import Desk
     from moderate.tasks.worker import Worker
-    from moderate.waves.sql import Wave
 
+
+T = TypeVar("T")
 
 log = logging.getLogger("moderate")
 
@@ -51,16 +52,6 @@ def page_cache() -> LRUCache[Any]:
     another process, another key is asked for, and the old value is evicted in time.
     """
     return LRUCache(max_entries=256, max_bytes=8 * 1024 * 1024)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hooks:
-    """What the host has plugged in besides its articles."""
-
-    load_moderator: Callable[[], Moderator | None] | None = None
-    #: Whether the host's login can let moderators in.
-    has_login: Callable[[], bool] | None = None
-    load_author: Callable[[], Author | None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
@@ -96,6 +87,11 @@ class State:
     def settings(self) -> Settings:
         return self.desk.settings
 
+    def report(self, error: Refused | ServiceDown) -> None:
+        """Log the outage of a service once. Those of Redis are logged by `moderate.limits.outage`."""
+        if isinstance(error, ServiceDown) and error.service != "redis":
+            self.desk.outages.met(error)
+
     def close(self, patience: float = 30.0) -> None:
         """End the app's threads and close its connections, but not those of objects that the host handed in.
 
@@ -125,11 +121,27 @@ def current_state() -> State:
         raise RuntimeError("moderate is not initialised on this app: call Moderate(...).init_app(app).") from None
 
 
-def current_wave() -> Wave | None:
-    """The spam wave that the site is under, for the queue page: it says why and until when everything is held."""
-    return current_state().desk.waves.current()
+def once_per_request(name: Hashable, make: Callable[[], T]) -> T:
+    """Return what *make* returned when it was first called under *name* in this request and app.
+
+    Outside of requests it is called each time. The values are kept with the request, not in `flask.g`, which
+    goes on for several requests where a test has pushed an app context around them.
+    """
+    known = request_scope()
+    if known is None:
+        return make()
+    key = (id(current_app._get_current_object()), name)  # type: ignore[attr-defined]
+    if key not in known:
+        known[key] = make()
+    value: T = known[key]
+    return value
 
 
-def account_notes() -> Sequence[AccountNote]:
-    """What the spam service last said of the site's account, for the queue page: warnings, usage, a refused key."""
-    return current_state().desk.account.all()
+def request_scope() -> dict[Any, Any] | None:
+    """Return the dictionary of the current request's values, None outside of requests."""
+    return request.environ.setdefault("moderate.once", {}) if has_request_context() else None
+
+
+def render(name: str, /, **values: Any) -> str:
+    """Render ``moderate/NAME.html`` with *values*, which take precedence over the host's context processors."""
+    return current_state().templates.render(name, **values)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flask import request
 from markupsafe import Markup, escape
 
-from moderate.http.once import once_per_request
-from moderate.http.state import current_state
+from moderate.http.state import current_state, once_per_request
 from moderate.i18n import LANGUAGES, translator
 
 if TYPE_CHECKING:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from flask import request
 
 from moderate.errors import Forbidden, Unauthorized
-from moderate.http.once import once_per_request
 from moderate.http.operation import Answer
-from moderate.http.state import current_state
+from moderate.http.state import current_state, once_per_request
 from moderate.limits import Costs
 from moderate.model import Moderator
 
@@ -105,26 +103,5 @@ def csrf_token(state: State, who: Moderator) -> str:
 
 def check_same_site(incoming: Request) -> None:
     """Refuse what a browser itself says another site has sent (Fetch Metadata, Origin). Raises `Forbidden`."""
-    if is_cross_site(incoming):
+    if current_state().address.is_cross_site(incoming):
         raise Forbidden("This request came from another site.")
-
-
-def is_cross_site(incoming: Request) -> bool:
-    """Return whether a page of another site has sent a request; article pages at MODERATE_SITE_URL are none."""
-    site = incoming.headers.get("Sec-Fetch-Site", "none")
-    origin = incoming.headers.get("Origin")
-    if origin is not None and current_state().address.is_of_articles(origin):
-        return False
-    if site != "none":
-        # The browser has compared the origins itself, and a proxy may have changed the host that we see. The
-        # Fetch standard hides the origin where a page tells no referrer, as the pages of secret links do.
-        return site != "same-origin"
-    return origin is not None and host_of(origin) != incoming.host
-
-
-def host_of(origin: str) -> str | None:
-    """Host and port of an Origin field, None where it is none."""
-    try:
-        return urlsplit(origin).netloc or None
-    except ValueError:
-        return None

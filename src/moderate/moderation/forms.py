@@ -14,7 +14,7 @@ from flask import redirect, request, url_for
 from pydantic import BaseModel, Field
 
 from moderate.errors import Invalid, Refused, ServiceDown, Unauthorized, UnexpectedNumber, UnknownDecision
-from moderate.http.errors import public_text, report, status_of
+from moderate.http.errors import public_text, status_of
 from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
 from moderate.http.state import current_state
 from moderate.http.words import say
@@ -97,7 +97,7 @@ def told_with_a_page(view: Callable[..., ResponseReturnValue]) -> Callable[..., 
         try:
             return view(**values)
         except (Refused, ServiceDown) as error:
-            report(error)
+            current_state().report(error)
             if isinstance(error, Unauthorized):
                 return no_entry(current_state(), error)
             return page("refused", status_of(error), error=error, message=public_text(error))

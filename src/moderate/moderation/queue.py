@@ -15,9 +15,8 @@ from moderate.http.answers import unstored
 from moderate.http.errors import NoSuchPage, problem, public_text, status_of
 from moderate.http.item_json import verified
 from moderate.http.operation import CURSOR, HTML, HTML_PAGE, TEXT, Operation, Reply, query, whole
-from moderate.http.rendering import render
 from moderate.http.signed_links import CSP
-from moderate.http.state import current_state
+from moderate.http.state import current_state, render
 from moderate.http.words import checks, duration, for_moderators, found, say
 from moderate.model import MAX_ID, TASK_KINDS, Awaiting, ItemFilter, Kind, Page, Status
 from moderate.moderation.access import csrf_token, moderator, session_token

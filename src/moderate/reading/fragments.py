@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flask import after_this_request, current_app, request
 from markupsafe import Markup, escape
 
-from moderate.http.rendering import render
+from moderate.http.state import render
 from moderate.http.words import language
 from moderate.reading.thread import QUERY, Pages, ThreadHtml
 

@@ -11,9 +11,7 @@ from markupsafe import Markup
 from moderate.confirmation.confirm import is_confirmable
 from moderate.errors import Closed, ServiceDown
 from moderate.hooks import is_key, key_text
-from moderate.http.once import once_per_request
-from moderate.http.rendering import render
-from moderate.http.state import current_state
+from moderate.http.state import current_state, once_per_request, render
 from moderate.http.words import language, say
 from moderate.model import PINGS, Counts, Kind
 from moderate.protocols import discovery

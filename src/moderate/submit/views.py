@@ -9,7 +9,6 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from moderate.errors import Invalid, Refused, ServiceDown, TooLarge
 from moderate.http.body import refuse_unread
-from moderate.http.errors import report
 from moderate.http.state import current_state
 from moderate.limits import Costs
 from moderate.submit.desk import submit
@@ -34,7 +33,7 @@ def intake(protocol: InboundProtocol) -> Callable[..., ResponseReturnValue]:
             receipt = submit(state.desk, raw)
             return protocol.answer(request, receipt, state.edge)
         except (Refused, ServiceDown) as error:
-            report(error)
+            current_state().report(error)
             return protocol.refuse(request, article, error, state.edge)
 
     return view
