@@ -1,4 +1,4 @@
-"""Who may moderate: a bearer token, or the host's own login with a CSRF token. No default lets anyone in."""
+"""Access for moderators: by a bearer token, or by a login with a CSRF token. Without either access is refused."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from moderate.http.state import State
 
-#: A page that was left open over a night still works the next morning.
+#: Seconds: long enough for a page that was left open overnight.
 CSRF_LIFETIME = 16 * 3600
 
-#: The cookie of those who signed in by a link of ours, and for how long it is good.
+#: The cookie of a session that a sign-in link began, and its lifetime in seconds.
 SESSION_COOKIE = "moderate_session"
 SESSION_SECONDS = 12 * 3600
 
@@ -34,7 +34,7 @@ class CsrfIn(Answer):
 
 
 def moderator(state: State) -> Moderator:
-    """Return who sends this request.
+    """Return the moderator who sends this request.
 
     Raises `Unauthorized`, or `Forbidden` for a change that another site may have sent.
     """
@@ -49,10 +49,10 @@ def identify(state: State) -> Moderator:
 
 
 def by_token(state: State, token: str) -> Moderator:
-    """A token is looked up by its id and compared in constant time.
+    """Return the owner of a bearer token. Raises `Unauthorized`.
 
-    Guessing is limited by address; a token that is right is taken all the same, or whoever shares
-    an address with a moderator could keep them out.
+    Wrong tokens are rate-limited by IP address. Valid ones are accepted even where the limit is used up:
+    otherwise anyone who shares an address with a moderator could lock them out.
     """
     owner = state.desk.store.tokens.owner(token, state.desk.clock.now())
     if owner is None:
@@ -76,21 +76,21 @@ def by_login(state: State) -> Moderator:
 
 
 def by_session(state: State) -> Moderator | None:
-    """Who signed in by a link of ours; see `moderate.moderation.sign_in`."""
+    """Return the moderator whose session the cookie carries; see `moderate.moderation.sign_in`."""
     token = session_token(state)
     owner = state.desk.store.tokens.owner(token, state.desk.clock.now()) if token else None
     return Moderator(owner) if owner else None
 
 
 def session_token(state: State) -> str | None:
-    """The token in the session's cookie, None where there is no session of ours or it has ended."""
+    """Return the token in the session's cookie, None where there is no valid one."""
     cookie = request.cookies.get(SESSION_COOKIE)
     opened = state.signer.open("session", cookie, max_age=SESSION_SECONDS) if cookie else None
     return opened[0] if opened else None
 
 
 def check_csrf(state: State, who: Moderator) -> None:
-    """The token was made for this moderator: only a page of ours, read by them, can have it."""
+    """Check that the request carries a CSRF token that was made for this moderator. Raises `Forbidden`."""
     token = request.headers.get("X-CSRF-Token") or request.form.get("csrf_token")
     opened = state.signer.open("csrf", token, max_age=CSRF_LIFETIME)
     if opened is None or opened[0] != who.name:
@@ -102,6 +102,6 @@ def csrf_token(state: State, who: Moderator) -> str:
 
 
 def check_same_site(incoming: Request) -> None:
-    """Refuse what a browser itself says another site has sent (Fetch Metadata, Origin). Raises `Forbidden`."""
+    """Raise `Forbidden` for a request that the browser marks as sent by another site (Fetch Metadata, Origin)."""
     if current_state().address.is_cross_site(incoming):
         raise Forbidden("This request came from another site.")

@@ -1,4 +1,4 @@
-"""The moderators' JSON about articles: what they set there goes before the host's own word."""
+"""The moderators' JSON about articles, and the settings there that override the host's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class OverridesIn(BaseModel):
-    """What to set; null gives the word back to the host, and what is left out stays as it is."""
+    """Settings of an article; null returns one to the host, and one that is left out stays as it is."""
 
     model_config = STRICT
 
@@ -66,7 +66,7 @@ class HostsWord(Answer):
 
 
 class ArticleOut(Answer):
-    """What moderators set for an article, null where nothing, and what the host says."""
+    """The settings of moderators for an article, null where there are none, and those of the host."""
 
     article: str
     title: str
@@ -146,5 +146,5 @@ def change_older() -> ResponseReturnValue:
 
 
 def known(state: State, key: str) -> Article:
-    """The host's article. Raises `UnknownArticle`."""
+    """Return the host's article. Raises `UnknownArticle`."""
     return find_article(state.desk, Raw(kind=Kind.COMMENT, client=Client(), article=key))

@@ -1,7 +1,7 @@
 """The second act: moderators decide on items, and take decisions back.
 
 JSON, queue page, forms, links in mails, the command line and the host's code all make one `DecisionRequest`
-and hand it to `decide`, or to `decide_one`, which raises what `decide` would list as left.
+and hand it to `decide_items`, or to `decide_one`, which raises what the other lists as left.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ BUTTONS: Mapping[str, Button] = {
 class Matching:
     """All items that a filter matches, provided that they are those which the moderator saw.
 
-    *expect* is their number. *seen*, as `digest_of` returns it, also says that none was replaced by another and
+    *expect* is their number. *seen*, as `versions_digest` returns it, also says that none was replaced by another and
     that no text was changed.
     """
 
@@ -92,14 +92,14 @@ class DecisionRequest:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the items of a request, and the batch id by which all of it can be undone."""
+    """The result of a request: items that were decided, items that were left, and the batch id that undoes it all."""
 
     batch: str | None
     done: list[Decided] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
 
 
-def decide(desk: Desk, request: DecisionRequest) -> Outcome:
+def decide_items(desk: Desk, request: DecisionRequest) -> Outcome:
     """Decide on all items of a request. Items that were decided otherwise meanwhile are left as they are.
 
     The same decision as an item's current status changes nothing and is no error. Raises `UnexpectedNumber`
@@ -145,7 +145,7 @@ def _decide(desk: Desk, request: DecisionRequest, batch: str | None) -> Outcome:
 def matched(desk: Desk, items: Matching) -> Mapping[int, int]:
     """Return the versions of the items that a filter matches, by id. Raises `UnexpectedNumber`, `NotAllowed`."""
     versions = desk.store.queue.versions(items.which, MOST + 1)
-    digest = digest_of(versions)
+    digest = versions_digest(versions)
     if len(versions) != items.expect or items.seen not in {None, digest}:
         raise UnexpectedNumber(len(versions), digest)
     if len(versions) > MOST:
@@ -153,7 +153,7 @@ def matched(desk: Desk, items: Matching) -> Mapping[int, int]:
     return versions
 
 
-def digest_of(versions: Mapping[int, int]) -> str:
+def versions_digest(versions: Mapping[int, int]) -> str:
     """Return a digest of items and their versions."""
     return hashlib.sha256(repr(sorted(versions.items())).encode()).hexdigest()[:32]
 

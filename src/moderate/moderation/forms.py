@@ -29,11 +29,11 @@ from moderate.moderation.decide import (
     ButtonName,
     DecisionRequest,
     Matching,
-    digest_of,
+    decide_items,
     look_up,
     undo_batch,
+    versions_digest,
 )
-from moderate.moderation.decide import decide as decide_many
 from moderate.moderation.notice import pack
 from moderate.moderation.queue import FILTERS, default_filter, frame, no_entry, page
 from moderate.moderation.views import FILTER, item_filter
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from moderate.model import Item, ItemFilter
     from moderate.moderation.decide import Outcome
 
-#: How many of the matching items the preview shows, and how many it lists behind a button.
+#: The number of matching items that the preview shows, and that it lists behind a button.
 SHOWN, LISTED = 5, 100
 
 #: The most items that one form may name.
@@ -89,7 +89,7 @@ class UndoFormIn(FormIn):
     batch: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
 
 
-def told_with_a_page(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
+def answers_pages(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
     """Answer refusals of *view* with a page instead of a problem document."""
 
     @wraps(view)
@@ -115,7 +115,7 @@ def told_with_a_page(view: Callable[..., ResponseReturnValue]) -> Callable[..., 
     has_problem_pages=True,
     is_for_moderators=True,
 )
-@told_with_a_page
+@answers_pages
 def decide(item_id: int) -> ResponseReturnValue:
     """``POST /moderation/queue/<id>``: one decision by a card's button."""
     state = current_state()
@@ -135,7 +135,7 @@ def decide(item_id: int) -> ResponseReturnValue:
     has_problem_pages=True,
     is_for_moderators=True,
 )
-@told_with_a_page
+@answers_pages
 def decide_selected() -> ResponseReturnValue:
     """``POST /moderation/queue/selected``: one decision on the items whose boxes are checked."""
     state = current_state()
@@ -147,7 +147,7 @@ def decided(state: State, versions: dict[int, int]) -> ResponseReturnValue:
     button = pressed()
     if button is KEEP:
         versions = {number: version for number, version in versions.items() if may_keep(state, number, version)}
-    return back(state, decide_many(state.desk, order(state, button, versions)) if versions else None, button)
+    return back(state, decide_items(state.desk, order(state, button, versions)) if versions else None, button)
 
 
 def order(state: State, button: Button, items: Mapping[int, int] | Matching) -> DecisionRequest:
@@ -174,7 +174,7 @@ def may_keep(state: State, number: int, version: int) -> bool:
     has_problem_pages=True,
     is_for_moderators=True,
 )
-@told_with_a_page
+@answers_pages
 def decide_all() -> ResponseReturnValue:
     """``POST /moderation/queue/all``: one decision on all matching items, if they are those that were shown."""
     state = current_state()
@@ -184,7 +184,7 @@ def decide_all() -> ResponseReturnValue:
     which = replace(which, status=Status.APPROVED) if button is KEEP else which
     matching = Matching(which, expect, request.form.get("seen") or None)
     try:
-        outcome = decide_many(state.desk, order(state, button, matching))
+        outcome = decide_items(state.desk, order(state, button, matching))
     except UnexpectedNumber as error:
         return preview(state, which, error)
     return back(state, outcome, button)
@@ -201,7 +201,7 @@ def decide_all() -> ResponseReturnValue:
     has_problem_pages=True,
     is_for_moderators=True,
 )
-@told_with_a_page
+@answers_pages
 def undo() -> ResponseReturnValue:
     """``POST /moderation/queue/undo``: undo a batch, except on items that were decided again since."""
     state = current_state()
@@ -222,7 +222,7 @@ def undo() -> ResponseReturnValue:
     has_problem_pages=True,
     is_for_moderators=True,
 )
-@told_with_a_page
+@answers_pages
 def like() -> ResponseReturnValue:
     """``GET /moderation/queue/like``: how many items match, the first of them, and the buttons for all."""
     state = current_state()
@@ -240,7 +240,7 @@ def preview(state: State, which: ItemFilter, error: Refused | None = None) -> Re
         shown=SHOWN,
         offered=offered(which, items),
         matching=len(versions),
-        seen=digest_of(versions),
+        seen=versions_digest(versions),
         most=MOST,
         now=state.desk.clock.now(),
         message=say("Meanwhile other items match. Look again before you decide; nothing was changed.") if error else "",

@@ -1,7 +1,7 @@
-"""Items as CSV (RFC 4180), for spreadsheets and for programs: any number of them, some hundreds at a time.
+"""Export of items as CSV (RFC 4180) for spreadsheets and programs, read in pages, so that its size has no limit.
 
-UTF-8 with a byte order mark, by which spreadsheets since twenty years know it. What strangers wrote
-begins no cell as a formula does, whatever a spreadsheet takes for the end of a cell; see `disarmed`.
+UTF-8 with a byte order mark, by which spreadsheets recognise it. Texts of readers cannot become formulas,
+wherever a spreadsheet believes that a cell ends; see `disarmed`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from moderate.model import Item, ItemFilter
     from moderate.store.store import Store
 
-#: Items that are read in one transaction, and kept in memory, at a time.
+#: Items that are read in one transaction and held in memory at a time.
 PAGE = 500
 
 COLUMNS = (
@@ -42,35 +42,35 @@ COLUMNS = (
     "decided_by", "version", "findings", "passed",
 )  # fmt: skip
 
-#: What a formula begins with (OWASP, "CSV Injection"), and whatever compatibility forms fold to it:
-#: Japanese spreadsheets read the full-width ones alike.
+#: First characters of formulas (OWASP, "CSV Injection"), and their compatibility forms: Japanese spreadsheets
+#: accept the full-width ones.
 TRIGGERS = (
     "=+\\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212"
     "\u207a\u207b\u207c\u208a\u208b\u208c\u2a75\u2a76\ufb29"
 )  # fmt: skip
 
-#: What programs trim before they look: blanks, quotes, and characters that nobody sees.
+#: Characters that programs skip at the start of a cell: blanks, quotes, and invisible ones.
 TRIMMED = (
     "\\s\"'`\u2018\u2019\u201c\u201d\uff02\uff07\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
 )
 
-#: At which a cell begins for a program that splits by these, as spreadsheets do by the user's country:
-#: it does not see the quotes, which to it stand within a cell.
+#: Separators after which a cell begins for programs that split by them, as spreadsheets do in some countries.
+#: Such a program takes our quotes for a part of the cell.
 ENDS = ";\t\r\n"
 
 FORMULA = f"[{TRIMMED}]*[{TRIGGERS}]"
 AT_START = re.compile(f"{FORMULA}|'*[\t\r\n]")
-#: Looks no further than to the next end, and so at each character once.
+#: Looks no further than the next separator, so that each character is read once.
 AT_END = re.compile(f"(?<=[{ENDS}])(?=(?:(?![{ENDS}])[{TRIMMED}])*[{TRIGGERS}])")
 
-#: What commands a terminal, and has no place in a cell.
+#: Control characters, which could command a terminal.
 CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 def disarmed(cell: str) -> str:
-    """The text with an apostrophe wherever a spreadsheet could take what follows for a formula.
+    """Return the text with an apostrophe before everything that a spreadsheet could take for a formula.
 
-    It can be undone: take away one apostrophe wherever one would be put. `docs/moderating.md` shows how.
+    To undo it, remove one apostrophe wherever one would be put; `docs/moderating.md` shows how.
     """
     shown = CONTROLS.sub(" ", cell)
     guarded = AT_END.sub("'", shown)
@@ -94,7 +94,7 @@ def items() -> ResponseReturnValue:
     pages = pages_of(
         state.desk.store, which, cursor=number("cursor", None, MAX_ID), limit=number("limit", None, MAX_ID)
     )
-    # The first page is read before anything is sent, so that an outage is told as such.
+    # The first page is read before anything is sent, so that an outage is answered with an error.
     first = next(pages)
     for_moderators()
     lines = lines_of(chain((first,), pages), translator(language()))
@@ -106,16 +106,15 @@ def items() -> ResponseReturnValue:
 
 
 def file_name(which: ItemFilter, now: datetime) -> str:
-    """Made of our words alone."""
     return f"items-{which.status.value if which.status else 'all'}-{now:%Y-%m-%d}.csv"
 
 
 def pages_of(
     store: Store, which: ItemFilter, *, cursor: int | None = None, limit: int | None = None
 ) -> Iterator[tuple[Item, ...]]:
-    """At least one page; each is read when it is asked for, in a short transaction of its own.
+    """Yield pages of items, at least one. Each is read on demand, in a short transaction of its own.
 
-    An item that moves meanwhile is told where it stood when its page was read; none is told twice.
+    An item that changes meanwhile appears once, as it was when its page was read.
     """
     left = limit
     while left is None or left > 0:
@@ -128,22 +127,22 @@ def pages_of(
 
 
 def lines_of(pages: Iterable[tuple[Item, ...]], words: Translator) -> Iterator[bytes]:
-    """The file, page by page. What a check says is told in *words*; all else is the same in every language."""
+    """Yield the file, page by page. Only the findings of checks are translated, by *words*."""
     yield ("\ufeff" + written([COLUMNS])).encode()
     for page in pages:
         yield written(row(item, words) for item in page).encode("utf-8", "replace")
 
 
 def written(rows: Iterable[Iterable[object]]) -> str:
-    # All texts are quoted: some programs split at semicolons as well where nothing is.
+    # All texts are quoted, because some programs also split unquoted ones at semicolons.
     place = io.StringIO()
     csv.writer(place, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n").writerows(rows)
     return place.getvalue()
 
 
 def row(item: Item, words: Translator) -> list[object]:
-    """The cells of an item in the order of `COLUMNS`."""
-    told = {
+    """Return the cells of an item in the order of `COLUMNS`."""
+    values = {
         "kind": item.kind.value,
         "status": item.status.value,
         "awaiting": item.awaiting.value if item.awaiting else "",
@@ -153,7 +152,7 @@ def row(item: Item, words: Translator) -> list[object]:
         "findings": " · ".join(f"{found.check}: {words.found(found.reason)}" for found in item.findings),
         "passed": " · ".join(item.passed),
     }
-    return [cell(told[name] if name in told else getattr(item, name)) for name in COLUMNS]
+    return [cell(values[name] if name in values else getattr(item, name)) for name in COLUMNS]
 
 
 def cell(value: object) -> object:
@@ -163,5 +162,5 @@ def cell(value: object) -> object:
 
 
 def moment(at: datetime | None) -> str:
-    """UTC, as spreadsheets know a date when they see one."""
+    """Return a time in UTC, in a form that spreadsheets recognise as a date."""
     return "" if at is None else f"{at:%Y-%m-%d %H:%M:%S}"

@@ -53,7 +53,7 @@ class Notice:
 def pack(state: State, who: Moderator, outcome: Outcome | None, button: str | None) -> str:
     """Sign what became of the items of a form.
 
-    *outcome* is None where nothing was selected, *button* is None for an undo.
+    Without *outcome* nothing was selected; without *button* it is an undo.
     """
     facts: dict[str, Any] = {"act": button or "undo", "done": 0, "left": []}
     if outcome is not None:

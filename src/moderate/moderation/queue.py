@@ -46,7 +46,7 @@ class Totals(BaseModel):
 
 
 class NewsOut(BaseModel):
-    """How many items of the filter are newer than the one that the page began with, up to a hundred."""
+    """The number of items that are newer than the first one of the page, at most a hundred."""
 
     new: int
     totals: Totals
@@ -191,7 +191,7 @@ def here(**changes: object) -> str:
 
 
 def csv_url(which: ItemFilter) -> str:
-    """Return the address of the CSV file of all items that the filter matches, whatever the cursor."""
+    """Return the address of the CSV file of all items that the filter matches, on whichever page of the list."""
     place = {name: value for name, value in kept(which).items() if name != "cursor" and value}
     return f"{url_for('moderate.moderation_items_csv')}?{urlencode(place)}"
 
@@ -303,7 +303,7 @@ def page(template: str, status: int, **context: Any) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """A message at the top of the page. `urgent` marks those on which somebody has to act."""
+    """A message at the top of the page. `urgent` marks those that call for action."""
 
     name: str
     words: str
@@ -326,7 +326,7 @@ def wave_banner(state: State) -> Iterator[Banner]:
 
 
 def akismet_banners(state: State) -> Iterator[Banner]:
-    """Yield what a worker last found of Akismet, and what Akismet says of the site's account."""
+    """Yield the state of Akismet as a worker last found it, and Akismet's notes about the site's account."""
     part = akismet(state)
     if not part.is_well:
         yield Banner("akismet", say("Akismet: {note}", note=f"{found(part.state)}. {found(part.advice)}"))

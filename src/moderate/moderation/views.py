@@ -25,12 +25,12 @@ from moderate.moderation.decide import (
     MOST,
     DecisionRequest,
     Matching,
+    decide_items,
     decide_one,
     look_up,
     undo_batch,
     undo_one,
 )
-from moderate.moderation.decide import decide as decide_many
 from moderate.protocols.comment import field_errors
 from moderate.reading.views import number
 
@@ -52,7 +52,7 @@ OTHERS = 10
 
 
 def blank_or(values: type[Status] | type[Kind] | type[Awaiting]) -> Json:
-    """Return the schema of one of *values*; a blank one, as an HTML form sends it, is none."""
+    """Return the schema of one of *values*, or of a blank, which an HTML form sends for none."""
     return {"enum": ["", *(entry.value for entry in values)]}
 
 
@@ -155,7 +155,7 @@ class DecisionsIn(BaseModel):
 
 
 class UndoIn(BaseModel):
-    """What to take back: a batch, or one line of the history."""
+    """The decisions to undo: a batch, or one line of the history."""
 
     model_config = STRICT
 
@@ -190,7 +190,7 @@ class DecidedOut(Answer):
 
 
 class ConflictOut(Answer):
-    """An item that was left as it is; `code` is that of the refusal which the same would have met alone."""
+    """An item that was left as it is; `code` is that of the error for a decision on it alone."""
 
     id: Id
     code: str
@@ -367,7 +367,7 @@ def decisions() -> ResponseReturnValue:
     else:
         items = Matching(sent.filter.to_filter(), sent.expect or 0, sent.seen)
     request = DecisionRequest(decision=sent.decision, items=items, by=who, note=sent.note, change=sent.change)
-    outcome = decide_many(state.desk, request)
+    outcome = decide_items(state.desk, request)
     return unstored(DecisionsOut(batch=outcome.batch, decided=done(outcome), conflicts=left(outcome)))
 
 
@@ -401,7 +401,7 @@ def done(outcome: Outcome) -> list[DecidedOut]:
 
 
 def left(outcome: Outcome) -> list[ConflictOut]:
-    """Return the items that were left, each with the code of the refusal that it would have met alone."""
+    """Return the items that were left, each with the code of the error for a decision on it alone."""
     return [
         ConflictOut(id=left.id, code=left.code)
         if left.now is None
