@@ -24,7 +24,7 @@ from werkzeug.serving import make_server  # noqa: E402
 from examples.newsroom.app import create_app  # noqa: E402
 from examples.newsroom.seed import EDITOR, LIBRARY, MARKET, TRAM, seed  # noqa: E402
 from examples.newsroom.sign_in import new_link  # noqa: E402
-from moderate.tasks.recheck import run_due  # noqa: E402
+from tests.tasks import run_due  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

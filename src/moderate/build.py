@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from moderate.ports import Clock, SpamService
     from moderate.protocols.base import InboundProtocol
     from moderate.settings import Settings
-    from moderate.tasks.wake_up import RedisBell
+    from moderate.tasks.pubsub import WorkerChannel
 
 log = logging.getLogger("moderate")
 
@@ -113,14 +113,14 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         notices=make_notices(app, settings, signer, clock, address),
         confirming=make_confirming(app, settings, signer, store, address, clock=clock),
     )
-    bell = make_bell(settings, parts, signer, clock)
-    worker = Worker(app, desk, enabled=settings.worker == "thread", bell=bell)
+    worker_channel = make_worker_channel(settings, parts, signer, clock)
+    worker = Worker(app, desk, enabled=settings.worker == "thread", channel=worker_channel)
     database.on_due = worker.wake
     held = (
         database.dispose,
         articles.close,
         limits.close,
-        *(part.close for part in (redis, services.spam, bell) if part is not None),
+        *(part.close for part in (redis, services.spam, worker_channel) if part is not None),
     )
     templates = Templates({**words.GLOBALS, **filters.GLOBALS})
     return State(
@@ -291,12 +291,12 @@ def prefix_of(settings: Settings) -> str:
     return settings.redis_prefix or "moderate"
 
 
-def make_bell(settings: Settings, parts: Parts, signer: Signer, clock: Clock) -> RedisBell | None:
+def make_worker_channel(settings: Settings, parts: Parts, signer: Signer, clock: Clock) -> WorkerChannel | None:
     """What wakes workers in processes of their own, where there is a Redis; threads know by themselves."""
     if settings.worker == "thread" or (parts.redis is None and settings.redis_url is None):
         return None
     from moderate.limits.redis import bounded, connect
-    from moderate.tasks.wake_up import RedisBell
+    from moderate.tasks.pubsub import WorkerChannel
 
     def channel() -> str:
         # Channels are those of a whole server, whatever the number of the database in the address.
@@ -304,7 +304,7 @@ def make_bell(settings: Settings, parts: Parts, signer: Signer, clock: Clock) ->
         return f"{prefix_of(settings)}:work{own}"
 
     client = connect(settings.redis_url or "") if parts.redis is None else bounded(parts.redis)
-    return RedisBell(client, clock, channel, is_ours=client is not parts.redis)
+    return WorkerChannel(client, clock, channel, is_ours=client is not parts.redis)
 
 
 def make_services(settings: Settings, database: Database, store: Store, clock: Clock, own: Sequence[str]) -> Services:

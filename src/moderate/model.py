@@ -337,6 +337,9 @@ class Receipt:
 #: The kinds of tasks that this version performs; a colon and more may follow each. Others are of a newer version.
 TASK_KINDS = ("judge", "look", "teach", "notify", "confirm")
 
+#: The kind of a task that looks at a ping's source for the first time.
+FIRST_LOOK = "judge:ping"
+
 #: The key in a task's payload under which the deaths of its workers are counted.
 DEATHS = "deaths"
 

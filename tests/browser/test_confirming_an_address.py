@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from moderate.tasks.recheck import run_due
 from tests.mail_servers import MailServer
 from tests.newsroom_site import Newsroom, serve
 from tests.servers import free_port
+from tests.tasks import run_due
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

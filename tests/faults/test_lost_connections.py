@@ -20,7 +20,7 @@ from moderate.database.schema import reservations
 from moderate.database.url import ConnectionOptions
 from moderate.errors import ServiceDown
 from moderate.model import Counts, NewTask
-from moderate.tasks.threads import Crew
+from moderate.tasks.threads import ThreadPool
 from tests.factories import NOON
 from tests.mail_servers import MailServer
 from tests.mariadb_servers import MariaDB
@@ -512,13 +512,13 @@ def test_a_worker_that_is_told_to_end_gives_back_what_it_could_not_note_in_an_ou
         with site.app.app_context():
             site.moderate.create_tables()
         assert statuses(site, "before") == [202]
-        crew = Crew(site.app, site.state.desk)
+        pool = ThreadPool(site.app, site.state.desk)
         try:
             with pytest.raises(ServiceDown):
-                crew.drain()
+                pool.drain()
         finally:
             postgresql.start()
-        crew.end(None)
+        pool.end(None)
         (task,) = site.state.desk.store.tasks.lease_due(site.clock.now(), limit=1, seconds=120)
         # Else the end of its lease would look as if a worker had died.
         assert task.deaths == 0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from moderate.model import Awaiting
-from moderate.tasks.scheduler import LANES, LATER_LANES, Reading
+from moderate.tasks.scheduler import MAX_FETCHES, MAX_LATER_FETCHES, FetchScheduler
 from tests.blogs import Blog
 from tests.servers import ROOT, dies_with_us, wait_until
 from tests.sites import Host
@@ -99,23 +99,23 @@ def test_many_servers_that_never_answer_are_waited_for_together(
         working(site)
         wait_until(lambda: not awaits_checks(site, 13), within=30)
         # A server may hear a little late of who has gone.
-        assert tarpits.most >= LANES
-        assert 0 < readers() <= LANES
+        assert tarpits.most >= MAX_FETCHES
+        assert 0 < readers() <= MAX_FETCHES
         assert sorted(tarpits.taken) == sorted(tarpits.hosts)
         site.state.worker.stop()
     wait_until(no_readers_are_left, within=30)
 
 
 def test_a_comment_waits_for_no_ping(tmp_path: Path, blog: Blog, working: Callable[[Host], None]) -> None:
-    with Tarpits(LANES) as tarpits:
+    with Tarpits(MAX_FETCHES) as tarpits:
         site = a_site(tmp_path, blog, tarpits, MODERATE_FETCH_TIMEOUT=60)
-        for source in tarpits.urls(LANES):
+        for source in tarpits.urls(MAX_FETCHES):
             ping(site, source)
         working(site)
-        wait_until(lambda: len(tarpits.open) == LANES, within=30)
+        wait_until(lambda: len(tarpits.open) == MAX_FETCHES, within=30)
         site.comment()
         # What a person decides is a task for the filter that learns.
-        site.decide(LANES + 1, "spam")
+        site.decide(MAX_FETCHES + 1, "spam")
         learned = site.state.desk.services.tokens
         wait_until(lambda: sum(learned.lookup(()).messages) == 1, within=30)
         site.state.worker.stop()
@@ -129,7 +129,7 @@ class Turns:
     """A site's lanes, without anybody who reads."""
 
     def __init__(self, site: Host) -> None:
-        self.site, self.reading = site, Reading()
+        self.site, self.reading = site, FetchScheduler()
 
     def take(self) -> str | None:
         """The host whose page is read next."""
@@ -168,7 +168,7 @@ def test_what_was_never_tried_goes_first_and_the_rest_gets_some_of_the_lanes(tmp
     ping(site, "http://new.example/1")
     turns = Turns(site)
     assert turns.take() == "new.example"
-    assert [turns.take() is not None for _ in range(LATER_LANES + 1)] == [True] * LATER_LANES + [False]
+    assert [turns.take() is not None for _ in range(MAX_LATER_FETCHES + 1)] == [True] * MAX_LATER_FETCHES + [False]
     ping(site, "http://newer.example/1")
     assert turns.take() == "newer.example"
 

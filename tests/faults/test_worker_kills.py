@@ -15,13 +15,14 @@ import pytest
 from sqlalchemy import event
 
 import moderate.akismet.feedback
-import moderate.tasks.recheck
+import moderate.tasks.run
 import moderate.tasks.scheduler
 from moderate.database.engine import Database
 from moderate.database.migrate import upgrade
 from moderate.testing import AkismetStandIn
 from tests.processes import PROCESSES
 from tests.sites import Host
+from tests.tasks import run_due
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from tests.servers import PostgreSQL
 
 #: What is watched line by line.
-WATCHED = {moderate.tasks.recheck.__file__, moderate.tasks.scheduler.__file__, moderate.akismet.feedback.__file__}
+WATCHED = {moderate.tasks.run.__file__, moderate.tasks.scheduler.__file__, moderate.akismet.feedback.__file__}
 #: Seconds after which a dead worker's lease has ended for certain.
 LEASE_ENDS = moderate.tasks.scheduler.LEASE + 1
 
@@ -89,7 +90,7 @@ def open_site(place: Place, url: str) -> Host:
 
 def work(site: Host) -> None:
     with site.app.app_context():
-        while moderate.tasks.recheck.run_due(site.state.desk):
+        while run_due(site.state.desk):
             pass
 
 

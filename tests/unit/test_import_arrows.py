@@ -24,12 +24,12 @@ GROUPS = {
         "model",
         "hooks",
         "lifecycle",
-        "clock",
         "akismet.values",
         "notices.values",
         "web_address",
     ),
     "ports": ("ports",),
+    "clock": ("clock",),
     "signals": ("signals",),
     "settings": ("settings", "notices.settings"),
     "limits": ("limits",),
@@ -53,12 +53,11 @@ GROUPS = {
         "confirmation.confirm",
         "monitoring.outages",
         "monitoring.tallies",
-        "monitoring.clocks",
     ),
     "url": ("database.url", "database.types"),  # with the options of a connection, which are settings
-    "sql": ("database", "store", "*.sql", "tasks.retention_sql"),
+    "sql": ("database", "store", "*.sql"),
     # Other servers: their addresses, pages, and the failures of connections.
-    "services": ("outbound", "akismet", "notices", "tasks.wake_up", "stand_ins"),
+    "services": ("outbound", "akismet", "notices", "tasks.pubsub", "stand_ins"),
     # The texts of mails, and how a mail is built.
     "mails": ("notices.mail", "notices.notice_mail", "confirmation.mail"),
     "failures": ("outbound.failures",),
@@ -81,6 +80,7 @@ INTAKE = (*DOMAIN, "signals", "limits", "text", "normal", "checks", "protocols")
 ARROWS = {
     "core": (),
     "ports": ("core",),
+    "clock": DOMAIN,
     "failures": ("core", "ports"),
     "signals": DOMAIN,
     "settings": (*DOMAIN, "limits", "text", "url"),
@@ -92,14 +92,14 @@ ARROWS = {
     "normal": DOMAIN,
     "checks": (*DOMAIN, "normal", "settings"),
     "protocols": (*DOMAIN, "text"),
-    "acts": (*INTAKE, "settings"),
+    "acts": (*INTAKE, "clock", "settings"),
     "articles": (*DOMAIN, "text", "lru"),
     "url": DOMAIN,
     "sql": (*DOMAIN, "normal", "url", "lru"),
     # Mails list where links lead, as the pages do.
-    "services": (*DOMAIN, "text", "mails", "breaker"),
+    "services": (*DOMAIN, "text", "mails", "breaker", "clock"),
     "mails": (*DOMAIN, "text", "acts"),
-    "views": (*INTAKE, "acts", "settings", "lru"),
+    "views": (*INTAKE, "acts", "clock", "settings", "lru"),
     # The command line serves the stand-in for Akismet, which ships with the helpers for tests.
     "cli": (*DOMAIN, "signals", "settings", "text", "acts", "views", "build", "testing"),
     "build": ("*",),
@@ -132,7 +132,7 @@ VIEWS = (
     *(f"monitoring.{name}" for name in ("metrics", "proxies")),
 )
 FLASK = ("extension", "cli", "protocols", "testing", *VIEWS)
-NETWORK = ("outbound", "akismet.client", "akismet.transport", "notices", "tasks.wake_up")
+NETWORK = ("outbound", "akismet.client", "akismet.transport", "notices", "tasks.pubsub")
 
 #: Where each foreign package may be imported, and the parts of the standard library that reach other servers.
 #: A host's own objects (an engine, a Redis client) may be named in annotations anywhere.
@@ -151,8 +151,8 @@ OUTSIDE = {
     "markdown_it": ("text",),
     "linkify_it": ("text",),
     "lxml": ("sources",),
-    "redis": ("limits.redis", "tasks.wake_up"),
-    "sqlalchemy": ("database", "store", "*.sql", "tasks.retention_sql"),
+    "redis": ("limits.redis", "tasks.pubsub"),
+    "sqlalchemy": ("database", "store", "*.sql"),
     "alembic": ("database",),
     "psycopg": ("database.waiting",),
     "akismet": ("akismet.client",),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from moderate.tasks.recheck import run_due
 from tests.sites import Host
+from tests.tasks import run_due
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,10 +9,10 @@ from flask import request
 from werkzeug.test import create_environ, run_wsgi_app
 
 from moderate import Article
-from moderate.tasks.recheck import run_due
 from moderate.testing import AkismetStandIn
 from tests.blogs import Blog
 from tests.sites import Host
+from tests.tasks import run_due
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from moderate.akismet.stand_in import AkismetStandIn
-from moderate.clock import SystemClock
+from moderate.clock import ClockSteps, SystemClock
 from moderate.model import NewTask
-from moderate.monitoring.clocks import ClockSteps
 from tests.mail_servers import MailServer, knows
 from tests.servers import Redis
 from tests.sites import Host
@@ -199,7 +198,7 @@ def test_a_worker_whose_clock_is_set_goes_by_that_of_the_database_before_it_take
     clock = Skewed(0)
     host = Host(tmp_path, MODERATE_DATABASE_URL=pg_url, MODERATE_LIMITS={}, extension={"clock": clock})
     host.app.test_cli_runner().invoke(args=["moderate", "db", "upgrade"])
-    steps = ClockSteps(host.state.desk, 120)
+    steps = ClockSteps(host.state.desk.clock, host.state.desk.store.time, 120)
     assert steps.believes_leases()
     for wrong_by in (minutes, 0):
         clock.minutes = wrong_by

@@ -17,9 +17,9 @@ from moderate.akismet.values import SpamAnswer, SpamWord
 from moderate.errors import Closed, DecidedMeanwhile, ServiceDown
 from moderate.model import Awaiting, ChangedText, Decision, Moderator, Status
 from moderate.moderation.decide import DecisionRequest, decide_one, undo_one
-from moderate.tasks.recheck import run_due
 from moderate.testing import ScriptedSpamService
 from tests.sites import Host
+from tests.tasks import run_due
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,11 +15,11 @@ import sqlalchemy
 from moderate import signals
 from moderate.errors import ServiceDown
 from moderate.model import Kind
-from moderate.tasks.recheck import run_due
 from moderate.testing import AkismetStandIn
 from tests.mail_servers import MailServer
 from tests.servers import ROOT, free_port
 from tests.sites import Host
+from tests.tasks import run_due
 from tests.web.mail_sites import MORI, NAO, a_site, dead, work
 
 if TYPE_CHECKING:

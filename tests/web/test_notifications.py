@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from moderate.errors import ServiceDown
-from moderate.tasks.recheck import run, run_due
+from moderate.tasks.run import run
 from moderate.tasks.scheduler import LEASE
-from moderate.tasks.threads import Crew
+from moderate.tasks.threads import ThreadPool
 from moderate.testing import ManualClock, ScriptedSpamService
 from tests.mail_servers import MailServer
+from tests.tasks import run_due
 from tests.web.mail_sites import MORI, NAO, a_site, dead, open_tasks, work
 
 if TYPE_CHECKING:
@@ -407,15 +408,15 @@ def test_a_clock_that_is_set_ahead_does_not_end_the_leases_of_workers_that_are_b
     """Two workers on one host: the mail of the one must not be sent by the other as well."""
     clock = SettableClock()
     site = a_site(tmp_path, mail.port, extension={"clock": clock})
-    crew = Crew(site.app, site.state.desk)
+    pool = ThreadPool(site.app, site.state.desk)
     site.comment()
     with site.app.app_context():
         (task,) = site.state.desk.store.tasks.lease_due(clock.now(), limit=1, seconds=LEASE)
         clock.set_ahead(hours=1)
-        crew.drain()
+        pool.drain()
         assert mail.mails == []
         run(site.state.desk, task)
-        crew.drain()
+        pool.drain()
         assert len(mail.mails) == 1
         assert not open_tasks(site)
 
@@ -424,10 +425,10 @@ def test_a_clock_that_is_set_ahead_does_not_end_the_leases_of_workers_that_are_b
         site.state.desk.store.tasks.lease_due(clock.now(), limit=1, seconds=LEASE)
         clock.set_ahead(hours=-1)
         clock.set_ahead(hours=2)
-        crew.drain()
+        pool.drain()
         assert len(mail.mails) == 1
         clock.advance(seconds=LEASE + 1)
-        crew.drain()
+        pool.drain()
         assert len(mail.mails) == 2
         assert not open_tasks(site)
 

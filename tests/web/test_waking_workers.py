@@ -12,7 +12,7 @@ import redis
 from moderate.errors import ServiceDown
 from moderate.model import NewTask
 from moderate.tasks.housekeeping import CHECK_UP
-from moderate.tasks.wake_up import RedisBell
+from moderate.tasks.pubsub import WorkerChannel
 from moderate.testing import AkismetStandIn, ManualClock
 from tests.servers import wait_until
 from tests.sites import Host
@@ -129,7 +129,7 @@ def test_the_thread_of_the_process_hears_of_a_decision_at_once(tmp_path: Path) -
         number = site.comment("A good text").json["id"]
         store = site.state.desk.store
         wait_until(lambda: store.tasks.next_due() is None, within=30)
-        asleep = site.state.worker._crew._own
+        asleep = site.state.worker._pool._wake_worker
         wait_until(lambda: not asleep.is_set(), within=30)
         site.decide(number, "spam", store.items.get(number).version)
         wait_until(lambda: any(each.path == "submit-spam" for each in akismet.received), within=30)
@@ -173,11 +173,11 @@ def test_two_sites_with_one_secret_on_one_redis_wake_only_their_own_workers(
 def test_a_client_that_is_closed_while_a_worker_listens_only_makes_it_deaf(redis_url: str) -> None:
     """As at the end of a process, whose threads are still waiting."""
     client = redis.Redis.from_url(redis_url)
-    bell = RedisBell(client, ManualClock(), lambda: "work")
+    channel = WorkerChannel(client, ManualClock(), lambda: "work")
     for _ in range(20):
         listens = threading.Event()
         with ThreadPoolExecutor(1) as threads:
-            listening = threads.submit(bell.listen, listens.set, lambda: False)
+            listening = threads.submit(channel.subscribe, listens.set, lambda: False)
             assert listens.wait(10)
             while not listening.done():
                 client.close()

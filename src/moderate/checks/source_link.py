@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class SourceLink:
     """Spam where the source was read and does not link here; held while it cannot be read.
 
-    The look itself is deferred work (`moderate.tasks.recheck`): this only says what it means. A source
+    The look itself is deferred work (`moderate.tasks.run`): this only says what it means. A source
     that is blocked, refuses, or is missing reads the same here: none of them tells more than another.
     """
 

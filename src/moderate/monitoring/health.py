@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from moderate.akismet.account import ALERT, BAD_KEY
+from moderate.clock import follow
 from moderate.errors import EXPLAINED, ServiceDown
 from moderate.limits import PROBE
 from moderate.model import TASK_KINDS
-from moderate.monitoring import clocks
 from moderate.tasks import retention as forgetting
 from moderate.tasks.housekeeping import AKISMET, CHECK_UP, REFUSED
 
@@ -157,7 +157,7 @@ def database(state: State, *, deep: bool = False) -> Part:
     if found.state and not found.serves:
         return Part("database", found.state, False, found.advice)
     state.tables.probe(state.desk.clock.now(), every_table=deep)
-    ahead = clocks.follow(state.desk)
+    ahead = follow(state.desk.clock, state.desk.store.time)
     if not found.state and abs(ahead) >= SKEW:
         word = "ahead of" if ahead > 0 else "behind"
         return Part("database", f"ok, but this host's clock is {abs(ahead):.0f} s {word} its own", True, SKEW_ADVICE)

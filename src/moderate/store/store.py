@@ -16,8 +16,8 @@ from moderate.store.articles import Articles
 from moderate.store.counters import Counters
 from moderate.store.items import Items
 from moderate.store.reads import EarlierItems
+from moderate.store.retention import Retention
 from moderate.store.tokens import Nonces, Samples, Secrets, Tokens
-from moderate.tasks.retention_sql import Retention
 from moderate.tasks.sql import Tasks
 
 if TYPE_CHECKING:

@@ -12,9 +12,8 @@ from moderate.checks.base import Facts, Services, judge, judge_anew
 from moderate.errors import NO_PARENT, Closed, Invalid, UnknownArticle
 from moderate.lifecycle import DELETABLE
 from moderate.limits import Costs
-from moderate.model import Awaiting, Kind, NewTask, Receipt
+from moderate.model import FIRST_LOOK, Awaiting, Kind, NewTask, Receipt
 from moderate.notices.delivery import Notices, notice_tasks_for_decision, notice_tasks_for_verdict
-from moderate.tasks.scheduler import FIRST_LOOK
 from moderate.text.clean import clean
 from moderate.web_address import host_of, source_key
 

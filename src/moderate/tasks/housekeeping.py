@@ -1,4 +1,4 @@
-"""What is looked after in time: the spam service's state, tallies; and what is forgotten: addresses, old spam."""
+"""The periodic duties of workers: the spam service's state, tallies, old waves, and what retention removes."""
 
 from __future__ import annotations
 
@@ -17,22 +17,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("moderate")
 
-#: How often one of all workers looks.
+#: The time between two rounds of the hourly duties, of which one of all workers does each.
 EVERY = timedelta(hours=1)
 
-#: How often one of all workers asks whether the spam service takes our key.
+#: The time between two questions whether the spam service accepts our key, from one of all workers.
 CHECK_UP = timedelta(minutes=10)
 
-#: Under which name the spam service's state is kept, and its word for a key that is not taken.
+#: The name under which the spam service's state is stored, and the state for a key that it refuses.
 AKISMET = "akismet"
 REFUSED = "key refused"
 
 
 def tidy(desk: Desk) -> bool:
-    """Do what one of all workers does once in an hour; returns whether it was the turn of this one.
+    """Do the duties that are due; return True if this worker did the hourly ones.
 
-    Whether the spam service is well, and whether there is something to forget, is asked more often, so
-    call it every ten minutes.
+    Call it every ten minutes: the check of the spam service and retention are due more often than hourly.
     """
     check_up(desk)
     now = desk.clock.now()
@@ -49,7 +48,10 @@ def tidy(desk: Desk) -> bool:
 
 
 def check_up(desk: Desk) -> bool:
-    """Once in ten minutes, whoever comes first: note whether the spam service answers and takes our key."""
+    """Store whether the spam service answers and accepts our key; return True if this worker asked it.
+
+    One of all workers asks it in ten minutes.
+    """
     service, now = desk.services.spam, desk.clock.now()
     if service is None:
         return False
@@ -57,8 +59,8 @@ def check_up(desk: Desk) -> bool:
     if not desk.store.nonces.use_once(f"check-up:{turn}", now + 2 * CHECK_UP, now):
         return False
     try:
-        word = "ok" if service.verify() else REFUSED
+        state = "ok" if service.verify() else REFUSED
     except ServiceDown as error:
-        word = REFUSED if error.kind == "bad-key" else "down"
-    desk.store.states.keep(AKISMET, {"state": word}, now)
+        state = REFUSED if error.kind == "bad-key" else "down"
+    desk.store.states.keep(AKISMET, {"state": state}, now)
     return True

@@ -1,7 +1,7 @@
-"""Removal of what has been kept long enough: addresses, old spam, tasks that were given up.
+"""Retention: removal of old addresses, spam, trash and tasks that were given up, as MODERATE_RETENTION says.
 
-Each kind is gone through once in an hour, a second or so at a time. How far that came is kept in the
-store, so that another worker goes on, and that a monitor sees what should be forgotten and is not.
+Each kind is gone through once an hour, for about a second at a time. The progress is stored, so that another worker
+can go on, and that a monitor sees what is overdue.
 """
 
 from __future__ import annotations
@@ -21,36 +21,36 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("moderate")
 
-#: How often each kind is gone through.
+#: The time between two rounds of each kind.
 EVERY = timedelta(hours=1)
 
-#: After how long a kind that failed is tried again.
+#: The time after which a kind that failed is tried again.
 AGAIN = timedelta(minutes=10)
 
-#: How late a kind may be before it is an alarm.
+#: The delay from which on a kind is reported as late.
 LATE = timedelta(days=1)
 
-#: Seconds for one kind, after which other work has its turn.
+#: Seconds for one kind before other work has its turn.
 SPELL = 1.0
 
-#: For how long a worker that is busy with this keeps others from it.
+#: The time for which a worker that is at it keeps others from it.
 CLAIM = timedelta(minutes=1)
 
-#: Under which name the state is kept in the store, and in it the end of a worker's claim.
+#: The name under which the progress is stored, and in it the key of a worker's claim.
 NAME = "retention"
 CLAIMED = "claimed"
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far one kind has come. Times are seconds since 1970."""
+    """The progress of one kind. Times are seconds since 1970."""
 
-    #: When all was gone through last, or before that when it was begun first.
+    #: The end of the last complete round, before the first one its beginning.
     done: float
     is_done: bool = False
     #: The id after which to go on.
     position: int = 0
-    #: When it failed last, and why.
+    #: The time of the last failure, and its reason.
     failed: float | None = None
     error: str | None = None
 
@@ -68,14 +68,14 @@ def since(moment: float, now: datetime) -> timedelta:
 
 
 def days_of(desk: Desk) -> Mapping[RetentionKind, int]:
-    """Return after how many days each kind is removed, without those that are kept for ever."""
-    # A sample holds the address and the user agent, so it goes when these go.
+    """Return the days after which each kind is removed, without the kinds that are kept for ever."""
+    # A sample holds the address and the user agent, so it is removed with them.
     days = {**desk.settings.retention, RetentionKind.SAMPLES: desk.settings.retention["ip"]}
     return {kind: days[kind] for kind in RetentionKind if days[kind]}
 
 
 def forget(desk: Desk) -> bool:
-    """Forget for a short time; returns whether this worker should go on soon."""
+    """Remove for about a second per kind that is due; return True if there may be more to remove soon."""
     now = desk.clock.now()
     state = read(desk)
     todo = [kind for kind in days_of(desk) if is_due(state, kind, now)]
@@ -90,7 +90,7 @@ def forget(desk: Desk) -> bool:
 
 
 def step(desk: Desk, kind: RetentionKind, progress: Progress, now: datetime) -> Progress:
-    """Forget some of one kind. A failure is kept with it, and stops no other kind."""
+    """Remove some of one kind and return its progress. A failure is noted in it, and stops no other kind."""
     before = now - timedelta(days=days_of(desk)[kind])
     over = desk.clock.monotonic() + SPELL
     try:
@@ -104,7 +104,7 @@ def step(desk: Desk, kind: RetentionKind, progress: Progress, now: datetime) -> 
         log.exception("What is old is not forgotten (%s).", kind.value)
         return replace(progress, failed=now.timestamp(), error=type(error).__name__)
     if found.position is not None:
-        # What failed before is known again when all has been gone through.
+        # An earlier error stays until a round is complete.
         return replace(progress, position=found.position, failed=None, error=found.error or progress.error)
     if found.error is not None:
         return replace(progress, position=0, failed=now.timestamp(), error=found.error)
@@ -133,7 +133,7 @@ def write(desk: Desk, state: Mapping[str, Any], now: datetime) -> None:
 
 
 def late(desk: Desk) -> Mapping[RetentionKind, str]:
-    """Return the kinds that should be forgotten and are not, each with the reason."""
+    """Return the kinds whose removal is late, each with the reason."""
     now, state, days = desk.clock.now(), read(desk), days_of(desk)
     if not state:
         oldest = desk.store.items.oldest()
@@ -151,7 +151,7 @@ def late(desk: Desk) -> Mapping[RetentionKind, str]:
 
 
 def lag(desk: Desk) -> float:
-    """Return for how many seconds the kind that was gone through least recently has been overdue."""
+    """Return the seconds by which the kind that was gone through least recently is overdue."""
     now, state = desk.clock.now(), read(desk)
     waited = [since(progress_of(state, kind, now).done, now) - EVERY for kind in days_of(desk)]
     return max((max(0.0, each.total_seconds()) for each in waited), default=0.0)

@@ -1,9 +1,11 @@
-"""Which task is taken next, and by whom: the site's own work apart from reading other sites' pages.
+"""The scheduler: which task a thread takes next.
 
-Whoever sends a ping names a server on which we then wait, and it need never answer. So that no
-number of such pings keeps anybody's genuine one from being read, there are several lanes for them, no
-site gets two of these, what has failed before and what is looked at again after days never gets
-all of them, and a ping that nobody has tried yet goes first.
+A ping names a server that we then wait for, and that need never answer. So that no number of such pings delays the
+site's own tasks or a genuine ping:
+
+- tasks that fetch pages run apart from the site's own tasks, at most `MAX_FETCHES` at a time in each process;
+- at most one of them is about a page of any one site;
+- at most `MAX_LATER_FETCHES` of them are retries or later looks at a source, and first looks go first.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from moderate.errors import ServiceDown
-from moderate.model import TASK_KINDS
+from moderate.model import FIRST_LOOK, TASK_KINDS
 from moderate.web_address import read
 
 if TYPE_CHECKING:
@@ -25,71 +27,67 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("moderate")
 
-#: Seconds for which a task is a worker's own: longer than any fetch or service may take.
+#: Seconds of a task's lease: longer than any fetch or service may take.
 LEASE = 120.0
 
-#: The first look at a ping's source.
-FIRST_LOOK = "judge:ping"
-
-#: Tasks that wait on another site's server, for up to MODERATE_FETCH_TIMEOUT each.
+#: The kinds of tasks that wait for another site's server, up to MODERATE_FETCH_TIMEOUT each.
 FETCHING = (FIRST_LOOK, "look")
 
-#: How many of them one process does at once, and how many of these may be no first looks.
-LANES = 4
-LATER_LANES = 2
+MAX_FETCHES = 4
+MAX_LATER_FETCHES = 2
 
 
 def take_own(desk: Desk, *, takes_over: bool = True) -> Task | None:
-    """Lease one task that reads nobody's page: no flood of pings keeps a comment from its checks.
+    """Lease one task that fetches no page; None where none is due.
 
     *takes_over* includes tasks that another worker had begun and whose lease has ended.
     """
-    now = desk.clock.now()
     due = desk.store.tasks.lease_due(
-        now, limit=1, seconds=LEASE, without=FETCHING, known=TASK_KINDS, takes_over=takes_over
+        desk.clock.now(), limit=1, seconds=LEASE, without=FETCHING, known=TASK_KINDS, takes_over=takes_over
     )
     return next(iter(due), None)
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A task that this process is doing, and whose page it reads."""
+class Fetch:
+    """A task that this process is doing, and the site whose page it fetches."""
 
     task: Task
     sites: frozenset[str]
     is_first_look: bool
 
 
-class Reading:
-    """The lanes of one process that read other sites' pages. Safe for threads."""
+class FetchScheduler:
+    """The fetching tasks of one process. Safe for threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._held: dict[int, Held] = {}
+        self._fetches: dict[int, Fetch] = {}
         self._is_over = False
 
     def take(self, desk: Desk, *, takes_over: bool = True) -> Task | None:
-        """Lease the task whose turn it is; None where nothing is due that may be read now. See `take_own`."""
+        """Lease the next fetching task; None where none may be done now. See `take_own` for *takes_over*."""
         with self._lock:
             if self._is_over:
                 return None
-            sites = frozenset[str]().union(*(held.sites for held in self._held.values()))
+            sites = frozenset[str]().union(*(fetch.sites for fetch in self._fetches.values()))
             task, is_first_look = lease(desk, sites, is_first_look=True, takes_over=takes_over), True
-            if task is None and sum(not held.is_first_look for held in self._held.values()) < LATER_LANES:
+            if task is None and sum(not fetch.is_first_look for fetch in self._fetches.values()) < MAX_LATER_FETCHES:
                 task, is_first_look = lease(desk, sites, is_first_look=False, takes_over=takes_over), False
             if task is not None:
-                self._held[task.id] = Held(task, sites_of(desk, task), is_first_look)
+                self._fetches[task.id] = Fetch(task, sites_of(desk, task), is_first_look)
             return task
 
     def done(self, task: Task) -> None:
+        """Free the place of a task that has ended."""
         with self._lock:
-            self._held.pop(task.id, None)
+            self._fetches.pop(task.id, None)
 
     def give_back(self, desk: Desk) -> None:
-        """Take no more, and leave what is being read to other workers, who need not wait for the leases to end."""
+        """Take no more tasks, and leave those that are being done to other workers at once."""
         with self._lock:
             self._is_over = True
-            left = [held.task for held in self._held.values()]
+            left = [fetch.task for fetch in self._fetches.values()]
         give_back(desk, left)
 
 
@@ -103,12 +101,12 @@ def give_back(desk: Desk, tasks: Iterable[Task]) -> None:
 
 
 def lease(desk: Desk, sites: Collection[str], *, is_first_look: bool, takes_over: bool) -> Task | None:
-    kinds = (FIRST_LOOK,) if is_first_look else FETCHING
+    """Lease one fetching task about a page of none of *sites*."""
     found = desk.store.tasks.lease_due(
         desk.clock.now(),
         limit=1,
         seconds=LEASE,
-        kinds=kinds,
+        kinds=(FIRST_LOOK,) if is_first_look else FETCHING,
         not_from=sites,
         is_fresh=is_first_look,
         takes_over=takes_over,

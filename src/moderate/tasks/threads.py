@@ -1,9 +1,8 @@
-"""The threads that do one process's tasks, from when they are started until they are told to end.
+"""The thread pool that does one process's tasks, from its start until it is told to end.
 
-One does the site's own tasks, one after another. Beside it stands one that reads the pages of pings'
-sources; while there is more to read it has others come, and these leave when nothing is left. Each
-uses a connection to the database for as long as a query or a short transaction takes, never
-while it waits for another server.
+One thread does the site's own tasks, one after another. Beside it one fetches the pages of pings' sources; while
+there are more to fetch it starts others, which end when nothing is left. Each uses a connection to the database
+for the time of a query or a short transaction, never while it waits for another server.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from moderate.clock import ClockSteps, follow
 from moderate.errors import ServiceDown
-from moderate.monitoring.clocks import ClockSteps, follow
 from moderate.tasks.housekeeping import CHECK_UP, tidy
-from moderate.tasks.recheck import DEATHS, backoff, keyed, run
 from moderate.tasks.retention import forget
-from moderate.tasks.scheduler import LANES, LEASE, Reading, give_back, take_own
+from moderate.tasks.run import DEATHS, backoff, log_fields, run
+from moderate.tasks.scheduler import LEASE, MAX_FETCHES, FetchScheduler, give_back, take_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,15 +30,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("moderate")
 
-#: Seconds between two looks for tasks that nobody announced: retries that fell due, leases that ended.
+#: Seconds between two polls for tasks that were not announced: retries that fell due, leases that ended.
 POLL = 5.0
 
-#: Seconds that a thread which reads may take to end once it is told; longer ones are left behind.
-FAREWELL = 0.1
+#: Seconds that a fetching thread may take to end once it is told to; slower ones are left behind.
+FETCH_END = 0.1
 
 
-class Crew:
-    """Threads of this process alone: a process that is forked from it has none of them, and makes its own."""
+class ThreadPool:
+    """The threads of one process. A process that is forked from it has none of them, and starts a pool of its own."""
 
     def __init__(self, app: Flask, desk: Desk, *, deaths: int = DEATHS) -> None:
         """*deaths* is the number of workers that may die over a task before it is given up."""
@@ -47,43 +46,44 @@ class Crew:
         self.over = threading.Event()
         self._app = app
         self._desk = desk
-        self._reading = Reading()
-        self._steps = ClockSteps(desk, LEASE)
+        self._fetches = FetchScheduler()
+        self._steps = ClockSteps(desk.clock, desk.store.time, LEASE)
         self._lock = threading.Lock()
-        self._readers: set[threading.Thread] = set()
-        self._own = threading.Event()
-        self._pages = threading.Event()
         self._worker: threading.Thread | None = None
+        self._wake_worker = threading.Event()
+        #: The fetching thread that waits for tasks, and all of those that fetch.
         self._reader: threading.Thread | None = None
+        self._readers: set[threading.Thread] = set()
+        self._wake_reader = threading.Event()
         self._tidied: datetime | None = None
         self._done = 0
-        #: The task that each thread does, since when (monotonic seconds), and which threads were given up.
+        #: The task of each busy thread with its start (monotonic seconds), and the threads that were given up.
         self._busy: dict[threading.Thread, tuple[Task, float]] = {}
         self._hung: set[threading.Thread] = set()
-        #: Whether something may be left to forget.
+        #: True where retention may have more to remove.
         self._is_behind = False
         self._deaths = deaths
-        #: Tasks of which the store could not be told what became of them.
+        #: Tasks whose outcome could not be stored.
         self._unsettled: list[Task] = []
 
     def start(self) -> None:
-        """Work until `end`."""
+        """Start the threads."""
         self.wake()
-        self._start_own()
+        self._start_worker()
         self._start_reader()
 
-    def _start_own(self) -> None:
-        self._worker = self._thread("moderate-worker", lambda: self._attend(self._own, self._do_own))
+    def _start_worker(self) -> None:
+        self._worker = self._thread("moderate-worker", lambda: self._loop(self._wake_worker, self._do_own))
 
     def _start_reader(self) -> None:
-        self._reader = self._thread("moderate-reader", lambda: self._attend(self._pages, self._do_pages))
+        self._reader = self._thread("moderate-reader", lambda: self._loop(self._wake_reader, self._do_fetches))
         self._readers.add(self._reader)
 
     def watch(self) -> None:
-        """Replace threads that have not come back from a task within its lease. Call it from time to time.
+        """Replace threads that have not returned from a task within its lease. Call it from time to time.
 
-        A hook of the host may wait for ever, and no thread can be ended from outside. The task is taken again by
-        whoever comes first, and counts as one over which a worker died.
+        A hook of the host may hang for ever, and a thread cannot be ended from outside. The task is taken again by
+        another worker, and counts as one over which a worker died.
         """
         oldest = self._desk.clock.monotonic() - LEASE
         for thread, (task, since) in list(self._busy.items()):
@@ -95,34 +95,33 @@ class Crew:
                 task.kind,
                 task.item,
                 LEASE,
-                extra=keyed(task),
+                extra=log_fields(task),
             )
             with self._lock:
                 self._hung.add(thread)
                 self._readers.discard(thread)
-            self._reading.done(task)
+            self._fetches.done(task)
             if thread is self._worker:
-                self._start_own()
+                self._start_worker()
             elif thread is self._reader:
                 self._start_reader()
 
-    def _is_over(self) -> bool:
-        """Return whether the current thread is to end."""
-        return self.over.is_set() or threading.current_thread() in self._hung
-
     def wake(self) -> None:
-        """There may be a task: look now."""
-        self._own.set()
-        self._pages.set()
+        """Have the threads look for tasks now."""
+        self._wake_worker.set()
+        self._wake_reader.set()
 
     def end(self, patience: float | None) -> None:
-        """End after the site's own task at hand, for which is waited; pages that are being read are left to others."""
+        """End after the site's own task at hand, waiting at most *patience* seconds; None waits as long as it takes.
+
+        Pages that are being fetched are left to other workers.
+        """
         self.over.set()
         if self._busy:
             log.info("Told to end: nothing new is begun, and the site's own task at hand is waited for.")
         self.wake()
         with self._app.app_context():
-            self._reading.give_back(self._desk)
+            self._fetches.give_back(self._desk)
         if self._worker is not None:
             self._worker.join(patience)
         at_hand = self._busy.get(self._worker) if self._worker is not None else None
@@ -130,28 +129,28 @@ class Crew:
         if left:
             with self._app.app_context():
                 give_back(self._desk, left)
-        for reader in self._now_reading():
-            reader.join(FAREWELL)
+        for reader in self._current_readers():
+            reader.join(FETCH_END)
 
     def drain(self) -> int:
-        """Do all that is due with this thread and as many readers as there may be; returns how much was done.
+        """Do all due tasks with this thread and as many fetching ones as allowed; return the number of tasks done.
 
-        No reader goes on afterwards, also where the database fails.
+        No fetching thread is left running, even where the database fails.
         """
         before = -1
         while before != self._done:
             before = self._done
-            self._recruit()
+            self._add_reader()
             try:
                 with self._app.app_context():
                     self._do_own()
             finally:
-                # What was read may have left tasks of the site's own, and the other way round.
-                while readers := self._now_reading():
+                # Fetched pages may have led to tasks of the site's own, and the other way round.
+                while readers := self._current_readers():
                     readers[0].join()
         return self._done
 
-    def _now_reading(self) -> list[threading.Thread]:
+    def _current_readers(self) -> list[threading.Thread]:
         with self._lock:
             return list(self._readers)
 
@@ -160,11 +159,14 @@ class Crew:
         thread.start()
         return thread
 
-    def _attend(self, called: threading.Event, turn: Callable[[], None]) -> None:
-        """Wait to be called, or for the next look, and do what is due; for as long as the crew works."""
+    def _is_over(self) -> bool:
+        """Return True if the current thread is to end."""
+        return self.over.is_set() or threading.current_thread() in self._hung
+
+    def _loop(self, wake: threading.Event, turn: Callable[[], None]) -> None:
         while not self._is_over():
-            called.wait(POLL)
-            called.clear()
+            wake.wait(POLL)
+            wake.clear()
             self._safely(turn)
 
     def _safely(self, turn: Callable[[], None]) -> None:
@@ -173,32 +175,32 @@ class Crew:
                 turn()
             self._desk.outages.settle()
         except ServiceDown as error:
-            # The thread goes on: the next look may find the service back.
+            # The thread goes on: at the next poll the service may be back.
             self._desk.outages.met(error)
         except Exception:
             log.exception("The worker could not look for tasks; it tries again.")
 
     def _do_own(self) -> None:
-        self._look_after()
+        self._keep_house()
         while not self._is_over():
             task = take_own(self._desk, takes_over=self._steps.believes_leases())
             if task is None and not self._is_behind:
                 return
             if task is not None:
                 self._run(task)
-            # By time, and not when nothing else is left to do: that may never come.
-            self._look_after()
+            # By time, and not only when no task is left: that may never happen.
+            self._keep_house()
 
-    def _do_pages(self) -> None:
+    def _do_fetches(self) -> None:
         while not self._is_over():
-            task = self._reading.take(self._desk, takes_over=self._steps.believes_leases())
+            task = self._fetches.take(self._desk, takes_over=self._steps.believes_leases())
             if task is None:
                 return
-            self._recruit()
+            self._add_reader()
             try:
                 self._run(task)
             finally:
-                self._reading.done(task)
+                self._fetches.done(task)
 
     def _run(self, task: Task) -> None:
         thread = threading.current_thread()
@@ -214,36 +216,33 @@ class Crew:
         with self._lock:
             self._done += 1
 
-    def _recruit(self) -> None:
-        """Another reader, while there are not all; it leaves when it finds nothing to read."""
+    def _add_reader(self) -> None:
+        """Start another fetching thread if there may be one more; it ends when it finds nothing to fetch."""
         with self._lock:
-            if len(self._readers) < LANES and not self.over.is_set():
-                self._readers.add(self._thread("moderate-reader", self._help))
+            if len(self._readers) < MAX_FETCHES and not self.over.is_set():
+                self._readers.add(self._thread("moderate-reader", self._fetch_and_end))
 
-    def _help(self) -> None:
-        self._safely(self._do_pages)
+    def _fetch_and_end(self) -> None:
+        self._safely(self._do_fetches)
         with self._lock:
             self._readers.discard(threading.current_thread())
 
-    def _settle_late(self) -> None:
-        """Free the tasks of an outage of the store: when their leases end, it would look as if a worker had died."""
+    def _keep_house(self) -> None:
+        """Do what is due besides tasks; the duties of `tidy` every ten minutes."""
+        # Leases that end on their own would look as if a worker had died.
         while self._unsettled:
             task = self._unsettled[-1]
             self._desk.store.tasks.retry(task, self._desk.clock.now() + backoff(task), "the database was away")
             self._unsettled.pop()
-
-    def _look_after(self) -> None:
-        """Housekeeping; the store is asked for its turn every ten minutes, not at every look."""
-        self._settle_late()
         if self._is_behind:
             self._is_behind = forget(self._desk)
-        # Whoever looks first ends a wave that is over, be it that nobody comes to the site.
+        # Ends a wave that is over, which otherwise takes a request.
         self._desk.waves.current()
         now = self._desk.clock.now()
-        # Also where the clock was set back.
+        # `abs`, because the clock may have been set back.
         if self._tidied is not None and abs(now - self._tidied) < CHECK_UP:
             return
         self._tidied = now
-        follow(self._desk)
+        follow(self._desk.clock, self._desk.store.time)
         tidy(self._desk)
         self._is_behind = True

@@ -1,7 +1,7 @@
-"""What runs tasks: threads in each process by default, or ``flask moderate worker`` on its own.
+"""The worker of a process: a thread pool in each web process by default, or ``flask moderate worker`` on its own.
 
-Both have a `moderate.tasks.threads.Crew` do it. That of a web process is started at the first request,
-never at import, because servers fork; a process that was forked from one with threads starts its own.
+The pool of a web process is started at the first request, never at import, because servers fork; a process that
+was forked from one with threads starts its own.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from moderate.errors import ServiceDown
-from moderate.tasks.recheck import DEATHS, DEATHS_ON_THE_WEB
-from moderate.tasks.threads import POLL, Crew
+from moderate.tasks.run import DEATHS, DEATHS_ON_THE_WEB
+from moderate.tasks.threads import POLL, ThreadPool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,56 +25,56 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from moderate.submit.desk import Desk
-    from moderate.tasks.wake_up import RedisBell
+    from moderate.tasks.pubsub import WorkerChannel
 
 log = logging.getLogger("moderate")
 
 #: The signals that end ``flask moderate worker``.
 ENDING_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
-#: How long a crew that has just begun may need for what was left to it.
+#: The time that a new pool may need for tasks that were left to it.
 CATCH_UP = timedelta(minutes=2)
 
 
 class Worker:
-    """The crew of this process, idle until it is woken or a task falls due.
+    """The thread pool of this process, idle until it is woken or a task falls due.
 
-    *enabled* says that web processes work themselves. Where they do not, they ring the *bell*, and
-    who works hears it; without one the workers find out by looking.
+    *enabled* makes web processes do tasks themselves. Where they do not, they publish on *channel* to wake the
+    workers; without one the workers find tasks by polling.
     """
 
-    def __init__(self, app: Flask, desk: Desk, *, enabled: bool, bell: RedisBell | None = None) -> None:
+    def __init__(self, app: Flask, desk: Desk, *, enabled: bool, channel: WorkerChannel | None = None) -> None:
         self._app = app
         self._desk = desk
         self._enabled = enabled
-        self._bell = bell
-        # By process: a lock that somebody held as the process forked stays locked in its child.
+        self._channel = channel
+        # By process: a lock that another thread held when the process forked stays locked in its child.
         self._locks: dict[int, threading.Lock] = {}
-        self._crew: Crew | None = None
+        self._pool: ThreadPool | None = None
         self._is_closed = False
         self._began: datetime | None = None
 
     def wake(self) -> None:
-        """There is a task: look for it now, or tell those who do. Called wherever tasks are written; see `build`."""
-        crew = self._crew_here()
-        if crew is not None:
-            crew.wake()
-        elif not self._enabled and self._bell is not None:
-            self._bell.ring()
+        """Have the workers look for tasks now. Called whenever tasks are written; see `build`."""
+        pool = self._pool_here()
+        if pool is not None:
+            pool.wake()
+        elif not self._enabled and self._channel is not None:
+            self._channel.publish()
 
     def start(self) -> None:
-        """Start the crew where this process has none yet; it takes up what an earlier process left behind.
+        """Start the pool of a web process where it has none yet, and replace threads that hang.
 
-        Called at every request, so that threads which hang are noticed.
+        Called at every request.
         """
         if self._enabled and not self._is_closed and not self.watch():
             self._start(DEATHS_ON_THE_WEB)
 
     def work(self) -> None:
-        """Start the crew in a process that is there for nothing else, and listen for the bell."""
-        crew = self._start(DEATHS)
-        if self._bell is not None:
-            threading.Thread(target=self._listen, args=(crew,), name="moderate-bell", daemon=True).start()
+        """Start the pool of a process that only works, and subscribe to the channel."""
+        pool = self._start(DEATHS)
+        if self._channel is not None:
+            threading.Thread(target=self._listen, args=(pool,), name="moderate-subscriber", daemon=True).start()
 
     def work_until_signal(self) -> None:
         """Work until SIGTERM or SIGINT; call it within `signals_blocked`, and `stop` afterwards."""
@@ -83,67 +83,67 @@ class Worker:
             pass
 
     def drain(self) -> int:
-        """Do all that is due, here and now; returns how many tasks that were."""
-        return Crew(self._app, self._desk).drain()
+        """Do all due tasks here and now; return their number."""
+        return ThreadPool(self._app, self._desk).drain()
 
     def stop(self, patience: float | None = 30) -> None:
-        """End the crew after the site's own task at hand, and wait for that *patience* seconds or as long as it takes.
+        """End the pool after the site's own task at hand, waiting *patience* seconds, or as long as it takes for None.
 
-        Pages of other sites that are being read are not waited for: other workers read them again.
+        Pages of other sites that are being fetched are not waited for: other workers fetch them again.
         """
-        crew, self._crew = self._crew_here(), None
-        if crew is not None:
-            crew.end(patience)
+        pool, self._pool = self._pool_here(), None
+        if pool is not None:
+            pool.end(patience)
 
     def close(self, patience: float | None = 30) -> None:
-        """End the crew as `stop` does, and start no other one at later requests."""
+        """End the pool as `stop` does, and start no other one at later requests."""
         self._is_closed = True
         self.stop(patience)
 
     def is_catching_up(self) -> bool:
-        """Whether this process's crew began a moment ago: what is late by then is no sign of trouble yet."""
+        """Return True if the pool began a moment ago: late tasks are no sign of trouble yet."""
         return self._began is not None and self._desk.clock.now() - self._began < CATCH_UP
 
     def watch(self) -> bool:
-        """Replace threads that hang; return whether this process has a crew."""
-        crew = self._crew_here()
-        if crew is not None:
-            crew.watch()
-        return crew is not None
+        """Replace threads that hang; return True if this process has a pool."""
+        pool = self._pool_here()
+        if pool is not None:
+            pool.watch()
+        return pool is not None
 
-    def _crew_here(self) -> Crew | None:
-        crew = self._crew
-        return crew if crew is not None and crew.pid == os.getpid() else None
+    def _pool_here(self) -> ThreadPool | None:
+        pool = self._pool
+        return pool if pool is not None and pool.pid == os.getpid() else None
 
-    def _start(self, deaths: int) -> Crew:
+    def _start(self, deaths: int) -> ThreadPool:
         with self._locks.setdefault(os.getpid(), threading.Lock()):
-            crew = self._crew_here()
-            if crew is None:
-                crew = Crew(self._app, self._desk, deaths=deaths)
-                crew.start()
-                self._crew, self._began = crew, self._desk.clock.now()
-            return crew
+            pool = self._pool_here()
+            if pool is None:
+                pool = ThreadPool(self._app, self._desk, deaths=deaths)
+                pool.start()
+                self._pool, self._began = pool, self._desk.clock.now()
+            return pool
 
-    def _listen(self, crew: Crew) -> None:
-        """Hear the bell for as long as the crew works; while Redis is away the crew looks by itself."""
-        is_deaf = False
+    def _listen(self, pool: ThreadPool) -> None:
+        """Wake the pool at each message until it ends; while Redis is down the pool polls."""
+        is_down = False
 
-        def heard() -> None:
-            nonlocal is_deaf
-            if is_deaf:
-                is_deaf = False
+        def on_message() -> None:
+            nonlocal is_down
+            if is_down:
+                is_down = False
                 log.info("Workers are woken again.", extra={"moderate_service": "redis"})
-            crew.wake()
+            pool.wake()
 
-        while self._bell is not None and not crew.over.is_set():
+        while self._channel is not None and not pool.over.is_set():
             try:
-                self._bell.listen(heard, crew.over.is_set)
+                self._channel.subscribe(on_message, pool.over.is_set)
             except ServiceDown as error:
-                if not is_deaf and not crew.over.is_set():
+                if not is_down and not pool.over.is_set():
                     words = "Workers are not woken (%s); they look for tasks every %.0f seconds."
                     log.warning(words, error, POLL, extra={"moderate_service": error.service})
-                is_deaf = True
-                crew.over.wait(POLL)
+                is_down = True
+                pool.over.wait(POLL)
 
 
 @contextmanager

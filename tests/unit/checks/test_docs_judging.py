@@ -8,7 +8,7 @@ from moderate import wave_ended, wave_started
 from moderate.checks import near, repeat, trusted
 from moderate.checks.order import CHECKS
 from moderate.learned import check as learned
-from moderate.tasks.recheck import FIRST_RETRY, PATIENCE
+from moderate.tasks.run import FIRST_RETRY, PATIENCE
 from moderate.tasks.scheduler import LEASE
 from moderate.tasks.threads import POLL
 from moderate.waves import watch as waves

@@ -1,8 +1,8 @@
-"""The third act: deferred work. Lease what is due, do the slow thing with no transaction open, settle.
+"""Run one leased task: the handlers by kind, retries and giving up, and judging an item again.
 
-A worker may die at any line: its lease ends and another one does the task again, which is harmless.
-What a person has decided meanwhile is never overwritten. A task that cannot be done is in the end
-given to a person, with the reason, and never dropped.
+The slow part runs with no transaction open, and the result is written in one. A worker may die at any line: its
+lease ends and another one does the task again, which is harmless. A moderator's decision made meanwhile is never
+overwritten. A task that cannot be done is in the end given to a moderator, with the reason, and never dropped.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from moderate.model import Awaiting, Content, Finding, Lean, NewTask, Status, Ve
 from moderate.notices.delivery import ATTEMPTS, notice_tasks_for_verdict, notify
 from moderate.sources.link_loss import forgive, is_lost, lose
 from moderate.sources.verify import Seen, described, look_at, raw_of
-from moderate.tasks.scheduler import Reading, take_own
 from moderate.text.clean import clean
 from moderate.waves.watch import is_suspicious
 
@@ -40,44 +39,35 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("moderate")
 
-#: The first retry comes within this time, each later one within three times as much, up to the longest.
+#: The first retry comes within this time, each later one within three times the previous limit, up to the longest.
 FIRST_RETRY = timedelta(minutes=20)
 LONGEST_RETRY = timedelta(hours=12)
 
-#: How long a verdict may stay open before a person is asked.
+#: The time for which a verdict may stay open before a moderator is asked.
 PATIENCE = timedelta(days=3)
 
-#: How many workers may die over one task before a person is asked.
+#: The number of workers that may die over one task before a moderator is asked.
 DEATHS = 2
 
 #: The same where the worker is a thread of a web process: readers must not lose their server twice.
 DEATHS_ON_THE_WEB = 1
 
-#: How often a later look at a source is tried.
+#: The number of attempts at a later look at a source.
 LOOK_ATTEMPTS = 5
 
-#: A source is read at most once in this time, whoever asks for it.
-COURTESY = timedelta(minutes=10)
+#: A source is fetched at most once in this time.
+FETCH_INTERVAL = timedelta(minutes=10)
 
-#: How long after it came in an approved ping is looked at again.
+#: The times after a ping's arrival at which its source is looked at again.
 LOOK_AGAIN = (timedelta(days=1), timedelta(days=7), timedelta(days=30))
 
 
-def run_due(desk: Desk) -> int:
-    """Do the one task whose turn it is. Returns how many were taken: 0 means that nothing is due."""
-    task = take_own(desk) or Reading().take(desk)
-    if task is None:
-        return 0
-    run(desk, task)
-    return 1
-
-
 def run(desk: Desk, task: Task, *, deaths: int = DEATHS) -> None:
-    """Do one leased task, and keep with it what it raises.
+    """Do one leased task. A failure is stored with the task, and raised only where the store itself fails.
 
-    A task over which *deaths* workers died or hung is not started again but given up, and so is in the end one that
-    always fails, one for a service that stays away, and one of a kind that no newer version has come for; the item is
-    then a person's.
+    A task over which *deaths* workers died or hung is not started again but given up. So are, in the end, a task that
+    always fails, one for a service that stays down, and one of an unknown kind that no newer version has done. The
+    item is then a moderator's.
     """
     handler = HANDLERS.get(task.kind.partition(":")[0])
     if handler is None:
@@ -91,7 +81,7 @@ def run(desk: Desk, task: Task, *, deaths: int = DEATHS) -> None:
             task.kind,
             task.item,
             task.deaths,
-            extra=keyed(task),
+            extra=log_fields(task),
         )
         reason = f"a worker process crashed, hung or was killed during the {task.kind} task (times: {task.deaths})"
         give_up(desk, task, reason, reason)
@@ -100,7 +90,7 @@ def run(desk: Desk, task: Task, *, deaths: int = DEATHS) -> None:
         handler(desk, task)
     except ServiceDown as error:
         account.note(desk, [error])
-        # An outage of the database is nobody's attempt.
+        # An outage of the database is not counted as an attempt.
         if task.attempts >= ATTEMPTS and error.service != "database":
             give_up(desk, task, f"the {task.kind} task failed ({error.service})", str(error))
         else:
@@ -109,32 +99,24 @@ def run(desk: Desk, task: Task, *, deaths: int = DEATHS) -> None:
         raise
     except BaseException as error:
         # A hook of the host that calls `sys.exit`, or raises what is no `Exception`, must not end the thread.
-        log.exception("Task %d (%s) for item %d failed.", task.id, task.kind, task.item, extra=keyed(task))
-        spoil(desk, task, error)
+        log.exception("Task %d (%s) for item %d failed.", task.id, task.kind, task.item, extra=log_fields(task))
+        now, name = desk.clock.now(), type(error).__name__
+        if is_exhausted(task, now):
+            give_up(desk, task, f"the {task.kind} task failed ({name})", name)
+        else:
+            desk.store.tasks.retry(task, now + backoff(task), name)
 
 
-def keyed(task: Task) -> dict[str, int]:
+def log_fields(task: Task) -> dict[str, int]:
     """Return the fields of a log record about a task."""
     return {"moderate_task": task.id, "moderate_item": task.item}
 
 
-def spoil(desk: Desk, task: Task, error: BaseException) -> None:
-    """Try a task again that failed in an unforeseen way; give it up after some days."""
-    now, name = desk.clock.now(), type(error).__name__
-    if is_exhausted(task, now):
-        give_up(desk, task, f"the {task.kind} task failed ({name})", name)
-    else:
-        desk.store.tasks.retry(task, now + backoff(task), name)
-
-
 def give_up(desk: Desk, task: Task, reason: str, error: str) -> None:
-    """Keep a task among the dead ones with *error*; an item that waits for it is held for a moderator with *reason*."""
+    """Bury a task with *error*, and hold an item that waits for it for a moderator with *reason*."""
     now, item = desk.clock.now(), desk.store.items.get(task.item)
     if item is not None and item.awaiting is Awaiting.CHECKS:
-        finding = Finding("task", Lean.HOLD, reason, at=now)
-        verdict = Verdict(
-            Status.PENDING, Awaiting.MODERATOR, (*item.findings, finding), item.passed, skipped=item.skipped or ()
-        )
+        verdict = held(item, Finding("task", Lean.HOLD, reason, at=now))
         desk.store.items.settle(
             None, item.id, item.version, verdict, now, tasks=notice_tasks_for_verdict(desk.notices, verdict, now)
         )
@@ -142,7 +124,7 @@ def give_up(desk: Desk, task: Task, reason: str, error: str) -> None:
 
 
 def backoff(task: Task) -> timedelta:
-    """Full jitter: somewhere between nothing and the longest wait of this attempt, so that no herd forms."""
+    """Return a random wait up to the limit of this attempt (full jitter), so that tasks do not retry all at once."""
     longest: timedelta = min(LONGEST_RETRY, FIRST_RETRY * 3 ** min(max(task.attempts - 1, 0), 10))
     return longest * random.random()  # noqa: S311
 
@@ -151,14 +133,15 @@ def backoff(task: Task) -> timedelta:
 
 
 def judge_again(desk: Desk, task: Task) -> None:
-    """Ask all checks, the remote ones too, about an item that awaits them or whose source pinged again."""
+    """Ask all checks, remote ones included, about an item that awaits them or whose source pinged again."""
     item = desk.store.items.get(task.item)
     if item is None or not is_wanted(task, item):
         desk.store.tasks.finish(task)
         return
     article = desk.articles.load(item.article)
     if article is None:
-        settle(desk, task, item, held(item, "the article is gone", desk.clock.now()), None)
+        finding = Finding("article", Lean.HOLD, "the article is gone", at=desk.clock.now())
+        settle(desk, task, item, held(item, finding), None)
         return
     if must_wait(desk, item):
         put_off(desk, task, "its source was read a short while ago")
@@ -180,31 +163,34 @@ def judge_again(desk: Desk, task: Task) -> None:
     account.note(desk, facts.heard)
     if facts.sample is not None:
         keep_sample(desk, item, facts.sample, facts.heard)
-    settle(desk, task, item, patient(verdict, task, desk.clock.now()), content_of(submission, seen, words))
+    if verdict.awaiting is Awaiting.CHECKS and is_exhausted(task, desk.clock.now()):
+        verdict = replace(verdict, awaiting=Awaiting.MODERATOR)
+    settle(desk, task, item, verdict, content_of(submission, seen, words))
 
 
 def is_wanted(task: Task, item: Item) -> bool:
-    """A task to judge ends with the wait for checks; one to look again goes on for what is public."""
+    """Return True if the item awaits checks, or if the task is a later look at a ping that is or may become public."""
     if item.awaiting is Awaiting.CHECKS:
         return True
     return task.kind == "look" and item.kind.is_ping and item.status in {Status.APPROVED, Status.PENDING}
 
 
 def must_wait(desk: Desk, item: Item) -> bool:
-    """Whether the source was read less than ten minutes ago, for this ping or another."""
+    """Return True if the source was fetched less than `FETCH_INTERVAL` ago, for this ping or another."""
     if desk.services.fetcher is None or not item.kind.is_ping:
         return False
     now = desk.clock.now()
     source = hashlib.sha256((item.source_url or "").encode()).hexdigest()
-    return not desk.store.nonces.use_once(f"fetch:{source}", now + COURTESY, now)
+    return not desk.store.nonces.use_once(f"fetch:{source}", now + FETCH_INTERVAL, now)
 
 
 def put_off(desk: Desk, task: Task, reason: str) -> None:
-    """Nothing was tried, so the task stays as fresh as it was."""
-    desk.store.tasks.retry(task, desk.clock.now() + COURTESY, reason, is_attempt=False)
+    """Postpone a task without counting an attempt."""
+    desk.store.tasks.retry(task, desk.clock.now() + FETCH_INTERVAL, reason, is_attempt=False)
 
 
 def look(desk: Desk, task: Task, item: Item, article: Article) -> Seen | None:
+    """Fetch the page that a ping names; None for comments, and where pings are not verified."""
     if desk.services.fetcher is None or not item.kind.is_ping:
         return None
     site = desk.settings.site_url or article.url
@@ -221,19 +207,19 @@ def look(desk: Desk, task: Task, item: Item, article: Article) -> Seen | None:
 
 
 def target_of(task: Task) -> str | None:
-    """The address that the sender gave for the article; None where it named the article itself (TrackBack)."""
+    """Return the address that the sender gave for the article; None where it named the article itself (TrackBack)."""
     target = task.payload.get("target")
     return target if isinstance(target, str) else None
 
 
 def words_of(task: Task) -> Words:
-    """What the sender said last, which the item may not say yet; empty where it said nothing."""
+    """Return the fields that the sender sent last, which the item may not have yet; empty where it sent none."""
     words = task.payload.get("words")
     return words if isinstance(words, dict) else {}
 
 
 def as_submitted(desk: Desk, item: Item, article: Article, words: Words) -> Submission:
-    """A comment as it came in, cleaned anew; what an earlier policy let through is not lost to a stricter one."""
+    """Return the submission as it came in, cleaned anew, of any length: an earlier policy may have allowed more."""
     submission = clean(raw_of(item, words), article, replace(desk.policy, max_length=1_000_000), require_author=False)
     return replace(submission, author_id=item.author_id)
 
@@ -257,16 +243,15 @@ def facts_of(desk: Desk, task: Task, item: Item, article: Article, seen: Seen | 
 
 
 def with_sample(facts: Facts, submission: Submission) -> Facts:
-    """Fix what the spam service is asked, so that what is kept is what was sent."""
+    """Add the sample that the spam service is asked about, so that the same one is stored."""
     if facts.services.spam is None or facts.sample is not None:
         return facts
     return replace(facts, sample=sample_of(submission, facts))
 
 
 def content_of(submission: Submission, seen: Seen | None, words: Words) -> Content | None:
-    """What the source says now; None for comments, and where the source told nothing."""
-    is_told = bool(words) if seen is None else seen.look.links_here
-    if not is_told:
+    """Return the content that the source has now; None for comments, and where the source gave none."""
+    if not (words if seen is None else seen.look.links_here):
         return None
     return Content(
         body=submission.body,
@@ -278,27 +263,20 @@ def content_of(submission: Submission, seen: Seen | None, words: Words) -> Conte
     )
 
 
-def patient(verdict: Verdict, task: Task, now: datetime) -> Verdict:
-    """What stayed open for too long goes to a person, with all that was found."""
-    if verdict.awaiting is Awaiting.CHECKS and is_exhausted(task, now):
-        return replace(verdict, awaiting=Awaiting.MODERATOR)
-    return verdict
-
-
 def is_exhausted(task: Task, now: datetime) -> bool:
-    """A verdict is waited for some days; a look at what was judged long ago is tried a few times."""
+    """Return True if a task to judge has taken `PATIENCE`, or a later look `LOOK_ATTEMPTS`."""
     return task.attempts >= LOOK_ATTEMPTS if task.kind == "look" else now - task.created_at >= PATIENCE
 
 
-def held(item: Item, reason: str, now: datetime) -> Verdict:
-    finding = Finding("article", Lean.HOLD, reason, at=now)
+def held(item: Item, finding: Finding) -> Verdict:
+    """Return a verdict that holds an item for a moderator because of *finding*, with all earlier findings."""
     return Verdict(
         Status.PENDING, Awaiting.MODERATOR, (*item.findings, finding), item.passed, skipped=item.skipped or ()
     )
 
 
 def settle(desk: Desk, task: Task, item: Item, verdict: Verdict, content: Content | None) -> None:
-    """Write the verdict and end the task, or have it done again; then tell."""
+    """Store the verdict, end the task or schedule its retry, and announce a change of status."""
     now = desk.clock.now()
     is_open = verdict.awaiting is Awaiting.CHECKS
     settled = desk.store.items.settle(
@@ -323,13 +301,13 @@ def settle(desk: Desk, task: Task, item: Item, verdict: Verdict, content: Conten
 
 
 def next_try(verdict: Verdict, task: Task, now: datetime) -> datetime:
-    """When a check asked to be asked again, else by the back-off."""
+    """Return the time at which a check wants to be asked again, else that of the back-off."""
     waits = [finding.again_after for finding in verdict.findings if finding.again_after]
     return now + (timedelta(seconds=max(waits)) if waits else backoff(task))
 
 
 def looks_to_come(task: Task, item: Item, now: datetime) -> tuple[NewTask, ...]:
-    """The next look at a ping's source: a day, a week and a month after it came in."""
+    """Return the task of the next look at a ping's source; see `LOOK_AGAIN`."""
     if not item.kind.is_ping:
         return ()
     target = target_of(task)
@@ -338,7 +316,7 @@ def looks_to_come(task: Task, item: Item, now: datetime) -> tuple[NewTask, ...]:
     return (NewTask(kind="look", due_at=due, payload=payload),) if due else ()
 
 
-#: What each kind of task does; what stands behind a colon in a kind is the handler's own.
+#: The handler of each kind of task, without the part of the kind behind a colon.
 HANDLERS: Mapping[str, Callable[[Desk, Task], None]] = {
     "judge": judge_again,
     "look": judge_again,
