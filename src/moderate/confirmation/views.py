@@ -40,15 +40,21 @@ SPENT = Reply(409, "The link has been used.", types=(HTML,))
 
 
 class AcceptedOut(Answer):
-    """The same whether or not a mail goes out."""
+    """The answer to a request for the mail, which is the same whether or not one is sent."""
 
     accepted: Literal[True]
 
 
-CONFIRMATION = SignedLink("confirmation", "/confirmation/", "edits", confirming.PER_MAIL)
+CONFIRMATION = SignedLink(
+    "confirmation",
+    "/confirmation/<token>",
+    "As the mail has it: for one comment, once, within 24 hours.",
+    "edits",
+    confirming.PER_MAIL,
+)
 
 #: It never expires: the links in old mails must work too.
-STOP = SignedLink("confirmation-stop", "/confirmation/stop/", "edits")
+STOP = SignedLink("confirmation-stop", "/confirmation/stop/<token>", "As the mail has it: for one mailbox.", "edits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,16 +156,16 @@ class Link:
 
 @Operation(
     "GET",
-    "/confirmation/<token>",
+    CONFIRMATION.rule,
     "confirmation",
     "The page of a mail's link, with its button; looking changes nothing",
-    link="As the mail has it: for one comment, once, within 24 hours.",
+    link=CONFIRMATION.about,
     replies=(HTML_PAGE, SPENT, INVALID),
     problems=("not-found", "rate-limited"),
     has_problem_pages=True,
 )
 @where_wanted
-def look(token: str) -> ResponseReturnValue:
+def show_confirmation(token: str) -> ResponseReturnValue:
     """``GET /confirmation/<token>``: the comment and the button."""
     state = current_state()
     link = opened(state, token)
@@ -167,10 +173,9 @@ def look(token: str) -> ResponseReturnValue:
         return invalid()
     if CONFIRMATION.is_spent(state, link.mail):
         return spent(state, link)
-    asked = say("Press the button if you read the mails of this address and have commented with it.")
     return page(
         say("Confirm your e-mail address"),
-        asked,
+        say("Press the button if you read the mails of this address and have commented with it."),
         say("This browser has sent the comment, so it will count as yours.")
         if is_theirs(state, link)
         else say(
@@ -184,16 +189,16 @@ def look(token: str) -> ResponseReturnValue:
 
 @Operation(
     "POST",
-    "/confirmation/<token>",
+    CONFIRMATION.rule,
     "confirmation",
     "Confirm the address for the browser that sends this, which gets a cookie",
-    link="As the mail has it: for one comment, once, within 24 hours.",
+    link=CONFIRMATION.about,
     replies=(HTML_PAGE, SPENT, INVALID),
     problems=("not-found", "forbidden", "rate-limited"),
     has_problem_pages=True,
 )
 @where_wanted
-def act(token: str) -> ResponseReturnValue:
+def confirm_address(token: str) -> ResponseReturnValue:
     """``POST /confirmation/<token>``: confirm the address for this browser."""
     state = current_state()
     if is_elsewhere(request):
@@ -263,16 +268,16 @@ def done(link: Link) -> Response:
 
 @Operation(
     "GET",
-    "/confirmation/stop/<token>",
+    STOP.rule,
     "confirmation_stop",
     "Asks whether a mailbox wants no more of these mails; looking changes nothing",
-    link="As the mail has it: for one mailbox.",
+    link=STOP.about,
     replies=(HTML_PAGE, INVALID),
     problems=("not-found", "rate-limited"),
     has_problem_pages=True,
 )
 @where_wanted
-def stop_page(token: str) -> ResponseReturnValue:
+def show_stop(token: str) -> ResponseReturnValue:
     """``GET /confirmation/stop/<token>``: the page with the button."""
     state = current_state()
     mailbox = mailbox_of(state, token)
@@ -289,10 +294,10 @@ def stop_page(token: str) -> ResponseReturnValue:
 
 @Operation(
     "POST",
-    "/confirmation/stop/<token>",
+    STOP.rule,
     "confirmation_stop",
     "No more of these mails to a mailbox, in one click (RFC 8058); `again=1` takes it back",
-    link="As the mail has it: for one mailbox.",
+    link=STOP.about,
     body={FORM: AgainIn},
     is_body_required=False,
     replies=(HTML_PAGE, INVALID),

@@ -43,20 +43,22 @@ CSP = "; ".join(
 
 @dataclass(frozen=True, slots=True)
 class SignedLink:
-    """One kind of link: *path* is where its tokens stand below the blueprint, *purpose* the salt of their signatures.
+    """One kind of link: its *rule*, such as ``/mail/<token>``, and the *purpose* that salts the tokens' signatures.
 
-    Tokens that are not valid are charged to the rate limit named *limit*, so that guessing is slow; valid ones cost
-    nothing, so that guessing does not keep others at the same address out. A *lifetime* of None never ends.
+    *about* describes the token in the OpenAPI document. Tokens that are not valid are charged to the rate limit named
+    *limit*, so that guessing is slow; valid ones cost nothing, so that guessing does not keep others at the same
+    address out. A *lifetime* of None never ends.
     """
 
     purpose: str
-    path: str
+    rule: str
+    about: str
     limit: str
     lifetime: timedelta | None = None
 
     def issue(self, signer: Signer, base: str, value: object) -> str:
         """Return the address of a new link that holds *value* (JSON). *base* is the address of the blueprint."""
-        return f"{base}{self.path}{signer.sign(self.purpose, value)}"
+        return base + self.rule.replace("<token>", signer.sign(self.purpose, value))
 
     def open(self, state: State, token: str) -> tuple[Any, float] | None:
         """Return a token's value and its age in seconds, None where it is not valid. Raises `RateLimited`."""

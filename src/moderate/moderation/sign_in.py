@@ -39,7 +39,13 @@ TO_QUEUE = Reply(303, "To the queue.", types=(HTML,), headers=("Location",))
 #: How long a link is good for, in seconds.
 LINK_SECONDS = 600
 
-SIGN_IN = SignedLink("sign-in", "/moderation/sign-in/", "moderation", timedelta(seconds=LINK_SECONDS))
+SIGN_IN = SignedLink(
+    "sign-in",
+    "/moderation/sign-in/<token>",
+    "As `flask moderate token link` has made it.",
+    "moderation",
+    timedelta(seconds=LINK_SECONDS),
+)
 
 #: Shows, together with the hidden field of the form, whether the browser keeps cookies.
 PROBE_COOKIE = "moderate_probe"
@@ -65,15 +71,15 @@ def revoked_key(name: str) -> str:
 
 @Operation(
     "GET",
-    "/moderation/sign-in/<token>",
+    SIGN_IN.rule,
     "sign_in",
     "The page of a sign-in link, with its button",
-    link="As `flask moderate token link` has made it.",
+    link=SIGN_IN.about,
     replies=(HTML_PAGE,),
     problems=("forbidden", "rate-limited"),
     has_problem_pages=True,
 )
-def show(token: str) -> ResponseReturnValue:
+def show_sign_in(token: str) -> ResponseReturnValue:
     """``GET /moderation/sign-in/<token>``: the page with the button."""
     state = current_state()
     try:
@@ -87,15 +93,15 @@ def show(token: str) -> ResponseReturnValue:
 
 @Operation(
     "POST",
-    "/moderation/sign-in/<token>",
+    SIGN_IN.rule,
     "sign_in",
     "Use the link up and begin a session",
-    link="As `flask moderate token link` has made it.",
+    link=SIGN_IN.about,
     replies=(TO_QUEUE,),
     problems=("forbidden", "rate-limited"),
     has_problem_pages=True,
 )
-def enter(token: str) -> ResponseReturnValue:
+def sign_in(token: str) -> ResponseReturnValue:
     """``POST /moderation/sign-in/<token>``: use the link up, begin a session, and go on to the queue."""
     state = current_state()
     try:
@@ -141,7 +147,7 @@ def keep_cookie(response: AnyResponse, name: str, value: str, seconds: int) -> N
     has_problem_pages=True,
     is_for_moderators=True,
 )
-def leave() -> ResponseReturnValue:
+def sign_out() -> ResponseReturnValue:
     """``POST /moderation/sign-out``: end this session. The host's own login stays: the host ends it."""
     state = current_state()
     moderator(state)

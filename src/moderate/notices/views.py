@@ -29,10 +29,18 @@ if TYPE_CHECKING:
     from moderate.model import Decision, Item
     from moderate.notices.values import Recipient
 
-DECISION = SignedLink("mail-decision", "/moderation/mail/", "moderation", timedelta(days=7))
+DECISION = SignedLink(
+    "mail-decision",
+    "/moderation/mail/<token>",
+    "As the mail has it: for one item, version, decision and moderator.",
+    "moderation",
+    timedelta(days=7),
+)
 
 #: It never expires: the links in old mails must work too.
-UNSUBSCRIBE = SignedLink("unsubscribe", "/moderation/unsubscribe/", "moderation")
+UNSUBSCRIBE = SignedLink(
+    "unsubscribe", "/moderation/unsubscribe/<token>", "As the mail has it: for one mailbox.", "moderation"
+)
 
 OF_A_DECISION = (
     HTML_PAGE,
@@ -40,6 +48,8 @@ OF_A_DECISION = (
     Reply(409, "Used, or decided meanwhile.", types=(HTML,)),
     Reply(410, "The link is not valid any more.", types=(HTML,)),
 )
+
+OF_UNSUBSCRIBING = (HTML_PAGE, Reply(410, "The link is not valid.", types=(HTML,)))
 
 #: A sentence for each status of an item.
 STANDS = {
@@ -106,14 +116,14 @@ class LinkRefused(Exception):
 
 @Operation(
     "GET",
-    "/moderation/mail/<token>",
+    DECISION.rule,
     "mail_link",
     "The page of a mail's link: the item and one button; looking changes nothing",
-    link="As the mail has it: for one item, version, decision and moderator.",
+    link=DECISION.about,
     replies=OF_A_DECISION,
     problems=("rate-limited",),
 )
-def look(token: str) -> ResponseReturnValue:
+def show_decision(token: str) -> ResponseReturnValue:
     """``GET /moderation/mail/<token>``: the item and the button."""
     state = current_state()
     try:
@@ -125,14 +135,14 @@ def look(token: str) -> ResponseReturnValue:
 
 @Operation(
     "POST",
-    "/moderation/mail/<token>",
+    DECISION.rule,
     "mail_link",
     "The decision that a mail's link is for",
-    link="As the mail has it: for one item, version, decision and moderator.",
+    link=DECISION.about,
     replies=OF_A_DECISION,
     problems=("rate-limited",),
 )
-def act(token: str) -> ResponseReturnValue:
+def decide_by_mail(token: str) -> ResponseReturnValue:
     """``POST /moderation/mail/<token>``: the decision that the link is for."""
     state = current_state()
     try:
@@ -207,14 +217,14 @@ def refused(refusal: LinkRefused) -> Response:
 
 @Operation(
     "GET",
-    "/moderation/unsubscribe/<token>",
+    UNSUBSCRIBE.rule,
     "unsubscribe",
     "Asks whether a mailbox wants no more mail; looking changes nothing",
-    link="As the mail has it: for one mailbox.",
-    replies=(HTML_PAGE, Reply(410, "The link is not valid.", types=(HTML,))),
+    link=UNSUBSCRIBE.about,
+    replies=OF_UNSUBSCRIBING,
     problems=("rate-limited",),
 )
-def leave_page(token: str) -> ResponseReturnValue:
+def show_unsubscribe(token: str) -> ResponseReturnValue:
     """``GET /moderation/unsubscribe/<token>``: the page with the button."""
     state = current_state()
     key = mailbox_of(state, token)
@@ -226,16 +236,16 @@ def leave_page(token: str) -> ResponseReturnValue:
 
 @Operation(
     "POST",
-    "/moderation/unsubscribe/<token>",
+    UNSUBSCRIBE.rule,
     "unsubscribe",
     "No more mail to a mailbox, in one click (RFC 8058); `again=1` takes it back",
-    link="As the mail has it: for one mailbox.",
+    link=UNSUBSCRIBE.about,
     body={FORM: AgainIn},
     is_body_required=False,
-    replies=(HTML_PAGE, Reply(410, "The link is not valid.", types=(HTML,))),
+    replies=OF_UNSUBSCRIBING,
     problems=("rate-limited",),
 )
-def leave(token: str) -> ResponseReturnValue:
+def unsubscribe_moderator(token: str) -> ResponseReturnValue:
     """``POST /moderation/unsubscribe/<token>``: no more mails, in one click (RFC 8058); ``again=1`` undoes it."""
     state = current_state()
     key = mailbox_of(state, token)
