@@ -8,12 +8,15 @@ where this would change anything, or where a translation is missing.
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from moderate.i18n import entries
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "moderate"
@@ -21,7 +24,7 @@ PACKAGE = ROOT / "src" / "moderate"
 #: Which argument of a call is a message id. After it comes the plural of those in `PLURALS`.
 CALLS = {
     "Message": 0, "say": 0, "count": 1, "found": 0,
-    "Finding": 2,
+    "Finding": 2, "template": 0,
     "field": 1, "FieldError": 1,
     "Closed": 0, "Forbidden": 0, "NotAllowed": 0, "TooLarge": 0, "LinkRefused": 1,
     "FetchFailed": 1,
@@ -43,7 +46,7 @@ class Key(NamedTuple):
 def messages(package: Path = PACKAGE) -> dict[Key, str]:
     """Return the messages of the package, each with the place where it was found first."""
     found: dict[Key, str] = {}
-    for path in sorted(package.rglob("*.html")):
+    for path in sorted(path for path in package.rglob("templates/**/*") if path.suffix in {".html", ".txt"}):
         for match in IN_TEMPLATES.finditer(path.read_text("utf-8")):
             say, one, many = (text and ast.literal_eval(text) for text in match.groups())
             found.setdefault(Key(say or one, many), str(path.relative_to(package)))
@@ -53,41 +56,94 @@ def messages(package: Path = PACKAGE) -> dict[Key, str]:
     return found
 
 
-def of_code(tree: ast.AST) -> Iterator[tuple[Key, int]]:
+def of_code(tree: ast.Module) -> Iterator[tuple[Key, int]]:
     """Yield the messages of a module: arguments of `CALLS`, the texts of errors, and the names of checks."""
+    constants = constants_of(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             yield from ((key, node.lineno) for key in of_class(node))
         elif isinstance(node, ast.Call):
-            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            name = name_of(node)
             at = CALLS.get(name)
             if at is None or len(node.args) <= at:
                 continue
             plural = node.args[at + 1] if name in PLURALS and len(node.args) > at + 1 else None
-            for text in texts(node.args[at]):
-                yield Key(text, next(texts(plural), None) if plural else None), node.lineno
+            if name == "Finding":
+                yield from ((Key(text, context="check"), node.lineno) for text in texts(node.args[0], constants))
+            for text in texts(node.args[at], constants):
+                yield Key(text, next(texts(plural, constants), None) if plural else None), node.lineno
+
+
+def name_of(call: ast.Call) -> str:
+    """Return the last part of the name of what is called."""
+    return str(getattr(call.func, "attr", getattr(call.func, "id", "")))
 
 
 def of_class(node: ast.ClassDef) -> Iterator[Key]:
-    constants = {
-        target.id: each.value.value
-        for each in node.body if isinstance(each, ast.Assign | ast.AnnAssign) and isinstance(each.value, ast.Constant)
-        for target in (each.targets if isinstance(each, ast.Assign) else [each.target]) if isinstance(target, ast.Name)
-    }  # fmt: skip
-    if isinstance(constants.get("default"), str):
+    constants = constants_of(node)
+    if "default" in constants:
         yield Key(constants["default"])
-    if isinstance(constants.get("name"), str) and any(getattr(each, "name", "") == "look" for each in node.body):
+    if "name" in constants and any(getattr(each, "name", "") == "look" for each in node.body):
         yield Key(constants["name"], context="check")
 
 
-def texts(node: ast.expr) -> Iterator[str]:
-    """Yield the string that an argument is, or the two of ``"one" if this else "other"``."""
+def constants_of(node: ast.Module | ast.ClassDef) -> dict[str, str]:
+    """Return the strings that a module or a class gives names to."""
+    assignments = (each for each in node.body if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name))
+    annotated = (each for each in node.body if isinstance(each, ast.AnnAssign))
+    named = [
+        *((each.targets[0], each.value) for each in assignments),
+        *((each.target, each.value) for each in annotated),
+    ]
+    return {
+        name.id: value.value
+        for name, value in named
+        if isinstance(name, ast.Name) and isinstance(value, ast.Constant) and isinstance(value.value, str)
+    }
+
+
+def texts(node: ast.expr, constants: Mapping[str, str]) -> Iterator[str]:
+    """Yield the string that an argument is or names, or the two of ``"one" if this else "other"``."""
     if isinstance(node, ast.IfExp):
-        yield from (*texts(node.body), *texts(node.orelse))
+        yield from (*texts(node.body, constants), *texts(node.orelse, constants))
     elif isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
+    elif isinstance(node, ast.Name) and node.id in constants:
+        yield constants[node.id]
+
+
+def updated(catalog: str, keys: Collection[Key]) -> str:
+    """Return the text of a ``.po`` file without the entries of other messages, and with empty ones for new messages."""
+    header, *blocks = re.split(r"\n{2,}", catalog.strip())
+    missing = dict.fromkeys(keys)
+    kept = [header]
+    for block in blocks:
+        known = [Key(entry.id, entry.plural, entry.context) for entry in entries(block)]
+        if not known or known[0] in missing:
+            kept.append(block)
+            missing.pop(known[0], None) if known else None
+    return "\n\n".join([*kept, *map(empty, missing)]) + "\n"
+
+
+def empty(key: Key) -> str:
+    """Return an entry without a translation."""
+    lines = [f"msgctxt {quoted(key.context)}"] if key.context else []
+    lines.append(f"msgid {quoted(key.id)}")
+    lines += [f"msgid_plural {quoted(key.plural)}", 'msgstr[0] ""'] if key.plural else ['msgstr ""']
+    return "\n".join(lines)
+
+
+def quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def main() -> None:
+    for path in sorted(PACKAGE.glob("locale/*/LC_MESSAGES/moderate.po")):
+        catalog = path.read_text("utf-8")
+        path.write_text(updated(catalog, messages()), "utf-8")
+        empties = [entry.id for entry in entries(path.read_text("utf-8")) if not all(entry.translations)]
+        print(f"{path.relative_to(ROOT)}: {len(empties)} messages to translate")
 
 
 if __name__ == "__main__":
-    for key, place in messages().items():
-        print(place, key)
+    main()

@@ -8,8 +8,11 @@ sender gets is decided by its protocol.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
+
+from moderate.i18n import Message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 
 #: For a comment that answers what is not there, or is not for its writer to see.
-NO_PARENT = "The comment that this answers is not there."
+NO_PARENT = Message("The comment that this answers is not there.")
 
 
 class ModerateError(Exception):
@@ -72,7 +75,7 @@ class Invalid(Refused):
     """One or more fields cannot be accepted as they are; all of them are named at once."""
 
     code = "invalid"
-    default = "Some of the fields need another look."
+    default = "Some fields are invalid."
 
     def __init__(self, errors: Sequence[FieldError], public: str = "") -> None:
         super().__init__(public)
@@ -120,18 +123,26 @@ class Closed(Refused):
 
 
 class RateLimited(Refused):
-    """Too many in too short a time. `retry_after` is in seconds, until one more would pass.
+    """Too many requests in too short a time. One more passes after `retry_after` seconds.
 
     `policies` names the limits that were looked at, for the RateLimit-Policy header field.
     """
 
     code = "rate-limited"
-    default = "That was a little fast."
 
     def __init__(self, retry_after: float, policies: Sequence[Policy] = (), public: str = "") -> None:
-        super().__init__(public)
+        super().__init__(public or Message("Too many requests. Try again in {time}.", time=rounded_up(retry_after)))
         self.retry_after = retry_after
         self.policies = tuple(policies)
+
+
+def rounded_up(seconds: float) -> Message:
+    """Return a wait in words, in the unit that suits its length and never too short."""
+    if seconds < 90:
+        return Message("{n} second", "{n} seconds", n=max(1, math.ceil(seconds)))
+    if seconds < 5400:
+        return Message("{n} minute", "{n} minutes", n=math.ceil(seconds / 60))
+    return Message("{n} hour", "{n} hours", n=math.ceil(seconds / 3600))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +160,7 @@ class NotAllowed(Refused):
     """The move is not legal from where the item stands; `legal` names those that are."""
 
     code = "not-allowed"
-    default = "That is not possible from where the item stands."
+    default = "The status of the item does not allow this."
 
     def __init__(self, public: str = "", legal: Sequence[str] = ()) -> None:
         super().__init__(public)

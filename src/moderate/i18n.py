@@ -56,6 +56,15 @@ class Message(str):
         self.id, self.plural, self.values = id, plural, values
         return self
 
+    @classmethod
+    def of(cls, sentence: str) -> Message:
+        """Return a sentence as a message, so that it is translated where it is the value of another one."""
+        return sentence if isinstance(sentence, Message) else cls(sentence)
+
+
+#: Messages that the code no longer makes and stored rows still hold. Whoever rewords a finding adds the old one here.
+FORMER: tuple[Message, ...] = ()
+
 
 def encode(value: Any) -> Any:
     """Return a message, or a value of one, as it is stored in JSON; `decode` is the reverse."""

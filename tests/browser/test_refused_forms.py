@@ -87,7 +87,7 @@ def test_whoever_is_too_quick_is_told_when_to_come_back(tmp_path: Path, reader: 
             fill(page, text=text)
             send(page)
         alert = page.get_by_role("alert")
-        expect(alert).to_contain_text("You can send it again in 60 minutes.")
+        expect(alert).to_contain_text("Try again in 60 minutes.")
         expect(page.get_by_label("Comment", exact=True)).to_have_value("The second.")
 
 

@@ -584,7 +584,7 @@ def test_why_there_is_no_preview_is_told_in_the_readers_language(tmp_path: Path)
     ]
     assert japanese.client.post("/discuss/preview", data={}).json["detail"] == "送信の間隔が短すぎます。"
     # What programs get stays English.
-    assert japanese.comment("").json["detail"] == "Some of the fields need another look."
+    assert japanese.comment("").json["detail"] == "Some fields are invalid."
 
 
 # --- what a process keeps -------------------------------------------------------------------------

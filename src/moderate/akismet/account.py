@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from moderate.errors import ServiceDown
+from moderate.i18n import Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,14 +39,25 @@ def note(desk: Desk, heard: Iterable[SpamAnswer | ServiceDown]) -> None:
             if said.service == SERVICE and said.kind not in {BAD_KEY, "resting"}:
                 desk.outages.failed(SERVICE, said)
             if said.kind == BAD_KEY:
-                keep(desk, BAD_KEY, f"The key is refused: {said.reason}. Items wait; check MODERATE_AKISMET_KEY.")
+                keep(desk, BAD_KEY, refused(said))
             continue
         desk.outages.over(SERVICE)
         if said.alert_code:
-            keep(desk, ALERT, f"Warning {said.alert_code}: {said.alert_msg or 'no message'}")
+            keep(desk, ALERT, warning(said))
             drop(desk, {BAD_KEY})
         else:
             drop(desk, {BAD_KEY, ALERT})
+
+
+def refused(error: ServiceDown) -> Message:
+    return Message(
+        "The key is refused: {reason}. Items wait; check MODERATE_AKISMET_KEY.", reason=Message.of(error.reason)
+    )
+
+
+def warning(answer: SpamAnswer) -> Message:
+    message = answer.alert_msg or Message("no message")
+    return Message("Warning {code}: {message}", code=answer.alert_code, message=message)
 
 
 def keep(desk: Desk, topic: str, text: str, *, is_urgent: bool = True) -> None:
@@ -74,10 +86,12 @@ def ask_usage(desk: Desk) -> None:
     drop(desk, {other})
 
 
-def told(usage: SpamUsage) -> str:
-    """Return the month's usage as a sentence that the catalogs know."""
-    if usage.limit is None:
-        words = f"{usage.used} calls this month, without a limit"
-    else:
-        words = f"{usage.used} calls this month, of {usage.limit} ({usage.percentage:.0f} %)"
-    return f"{words}; the service slows us down" if usage.throttled else words
+def told(usage: SpamUsage) -> Message:
+    """Return the month's usage as a sentence."""
+    used, percent = usage.used, f"{usage.percentage:.0f}"
+    words = (
+        Message("{used} calls this month, without a limit", used=used)
+        if usage.limit is None
+        else Message("{used} calls this month, of {most} ({percent} %)", used=used, most=usage.limit, percent=percent)
+    )
+    return Message("{what}; the service slows us down", what=words) if usage.throttled else words

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from moderate.akismet.values import SpamSample, SpamWord
 from moderate.checks.base import ALL_KINDS
 from moderate.errors import ServiceDown
+from moderate.i18n import Message
 from moderate.model import Finding, Kind, Lean
 
 if TYPE_CHECKING:
@@ -39,29 +40,40 @@ class Akismet:
             answer = facts.services.spam.check(sample_for(submission, facts))
         except ServiceDown as error:
             facts.heard.append(error)
-            return Finding(self.name, Lean.UNSURE, str(error), again_after=error.retry_after)
+            return Finding(self.name, Lean.UNSURE, outage(error), again_after=error.retry_after)
         facts.heard.append(answer)
         return self._by_answer(answer)
 
     def _by_answer(self, answer: SpamAnswer) -> Finding | None:
         match answer.word:
             case SpamWord.DISCARD:
-                return Finding(self.name, Lean.DISCARD, "Akismet says: spam beyond doubt" + alert(answer))
+                return Finding(self.name, Lean.DISCARD, warned(Message("Akismet says: spam beyond doubt"), answer))
             case SpamWord.SPAM:
-                return Finding(self.name, Lean.SPAM, "Akismet says: spam" + alert(answer))
+                return Finding(self.name, Lean.SPAM, warned(Message("Akismet says: spam"), answer))
         if answer.recheck_after is not None:
-            reason = f"Akismet is not sure yet and wants to be asked again in {answer.recheck_after:.0f} seconds"
-            return Finding(self.name, Lean.UNSURE, reason + alert(answer), again_after=answer.recheck_after)
+            reason = Message(
+                "Akismet is not sure yet and wants to be asked again in {n} seconds", n=f"{answer.recheck_after:.0f}"
+            )
+            return Finding(self.name, Lean.UNSURE, warned(reason, answer), again_after=answer.recheck_after)
         if answer.alert_code:
-            return Finding(self.name, Lean.NOTE, "Akismet says: not spam" + alert(answer))
+            return Finding(self.name, Lean.NOTE, warned(Message("Akismet says: not spam"), answer))
         return None
 
 
-def alert(answer: SpamAnswer) -> str:
-    """What the service had to say about the account, for moderators to act on."""
+def warned(said: Message, answer: SpamAnswer) -> Message:
+    """Return what the service said, with its warning about the account, if any, for moderators to act on."""
     if not answer.alert_code:
-        return ""
-    return f"; it also warns (code {answer.alert_code}): {answer.alert_msg or 'no message'}"
+        return said
+    return Message(
+        "{said}; it also warns (code {code}): {message}",
+        said=said,
+        code=answer.alert_code,
+        message=answer.alert_msg or Message("no message"),
+    )
+
+
+def outage(error: ServiceDown) -> Message:
+    return Message("akismet: {why}", why=Message.of(error.reason))
 
 
 def sample_for(submission: Submission, facts: Facts) -> SpamSample:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from moderate.akismet.transport import AkismetTransport, Call, current_call
 from moderate.akismet.values import SpamAnswer, SpamUsage, SpamWord
 from moderate.errors import ServiceDown
+from moderate.i18n import Message
 from moderate.outbound.breaker import CircuitBreaker
 from moderate.outbound.failures import chain, retry_after, trouble
 
@@ -54,6 +55,9 @@ MINUTES = 60.0
 RETRY_AFTER = {"bad-key": 360 * MINUTES, "timeout": 20 * MINUTES, "refused": 20 * MINUTES, "protocol": 20 * MINUTES}
 
 Kind = Literal["bad-key", "timeout", "refused", "protocol"]
+
+
+INVALID_KEY = Message("the key is not valid for this site")
 
 
 class AkismetService:
@@ -171,14 +175,16 @@ class AkismetService:
     def _refuse_errors(self, call: Call) -> None:
         said = self._line(call, "error")
         if said:
-            raise self._down("refused", f"it reports an error: {said}")
+            raise self._down("refused", Message("it reports an error: {said}", said=said))
 
     def _failure(self, error: Exception, call: Call) -> ServiceDown:
         kind, reason = told(error)
         debug = self._line(call, "debug-help")
-        return self._down(kind, f"{reason} ({debug})" if debug else reason, wait_of(error, self._clock.now()))
+        if debug:
+            reason = Message("{reason} ({note})", reason=reason, note=debug)
+        return self._down(kind, reason, wait_of(error, self._clock.now()))
 
-    def _down(self, kind: Kind, reason: str = "the key is not valid for this site", wait: float = 0) -> ServiceDown:
+    def _down(self, kind: Kind, reason: str = INVALID_KEY, wait: float = 0) -> ServiceDown:
         return ServiceDown("akismet", self._without_key(reason), max(wait, RETRY_AFTER[kind]), kind)
 
     def _line(self, call: Call, name: str) -> str:
@@ -187,7 +193,7 @@ class AkismetService:
         return self._without_key("".join(char for char in value if char.isprintable()))[:200]
 
     def _without_key(self, text: str) -> str:
-        return text.replace(self._key, "(key)") if self._key else text
+        return text.replace(self._key, "(key)") if self._key and self._key in text else text
 
 
 class Clients:
@@ -221,22 +227,22 @@ def more_fields(sample: SpamSample) -> Iterator[tuple[str, str]]:
         yield sample.honeypot_field_name, sample.honeypot_value
 
 
-def told(error: Exception) -> tuple[Kind, str]:
-    """What sort of failure *error* is, and our own words for it."""
+def told(error: Exception) -> tuple[Kind, Message]:
+    """Return the sort of failure that *error* is, and our own words for it."""
     import akismet
     import httpcore
 
     causes = list(chain(error))
     if isinstance(error, akismet.APIKeyError):
-        return "bad-key", "the key is not valid for this site"
+        return "bad-key", INVALID_KEY
     if any(isinstance(cause, httpcore.TimeoutException) for cause in causes):
-        return "timeout", "no complete answer in time"
+        return "timeout", Message("no complete answer in time")
     status = next((code for cause in causes if (code := status_of(cause))), None)
     if status is not None:
-        return "refused", f"it answered with status {status}"
+        return "refused", Message("it answered with status {n}", n=status)
     if isinstance(error, akismet.RequestError):
-        return "refused", f"it cannot be reached: {trouble(error)}"
-    return "protocol", "its answer is none that we know"
+        return "refused", Message("it cannot be reached: {why}", why=trouble(error))
+    return "protocol", Message("its answer is none that we know")
 
 
 def status_of(error: BaseException) -> int | None:

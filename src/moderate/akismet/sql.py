@@ -10,6 +10,7 @@ from sqlalchemy import and_, delete, select, update
 
 from moderate.database.schema import account_notes as notes
 from moderate.database.upsert import insert_unless_there
+from moderate.i18n import from_text, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -40,6 +41,7 @@ class AccountNotes:
 
     def keep(self, topic: str, text: str, now: datetime, *, quiet: float) -> bool:
         """Store the latest word on a topic. Return whether to notify people: none were for *quiet* seconds."""
+        text = to_text(text)
         with self._database.read() as conn:
             known = conn.execute(select(notes).where(notes.c.topic == topic)).first()
         is_due = known is None or known.told_at <= now - timedelta(seconds=quiet)
@@ -66,4 +68,4 @@ class AccountNotes:
         """Return all notes, in the order of their topics."""
         with self._database.read() as conn:
             rows = conn.execute(select(notes).order_by(notes.c.topic)).all()
-        return [AccountNote(row.topic, row.text, row.at) for row in rows]
+        return [AccountNote(row.topic, from_text(row.text), row.at) for row in rows]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from moderate.errors import ServiceDown
+from moderate.i18n import Message
 from moderate.lifecycle import Premoderation, outcome
 from moderate.model import Article, Finding, Item, Kind, Lean, Submission, Verdict
 
@@ -138,9 +139,18 @@ def judge(submission: Submission, facts: Facts, checks: Iterable[Check], *, remo
         if any(finding.lean.is_certain for finding in findings):
             break
     # What is left of the checks is what a certain finding made needless.
-    certain = [f"{found.check} was certain ({found.lean.value})" for found in findings if found.lean.is_certain]
-    skipped = [(check.name, certain[0]) for check in asked]
+    certain = [found for found in findings if found.lean.is_certain]
+    skipped = [(check.name, certainty(certain[0])) for check in asked]
     return verdict_of(findings, passed, facts.premoderation, skipped)
+
+
+#: The words for a certain lean, behind the name of the check.
+CERTAIN = {Lean.TRUST: Message("trust"), Lean.SPAM: Message("spam"), Lean.DISCARD: Message("discard")}
+
+
+def certainty(finding: Finding) -> Message:
+    """Return why the checks after a certain finding were not asked."""
+    return Message("{check} was certain ({lean})", check=finding.check, lean=CERTAIN[finding.lean])
 
 
 def weighed(findings: Iterable[Finding]) -> list[Finding]:
@@ -197,7 +207,8 @@ def ask(check: Check, submission: Submission, facts: Facts) -> Finding | None:
     except Exception as error:
         # A host's check may raise anything, and the item must neither get lost nor slip through.
         log.exception("The check %r failed; the item is held.", check.name, extra={"moderate_check": check.name})
-        finding = Finding(check.name, Lean.UNSURE, f"the check failed ({type(error).__name__})")
+        reason = Message("the check failed ({error})", error=type(error).__name__)
+        finding = Finding(check.name, Lean.UNSURE, reason)
     took = facts.clock.monotonic() - started
     if facts.services.timings is not None:
         facts.services.timings.asked(check.name, took, finding)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moderate.checks.base import ALL_KINDS
+from moderate.i18n import Message
 from moderate.model import Finding, Lean
 
 if TYPE_CHECKING:
@@ -24,4 +25,6 @@ class Crowd:
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
         if not facts.crowded:
             return None
-        return Finding(self.name, Lean.HOLD, f"more came in than usual ({', '.join(facts.crowded)})")
+        return Finding(
+            self.name, Lean.HOLD, Message("more came in than usual ({names})", names=", ".join(facts.crowded))
+        )

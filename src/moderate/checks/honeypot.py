@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moderate.checks.base import COMMENTS, HONEYPOT
+from moderate.checks.base import COMMENTS
 from moderate.model import Finding, Lean
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ class Honeypot:
     Beside another hold it is spam; see `moderate.checks.base.weighed`.
     """
 
-    name = HONEYPOT
+    name = "honeypot"
     version = 2
     remote = False
     kinds = COMMENTS

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from moderate.checks.base import ALL_KINDS
+from moderate.i18n import Message
 from moderate.model import Finding, Lean
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Links:
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
         count = len(submission.body.links)
         if count > facts.settings.max_links:
-            reason = f"{count} links, where up to {facts.settings.max_links} pass"
+            reason = Message("{count} links, where up to {most} pass", count=count, most=facts.settings.max_links)
             return Finding(self.name, Lean.HOLD, reason, score=float(count))
         if FORUM_CODE.search(submission.body.raw):
             return Finding(self.name, Lean.HOLD, "links in forum code ([url=…]), as programs post them")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from moderate.checks.base import PINGS
 from moderate.checks.spelling import plain
+from moderate.i18n import Message
 from moderate.model import Finding, Lean
 from moderate.web_address import read
 
@@ -44,22 +46,26 @@ class PingSignals:
         if not found:
             return None
         lean = Lean.SPAM if len(found) > 1 else Lean.HOLD
-        return Finding(self.name, lean, "; ".join(found), score=float(len(found)))
+        return Finding(self.name, lean, reduce(both, found), score=float(len(found)))
 
 
-def signs(submission: Submission) -> Iterator[str]:
-    """Each sign in words."""
+def both(sign: Message, further: Message) -> Message:
+    return Message("{sign}; {further}", sign=sign, further=further)
+
+
+def signs(submission: Submission) -> Iterator[Message]:
+    """Yield each sign that there is, in words."""
     title, blog = core(submission.title or ""), core(submission.blog_name or "")
     if title and title == blog:
-        yield "the blog's name is the post's title"
+        yield Message("the blog's name is the post's title")
     if is_template(submission.body.raw):
-        yield "the excerpt is a stock phrase of trackback programs"
+        yield Message("the excerpt is a stock phrase of trackback programs")
     if len(submission.body.links) > 1 or "[url" in submission.body.raw.lower():
-        yield "the excerpt carries links of its own"
+        yield Message("the excerpt carries links of its own")
     source = read(submission.source_url or "")
     host = source.typed_host.lower() if source else ""
     if host.count("-") >= 3:
-        yield f"the source's name is strung together from keywords ({host})"
+        yield Message("the source's name is strung together from keywords ({host})", host=host)
 
 
 def core(text: str) -> str:

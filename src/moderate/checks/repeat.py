@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from moderate.checks.base import ALL_KINDS
 from moderate.checks.near import NEAR, near_text
+from moderate.i18n import Message
 from moderate.model import Finding, Lean, Status
 
 if TYPE_CHECKING:
@@ -56,17 +57,17 @@ class Repeat:
     def _by_text(self, seen: Sequence[Seen], submission: Submission) -> Finding | None:
         if len(seen) < tolerance(submission):
             return None
-        return self._found(seen, submission, "the same text")
+        return self._found(seen, submission, Message("the same text"))
 
     def _by_words(self, seen: Sequence[Seen], submission: Submission) -> Finding | None:
         if len(seen) < max(NEARLY, tolerance(submission)):
             return None
-        return self._found(seen, submission, "nearly the same text")
+        return self._found(seen, submission, Message("nearly the same text"))
 
-    def _found(self, seen: Sequence[Seen], submission: Submission, what: str) -> Finding:
+    def _found(self, seen: Sequence[Seen], submission: Submission, what: Message) -> Finding:
         articles = {article for _, _, article in seen} | {submission.article.key}
         if len(articles) >= FLOOD:
-            reason = f"{what} came on {len(articles)} articles within a day"
+            reason = Message("{what} came on {n} articles within a day", what=what, n=len(articles))
             return Finding(self.name, Lean.SPAM, reason, score=float(len(seen)))
         return Finding(self.name, Lean.HOLD, words(seen, what), score=float(len(seen)))
 
@@ -98,8 +99,10 @@ def others(seen: Sequence[Seen], submission: Submission, facts: Facts) -> list[S
     return kept
 
 
-def words(seen: Sequence[Seen], what: str) -> str:
-    """How often, and what became of the earlier ones."""
-    times = "once" if len(seen) == 1 else f"{len(seen)} times"
+def words(seen: Sequence[Seen], what: Message) -> Message:
+    """Say how often a text came before, and how many of the earlier items are spam."""
+    times = Message("once") if len(seen) == 1 else Message("{n} times", n=len(seen))
     spam = sum(status is Status.SPAM for _, status, _ in seen)
-    return f"{what} came {times} before within a day" + (f", {spam} of them spam" if spam else "")
+    if not spam:
+        return Message("{what} came {times} before within a day", what=what, times=times)
+    return Message("{what} came {times} before within a day, {spam} of them spam", what=what, times=times, spam=spam)

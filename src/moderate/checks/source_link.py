@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moderate.checks.base import PINGS
+from moderate.i18n import Message
 from moderate.model import Finding, Lean
 
 if TYPE_CHECKING:
@@ -30,9 +31,12 @@ class SourceLink:
         if source is None:
             return Finding(self.name, Lean.UNSURE, "the page was not looked at yet")
         if source.trouble:
-            return Finding(self.name, Lean.UNSURE, f"the page could not be read: {source.trouble}")
+            return Finding(
+                self.name, Lean.UNSURE, Message("the page could not be read: {why}", why=Message.of(source.trouble))
+            )
         if source.links_here:
             return None
-        reason = "the page says that it was deleted" if source.is_gone else "the page does not link to the article"
         lean = Lean.SPAM if facts.settings.verify_pings == "required" else Lean.HOLD
-        return Finding(self.name, lean, reason)
+        if source.is_gone:
+            return Finding(self.name, lean, "the page says that it was deleted")
+        return Finding(self.name, lean, "the page does not link to the article")

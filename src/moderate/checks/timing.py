@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moderate.checks.base import COMMENTS
+from moderate.i18n import Message
 from moderate.model import Finding, Lean
 
 if TYPE_CHECKING:
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from moderate.model import Submission
 
 DAY = 86_400.0
-
-CLOCK = "how long the form was open is unknown: the clock was changed meanwhile"
 
 
 class Timing:
@@ -38,20 +37,28 @@ class Timing:
 
     def _without_token(self, facts: Facts) -> Finding:
         required = facts.settings.form_token == "required"
-        reason = "the form came without a valid token: made by a script, or the page was very old"
-        return Finding(self.name, Lean.HOLD if required else Lean.NOTE, reason)
+        return Finding(
+            self.name,
+            Lean.HOLD if required else Lean.NOTE,
+            "the form came without a valid token: made by a script, or the page was very old",
+        )
 
     def _by_age(self, age: float, least: float) -> Finding | None:
         if age < 0:
             # The clock of one of the site's hosts was set back, or theirs differ.
-            return Finding(self.name, Lean.NOTE, CLOCK)
+            return Finding(
+                self.name, Lean.NOTE, "how long the form was open is unknown: the clock was changed meanwhile"
+            )
         if age < least:
-            reason = f"sent {age:.1f} seconds after the form was opened; for this length we expect {least:.0f} or more"
+            reason = Message(
+                "sent {age} seconds after the form was opened; for this length we expect {least} or more",
+                age=f"{age:.1f}",
+                least=f"{least:.0f}",
+            )
             return Finding(self.name, Lean.HOLD, reason, score=round(age, 3))
         if age > DAY:
-            return Finding(
-                self.name, Lean.NOTE, f"the form had been open for {age / DAY:.0f} days", score=round(age, 3)
-            )
+            reason = Message("the form had been open for {days} days", days=f"{age / DAY:.0f}")
+            return Finding(self.name, Lean.NOTE, reason, score=round(age, 3))
         return None
 
 

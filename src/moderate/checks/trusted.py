@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from moderate.checks.base import COMMENTS
 from moderate.hooks import is_confirmed
+from moderate.i18n import Message
 from moderate.model import Finding, Lean, Status
 
 if TYPE_CHECKING:
@@ -38,11 +39,14 @@ class TrustedAuthor:
         return Finding(self.name, Lean.TRUST, reason(submission, approved), score=float(approved))
 
 
-def reason(submission: Submission, approved: int) -> str:
-    """Why somebody is trusted, and by which kind of proof."""
+def reason(submission: Submission, approved: int) -> Message:
+    """Say why an author is trusted, and by which kind of proof."""
+    record = {"approved": approved, "days": PERIOD.days}
     if is_confirmed(submission.author_id or ""):
-        return f"confirmed e-mail address, with {approved} approved comments and no spam within {PERIOD.days} days"
-    return f"signed in, with {approved} approved comments and no spam within {PERIOD.days} days"
+        return Message(
+            "confirmed e-mail address, with {approved} approved comments and no spam within {days} days", **record
+        )
+    return Message("signed in, with {approved} approved comments and no spam within {days} days", **record)
 
 
 def good_record(submission: Submission, facts: Facts) -> int | None:

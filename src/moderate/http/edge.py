@@ -15,6 +15,7 @@ from moderate.errors import Forbidden, Invalid, RateLimited, ServiceDown
 from moderate.hooks import id_of_login
 from moderate.http.errors import headers_of, problem, public_text, status_of
 from moderate.http.item_json import public_item
+from moderate.i18n import Message
 from moderate.limits.policy import client_net, keyed
 from moderate.model import Kind, Status
 from moderate.reading.thread import SENT, is_number, item_address
@@ -49,8 +50,8 @@ CONFIRMED_COOKIE = "moderate_confirmed"
 CONFIRMED_SECONDS = 180 * 24 * 3600
 
 #: For a form whose parent cannot be answered. It is sent without one then, as the reader is told.
-PARENT_GONE = "The comment that you answered is not there any more."
-WITHOUT_PARENT = "What you wrote is still here. You can send it as a comment on the article."
+PARENT_GONE = Message("The comment that you answered is not there any more.")
+WITHOUT_PARENT = Message("What you wrote is still here. You can send it as a comment on the article.")
 
 #: A form may lie open in a tab for days; older tokens count as missing.
 FORM_SECONDS = 7 * 24 * 3600

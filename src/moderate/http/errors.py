@@ -13,6 +13,7 @@ from pydantic import Field
 from moderate.errors import DecidedMeanwhile, Invalid, NotAllowed, RateLimited, Refused, ServiceDown, UnexpectedNumber
 from moderate.http.item_json import ModeratorItem, moderator_item
 from moderate.http.operation import Answer, Count
+from moderate.i18n import Message
 from moderate.limits.policy import ratelimit_headers
 from moderate.model import Status  # noqa: TC001 - pydantic reads the annotations
 
@@ -78,13 +79,19 @@ class Problem(Answer):
     legal: list[str] | None = None
 
 
+UNAVAILABLE = Message("This is not available right now. Please try again soon.")
+
+
+UNAVAILABLE = Message("This is not available right now. Please try again soon.")
+
+
 def status_of(error: Refused | ServiceDown) -> int:
     return STATUS_OF.get(error.code, 400)
 
 
 def public_text(error: Refused | ServiceDown) -> str:
     """What may be shown to anybody. Which service is down is for the logs and the moderators."""
-    return error.public if isinstance(error, Refused) else "This is not available right now. Please try again soon."
+    return error.public if isinstance(error, Refused) else UNAVAILABLE
 
 
 def problem(error: Refused | ServiceDown, told: Callable[[str], str] = str) -> Response:

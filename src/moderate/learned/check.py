@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from moderate.checks.base import ALL_KINDS
+from moderate.i18n import Message
 from moderate.learned.tokens import Writing, features, told
 from moderate.model import Finding, Lean
 
@@ -115,13 +116,18 @@ def logistic(odds: float) -> float:
     return 1 / (1 + math.exp(-min(max(odds, -700.0), 700.0)))
 
 
-def explained(opinion: Opinion, labels: dict[int, Label], table: TokenTable) -> str:
-    """The probability, what it rests on, and the tokens that counted most, both ways."""
+def explained(opinion: Opinion, labels: dict[int, Label], table: TokenTable) -> Message:
+    """Say how probable spam is, what that rests on, and the tokens that counted most, both ways."""
     # Beginnings and endings help to judge, but a reader sees more in the words that they came from.
     readable = ((weight, labels[token]) for token, weight in opinion.weights.items() if labels[token][0] not in EDGES)
     ranked = sorted(readable)
     against = [told(label) for weight, label in ranked[:NAMED] if weight < 0]
     towards = [told(label) for weight, label in ranked[::-1][:NAMED] if weight > 0]
-    seen = f"{table.messages[0]} spam and {table.messages[1]} good ones that moderators decided on"
-    reason = f"{opinion.probability:.0%} like spam, going by {seen}; for spam: {', '.join(towards) or 'nothing'}"
-    return reason + f"; against: {', '.join(against) or 'nothing'}"
+    spam, good = table.messages
+    return Message(
+        "{share} like spam, going by {seen}; for spam: {for_list}; against: {against_list}",
+        share=f"{opinion.probability:.0%}",
+        seen=Message("{spam} spam and {good} good ones that moderators decided on", spam=spam, good=good),
+        for_list=towards or Message("nothing"),
+        against_list=against or Message("nothing"),
+    )

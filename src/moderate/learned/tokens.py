@@ -17,6 +17,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from moderate.checks.spelling import folded
+from moderate.i18n import PLACE, Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,16 +184,35 @@ def number(key: bytes, label: Label) -> int:
 
 
 def told(label: Label) -> str:
-    """A token in words for a moderator."""
-    return TOLD[label[0]].format(label[1:])
+    """Return a token in words for a moderator."""
+    sort, text = label[0], label[1:]
+    if sort == "@":
+        return Message("a link to {host}", host=text)
+    if sort == "/":
+        return Message("{word} in an address", word=f"“{text}”")
+    if sort == "#":
+        return told_sign(*text.split(": ", 1))
+    return {"<": f"“{text}…”", ">": f"“…{text}”"}.get(sort, f"“{text}”")
 
 
-TOLD = {
-    "=": "“{}”",
-    "+": "“{}”",
-    "<": "“{}…”",
-    ">": "“…{}”",
-    "@": "a link to {}",
-    "/": "“{}” in an address",
-    "#": "{}",
+def told_sign(name: str, value: str) -> Message:
+    """Return one of `signs` in words."""
+    message = SIGNS[name]
+    (place,) = PLACE.findall(message.id)
+    return Message(message.id, **{place: value.removesuffix(" of 4")})
+
+
+SIGNS = {
+    message.partition(":")[0]: message
+    for message in (
+        Message("kind: {kind}"),
+        Message("links: {n}"),
+        Message("size: {n}"),
+        Message("lines: {n}"),
+        Message("exclamation marks: {n}"),
+        Message("digits: {n}"),
+        Message("capitals: {n} of 4"),
+        Message("author's site: {host}"),
+        Message("author's mail: {host}"),
+    )
 }

@@ -247,8 +247,8 @@ def on_memory(facts: dict[str, Any]) -> Iterator[str]:
 
 def reason_of(error: BaseException) -> str:
     """Return the reason of a failure in words for logs and operators, without any secret."""
-    if words := tls_trouble(error):
-        return words
+    if secured := tls_trouble(error):
+        return secured
     for kind, words in _REASONS:
         if isinstance(error, kind):
             return words

@@ -21,6 +21,7 @@ from moderate.errors import (
     UnknownDecision,
     UnknownItem,
 )
+from moderate.i18n import Message
 from moderate.lifecycle import UNDOABLE
 from moderate.model import ChangedText, Decision, Left
 
@@ -149,7 +150,7 @@ def matched(desk: Desk, items: Matching) -> Mapping[int, int]:
     if len(versions) != items.expect or items.seen not in {None, digest}:
         raise UnexpectedNumber(len(versions), digest)
     if len(versions) > MOST:
-        raise NotAllowed(f"A filter may decide about {MOST} items at most; narrow it.")
+        raise NotAllowed(Message("A filter may decide about {most} items at most; narrow it.", most=MOST))
     return versions
 
 

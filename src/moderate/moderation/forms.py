@@ -18,6 +18,7 @@ from moderate.http.errors import public_text, status_of
 from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
 from moderate.http.state import current_state
 from moderate.http.words import say
+from moderate.i18n import Message
 from moderate.lifecycle import AFTER
 from moderate.model import MAX_ID, Decision, Lean, Status
 from moderate.moderation.access import CsrfIn, moderator
@@ -268,7 +269,7 @@ def pressed() -> Button:
     """Return the button that was pressed. Raises `Invalid`."""
     button = BUTTONS.get(request.form.get("decision", ""))
     if button is None:
-        raise Invalid.field("decision", f"One of {', '.join(BUTTONS)}.")
+        raise Invalid.field("decision", Message("One of {values}.", values=", ".join(BUTTONS)))
     return button
 
 

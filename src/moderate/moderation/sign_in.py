@@ -18,6 +18,7 @@ from moderate.http.errors import headers_of, public_text, status_of
 from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
 from moderate.http.signed_links import SignedLink, keep_secret
 from moderate.http.state import current_state
+from moderate.i18n import Message
 from moderate.moderation.access import (
     SESSION_COOKIE,
     SESSION_SECONDS,
@@ -50,8 +51,8 @@ SIGN_IN = SignedLink(
 #: Shows, together with the hidden field of the form, whether the browser keeps cookies.
 PROBE_COOKIE = "moderate_probe"
 
-NO_COOKIES = "This browser keeps no cookies for this site. Allow them and open the link again: it still works."
-SPENT = "This link has been used already, or is older than ten minutes."
+NO_COOKIES = Message("This browser keeps no cookies for this site. Allow them and open the link again: it still works.")
+SPENT = Message("This link has been used already, or is older than ten minutes.")
 
 
 def new_link(state: State, name: str) -> str:

@@ -19,6 +19,7 @@ from moderate.http.item_json import (
 )
 from moderate.http.operation import CURSOR, NOTHING, WORDS, Answer, Count, Id, Json, Operation, Reply, query, whole
 from moderate.http.state import current_state
+from moderate.i18n import Message
 from moderate.model import MAX_ID, Awaiting, ChangedText, Decision, ItemFilter, Kind, Status
 from moderate.moderation.access import moderator
 from moderate.moderation.decide import (
@@ -284,7 +285,7 @@ def choice(name: str, enum: type[E], given: Mapping[str, str], prefix: str = "")
     try:
         return enum(value)
     except ValueError as error:
-        raise Invalid.field(name, "One of " + ", ".join(entry.value for entry in enum) + ".") from error
+        raise Invalid.field(name, Message("One of {values}.", values=[entry.value for entry in enum])) from error
 
 
 def totals(state: State) -> dict[str, int]:

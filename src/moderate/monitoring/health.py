@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from moderate.akismet.account import ALERT, BAD_KEY
 from moderate.clock import follow
 from moderate.errors import EXPLAINED, ServiceDown
+from moderate.i18n import Message
 from moderate.limits import PROBE
 from moderate.model import TASK_KINDS
 from moderate.tasks import retention as forgetting
@@ -237,7 +238,7 @@ STALE = 6 * CHECK_UP
 
 NOT_USED = Part("akismet", "not used", True, "Set MODERATE_AKISMET_KEY to ask Akismet.")
 
-AKISMET_ADVICE = {REFUSED: "Check MODERATE_AKISMET_KEY and the site's address."}
+AKISMET_ADVICE: dict[str, str] = {REFUSED: Message("Check MODERATE_AKISMET_KEY and the site's address.")}
 
 CLEAR = "Warning: the password goes to the mail server in the clear; set MODERATE_MAIL_SECURITY to 'starttls' or 'tls'."
 MAIL_ADVICE = (
@@ -265,7 +266,7 @@ ADVICE = {
     "links": "Check MODERATE_DATABASE_URL and that the server runs.",
     "database": "Check MODERATE_DATABASE_URL and that the server runs.",
     "redis": "Check MODERATE_REDIS_URL and that the server runs; until then MODERATE_LIMITER_OUTAGE holds.",
-    "akismet": "Items wait until it answers; nothing is published meanwhile.",
+    "akismet": Message("Items wait until it answers; nothing is published meanwhile."),
     "retention": "Its state is in the database: see there.",
     "tasks": "They are in the database: see there.",
 }

@@ -11,6 +11,7 @@ from moderate.errors import Invalid
 from moderate.http.answers import unstored
 from moderate.http.operation import Answer, Operation, Reply, query
 from moderate.http.state import current_state
+from moderate.i18n import Message
 from moderate.moderation.access import moderator
 from moderate.monitoring.health import examine
 
@@ -80,7 +81,7 @@ def health() -> ResponseReturnValue:
 def choice(name: str, accepted: tuple[str, ...]) -> str | None:
     value = request.args.get(name)
     if value is not None and value not in accepted:
-        raise Invalid.field(name, "One of " + ", ".join(accepted) + ".")
+        raise Invalid.field(name, Message("One of {values}.", values=list(accepted)))
     return value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from email.headerregistry import Address
 from typing import TYPE_CHECKING
 
+from moderate.i18n import Message
 from moderate.model import ChangedText, Decision, Kind, Lean
 from moderate.notices.mail import Mail, Mailer, clipped, one_line, visible
 from moderate.notices.values import Event
@@ -26,20 +27,30 @@ LINKS, DIGEST_LINKS = 20, 5
 SUBJECT_PART = 40
 
 #: The names of the places at which an item has links.
-PLACES = {"source": "Source", "website": "Website", "text": "Link", "change": "Link of the changed text"}
+PLACES = {
+    "source": Message("Source"),
+    "website": Message("Website"),
+    "text": Message("Link"),
+    "change": Message("Link of the changed text"),
+}
 
-KINDS = {Kind.COMMENT: "Comment", Kind.TRACKBACK: "Trackback", Kind.PINGBACK: "Pingback", Kind.WEBMENTION: "Webmention"}
+KINDS = {
+    Kind.COMMENT: Message("Comment"),
+    Kind.TRACKBACK: Message("Trackback"),
+    Kind.PINGBACK: Message("Pingback"),
+    Kind.WEBMENTION: Message("Webmention"),
+}
 
 CHOICES = (
-    (Decision.APPROVE, ChangedText.ACCEPT, "Approve"),
-    (Decision.SPAM, ChangedText.ACCEPT, "Spam"),
-    (Decision.TRASH, ChangedText.ACCEPT, "Trash"),
+    (Decision.APPROVE, ChangedText.ACCEPT, Message("Approve")),
+    (Decision.SPAM, ChangedText.ACCEPT, Message("Spam")),
+    (Decision.TRASH, ChangedText.ACCEPT, Message("Trash")),
 )
 
 #: For an item whose changed text waits.
 CHOICES_OF_CHANGE = (
-    (Decision.APPROVE, ChangedText.ACCEPT, "Take the change"),
-    (Decision.APPROVE, ChangedText.DECLINE, "Keep the old text"),
+    (Decision.APPROVE, ChangedText.ACCEPT, Message("Take the change")),
+    (Decision.APPROVE, ChangedText.DECLINE, Message("Keep the old text")),
     *CHOICES[1:],
 )
 

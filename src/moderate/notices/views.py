@@ -14,6 +14,7 @@ from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
 from moderate.http.signed_links import AgainIn, SignedLink, keep_secret, unsubscribe
 from moderate.http.state import current_state
 from moderate.http.words import for_moderators
+from moderate.i18n import Message
 from moderate.model import ChangedText, Moderator, Status
 from moderate.moderation.decide import BUTTONS, KEEP, Button, DecisionRequest, decide_one
 from moderate.moderation.queue import page
@@ -53,20 +54,20 @@ OF_UNSUBSCRIBING = (HTML_PAGE, Reply(410, "The link is not valid.", types=(HTML,
 
 #: A sentence for each status of an item.
 STANDS = {
-    Status.PENDING: "It still waits in the queue.",
-    Status.APPROVED: "It is approved and public.",
-    Status.SPAM: "It is in spam.",
-    Status.TRASH: "It is in the trash.",
+    Status.PENDING: Message("It still waits in the queue."),
+    Status.APPROVED: Message("It is approved and public."),
+    Status.SPAM: Message("It is in spam."),
+    Status.TRASH: Message("It is in the trash."),
 }
 
-KEPT = "The change was dropped; the public text stays as it was."
+KEPT = Message("The change was dropped; the public text stays as it was.")
 
-INVALID = (
+INVALID = Message(
     "This link is not valid any more. Links in mails last for seven days, and only whole: look whether yours was cut."
 )
-GONE = "The item of this link has been deleted."
-USED = "This link has been used already; each works once."
-CHANGED = (
+GONE = Message("The item of this link has been deleted.")
+USED = Message("This link has been used already; each works once.")
+CHANGED = Message(
     "Since this mail was written the text was changed. Decide on the new one in the queue, or from the newer mail."
 )
 
@@ -151,7 +152,7 @@ def decide_by_mail(token: str) -> ResponseReturnValue:
     except LinkRefused as refusal:
         return refused(refusal)
     stands = KEPT if link.button is KEEP else STANDS[done.status]
-    return keep_secret(page("mail_done", 200, message="Done.", stands=stands, item=done))
+    return keep_secret(page("mail_done", 200, message=Message("Done."), stands=stands, item=done))
 
 
 def decide(state: State, link: Link, item: Item) -> Item:
@@ -202,7 +203,7 @@ def opened(state: State, token: str) -> Link:
 
 def stale(item: Item) -> LinkRefused:
     if item.decided_by is not None and item.awaiting is None:
-        return LinkRefused(409, f"{item.decided_by} has decided meanwhile.", item)
+        return LinkRefused(409, Message("{by} has decided meanwhile.", by=item.decided_by), item)
     return LinkRefused(409, CHANGED, item)
 
 

@@ -126,7 +126,8 @@ def _is_allowed_literal(address: Address, allow: Sequence[Network]) -> bool:
 
 
 def _refused(what: str) -> FetchFailed:
-    return FetchFailed("blocked", f"the URL {what}")
+    reason = f"the URL {what}"  # not translated: rarely seen, and for people who know URLs
+    return FetchFailed("blocked", reason)
 
 
 def redirected(base: WebAddress, location: str, *, ports: Collection[int], allow: Sequence[Network]) -> WebAddress:

@@ -6,6 +6,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from moderate.errors import FetchFailed
+from moderate.i18n import Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,7 +21,10 @@ def check_type(content_type: str) -> None:
     """Raise `FetchFailed` for what holds no readable links; an answer without a type is none either."""
     essence = content_type.partition(";")[0].strip().lower()
     if essence not in _TEXTUAL and essence != _JSON and not essence.endswith("+json"):
-        raise FetchFailed("content-type", f"the source is {essence or 'of no named type'}")
+        raise FetchFailed(
+            "content-type",
+            Message("the source is {type}", type=essence) if essence else "the source is of no named type",
+        )
 
 
 def read_body(chunks: Iterable[bytes], fields: Mapping[str, str], max_bytes: int) -> bytes:

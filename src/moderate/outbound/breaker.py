@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from moderate.errors import ServiceDown
+from moderate.i18n import Message
 
 if TYPE_CHECKING:
     from moderate.ports import Clock
@@ -43,7 +44,11 @@ class CircuitBreaker:
                 return
             left = self._open_until - self._clock.monotonic()
             if left > 0:
-                reason = f"not asked: it failed {self._failed} times in a row; next try in {left:.0f} seconds"
+                reason = Message(
+                    "not asked: it failed {times} times in a row; next try in {n} seconds",
+                    times=self._failed,
+                    n=f"{left:.0f}",
+                )
                 raise ServiceDown(self._service, reason, retry_after=left, kind="resting")
             # Other calls stay refused while this one tries.
             self._open_until = self._clock.monotonic() + self._rest

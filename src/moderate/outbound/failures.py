@@ -9,6 +9,8 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from moderate.i18n import Message
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
@@ -18,44 +20,46 @@ LONGEST_WAIT = 86_400.0
 
 #: Words for the codes of certificate errors (``X509_V_ERR_…`` of OpenSSL, which `ssl` has no names for).
 CERTIFICATES = (
-    ({10}, "its certificate has expired, or this machine's clock is wrong"),
-    ({9}, "its certificate is not valid yet, or this machine's clock is wrong"),
-    ({62, 64}, "its certificate is for another host name"),
-    ({18}, "its certificate is self-signed, which is not trusted here"),
-    ({2, 19, 20, 21}, "its certificate is not from an authority that is trusted here"),
+    ({10}, Message("its certificate has expired, or this machine's clock is wrong")),
+    ({9}, Message("its certificate is not valid yet, or this machine's clock is wrong")),
+    ({62, 64}, Message("its certificate is for another host name")),
+    ({18}, Message("its certificate is self-signed, which is not trusted here")),
+    ({2, 19, 20, 21}, Message("its certificate is not from an authority that is trusted here")),
 )
 
 #: Words for other TLS errors by a part of OpenSSL's reason.
 TLS = (
-    ("WRONG_VERSION_NUMBER", "it does not speak TLS at this port"),
-    ("RECORD_LAYER_FAILURE", "it does not speak TLS at this port"),
-    ("PACKET_LENGTH_TOO_LONG", "it does not speak TLS at this port"),
-    ("PROTOCOL", "it offers no version of TLS that is accepted here"),
-    ("CERTIFICATE_REQUIRED", "it wants a client certificate"),
-    ("EOF", "it broke the connection off"),
+    ("WRONG_VERSION_NUMBER", Message("it does not speak TLS at this port")),
+    ("RECORD_LAYER_FAILURE", Message("it does not speak TLS at this port")),
+    ("PACKET_LENGTH_TOO_LONG", Message("it does not speak TLS at this port")),
+    ("PROTOCOL", Message("it offers no version of TLS that is accepted here")),
+    ("CERTIFICATE_REQUIRED", Message("it wants a client certificate")),
+    ("EOF", Message("it broke the connection off")),
 )
 
 #: Words for kinds of errors, from the special to the general.
-TROUBLES: tuple[tuple[type[BaseException], str], ...] = (
-    (socket.gaierror, "its host name could not be found (DNS)"),
-    (ssl.SSLCertVerificationError, "its certificate is not valid"),
-    (ssl.SSLError, "it offers no secure connection that can be used"),
-    (ConnectionRefusedError, "it refuses connections"),
-    (TimeoutError, "it does not answer in time"),
-    (FileNotFoundError, "a file or socket that its address names is not there"),
-    (PermissionError, "a file or socket that its address names may not be opened"),
-    (ConnectionError, "it broke the connection off"),
+TROUBLES: tuple[tuple[type[BaseException], Message], ...] = (
+    (socket.gaierror, Message("its host name could not be found (DNS)")),
+    (ssl.SSLCertVerificationError, Message("its certificate is not valid")),
+    (ssl.SSLError, Message("it offers no secure connection that can be used")),
+    (ConnectionRefusedError, Message("it refuses connections")),
+    (TimeoutError, Message("it does not answer in time")),
+    (FileNotFoundError, Message("a file or socket that its address names is not there")),
+    (PermissionError, Message("a file or socket that its address names may not be opened")),
+    (ConnectionError, Message("it broke the connection off")),
 )
 
+NO_WAY = Message("there is no way to it")
 
-def trouble(error: BaseException, otherwise: str = "there is no way to it") -> str:
+
+def trouble(error: BaseException, otherwise: str = NO_WAY) -> Message:
     """Return what went wrong with a connection, as words behind "cannot be reached"; *otherwise* for the unknown."""
     causes = list(chain(error))
     general = (words for kind, words in TROUBLES if any(isinstance(cause, kind) for cause in causes))
-    return tls_trouble(error) or next(general, otherwise)
+    return tls_trouble(error) or next(general, Message.of(otherwise))
 
 
-def tls_trouble(error: BaseException) -> str | None:
+def tls_trouble(error: BaseException) -> Message | None:
     """Return what is wrong with the other side's certificate or TLS; None where nothing is known to be."""
     for cause in chain(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -65,7 +69,7 @@ def tls_trouble(error: BaseException) -> str | None:
             reason = getattr(cause, "reason", None) or ""
             return next((words for part, words in TLS if part in reason), None)
         if isinstance(cause, TimeoutError) and "handshake" in str(cause):
-            return "it does not answer in TLS: does it speak TLS at this port?"
+            return Message("it does not answer in TLS: does it speak TLS at this port?")
     return None
 
 

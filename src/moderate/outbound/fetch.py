@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import httpcore
 
 from moderate.errors import FetchFailed
+from moderate.i18n import Message
 from moderate.outbound.addresses import fetchable, networks, port_of, redirected
 from moderate.outbound.body import check_type, read_body
 from moderate.outbound.failures import trouble
@@ -122,7 +123,7 @@ class GuardedFetcher:
             if isinstance(answer, Fetched):
                 return answer
             address = answer
-        raise FetchFailed("redirects", f"the source redirects more than {self._max_redirects} times")
+        raise FetchFailed("redirects", Message("the source redirects more than {n} times", n=self._max_redirects))
 
     def _hop(self, address: WebAddress, about: str, budget: Budget) -> Fetched | WebAddress:
         with self._place(self._hosts, address.host, budget), self._answer(address, about, budget) as response:
@@ -137,7 +138,7 @@ class GuardedFetcher:
         if response.status >= 400:
             return Fetched(address.url, response.status, content_type, b"")
         if not 200 <= response.status < 300:
-            raise FetchFailed("status", f"the source answered {response.status}")
+            raise FetchFailed("status", Message("the source answered {status}", status=response.status))
         check_type(content_type)
         body = read_body(response.iter_stream(), fields, self._max_bytes)
         return Fetched(address.url, response.status, content_type, body)
@@ -222,6 +223,6 @@ def _failures_named() -> Iterator[None]:
     except httpcore.TimeoutException as error:
         raise FetchFailed("timeout", "the source took too long") from error
     except (httpcore.ConnectError, OSError) as error:
-        raise FetchFailed("refused", f"the source cannot be reached: {trouble(error)}") from error
+        raise FetchFailed("refused", Message("the source cannot be reached: {why}", why=trouble(error))) from error
     except (httpcore.NetworkError, httpcore.ProtocolError) as error:
         raise FetchFailed("bad-response", "the source broke off, or does not keep to the rules of HTTP") from error

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import httpcore
 
 from moderate.errors import FetchFailed
+from moderate.i18n import Message
 from moderate.outbound.addresses import may_connect, unwrapped
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Lookups:
         try:
             answer = answers.get(timeout=seconds)
         except queue.Empty:
-            raise FetchFailed("timeout", f"looking up {host} took too long") from None
+            raise FetchFailed("timeout", Message("looking up {host} took too long", host=host)) from None
         if isinstance(answer, FetchFailed):
             raise answer
         return answer
@@ -113,9 +114,9 @@ class Lookups:
         try:
             return self._resolve(host, port)
         except socket.gaierror:
-            return FetchFailed("dns", f"the host name {host} could not be found (DNS)")
+            return FetchFailed("dns", Message("the host name {host} could not be found (DNS)", host=host))
         except (OSError, ValueError):
-            return FetchFailed("dns", f"the host name {host} could not be looked up (DNS)")
+            return FetchFailed("dns", Message("the host name {host} could not be looked up (DNS)", host=host))
 
     def _resolve(self, host: str, port: int) -> list[Address]:
         found = [
@@ -173,7 +174,7 @@ class GuardedBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Never: other sites are not files."""
         del timeout, socket_options
-        raise FetchFailed("blocked", f"{path} is not another site")
+        raise FetchFailed("blocked", Message("{path} is not another site", path=path))
 
     def _checked(self, host: str, port: int) -> list[Address]:
         try:
@@ -183,7 +184,7 @@ class GuardedBackend(httpcore.NetworkBackend):
         if not all(may_connect(address, self._allow) for address in addresses):
             # Tried again like a name that does not resolve at all. Else the time until the sender is
             # told would give away which names exist within our network.
-            raise FetchFailed("blocked", f"{host} has an address that is not public", temporary=True)
+            raise FetchFailed("blocked", Message("{host} has an address that is not public", host=host), temporary=True)
         return addresses
 
 

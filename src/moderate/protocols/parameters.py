@@ -15,6 +15,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Field, File, MultipartDecoder, NeedData
 
 from moderate.errors import Invalid, TooLarge
+from moderate.i18n import Message
 from moderate.web_address import MAX_ADDRESS, split_address
 
 if TYPE_CHECKING:
@@ -135,12 +136,14 @@ def address(field: str, value: str) -> str:
     """
     value = value.strip()
     if not value:
-        raise Invalid.field(field, f"The parameter {field} is missing.")
+        raise Invalid.field(field, Message("The parameter {name} is missing.", name=field))
     if len(value) > MAX_ADDRESS:
-        raise Invalid.field(field, f"The address in {field} is longer than {MAX_ADDRESS} characters.")
+        words = Message("The address in {name} is longer than {most} characters.", name=field, most=MAX_ADDRESS)
+        raise Invalid.field(field, words)
     parts = None if NOT_IN_ADDRESS.search(value) else split_address(value)
     if parts is None:
-        raise Invalid.field(field, f"The parameter {field} is not an absolute http or https address.")
+        words = Message("The parameter {name} is not an absolute http or https address.", name=field)
+        raise Invalid.field(field, words)
     if parts.user:
-        raise Invalid.field(field, f"The address in {field} must not hold a user name.")
+        raise Invalid.field(field, Message("The address in {name} must not hold a user name.", name=field))
     return value

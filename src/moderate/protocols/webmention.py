@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from flask import Response
 
 from moderate.errors import Invalid, RateLimited, ServiceDown
+from moderate.i18n import Message
 from moderate.model import Awaiting, Kind, Raw, Status
 from moderate.protocols.base import client_of
 from moderate.protocols.parameters import address, parameters
@@ -30,14 +31,14 @@ MAX_BODY = 16_384
 
 METHODS = "GET, HEAD, OPTIONS, POST"
 
-ACCEPTED = "Thank you. The mention is checked and shown once it has been approved."
+ACCEPTED = Message("Thank you. The mention is checked and shown once it has been approved.")
 
 #: In the words that other receivers use, where they have one.
 SUMMARIES = {
-    "queued": "The mention waits for its source to be checked.",
-    "pending": "The mention waits for a moderator.",
-    "success": "The mention is shown.",
-    "deleted": "The mention is not shown any more.",
+    "queued": Message("The mention waits for its source to be checked."),
+    "pending": Message("The mention waits for a moderator."),
+    "success": Message("The mention is shown."),
+    "deleted": Message("The mention is not shown any more."),
 }
 
 
@@ -86,7 +87,8 @@ def wants_page(request: Request) -> bool:
 
 def text_of(error: Refused) -> str:
     if isinstance(error, Invalid) and error.errors:
-        return " ".join(entry.message for entry in error.errors)
+        messages = [entry.message for entry in error.errors]
+        return messages[0] if len(messages) == 1 else " ".join(messages)
     return error.public
 
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from moderate.http.words import say
+from moderate.i18n import Message
 from moderate.reading.thread import item_address
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
+    Message("January"), Message("February"), Message("March"), Message("April"), Message("May"), Message("June"),
+    Message("July"), Message("August"), Message("September"), Message("October"), Message("November"),
+    Message("December"),
 )  # fmt: skip
 
 TIME = Markup('<time datetime="{}">{}</time>')

@@ -29,6 +29,7 @@ from moderate.http.operation import (
 )
 from moderate.http.state import current_state
 from moderate.http.words import found as found_words
+from moderate.i18n import Message
 from moderate.limits import Costs
 from moderate.model import MAX_ID, Client, Counts, Kind, Raw, Status
 from moderate.protocols.comment import CommentIn, read_fields
@@ -116,7 +117,7 @@ def number(name: str, default: int | None, maximum: int) -> int | None:
     if value is None:
         return default
     if not (value.isascii() and value.isdigit() and len(value) <= 19 and 1 <= int(value) <= maximum):
-        raise Invalid.field(name, f"A whole number from 1 to {maximum}.")
+        raise Invalid.field(name, Message("A whole number from 1 to {most}.", most=maximum))
     return int(value)
 
 
@@ -214,7 +215,7 @@ def counts() -> ResponseReturnValue:
     """
     keys = list(dict.fromkeys(request.args.getlist("article")))
     if not keys or len(keys) > MAX_KEYS:
-        raise Invalid.field("article", f"Name 1 to {MAX_KEYS} articles.")
+        raise Invalid.field("article", Message("Name 1 to {most} articles.", most=MAX_KEYS))
     if not all(is_key(key) for key in keys):
         raise Invalid.field("article", "A key has 1 to 200 characters.")
     state = current_state()
@@ -244,10 +245,10 @@ def preview() -> ResponseReturnValue:
     state.desk.limits.spend(Costs("previews", request.remote_addr or ""))
     text = read_fields(request, state.edge).get("text", "")
     if len(one_newline(text)) > state.settings.max_length:
-        raise TooLarge(f"At most {state.settings.max_length} characters.")
+        raise TooLarge(Message("At most {n} characters.", n=state.settings.max_length))
     try:
         shown = render(body_text(text), state.desk.policy)
     except ValueError as error:
-        raise Invalid.field("text", str(error)) from error
+        raise Invalid.field("text", error.args[0]) from error
     # An answer to a POST has no validator: nobody asks for it again.
     return Response(as_json({"html": shown.html}), mimetype="application/json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moderate.checks.base import ALL_KINDS
+from moderate.i18n import Message
 from moderate.model import Finding, Lean
 from moderate.rules.match import is_below, matches, reading_of
 from moderate.web_address import host_of
@@ -14,7 +15,13 @@ if TYPE_CHECKING:
     from moderate.model import Item, Submission
     from moderate.ports import Rule
 
-KINDS = {"word": "the word “{}”", "host": "an address at “{}”", "email": "the e-mail “{}”", "ip": "the network “{}”"}
+#: What a rule names, by its kind.
+KINDS = {
+    "word": Message("the word “{value}”"),
+    "host": Message("an address at “{value}”"),
+    "email": Message("the e-mail “{value}”"),
+    "ip": Message("the network “{value}”"),
+}
 
 
 class Rules:
@@ -82,9 +89,11 @@ def is_proven(rule: Rule, submission: Submission | Item, read_from: str) -> bool
     return True
 
 
-def words(rule: Rule, what: str) -> str:
-    """Which rule it was, what in the text it met, and the moderator's own note."""
-    reason = f"a moderator's rule: {KINDS[rule.kind].format(rule.value)}"
+def words(rule: Rule, what: str) -> Message:
+    """Say which rule matched, what in the text it matched, and the moderator's own note."""
+    told = Message(KINDS[rule.kind].id, value=rule.value)
     if what != rule.value:
-        reason += f" (here: “{what[:80]}”)"
-    return reason + (f" – {rule.note}" if rule.note else "")
+        told = Message("{rule} (here: “{found}”)", rule=told, found=what[:80])
+    if not rule.note:
+        return Message("a moderator's rule: {rule}", rule=told)
+    return Message("a moderator's rule: {rule} – {note}", rule=told, note=rule.note)

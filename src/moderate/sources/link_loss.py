@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from moderate import signals
+from moderate.i18n import Message
 from moderate.model import Finding, Lean
 from moderate.notices.delivery import notice_tasks_for_decision
 
@@ -43,7 +44,7 @@ def lose(desk: Desk, task: Task, item: Item, seen: Seen) -> None:
         return
     if missed is None:
         missed = now
-        reason = "its page does not link here at the moment; it is read once more before this leaves the page"
+        reason = Message("its page does not link here at the moment; it is read once more before this leaves the page")
         desk.store.items.annotate(item, (*item.findings, Finding(MISSED, Lean.HOLD, reason, at=now)))
     desk.store.tasks.retry(task, missed + SECOND_LOOK, "its page did not link here", is_attempt=False)
 

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from moderate.errors import FetchFailed
+from moderate.i18n import Message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +71,7 @@ class _SmallTree:
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         self._elements += 1
         if self._elements > MAX_ELEMENTS:
-            raise FetchFailed("too-large", f"the source has more than {MAX_ELEMENTS} elements")
+            raise FetchFailed("too-large", Message("the source has more than {n} elements", n=MAX_ELEMENTS))
         if self._inert or tag in _INERT:
             self._inert += 1
             self._open.append(False)

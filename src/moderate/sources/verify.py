@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from moderate.checks.base import SourceLook
 from moderate.errors import FetchFailed, ServiceDown
+from moderate.i18n import Message
 from moderate.model import Client, Kind, Raw
 from moderate.sources.hentry import read_hentry
 from moderate.sources.links import LinkFound, Targets, find_link
@@ -94,7 +95,7 @@ def look_at(
     try:
         fetched = fetcher.fetch(item.source_url or "", about=about, own=[article.url])
         if fetched.status >= 400 and fetched.status != 410:
-            return Seen(SourceLook(trouble=f"it answered {fetched.status}"))
+            return Seen(SourceLook(trouble=Message("it answered {status}", status=fetched.status)))
         page = read_page(fetched)
     except FetchFailed as error:
         return Seen(SourceLook(trouble=error.reason), is_busy=error.kind == "busy")
@@ -102,7 +103,7 @@ def look_at(
     wanted = Targets((article.url, *article.aliases, *([target] if target else [])), proof.leads_here)
     link = find_link(page, wanted, any_element=item.kind is Kind.WEBMENTION)
     if link is None and proof.has_failed and not page.is_gone:
-        return Seen(SourceLook(trouble="the article finder of this site failed"))
+        return Seen(SourceLook(trouble=Message("the article finder of this site failed")))
     found = link is not None and not page.is_gone
     look = SourceLook(is_gone=page.is_gone, links_here=found, outgoing_links=page.outgoing_links, read_from=fetched.url)
     return Seen(look, page, link, read_hentry(page, wanted, now=now) if found else None)

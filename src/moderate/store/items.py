@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from moderate.database.engine import UNSURE
 from moderate.database.schema import items
 from moderate.errors import NO_PARENT, Invalid, NotAllowed, ServiceDown, UnknownItem
+from moderate.i18n import Message
 from moderate.lifecycle import DELETABLE, cause_of
 from moderate.model import Awaiting, Decided, Item, Kind, Recorded, Settled, Status
 from moderate.rules.sql import note_hits
@@ -246,7 +247,13 @@ class Items:
         def work(conn: Connection) -> None:
             item = existing(conn, item_id)
             if item.status not in DELETABLE:
-                raise NotAllowed("Only what is in spam or trash can be deleted.", legal=["spam", "trash"])
+                raise NotAllowed(
+                    Message(
+                        "An item with status {status} cannot be deleted; only spam and trash can.",
+                        status=item.status.value,
+                    ),
+                    legal=["spam", "trash"],
+                )
             remove(conn, item, by, now)
 
         self._database.transaction(work)

@@ -23,6 +23,7 @@ from moderate.store.rows import (
     is_news,
     judgement_of,
     propose,
+    skipped_to_json,
 )
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def declined(item: Item, decision: Decision, by: str) -> Change:
 
 def judgement_on(item: Item) -> dict[str, Any]:
     """What checks have found, as columns have it."""
-    skipped = None if item.skipped is None else [list(entry) for entry in item.skipped]
+    skipped = None if item.skipped is None else skipped_to_json(item.skipped)
     findings = [finding_to_json(finding) for finding in item.findings]
     return {"findings": findings, "passed": list(item.passed), "skipped": skipped}
 

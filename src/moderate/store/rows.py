@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from moderate.i18n import decode, encode
 from moderate.model import Awaiting, Finding, HistoryEntry, Item, Kind, Lean, Status
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Row
 
-    from moderate.model import Submission, Verdict
+from moderate.model import Submission, Verdict
 
 #: The columns that a later text replaces, and that wait together in `Item.proposed`.
 CONTENT = (
@@ -71,7 +72,7 @@ def judgement_of(verdict: Verdict) -> dict[str, Any]:
     return {
         "findings": [finding_to_json(finding) for finding in verdict.findings],
         "passed": list(verdict.passed),
-        "skipped": [list(entry) for entry in verdict.skipped],
+        "skipped": skipped_to_json(verdict.skipped),
     }
 
 
@@ -100,9 +101,15 @@ def columns_of(submission: Submission, verdict: Verdict, now: datetime) -> dict[
     }
 
 
+def skipped_to_json(skipped: Iterable[tuple[str, str]]) -> list[list[Any]]:
+    """Return the checks that were not asked, with the reasons, as they are stored."""
+    return [[check, encode(reason)] for check, reason in skipped]
+
+
 def finding_to_json(finding: Finding) -> dict[str, Any]:
     """A finding as it is stored: without what it leaves open, and with numbers that JSON has."""
     values = {name: value for name in _FINDING if (value := getattr(finding, name)) is not None}
+    values["reason"] = encode(finding.reason)
     if finding.at is not None:
         values["at"] = finding.at.isoformat()
     for name in ("score", "took_ms", "again_after"):
@@ -114,6 +121,7 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
 def finding_from_json(stored: Mapping[str, Any]) -> Finding:
     values = {name: value for name, value in stored.items() if name in _FINDING}
     values["lean"] = Lean(values["lean"])
+    values["reason"] = decode(values["reason"])
     if "at" in values:
         values["at"] = datetime.fromisoformat(values["at"])
     return Finding(**values)
@@ -142,8 +150,8 @@ def _findings(stored: Iterable[Mapping[str, Any]]) -> tuple[Finding, ...]:
     return tuple(finding_from_json(finding) for finding in stored)
 
 
-def _pairs(stored: Iterable[Iterable[str]]) -> tuple[tuple[str, ...], ...]:
-    return tuple(tuple(pair) for pair in stored)
+def _skipped(stored: Iterable[tuple[str, Any]]) -> tuple[tuple[str, str], ...]:
+    return tuple((check, decode(reason)) for check, reason in stored)
 
 
 _PARSERS: dict[str, Callable[[Any], Any]] = {
@@ -153,7 +161,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "links": tuple,
     "findings": _findings,
     "passed": tuple,
-    "skipped": _pairs,
+    "skipped": _skipped,
 }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from moderate.akismet import account
 from moderate.errors import ServiceDown
+from moderate.i18n import Message
 from moderate.monitoring.tallies import keep_tally
 from moderate.tasks.retention import forget
 
@@ -25,7 +26,7 @@ CHECK_UP = timedelta(minutes=10)
 
 #: The name under which the spam service's state is stored, and the state for a key that it refuses.
 AKISMET = "akismet"
-REFUSED = "key refused"
+REFUSED, DOWN = Message("key refused"), Message("down")
 
 
 def tidy(desk: Desk) -> bool:
@@ -61,6 +62,6 @@ def check_up(desk: Desk) -> bool:
     try:
         state = "ok" if service.verify() else REFUSED
     except ServiceDown as error:
-        state = REFUSED if error.kind == "bad-key" else "down"
+        state = REFUSED if error.kind == "bad-key" else DOWN
     desk.store.states.keep(AKISMET, {"state": state}, now)
     return True

@@ -22,6 +22,7 @@ from moderate.akismet.values import SpamSample
 from moderate.checks.base import Facts, judge_anew
 from moderate.confirmation import confirm as confirming
 from moderate.errors import ServiceDown
+from moderate.i18n import Message
 from moderate.model import Awaiting, Content, Finding, Lean, NewTask, Status, Verdict
 from moderate.notices.delivery import ATTEMPTS, notice_tasks_for_verdict, notify
 from moderate.sources.link_loss import forgive, is_lost, lose
@@ -71,7 +72,7 @@ def run(desk: Desk, task: Task, *, deaths: int = DEATHS) -> None:
     """
     handler = HANDLERS.get(task.kind.partition(":")[0])
     if handler is None:
-        reason = f"this version does not know the {task.kind} task, which a newer one wrote"
+        reason = Message("this version does not know the {task} task, which a newer one wrote", task=task.kind)
         give_up(desk, task, reason, reason)
         return
     if task.deaths >= deaths:
@@ -83,7 +84,11 @@ def run(desk: Desk, task: Task, *, deaths: int = DEATHS) -> None:
             task.deaths,
             extra=log_fields(task),
         )
-        reason = f"a worker process crashed, hung or was killed during the {task.kind} task (times: {task.deaths})"
+        reason = Message(
+            "a worker process crashed, hung or was killed during the {task} task (times: {number})",
+            task=task.kind,
+            number=task.deaths,
+        )
         give_up(desk, task, reason, reason)
         return
     try:
@@ -92,7 +97,7 @@ def run(desk: Desk, task: Task, *, deaths: int = DEATHS) -> None:
         account.note(desk, [error])
         # An outage of the database is not counted as an attempt.
         if task.attempts >= ATTEMPTS and error.service != "database":
-            give_up(desk, task, f"the {task.kind} task failed ({error.service})", str(error))
+            give_up(desk, task, failure(task, error.service), str(error))
         else:
             desk.store.tasks.retry(task, desk.clock.now() + backoff(task), str(error))
     except KeyboardInterrupt:
@@ -102,7 +107,7 @@ def run(desk: Desk, task: Task, *, deaths: int = DEATHS) -> None:
         log.exception("Task %d (%s) for item %d failed.", task.id, task.kind, task.item, extra=log_fields(task))
         now, name = desk.clock.now(), type(error).__name__
         if is_exhausted(task, now):
-            give_up(desk, task, f"the {task.kind} task failed ({name})", name)
+            give_up(desk, task, failure(task, name), name)
         else:
             desk.store.tasks.retry(task, now + backoff(task), name)
 
@@ -110,6 +115,10 @@ def run(desk: Desk, task: Task, *, deaths: int = DEATHS) -> None:
 def log_fields(task: Task) -> dict[str, int]:
     """Return the fields of a log record about a task."""
     return {"moderate_task": task.id, "moderate_item": task.item}
+
+
+def failure(task: Task, error: str) -> Message:
+    return Message("the {task} task failed ({error})", task=task.kind, error=error)
 
 
 def give_up(desk: Desk, task: Task, reason: str, error: str) -> None:

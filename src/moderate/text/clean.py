@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from moderate.errors import FieldError, Invalid
+from moderate.i18n import Message
 from moderate.model import Body, Client, Submission
 from moderate.text import fields
 from moderate.text.characters import cropped, is_printable, is_storable, readable, single_line
@@ -40,7 +41,7 @@ class _Fields:
         try:
             return rule()
         except ValueError as error:
-            self.errors.append(FieldError(name, str(error)))
+            self.errors.append(FieldError(name, error.args[0]))
             return default
 
     def refuse(self, name: str, message: str) -> None:
@@ -69,7 +70,7 @@ def _comment(raw: Raw, article: Article, policy: Policy, require_author: bool) -
     text = checked.take("text", lambda: fields.body_text(raw.text, policy.max_length), "")
     shown = render(text, policy) if text else Rendered("")
     if text and not shown.html:
-        checked.refuse("text", "Write something first.")
+        checked.refuse("text", Message("Write something first."))
     parent = checked.take("parent", lambda: _parent(raw.parent), None)
     key = checked.take("idempotency_key", lambda: _key(raw.idempotency_key), None)
     checked.settle()
@@ -129,7 +130,7 @@ def _ping(raw: Raw, article: Article, policy: Policy) -> Submission:
 def _author(name: str, is_required: bool) -> str:
     author = fields.author_name(name)
     if is_required and not author:
-        raise ValueError("Tell us your name.")
+        raise ValueError(Message("Tell us your name."))
     return author
 
 
@@ -152,7 +153,7 @@ def _vouched_addresses(identity: Author) -> tuple[str | None, str | None]:
 def _source(source: str | None) -> str:
     address = fields.web_address(source or "")
     if address is None:
-        raise ValueError("The address of the page that links here is missing.")
+        raise ValueError(Message("The address of the page that links here is missing."))
     return address
 
 
@@ -163,13 +164,13 @@ def _typed_host(source: str) -> str:
 
 def _parent(parent: int | None) -> int | None:
     if parent is not None and not 1 <= parent <= _MAX_ID:
-        raise ValueError("There is no such comment to answer.")
+        raise ValueError(Message("There is no such comment to answer."))
     return parent
 
 
 def _key(key: str | None) -> str | None:
     if key is not None and not (1 <= len(key) <= _MAX_KEY and is_storable(key) and all(map(is_printable, key))):
-        raise ValueError(f"Use 1 to {_MAX_KEY} printable characters.")
+        raise ValueError(Message("Use 1 to {most} printable characters.", most=_MAX_KEY))
     return key
 
 

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from hashlib import blake2b
 
+from moderate.i18n import Message
 from moderate.text.characters import cropped, decoded, is_blank, is_storable, readable, single_line
 from moderate.web_address import MAX_ADDRESS, is_host_name, parse
 
@@ -60,7 +61,7 @@ def one_line(value: str, limit: int) -> str:
     # A value far beyond the limit is not worth looking at; what shrinks under it is.
     line = single_line(value) if len(value) <= 10 * limit else value
     if len(line) > limit:
-        raise ValueError(f"Use at most {limit} characters.")
+        raise ValueError(Message("Use at most {limit} characters.", limit=limit))
     return "" if is_blank(line) else line
 
 
@@ -104,9 +105,9 @@ def email(value: str) -> str | None:
     if not address:
         return None
     if len(address) > MAX_EMAIL:
-        raise ValueError(f"Use at most {MAX_EMAIL} characters.")
+        raise ValueError(Message("Use at most {limit} characters.", limit=MAX_EMAIL))
     if not is_email(address):
-        raise ValueError("This does not look like an e-mail address.")
+        raise ValueError(Message("This does not look like an e-mail address."))
     local, _, domain = address.rpartition("@")
     return f"{local}@{domain.lower()}"
 
@@ -142,11 +143,11 @@ def web_address(value: str, limit: int = MAX_ADDRESS) -> str | None:
     if not address:
         return None
     if len(address) > limit:
-        raise ValueError(f"Use at most {limit} characters.")
+        raise ValueError(Message("Use at most {limit} characters.", limit=limit))
     if parse(address) is None:
         if "@" in address.partition("//")[2].partition("/")[0]:
-            raise ValueError("Leave the user name and the password out of the address.")
-        raise ValueError("Use a full web address that starts with http:// or https://.")
+            raise ValueError(Message("Leave the user name and the password out of the address."))
+        raise ValueError(Message("Use a full web address that starts with http:// or https://."))
     return address
 
 
@@ -157,11 +158,11 @@ def body_text(value: str, limit: int | None = None) -> str:
     never cut: a cut can open a tag), and for what no database can hold.
     """
     if limit is not None and (length := len(one_newline(value))) > limit:
-        raise ValueError(f"Use at most {limit} characters; this has {length}.")
+        raise ValueError(Message("Use at most {limit} characters; this has {length}.", limit=limit, length=length))
     _refuse_unstorable(value)
     text = readable(value)
     if is_blank(text):
-        raise ValueError("Write something first.")
+        raise ValueError(Message("Write something first."))
     return text
 
 
@@ -183,4 +184,4 @@ def text_key(text: str) -> str:
 
 def _refuse_unstorable(value: str) -> None:
     if not is_storable(value):
-        raise ValueError("This holds characters that cannot be stored. Type it again without them.")
+        raise ValueError(Message("This holds characters that cannot be stored. Type it again without them."))

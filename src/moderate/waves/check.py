@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from moderate.checks.base import ALL_KINDS
 from moderate.checks.trusted import good_record
+from moderate.i18n import Message
 from moderate.model import Finding, Lean
 
 if TYPE_CHECKING:
@@ -31,4 +32,6 @@ class Wave:
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
         if facts.wave is None or good_record(submission, facts) is not None:
             return None
-        return Finding(self.name, Lean.HOLD, f"the site is under a spam wave: {facts.wave.reason}")
+        return Finding(
+            self.name, Lean.HOLD, Message("the site is under a spam wave: {why}", why=Message.of(facts.wave.reason))
+        )

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from moderate.database.schema import bursts, waves
 from moderate.database.upsert import upsert
+from moderate.i18n import from_text, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -92,11 +93,11 @@ class Waves:
         """Return the wave that is open, even if it is past its time."""
         with self._database.read() as conn:
             row = conn.execute(THE_OPEN_ONE).first()
-        return None if row is None else Wave(**row._asdict())
+        return None if row is None else Wave(**{**row._asdict(), "reason": from_text(row.reason)})
 
     def begin(self, reason: str, now: datetime, until: datetime) -> Wave | None:
         """Open a wave; None where one is open already, which another process may have done just now."""
-        row = {"open_key": OPEN, "started_at": now, "until": until, "reason": reason, "seen": 1}
+        row = {"open_key": OPEN, "started_at": now, "until": until, "reason": to_text(reason), "seen": 1}
         try:
             self._database.transaction(lambda conn: conn.execute(insert(waves), row).rowcount)
         except IntegrityError:

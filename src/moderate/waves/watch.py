@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from moderate import signals
 from moderate.checks.near import near_text
 from moderate.errors import ServiceDown
+from moderate.i18n import Message
 from moderate.limits.policy import client_net, keyed
 from moderate.model import Lean, Status
 from moderate.web_address import host_of
@@ -162,17 +163,17 @@ def names_of(item: Item, secret: bytes) -> Iterator[str]:
         yield f"text:{item.text_key}"
 
 
-def reason_of(bursts: Mapping[str, Burst]) -> str | None:
-    """Why these bursts are a wave, in words for moderators; None where they are not."""
+def reason_of(bursts: Mapping[str, Burst]) -> Message | None:
+    """Return why these bursts are a wave, in words for moderators; None where they are not."""
+    minutes = Message("within {n} minutes", n=f"{WINDOW / 60:.0f}")
     for name, burst in bursts.items():
         kind, seen = name.partition(":")[0], burst.seen
-        minutes = f"within {WINDOW / 60:.0f} minutes"
         if kind == "article" and seen >= ON_ARTICLE:
-            return f"{seen} items that look like spam came on one article {minutes}"
+            return Message("{n} items that look like spam came on one article {minutes}", n=seen, minutes=minutes)
         if kind == "text" and seen >= OF_TEXT:
-            return f"nearly the same text came {seen} times {minutes}"
+            return Message("nearly the same text came {n} times {minutes}", n=seen, minutes=minutes)
         if kind == "senders" and seen >= OF_SENDERS:
-            return f"{seen} different senders brought what looks like spam {minutes}"
+            return Message("{n} different senders brought what looks like spam {minutes}", n=seen, minutes=minutes)
         if kind == "site" and seen >= ON_SITE and seen >= SHARE * burst.received:
-            return f"{seen} of {burst.received} items {minutes} look like spam"
+            return Message("{n} of {all} items {minutes} look like spam", n=seen, all=burst.received, minutes=minutes)
     return None

@@ -124,7 +124,7 @@ def test_a_broken_multipart_form_is_an_error(client: FlaskClient, boundary: str)
         (Closed("Pings are closed here."), 200, "Pings are closed here."),
         (Invalid.field("url", "1 < 2\n& more."), 200, "1 &lt; 2 &amp; more."),
         (Forbidden(), 200, "This is not allowed."),
-        (RateLimited(11.2), 429, "That was a little fast."),
+        (RateLimited(11.2), 429, "Too many requests. Try again in 12 seconds."),
         (ServiceDown("database", "secret"), 503, "This is not available right now. Please try again later."),
     ],
 )
