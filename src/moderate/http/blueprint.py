@@ -70,13 +70,13 @@ def build_blueprint(ways_in: Sequence[InboundProtocol]) -> Blueprint:
 
 
 def unsniffed(response: Response) -> Response:
-    """No browser may take an answer of ours for another kind of thing than we say."""
+    """Forbid browsers to guess the media types of answers."""
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     return response
 
 
 def begin() -> None:
-    """Say once in the log what should be known of the app and which outages are over; note the request's sub-path."""
+    """Log remarks on the app and the ends of outages once, and note the request's sub-path."""
     state = current_state()
     state.remarks.say()
     state.desk.outages.settle()
@@ -87,7 +87,7 @@ def start_worker(app: Flask, **_: object) -> None:
     """Start this process's worker threads at the first request, the host's own ones included; for `request_started`.
 
     Nothing starts at import, because servers fork. In tests (`TESTING`) nothing starts unless the host has set
-    MODERATE_WORKER itself: a thread would outlive its test.
+    MODERATE_WORKER itself, because a thread would outlive its test.
     """
     if not app.testing or "MODERATE_WORKER" in app.config:
         current_state().worker.start()

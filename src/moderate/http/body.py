@@ -2,8 +2,8 @@
 
 A host's ``before_request`` function that reads `request.form` empties the input stream, and Werkzeug
 keeps no bytes of it. Flask sends its signal `request_started` before the first of these functions is
-called: `keep` is connected to it, reads the body of a request for one of our addresses under our own
-limit, and lets the request give those bytes from then on, to the host's code and to ours.
+called: `keep` is connected to it, reads the body of a request to the blueprint under the blueprint's own
+limit, and lets the request give those bytes from then on, to the host's code and to the views.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ BODILESS = (
     "it: see 'Code of yours that reads requests' in docs/embedding.md. One client that broke off is no fault."
 )
 
-#: Where `keep` leaves its refusal: in the WSGI environment, which belongs to one request alone.
+#: The key under which `keep` leaves its refusal in the WSGI environment, which belongs to one request alone.
 _REFUSAL = "moderate.refusal"
 
 
 def keep(_app: Flask, **_: object) -> None:
-    """Read the body of a request for one of our addresses; a receiver of `flask.request_started`.
+    """Read the body of a request to the blueprint; a receiver of `flask.request_started`.
 
-    Raises nothing: what cannot be read is refused later, by `refuse_unread`, in the words of the
-    address that was asked. The host's code finds an empty body then.
+    Raises nothing: a body that cannot be read is refused later, by `refuse_unread`, in the form of the
+    address that was requested. The host's code finds an empty body then.
     """
     if request.blueprint != "moderate" or request.method in _WITHOUT_BODY:
         return
     limit = max_body(request.endpoint or "")
-    # The settings of the host limit the host's own forms; set here, they cannot reach ours.
-    # One byte more than is taken, because Werkzeug cuts a body without a length at this number and says nothing.
+    # The host's settings limit the host's own forms. These values replace them for this request.
+    # One byte more than is accepted, because Werkzeug silently truncates a body without a length at this number.
     # Older versions compare the length that was announced; what is read is bounded by then.
     most_of_form = max(limit, request.content_length or 0) + 1
     set_limits(request, max_content_length=limit + 1, max_form_memory_size=most_of_form, max_form_parts=MAX_PARTS)
@@ -82,7 +82,7 @@ def max_body(endpoint: str) -> int:
     state, name = current_state(), endpoint.partition(".")[2]
     caps = {protocol.name: protocol.max_body(state.edge) for protocol in state.protocols}
     if name in {"item", "preview"}:
-        # Both take the text of a comment.
+        # Both accept the text of a comment.
         return max(MAX_BODY, caps.get("comment", 0))
     return caps.get(name, MAX_BODY)
 
@@ -104,10 +104,10 @@ def read(incoming: Request, limit: int) -> bytes:
     except ClientDisconnected:
         body = read_again(incoming, limit)
     except Exception as error:
-        # Servers have errors of their own for chunks that are none. Their words may hold part of the body.
+        # Servers raise their own errors for invalid chunks, whose messages may contain part of the body.
         log.info("The body of a request could not be read: %s.", type(error).__name__)
         raise Invalid.field("", "The request cannot be read.") from error
-    # Werkzeug leaves it to the server to notice, and not all of them do.
+    # Werkzeug leaves this check to the server, and not all servers make it.
     is_short = len(body) < (incoming.content_length or 0)
     if is_short and (body or not vars(incoming).get("form")):
         if not body:
@@ -129,7 +129,7 @@ def read_again(incoming: Request, limit: int) -> bytes:
 
 
 def rewind(stream: IO[bytes], length: int | None) -> bool:
-    """Go back to where the body begins in an input that was read to its end. Return False where that cannot be.
+    """Seek to the beginning of the body in an input that was read to its end. Return False where that is impossible.
 
     WSGI middleware may read the body before Flask does. Test clients and servers that buffer the body
     give an input that can be read again; from a socket it cannot.

@@ -1,4 +1,4 @@
-"""What the site gives its protocols; see `moderate.protocols.base.Edge`."""
+"""The site as its protocols and pages see it: form tokens, cookies, addresses, and the comment form."""
 
 from __future__ import annotations
 
@@ -42,34 +42,34 @@ OWN_COOKIE = "moderate_own"
 OWN_ITEMS = 30
 OWN_SECONDS = 30 * 24 * 3600
 
-#: For how long an address shows its sender a waiting comment without a cookie.
+#: Seconds for which the address that `SiteEdge.landing` returns shows its sender a pending comment without a cookie.
 SENT_SECONDS = 10 * 60
 
 #: The cookie of a browser in which an e-mail address was confirmed; it holds a keyed hash of the address.
 CONFIRMED_COOKIE = "moderate_confirmed"
 CONFIRMED_SECONDS = 180 * 24 * 3600
 
-#: For a form whose parent cannot be answered. It is sent without one then, as the reader is told.
+#: Words for a form whose parent cannot be answered. The form is shown again without the parent.
 PARENT_GONE = Message("The comment that you answered is not there any more.")
 WITHOUT_PARENT = Message("What you wrote is still here. You can send it as a comment on the article.")
 
-#: A form may lie open in a tab for days; older tokens count as missing.
+#: A form may stay open in a tab for days; older tokens count as missing.
 FORM_SECONDS = 7 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
-    """What the host has plugged in besides its articles."""
+    """Functions that the host has plugged in besides those for its articles."""
 
     load_moderator: Callable[[], Moderator | None] | None = None
-    #: Whether the host's login can let moderators in.
+    #: Returns whether the host's login can let moderators in.
     has_login: Callable[[], bool] | None = None
     load_author: Callable[[], Author | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SiteEdge:
-    """See the port."""
+    """Implements `moderate.protocols.base.Edge`, and what the pages need beside it."""
 
     settings: Settings
     signer: Signer
@@ -77,7 +77,7 @@ class SiteEdge:
     hooks: Hooks
     address: SiteAddress
     templates: Templates
-    #: The item of a number.
+    #: Returns the item with an id.
     item: Callable[[int], Item | None]
     #: None where the site does not have e-mail addresses confirmed.
     confirming: Confirming | None = None
@@ -98,7 +98,7 @@ class SiteEdge:
         return replace(found, id=id_of_login(found.id)) if found is not None else None
 
     def confirmed_id(self, request: Request, email: str) -> str | None:
-        """The cookie and the typed address have to go together: neither of them says anything alone."""
+        """Return the identity in the browser's cookie if the typed address is the one that was confirmed, else None."""
         known = self.confirmed_here(request)
         if known is None or self.confirming is None or self.address.is_cross_site(request):
             return None
@@ -109,24 +109,24 @@ class SiteEdge:
         return known if typed and hmac.compare_digest(self.confirming.author_id(typed), known) else None
 
     def confirmed_here(self, request: Request) -> str | None:
-        """The identity whose address was confirmed in this browser."""
+        """Return the identity whose address was confirmed in this browser, None where there is none."""
         if self.confirming is None or CONFIRMED_COOKIE not in request.cookies:
             return None
         opened = self.signer.open("confirmed", request.cookies[CONFIRMED_COOKIE], max_age=CONFIRMED_SECONDS)
         return str(opened[0]) if opened else None
 
     def remember_confirmed(self, request: Request, response: AnyResponse, author_id: str | None) -> None:
-        """Let the browser be known by a confirmed address; by none any more where that is None."""
+        """Set the cookie of a confirmed address; delete it where *author_id* is None."""
         value = self.signer.sign("confirmed", author_id) if author_id else ""
         lifetime = CONFIRMED_SECONDS if author_id else 0
         set_cookie(request, response, CONFIRMED_COOKIE, value, lifetime)
 
     def form_token(self, article: str) -> str:
-        """A new token for one showing of the form: when it was made, for what, and a key of its own."""
+        """Return a new token for one rendering of the form; it holds the time, the article and a random key."""
         return self.signer.sign("form", [article, secrets.token_urlsafe(9)])
 
     def form_token_or_none(self, article: str) -> str:
-        """A form without a token is better than none, where the database keeps our key and is away."""
+        """Return a form token, or an empty text where the database, which holds the signing key, is not available."""
         try:
             return self.form_token(article)
         except ServiceDown:
@@ -139,12 +139,12 @@ class SiteEdge:
         return opened[1], opened[0][1]
 
     def sender_key(self, request: Request, *parts: str) -> str:
-        """See the port. The client's address is in the key, and nobody can read it there."""
+        """See `Edge.sender_key`. The key is a keyed hash, so that the client's address cannot be read from it."""
         sender = [client_net(request.remote_addr).own, *parts]
         return keyed(self.signer.derive("idempotency"), "sender", json.dumps(sender))
 
     def article(self, key: str) -> Article | None:
-        """What the host has under *key*; it is never asked about a key that none of its articles can have."""
+        """Return the host's article with *key*. The host is not asked about keys that no article can have."""
         return self.articles.load(key)
 
     def item_json(self, item: Item, *, for_author: bool = False) -> dict[str, object]:
@@ -157,12 +157,12 @@ class SiteEdge:
         return self.signer.sign("edit", item.id)
 
     def opens(self, token: str | None, item: Item) -> bool:
-        """Whether *token* is the item's edit token: to read by for a month, to change by while the window is open."""
+        """Return whether *token* is the item's edit token: valid for a month to read, for the edit window to change."""
         opened = self.signer.open("edit", token, max_age=max(OWN_SECONDS, self.settings.edit_window * 60))
         return opened is not None and opened[0] == item.id
 
     def own_items(self, request: Request) -> list[int]:
-        """The ids that this browser has sent, oldest first."""
+        """Return the ids of the items that this browser has sent, oldest first."""
         opened = self.signer.open("own", request.cookies.get(OWN_COOKIE), max_age=OWN_SECONDS)
         return [number for number in opened[0] if isinstance(number, int)] if opened else []
 
@@ -172,7 +172,7 @@ class SiteEdge:
         return int(opened[0][0]) if opened and opened[0][1] == self._visitor(request) else None
 
     def landing(self, request: Request, receipt: Receipt) -> str:
-        """See the port. What waits is named by a signed parameter, which nobody else's address opens."""
+        """See `Edge.landing`. A pending item is named by a signed parameter that is valid for this visitor alone."""
         item = receipt.item
         waits = item.status in {Status.PENDING, Status.SPAM}
         sent = self.signer.sign("sent", [item.id, self._visitor(request)]) if waits else ""
@@ -182,15 +182,15 @@ class SiteEdge:
         return keyed(self.signer.derive("sent"), "visitor", client_net(request.remote_addr).own)
 
     def is_personal(self, request: Request) -> bool:
-        """Return whether the thread may hold something for this visitor alone; asks no database."""
+        """Return whether the thread may contain something for this visitor alone. Does not read the database."""
         return self.is_marked(request) or bool(self.hooks.load_author and self.hooks.load_author())
 
     def is_marked(self, request: Request) -> bool:
-        """Return whether a cookie of ours or an address that `landing` made tells this visitor from others."""
+        """Return whether the request carries one of the blueprint's cookies or an address that `landing` made."""
         return bool({OWN_COOKIE, CONFIRMED_COOKIE} & request.cookies.keys() or SENT in request.args)
 
     def remember_own(self, request: Request, response: AnyResponse, item: Item) -> None:
-        """See the port. A browser sends no cookies with another site's form, so that ours would be replaced."""
+        """See `Edge.remember_own`. Cross-site forms carry no cookies, so that the list would be overwritten."""
         if self.address.is_cross_site(request):
             return
         mine = [number for number in self.own_items(request) if number != item.id]
@@ -230,14 +230,14 @@ class SiteEdge:
         error: Refused | ServiceDown | None = None,
         reply_to: Item | None = None,
     ) -> dict[str, Any]:
-        """What the form's template shows: the fields with what was typed, and the words beside them."""
+        """Return the values of the form's template: the fields as they were typed, and the messages beside them."""
         values = dict(typed or {})
         if reply_to is not None:
             values["parent"] = str(reply_to.id)
         errors = {entry.field: entry.message for entry in error.errors} if isinstance(error, Invalid) else {}
         if "parent" in errors:
             errors["parent"] = WITHOUT_PARENT
-        # The database may have stored it before it failed: by the same token the repeat is the same comment.
+        # The database may have stored the comment before it failed: the same token makes the repeat the same comment.
         token = values.get("form_token", "") if isinstance(error, ServiceDown) else ""
         return {
             "action": address_of("comment", article=article),
@@ -264,18 +264,18 @@ class SiteEdge:
         return self.absolute_url("webmention_status", token=token)
 
     def absolute_url(self, endpoint: str, **values: object) -> str:
-        """Built on MODERATE_SITE_URL where it is set: the Host header of a stranger must not get into links."""
+        """Return an absolute address on MODERATE_SITE_URL where it is set, because clients choose the Host field."""
         return self.address.of_blueprint(address_of(endpoint, **values), request)
 
 
 def set_cookie(request: Request, response: AnyResponse, name: str, value: str, seconds: int) -> None:
-    """Set a cookie of ours for the pages of this app, and of no other one that is mounted on the same host."""
+    """Set a cookie for the pages of this app alone, not for others that are mounted on the same host."""
     path, is_secure = request.script_root or "/", request.is_secure
     response.set_cookie(name, value, max_age=seconds, path=path, httponly=True, samesite="Lax", secure=is_secure)
 
 
 def address_of(endpoint: str, **values: object) -> str:
-    """Return the address of an endpoint of the blueprint as it stands on the article page of this request.
+    """Return the address of an endpoint of the blueprint, for the article page of this request.
 
     `flask.url_for` would also call the host's ``url_defaults``. Frozen-Flask listens there and freezes every
     address that is made, but the blueprint's own addresses stay live.

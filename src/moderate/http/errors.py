@@ -1,4 +1,4 @@
-"""From our errors to HTTP: one table of statuses, and application/problem+json (RFC 9457)."""
+"""HTTP statuses of errors, and problem documents (application/problem+json, RFC 9457)."""
 
 from __future__ import annotations
 
@@ -90,22 +90,24 @@ def status_of(error: Refused | ServiceDown) -> int:
 
 
 def public_text(error: Refused | ServiceDown) -> str:
-    """What may be shown to anybody. Which service is down is for the logs and the moderators."""
+    """Return the message for clients. It does not name the service that is down; logs and moderators' pages do."""
     return error.public if isinstance(error, Refused) else UNAVAILABLE
 
 
-def problem(error: Refused | ServiceDown, told: Callable[[str], str] = str) -> Response:
-    """The error as a problem document, with the header fields that belong to it; *told* finds its words."""
+def problem(error: Refused | ServiceDown, translate: Callable[[str], str] = str) -> Response:
+    """Return the error as a problem document with its header fields; *translate* is called with each message."""
     status = status_of(error)
     body: dict[str, object] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": error.code,
-        "detail": told(public_text(error)),
+        "detail": translate(public_text(error)),
     }
     response = Response(
-        json.dumps(body | particulars(error, told), ensure_ascii=False), status, mimetype="application/problem+json"
+        json.dumps(body | particulars(error, translate), ensure_ascii=False),
+        status,
+        mimetype="application/problem+json",
     )
     response.headers["Cache-Control"] = "no-store"
     for name, value in headers_of(error).items():
@@ -113,11 +115,11 @@ def problem(error: Refused | ServiceDown, told: Callable[[str], str] = str) -> R
     return response
 
 
-def particulars(error: Refused | ServiceDown, told: Callable[[str], str]) -> dict[str, object]:
-    """The members that only some errors have."""
+def particulars(error: Refused | ServiceDown, translate: Callable[[str], str]) -> dict[str, object]:
+    """Return the members that only some errors have."""
 
     if isinstance(error, Invalid):
-        return {"errors": [{"field": entry.field, "message": told(entry.message)} for entry in error.errors]}
+        return {"errors": [{"field": entry.field, "message": translate(entry.message)} for entry in error.errors]}
     if isinstance(error, DecidedMeanwhile):
         return {"by": error.by, "decision": error.item.status.value, "item": moderator_item(error.item)}
     if isinstance(error, UnexpectedNumber):

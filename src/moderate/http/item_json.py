@@ -54,18 +54,18 @@ class ReceivedItem(PublicItem):
     edit_token: str
 
 
-#: Checks that an author is not told of: it would teach those who write spam, or says nothing about the text.
+#: Checks that are not named to authors: it would help spammers, or says nothing about the text.
 NOT_TOLD = frozenset({"honeypot", "learned", "akismet", "rules", "wave", "article", "task"})
 
 
 def held_for(item: Item) -> list[str]:
-    """For what the item waits, as its author may know it: the names of the checks that want a person to look."""
+    """Return the names of the checks that hold an item for a moderator, as far as its author may know them."""
     names = (finding.check for finding in item.findings if finding.lean is Lean.HOLD)
     return [name for name in dict.fromkeys(names) if name not in NOT_TOLD]
 
 
 def public_item(item: Item, *, for_author: bool = False) -> dict[str, object]:
-    """An item as readers get it. To its author an item that the checks took for spam is pending."""
+    """Return an item as readers get it. To its author an item that the checks judged as spam is pending."""
     status = Status.PENDING if for_author and item.status is Status.SPAM else item.status
     body: dict[str, object] = {
         "id": item.id,
@@ -91,7 +91,7 @@ class CountsOut(Answer):
 
 
 def counts_json(counts: Counts, *, pending: bool = False) -> dict[str, object]:
-    """The two numbers of the footer, with the ping kinds apart."""
+    """Return the numbers of public comments and pings of an article."""
     body: dict[str, object] = {
         "comments": counts.comments,
         "trackbacks": counts.trackbacks,
@@ -131,7 +131,7 @@ class CauseOut(Answer):
 
 
 def cause_json(cause: str | None) -> dict[str, object] | None:
-    """The check that put the item where it stands, and the number of the rule, if one did."""
+    """Return the check that caused the item's status, and the number of the rule, if one did."""
     if cause is None:
         return None
     check, _, rule = cause.partition(":")
@@ -194,7 +194,7 @@ class ModeratorItem(PublicItem):
 
 
 def moderator_item(item: Item, history: Sequence[HistoryEntry] | None = None) -> dict[str, object]:
-    """An item as moderators get it: everything, with what the checks said."""
+    """Return an item as moderators get it: everything, with the findings of the checks."""
     body = public_item(item) | {
         "text": item.text,
         "author_id": item.author_id,
@@ -217,7 +217,7 @@ def moderator_item(item: Item, history: Sequence[HistoryEntry] | None = None) ->
 
 
 def verified(item: Item) -> str | None:
-    """What vouches for the author: the site's own ``login``, a confirmed ``email``, or None where the name is typed."""
+    """Return what proves the author's identity: the site's ``login``, a confirmed ``email``, or None."""
     if item.author_id is None:
         return None
     return "email" if is_confirmed(item.author_id) else "login"
@@ -239,7 +239,7 @@ class RelatedItem(Answer):
 
 
 def related_json(item: Item, other: Item) -> dict[str, object]:
-    """Another item of the same hand, in short; `same` tells by what."""
+    """Return another item of the same sender in short; `same` lists what they have in common."""
     same = [name for name in ("author_id", "email", "ip") if getattr(item, name) == getattr(other, name) is not None]
     return {
         "id": other.id,

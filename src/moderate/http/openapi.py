@@ -1,4 +1,4 @@
-"""``GET /openapi.json``: OpenAPI 3.1, put together from the tables of operations and the models that validate."""
+"""``GET /openapi.json``: an OpenAPI 3.1 document made from the declarations of the views and their models."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ HEADERS: dict[str, Json] = {
     "WWW-Authenticate": {"description": "How to sign in.", "schema": {"type": "string"}},
 }
 
-#: By status: the header fields that a problem document of ours always has, and those that it may have.
+#: The header fields of problem documents by status.
 PROBLEM_HEADERS: dict[int, tuple[str, ...]] = {
     401: ("WWW-Authenticate",),
     429: ("Retry-After", "RateLimit", "RateLimit-Policy"),
@@ -51,7 +51,7 @@ PROBLEM_HEADERS: dict[int, tuple[str, ...]] = {
 }
 
 
-#: What `moderate.text` enforces on the members of a comment, beyond their types.
+#: Lengths of the members of a comment that `moderate.text` enforces after validation.
 BOUNDS: dict[str, Json] = {
     "author": {"maxLength": MAX_AUTHOR},
     "email": {"maxLength": MAX_EMAIL},
@@ -133,7 +133,7 @@ def security_schemes(session_cookie: str) -> Json:
 
 
 def described(operation: Operation) -> Json:
-    """The Operation Object."""
+    """Return the Operation Object."""
     body: Json = {
         "operationId": f"{operation.endpoint}_{operation.method.lower()}",
         "summary": operation.summary,
@@ -162,7 +162,7 @@ def reference(name: str) -> Json:
 
 
 def responses(operation: Operation) -> dict[str, Json]:
-    """All answers by status: those of success, and the problem documents with the codes that may come."""
+    """Return the Responses Object: declared replies, and problem documents with the codes that may come."""
     found = {str(reply.status): described_reply(reply) for reply in operation.all_replies()}
     for status, codes in by_status(operation.codes()).items():
         described_before = found.get(str(status), {})
@@ -209,7 +209,7 @@ def described_problem(operation: Operation, status: int, codes: list[str]) -> Js
 
 
 def schemas(operations: Iterable[Operation], settings: Settings) -> dict[str, Json]:
-    """The schemas of all bodies and answers, by name; forms have one of their own."""
+    """Return the schemas of all bodies and answers by name. Forms have schemas of their own."""
     sent = {model for operation in operations for reply in operation.replies for model in reply.models}
     bodies = chain.from_iterable(operation.bodies.items() for operation in operations)
     taken = [(model, kind) for kind, model in bodies if model is not None]
@@ -226,7 +226,7 @@ def schemas(operations: Iterable[Operation], settings: Settings) -> dict[str, Js
 
 
 def in_use(model: type[BaseModel], settings: Settings) -> type[BaseModel]:
-    """The model that this site validates with: the comment's has the site's honeypot."""
+    """Return the model that this site validates with: that of comments has the site's honeypot."""
     return model_for(settings.honeypot) if model is CommentIn else model
 
 
@@ -238,7 +238,7 @@ def definitions(sent: Iterable[type[BaseModel]], read: Iterable[type[BaseModel]]
 
 
 def bound(found: dict[str, Json], settings: Settings) -> None:
-    """Write the lengths into a comment's schema that are enforced after its types."""
+    """Add the lengths to the schemas of comments that are enforced after validation."""
     text = {"text": {"minLength": 1, "maxLength": settings.max_length}}
     for model, bounds in (("CommentIn", {**BOUNDS, **text}), ("PreviewIn", text), ("PreviewForm", text)):
         for name, limits in bounds.items():
@@ -248,7 +248,7 @@ def bound(found: dict[str, Json], settings: Settings) -> None:
 
 
 def one_of(**ways: tuple[str, ...]) -> list[Json]:
-    """Schemas of which one holds: by each way's own members, with those of the other ways left out or null."""
+    """Return schemas of which one is valid: each requires its own members and forbids those of the others."""
     members = {name for names in ways.values() for name in names}
     return [
         {
@@ -262,7 +262,7 @@ def one_of(**ways: tuple[str, ...]) -> list[Json]:
     ]
 
 
-#: What validators hold that look at several members.
+#: The rules of validators that check several members.
 EITHER = {
     "DecisionsIn": one_of(by_list=("items",), by_filter=("filter", "expect")),
     "UndoIn": one_of(batch=("batch",), line=("history",)),
@@ -270,7 +270,7 @@ EITHER = {
 
 
 def form_schema(schema: Json) -> Json:
-    """A form's twin of a JSON schema: a field is there or not, but never null, and unknown ones are ignored."""
+    """Return the schema of a form for that of JSON: fields may be absent but not null, and unknown ones are ignored."""
     properties = {name: without_null(entry) for name, entry in schema["properties"].items()}
     return {"type": "object", "properties": properties, "required": schema.get("required", [])}
 

@@ -74,7 +74,7 @@ Moment = Annotated[datetime, PlainSerializer(rfc3339), WithJsonSchema({"type": "
 
 
 class Answer(BaseModel):
-    """What is sent, or a form that is read field by field: exactly these members."""
+    """Base of the models of answers, and of forms that are read field by field: no members but these."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -133,7 +133,7 @@ HTML_PAGE = Reply(200, "The page.", types=(HTML,))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """What one method does at one address, as the decorator of its view."""
+    """The declaration of one method at one address, and the decorator of its view."""
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     #: The address below the prefix, as Flask writes it. All methods of one endpoint have the same.

@@ -1,4 +1,4 @@
-"""Render the templates of the package, whatever the host has set in its Jinja environment.
+"""Render the templates of the package, independently of the settings of the host's Jinja environment.
 
 The package's own templates are compiled in an environment of their own: usual delimiters, autoescaping, no
 extensions, Jinja's own filters and tests. A host's template that replaces one of them is compiled in an overlay
@@ -69,7 +69,7 @@ class Templates:
 
 
 class ShippedContext(Context):
-    """Resolve the names of the package's functions first, so that no variable of the host stands in for one."""
+    """Resolves the names of the package's functions first, so that no variable of the host can replace one."""
 
     environment: ShippedEnvironment
 

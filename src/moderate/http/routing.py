@@ -1,7 +1,7 @@
-"""Routes that answer every method themselves.
+"""Registration of routes that answer every method, and the placement of the blueprint at a host.
 
-Flask reports a wrong method before a blueprint is asked, in the host's words. Our addresses speak
-problem documents, so each of them takes all methods and turns the wrong ones away on its own.
+Flask answers a wrong method itself, before the blueprint can, in the form of the host. To answer with problem
+documents, each route accepts all methods and refuses the wrong ones itself.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
-#: An argument that every rule has. Frozen-Flask takes rules that answer GET and have no arguments for pages.
+#: An argument that every rule has. Frozen-Flask treats rules for GET without arguments as pages to freeze.
 LIVE = "moderate_live"
 
 
 class KeyConverter(PathConverter):
-    """The key of an article: any text, also one that begins with a slash, as hosts use that go by paths."""
+    """Converts the key of an article: any text, also one that begins with a slash, as that of hosts that use paths."""
 
     regex = "(?s:.+?)"
-    # Werkzeug takes a pattern without a slash for one that no slash can match.
+    # Werkzeug assumes that a pattern without a slash cannot match one.
     part_isolating = False
 
 
 def prepare(blueprint: Blueprint) -> None:
-    """Let the rules of `add_rule` work in *blueprint*. Call it before any rule is added."""
+    """Prepare *blueprint* for the rules of `add_rule`. Call it before any rule is added."""
 
     def add_converter(setup: BlueprintSetupState) -> None:
         setup.app.url_map.converters["moderate_key"] = KeyConverter
@@ -83,7 +83,7 @@ class SetupAtHost(BlueprintSetupState):
 
 
 def place_of(app: Flask, settings: Settings) -> dict[str, str]:
-    """Return how the blueprint is registered. Raises `ConfigError` where nobody could reach it there."""
+    """Return the options with which the blueprint is registered. Raises `ConfigError` where it would be unreachable."""
     host, subdomain = settings.host, settings.subdomain
     if app.url_map.host_matching:
         if subdomain is not None:
@@ -144,7 +144,7 @@ def dispatcher(routes: list[Route]) -> View:
 
 
 def hide_token(values: dict[str, Any]) -> None:
-    """Take the token of a link out of the request's path, which Flask logs with an error that nobody foresaw."""
+    """Remove the token of a link from the request's path, which Flask logs with an unexpected error."""
     if "token" in values:
         request.path = request.path.replace(values["token"], "…")
 
@@ -178,5 +178,5 @@ def guarded(route: Route, values: dict[str, Any]) -> ResponseReturnValue:
 
 
 def nothing_here(**_: str) -> ResponseReturnValue:
-    """For all addresses below the prefix that are not ours."""
+    """Answer all addresses below the prefix that no route has."""
     return problem(NoSuchPage())

@@ -1,4 +1,4 @@
-"""Signed texts that leave the server and come back: form tokens, edit tokens, cookies, CSRF tokens."""
+"""Signed values that leave the server and come back: form tokens, edit tokens, cookies, CSRF tokens."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 
 
 class Signer:
-    """Signs and opens small values. Each purpose has a salt of its own, so that no token serves another.
+    """Signs and opens small values. Each purpose has a salt of its own, so that a token is valid for one purpose alone.
 
-    `secrets` gives the keys, oldest first; the last one signs, all of them open. `database` gives
-    what tells one database from another: tokens name items by their numbers, and apps that share a
-    SECRET_KEY number theirs alike. Times come from our own clock, in whole seconds, so that tests
-    can move it.
+    *secrets* returns the keys, oldest first; the last one signs, all of them open. *database* returns
+    bytes that identify the database: tokens name items by their ids, and apps that share a
+    SECRET_KEY use the same ids. Times are whole seconds of *clock*.
     """
 
     def __init__(
@@ -32,12 +31,12 @@ class Signer:
         self._database = database
 
     def sign(self, purpose: str, value: Any) -> str:
-        """A URL-safe text that holds *value* (JSON) and the time."""
+        """Return a URL-safe text that holds *value* (JSON) and the time."""
         signed = self._serializer(purpose).dumps([int(self._clock.now().timestamp()), value])
         return signed.decode() if isinstance(signed, bytes) else signed
 
     def open(self, purpose: str, token: str | None, *, max_age: float | None = None) -> tuple[Any, float] | None:
-        """The value and its age in seconds, or None for anything that is not ours or too old."""
+        """Return the value and its age in seconds; None for a token that is invalid or older than *max_age* seconds."""
         if not token or len(token) > 4096:
             return None
         try:
@@ -48,7 +47,7 @@ class Signer:
         return None if max_age is not None and age > max_age else (value, age)
 
     def derive(self, purpose: str) -> bytes:
-        """A key for one purpose, for keyed hashes."""
+        """Return a key for the keyed hashes of one purpose."""
         return _derived(purpose, self._secrets()[-1])
 
     def derive_for_site(self, purpose: str) -> bytes:
@@ -71,7 +70,7 @@ def _derived(purpose: str, secret: bytes | str) -> bytes:
 
 @lru_cache(maxsize=64)
 def _serializer_of(purpose: str, database: bytes, *secrets: bytes | str) -> URLSafeSerializer:
-    """Keeps nothing between calls, so that one serves all threads."""
+    """Return a serializer. It has no state, so that all threads share it."""
     keys = [key.encode() if isinstance(key, str) else key for key in secrets]
     return URLSafeSerializer(
         keys,

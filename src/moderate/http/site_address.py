@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("moderate")
 
-#: Name of the kept state that holds the sub-path that was learned from requests.
+#: The name under which the sub-path that was learned from requests is stored.
 MOUNT = "mount"
 
-#: Endpoints that monitors ask at an internal address, so that their sub-path says nothing about the site.
+#: Endpoints that monitors request at an internal address, whose sub-path is not that of the site.
 MONITORED = frozenset({"moderate.health", "moderate.metrics"})
 
 #: Sub-path that is taken from a request: segments without dots alone, backslashes, queries or control characters.
@@ -36,13 +36,13 @@ MAX_SUB_PATH = 200
 
 @dataclass(slots=True)
 class SiteAddress:
-    """Where readers find the site: MODERATE_SITE_URL, and the sub-path below which the app is mounted.
+    """The address of the site for its readers: MODERATE_SITE_URL, and the sub-path below which the app is mounted.
 
     Mails are written by workers, outside of requests, where SCRIPT_NAME is unknown. The sub-path is therefore the
     first of these that is not empty: the path of MODERATE_SITE_URL, Flask's APPLICATION_ROOT, the SCRIPT_NAME of
-    POST requests. It is kept in the database, so that workers in other processes know it too. Anybody's first POST
-    request sets it, and from then on only those of signed-in moderators do: some servers take SCRIPT_NAME from a
-    header field (gunicorn does from proxies on the same machine), which a proxy may pass on from a stranger.
+    POST requests. It is stored in the database for workers in other processes. The first POST request sets it, and
+    from then on only requests of signed-in moderators change it: some servers take SCRIPT_NAME from a
+    header field (gunicorn does from proxies on the same machine), which a proxy may pass on from any client.
     """
 
     app: Flask
@@ -54,19 +54,19 @@ class SiteAddress:
 
     @property
     def configured(self) -> str:
-        """The sub-path that settings name, such as ``/news``; empty where they name none."""
+        """The sub-path in the settings, such as ``/news``; empty where there is none."""
         path = urlsplit(self.settings.site_url or "").path
         return path or with_slash(str(self.app.config.get("APPLICATION_ROOT") or ""))
 
     def seen(self) -> str | None:
-        """The sub-path that was learned from requests, None where none is known. Raises `ServiceDown`."""
+        """Return the sub-path that was learned from requests, None where none is known. Raises `ServiceDown`."""
         kept = self.store.states.get(MOUNT)
         return None if kept is None else str(kept.value["root"])
 
     def base(self) -> str:
-        """The address of the blueprint without a slash at its end; a path alone where MODERATE_SITE_URL is not set.
+        """Return the address of the blueprint without a final slash; a path alone where MODERATE_SITE_URL is not set.
 
-        Raises `ServiceDown` where the sub-path has to be read from the database and that is away.
+        Raises `ServiceDown` where the sub-path has to be read from the database and that is not available.
         """
         root = self.configured or (self.seen() or "" if self.settings.site_url else "")
         origin = self.origin
@@ -89,16 +89,16 @@ class SiteAddress:
 
     @property
     def own(self) -> list[str]:
-        """The addresses of the hosts that are the site itself, as far as settings name them."""
+        """The origins of the site itself, as far as they are in the settings."""
         scheme = urlsplit(self.settings.site_url or "http:").scheme
         return [address for address in (self.origin, self.own_host and f"{scheme}://{self.own_host}") if address]
 
     def absolute(self, path: str, request: Request) -> str:
-        """The public address of a *path* that ``url_for`` has made within *request*."""
+        """Return the public address of a *path* that ``url_for`` has made within *request*."""
         own = urlsplit(self.settings.site_url or "").path
         if own:
             return f"{self.settings.site_url}{path.removeprefix(request.script_root)}"
-        # Not host_url, which fails for what is no host name.
+        # Not host_url, which fails for values that are no host name.
         return f"{self.origin or f'{request.scheme}://{request.host}'}{path}"
 
     def of_blueprint(self, address: str, request: Request) -> str:
@@ -128,7 +128,7 @@ class SiteAddress:
         return origin is not None and authority_of(origin) != request.host
 
     def note(self, request: Request) -> None:
-        """Compare the sub-path of any request with the settings, and learn that of the first POST request."""
+        """Compare the sub-path of a request with the settings, and store that of the first POST request."""
         root = request.script_root
         if self.settings.site_url is None or request.endpoint in MONITORED:
             return
@@ -145,12 +145,12 @@ class SiteAddress:
             self._learn(root, is_trusted=False)
 
     def trust(self, request: Request) -> None:
-        """Learn the sub-path of a change that a signed-in moderator has sent."""
+        """Store the sub-path of a change that a signed-in moderator has sent."""
         if self.settings.site_url is not None:
             self._learn(request.script_root, is_trusted=True)
 
     def _learn(self, root: str, *, is_trusted: bool) -> None:
-        """Keep the sub-path where it is news. An outage is left for the request itself to meet."""
+        """Store the sub-path if it is new. An outage of the database is ignored here: the request itself reports it."""
         if not is_sub_path(root) or root == self._seen:
             return
         try:
@@ -164,18 +164,18 @@ class SiteAddress:
 
 
 def is_sub_path(root: str) -> bool:
-    """Tell whether a SCRIPT_NAME can stand behind a host name without changing which host that is."""
+    """Return whether a SCRIPT_NAME can follow a host name without changing the host."""
     return len(root) <= MAX_SUB_PATH and _SUB_PATH.fullmatch(root) is not None
 
 
 def with_slash(root: str) -> str:
-    """A path from a setting with one slash at its start and none at its end; empty for the root."""
+    """Return a path from a setting with one leading slash and no final one; empty for the root."""
     bare = root.strip("/")
     return f"/{bare}" if bare else ""
 
 
 def quoted(root: str) -> str:
-    """A sub-path as it stands in an address (RFC 3986 §3.3); what is escaped already stays so."""
+    """Return a sub-path escaped for an address (RFC 3986 §3.3). Escapes in it are kept."""
     return quote(root, safe="/%:@!$&'()*+,;=~-._")
 
 
@@ -189,17 +189,17 @@ def authority_of(origin: str) -> str | None:
 
 # --- addresses of articles ------------------------------------------------------------------------
 #
-# A host may build `Article.url` with ``url_for(..., _external=True)``, and then it says whatever the request's Host
-# field said. Such an address would be stored, and stand in the queue, in mails and in feeds.
+# A host may build `Article.url` with ``url_for(..., _external=True)``, which takes its host from the request's Host
+# field. Such an address would be stored, and shown in the queue, in mails and in feeds.
 
 
 def on_site(article: Article, site_url: str) -> Article:
     """Return the article with its addresses at MODERATE_SITE_URL.
 
-    Relative addresses are joined to it. Where the article's own address is at the request's host, all that are
-    there are moved to it. An address at any other host cannot have been made of this request, and stays. So
-    do the aliases where the article's own address does: a former host of the site is then one that the host
-    has written down, and the Host field of a stranger must not make addresses of other articles of it.
+    Relative addresses are joined to it. Where the article's own address is at the request's host, all addresses
+    at that host are moved to MODERATE_SITE_URL. An address at any other host does not come from this request and is
+    kept. Where the article's own address is kept, so are its aliases: a former host of the site is then one that
+    the host has written down, and a client's Host field must not turn it into addresses of other articles.
     """
     url, aliases = joined(article.url, site_url), tuple(joined(alias, site_url) for alias in article.aliases)
     placed = moved(url, site_url)
@@ -231,7 +231,7 @@ def moved(url: str, site_url: str) -> str:
 
 
 def same_place(one: str, other: str) -> bool:
-    """Whether two authorities are one, the usual ports being none."""
+    """Return whether two authorities are the same; default ports are ignored."""
     return without_port(one) == without_port(other)
 
 

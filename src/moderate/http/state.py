@@ -1,4 +1,4 @@
-"""What belongs to one app. The extension object keeps nothing of an app; all of it is here."""
+"""The objects of one app, and values of the current request. The extension object itself holds nothing of an app."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 log = logging.getLogger("moderate")
 
-#: Seconds that a process which ends gives to the task at hand: servers are killed when they take too long to stop.
+#: Seconds that a process waits for the current task when it ends: slow servers are killed.
 AT_EXIT = 5.0
 
 #: The states of all apps in this process; `close_all` closes those that are left.
@@ -56,7 +56,7 @@ def page_cache() -> LRUCache[Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class State:
-    """One app's desk with everything at its edge."""
+    """All objects of one app."""
 
     desk: Desk
     signer: Signer
@@ -73,7 +73,7 @@ class State:
     remarks: Remarks = field(default_factory=Remarks)
     #: Threads as JSON, by their tags.
     threads: LRUCache[bytes] = field(default_factory=page_cache)
-    #: The lists of article pages as HTML, by what tells them apart.
+    #: The lists of article pages as HTML, by what they depend on.
     listings: LRUCache[ThreadHtml] = field(default_factory=page_cache)
     #: Their comment form as HTML; see `moderate.reading.fragments`.
     forms: LRUCache[Markup] = field(default_factory=page_cache)
@@ -95,7 +95,7 @@ class State:
     def close(self, patience: float = 30.0) -> None:
         """End the app's threads and close its connections, but not those of objects that the host handed in.
 
-        Waits at most *patience* seconds for the task at hand.
+        Waits at most *patience* seconds for the current task.
         """
         with ExitStack() as ending:
             for end in self.endings:
@@ -105,7 +105,7 @@ class State:
 
 @atexit.register
 def close_all() -> None:
-    """Close every app at the end of the process, so that an SQLite database is left as one whole file."""
+    """Close every app at the end of the process, so that an SQLite database is left as a single file."""
     for state in list(_states):
         try:
             state.close(AT_EXIT)
@@ -114,7 +114,7 @@ def close_all() -> None:
 
 
 def current_state() -> State:
-    """The state of the app that serves the current request. Raises RuntimeError where there is none."""
+    """Return the state of the app that serves the current request. Raises RuntimeError where it has none."""
     try:
         return cast("State", current_app.extensions["moderate"])
     except KeyError:

@@ -1,4 +1,4 @@
-"""The words of pages and forms: in which language a request is answered, and what templates say in it."""
+"""The language in which a request is answered, and translated texts for pages and templates."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 def language() -> str:
     """Return the language of this page.
 
-    Readers get the site's own, MODERATE_LANGUAGE or else English: a page in two languages helps nobody,
-    and a cache in front of the site would mix them. Moderators' pages go by their browser; see `for_moderators`.
+    Readers get the site's language, MODERATE_LANGUAGE or else English, because pages are cached for all of them.
+    Moderators' pages depend on their browser; see `for_moderators`.
     """
     known = chosen()
     if "page" not in known:
-        # A page asks for it with each of its words.
+        # Stored, because it is looked up for each text of a page.
         known["page"] = current_state().settings.language or "en"
     return known["page"]
 
@@ -30,9 +30,9 @@ def language() -> str:
 def for_moderators(own: str | None = None) -> None:
     """Answer this request in the moderator's language from here on.
 
-    That is *own*, which a link in a mail knows of its reader, else the site's, else the browser's.
+    That is *own*, the language of a mail whose link was opened, else the site's, else the browser's.
     """
-    # By the first part of each tag: somebody who asks for ja-JP and then en wants Japanese.
+    # By the first part of each tag: a browser that accepts ja-JP and then en gets Japanese.
     wanted = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality > 0)
     best = next((tag for tag in wanted if tag in LANGUAGES), "en")
     known = chosen()
@@ -47,9 +47,9 @@ def chosen() -> dict[str, str]:
 
 
 def say(words: str, **values: object) -> str:
-    """The words in the page's language, with *values* in their places.
+    """Return a text in the page's language, with *values* in its placeholders.
 
-    Where a value is markup, the others are escaped and the whole is markup.
+    Where a value is markup, the others are escaped and the result is markup.
     """
     return filled(translator(language()).template(words), values)
 
@@ -66,7 +66,7 @@ def filled(template: str, values: Mapping[str, object]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """How long something has lasted, in the largest unit that fits."""
+    """Return a duration of *seconds* in words, in the largest unit that fits."""
     if seconds < 60:
         return say("less than a minute")
     if seconds < 3600:
@@ -82,13 +82,13 @@ def found(sentence: object) -> str:
 
 
 def checks(names: Iterable[str]) -> str:
-    """The names of checks, as people call them, with commas between them."""
+    """Return the names of checks in the page's language, separated by commas."""
     words = translator(language())
     return words.template(", ").join(words.check(name) for name in names)
 
 
 def thread_words() -> dict[str, str]:
-    """What ``static/thread.js`` says."""
+    """Return the texts of ``static/thread.js``."""
     return {
         "preview": say("Preview"),
         "sending": say("Sending…"),
@@ -99,11 +99,11 @@ def thread_words() -> dict[str, str]:
 
 
 def bdi(text: object) -> Markup:
-    """Somebody else's words within a sentence of ours: their direction must not turn ours around."""
+    """Return *text* isolated from the writing direction of the sentence around it."""
     return Markup("<bdi>{}</bdi>").format(escape(text))
 
 
-#: For templates, under names that no host has.
+#: Globals of the templates, with a prefix that distinguishes them from the host's.
 GLOBALS: dict[str, Any] = {
     "moderate_say": say,
     "moderate_count": count,
