@@ -2,7 +2,7 @@
 
 `Refused` is the sender's side: the submission or the decision was turned away and nothing was
 changed. `ServiceDown` is ours: something that we depend on did not answer. Which HTTP status a
-code gets is decided at the edge, in `moderate.http.errors`; which words a trackback or pingback
+code gets is decided at the edge, in `moderate.http.answers`; which words a trackback or pingback
 sender gets is decided by its protocol.
 """
 

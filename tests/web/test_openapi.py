@@ -12,7 +12,7 @@ import pytest
 from pydantic import TypeAdapter
 
 import moderate
-from moderate.http import errors, item_json
+from moderate.http import item_json
 from moderate.http.operation import Route
 from moderate.moderation import articles_views, queue
 from moderate.moderation import views as moderation
@@ -192,4 +192,4 @@ def test_problems_are_as_described(busy: Host) -> None:
     ]
     assert [answer.json["code"] for answer in answers] == ["decided-meanwhile", "not-found", "invalid", "not-allowed"]
     for answer in answers:
-        TypeAdapter(errors.Problem).validate_json(answer.data)
+        TypeAdapter(answers.Problem).validate_json(answer.data)

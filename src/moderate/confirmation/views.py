@@ -14,7 +14,7 @@ from flask import Response, jsonify, request
 
 from moderate.confirmation import confirm as confirming
 from moderate.errors import Forbidden, Refused, ServiceDown, UnknownItem
-from moderate.http.errors import NoSuchPage, headers_of, public_text, status_of
+from moderate.http.answers import NoSuchPage, headers_of, public_text, status_of
 from moderate.http.operation import EDIT_TOKEN, FORM, HTML, HTML_PAGE, JSON, Answer, Operation, Reply
 from moderate.http.signed_links import AgainIn, SignedLink, keep_secret, unsubscribe
 from moderate.http.state import current_state, render

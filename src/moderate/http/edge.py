@@ -13,7 +13,7 @@ from flask import Response, current_app, request, url_for
 
 from moderate.errors import Forbidden, Invalid, RateLimited, ServiceDown
 from moderate.hooks import id_of_login
-from moderate.http.errors import headers_of, problem, public_text, status_of
+from moderate.http.answers import headers_of, problem, public_text, status_of
 from moderate.http.item_json import public_item
 from moderate.i18n import Message
 from moderate.limits.policy import client_net, keyed

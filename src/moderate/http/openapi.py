@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import current_app, request
 from pydantic.json_schema import models_json_schema
 
-from moderate.http.answers import as_json, digest_of, tagged
-from moderate.http.errors import STATUS_OF, Problem
+from moderate.http.answers import STATUS_OF, Problem, as_json, digest_of, tagged
 from moderate.http.operation import FORM, HTML, JSON, MULTIPART, PROBLEM, Json, Operation, Reply
 from moderate.http.state import current_state
 from moderate.protocols.comment import CommentIn, model_for

@@ -14,8 +14,8 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.routing import PathConverter
 
 from moderate.errors import ConfigError, Refused, ServiceDown, TooLarge, UnknownItem
+from moderate.http.answers import MethodNotAllowed, NoSuchPage, problem
 from moderate.http.body import refuse_unread
-from moderate.http.errors import MethodNotAllowed, NoSuchPage, problem
 from moderate.http.state import current_state
 from moderate.model import MAX_ID
 

@@ -14,7 +14,7 @@ from flask import redirect, request, url_for
 from pydantic import BaseModel, Field
 
 from moderate.errors import Invalid, Refused, ServiceDown, Unauthorized, UnexpectedNumber, UnknownDecision
-from moderate.http.errors import public_text, status_of
+from moderate.http.answers import public_text, status_of
 from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
 from moderate.http.state import current_state
 from moderate.http.words import say

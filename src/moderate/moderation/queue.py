@@ -11,8 +11,7 @@ from pydantic import BaseModel
 
 from moderate.akismet.account import USAGE
 from moderate.errors import Invalid, ServiceDown, Unauthorized
-from moderate.http.answers import unstored
-from moderate.http.errors import NoSuchPage, problem, public_text, status_of
+from moderate.http.answers import NoSuchPage, problem, public_text, status_of, unstored
 from moderate.http.item_json import verified
 from moderate.http.operation import CURSOR, HTML, HTML_PAGE, TEXT, Operation, Reply, query, whole
 from moderate.http.signed_links import CSP

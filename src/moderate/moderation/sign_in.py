@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from flask import redirect, request, url_for
 
 from moderate.errors import Forbidden, Refused, ServiceDown
-from moderate.http.errors import headers_of, public_text, status_of
+from moderate.http.answers import headers_of, public_text, status_of
 from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
 from moderate.http.signed_links import SignedLink, keep_secret
 from moderate.http.state import current_state

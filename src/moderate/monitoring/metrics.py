@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Response
 
 from moderate.checks.timings import BOUNDS, Timings
-from moderate.http.errors import NoSuchPage
+from moderate.http.answers import NoSuchPage
 from moderate.http.operation import PLAIN, Operation, Reply
 from moderate.http.state import State, current_state
 from moderate.lifecycle import counter_of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from flask import request
 
 from moderate.errors import UnknownItem
-from moderate.http.errors import Problem
+from moderate.http.answers import Problem
 from moderate.http.item_json import ReceivedItem
 from moderate.http.operation import (
     FORM,
