@@ -14,9 +14,8 @@ from sqlalchemy.types import JSON
 from moderate.database import migrate
 from moderate.database.copying import BATCH, copy, count_rows
 from moderate.database.engine import Database
-from moderate.database.schema import counters, items, metadata, secrets, states
+from moderate.database.schema import UtcDateTime, counters, items, metadata, secrets, states
 from moderate.database.tables import Tables
-from moderate.database.types import UtcDateTime
 from moderate.errors import CopyRefused, ServiceDown
 from moderate.model import ItemFilter
 from moderate.store.search import terms_of

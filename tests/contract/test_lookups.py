@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import bindparam, select
 
 from moderate.database.engine import Database
-from moderate.database.lookups import Lookup
 from moderate.database.schema import articles
+from moderate.database.statements import Lookup
 from moderate.errors import ServiceDown
 from moderate.lifecycle import Overrides
 

@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, inspect, select, text
 
 from moderate.database import migrate
-from moderate.database.collations import every_word, make_fit
+from moderate.database.encodings import every_word, make_fit
 from moderate.database.engine import Database
 from moderate.database.migrate import check, current, include_name, is_required, migrate_to, trouble, upgrade
 from moderate.database.schema import metadata, states

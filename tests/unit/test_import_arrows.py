@@ -54,8 +54,8 @@ GROUPS = {
         "monitoring.outages",
         "monitoring.tallies",
     ),
-    "url": ("database.url", "database.types"),  # with the options of a connection, which are settings
     "sql": ("database", "store", "*.sql"),
+    "url": ("database.url", "database.schema"),  # with the options of a connection, which are settings
     # Other servers: their addresses, pages, and the failures of connections.
     "services": ("outbound", "akismet", "notices", "tasks.pubsub", "stand_ins"),
     # The texts of mails, and how a mail is built.
@@ -154,7 +154,7 @@ OUTSIDE = {
     "redis": ("limits.redis", "tasks.pubsub"),
     "sqlalchemy": ("database", "store", "*.sql"),
     "alembic": ("database",),
-    "psycopg": ("database.waiting",),
+    "psycopg": ("database.timeouts",),
     "akismet": ("akismet.client",),
     "httpcore": NETWORK,
     "httpx": NETWORK,

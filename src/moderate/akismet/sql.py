@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, delete, select, update
 
 from moderate.database.schema import account_notes as notes
-from moderate.database.upsert import insert_unless_there
+from moderate.database.statements import insert_unless_there
 from moderate.i18n import from_text, to_text
 
 if TYPE_CHECKING:

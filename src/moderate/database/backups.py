@@ -10,10 +10,9 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moderate.database.files import beside, file_of, size_of
 from moderate.database.migrate import HEAD, LOST, VERSION_TABLE, named
-from moderate.database.schema import metadata
-from moderate.database.types import MYSQL
+from moderate.database.schema import MYSQL, metadata
+from moderate.database.sqlite import beside, file_of, size_of
 from moderate.errors import BackupRefused
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What a restore, a migration by hand or a tool can have done to the tables, and mending it where that is safe."""
+"""Faults of the tables, as a restore, a migration by hand or a tool leaves them, and their repair where it is safe."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import inspect
 
-from moderate.database import collations as letters
-from moderate.database import keys, migrate, sequences
+from moderate.database import encodings, keys, migrate
 from moderate.database.schema import metadata
 from moderate.store import search
+from moderate.store.counters import Counters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -19,26 +19,24 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from moderate.database.engine import Database
-    from moderate.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that is wrong with the database, in a sentence, and whether it was mended."""
+    """A fault of the database, in a sentence, and whether it was mended."""
 
     words: str
     is_mended: bool = False
 
 
-def faults(store: Store, *, repair: bool) -> Iterator[Fault]:
-    """Yield what is wrong with the database; with *repair* what can be mended without a loss is mended.
+def faults(database: Database, *, repair: bool) -> Iterator[Fault]:
+    """Yield the faults of the database; with *repair*, mend those that can be mended without a loss.
 
     The tables must be of the version that this code works with.
     """
-    database = store.database
     damage = damage_of(database)
     if damage:
-        # Nothing else can be told of such a file, and nothing should be written to it.
+        # Nothing else can be read from such a file for certain, and nothing should be written to it.
         yield Fault(f"The database is damaged: {damage}. Restore a backup.")
         return
     for look, mend in MENDS:
@@ -50,13 +48,13 @@ def faults(store: Store, *, repair: bool) -> Iterator[Fault]:
         yield from (Fault(words, is_mended=repair) for words in wrong)
     for words in structure(database):
         yield Fault(words)
-    for drift in store.counters.recount(repair=repair):
+    for drift in Counters(database).recount(repair=repair):
         if drift is not None:
             yield Fault(f"The counters of {drift.article or 'the whole site'} do not match their items.", repair)
 
 
 def damage_of(database: Database) -> str:
-    """Return what SQLite finds damaged in its file; nothing on a server, which looks after its own."""
+    """Return the damage that SQLite finds in its file; an empty text on a server, which checks its own files."""
     if database.dialect != "sqlite":
         return ""
     with database.read() as conn:
@@ -65,13 +63,13 @@ def damage_of(database: Database) -> str:
 
 
 def structure(database: Database) -> Iterator[str]:
-    """Yield what differs between the tables and this code, beyond what can be mended."""
+    """Yield the differences between the tables and this code that cannot be mended."""
     differences = migrate.check(database)
     if differences:
         yield f"The tables were changed: {'; '.join(differences)}. {migrate.LOST}"
     with database.read() as conn:
         yield from keys.unmendable(conn)
-        for table in sequences.without(conn, is_mendable=False):
+        for table in keys.without(conn, is_mendable=False):
             yield f"{table.name} gives no ids to new rows any more."
 
 
@@ -79,11 +77,11 @@ def structure(database: Database) -> Iterator[str]:
 
 
 def ids_missing(conn: Connection) -> Iterator[str]:
-    return (f"{table.name} gives no ids to new rows any more." for table in sequences.without(conn, is_mendable=True))
+    return (f"{table.name} gives no ids to new rows any more." for table in keys.without(conn, is_mendable=True))
 
 
 def sequences_behind(conn: Connection) -> Iterator[str]:
-    return (f"The sequence of {table.name} is behind its rows." for table in sequences.behind(conn))
+    return (f"The sequence of {table.name} is behind its rows." for table in keys.behind(conn))
 
 
 def missing_indexes(conn: Connection) -> list[Index]:
@@ -104,19 +102,19 @@ def make_indexes(conn: Connection) -> None:
 
 
 def other_letters(conn: Connection) -> Iterator[str]:
-    return (f"The texts of {table} are in another character set or collation." for table in letters.misfits(conn))
+    return (f"The texts of {table} are in another character set or collation." for table in encodings.misfits(conn))
 
 
 def search_missing(conn: Connection) -> Iterable[str]:
     return () if search.is_whole(conn) else ("The index for searches is missing or damaged.",)
 
 
-#: What to look for, and what mends it.
+#: Pairs of a function that yields faults and one that mends them.
 MENDS: tuple[tuple[Callable[[Connection], Iterable[str]], Callable[[Connection], object]], ...] = (
-    (other_letters, letters.make_fit),
+    (other_letters, encodings.make_fit),
     (keys.mendable, keys.give_back),
-    (ids_missing, sequences.give_ids),
-    (sequences_behind, sequences.catch_up),
+    (ids_missing, keys.give_ids),
+    (sequences_behind, keys.catch_up),
     (indexes_missing, make_indexes),
     (search_missing, search.make_again),
 )

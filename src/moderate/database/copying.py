@@ -13,9 +13,9 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from moderate.database import migrate
+from moderate.database.keys import go_on_counting, highest_ids
 from moderate.database.outages import reason
 from moderate.database.schema import counters, items, metadata, secrets, states
-from moderate.database.sequences import go_on_counting, highest_ids
 from moderate.errors import CopyRefused, ServiceDown
 from moderate.store import search
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import threading
 import weakref
@@ -13,10 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import SingletonThreadPool, StaticPool
+from sqlalchemy.pool import Pool, SingletonThreadPool, StaticPool
 
-from moderate.database.files import FileWatch, file_of, fold_in
-from moderate.database.forks import leave_to_the_parent, watch
+from moderate.database.keys import catch_up, gave_no_id
 from moderate.database.outages import (
     ENCODING,
     IDS,
@@ -30,18 +30,22 @@ from moderate.database.outages import (
     reason,
     redact,
 )
-from moderate.database.sequences import catch_up, gave_no_id
+from moderate.database.sqlite import BEGIN, FileWatch, by_driver, file_of, fold_in, listen_on_sqlite
+from moderate.database.timeouts import (
+    limit_answers,
+    pause,
+    server_patience,
+    sqlite_patience,
+)
 from moderate.database.url import (
     ADDRESSES,
     EXTRAS,
-    LOCK_SECONDS,
     ConnectionOptions,
     is_memory,
     options_of,
     read_address,
     refuse_unknown,
 )
-from moderate.database.waiting import limit_answers, pause, server_patience, sqlite_patience
 from moderate.errors import EXPLAINED, ConfigError, ServiceDown
 
 if TYPE_CHECKING:
@@ -49,7 +53,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from sqlalchemy.engine import ExceptionContext
-    from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+    from sqlalchemy.pool import PoolProxiedConnection
 
     from moderate.ports import Clock
 
@@ -62,9 +66,6 @@ ATTEMPTS = 10
 
 #: The same for "database is locked" on an SQLite engine of the host, whose waits are the host's to set.
 LOCK_ATTEMPTS = 3
-
-#: Takes SQLite's lock at once, and not at the first write.
-BEGIN = "BEGIN IMMEDIATE"
 
 #: Under which name a transaction notes that it has written tasks which are due.
 DUE = "moderate_due"
@@ -153,7 +154,7 @@ class Database:
         #: After a write that failed it grows with the next one that succeeds: reading may work all the while.
         self.done = 0
         self._write_failed = False
-        watch(self)
+        _databases.add(self)
 
     @property
     def is_ours(self) -> bool:
@@ -220,9 +221,9 @@ class Database:
                 raise
 
     def ask_sqlite(self, text: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """All rows of one query, by SQLite's own driver; see `moderate.database.lookups`."""
+        """All rows of one query, by SQLite's own driver; see `moderate.database.statements`."""
         with self._turn, self._translated(), closing(self._connected()) as pooled:
-            return _by_driver(pooled, text, parameters)
+            return by_driver(pooled, text, parameters)
 
     def _connected(self) -> PoolProxiedConnection:
         try:
@@ -350,7 +351,7 @@ class Database:
         """
         raw = conn.connection.dbapi_connection
         if not getattr(raw, "in_transaction", True):
-            _by_driver(conn.connection, BEGIN)
+            by_driver(conn.connection, BEGIN)
 
     @contextmanager
     def _translated(self, *, is_write: bool = False) -> Iterator[None]:
@@ -380,7 +381,9 @@ class Database:
         engine = self._engines.plain if self._engines else None
         # A database in memory is nowhere else.
         if engine is not None and not isinstance(engine.pool, StaticPool | SingletonThreadPool):
-            leave_to_the_parent(engine)
+            # The host's own engine too: one connection serves one process.
+            _of_the_parent.append(engine.pool)
+            engine.dispose(close=False)
 
 
 def hosts_engine(source: Engine | Callable[[], Engine]) -> Engine:
@@ -424,7 +427,7 @@ def make_engine(
     if url.get_driver_name() == "psycopg" and chosen.answer_timeout:
         limit_answers(engine, chosen.answer_timeout)
     if backend == "sqlite":
-        _listen_on_sqlite(engine, synchronous)
+        listen_on_sqlite(engine, synchronous)
         path = file_of(url)
         if path is not None:
             FileWatch(engine, path, clock)
@@ -440,45 +443,16 @@ def _replace_useless(engine: Engine) -> None:
             context.is_disconnect = True
 
 
-def _listen_on_sqlite(engine: Engine, synchronous: Literal["full", "normal"]) -> None:
-    @event.listens_for(engine, "connect")
-    def configure(raw: Any, _entry: ConnectionPoolEntry) -> None:
-        # The driver would begin transactions by itself, too late and of the wrong sort.
-        raw.isolation_level = None
-        raw.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}")
-        _write_ahead(raw)
-        raw.execute(f"PRAGMA synchronous = {synchronous}")
-        raw.execute("PRAGMA foreign_keys = ON")
-
-    @event.listens_for(engine, "begin")
-    def begin(conn: Connection) -> None:
-        if conn.get_execution_options().get("moderate_write"):
-            _by_driver(conn.connection, BEGIN)
+#: All databases of this process.
+_databases: weakref.WeakSet[Database] = weakref.WeakSet()
+#: Pools whose connections belong to the parent process; referenced here, so that they are not closed.
+_of_the_parent: list[Pool] = []
 
 
-def _by_driver(pooled: PoolProxiedConnection, text: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """Run one statement without SQLAlchemy's own steps, and raise errors as SQLAlchemy does."""
-    try:
-        with closing(pooled.cursor()) as cursor:
-            cursor.execute(text, parameters)
-            return cursor.fetchall()  # type: ignore[return-value]
-    except sqlite3.Error as error:
-        raise DBAPIError.instance(text, None, error, sqlite3.Error) from error
+def _after_fork() -> None:
+    for database in list(_databases):
+        database.forget_connections()
 
 
-def _write_ahead(raw: Any) -> None:
-    """Switch to WAL, which SQLite refuses without waiting while another process does the same."""
-    for _ in range(ATTEMPTS):
-        try:
-            raw.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if "readonly" in str(error):
-                # It can be read as it is.
-                return
-            if "locked" not in str(error):
-                raise
-            # Waits, as the pragma does not, until whoever holds the lock has let go of it.
-            raw.execute("BEGIN EXCLUSIVE")
-            raw.execute("COMMIT")
-        else:
-            return
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

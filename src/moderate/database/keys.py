@@ -1,18 +1,21 @@
-"""Primary keys and unique constraints that tables have lost, and giving them back where no row stands in the way."""
+"""Primary keys, unique constraints and the ids that tables give: what was lost, and how it is made again."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import and_, func, inspect, select, text
+from sqlalchemy.exc import IntegrityError
 
-from moderate.database.schema import metadata
+from moderate.database.outages import code
+from moderate.database.schema import MYSQL, metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sqlalchemy import Column, Table
     from sqlalchemy.engine import Connection
+
 
 #: How many groups of rows, and how many of each, are named that stand in the way.
 SHOWN = 3
@@ -99,3 +102,148 @@ def give_back(conn: Connection) -> None:
         columns = ", ".join(key.names)
         kind = "PRIMARY KEY" if key.is_primary else "UNIQUE"
         conn.execute(text(f"ALTER TABLE {key.table.name} ADD CONSTRAINT {key.name} {kind} ({columns})"))
+
+
+#: SQLSTATE of PostgreSQL: a key that is there already; no value for a column that needs one.
+TAKEN = "23505"
+NO_VALUE = "23502"
+
+#: The highest id that a table has ever given, rows that were deleted since included.
+HIGHEST = {
+    "sqlite": "SELECT seq FROM sqlite_sequence WHERE name = :table",
+    "postgresql": "SELECT pg_sequence_last_value(pg_get_serial_sequence(:table, :column)::regclass)",
+    "mysql": "SELECT auto_increment - 1 FROM information_schema.tables"
+    " WHERE table_schema = DATABASE() AND table_name = :table",
+}
+
+COUNT_ON = {
+    "sqlite": (
+        "DELETE FROM sqlite_sequence WHERE name = :table",
+        "INSERT INTO sqlite_sequence (name, seq) VALUES (:table, :number)",
+    ),
+    "postgresql": ("SELECT setval(pg_get_serial_sequence(:table, :column), :number)",),
+    "mysql": ("ALTER TABLE {table} AUTO_INCREMENT = {next}",),
+}
+
+#: Makes the database give ids again.
+GIVE = {
+    "postgresql": (
+        "CREATE SEQUENCE IF NOT EXISTS {table}_{column}_seq",
+        "ALTER SEQUENCE {table}_{column}_seq OWNED BY {table}.{column}",
+        "ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT nextval('{table}_{column}_seq')",
+    ),
+    "mysql": ("ALTER TABLE {table} MODIFY {column} BIGINT NOT NULL AUTO_INCREMENT",),
+}
+
+#: The tables whose id the database itself gives no longer.
+WITHOUT = {
+    # The sequence may be left where only the column's default was dropped.
+    "postgresql": "SELECT 1 WHERE pg_get_serial_sequence(:table, :column) IS NULL OR NOT EXISTS (SELECT 1"
+    " FROM pg_attribute WHERE attrelid = CAST(:table AS regclass) AND attname = :column"
+    " AND (atthasdef OR attidentity <> ''))",
+    "mysql": "SELECT 1 FROM information_schema.columns WHERE table_schema = DATABASE()"
+    " AND table_name = :table AND column_name = :column AND extra NOT LIKE '%auto_increment%'",
+}
+
+
+def counting() -> Iterator[Table]:
+    """Yield the tables that give ids."""
+    return (table for table in metadata.sorted_tables if table.autoincrement_column is not None)
+
+
+def highest_ids(conn: Connection) -> dict[Table, int]:
+    """Return for each table the highest id that it has ever given."""
+    return {table: max(given(conn, table), present(conn, table)) for table in counting()}
+
+
+def given(conn: Connection, table: Table) -> int:
+    """Return the id from which the database counts on, 0 where it begins."""
+    query = text(HIGHEST[dialect_of(conn)])
+    return int(conn.execute(query, parameters(query, table)).scalar() or 0)
+
+
+def present(conn: Connection, table: Table) -> int:
+    """Return the highest id that is in the table, 0 where it is empty."""
+    return int(conn.execute(select(func.max(table.autoincrement_column))).scalar() or 0)
+
+
+def go_on_counting(conn: Connection, highest: Mapping[Table, int]) -> None:
+    """Let the next row of each table get an id that has never been given."""
+    for table, number in highest.items():
+        for statement in COUNT_ON[dialect_of(conn)] if number else ():
+            asked = text(statement.format(table=table.name, next=number + 1))
+            conn.execute(asked, parameters(asked, table, number))
+
+
+def behind(conn: Connection) -> list[Table]:
+    """Return the tables that would give an id again which is there: rows came back without their sequence.
+
+    This can only be on PostgreSQL; the others look at the rows by themselves.
+    """
+    if conn.dialect.name != "postgresql":
+        return []
+    return [table for table in counting() if present(conn, table) > given(conn, table)]
+
+
+def without(conn: Connection, *, is_mendable: bool) -> list[Table]:
+    """Return the tables whose ids the database gives no longer, because the column was made anew without that.
+
+    MySQL and MariaDB can count only where the column is a key.
+    """
+    dialect = dialect_of(conn)
+    if dialect not in WITHOUT:
+        return []
+    query = text(WITHOUT[dialect])
+    found = [table for table in counting() if conn.execute(query, parameters(query, table)).scalar()]
+    keyless = {key.table for key in lost(conn) if key.is_primary} if found and dialect == "mysql" else set()
+    return [table for table in found if (table not in keyless) is is_mendable]
+
+
+def give_ids(conn: Connection) -> None:
+    """Let the database give ids again, above all that are there."""
+    for table in without(conn, is_mendable=True):
+        for statement in GIVE[dialect_of(conn)]:
+            asked = text(statement.format(table=table.name, column=table.autoincrement_column.name))  # type: ignore[union-attr]
+            conn.execute(asked)
+        go_on_counting(conn, {table: present(conn, table)})
+
+
+def catch_up(conn: Connection) -> list[str]:
+    """Set each sequence that is behind to the highest id of its table; return the names of these tables."""
+    tables = behind(conn)
+    for table in tables:
+        # A transaction that takes an id right now holds a lock that this one waits for.
+        conn.execute(text(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))
+        go_on_counting(conn, {table: max(given(conn, table), present(conn, table))})
+    return [table.name for table in tables]
+
+
+def gave_no_id(error: BaseException | None) -> bool:
+    """Return whether a row was refused because of the id that PostgreSQL gave it: one that is there, or none."""
+    if not isinstance(error, IntegrityError) or code(error) not in {TAKEN, NO_VALUE}:
+        return False
+    told: Any = getattr(error.orig, "diag", None)
+    table = metadata.tables.get(getattr(told, "table_name", None) or "")
+    if table is None or table.autoincrement_column is None:
+        return False
+    if code(error) == NO_VALUE:
+        return bool(told.column_name == table.autoincrement_column.name)
+    # A restore may have named the primary key anew, so this is any constraint but those of other columns.
+    return told.constraint_name not in names_of_others(table)
+
+
+def names_of_others(table: Table) -> set[str]:
+    """Return the names of a table's unique constraints and indexes, its primary key excepted."""
+    constraints = {str(part.name) for part in table.constraints if part is not table.primary_key}
+    return constraints | {str(index.name) for index in table.indexes}
+
+
+def dialect_of(conn: Connection) -> str:
+    return "mysql" if conn.dialect.name in MYSQL else conn.dialect.name
+
+
+def parameters(statement: Any, table: Table, number: int = 0) -> dict[str, Any]:
+    """Return what of the table's names a statement asks for."""
+    column = table.autoincrement_column
+    known = {"table": table.name, "column": column.name if column is not None else "", "number": number}
+    return {name: known[name] for name in statement.compile().params}

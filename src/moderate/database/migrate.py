@@ -16,11 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from moderate.database.collations import every_word, make_fit
-from moderate.database.modes import unfit
+from moderate.database.encodings import every_word, make_fit, unfit
 from moderate.database.outages import reason
-from moderate.database.schema import metadata, states
-from moderate.database.types import MYSQL
+from moderate.database.schema import MYSQL, metadata, states
 from moderate.errors import ServiceDown
 from moderate.monitoring.sql import latest
 from moderate.store import search

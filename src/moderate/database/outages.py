@@ -1,4 +1,4 @@
-"""Which errors of a database driver mean that the database is not there, and what to say about it."""
+"""Errors of database drivers: those that mean an outage, and sentences on what to do about them."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ POOLER = (
     "connect_args={'prepare_threshold': None}"
 )
 
-#: What the system's own messages begin with, and nobody but a programmer can read.
+#: The beginning of the system's own messages, which only a programmer can read.
 NUMBERS = re.compile(r"\[Errno -?\d+\] ")
 
-#: What MySQL and MariaDB quote of a refused row.
+#: Values of a refused row that MySQL and MariaDB quote.
 QUOTED = re.compile(r"'.*' for (key|column)")
 
 #: Transactions are read-only; MySQL and MariaDB: the server is, or may be written by few.
@@ -57,17 +57,17 @@ CLOSING = frozenset({1053})
 #: The user may not do this.
 DENIED = frozenset({"42501", 1142, 1143})
 
-#: PostgreSQL and MySQL: characters that the database's encoding does not have, or that are none in it.
+#: PostgreSQL and MySQL: characters that the database's encoding does not have, or invalid ones.
 FOREIGN = frozenset({"22P05", "22021", 1366})
 
-#: MySQL and MariaDB: a column that may not be NULL would be. What is stored here never is.
+#: MySQL and MariaDB: a column that may not be NULL would be. The package never stores NULL there.
 NULLED = frozenset({1048})
 
 ENCODING = "it is not in UTF-8 and cannot hold these characters; see 'Encodings and modes' in docs/operating.md"
 MODE = "its sql_mode has EMPTY_STRING_IS_NULL; see 'Encodings and modes' in docs/operating.md"
 IDS = "it gives new rows ids that are there already, or none; run: flask moderate db check --repair"
 
-#: What an error says where SQLite's file is not there any more; see `moderate.database.files`.
+#: The error's text where SQLite's file is not there any more; see `moderate.database.sqlite`.
 MOVED = "the database was moved away"
 
 TABLES = "its tables are missing or of another version; run `flask moderate db upgrade`"
@@ -76,15 +76,15 @@ TOO_MANY = (
     "it gives no more connections: lower pool_size and max_overflow in MODERATE_DATABASE_OPTIONS, or let it give more"
 )
 
-#: Messages of PyMySQL and `moderate.database.waiting` for a server that did not answer in time, and of psycopg for one
-#: that accepted no connection.
+#: Messages of PyMySQL and of `moderate.database.timeouts` for a server that did not answer in time, and of psycopg
+#: for one that accepted no connection.
 TIMED_OUT = ("timed out", "connection timeout expired")
 
 SILENCE = "its server did not answer in time (connect_timeout and answer_timeout in MODERATE_DATABASE_OPTIONS)"
 
 DAMAGED = "{file} is damaged: stop the site, and restore a backup by `flask moderate restore FILE`"
 
-#: What an error means and what to do about it, by the database's own code.
+#: The meaning of errors and what to do about them, by the database's own codes.
 BY_CODE = (
     (MISSING, TABLES),
     (POOLED, POOLER),
@@ -94,7 +94,7 @@ BY_CODE = (
     (READ_ONLY, "it can only be read: is this a standby, or was it set to be read-only?"),
 )
 
-#: The same by a part of the text in small letters: for SQLite, and for servers that refuse a connection.
+#: The same by a part of the text in lower case: for SQLite, and for servers that refuse a connection.
 BY_TEXT = (
     ("too many c", TOO_MANY),
     ("remaining connection slots", TOO_MANY),
@@ -107,7 +107,7 @@ BY_TEXT = (
     ("attempt to write a readonly database", "{file} cannot be written: check the rights of the file and its folder"),
     ("disk is full", "the disk of {file} is full"),
     ("disk i/o error", "the disk of {file} takes no more: is it full, or broken?"),
-    # libpq does not tell the reason.
+    # libpq does not give the reason.
     (
         "certificate verify failed",
         "its certificate cannot be verified: it has expired, its authority is not the one in sslrootcert, "
@@ -125,7 +125,7 @@ REFUSALS = MISSING | POOLED | DENIED | FOREIGN | NULLED
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether the database, its connection or its tables failed; a refused row is no outage."""
+    """Return whether the database, its connection or its tables failed; a refused row is no outage."""
     if isinstance(error, OperationalError | InterfaceError | InternalError | PoolTimeout):
         return True
     # A bare DatabaseError is how SQLite reports a file that is damaged or no database at all.
@@ -135,17 +135,17 @@ def is_outage(error: BaseException) -> bool:
 
 
 def is_deadlock(error: BaseException | None) -> bool:
-    """Whether the transaction only lost a race, and may succeed when it is run again."""
+    """Return whether the transaction only lost a race, and may succeed when it is run again."""
     return isinstance(error, DBAPIError) and code(error) in RACES
 
 
 def is_cancelled(error: BaseException | None) -> bool:
-    """Return whether the server ended a statement that took too long; a smaller one may succeed."""
+    """Return whether the server cancelled a statement that took too long; a smaller one may succeed."""
     return isinstance(error, DBAPIError) and code(error) in CANCELLED
 
 
 def is_locked(error: BaseException | None) -> bool:
-    """Whether SQLite's one lock for writers was held by somebody else for too long."""
+    """Return whether another connection held SQLite's one lock for writers for too long."""
     return isinstance(error, DBAPIError) and "is locked" in str(error.orig)
 
 
@@ -155,19 +155,19 @@ def is_lost(error: BaseException | None) -> bool:
 
 
 def is_silence(error: BaseException | None) -> bool:
-    """Return whether somebody has waited in vain: for an answer, for a connection, or for one of the pool."""
-    told = str(error.orig) if isinstance(error, DBAPIError) else ""
-    return isinstance(error, PoolTimeout) or any(words in told for words in TIMED_OUT)
+    """Return whether a wait timed out: for an answer, for a new connection, or for one of the pool."""
+    message = str(error.orig) if isinstance(error, DBAPIError) else ""
+    return isinstance(error, PoolTimeout) or any(words in message for words in TIMED_OUT)
 
 
 def may_run_again(error: BaseException | None) -> bool:
-    """Return whether the same work may succeed on a new connection, and nobody has waited in vain by then."""
+    """Return whether the same work may succeed on a new connection, without a second wait for a time-out."""
     return is_lost(error) and not is_silence(error)
 
 
 def code(error: DBAPIError) -> str | int | None:
-    """The database's own code of the error: an SQLSTATE, or MySQL's number."""
-    # PyMySQL's errors have both, and MySQL's SQLSTATE leaves some of what matters here in one heap.
+    """Return the database's own code of the error: an SQLSTATE, or MySQL's number."""
+    # PyMySQL's errors have both, and MySQL's SQLSTATE does not tell some apart that matter here.
     arguments = getattr(error.orig, "args", ())
     if arguments and isinstance(arguments[0], int):
         return arguments[0]
@@ -177,7 +177,7 @@ def code(error: DBAPIError) -> str | int | None:
 
 
 def redact(error: BaseException) -> None:
-    """Take out of an error of SQLAlchemy, and of the driver's error that it chains, what somebody has written.
+    """Remove from an error of SQLAlchemy, and from the driver's error that it chains, all values of rows.
 
     Only the first line of the driver's message is left: PostgreSQL's DETAIL quotes whole rows. In it the values of the
     statement are replaced, which MySQL and triggers repeat. Both errors are changed in place, because tracebacks
@@ -185,7 +185,7 @@ def redact(error: BaseException) -> None:
     """
     if not isinstance(error, StatementError):
         return
-    # Messages that are known by their text have none of it.
+    # Messages that are known by their text contain no values.
     is_known = isinstance(error, DBAPIError) and hint(error) is not None
     values = [] if is_known else sorted(set(values_in(error.params)), key=len, reverse=True)
     error.hide_parameters, error.params = True, None
@@ -213,7 +213,7 @@ def redacted(message: str, values: Sequence[str]) -> str:
 
 
 def reason(error: BaseException, url: URL) -> str:
-    """One line for logs and moderators; never the statement, its parameters or the password of *url*."""
+    """Describe an error in one line for logs and moderators, without statement, parameters or the password of *url*."""
     if isinstance(error, PoolTimeout):
         return "all connections are in use; a larger pool_size in MODERATE_DATABASE_OPTIONS gives each process more"
     if not isinstance(error, DBAPIError):
@@ -236,7 +236,7 @@ def is_explained(error: BaseException) -> bool:
 
 
 def hint(error: DBAPIError) -> str | None:
-    """What a common error means and what to do about it; None for any other. ``{file}`` stands for the database."""
+    """Return the meaning of a common error and what to do; None for any other. ``{file}`` stands for the database."""
     by_code = next((words for codes, words in BY_CODE if code(error) in codes), None)
     said = str(error.orig).lower()
     return by_code or tls_trouble(error) or next((words for part, words in BY_TEXT if part in said), None)

@@ -1,25 +1,92 @@
-"""The tables. Nothing here is relied upon for correctness but primary keys and unique constraints.
+"""The tables, and column types that mean the same on every database.
 
-There are no foreign keys: history outlives its item, a reply outlives its parent, and a host's
-SQLite engine may not enforce them. Tables carry the prefix ``moderate_`` so that they can live in
-the host's own database, and every constraint has a name so that migrations can find it.
+The code relies on primary keys and unique constraints only. There are no foreign keys: history outlives its item, a
+reply outlives its parent, and a host's SQLite engine may not enforce them. Tables carry the prefix ``moderate_`` so
+that they can live in the host's own database, and every constraint has a name so that migrations can find it.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
     Column,
+    DateTime,
     Index,
     Integer,
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
 )
+from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.types import TypeDecorator
 
-from moderate.database.types import UtcDateTime, exact, json, prose, row_id, terms, words
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Dialect
+    from sqlalchemy.types import TypeEngine
+
+
+#: SQLAlchemy's names of the dialects for MySQL and MariaDB; both need the same variants.
+MYSQL = ("mysql", "mariadb")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment, stored without a zone in UTC with microseconds, and always returned aware in UTC."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name in MYSQL:
+            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+        return dialect.type_descriptor(DateTime())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone cannot be stored")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+def exact(length: int) -> String:
+    """Text that is compared letter by letter; on MySQL and MariaDB see `moderate.database.encodings`."""
+    return String(length)
+
+
+def words(length: int) -> String:
+    """Short text that is searched by equality; PostgreSQL has no use for the length."""
+    return String(length).with_variant(Text(), "postgresql")
+
+
+def prose() -> Text:
+    """Text of any length: what MySQL calls TEXT ends after 64 KB."""
+    return Text().with_variant(mysql.LONGTEXT(), *MYSQL)
+
+
+def terms() -> Text:
+    """The distinct words of a text as a search looks them up, with spaces between; see `moderate.store.search`."""
+    return prose().with_variant(postgresql.TSVECTOR(), "postgresql")
+
+
+def row_id() -> BigInteger:
+    """A primary key that counts up. SQLite only does so for a column declared ``INTEGER``."""
+    return BigInteger().with_variant(Integer(), "sqlite")
+
+
+def json() -> JSON:
+    """A JSON document, where Python's None is SQL's NULL."""
+    return JSON(none_as_null=True)
+
 
 metadata = MetaData(
     naming_convention={
@@ -65,19 +132,19 @@ items = Table(
     Column("honeypot", prose(), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("edited_at", UtcDateTime),
-    # When it last became public, and when it last came to wait for a moderator. Both stay when it moves on, so
-    # that an undo can restore them; `status` and `awaiting` say whether they hold.
+    # When it last became public, and when it last came to wait for a moderator. Both stay when the item moves on,
+    # so that an undo can restore them; `status` and `awaiting` say whether they hold.
     Column("public_at", UtcDateTime),
     Column("waiting_since", UtcDateTime),
     Column("decided_by", words(255)),
     Column("findings", json(), nullable=False),
     Column("passed", json(), nullable=False),
-    # Which checks were not asked, and why; NULL in rows of earlier versions.
+    # Which checks were skipped, and why; NULL where none were.
     Column("skipped", json()),
     Column("proposed", json()),
-    # What moderators' searches look at: see `moderate.store.search`, which also makes the indexes for it.
+    # The words that moderators' searches look at: see `moderate.store.search`, which also makes the indexes for it.
     Column("search", terms()),
-    # Nearly the same text again: see `moderate.checks.near`; NULL where a text is too short for it.
+    # Keys of nearly equal texts: see `moderate.checks.near`; NULL where a text is too short for it.
     Column("simhash", BigInteger),
     Column("near_1", Integer),
     Column("near_2", Integer),
@@ -95,16 +162,16 @@ items = Table(
     Index(None, "status", "public_at"),
     # The queue: keyset paging by status, flat in depth.
     Index(None, "status", "id"),
-    # What waits for somebody, changed texts of approved items included.
+    # Items that wait, changed texts of approved items included.
     Index(None, "awaiting", "status", "id"),
     # Which item has waited longest.
     Index(None, "status", "awaiting", "waiting_since"),
-    # What else came from the same hand.
+    # Other items of the same author.
     Index(None, "author", "id"),
     Index(None, "email", "id"),
     Index(None, "author_id", "status"),
     Index(None, "ip", "id"),
-    # The same text again.
+    # Items with the same text.
     Index(None, "text_key", "created_at"),
     *(Index(None, f"near_{number}", "id") for number in range(1, 5)),
     # Ids are never used twice: cookies, mails and histories name them.
@@ -124,7 +191,7 @@ history = Table(
     Column("version", Integer, nullable=False),
     Column("note", prose()),
     Column("batch", String(64)),
-    # By which check, and which rule of it: "akismet", "rules:7"; NULL where a person acted.
+    # The check, and the rule of it, that put the item there: "akismet", "rules:7"; NULL where a person acted.
     Column("cause", String(96)),
     # The text that a decision replaced, for as long as the item is there: an undo puts it back.
     Column("was", json()),
@@ -147,7 +214,7 @@ counters = Table(
     Column("trash_comment", BigInteger, nullable=False),
     # Grows with every change that readers see.
     Column("revision", BigInteger, nullable=False),
-    # These came later, and begin at 0 by themselves.
+    # Optional in an insert: they default to 0.
     *(
         Column(f"{status}_{kind}", BigInteger, nullable=False, server_default="0")
         for status in ("pending", "spam", "trash")
@@ -185,7 +252,7 @@ articles = Table(
     Column("url", prose(), nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("published_at", UtcDateTime),
-    # What moderators set; NULL leaves the host's own word.
+    # What moderators set; NULL leaves the host's own setting.
     Column("comments_open", Boolean),
     Column("pings_open", Boolean),
     Column("premoderation", String(16)),
@@ -240,7 +307,7 @@ samples = Table(
     Index(None, "created_at"),
 )
 
-# What the learned filter has counted: keyed hashes, so that the table is no word list.
+# The counts of the learned filter, by keyed hashes: the table is no word list.
 token_counts = Table(
     "moderate_token_counts",
     metadata,
@@ -249,7 +316,7 @@ token_counts = Table(
     Column("good", BigInteger, nullable=False),
 )
 
-# As what each item was learned, so that learning twice counts once and a changed mind is taken back.
+# As spam or as good each item was learned, so that learning twice counts once and can be reverted.
 learned_items = Table(
     "moderate_learned_items",
     metadata,
@@ -257,7 +324,7 @@ learned_items = Table(
     Column("is_spam", Boolean, nullable=False),
 )
 
-# What moderators wrote down themselves; the same value of a kind stands here once.
+# Moderators' own rules; a value stands once for each kind.
 rules = Table(
     "moderate_rules",
     metadata,
@@ -274,7 +341,7 @@ rules = Table(
     sqlite_autoincrement=True,
 )
 
-# Whom moderate writes mails to, by a digest of the address: since when they want none, and how many they got.
+# The recipients of mails, by a digest of the address: since when they want none, and how many they got.
 mailboxes = Table(
     "moderate_mailboxes",
     metadata,
@@ -286,14 +353,14 @@ mailboxes = Table(
     Column("digest_at", UtcDateTime),
 )
 
-# What looked like spam lately, by sort: an article, a text, all together. See `moderate.waves.watch`.
+# How much that looked like spam came lately, by sort: an article, a text, all together. See `moderate.waves.watch`.
 bursts = Table(
     "moderate_bursts",
     metadata,
     Column("name", exact(96), primary_key=True),
     Column("started_at", UtcDateTime, nullable=False),
     Column("seen", Integer, nullable=False),
-    # The item that came first: ids count up, so the distance tells how many came in all.
+    # The first item: ids count up, so the difference to a later one gives how many came in all.
     Column("first_item", BigInteger, nullable=False),
     Index(None, "started_at"),
 )
@@ -312,18 +379,18 @@ waves = Table(
     sqlite_autoincrement=True,
 )
 
-# What the spam service last said about the site's account.
+# The spam service's last messages about the site's account.
 account_notes = Table(
     "moderate_account_notes",
     metadata,
     Column("topic", String(32), primary_key=True),
     Column("text", prose(), nullable=False),
     Column("at", UtcDateTime, nullable=False),
-    # When it was last worth a notice.
+    # When people were last notified of it.
     Column("told_at", UtcDateTime, nullable=False),
 )
 
-# What was found out last and all processes should know; see `moderate.monitoring.sql`.
+# Small facts that all processes share; see `moderate.monitoring.sql`.
 states = Table(
     "moderate_states",
     metadata,

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import MetaData, Table, false, select
 
-from moderate.database import backups, checkup, copying, files, migrate
+from moderate.database import backups, checkup, copying, migrate, sqlite
 from moderate.database.engine import Database
 from moderate.database.schema import items, metadata
 from moderate.database.url import is_memory, place_of
 from moderate.monitoring.sql import latest
-from moderate.store.store import Store
+from moderate.store.counters import Counters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,7 +84,7 @@ class Tables:
         With *repair*, mend what can be mended without a loss.
         """
         with self._database.unhurried() as database:
-            yield from checkup.faults(Store(database), repair=repair)
+            yield from checkup.faults(database, repair=repair)
 
     def probe(self, now: datetime, *, every_table: bool = False) -> None:
         """Write one small row. Raises `ServiceDown` where writing fails, or waits for another writer for a second.
@@ -98,7 +98,7 @@ class Tables:
             self._database.promptly(lambda conn: _try_to_write(conn, now, every_table, is_kept), PATIENCE)
             self._kept_at = moment
         if self._database.dialect == "sqlite":
-            files.refuse_full_disk(files.file_of(self._database.engine.url))
+            sqlite.refuse_full_disk(sqlite.file_of(self._database.engine.url))
 
     def is_shared_with(self, engine: Any) -> bool:
         """Return whether an SQLAlchemy engine of the host leads to the database of these tables."""
@@ -149,7 +149,7 @@ class Tables:
         target = Database(address)
         try:
             copying.copy(self._database, target, told)
-            return [drift for drift in Store(target).counters.recount(repair=False) if drift is not None]
+            return [drift for drift in Counters(target).recount(repair=False) if drift is not None]
         finally:
             target.dispose()
 

@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import StaticPool
 
-from moderate.database.types import MYSQL
+from moderate.database.schema import MYSQL
 from moderate.errors import ConfigError
 
 if TYPE_CHECKING:

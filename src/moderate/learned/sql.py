@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from moderate.database.engine import Stale
 from moderate.database.schema import learned_items, token_counts
-from moderate.database.upsert import insert_unless_there, upsert
+from moderate.database.statements import insert_unless_there, upsert
 from moderate.ports import TokenTable
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select
 
 from moderate.database.schema import history, states
-from moderate.database.upsert import upsert
+from moderate.database.statements import upsert
 from moderate.lifecycle import UNDOABLE, Tally
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from moderate.database.schema import mailboxes
-from moderate.database.upsert import upsert
+from moderate.database.statements import upsert
 from moderate.notices.values import Mailbox
 
 if TYPE_CHECKING:

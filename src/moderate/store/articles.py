@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import bindparam, delete, func, select, update
 
-from moderate.database.lookups import Lookup
 from moderate.database.schema import article_urls, articles
-from moderate.database.upsert import upsert
+from moderate.database.statements import Lookup, upsert
 from moderate.lifecycle import Overrides
 
 if TYPE_CHECKING:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, literal, select, union, update
 
-from moderate.database.lookups import SQLITE, Lookup
 from moderate.database.schema import SITE, counters, items
-from moderate.database.upsert import upsert
+from moderate.database.statements import SQLITE, Lookup, upsert
 from moderate.lifecycle import counter_of
 from moderate.model import Counts, Kind, Status
 
@@ -119,7 +118,7 @@ class Counters:
 
     def _rows(self, keys: list[str]) -> Sequence[Sequence[Any]]:
         if self._database.dialect == "sqlite":
-            # By the driver itself, which halves the time: see `moderate.database.lookups`.
+            # By the driver itself, which halves the time: see `moderate.database.statements`.
             return self._database.ask_sqlite(_on_sqlite(len(keys)), keys)
         with self._database.read() as conn:
             return conn.execute(NUMBERS_OF_MANY, {"keys": keys}).all()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, and_, bindparam, func, select, union_all
 
 from moderate.checks.near import Alike
-from moderate.database.lookups import Lookup
 from moderate.database.schema import articles, history, items
+from moderate.database.statements import Lookup
 from moderate.model import Kind, Page, Status
 from moderate.store.rows import item_from
 from moderate.store.spam_memory import is_remembered

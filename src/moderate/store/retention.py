@@ -9,7 +9,7 @@ from sqlalchemy import and_, delete, func, or_, select, update
 
 from moderate.database.outages import is_cancelled
 from moderate.database.schema import history, items, samples, tasks
-from moderate.database.waiting import pause
+from moderate.database.timeouts import pause
 from moderate.errors import ServiceDown
 from moderate.lifecycle import RetentionKind
 from moderate.model import Status

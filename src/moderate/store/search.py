@@ -18,8 +18,7 @@ from sqlalchemy import String, and_, bindparam, cast, column, func, inspect, lit
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.exc import DatabaseError
 
-from moderate.database.schema import items
-from moderate.database.types import MYSQL
+from moderate.database.schema import MYSQL, items
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

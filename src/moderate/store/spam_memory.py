@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, case, select
 
 from moderate.database.schema import reservations
-from moderate.database.upsert import upsert
+from moderate.database.statements import upsert
 from moderate.model import Status
 from moderate.store.rows import digest
 

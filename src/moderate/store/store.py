@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from moderate.database.types import MYSQL
+from moderate.database.schema import MYSQL
 from moderate.lru import LRUCache
 from moderate.moderation.sql import Decisions, History, Queue
 from moderate.monitoring.sql import States, Tallies

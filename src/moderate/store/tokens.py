@@ -15,7 +15,7 @@ from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from moderate.database.schema import reservations, samples, secrets, tokens
-from moderate.database.upsert import insert_unless_there, upsert
+from moderate.database.statements import insert_unless_there, upsert
 from moderate.errors import ServiceDown
 from moderate.store.rows import digest
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from moderate.database.engine import DUE
 from moderate.database.schema import items, tasks
-from moderate.database.upsert import upsert
+from moderate.database.statements import upsert
 from moderate.errors import ServiceDown
 from moderate.model import DEATHS, REPLAYED, Task
 

@@ -12,7 +12,7 @@ from sqlalchemy import and_, bindparam, case, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from moderate.database.schema import bursts, waves
-from moderate.database.upsert import upsert
+from moderate.database.statements import upsert
 from moderate.i18n import from_text, to_text
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, UniqueConstraint
 
-from moderate.database.types import UtcDateTime, exact, json, prose, row_id, terms, words
+from moderate.database.schema import UtcDateTime, exact, json, prose, row_id, terms, words
 from moderate.store import search
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""SQLite's files: the database, and beside it the ``-wal`` and ``-shm`` of those who have it open."""
+"""SQLite: its connections' settings, and its files, with the ``-wal`` and ``-shm`` of processes that have it open."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ import shutil
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import event
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 
 from moderate.database.outages import MOVED
-from moderate.database.waiting import pause
+from moderate.database.timeouts import pause
+from moderate.database.url import LOCK_SECONDS
 from moderate.errors import EXPLAINED, ServiceDown
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import URL, Dialect, Engine
-    from sqlalchemy.pool import ConnectionPoolEntry
+    from collections.abc import Sequence
+
+    from sqlalchemy.engine import URL, Connection, Dialect, Engine
+    from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
     from moderate.ports import Clock
 
@@ -28,6 +31,12 @@ log = logging.getLogger("moderate")
 
 #: Tries to write the ``-wal`` into the database: two processes that close it at once keep each other from it.
 FOLDS = 3
+
+#: Takes the lock for writers at once, and not at the first write.
+BEGIN = "BEGIN IMMEDIATE"
+
+#: Tries to switch to WAL while others do the same.
+SWITCHES = 10
 
 #: Bytes that a long comment with its entries in the indexes may need.
 ROOM = 262_144
@@ -40,6 +49,52 @@ LOOK_EVERY = 1.0
 OPENED = "moderate_opened"
 WAL = "moderate_wal"
 SHM = "moderate_shm"
+
+
+def listen_on_sqlite(engine: Engine, synchronous: Literal["full", "normal"]) -> None:
+    """Set what each new connection needs, and have transactions that write take the lock at their beginning."""
+
+    @event.listens_for(engine, "connect")
+    def configure(raw: Any, _entry: ConnectionPoolEntry) -> None:
+        # The driver would begin transactions by itself, too late and of the wrong sort.
+        raw.isolation_level = None
+        raw.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}")
+        _write_ahead(raw)
+        raw.execute(f"PRAGMA synchronous = {synchronous}")
+        raw.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(conn: Connection) -> None:
+        if conn.get_execution_options().get("moderate_write"):
+            by_driver(conn.connection, BEGIN)
+
+
+def by_driver(pooled: PoolProxiedConnection, text: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Run one statement without SQLAlchemy's own steps, and raise errors as SQLAlchemy does."""
+    try:
+        with closing(pooled.cursor()) as cursor:
+            cursor.execute(text, parameters)
+            return cursor.fetchall()  # type: ignore[return-value]
+    except sqlite3.Error as error:
+        raise DBAPIError.instance(text, None, error, sqlite3.Error) from error
+
+
+def _write_ahead(raw: Any) -> None:
+    """Switch to WAL, which SQLite refuses without waiting while another process does the same."""
+    for _ in range(SWITCHES):
+        try:
+            raw.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "readonly" in str(error):
+                # It can be read as it is.
+                return
+            if "locked" not in str(error):
+                raise
+            # Waits, as the pragma does not, until whoever holds the lock has let go of it.
+            raw.execute("BEGIN EXCLUSIVE")
+            raw.execute("COMMIT")
+        else:
+            return
 
 
 def file_of(url: URL) -> Path | None:

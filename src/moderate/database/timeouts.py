@@ -1,4 +1,4 @@
-"""How long is waited for the database: for other writers' locks, between two tries, and for any answer at all."""
+"""Time-outs of connections: for locks, between two tries, and for answers of the server."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from moderate.database.outages import TIMED_OUT
-from moderate.database.types import MYSQL
+from moderate.database.schema import MYSQL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from sqlalchemy.engine import Connection, Engine
 
+
 #: Seconds of the first pause after a lost race, at most; each further one may be twice as long, up to the longest.
 FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 0.25
 
-#: Milliseconds that PostgreSQL waits for a lock where nobody is to wait: 0 would mean for ever.
+#: Milliseconds that PostgreSQL waits for a lock where there is to be no wait: 0 would mean for ever.
 LEAST = 10
 
-#: Seconds after which psycopg looks around while it waits for an answer.
+#: Seconds between two looks at the clock while psycopg waits for an answer.
 BEAT = 0.1
 
 
 def pause(attempt: int) -> None:
-    """Wait for a random time before another try, so that those who met once do not meet again.
+    """Wait for a random time before another try, so that two transactions do not collide again.
 
-    A thread's wait and not `time.sleep`: tests move the clock by hand, but a race is one of real threads.
+    Waits on an event and does not use the clock: tests move the clock by hand, but a race is one of real threads.
     """
     longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1))
     threading.Event().wait(SystemRandom().uniform(0, longest))
@@ -41,7 +42,7 @@ def pause(attempt: int) -> None:
 
 @contextmanager
 def sqlite_patience(conn: Connection, seconds: float) -> Iterator[None]:
-    """Within the block SQLite waits for its lock no longer than *seconds*. Begin the transaction inside."""
+    """Have SQLite wait for its lock no longer than *seconds* within the block. Begin the transaction inside."""
     with pragma_cursor(conn) as cursor:
         (before,) = cursor.execute("PRAGMA busy_timeout").fetchone()
         cursor.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
@@ -55,7 +56,7 @@ def sqlite_patience(conn: Connection, seconds: float) -> Iterator[None]:
 
 @contextmanager
 def pragma_cursor(conn: Connection) -> Iterator[Any]:
-    """A cursor of the driver's own: SQLAlchemy would begin a transaction."""
+    """Yield a cursor of the driver's own: SQLAlchemy would begin a transaction."""
     cursor = conn.connection.cursor()
     try:
         yield cursor
@@ -65,19 +66,19 @@ def pragma_cursor(conn: Connection) -> Iterator[Any]:
 
 @contextmanager
 def server_patience(conn: Connection, seconds: float) -> Iterator[None]:
-    """Within the block, inside a transaction, a server waits for a lock no longer than *seconds*, about."""
+    """Have a server wait for a lock no longer than about *seconds* within the block, which is inside a transaction."""
     if conn.dialect.name == "postgresql":
         conn.execute(text(f"SET LOCAL lock_timeout = {max(LEAST, int(seconds * 1000))}"))
         yield
     elif conn.dialect.name in MYSQL:
-        # In whole seconds; MySQL knows no shorter wait than one.
+        # In whole seconds; MySQL has no shorter wait than one.
         whole = max(math.ceil(seconds), 0 if conn.dialect.name == "mariadb" else 1)
         before = conn.execute(text("SELECT @@lock_wait_timeout, @@innodb_lock_wait_timeout")).one()
         wait_for(conn, whole, whole)
         try:
             yield
         except BaseException:
-            # A connection that broke meanwhile goes, and what was set with it.
+            # A connection that broke meanwhile is dropped, and its settings with it.
             with suppress(SQLAlchemyError):
                 wait_for(conn, *before)
             raise
@@ -92,10 +93,10 @@ def wait_for(conn: Connection, tables: int, rows: int) -> None:
 
 
 def limit_answers(engine: Engine, seconds: float) -> None:
-    """Have new connections of psycopg take a server for gone that was silent for so many seconds.
+    """Have new connections of psycopg raise an error where the server has sent nothing for so many seconds.
 
-    Neither psycopg nor the kernel notices a server that is stopped, or a proxy that takes everything and passes
-    nothing on. PyMySQL has a parameter for it.
+    Neither psycopg nor the kernel notices a server that is stopped, or a proxy that accepts everything and forwards
+    nothing. PyMySQL has a parameter for it.
     """
     from psycopg import Connection, OperationalError
 
@@ -108,7 +109,7 @@ def limit_answers(engine: Engine, seconds: float) -> None:
             raise OperationalError(f"the server was silent for {seconds:.0f} s ({TIMED_OUT[0]})")
 
     def attentive(steps: Generator[Any, Any, Any], abandon: Callable[[], None]) -> Generator[Any, Any, Any]:
-        """Pass on what psycopg's steps wait for, and to them what became of it; nothing means one more beat."""
+        """Pass on what psycopg's steps wait for, and the outcome back to them; an empty outcome is one more beat."""
         waited, ready = 0.0, None
         while True:
             try:

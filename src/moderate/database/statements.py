@@ -1,0 +1,109 @@
+"""Statements that SQLAlchemy does not provide: inserts that update, and short look-ups by SQLite's driver itself.
+
+What SQLAlchemy does around a statement costs five times what SQLite takes to find a row by its key, so the look-ups
+that every request makes go past it. On the other databases the round trip to the server decides, and these are
+statements like any other.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+
+from moderate.database.schema import MYSQL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sqlalchemy import Table
+    from sqlalchemy.sql import Select
+    from sqlalchemy.sql.base import ReadOnlyColumnCollection
+    from sqlalchemy.sql.dml import Insert
+    from sqlalchemy.types import TypeEngine
+
+    from moderate.database.engine import Database
+
+
+def upsert(
+    dialect: str,
+    table: Table,
+    key: str,
+    merge: Callable[[ReadOnlyColumnCollection[str, Any]], Mapping[str, Any]],
+) -> Insert:
+    """Build an insert that updates a row with the same unique *key* where there is one.
+
+    *merge* gets the columns as they would have been inserted and returns the values to set; in these the table's
+    own columns are the values that are stored.
+    """
+    if dialect in MYSQL:
+        change = mysql.insert(table)
+        # A list, because SQLAlchemy would bring a dictionary into the order of the table's columns.
+        return change.on_duplicate_key_update(list(merge(change.inserted).items()))
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    into = insert(table)
+    return into.on_conflict_do_update(index_elements=[table.c[key]], set_=dict(merge(into.excluded)))
+
+
+def insert_unless_there(dialect: str, table: Table, key: str) -> Insert:
+    """Build an insert that leaves a row with the same unique *key* as it is; its `rowcount` is 0 then, else 1."""
+    if dialect in MYSQL:
+        # With "on duplicate key" a row that is there would count as one written.
+        return mysql.insert(table).prefix_with("IGNORE")
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    into = insert(table).on_conflict_do_nothing(index_elements=[table.c[key]])
+    # SQLAlchemy would not keep the number of an insert otherwise: it is -1 on PostgreSQL.
+    return into.execution_options(preserve_rowcount=True)
+
+
+SQLITE = sqlite.dialect()
+
+
+class Lookup:
+    """A select whose parameters are single values, compiled once. Safe for threads."""
+
+    def __init__(self, query: Select[Any]) -> None:
+        self._query = query
+
+    def rows(self, database: Database, **values: Any) -> Sequence[Sequence[Any]]:
+        """Return all rows, in the types of their columns. Failures raise `ServiceDown`."""
+        if database.dialect == "sqlite":
+            return self._by_driver(database, values)
+        with database.read() as conn:
+            return conn.execute(self._query, values).all()
+
+    def first(self, database: Database, **values: Any) -> Sequence[Any] | None:
+        rows = self.rows(database, **values)
+        return rows[0] if rows else None
+
+    def _by_driver(self, database: Database, values: dict[str, Any]) -> Sequence[Sequence[Any]]:
+        text, parameters, columns = self._compiled
+        given = [to_sqlite(values.get(name, default)) for name, default, to_sqlite in parameters]
+        rows = database.ask_sqlite(text, given)
+        if columns is None:
+            return rows
+        return [[of_sqlite(value) for of_sqlite, value in zip(columns, row, strict=True)] for row in rows]
+
+    @cached_property
+    def _compiled(self) -> tuple[str, list[tuple[str, Any, Callable[[Any], Any]]], list[Callable[[Any], Any]] | None]:
+        """The text, each parameter in order with its default, and the columns' types where any needs a conversion."""
+        compiled = self._query.compile(dialect=SQLITE, compile_kwargs={"render_postcompile": True})
+        parameters: list[tuple[str, Any, Callable[[Any], Any]]] = [
+            (name, compiled.params[name], of(compiled.binds[name].type).bind_processor(SQLITE) or as_it_is)
+            for name in compiled.positiontup or ()
+        ]
+        columns: list[Callable[[Any], Any] | None] = [
+            of(column.type).result_processor(SQLITE, None) for column in self._query.selected_columns
+        ]
+        changed = [column or as_it_is for column in columns] if any(columns) else None
+        return str(compiled), parameters, changed
+
+
+def of(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Return the type as SQLite has it."""
+    return kind.dialect_impl(SQLITE)
+
+
+def as_it_is(value: Any) -> Any:
+    return value
