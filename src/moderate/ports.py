@@ -44,14 +44,18 @@ class Earlier(Protocol):
         """How many items of a verified author stand where: all, or those since then, with spam that was deleted."""
 
 
+RuleKind = Literal["word", "host", "email", "ip"]
+RuleEffect = Literal["hold", "spam", "trust"]
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One line that a moderator wrote: what matches *value* is held, spam, or trusted."""
 
     id: int
-    kind: Literal["word", "host", "email", "ip"]
+    kind: RuleKind
     value: str
-    effect: Literal["hold", "spam", "trust"]
+    effect: RuleEffect
     note: str = ""
 
 

@@ -37,7 +37,7 @@ class Rules:
     types: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def group_of(self, name: str) -> str | None:
-        """The group whose pattern fits best: `rules.match` wins over `*.match`, and that over `rules`."""
+        """The group whose pattern fits best: `rules.check` wins over `*.check`, and that over `rules`."""
         roots = [(root, group) for group, named in self.groups.items() for root in named]
         return max(((rank(name, root), group) for root, group in roots if is_below(name, root)), default=(0, None))[1]
 

@@ -36,7 +36,7 @@ GROUPS = {
     "redis": ("limits.redis",),
     "text": ("text", "sources"),
     "normal": ("checks.spelling", "checks.near"),  # how texts are compared: pure functions, for checks and the store
-    "checks": ("checks", "*.check", "rules.match", "learned.tokens"),
+    "checks": ("checks", "*.check", "learned.tokens"),
     "protocols": ("protocols",),
     # What happens to items; imports neither Flask nor SQLAlchemy.
     "acts": (

@@ -9,7 +9,7 @@ import pytest
 
 from moderate.checks.spelling import word_pattern
 from moderate.ports import Rule
-from moderate.rules.match import matches, reading
+from moderate.rules.check import matches, reading
 
 if TYPE_CHECKING:
     from tests.sites import Host

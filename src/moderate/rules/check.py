@@ -1,19 +1,36 @@
-"""The rules that moderators wrote: those that hold or mark spam come first, those that trust come late."""
+"""The checks of moderators' rules, and what rules match.
+
+Rules that hold or mark spam are checked first, those that trust are checked late. Matching is done by pure
+functions, with which a rule is also tried out on stored items.
+"""
 
 from __future__ import annotations
 
+import ipaddress
+import re
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from moderate.checks.base import ALL_KINDS
+from moderate.checks.spelling import plain, spellings, word_pattern
+from moderate.errors import Invalid
 from moderate.i18n import Message
 from moderate.model import Finding, Lean
-from moderate.rules.match import is_below, matches, reading_of
-from moderate.web_address import host_of
+from moderate.web_address import host_of, is_ip
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from moderate.checks.base import Facts
     from moderate.model import Item, Submission
     from moderate.ports import Rule
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+LABEL = re.compile(r"[^\W_](?:[\w-]{0,61}[^\W_])?")
+BETWEEN_NAMES = re.compile(r"[^\w.\-]+")
 
 #: What a rule names, by its kind.
 KINDS = {
@@ -25,7 +42,7 @@ KINDS = {
 
 
 class Rules:
-    """Spam or held by a moderator's rule. Of several that match, the hardest speaks; nothing is averaged."""
+    """Hold a submission, or mark it as spam, by a moderator's rule. Of several that match, spam comes first."""
 
     name = "rules"
     version = 1
@@ -34,9 +51,7 @@ class Rules:
     needs = "rules"
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
-        if facts.services.rules is None:
-            return None
-        rules = [rule for rule in facts.services.rules.active() if rule.effect != "trust"]
+        rules = active(facts, is_trust=False)
         if not rules:
             return None
         written = reading_of(submission)
@@ -48,13 +63,12 @@ class Rules:
 
 
 class TrustRules:
-    """Trusted by a moderator's rule, where what the rule names is proven.
+    """Trust a submission by a moderator's rule, if the sender cannot simply have claimed what the rule names.
 
-    An address of the network and a word are as they are. An e-mail counts only for an author whom
-    the host has verified, or who has confirmed it, because anybody can type one. A host counts for
-    pings alone, whose source has been read before this check, and from that host in the end: a trusted
-    site that redirects to wherever it is told has not written that. A link in a comment says nothing
-    about who wrote it.
+    IP addresses and words always count. An e-mail address counts only for an author whom the host has verified
+    or who has confirmed it, because anyone can type one. A host counts for pings only, whose source was read
+    before this check, and only if the page came from that host in the end: a trusted site that redirects
+    anywhere did not write the page. A link in a comment does not prove who wrote it.
     """
 
     name = "trust-rules"
@@ -64,9 +78,7 @@ class TrustRules:
     needs = "rules"
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
-        if facts.services.rules is None:
-            return None
-        rules = [rule for rule in facts.services.rules.active() if rule.effect == "trust"]
+        rules = active(facts, is_trust=True)
         if not rules:
             return None
         written = reading_of(submission)
@@ -78,8 +90,17 @@ class TrustRules:
         return None
 
 
+def active(facts: Facts, *, is_trust: bool) -> list[Rule]:
+    """Return the rules that trust, or those that do not."""
+    rules = facts.services.rules.active() if facts.services.rules else ()
+    return [rule for rule in rules if (rule.effect == "trust") is is_trust]
+
+
 def is_proven(rule: Rule, submission: Submission | Item, read_from: str) -> bool:
-    """Whether the sender cannot simply have claimed what the rule trusts. *read_from* is where a ping's page lay."""
+    """Return whether the sender cannot simply have claimed what a rule trusts; see `TrustRules`.
+
+    *read_from* is the address from which a ping's page was read in the end.
+    """
     if rule.kind == "email":
         return submission.author_id is not None
     if rule.kind == "host":
@@ -97,3 +118,151 @@ def words(rule: Rule, what: str) -> Message:
     if not rule.note:
         return Message("a moderator's rule: {rule}", rule=told)
     return Message("a moderator's rule: {rule} – {note}", rule=told, note=rule.note)
+
+
+# --- matching ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The parts of a submission that rules match, prepared once for all rules."""
+
+    words: tuple[str, ...]
+    hosts: frozenset[str]
+    email: str
+    ip: str
+
+
+def reading_of(submission: Submission) -> Reading:
+    """Return what rules match in a submission. Names and titles are matched like the text."""
+    lines = (submission.author, submission.title, submission.blog_name, submission.body.raw)
+    return reading(
+        text="\n".join(line for line in lines if line),
+        addresses=(submission.url, submission.source_url, *submission.body.links),
+        email=submission.email,
+        ip=submission.client.ip,
+    )
+
+
+def reading(
+    *, text: str, addresses: Iterable[str | None] = (), email: str | None = None, ip: str | None = None
+) -> Reading:
+    """Return what rules match in a text, links, an e-mail address and an IP address."""
+    hosts = {host for address in addresses if address and (host := host_of(address))}
+    return Reading(spellings(text), frozenset(hosts | names_in(text)), (email or "").lower(), ip or "")
+
+
+def matches(rule: Rule, written: Reading) -> str | None:
+    """Return what a rule matches in *written*, None if it matches nothing. An invalid rule matches nothing."""
+    return MATCHERS[rule.kind](rule.value, written)
+
+
+def _word(value: str, written: Reading) -> str | None:
+    if not value.strip(" *"):
+        return None
+    pattern = word_pattern(value)
+    found = next((match for way in written.words if (match := pattern.search(way))), None)
+    return found.group() if found else None
+
+
+def _host(value: str, written: Reading) -> str | None:
+    suffix = host_of(value)
+    if not suffix:
+        return None
+    return next((host for host in sorted(written.hosts) if is_below(host, suffix)), None)
+
+
+def _email(value: str, written: Reading) -> str | None:
+    local, _, domain = wanted = _email_parts(value.strip())
+    if not domain or not written.email:
+        return None
+    parts = _email_parts(written.email)
+    return written.email if parts == wanted or (not local and is_below(parts[2], domain)) else None
+
+
+def _ip(value: str, written: Reading) -> str | None:
+    network, address = network_of(value), address_of(written.ip)
+    if network is None or address is None or network.version != address.version:
+        return None
+    return str(address) if address in network else None
+
+
+MATCHERS: dict[str, Callable[[str, Reading], str | None]] = {
+    "word": _word,
+    "host": _host,
+    "email": _email,
+    "ip": _ip,
+}
+
+
+def is_below(host: str, suffix: str) -> bool:
+    """Return whether *host* is *suffix* or a name below it. Labels are whole: notexample.org is not example.org."""
+    return host == suffix or host.endswith("." + suffix)
+
+
+def names_in(text: str) -> set[str]:
+    """Return the host names in running text, with or without a scheme, lookalike letters read as Latin too."""
+    names: set[str] = set()
+    for spelled in {plain(text), text.lower()}:
+        for word in BETWEEN_NAMES.split(spelled):
+            labels = word.strip(".-").split(".")
+            if 2 <= len(labels) <= 10 and all(map(LABEL.fullmatch, labels)):
+                names.add(host_of(".".join(labels)))
+    return names - {""}
+
+
+@lru_cache(maxsize=4096)
+def network_of(value: str) -> Network | None:
+    """Return an address or CIDR as a network, IPv4 in IPv6 as IPv4. None if it is neither."""
+    try:
+        network = ipaddress.ip_network(value.strip(), strict=False)
+    except ValueError:
+        return None
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= 96:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return ipaddress.ip_network((mapped, network.prefixlen - 96))
+    return network
+
+
+def address_of(value: str) -> Address | None:
+    """Return a client's IP address, IPv4 in IPv6 as IPv4. None if it is unknown."""
+    try:
+        address = ipaddress.ip_address(value.strip())
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def normal_value(kind: str, value: str) -> str:
+    """Return the form in which a rule's value is stored. Raises `Invalid`, which names what is accepted."""
+    text = value.strip()
+    if kind == "ip":
+        network = network_of(text)
+        if network is None:
+            raise Invalid.field("value", "Give an address (192.0.2.7, 2001:db8::1) or a network (192.0.2.0/24).")
+        return str(network).removesuffix("/32" if network.version == 4 else "/128")
+    if kind == "host":
+        host = host_of(text)
+        if not is_ip(host) and not all(map(LABEL.fullmatch, host.split("."))):
+            raise Invalid.field("value", "Give a host name such as example.org; names below it match as well.")
+        return host
+    if kind == "email":
+        return _normal_email(text)
+    if not plain(text).strip(" *"):
+        raise Invalid.field("value", "Give a word or a phrase; * stands for any letters within a word.")
+    return text
+
+
+def _normal_email(text: str) -> str:
+    local, at, domain = _email_parts(text)
+    if not domain or " " in text or "." not in domain:
+        raise Invalid.field("value", "Give an address (name@example.org) or a domain (@example.org).")
+    return f"{local}{at}{domain}"
+
+
+@lru_cache(maxsize=4096)
+def _email_parts(email: str) -> tuple[str, str, str]:
+    """Return local part, ``@`` and domain for comparing. Only the local part may be folded as plain text is."""
+    local, at, domain = email.rpartition("@")
+    return local.casefold(), at, host_of(domain)

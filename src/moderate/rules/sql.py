@@ -1,4 +1,4 @@
-"""The rules that moderators wrote, how often each was met, and a copy of them in memory."""
+"""Moderators' rules in the database, with the number of their matches, and a copy of them in memory."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from moderate.model import Finding
     from moderate.ports import Clock
 
-#: Seconds for which other processes go on by the rules as they were.
-KEPT = 5.0
+#: Seconds after which changes by other processes take effect.
+MAX_AGE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class RuleInfo:
-    """A rule as it is kept: who wrote it, and how often it was met since."""
+    """A stored rule: who wrote it, and how often it has matched."""
 
     rule: Rule
     created_at: datetime
@@ -39,7 +39,7 @@ class RuleInfo:
 
 
 class RuleTable:
-    """The rules as rows. A value stands once for each kind."""
+    """The rules as rows, of which each kind and value has one."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -51,14 +51,14 @@ class RuleTable:
 
         A value that is there already takes the new effect and note.
         """
-        told = {"effect": rule.effect, "note": rule.note}
+        said = {"effect": rule.effect, "note": rule.note}
         same = and_(rules.c.kind == rule.kind, rules.c.value == rule.value)
-        row = {"kind": rule.kind, "value": rule.value, **told, "created_at": now, "created_by": by, "hits": 0}
+        row = {"kind": rule.kind, "value": rule.value, **said, "created_at": now, "created_by": by, "hits": 0}
         try:
             self._database.transaction(lambda conn: conn.execute(insert(rules), row))
             is_new = True
         except IntegrityError:
-            self._database.transaction(lambda conn: conn.execute(update(rules).where(same).values(told)))
+            self._database.transaction(lambda conn: conn.execute(update(rules).where(same).values(said)))
             is_new = False
         self.changes += 1
         with self._database.read() as conn:
@@ -78,7 +78,10 @@ class RuleTable:
 
 
 class RuleBook:
-    """The rules from memory, for a few seconds; changes by this process hold at once. See `moderate.ports.Rules`."""
+    """A copy of the rules in memory, for a few seconds; changes by this process take effect at once.
+
+    See `moderate.ports.Rules`.
+    """
 
     def __init__(self, rows: RuleTable, clock: Clock) -> None:
         self._rows = rows
@@ -89,16 +92,16 @@ class RuleBook:
         now, changes = self._clock.monotonic(), self._rows.changes
         known = self._known
         if known is None or known[0] != changes or now >= known[1]:
-            known = (changes, now + KEPT, tuple(info.rule for info in self._rows.all()))
+            known = (changes, now + MAX_AGE, tuple(info.rule for info in self._rows.all()))
             self._known = known
         return known[2]
 
 
 def note_hits(conn: Connection, found: Iterable[Finding], before: Iterable[Finding], now: datetime) -> None:
-    """Count the rules among *found* that had not been found *before*.
+    """Count matches of the rules among *found* that are not among *before*.
 
-    To be called before the transaction touches items or counters: whoever waits for a rule's row
-    then holds none that its owner still wants.
+    Call it before the transaction writes items or counters: a transaction that waits for a rule's row then
+    holds no row that another one waits for, so that they cannot deadlock.
     """
     known = {finding.rule for finding in before}
     met = {finding.rule for finding in found if finding.rule is not None} - known

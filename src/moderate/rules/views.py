@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from flask import Response, request
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,7 +14,7 @@ from moderate.http.state import current_state
 from moderate.model import MAX_ID, Kind, Status
 from moderate.moderation.access import moderator
 from moderate.moderation.views import STRICT, Note, json_body
-from moderate.ports import Rule
+from moderate.ports import Rule, RuleEffect, RuleKind
 from moderate.rules import rulebook
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from moderate.rules.rulebook import Tried
     from moderate.rules.sql import RuleInfo
 
-#: How many of the items that a tried rule matches are shown.
+#: The number of items that are shown of those that a tried rule matches.
 SHOWN = 50
 
 
@@ -33,18 +33,18 @@ class RuleIn(BaseModel):
 
     model_config = STRICT
 
-    kind: Literal["word", "host", "email", "ip"]
+    kind: RuleKind
     value: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
-    effect: Literal["hold", "spam", "trust"]
+    effect: RuleEffect
     note: Note = ""
 
 
 class RuleSaid(Answer):
     model_config = ConfigDict(from_attributes=True)
 
-    kind: Literal["word", "host", "email", "ip"]
+    kind: RuleKind
     value: str
-    effect: Literal["hold", "spam", "trust"]
+    effect: RuleEffect
     note: str
 
 
@@ -165,7 +165,7 @@ def rule(rule_id: int) -> ResponseReturnValue:
     is_for_moderators=True,
 )
 def add() -> ResponseReturnValue:
-    """``POST /moderation/rules``; with ``?dry_run=1`` it only tells what the rule would have done."""
+    """``POST /moderation/rules``; ``?dry_run=1`` only tries the rule out on stored items."""
     state = current_state()
     who = moderator(state)
     is_trial = flag("dry_run")
@@ -200,7 +200,7 @@ def known_id(number: int) -> int:
 
 
 def flag(name: str) -> bool:
-    """A switch of the query string."""
+    """Return a switch of the query string. Raises `Invalid`."""
     value = request.args.get(name, "0")
     if value not in {"0", "1"}:
         raise Invalid.field(name, "Either 0 or 1.")

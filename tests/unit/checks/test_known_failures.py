@@ -18,8 +18,7 @@ from moderate.checks.spelling import spellings
 from moderate.errors import ServiceDown
 from moderate.model import Finding, Lean, Status
 from moderate.ports import Rule
-from moderate.rules.check import Rules
-from moderate.rules.match import matches, reading_of
+from moderate.rules.check import Rules, matches, reading_of
 from moderate.signals import item_approved, item_received
 from moderate.stand_ins import FixedRules
 from moderate.testing import AkismetStandIn, ManualClock

@@ -14,8 +14,7 @@ from moderate.checks.spelling import plain, spellings, word_pattern
 from moderate.errors import Invalid
 from moderate.model import Lean
 from moderate.ports import Rule
-from moderate.rules.check import Rules, TrustRules
-from moderate.rules.match import normal_value, reading
+from moderate.rules.check import Rules, TrustRules, normal_value, reading
 from moderate.stand_ins import FixedRules
 from tests.unit.checks.cases import comment, facts, ping
 
