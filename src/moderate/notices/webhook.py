@@ -1,8 +1,8 @@
-"""Calls to programs: signed, with a deadline, and never redirected.
+"""Call webhooks: signed, within a deadline, and without following redirects.
 
-The form is that of Standard Webhooks: the fields ``webhook-id``, ``webhook-timestamp`` and
-``webhook-signature``, and HMAC-SHA256 over ``id.timestamp.body``, so that receivers find libraries for
-it. Every secret signs; a receiver accepts the call where one of the signatures is right.
+Calls have the form of Standard Webhooks, for which receivers find libraries: the fields ``webhook-id``,
+``webhook-timestamp`` and ``webhook-signature``, and HMAC-SHA256 over ``id.timestamp.body``. Each secret adds a
+signature; a receiver accepts a call if one of them is valid.
 """
 
 from __future__ import annotations
@@ -155,22 +155,22 @@ class WebhookNotifier:
 
 
 def signatures(secrets: Sequence[str], notice_id: str, timestamp: int, body: bytes) -> str:
-    """One signature for each secret, as ``v1,BASE64``, with blanks between them."""
+    """Return one signature for each secret, as ``v1,BASE64``, separated by blanks."""
     signed = f"{notice_id}.{timestamp}.".encode() + body
     digests = (hmac.digest(signing_key(secret), signed, "sha256") for secret in secrets)
     return " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)
 
 
 def body_of(notice: Notice, links: NoticeLinks) -> bytes:
-    """What is told, as JSON: never an e-mail address, an IP address or a user agent."""
+    """Return a notice as JSON. It holds no e-mail address, IP address or user agent."""
     item = notice.items[0]
-    told = {
+    body = {
         "type": f"item.{notice.event.value}",
         "timestamp": notice.at.astimezone(UTC).isoformat(),
         "data": {**data_of(item), "queue": links.queue()},
     }
-    # Escaped, as a text may hold half a character that UTF-8 has no bytes for.
-    return json.dumps(told, separators=(",", ":")).encode("ascii")
+    # In ASCII, as a text may hold a lone surrogate, which UTF-8 cannot encode.
+    return json.dumps(body, separators=(",", ":")).encode("ascii")
 
 
 def data_of(item: Item) -> dict[str, object]:
