@@ -160,6 +160,7 @@ OUTSIDE = {
     "httpx": NETWORK,
     "requests": NETWORK,
     "idna": ("web_address",),
+    "webencodings": ("text.charsets",),
     "socket": NETWORK,
     "ssl": NETWORK,
     "smtplib": ("notices",),

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from moderate.errors import FetchFailed
-from moderate.sources.page_charset import page_text
 from moderate.sources.page_tree import parse_html
 from moderate.sources.page_words import cropped_end, words_of
+from moderate.text.charsets import page_text
 from moderate.web_address import host_of, read, resolved
 
 if TYPE_CHECKING:

@@ -1,16 +1,20 @@
-"""The charset of a TrackBack, by what was declared and by its bytes; `detected` serves fetched pages too.
+"""The charset of texts from other sites, by its label and by the bytes. TrackBacks and fetched pages are read alike.
 
-TrackBack 1.2 asks for it in the Content-Type, much software says it in a parameter ``charset``
-instead, some says it wrongly, and a good part says nothing. So what was declared is tried, and
-where it does not fit the bytes are looked at. All texts of a ping are decided on together: one
-sender has one charset, and three short texts tell more than one.
+TrackBack 1.2 asks for the charset in the Content-Type, much software names it in a parameter ``charset``
+instead, some names the wrong one, and a good part names none; servers declare a default for pages that were
+written in something else. So a label counts only where it fits the bytes. The labels are those of the Encoding
+Standard (§4.2), which `webencodings` maps to Python's codecs: as in browsers, a label means the wider code page
+that is sent under it.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
 import unicodedata
 from typing import TYPE_CHECKING
+
+import webencodings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,39 +22,27 @@ if TYPE_CHECKING:
 #: Longer labels are not looked up: a list of thousands of charsets was once an attack (CVE-2009-3622).
 MAX_LABEL = 32
 
-#: What senders may declare, and the codec that reads it. UTF-7 and UTF-16 are left out on purpose:
-#: they hide ``<`` from filters. As in browsers, labels mean the wider code page that is sent in fact.
-CODECS = {
-    "utf-8": "utf-8",
-    "utf8": "utf-8",
-    "us-ascii": "cp1252",
-    "ascii": "cp1252",
-    "iso-8859-1": "cp1252",
-    "latin1": "cp1252",
-    "euc-jp": "euc_jp",
-    "eucjp": "euc_jp",
-    "eucjp-win": "euc_jp",
-    "x-euc-jp": "euc_jp",
-    "shift-jis": "cp932",
-    "shiftjis": "cp932",
-    "sjis": "cp932",
-    "sjis-win": "cp932",
-    "x-sjis": "cp932",
-    "ms932": "cp932",
-    "cp932": "cp932",
-    "windows-31j": "cp932",
-    "iso-2022-jp": "iso2022_jp_ext",
-    "jis": "iso2022_jp_ext",
-    "euc-kr": "cp949",
-    "big5": "cp950",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "gb18030": "gb18030",
-    "koi8-r": "koi8_r",
-    **{f"iso-8859-{n}": f"iso8859_{n}" for n in range(2, 16) if n != 12},
-    **{f"windows-125{n}": f"cp125{n}" for n in range(9)},
-    **{f"cp125{n}": f"cp125{n}" for n in range(9)},
+#: Labels that senders use and the Encoding Standard does not have.
+ALIASES = {
+    "eucjp": "euc-jp",
+    "eucjp-win": "euc-jp",
+    "shiftjis": "shift_jis",
+    "sjis-win": "shift_jis",
+    "cp932": "shift_jis",
+    "jis": "iso-2022-jp",
+    "latin-1": "windows-1252",
+    "latin9": "iso-8859-15",
 }
+#: Wider codecs than `webencodings` has, and none for encodings that are no charsets of texts.
+CODECS = {"gbk": "gb18030", "iso-2022-jp": "iso2022_jp_ext", "replacement": None, "x-user-defined": None}
+UTF_16 = frozenset({"utf-16-le", "utf-16-be"})
+
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_IN_HEADER = re.compile(r"charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE | re.ASCII)
+_IN_META = re.compile(rb"<meta[^>]{1,400}?charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
+_IN_XML = re.compile(rb"<\?xml[^>]{1,100}?encoding\s*=\s*[\"']([\w.:-]+)", re.IGNORECASE)
+#: Within this many bytes a page has to name its charset (HTML Standard §4.2.5.4 says 1024; themes are wordier).
+_PRESCAN = 4096
 
 #: ISO-2022-JP switches its character sets with these; no other charset of the list has them.
 ESCAPE_SEQUENCE = re.compile(rb"\x1b(?:\$[@B(]|\([BJI])")
@@ -62,31 +54,71 @@ JAPANESE = ("euc_jp", "cp932")
 IDEOGRAPHS = re.compile(r"[\u3005\u4e00-\u9fff]+")
 
 
-def decode(texts: Mapping[str, bytes], declared: Iterable[str]) -> dict[str, str]:
-    """The texts as characters. *declared* are the sender's labels, the weightiest first; it never fails."""
-    codec = charset_of(b"\n".join(texts.values()), declared)
+def decode(texts: Mapping[str, bytes], labels: Iterable[str]) -> dict[str, str]:
+    """Return the texts of one sender as characters. *labels* are the sender's, the weightiest first. Never fails.
+
+    All texts are decided on together: one sender has one charset, and three short texts show more than one.
+    """
+    codec = charset_of(b"\n".join(texts.values()), labels)
     return {name: value.decode(codec, "replace") for name, value in texts.items()}
 
 
-def charset_of(sample: bytes, declared: Iterable[str]) -> str:
-    """The name of the codec that *sample* was most likely written in."""
+def page_text(body: bytes, content_type: str) -> str:
+    """Return the text of a page, by byte order mark, header field and meta element. Never fails.
+
+    What cannot be decoded becomes U+FFFD.
+    """
+    for mark, codec in _BOMS:
+        if body.startswith(mark):
+            return body[len(mark) :].decode(codec, "replace")
+    header = _IN_HEADER.search(content_type)
+    named = _IN_META.search(body, 0, _PRESCAN) or _IN_XML.search(body, 0, _PRESCAN)
+    labels = [header[1]] if header else []
+    if header and (wide := _codec(header[1])) in UTF_16 and b"\0" in body and fits(body, wide):
+        return body.decode(wide)
+    if named:
+        label = named[1].decode("ascii", "replace")
+        # HTML Standard §13.2.3.2: a label that can be read byte by byte does not stand in UTF-16.
+        labels.append("utf-8" if _codec(label) in UTF_16 else label)
+    return body.decode(charset_of(body, labels), "replace")
+
+
+def charset_of(sample: bytes, labels: Iterable[str]) -> str:
+    """Return the name of the codec that *sample* was most likely written in."""
     if ESCAPE_SEQUENCE.search(sample) and fits(sample, "iso2022_jp_ext"):
         return "iso2022_jp_ext"
     # Bytes that are valid UTF-8 by accident are so rare that this outweighs any label.
     if fits(sample, "utf-8"):
         return "utf-8"
-    for label in declared:
-        codec = codec_named(label)
-        if codec and fits(sample, codec):
-            return codec
-    return detected(sample)
+    named = [codec for label in labels if (codec := codec_named(label))]
+    fitting = next((codec for codec in named if fits(sample, codec)), None)
+    if fitting:
+        return fitting
+    if named[:1] == ["utf-8"] and nearly_utf8(sample):
+        return "utf-8"
+    # A page in Shift_JIS with one broken byte is still a page in Shift_JIS.
+    return detected(sample) or next((codec for codec in named if codec != "utf-8"), "cp1252")
 
 
 def codec_named(label: str) -> str | None:
-    """The codec for a label, None for those that are unknown, unwanted or over-long."""
+    """Return the codec for a label, None for those that are unknown, unwanted or over-long.
+
+    UTF-16 is unwanted, because it hides ``<`` from filters; so is UTF-7, which the Encoding Standard does not have.
+    """
+    codec = _codec(label)
+    return None if codec in UTF_16 else codec
+
+
+def _codec(label: str) -> str | None:
     if len(label) > MAX_LABEL:
         return None
-    return CODECS.get(label.strip(" \t\"'").lower().replace("_", "-"))
+    label = label.strip(" \t\"'").lower()
+    plain = label.replace("_", "-")
+    found = webencodings.lookup(ALIASES.get(plain, label)) or webencodings.lookup(plain)
+    if found is None:
+        return None
+    codec: str = found.codec_info.name
+    return CODECS.get(found.name, codec)
 
 
 def fits(sample: bytes, codec: str) -> bool:
@@ -97,18 +129,16 @@ def fits(sample: bytes, codec: str) -> bool:
     return True
 
 
-def detected(sample: bytes) -> str:
-    """The charset by the bytes alone, for what is not UTF-8."""
+def detected(sample: bytes) -> str | None:
+    """Return the charset by the bytes alone, for what is not valid UTF-8; None where they show none."""
     for codec in JAPANESE:
         if fits(sample, codec) and looks_japanese(sample.decode(codec)):
             return codec
-    if nearly_utf8(sample):
-        return "utf-8"
-    return "cp1252"
+    return "utf-8" if nearly_utf8(sample) else None
 
 
 def looks_japanese(text: str) -> bool:
-    """Whether a text read by a Japanese codec is Japanese, and not Latin text whose accents became signs."""
+    """Return whether a text read by a Japanese codec is Japanese, and not Latin text whose accents became signs."""
     if any(unicodedata.category(sign) == "Co" for sign in text):
         return False
     kana = sum("\u3041" <= sign <= "\u30fa" for sign in text)
@@ -121,7 +151,7 @@ def looks_japanese(text: str) -> bool:
 
 
 def reads_as_words(words: list[str], ideographs: int) -> bool:
-    """Whether ideographs without any kana are words: side by side, and most of them common ones.
+    """Return whether ideographs without any kana are words: side by side, and most of them common ones.
 
     Accented Latin letters turn into the rare signs of the second level of JIS X 0208.
     """
@@ -131,12 +161,12 @@ def reads_as_words(words: list[str], ideographs: int) -> bool:
 
 
 def is_common(sign: str) -> bool:
-    """Whether an ideograph is of the first level of JIS X 0208: rows 16 to 47, which are B0 to CF in EUC-JP."""
+    """Return whether an ideograph is of the first level of JIS X 0208: rows 16 to 47, which are B0 to CF in EUC-JP."""
     return sign == "々" or 0xB0 <= sign.encode("euc_jp", "replace")[0] <= 0xCF
 
 
 def nearly_utf8(sample: bytes) -> bool:
-    """Whether it is UTF-8 that was cut in the middle of a character, as careless software does."""
+    """Return whether it is UTF-8 that was cut in the middle of a character, as careless software does."""
     text = sample.decode("utf-8", "replace")
     broken = text.count("\ufffd")
     whole = sum(sign > "\x7f" for sign in text) - broken
