@@ -30,8 +30,8 @@ from moderate.http.site_address import SiteAddress, on_site
 from moderate.http.state import State, once_per_request, request_scope
 from moderate.learned.sql import SqlTokenCounts
 from moderate.limits import Limits, LocalLimiter
-from moderate.monitoring.outages import Outages
-from moderate.monitoring.remarks import PageOutages, Remarks
+from moderate.monitoring.hints import Hints
+from moderate.monitoring.outages import Outages, PageOutages
 from moderate.notices.build import make_confirming, make_notices
 from moderate.protocols import PROTOCOLS
 from moderate.reading import filters
@@ -134,7 +134,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         redis=redis,
         tables=tables,
         templates=templates,
-        remarks=Remarks(remarks_on(settings, redis)),
+        hints=Hints(hints_on(settings, redis)),
         page_outages=PageOutages(clock),
         endings=held,
     )
@@ -248,7 +248,7 @@ def make_limits(settings: Settings, parts: Parts, signer: Signer, clock: Clock) 
     return limits, limiter
 
 
-def remarks_on(settings: Settings, redis: RedisLimiter | None) -> Iterator[str]:
+def hints_on(settings: Settings, redis: RedisLimiter | None) -> Iterator[str]:
     """What works, and may be other than its operator thinks."""
     if redis is None and any(row.limits for row in settings.limits.rows.values()):
         yield "MODERATE_REDIS_URL is not set: rate limits hold for each process on its own."

@@ -52,7 +52,6 @@ GROUPS = {
         "notices.delivery",
         "confirmation.confirm",
         "monitoring.outages",
-        "monitoring.tallies",
     ),
     "sql": ("database", "store", "*.sql"),
     "url": ("database.url", "database.schema"),  # with the options of a connection, which are settings
@@ -129,7 +128,7 @@ VIEWS = (
     "*.views",
     "*_views",
     *(f"moderation.{name}" for name in ("access", "forms", "items_csv", "queue", "sign_in")),
-    *(f"monitoring.{name}" for name in ("metrics", "proxies")),
+    *(f"monitoring.{name}" for name in ("hints", "metrics")),
 )
 FLASK = ("extension", "cli", "protocols", "testing", *VIEWS)
 NETWORK = ("outbound", "akismet.client", "akismet.transport", "notices", "tasks.pubsub")

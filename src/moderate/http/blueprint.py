@@ -17,7 +17,7 @@ from moderate.moderation import articles_views, forms, items_csv, queue, sign_in
 from moderate.moderation import views as moderation
 from moderate.monitoring import metrics
 from moderate.monitoring import views as monitoring
-from moderate.monitoring.proxies import ProxyWatch
+from moderate.monitoring.hints import ProxyWatch
 from moderate.notices import views as notices
 from moderate.protocols import views as protocols
 from moderate.reading import feed
@@ -78,7 +78,7 @@ def unsniffed(response: Response) -> Response:
 def begin() -> None:
     """Log remarks on the app and the ends of outages once, and note the request's sub-path."""
     state = current_state()
-    state.remarks.say()
+    state.hints.log_waiting()
     state.desk.outages.settle()
     state.address.note(request)
 

@@ -111,7 +111,7 @@ def read(incoming: Request, limit: int) -> bytes:
     is_short = len(body) < (incoming.content_length or 0)
     if is_short and (body or not vars(incoming).get("form")):
         if not body:
-            current_state().remarks.once(BODILESS)
+            current_state().hints.log_once(BODILESS)
         raise Invalid.field("", "The request ended early.")
     if len(body) > limit:
         raise TooLarge

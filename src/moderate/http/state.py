@@ -13,7 +13,7 @@ from flask import current_app, has_request_context, request
 
 from moderate.errors import ServiceDown
 from moderate.lru import LRUCache
-from moderate.monitoring.remarks import PageOutages, Remarks
+from moderate.monitoring.hints import Hints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from moderate.http.signing import Signer
     from moderate.http.site_address import SiteAddress
     from moderate.limits.redis import RedisLimiter
+    from moderate.monitoring.outages import PageOutages
     from moderate.protocols.base import InboundProtocol
     from moderate.reading.thread import ThreadHtml
     from moderate.settings import Settings
@@ -70,7 +71,7 @@ class State:
     templates: Templates
     #: The limiter in Redis, None where limits are counted in this process.
     redis: RedisLimiter | None = None
-    remarks: Remarks = field(default_factory=Remarks)
+    hints: Hints = field(default_factory=Hints)
     #: Threads as JSON, by their tags.
     threads: LRUCache[bytes] = field(default_factory=page_cache)
     #: The lists of article pages as HTML, by what they depend on.

@@ -1,4 +1,4 @@
-"""Tells whether the things that we depend on work, and what to do where they do not."""
+"""The state of everything that moderate depends on, and advice where it does not work."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from moderate.errors import EXPLAINED, ServiceDown
 from moderate.i18n import Message
 from moderate.limits import PROBE
 from moderate.model import TASK_KINDS
-from moderate.tasks import retention as forgetting
 from moderate.tasks.housekeeping import AKISMET, CHECK_UP, REFUSED
+from moderate.tasks.retention import late_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,30 +24,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One thing that we depend on. `state` is one word or a short phrase, `advice` a sentence."""
+    """One dependency. `state` is one word or a short phrase, `advice` a sentence."""
 
     name: str
     state: str
     is_well: bool
     advice: str = ""
-    #: Whether readers and senders miss something where it is not well.
+    #: True if readers and senders notice where it does not work.
     serves: bool = True
 
 
 def examine(state: State, *, deep: bool = False) -> list[Part]:
-    """Look at everything that we depend on, each within its own time-out.
+    """Return the state of each dependency, each within its own time-out.
 
-    The database and the limiter are tried by what the work needs, a write and a decision; a PING or a SELECT
-    succeeds where these fail. With *deep*, Akismet is asked as well, and the rights on every table are tried;
-    else what a worker has last found of Akismet is told.
+    The database is tried with a write and the limiter with a decision, because a SELECT or a PING may succeed where
+    these fail. With *deep*, Akismet is asked now, and the rights on every table are tried; without, Akismet's state
+    is the one that a worker found last.
     """
     try:
         first = database(state, deep=deep)
     except ServiceDown as error:
-        first = ill("database", error)
-    found = [first, asked("redis", redis, state)]
+        first = failed("database", error)
+    found = [first, examined("redis", redis, state)]
     if not first.is_well:
-        # What is known of these stands in the database; a second wait for it would tell nothing new.
+        # Their state is in the database; waiting for it a second time would show nothing new.
         return [
             *found,
             Part("akismet", "unknown", True),
@@ -56,16 +56,16 @@ def examine(state: State, *, deep: bool = False) -> list[Part]:
         ]
     return [
         *found,
-        asked("akismet", ask_akismet if deep else akismet, state),
-        asked("tasks", tasks, state),
-        asked("retention", retention, state),
+        examined("akismet", ask_akismet if deep else akismet, state),
+        examined("tasks", tasks, state),
+        examined("retention", retention, state),
     ]
 
 
 def inspect(state: State, flask_migrate: Any = None) -> Iterator[Part]:
-    """All of `examine`, asked now, and whom notices go to, who are connected to and told nothing.
+    """Yield the parts of a deep `examine`, and of migrations, links, mail and webhooks; nothing is sent to the latter.
 
-    *flask_migrate* is what Flask-Migrate keeps in the extensions of the app. Call this in an app context.
+    *flask_migrate* is Flask-Migrate's entry in ``app.extensions``. Call this in an app context.
     """
     first, *rest = examine(state, deep=True)
     yield replace(first, advice=f"{state.tables.describe()}. {first.advice}") if first.is_well else first
@@ -73,16 +73,16 @@ def inspect(state: State, flask_migrate: Any = None) -> Iterator[Part]:
     with suppress(ServiceDown):
         yield from migrations(state, flask_migrate)
     if state.settings.site_url is not None:
-        yield asked("links", links, state)
+        yield examined("links", links, state)
     yield mail(state)
     for hook in state.settings.webhooks:
-        yield told(state, f"webhook {hook.host}", hook.key, WEBHOOK_ADVICE)
+        yield reached(state, f"webhook {hook.host}", hook.key, WEBHOOK_ADVICE)
 
 
 def migrations(state: State, flask_migrate: Any) -> Iterator[Part]:
-    """Warn where Alembic works for the host on the same database and would drop the tables that it does not know.
+    """Warn where the host's Alembic uses the same database and would drop tables that it does not know.
 
-    Flask-Migrate tells its engines and filters; of a plain Alembic only its version table can be seen.
+    Flask-Migrate shows its engines and filters; of a plain Alembic only the version table can be seen.
     """
     if flask_migrate is None:
         if state.tables.has_hosts_migrations():
@@ -101,7 +101,7 @@ def migrations(state: State, flask_migrate: Any) -> Iterator[Part]:
 
 
 def links(state: State) -> Part:
-    """Tell where links in mails and webhooks lead, and compare it with the sub-path that was learned."""
+    """Compare the address of links in mails and webhooks with the sub-path that was learned from requests."""
     address = state.address
     base, configured, seen = address.base(), address.configured, address.seen()
     if configured and seen and seen != configured:
@@ -119,19 +119,19 @@ def mail(state: State) -> Part:
     wanted = [to.key for to in state.settings.mail_to if to.notify != "off"]
     if not wanted:
         return Part("mail", "not used", True, "Nobody in MODERATE_MAIL_TO is to be written to.")
-    # One server takes the mails of all.
-    found = told(state, "mail", wanted[0], MAIL_ADVICE)
-    return replace(found, advice=CLEAR) if found.is_well and says_password_in_the_clear(state.settings) else found
+    # All mails go to one server.
+    found = reached(state, "mail", wanted[0], MAIL_ADVICE)
+    return replace(found, advice=CLEAR) if found.is_well and sends_password_in_the_clear(state.settings) else found
 
 
-def says_password_in_the_clear(settings: Settings) -> bool:
-    """Return whether a password of the settings crosses a network unencrypted."""
+def sends_password_in_the_clear(settings: Settings) -> bool:
+    """Return True if the mail server's password crosses a network unencrypted."""
     is_here = settings.mail_server in {"localhost", "::1"} or (settings.mail_server or "").startswith("127.")
     return settings.mail_security == "none" and settings.mail_username is not None and not is_here
 
 
-def told(state: State, name: str, key: str, advice: str) -> Part:
-    """Whether a notice could be delivered there."""
+def reached(state: State, name: str, key: str, advice: str) -> Part:
+    """Connect to the destination of notices that has *key*, and return its state as a part called *name*."""
     notifier = next(notifier for notifier in state.desk.notices.notifiers if notifier.key == key)
     try:
         notifier.probe()
@@ -140,14 +140,14 @@ def told(state: State, name: str, key: str, advice: str) -> Part:
     return Part(name, "ok", True)
 
 
-def asked(name: str, look: Callable[[State], Part], state: State) -> Part:
+def examined(name: str, look: Callable[[State], Part], state: State) -> Part:
     try:
         return look(state)
     except ServiceDown as error:
-        return ill(name, error)
+        return failed(name, error)
 
 
-def ill(name: str, error: ServiceDown) -> Part:
+def failed(name: str, error: ServiceDown) -> Part:
     advice = "" if error.kind == EXPLAINED else ADVICE[name]
     return Part(name, error.reason or "down", False, advice)
 
@@ -174,7 +174,7 @@ def redis(state: State) -> Part:
 
 
 def akismet(state: State) -> Part:
-    """What a worker has last found: nobody waits for another server to hear how we are."""
+    """Return Akismet's state as a worker found it last, so that health checks do not wait for another server."""
     if state.desk.services.spam is None:
         return NOT_USED
     kept = state.desk.store.states.get(AKISMET)
@@ -185,7 +185,7 @@ def akismet(state: State) -> Part:
 
 
 def ask_akismet(state: State) -> Part:
-    """Ask it now whether it takes our key."""
+    """Ask Akismet now whether it accepts our key."""
     service = state.desk.services.spam
     if service is None:
         return NOT_USED
@@ -195,17 +195,17 @@ def ask_akismet(state: State) -> Part:
 
 
 def well(state: State) -> Part:
-    """It answers; what it says of our account is told beside."""
-    # A refused key is no news where the service has just taken it.
-    said = [note for note in state.desk.account.all() if note.topic != BAD_KEY]
-    advice = " ".join(f"{note.text} ({note.at:%Y-%m-%d %H:%M} UTC)." for note in said)
-    return Part("akismet", "ok, with a warning" if any(note.topic == ALERT for note in said) else "ok", True, advice)
+    """Return Akismet as working, with its latest notes about our account as advice."""
+    # A note of a refused key is out of date: the service has just accepted it.
+    notes = [note for note in state.desk.account.all() if note.topic != BAD_KEY]
+    advice = " ".join(f"{note.text} ({note.at:%Y-%m-%d %H:%M} UTC)." for note in notes)
+    return Part("akismet", "ok, with a warning" if any(note.topic == ALERT for note in notes) else "ok", True, advice)
 
 
 def tasks(state: State) -> Part:
-    """Work that waits for longer than a few minutes means that no worker runs.
+    """Return the state of the workers: a task that waits longer than `LAG` means that none runs.
 
-    Tasks that were given up are told, but nothing is ill because of them: a person has to look.
+    Tasks that were given up are mentioned, but are no failure: a moderator has to look at them.
     """
     lag = state.desk.store.tasks.lag(state.desk.clock.now(), TASK_KINDS)
     given_up = len(state.desk.store.tasks.dead())
@@ -217,8 +217,8 @@ def tasks(state: State) -> Part:
 
 
 def retention(state: State) -> Part:
-    """Tell whether addresses, old spam and the like are removed as MODERATE_RETENTION promises."""
-    late = forgetting.late(state.desk)
+    """Return the state of retention: late where personal data or old items remain longer than MODERATE_RETENTION."""
+    late = late_kinds(state.desk)
     if not late:
         return Part("retention", "ok", True)
     kinds = "; ".join(f"{kind.value}: {reason}" for kind, reason in late.items())
@@ -233,7 +233,7 @@ SKEW_ADVICE = "Set the clocks of all hosts by NTP. Until then this process goes 
 #: Seconds by which the oldest due task may be late.
 LAG = 300.0
 
-#: For how long what a worker has found of Akismet is believed.
+#: The age up to which the state of Akismet that a worker found is believed.
 STALE = 6 * CHECK_UP
 
 NOT_USED = Part("akismet", "not used", True, "Set MODERATE_AKISMET_KEY to ask Akismet.")

@@ -1,4 +1,4 @@
-"""``GET /metrics``: numbers for Prometheus, read from the database at each look, so that every process tells the same.
+"""``GET /metrics``: numbers for Prometheus, read from the database at each request, so that all processes agree.
 
 Only how long checks take, what they find and the limiter's outages are known to this process alone;
 their names begin with ``moderate_process_``. prometheus-client is imported when first asked.
@@ -20,8 +20,7 @@ from moderate.http.state import State, current_state
 from moderate.lifecycle import counter_of
 from moderate.model import TASK_KINDS, Kind, Status
 from moderate.moderation.access import moderator
-from moderate.monitoring.tallies import tally
-from moderate.tasks.retention import lag
+from moderate.tasks.retention import retention_lag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +71,7 @@ def registry() -> CollectorRegistry:
 
 
 class Collector:
-    """What prometheus-client calls a custom collector: asked anew at each look."""
+    """A custom collector of prometheus-client: asked anew at each request."""
 
     def collect(self) -> Iterator[Metric]:
         state = current_state()
@@ -82,7 +81,7 @@ class Collector:
 
 
 def standing(state: State) -> Iterator[Metric]:
-    """How things stand: read from counters, not counted."""
+    """Yield the current state, read from counters and not counted."""
     store, now = state.desk.store, state.desk.clock.now()
     totals = store.counters.totals()
     numbers = {
@@ -94,7 +93,9 @@ def standing(state: State) -> Iterator[Metric]:
     yield single("moderate_oldest_waiting_seconds", "How long the oldest item has waited for a moderator.", waited)
     yield single("moderate_task_lag_seconds", "How late the oldest due task is.", store.tasks.lag(now, TASK_KINDS))
     yield single("moderate_tasks_given_up", "Tasks that wait for a person, up to 100.", len(store.tasks.dead()))
-    yield single("moderate_retention_lag_seconds", "How overdue the removal of what is old is.", lag(state.desk))
+    yield single(
+        "moderate_retention_lag_seconds", "How overdue the removal of what is old is.", retention_lag(state.desk)
+    )
     recount = store.states.get("recount")
     if recount is not None:
         told = "Rows of counters that the last recount found wrong."
@@ -104,8 +105,8 @@ def standing(state: State) -> Iterator[Metric]:
 
 
 def done(state: State) -> Iterator[Metric]:
-    """What was done since the beginning: counted from the history."""
-    counted = tally(state.desk)
+    """Yield the counts since the beginning, from the history."""
+    counted = state.desk.store.tallies.total()
     yield counter("moderate_verdicts", "Where which check has put items.", ("check", "status"), counted.verdicts)
     yield counter(
         "moderate_decisions", "What moderators decided and undid.", ("act", "before", "after"), counted.decisions
@@ -119,7 +120,7 @@ def done(state: State) -> Iterator[Metric]:
 
 
 def of_this_process(state: State) -> Iterator[Metric]:
-    """What only this process has seen since its start."""
+    """Yield the numbers that only this process has, since its start."""
     limits = state.desk.limits
     seen = {(): limits.outages}
     yield counter("moderate_process_limiter_outages", "Outages of the limiter that this process saw.", (), seen)

@@ -1,4 +1,4 @@
-"""Outages in the log: one line as a service begins to fail, and one as it is back."""
+"""Outages in the log: one line when a service or page begins to fail, and one when it works again."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ QUIET = 5.0
 
 @dataclass(slots=True)
 class Episode:
-    """One outage: when it began and was last met, in seconds of the monotonic clock, and how often it was met."""
+    """One outage: its beginning and its latest failure in monotonic seconds, and the number of failures."""
 
     service: str
     began: float
     latest: float
-    #: How much the database had done when it failed last; None for an outage that ends by `Outages.over`.
+    #: The value of *done* at the latest failure; None for an outage that ends by `Outages.over`.
     done: int | None
     failures: int = 1
 
 
 class Outages:
-    """The outages that requests and workers of this process meet. Safe for threads.
+    """The outages that requests and workers of this process notice. Safe for threads.
 
-    *done* returns a number that grows with everything that the database does: its outage ends only after it has done
-    something. Outages of other services end by time, or by `over` where they were noted by `failed`.
+    *done* returns a number that grows with each statement of the database: its outage ends only after one has
+    succeeded. Outages of other services end by time, or by `over` where they were noted by `failed`.
     """
 
     def __init__(self, clock: Clock, done: Callable[[], int] = lambda: 0) -> None:
@@ -49,7 +49,7 @@ class Outages:
         self._note(error.service, error, self._done())
 
     def failed(self, name: str, error: ServiceDown) -> None:
-        """Note a failure of a service that is seldom asked; the outage called *name* lasts until it is `over`."""
+        """Note a failure of a rarely used service; the outage called *name* lasts until `over` is called."""
         self._note(name, error, None)
 
     def _note(self, name: str, error: ServiceDown, done: int | None) -> None:
@@ -65,7 +65,7 @@ class Outages:
             log.error("%s", error, extra={"moderate_service": error.service})
 
     def over(self, name: str) -> None:
-        """End the outage called *name*, where there is one."""
+        """End the outage called *name*, if there is one."""
         if name in self._open:
             with self._lock:
                 known = self._open.pop(name, None)
@@ -96,3 +96,36 @@ class Outages:
         if known.done is None or now - known.latest < QUIET:
             return False
         return known.service != "database" or self._done() != known.done
+
+
+class PageOutages:
+    """Logs pages of the host that were sent incomplete: one line when this begins, and one when it ends.
+
+    An outage ends with the first complete page some seconds after the last failure, because one part of a page may
+    work while another does not. Safe for threads.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._parts = 0
+        self._latest = 0.0
+
+    def met(self, error: ServiceDown) -> None:
+        """Count a part of a page that was left out because of *error*."""
+        with self._lock:
+            self._parts += 1
+            self._latest = self._clock.monotonic()
+            is_first = self._parts == 1
+        if is_first:
+            fields = {"moderate_service": error.service}
+            log.warning("Pages go out without comments, numbers or addresses for pings: %s", error, extra=fields)
+
+    def over(self) -> None:
+        """Note that a part of a page could be made."""
+        if not self._parts or self._clock.monotonic() - self._latest < QUIET:
+            return
+        with self._lock:
+            parts, self._parts = self._parts, 0
+        if parts:
+            log.info("Pages go out complete again; %d parts were left out.", parts)

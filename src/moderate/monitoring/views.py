@@ -1,4 +1,4 @@
-"""``GET /health``: for monitors. Tells which part is ill, never addresses, keys or error texts."""
+"""``GET /health``, for monitors: the state of each part, never addresses, keys or error texts."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def health() -> ResponseReturnValue:
         moderator(state)
     parts = examine(state, deep=deep)
     body: dict[str, object] = {"status": "ok" if all(part.is_well for part in parts) else "degraded"}
-    # A monitor of the five other parts keeps working; this one is there only where it is late.
+    # Monitors of the other parts keep working: retention is included only where it is late.
     body |= {part.name: word(part) for part in parts if part.name != "retention" or not part.is_well}
     if deep:
         body["details"] = {part.name: part.state for part in parts}
         body["advice"] = {part.name: part.advice for part in parts if part.advice}
     response = unstored(body)
-    # What is not forgotten keeps no reader from anything.
+    # Late retention does not affect readers.
     is_well = all(part.is_well for part in parts if part.name == deciding or (deciding is None and part.serves))
     response.status_code = 200 if is_well else 503
     return response
@@ -86,7 +86,7 @@ def choice(name: str, accepted: tuple[str, ...]) -> str | None:
 
 
 def word(part: Part) -> str:
-    """Details are for moderators and ``flask moderate check-config``; the public gets one of a few words."""
+    """Return the public word for a part. Details are for moderators and ``flask moderate check-config``."""
     if not part.is_well and part.serves:
         return "down"
     return part.state.partition(",")[0]

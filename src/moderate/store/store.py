@@ -53,7 +53,7 @@ class Store:
         self.nonces = Nonces(database)
         self.tokens = Tokens(database)
         self.states = States(database)
-        self.tallies = Tallies(database)
+        self.tallies = Tallies(database, self.states)
 
     def time(self) -> datetime | None:
         """Return the time of the database's server; None for SQLite, whose clock is that of this host."""

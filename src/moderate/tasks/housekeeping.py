@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from moderate.akismet import account
 from moderate.errors import ServiceDown
 from moderate.i18n import Message
-from moderate.monitoring.tallies import keep_tally
 from moderate.tasks.retention import forget
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def tidy(desk: Desk) -> bool:
     hour = int(now.timestamp() // EVERY.total_seconds())
     is_turn = desk.store.nonces.use_once(f"housekeeping:{hour}", now + 2 * EVERY, now)
     if is_turn:
-        for duty in (desk.waves.forget, partial(account.ask_usage, desk), partial(keep_tally, desk)):
+        for duty in (desk.waves.forget, partial(account.ask_usage, desk), partial(desk.store.tallies.keep, now)):
             try:
                 duty()
             except Exception:

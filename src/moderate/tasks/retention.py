@@ -132,7 +132,7 @@ def write(desk: Desk, state: Mapping[str, Any], now: datetime) -> None:
 # --- for monitors ---------------------------------------------------------------------------------
 
 
-def late(desk: Desk) -> Mapping[RetentionKind, str]:
+def late_kinds(desk: Desk) -> Mapping[RetentionKind, str]:
     """Return the kinds whose removal is late, each with the reason."""
     now, state, days = desk.clock.now(), read(desk), days_of(desk)
     if not state:
@@ -150,7 +150,7 @@ def late(desk: Desk) -> Mapping[RetentionKind, str]:
     }
 
 
-def lag(desk: Desk) -> float:
+def retention_lag(desk: Desk) -> float:
     """Return the seconds by which the kind that was gone through least recently is overdue."""
     now, state = desk.clock.now(), read(desk)
     waited = [since(progress_of(state, kind, now).done, now) - EVERY for kind in days_of(desk)]
