@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, func, literal_column, or_, select, true, union_all
@@ -16,8 +16,7 @@ from moderate.model import Awaiting, Bulk, ChangedText, Decided, HistoryEntry, L
 from moderate.store import revising
 from moderate.store.counters import Tally
 from moderate.store.moves import apply
-from moderate.store.reads import WHOLE, find_item, items_of, last_actor, last_dealt_with, page_of
-from moderate.store.rows import HistoryPage, entry_from, item_from
+from moderate.store.rows import WHOLE, entry_from, find_item, item_from, items_of, last_actor, last_dealt_with, page_of
 from moderate.store.search import catch_up, found_by, found_newest
 from moderate.tasks.sql import enqueue_all
 
@@ -155,6 +154,14 @@ class Queue:
             newest = sorted(found, reverse=True)[:limit]
             others = _whole(conn, newest)
         return [others[number] for number in newest if number in others]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """A stretch of the log, newest first, and the cursor of the next one, None at the end."""
+
+    entries: tuple[HistoryEntry, ...]
+    next: int | None
 
 
 class History:

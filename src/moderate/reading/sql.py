@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Integer, and_, bindparam, exists, func, se
 
 from moderate.database.schema import items
 from moderate.model import Kind, Status
-from moderate.store.reads import BRIEF, LEFT_OUT, TAKEN_BACK, WHOLE, items_of, page_of
+from moderate.store.rows import BRIEF, LEFT_OUT, TAKEN_BACK, WHOLE, items_of, page_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

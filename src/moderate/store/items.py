@@ -19,8 +19,7 @@ from moderate.rules.sql import note_hits
 from moderate.store import revising
 from moderate.store.articles import fact_of, note_article
 from moderate.store.moves import apply, explain, receive, remove
-from moderate.store.reads import find_item, is_withdrawn, last_dealt_with
-from moderate.store.rows import digest, finding_to_json, fingerprint
+from moderate.store.rows import digest, find_item, finding_to_json, fingerprint, is_withdrawn, last_dealt_with
 from moderate.tasks.sql import enqueue, finish, retry
 
 if TYPE_CHECKING:

@@ -12,9 +12,8 @@ from moderate.database.engine import Stale
 from moderate.database.schema import history, items, samples, tasks
 from moderate.lifecycle import cause_of, counter_change, is_public_change
 from moderate.model import Awaiting, Item, Kind, Status
-from moderate.store import counters, spam_memory
-from moderate.store.reads import HIDDEN, NEAR, RENAMED
-from moderate.store.rows import altered, columns_of, item_from
+from moderate.store import counters, earlier
+from moderate.store.rows import HIDDEN, NEAR, RENAMED, altered, columns_of, item_from
 from moderate.store.search import terms_of
 
 if TYPE_CHECKING:
@@ -217,7 +216,7 @@ def remove(conn: Connection, item: Item, by: str, at: datetime) -> None:
         by=by,
     )
     _move(conn, move)
-    spam_memory.remember(conn, item)
+    earlier.remember_spam(conn, item)
     conn.execute(delete(tasks).where(tasks.c.item_id == item.id))
     conn.execute(delete(samples).where(samples.c.item_id == item.id))
     # Who decided what stays on record; what was written goes with the item.

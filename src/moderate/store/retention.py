@@ -14,7 +14,7 @@ from moderate.errors import ServiceDown
 from moderate.lifecycle import RetentionKind
 from moderate.model import Status
 from moderate.store.moves import remove
-from moderate.store.reads import find_item
+from moderate.store.rows import find_item
 from moderate.tasks.sql import DEAD
 
 if TYPE_CHECKING:

@@ -1,21 +1,26 @@
-"""From values to rows and back."""
+"""Rows of items and of their history: from values to columns, the statements that read them, and back to values."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import and_, bindparam, func, select
+
+from moderate.database.schema import articles, history, items
 from moderate.i18n import decode, encode
-from moderate.model import Awaiting, Finding, HistoryEntry, Item, Kind, Lean, Status
+from moderate.model import Awaiting, Finding, HistoryEntry, Item, Kind, Lean, Page, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from sqlalchemy.engine import Row
+    from sqlalchemy.engine import Connection, CursorResult, Row
+    from sqlalchemy.sql import Select
 
 from moderate.model import Submission, Verdict
 
@@ -28,14 +33,6 @@ CONTENT = (
 SAID = ("author", "email", "url", "text", "source_url", "title", "blog_name")
 
 _FINDING = tuple(field.name for field in fields(Finding))
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryPage:
-    """A stretch of the log, newest first, and the cursor of the next one, None at the end."""
-
-    entries: tuple[HistoryEntry, ...]
-    next: int | None
 
 
 def digest(text: str) -> str:
@@ -128,7 +125,7 @@ def finding_from_json(stored: Mapping[str, Any]) -> Finding:
 
 
 def item_from(values: dict[str, Any]) -> Item:
-    """The item of a row as `moderate.store.reads` selects it: named like the fields of `Item`."""
+    """The item of a row as `moderate.store.rows` selects it: named like the fields of `Item`."""
     return Item(**_parsed(values))
 
 
@@ -222,3 +219,92 @@ def is_news(item: Item, content: Mapping[str, Any]) -> bool:
     """
     known = current(item)
     return any(known[name] != content[name] for name in SAID)
+
+
+# --- reading ---------------------------------------------------------------------------------------
+
+#: What a text is found by that says nearly the same: see `moderate.checks.near`.
+NEAR = ("simhash", "near_1", "near_2", "near_3", "near_4")
+#: Columns that no field of `Item` shows, and those that go by another name there.
+HIDDEN = frozenset({"source_key", "idempotency_key", "fingerprint", "search", *NEAR})
+RENAMED = {"article_key": "article", "parent_id": "parent"}
+
+#: What only moderators and authors need, with what stands there instead: a thread of a hundred
+#: would spend most of its time on fetching and parsing it.
+LEFT_OUT: dict[str, Any] = {
+    "text": "",
+    "policy": "",
+    "links": (),
+    "honeypot": "",
+    "ip": None,
+    "user_agent": None,
+    "referrer": None,
+    "text_key": "",
+    "findings": (),
+    "passed": (),
+    "skipped": None,
+    "proposed": None,
+    "waiting_since": None,
+}
+
+
+def _select(leaving_out: frozenset[str]) -> Select[Any]:
+    columns = [
+        column.label(RENAMED.get(column.name, column.name)) for column in items.c if column.name not in leaving_out
+    ]
+    about = (
+        func.coalesce(articles.c.title, "").label("article_title"),
+        func.coalesce(articles.c.url, "").label("article_url"),
+    )
+    return select(*columns, *about).select_from(items.outerjoin(articles, articles.c.key == items.c.article_key))
+
+
+#: Rows whose names are the fields of `Item`: whole, or only what readers are shown.
+WHOLE = _select(HIDDEN)
+BRIEF = _select(HIDDEN | LEFT_OUT.keys())
+
+# Statements that are made once cost a third of those made for each call, of which SQLAlchemy has
+# to find out anew each time that it has compiled them before.
+BY_ID = WHOLE.where(items.c.id == bindparam("wanted"))
+
+
+def find_item(conn: Connection, item_id: int) -> Item | None:
+    row = conn.execute(BY_ID, {"wanted": item_id}).first()
+    return None if row is None else item_from(row._asdict())
+
+
+#: That its author has taken an item back, and nobody has decided about it since.
+TAKEN_BACK = and_(history.c.item_id == items.c.id, history.c.version == items.c.version, history.c.act == "withdrawn")
+IS_TAKEN_BACK = select(history.c.id).join(items, TAKEN_BACK).where(items.c.id == bindparam("wanted")).limit(1)
+
+
+def is_withdrawn(conn: Connection, item: Item) -> bool:
+    """Whether its author has taken the item back, and nobody has decided about it since."""
+    return conn.execute(IS_TAKEN_BACK, {"wanted": item.id}).first() is not None
+
+
+def last_actor(conn: Connection, item_id: int) -> str | None:
+    """Who wrote the last line of an item's history; None where checks or the author did."""
+    query = select(history.c.actor).where(history.c.item_id == item_id)
+    return conn.execute(query.order_by(history.c.id.desc()).limit(1)).scalar()
+
+
+def last_dealt_with(conn: Connection, item_id: int, since: int = 0) -> Mapping[str, Any] | None:
+    """What the last decision that replaced or dropped a text kept for its undo, if it came after version *since*."""
+    query = select(history.c.was).where(
+        history.c.item_id == item_id, history.c.was.is_not(None), history.c.version > since
+    )
+    found: Mapping[str, Any] | None = conn.execute(query.order_by(history.c.id.desc()).limit(1)).scalar()
+    return found
+
+
+def items_of(rows: CursorResult[Any], left_out: Mapping[str, Any] = MappingProxyType({})) -> dict[int, Item]:
+    """Return the items of rows by id; *left_out* stands for the fields that were not selected."""
+    names = tuple(rows.keys())
+    return {row.id: item_from({**left_out, **dict(zip(names, row, strict=True))}) for row in rows}
+
+
+def page_of(found: list[Item], limit: int) -> Page:
+    """Return the first *limit* of the items that were found, of which one more tells that there are more."""
+    shown = tuple(found[:limit])
+    return Page(shown, shown[-1].id if len(found) > limit and shown else None)

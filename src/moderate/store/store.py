@@ -14,8 +14,8 @@ from moderate.reading.sql import Threads
 from moderate.rules.sql import RuleTable
 from moderate.store.articles import Articles
 from moderate.store.counters import Counters
+from moderate.store.earlier import EarlierItems
 from moderate.store.items import Items
-from moderate.store.reads import EarlierItems
 from moderate.store.retention import Retention
 from moderate.store.tokens import Nonces, Samples, Secrets, Tokens
 from moderate.tasks.sql import Tasks
