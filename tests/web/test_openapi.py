@@ -78,6 +78,15 @@ def test_every_declared_view_is_mounted(host: Host) -> None:
     assert {str(one) for one in declared} - {str(one) for one in operations_of(host)} == set()
 
 
+def test_every_route_for_moderators_refuses_strangers(host: Host) -> None:
+    host.comment("Hello")
+    for operation in operations_of(host):
+        path = re.sub(r"<int:\w+>", "1", operation.rule).replace("<path:article>", "thaw").replace("<token>", "x")
+        if operation.is_for_moderators:
+            answer = host.client.open(f"/discuss{path}", method=operation.method, json={})
+            assert (str(operation), answer.status_code) == (str(operation), 401)
+
+
 def operations_of(host: Host) -> Any:
     return cast("ApiBlueprint", host.app.blueprints["moderate"]).operations
 
@@ -192,4 +201,4 @@ def test_problems_are_as_described(busy: Host) -> None:
     ]
     assert [answer.json["code"] for answer in answers] == ["decided-meanwhile", "not-found", "invalid", "not-allowed"]
     for answer in answers:
-        TypeAdapter(answers.Problem).validate_json(answer.data)
+        TypeAdapter(Problem).validate_json(answer.data)

@@ -108,7 +108,6 @@ def where_wanted(view: View) -> View:
 )
 @where_wanted
 def ask(item_id: int) -> ResponseReturnValue:
-    """``POST /items/<id>/confirmation``: send the author of a comment the mail. The answer is always the same."""
     state = current_state()
     if current_state().address.is_cross_site(request):
         raise Forbidden("This request came from another site.")
@@ -166,7 +165,6 @@ class Link:
 )
 @where_wanted
 def show_confirmation(token: str) -> ResponseReturnValue:
-    """``GET /confirmation/<token>``: the comment and the button."""
     state = current_state()
     link = opened(state, token)
     if link is None:
@@ -199,7 +197,6 @@ def show_confirmation(token: str) -> ResponseReturnValue:
 )
 @where_wanted
 def confirm_address(token: str) -> ResponseReturnValue:
-    """``POST /confirmation/<token>``: confirm the address for this browser."""
     state = current_state()
     if is_elsewhere(request):
         raise Forbidden("This form was sent from another site.")
@@ -278,7 +275,6 @@ def done(link: Link) -> Response:
 )
 @where_wanted
 def show_stop(token: str) -> ResponseReturnValue:
-    """``GET /confirmation/stop/<token>``: the page with the button."""
     state = current_state()
     mailbox = mailbox_of(state, token)
     if mailbox is None:
@@ -306,7 +302,6 @@ def show_stop(token: str) -> ResponseReturnValue:
 )
 @where_wanted
 def stop(token: str) -> ResponseReturnValue:
-    """``POST /confirmation/stop/<token>``: no more mails, in one click (RFC 8058); ``again=1`` undoes it."""
     state = current_state()
     mailbox = mailbox_of(state, token)
     if mailbox is None:
@@ -337,7 +332,6 @@ def mailbox_of(state: State, token: str) -> str | None:
 )
 @where_wanted
 def forget() -> ResponseReturnValue:
-    """``POST /confirmation/forget``: take the cookie back that knows this browser by its address."""
     if current_state().address.is_cross_site(request):
         raise Forbidden("This form was sent from another site.")
     response = page(

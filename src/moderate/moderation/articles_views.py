@@ -100,7 +100,6 @@ class ChangedOut(Answer):
     is_for_moderators=True,
 )
 def article(article: str) -> ResponseReturnValue:
-    """``GET /moderation/articles/<article>``."""
     state = current_state()
     moderator(state)
     found = known(state, article)
@@ -117,7 +116,6 @@ def article(article: str) -> ResponseReturnValue:
     is_for_moderators=True,
 )
 def change(article: str) -> ResponseReturnValue:
-    """``PUT /moderation/articles/<article>``."""
     state = current_state()
     moderator(state)
     found = known(state, article)
@@ -137,7 +135,6 @@ def change(article: str) -> ResponseReturnValue:
     is_for_moderators=True,
 )
 def change_older() -> ResponseReturnValue:
-    """``POST /moderation/articles``: for all articles known here that are older than a date."""
     state = current_state()
     moderator(state)
     sent = json_body(OlderIn)

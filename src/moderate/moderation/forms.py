@@ -118,7 +118,6 @@ def answers_pages(view: Callable[..., ResponseReturnValue]) -> Callable[..., Res
 )
 @answers_pages
 def decide(item_id: int) -> ResponseReturnValue:
-    """``POST /moderation/queue/<id>``: one decision by a card's button."""
     state = current_state()
     moderator(state)
     version = whole(request.form.get("version", ""), "version")
@@ -138,7 +137,6 @@ def decide(item_id: int) -> ResponseReturnValue:
 )
 @answers_pages
 def decide_selected() -> ResponseReturnValue:
-    """``POST /moderation/queue/selected``: one decision on the items whose boxes are checked."""
     state = current_state()
     moderator(state)
     return decided(state, dict(seen(value) for value in request.form.getlist("item")[:MOST_SELECTED]))
@@ -177,7 +175,6 @@ def may_keep(state: State, number: int, version: int) -> bool:
 )
 @answers_pages
 def decide_all() -> ResponseReturnValue:
-    """``POST /moderation/queue/all``: one decision on all matching items, if they are those that were shown."""
     state = current_state()
     moderator(state)
     button, which = pressed(), item_filter("filter_")
@@ -204,7 +201,6 @@ def decide_all() -> ResponseReturnValue:
 )
 @answers_pages
 def undo() -> ResponseReturnValue:
-    """``POST /moderation/queue/undo``: undo a batch, except on items that were decided again since."""
     state = current_state()
     who, batch = moderator(state), request.form.get("batch", "")
     # Some databases cannot look for NUL.
@@ -225,7 +221,6 @@ def undo() -> ResponseReturnValue:
 )
 @answers_pages
 def like() -> ResponseReturnValue:
-    """``GET /moderation/queue/like``: how many items match, the first of them, and the buttons for all."""
     state = current_state()
     moderator(state)
     return preview(state, default_filter())

@@ -87,7 +87,6 @@ def disarmed(cell: str) -> str:
     is_for_moderators=True,
 )
 def items() -> ResponseReturnValue:
-    """``GET /moderation/items.csv``: all that the filter matches, newest first."""
     state = current_state()
     moderator(state)
     which = item_filter()

@@ -82,7 +82,6 @@ CHANGED = ItemFilter(status=Status.APPROVED, awaiting=Awaiting.MODERATOR)
     is_for_moderators=True,
 )
 def queue() -> ResponseReturnValue:
-    """``GET /moderation/``: what waits, newest first."""
     state = current_state()
     try:
         who = moderator(state)
@@ -216,7 +215,6 @@ def news_url(which: ItemFilter, items: tuple[Item, ...]) -> str | None:
     is_for_moderators=True,
 )
 def news() -> ResponseReturnValue:
-    """``GET /moderation/queue/news``: how many items of this filter are newer than ``after``, up to a hundred."""
     state = current_state()
     moderator(state)
     newest = state.desk.store.queue.versions(default_filter(), MOST_NEW)
@@ -235,7 +233,7 @@ def news() -> ResponseReturnValue:
     is_for_moderators=True,
 )
 def cards() -> ResponseReturnValue:
-    """``GET /moderation/queue/cards``: the current cards of some items; deleted items are left out."""
+    """Leave out items that were deleted meanwhile."""
     state = current_state()
     moderator(state)
     which = default_filter()

@@ -81,7 +81,6 @@ def revoked_key(name: str) -> str:
     has_problem_pages=True,
 )
 def show_sign_in(token: str) -> ResponseReturnValue:
-    """``GET /moderation/sign-in/<token>``: the page with the button."""
     state = current_state()
     try:
         name, nonce = opened(state, token)
@@ -103,7 +102,6 @@ def show_sign_in(token: str) -> ResponseReturnValue:
     has_problem_pages=True,
 )
 def sign_in(token: str) -> ResponseReturnValue:
-    """``POST /moderation/sign-in/<token>``: use the link up, begin a session, and go on to the queue."""
     state = current_state()
     try:
         check_same_site(request)
@@ -149,7 +147,7 @@ def keep_cookie(response: AnyResponse, name: str, value: str, seconds: int) -> N
     is_for_moderators=True,
 )
 def sign_out() -> ResponseReturnValue:
-    """``POST /moderation/sign-out``: end this session. The host's own login stays: the host ends it."""
+    """End the session of a sign-in link; the host's own login is left to the host."""
     state = current_state()
     moderator(state)
     token = session_token(state)

@@ -231,7 +231,6 @@ class HistoryOut(Answer):
     is_for_moderators=True,
 )
 def items() -> ResponseReturnValue:
-    """``GET /moderation/items``: newest first, in pages; without a status, of all of them."""
     state = current_state()
     moderator(state)
     page = state.desk.store.queue.page(
@@ -303,7 +302,6 @@ def totals(state: State) -> dict[str, int]:
     is_for_moderators=True,
 )
 def item(item_id: int) -> ResponseReturnValue:
-    """``GET /moderation/items/<id>``: with its findings, its history, and other items of its author."""
     state = current_state()
     moderator(state)
     found = look_up(state.desk, item_id)
@@ -322,7 +320,6 @@ def item(item_id: int) -> ResponseReturnValue:
     is_for_moderators=True,
 )
 def decide(item_id: int) -> ResponseReturnValue:
-    """``POST /moderation/items/<id>/decisions``."""
     state = current_state()
     who = moderator(state)
     sent = json_body(DecisionIn)
@@ -341,7 +338,6 @@ def decide(item_id: int) -> ResponseReturnValue:
     is_for_moderators=True,
 )
 def delete(item_id: int) -> ResponseReturnValue:
-    """``DELETE /moderation/items/<id>``: for good, from spam or trash only."""
     state = current_state()
     state.desk.store.items.delete(item_id, moderator(state).name, state.desk.clock.now())
     return Response(status=204)
@@ -358,7 +354,6 @@ def delete(item_id: int) -> ResponseReturnValue:
     is_for_moderators=True,
 )
 def decisions() -> ResponseReturnValue:
-    """``POST /moderation/decisions``: on listed items, or on all that a filter matches."""
     state = current_state()
     who = moderator(state)
     sent = json_body(DecisionsIn)
@@ -383,7 +378,6 @@ def decisions() -> ResponseReturnValue:
     is_for_moderators=True,
 )
 def undo() -> ResponseReturnValue:
-    """``POST /moderation/undo``: puts items back that were not decided again since, and lists those it left."""
     state = current_state()
     who = moderator(state)
     sent = json_body(UndoIn)
@@ -427,7 +421,6 @@ def left(outcome: Outcome) -> list[ConflictOut]:
     is_for_moderators=True,
 )
 def history() -> ResponseReturnValue:
-    """``GET /moderation/history``: the log, newest first."""
     state = current_state()
     moderator(state)
     batch = words("batch")

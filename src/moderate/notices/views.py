@@ -125,7 +125,6 @@ class LinkRefused(Exception):
     problems=("rate-limited",),
 )
 def show_decision(token: str) -> ResponseReturnValue:
-    """``GET /moderation/mail/<token>``: the item and the button."""
     state = current_state()
     try:
         link, item = usable(state, token)
@@ -144,7 +143,6 @@ def show_decision(token: str) -> ResponseReturnValue:
     problems=("rate-limited",),
 )
 def decide_by_mail(token: str) -> ResponseReturnValue:
-    """``POST /moderation/mail/<token>``: the decision that the link is for."""
     state = current_state()
     try:
         link, item = usable(state, token)
@@ -226,7 +224,6 @@ def refused(refusal: LinkRefused) -> Response:
     problems=("rate-limited",),
 )
 def show_unsubscribe(token: str) -> ResponseReturnValue:
-    """``GET /moderation/unsubscribe/<token>``: the page with the button."""
     state = current_state()
     key = mailbox_of(state, token)
     if key is None:
@@ -247,7 +244,6 @@ def show_unsubscribe(token: str) -> ResponseReturnValue:
     problems=("rate-limited",),
 )
 def unsubscribe_moderator(token: str) -> ResponseReturnValue:
-    """``POST /moderation/unsubscribe/<token>``: no more mails, in one click (RFC 8058); ``again=1`` undoes it."""
     state = current_state()
     key = mailbox_of(state, token)
     if key is None:

@@ -208,7 +208,6 @@ class MentionOut(Answer):
     problems=("unknown-item",),
 )
 def webmention_status(token: str) -> ResponseReturnValue:
-    """``GET /webmention/<token>``: what became of a mention, for who sent it."""
     state = current_state()
     opened = state.signer.open("webmention", token)
     item = state.desk.store.items.get(opened[0]) if opened else None

@@ -55,7 +55,6 @@ NEVER = "1970-01-01T00:00:00Z"
     has_etag=True,
 )
 def feed_of_article(article: str) -> ResponseReturnValue:
-    """``GET /feed/<article>``: its items that became public last."""
     state = current_state()
     found = find_article(state.desk, Raw(kind=Kind.COMMENT, client=Client(), article=article))
     items = state.desk.store.threads.published(found.key, limit=LISTED)
@@ -76,7 +75,6 @@ def feed_of_article(article: str) -> ResponseReturnValue:
     has_etag=True,
 )
 def feed() -> ResponseReturnValue:
-    """``GET /feed``: the items of all articles that became public last."""
     state = current_state()
     items = shown_items(state)
     home = state.address.absolute(f"{request.script_root}/", request)

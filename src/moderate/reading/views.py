@@ -91,7 +91,6 @@ class PreviewForm(Answer):
     has_etag=True,
 )
 def thread(article: str) -> ResponseReturnValue:
-    """``GET /comments/<article>``: approved items in pages; to their senders also what waits."""
     state = current_state()
     order, limit, cursor = thread_query()
     found = find_article(state.desk, Raw(kind=Kind.COMMENT, client=Client(), article=article))
@@ -164,7 +163,6 @@ def thread_json(state: State, article: str, query: tuple[str, int, int | None], 
     has_etag=True,
 )
 def item(item_id: int) -> ResponseReturnValue:
-    """``GET /items/<id>``: an approved item, or any item for the holder of its edit token."""
     state = current_state()
     found = state.desk.store.items.get(item_id)
     if found is None or not may_see(state, found):
@@ -209,7 +207,7 @@ def refuse_hidden_article(state: State, found: Item) -> None:
     problems=("rate-limited",),
 )
 def counts() -> ResponseReturnValue:
-    """``GET /counts?article=K&article=K2``: the numbers of up to 100 articles, in one query.
+    """Read the numbers in one query.
 
     The host is asked about a key that stands alone, and not about each of a list.
     """
@@ -240,7 +238,6 @@ def counts() -> ResponseReturnValue:
     translate=found_words,
 )
 def preview() -> ResponseReturnValue:
-    """``POST /preview``: the text as readers would see it; nothing is stored."""
     state = current_state()
     state.desk.limits.spend(Costs("previews", request.remote_addr or ""))
     text = read_fields(request, state.edge).get("text", "")

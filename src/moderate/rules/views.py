@@ -130,7 +130,6 @@ class TrialOut(Answer):
     is_for_moderators=True,
 )
 def rules() -> ResponseReturnValue:
-    """``GET /moderation/rules``."""
     state = current_state()
     moderator(state)
     return unstored(RulesOut(rules=[RuleOut.of(info) for info in state.desk.store.rules.all()]))
@@ -145,7 +144,6 @@ def rules() -> ResponseReturnValue:
     is_for_moderators=True,
 )
 def rule(rule_id: int) -> ResponseReturnValue:
-    """``GET /moderation/rules/<id>``."""
     state = current_state()
     moderator(state)
     return unstored(RuleOut.of(rulebook.find(state.desk, known_id(rule_id))))
@@ -165,7 +163,6 @@ def rule(rule_id: int) -> ResponseReturnValue:
     is_for_moderators=True,
 )
 def add() -> ResponseReturnValue:
-    """``POST /moderation/rules``; ``?dry_run=1`` only tries the rule out on stored items."""
     state = current_state()
     who = moderator(state)
     is_trial = flag("dry_run")
@@ -186,7 +183,6 @@ def add() -> ResponseReturnValue:
     is_for_moderators=True,
 )
 def remove(rule_id: int) -> ResponseReturnValue:
-    """``DELETE /moderation/rules/<id>``."""
     state = current_state()
     moderator(state)
     rulebook.remove(state.desk, known_id(rule_id))

@@ -47,7 +47,6 @@ class WithdrawIn(Answer):
     problems=("unknown-article", "closed", "forbidden", "rate-limited"),
 )
 def patch(item_id: int) -> ResponseReturnValue:
-    """``PATCH /items/<id>``: a new text, judged anew."""
     state = current_state()
     if not is_json(request):
         raise UnsupportedMediaType("Send application/json.")
@@ -87,7 +86,6 @@ def identity_of(found: Item) -> Author | None:
     problems=("closed", "forbidden", "rate-limited"),
 )
 def delete(item_id: int) -> ResponseReturnValue:
-    """``DELETE /items/<id>``: taken back, to the trash."""
     state = current_state()
     token = request.args.get("edit_token") or (read_edit(request).edit_token if is_json(request) else None)
     withdraw(state.desk, own_item(state, item_id, token))
