@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 import moderate
 from moderate.http import item_json
+from moderate.http.answers import Problem
 from moderate.http.operation import Route
 from moderate.moderation import articles_views, queue
 from moderate.moderation import views as moderation
