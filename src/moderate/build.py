@@ -126,7 +126,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     return State(
         desk=desk,
         signer=signer,
-        edge=SiteEdge(settings, signer, articles, parts.hooks, address, templates, store.items.get, desk.confirming),
+        edge=SiteEdge(settings, signer, articles, parts.hooks, address, templates, store, desk.confirming),
         address=address,
         hooks=parts.hooks,
         protocols=tuple(PROTOCOLS if parts.protocols is None else parts.protocols),

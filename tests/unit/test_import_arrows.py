@@ -38,6 +38,7 @@ GROUPS = {
     "normal": ("checks.spelling", "checks.near"),  # how texts are compared: pure functions, for checks and the store
     "checks": ("checks", "*.check", "learned.tokens"),
     "protocols": ("protocols",),
+    "operation": ("http.operation",),  # how views and protocols declare what the OpenAPI document says of them
     # What happens to items; imports neither Flask nor SQLAlchemy.
     "acts": (
         "submit.desk",
@@ -90,7 +91,8 @@ ARROWS = {
     "text": DOMAIN,
     "normal": DOMAIN,
     "checks": (*DOMAIN, "normal", "settings"),
-    "protocols": (*DOMAIN, "text"),
+    "protocols": (*DOMAIN, "text", "operation"),
+    "operation": DOMAIN,
     "acts": (*INTAKE, "clock", "settings"),
     "articles": (*DOMAIN, "text", "lru"),
     "url": DOMAIN,
@@ -98,9 +100,9 @@ ARROWS = {
     # Mails list where links lead, as the pages do.
     "services": (*DOMAIN, "text", "mails", "breaker", "clock"),
     "mails": (*DOMAIN, "text", "acts"),
-    "views": (*INTAKE, "acts", "clock", "settings", "lru"),
+    "views": (*INTAKE, "operation", "acts", "clock", "settings", "lru"),
     # The command line serves the stand-in for Akismet, which ships with the helpers for tests.
-    "cli": (*DOMAIN, "signals", "settings", "text", "acts", "views", "build", "testing"),
+    "cli": (*DOMAIN, "signals", "settings", "text", "acts", "views", "operation", "build", "testing"),
     "build": ("*",),
     # Of the database: what keeps a host's migrations from its tables, and what engines it takes.
     "extension": (*INTAKE, "acts", "settings", "views", "cli", "build", "sql"),

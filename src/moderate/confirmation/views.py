@@ -21,7 +21,7 @@ from moderate.http.state import current_state, render
 from moderate.http.words import say
 from moderate.protocols.comment import is_json, read_edit, wants_json
 from moderate.reading.views import refuse_hidden_article
-from moderate.submit.author_views import WithdrawIn, own_item
+from moderate.submit.views import WithdrawIn, own_item
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,11 +19,10 @@ from moderate.monitoring import metrics
 from moderate.monitoring import views as monitoring
 from moderate.monitoring.hints import ProxyWatch
 from moderate.notices import views as notices
-from moderate.protocols import views as protocols
 from moderate.reading import feed
 from moderate.reading import views as reading
 from moderate.rules import views as rules
-from moderate.submit import author_views
+from moderate.submit import views as submission
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,8 +36,7 @@ if TYPE_CHECKING:
 VIEWS = (
     reading,
     feed,
-    author_views,
-    protocols,
+    submission,
     openapi,
     monitoring,
     metrics,
@@ -58,8 +56,9 @@ def build_blueprint(ways_in: Sequence[InboundProtocol]) -> Blueprint:
     """Return the blueprint named ``moderate`` with everything that is declared in `VIEWS`, and all protocols."""
     blueprint = ApiBlueprint("moderate", __name__, template_folder="templates", static_folder="static")
     prepare(blueprint)
-    routes = [route for module in VIEWS for route in routes_in(module) if route not in protocols.LOOKS]
-    mount(blueprint, [*chain.from_iterable(map(protocols.routes_of, ways_in)), *routes])
+    # The thread is mounted with the comments' protocol.
+    routes = [route for module in VIEWS for route in routes_in(module) if route is not reading.thread]
+    mount(blueprint, [*chain.from_iterable(map(submission.routes_of, ways_in)), *routes])
     blueprint.before_request(begin)
     blueprint.before_request(ProxyWatch())
     blueprint.after_request(unsniffed)

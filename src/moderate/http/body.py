@@ -18,7 +18,7 @@ from werkzeug.wsgi import get_input_stream
 
 from moderate.errors import Invalid, Refused, TooLarge
 from moderate.http.state import current_state
-from moderate.protocols.parameters import set_limits
+from moderate.protocols.base import set_limits
 
 if TYPE_CHECKING:
     from typing import IO

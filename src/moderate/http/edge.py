@@ -17,12 +17,12 @@ from moderate.http.answers import headers_of, problem, public_text, status_of
 from moderate.http.item_json import public_item
 from moderate.i18n import Message
 from moderate.limits.policy import client_net, keyed
-from moderate.model import Kind, Status
+from moderate.model import PINGS, Kind, Status
 from moderate.reading.thread import SENT, is_number, item_address
 from moderate.text.fields import email as clean_email
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from flask import Request
     from werkzeug.routing import MapAdapter
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from moderate.http.site_address import SiteAddress
     from moderate.model import Article, Author, Item, Moderator, Receipt
     from moderate.settings import Settings
+    from moderate.store.store import Store
 
 #: The cookie that shows people their own comments while these are pending.
 OWN_COOKIE = "moderate_own"
@@ -52,6 +53,9 @@ CONFIRMED_SECONDS = 180 * 24 * 3600
 #: Words for a form whose parent cannot be answered. The form is shown again without the parent.
 PARENT_GONE = Message("The comment that you answered is not there any more.")
 WITHOUT_PARENT = Message("What you wrote is still here. You can send it as a comment on the article.")
+
+#: Pings in a list for software.
+LISTED_PINGS = 200
 
 #: A form may stay open in a tab for days; older tokens count as missing.
 FORM_SECONDS = 7 * 24 * 3600
@@ -77,8 +81,7 @@ class SiteEdge:
     hooks: Hooks
     address: SiteAddress
     templates: Templates
-    #: Returns the item with an id.
-    item: Callable[[int], Item | None]
+    store: Store
     #: None where the site does not have e-mail addresses confirmed.
     confirming: Confirming | None = None
 
@@ -146,6 +149,9 @@ class SiteEdge:
     def article(self, key: str) -> Article | None:
         """Return the host's article with *key*. The host is not asked about keys that no article can have."""
         return self.articles.load(key)
+
+    def pings(self, article: str) -> Sequence[Item]:
+        return self.store.threads.page(article, cursor=None, limit=LISTED_PINGS, newest_first=True, kinds=PINGS).items
 
     def item_json(self, item: Item, *, for_author: bool = False) -> dict[str, object]:
         return public_item(item, for_author=for_author)
@@ -217,7 +223,7 @@ class SiteEdge:
 
     def parent(self, article: str, number: str) -> Item | None:
         """Return the public comment on *article* that a form answers by its *number*, None where there is none."""
-        item = self.item(int(number)) if is_number(number) else None
+        item = self.store.items.get(int(number)) if is_number(number) else None
         if item is None or not item.is_public or item.kind is not Kind.COMMENT or item.article != article:
             return None
         return item

@@ -179,7 +179,9 @@ def described_reply(reply: Reply) -> Json:
     if reply.model is not None:
         either = [reference(model.__name__) for model in reply.models]
         schema = either[0] if len(either) == 1 else {"anyOf": either}
-        content[PROBLEM if reply.model is Problem else JSON] = {"schema": schema}
+        content[JSON] = {"schema": schema}
+    if reply.is_problem:
+        content[PROBLEM] = {"schema": reference("Problem")}
     if content:
         body["content"] = content
     if reply.headers:

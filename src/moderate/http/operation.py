@@ -120,6 +120,8 @@ class Reply:
     headers: tuple[str, ...] = ()
     #: A second model, where the body may be either.
     other: type[BaseModel] | None = None
+    #: True where the body may be a problem document, in the form of a protocol.
+    is_problem: bool = False
 
     @property
     def models(self) -> list[type[BaseModel]]:

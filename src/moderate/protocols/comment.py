@@ -12,8 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from moderate.errors import FieldError, Invalid, TooLarge, UnsupportedMediaType
 from moderate.model import Kind, Raw
-from moderate.protocols.base import client_of
-from moderate.protocols.parameters import set_limits
+from moderate.protocols.base import client_of, set_limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,26 +1,28 @@
-"""How software finds the three ways in: header fields, link elements and an RDF block.
+"""Announce the addresses of the ping protocols: header fields, link elements and an RDF block.
 
-Those who look use regular expressions, each its own: the order of attributes, the quotes and the
-blanks are as all of them want it (TrackBack 1.2, Pingback 1.0 §2, Webmention §3.1.2). Pure functions.
+Software that looks for them uses regular expressions of its own: the order of attributes, the quotes and the blanks
+suit all that are known (TrackBack 1.2, Pingback 1.0 §2, Webmention §3.1.2). Pure functions.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from markupsafe import Markup
 
-from moderate.protocols.plaintext import storable
+from moderate.protocols.base import storable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from moderate.model import Article
 
-#: What stays as it is in the address of an endpoint. An ampersand does not: some readers undo ``&amp;``
-#: and some do not, and ours stand in paths only, where the escaped one is the same.
+#: Characters of an endpoint's address that are not escaped. An ampersand is: some readers undo ``&amp;`` and some do
+#: not, and it occurs in paths only, where the escaped one is equivalent.
 SAFE = "%/:?#[]@!$()*+,;=~"
 
 #: The namespace of the TrackBack module for RSS.
@@ -42,16 +44,18 @@ RDF = """<!--
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """The absolute addresses of the three ways in, for one article; None where one is not offered."""
+    """The absolute addresses at which one article takes pings; None where a protocol is not offered."""
 
     trackback: str | None = None
     pingback: str | None = None
     webmention: str | None = None
+    #: Those of further protocols, by their link relations.
+    others: Mapping[str, str] = field(default_factory=dict)
 
 
 def head_links(endpoints: Endpoints) -> Markup:
-    """The link elements for ``<head>``, as early in it as can be: some readers stop after 5 kB."""
-    lines = []
+    """Return the link elements for ``<head>``, where they should come early: some readers stop after 5 kB."""
+    lines = [f'<link rel="{rel}" href="{endpoint(url)}">' for rel, url in endpoints.others.items()]
     if endpoints.webmention:
         lines.append(f'<link rel="webmention" href="{endpoint(endpoints.webmention)}">')
     if endpoints.pingback:
@@ -63,14 +67,14 @@ def head_links(endpoints: Endpoints) -> Markup:
 
 
 def feed_link(feed: str) -> Markup:
-    """The link element by which readers' software finds the feed of an article's comments (RFC 4287)."""
+    """Return the link element by which readers' software finds the feed of an article's comments (RFC 4287)."""
     return Markup(f'<link rel="alternate" type="application/atom+xml" title="Comments" href="{endpoint(feed)}">')  # noqa: S704
 
 
 def feed_elements(endpoints: Endpoints) -> Markup:
-    """For an item of RSS 2.0 or an entry of Atom: where the article takes pings (TrackBack module for RSS).
+    """Return the element of the TrackBack module for RSS, for an item of RSS 2.0 or an entry of Atom.
 
-    The element brings its namespace along, so that nothing else of the feed has to know of it.
+    The element declares its namespace itself, so that the rest of the feed need not.
     """
     if not endpoints.trackback:
         return Markup("")
@@ -78,26 +82,27 @@ def feed_elements(endpoints: Endpoints) -> Markup:
 
 
 def headers(endpoints: Endpoints) -> list[tuple[str, str]]:
-    """The header fields of an article page, HEAD included.
+    """Return the header fields of an article page, for HEAD as well.
 
-    ``Link`` is a line of its own and must stay the first of its name: one reader looks at no other.
+    Each ``Link`` is a line of its own, and that of Webmention must be the first: one reader looks at no other.
     """
     fields = []
     if endpoints.webmention:
         fields.append(("Link", f'<{endpoint(endpoints.webmention)}>; rel="webmention"'))
     if endpoints.pingback:
         fields.append(("X-Pingback", endpoint(endpoints.pingback)))
+    fields += [("Link", f'<{endpoint(url)}>; rel="{rel}"') for rel, url in endpoints.others.items()]
     return fields
 
 
 def rdf_block(article: Article, endpoints: Endpoints) -> Markup:
-    """The block by which TrackBack is found: inside a comment, for HTML knows no RDF.
+    """Return the RDF by which TrackBack is found, inside a comment because it is not HTML.
 
-    It stands within the first 100 kB of the page, once for each article that the page shows.
+    It has to be within the first 100 kB of the page, once for each article that the page shows.
     """
     if not endpoints.trackback:
         return Markup("")
-    # The article's address stays as it is but for XML's sake: readers compare it with what they link to.
+    # The article's address is only escaped for XML: readers compare it with the one that they link to.
     about = within_comment(quoted(storable(article.url)))
     ping = within_comment(endpoint(endpoints.trackback))
     block = RDF.format(about=about, title=title_within_comment(article.title), ping=ping, module=MODULE)
@@ -105,21 +110,21 @@ def rdf_block(article: Article, endpoints: Endpoints) -> Markup:
 
 
 def endpoint(url: str) -> str:
-    """An endpoint's address in plain ASCII, with nothing in it that means something in HTML, XML or a header field."""
+    """Return an address in ASCII without any character that is special in HTML, XML or a header field."""
     return quote(url, safe=SAFE)
 
 
 def quoted(text: str) -> str:
-    """Text as the value of an attribute in double quotes. The apostrophe stays: readers undo four entities only."""
+    """Escape text for an attribute in double quotes. The apostrophe stays: readers undo four entities only."""
     return escape(text, quote=False).replace('"', "&quot;")
 
 
 def within_comment(value: str) -> str:
-    """Two hyphens may not stand side by side in a comment; the escaped hyphen is the same address."""
+    """Escape the second of two hyphens, which a comment must not contain; the address stays equivalent."""
     return value.replace("--", "-%2D")
 
 
 def title_within_comment(title: str) -> str:
-    """A title as the value of an attribute within a comment: one line, escaped, no run of hyphens."""
+    """Escape a title for an attribute within a comment: one line, no run of hyphens."""
     one_line = " ".join(storable(title).split())
     return quoted(re.sub("--+", "-", one_line))

@@ -1,7 +1,7 @@
 """Pingback 1.0: one XML-RPC method, two addresses. Answered with HTTP 200 always, except 413 and 405.
 
-Senders refuse to read any other status. What became of the ping is never told: it is checked later,
-and an answer that tells "no link" from "no such host" is a port scanner for strangers (CVE-2013-0235).
+Senders do not read the answer under any other status. It never contains the result of the checks: these run later,
+and an answer that distinguishes "no link" from "no such host" is a port scanner for strangers (CVE-2013-0235).
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from flask import Response
 
 from moderate.errors import Closed, FieldError, Forbidden, Invalid, RateLimited, ServiceDown, TooLarge, UnknownArticle
+from moderate.http.operation import PLAIN, XML, Operation, Reply
 from moderate.model import Kind, Raw
 from moderate.protocols import xmlrpc
-from moderate.protocols.base import client_of
-from moderate.protocols.parameters import address, body_of
+from moderate.protocols.base import address, body_of, client_of
 from moderate.web_address import same_page
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ REGISTERED = "Pingback registered. It is shown once it has been checked."
 
 
 class PingRefused(Invalid):
-    """A call that is answered with a certain fault."""
+    """A call that is answered with the fault `code`."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__([FieldError("body", text)], text)
@@ -52,15 +52,28 @@ class PingRefused(Invalid):
 class Pingback:
     """The XML-RPC server at ``/pingback``, one for all articles."""
 
-    name = "pingback"
+    name = limit = rel = "pingback"
     rule = "/pingback"
-    limit = "pingback"
+
+    post = Operation(
+        "POST",
+        rule,
+        name,
+        "Pingback 1.0: `pingback.ping(source, target)` over XML-RPC",
+        body={XML: None},
+        replies=(
+            Reply(200, "An XML-RPC response or fault.", types=(XML,)),
+            Reply(413, "The call is too large.", types=(PLAIN,)),
+        ),
+        answers_errors=True,
+    )
+    get = Operation("GET", rule, name, answers_errors=True, takes_other_methods=True)
 
     def max_body(self, edge: Edge) -> int:
         return MAX_BODY
 
     def read(self, request: Request, article: str | None, edge: Edge) -> Raw:
-        # Senders declare all sorts of types, even that of a form: only the body tells what it is.
+        # Senders declare all sorts of types, even that of a form, so that only the body is read.
         source, target = addresses_of(body_of(request, MAX_BODY))
         return Raw(kind=Kind.PINGBACK, client=client_of(request), source_url=source, target_url=target)
 
@@ -74,9 +87,12 @@ class Pingback:
             return Response(error.public, 413, mimetype="text/plain")
         return xml(xmlrpc.fault(fault_of(error), text_of(error)))
 
+    def look(self, request: Request, article: str | None, edge: Edge) -> Response:
+        return look(request)
+
 
 def addresses_of(body: bytes) -> tuple[str, str]:
-    """Source and target of a call. Raises `PingRefused` with the fault that says what is wrong."""
+    """Return source and target of a call. Raises `PingRefused` with the fault for the error."""
     source, target = strings_of(body)
     source = usable("source", source, NO_SUCH_SOURCE)
     target = usable("target", target, TARGET_NOT_USABLE)
@@ -99,7 +115,7 @@ def strings_of(body: bytes) -> tuple[str, str]:
 
 
 def in_order(parameters: tuple[xmlrpc.Parameter, ...]) -> tuple[xmlrpc.Parameter, ...]:
-    """Source first. Parameters may carry their names, as some servers of old allowed."""
+    """Return the parameters with the source first. They may have names, as some old servers allowed."""
     if [given.name for given in parameters] == ["targetURI", "sourceURI"]:
         return parameters[::-1]
     return parameters
@@ -141,7 +157,7 @@ def xml(body: bytes) -> Response:
 
 
 def look(request: Request) -> Response:
-    """The answer to every method but POST."""
+    """Answer every method but POST."""
     if request.method == "OPTIONS":
         return Response(status=204, headers={"Allow": "OPTIONS, POST"})
     text = "XML-RPC server accepts POST requests only."

@@ -14,10 +14,9 @@ from urllib.parse import unquote
 from flask import Response, redirect
 
 from moderate.errors import Invalid, RateLimited, Refused, ServiceDown, TooLarge
+from moderate.http.operation import FORM, HTML, TEXT, XML, Answer, Operation, Reply, query
 from moderate.model import Kind, Raw
-from moderate.protocols.base import client_of
-from moderate.protocols.parameters import address, parameters
-from moderate.protocols.plaintext import plain, storable
+from moderate.protocols.base import address, client_of, parameters, plain, storable
 from moderate.text.charsets import MAX_LABEL, decode
 from moderate.web_address import MAX_ADDRESS
 
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from moderate.model import Article, Item, Receipt
     from moderate.protocols.base import Edge
 
-#: Far more than title, excerpt and name of a blog need, and little enough to read at once.
+#: Bytes of a body at most, far more than title, excerpt and name of a blog need.
 MAX_BODY = 65_536
 
 METHODS = "GET, HEAD, OPTIONS, POST"
@@ -44,12 +43,52 @@ FAILURE = '<?xml version="1.0" encoding="utf-8"?>\n<response>\n<error>1</error>\
 ESCAPED_TWICE = re.compile(r"https?%3A", re.IGNORECASE)
 
 
-class Trackback:
-    """Pings at ``/trackback/<article>``. Whatever became of a ping that was read, its sender is told success."""
+class TrackbackIn(Answer):
+    """A ping. Fields that are not named here are ignored."""
 
-    name = "trackback"
+    url: str
+    title: str | None = None
+    excerpt: str | None = None
+    blog_name: str | None = None
+    charset: str | None = None
+
+
+class Trackback:
+    """Pings at ``/trackback/<article>``. Success is answered to every ping that was read, whatever its verdict."""
+
+    name = limit = rel = "trackback"
     rule = "/trackback/<path:article>"
-    limit = "trackback"
+
+    post = Operation(
+        "POST",
+        rule,
+        name,
+        "TrackBack 1.2: tell that a page links to the article",
+        body={FORM: TrackbackIn},
+        replies=(
+            Reply(200, "TrackBack XML, also for what was refused.", types=(XML,)),
+            Reply(413, "The ping is too large.", types=(XML,)),
+            Reply(429, "Too many at once.", types=(XML,), headers=("Retry-After", "RateLimit", "RateLimit-Policy")),
+            Reply(503, "Not available right now.", types=(XML,), headers=("Retry-After",)),
+        ),
+        answers_errors=True,
+    )
+    get = Operation(
+        "GET",
+        rule,
+        name,
+        "The article's pings with `__mode=rss` (TrackBack 1.1), else the way to the article",
+        parameters=(query("__mode", TEXT, "`rss` for the list."),),
+        replies=(
+            Reply(200, "The list.", types=(XML,)),
+            Reply(302, "To the article.", types=(HTML,), headers=("Location",)),
+            Reply(404, "There is no such article.", types=(XML,)),
+            Reply(405, "With a `url`: pings must use POST.", types=(XML,), headers=("Allow",)),
+            Reply(503, "Not available right now.", types=(XML,), headers=("Retry-After",)),
+        ),
+        answers_errors=True,
+        takes_other_methods=True,
+    )
 
     def max_body(self, edge: Edge) -> int:
         return MAX_BODY
@@ -78,13 +117,17 @@ class Trackback:
     ) -> ResponseReturnValue:
         response = failure(message_of(error), status_of(error))
         if response.status_code in {429, 503}:
-            # When to come again is said in header fields; those of our other answers are right here too.
+            # The header fields that say when to retry are those of all other answers.
             copy_limits(edge.problem(error), response)
         return response
 
+    def look(self, request: Request, article: str, edge: Edge) -> AnyResponse:
+        found = edge.article(article)
+        return look(request, found, lambda: edge.pings(found.key) if found else ())
+
 
 def source_of(url: str) -> str:
-    """The address of the source. Some senders escape it twice, which is undone here and nowhere else."""
+    """Return the address of the source. Some senders escape it twice, which is undone here only."""
     url = url.strip()
     return address("url", unquote(url) if len(url) <= MAX_ADDRESS and ESCAPED_TWICE.match(url) else url)
 
@@ -97,7 +140,7 @@ def xml(body: bytes, status: int = 200) -> Response:
 
 
 def failure(message: str, status: int = 200) -> Response:
-    """The error document. One reader takes an error without a message for success, so there always is one."""
+    """Return the error document. It always has a message: one reader takes an error without one for success."""
     text = " ".join(storable(message).split()) or Refused.default
     return xml(FAILURE.format(escape(text, quote=False)).encode(), status)
 
@@ -111,7 +154,7 @@ def message_of(error: Refused | ServiceDown) -> str:
 
 
 def status_of(error: Refused | ServiceDown) -> int:
-    """200 for what the protocol itself can say (1.2 knows no other); HTTP's own where proxies must know too."""
+    """Return 200 for errors of the protocol (1.2 has no other status), HTTP's own for those that concern proxies."""
     if isinstance(error, ServiceDown):
         return 503
     if isinstance(error, RateLimited):
@@ -129,10 +172,9 @@ def copy_limits(source: AnyResponse, response: Response) -> None:
 
 
 def look(request: Request, article: Article | None, items: Callable[[], Iterable[Item]]) -> AnyResponse:
-    """The answer at the ping address to every method but POST.
+    """Answer every method but POST at the ping address.
 
-    *article* is None where there is none of that key; *items* gives its approved pings, asked only
-    where they are listed.
+    *article* is None where none has the key; *items* returns its approved pings and is only called to list them.
     """
     if request.method == "OPTIONS":
         return Response(status=204, headers={"Allow": METHODS})
@@ -175,7 +217,7 @@ RSS_ITEM = """<item>
 
 
 def rss(article: Article, items: Iterable[Item]) -> bytes:
-    """The list of an article's pings as TrackBack 1.1 had it. Items that are not public are left out."""
+    """Return the list of an article's public pings as of TrackBack 1.1."""
     entries = "".join(rss_item(item) for item in items if item.is_public)
     title = marked_up(article.title)
     page = RSS.format(title=title, link=marked_up(article.url), description=title, items=entries)
@@ -190,5 +232,5 @@ def rss_item(item: Item) -> str:
 
 
 def marked_up(text: str) -> str:
-    """Text for XML: escaped, without what XML cannot hold at all."""
+    """Escape text for XML, without the characters that XML cannot contain."""
     return escape(storable(text), quote=False)

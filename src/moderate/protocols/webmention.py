@@ -1,7 +1,7 @@
 """Webmention (W3C Recommendation): a form post of source and target, answered 201 with a status page.
 
-Any fault of the sender is 400 (§3.2.3), except too many at once. What the checks found is not told on
-the status page beyond "waits", "shown" and "gone": a spammer learns nothing there.
+Any fault of the sender is 400 (§3.2.3), except too many requests. The status page says "waits", "shown" or "gone" and
+nothing else of what the checks found, so that a spammer learns nothing.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from flask import Response
 
 from moderate.errors import Invalid, RateLimited, ServiceDown
+from moderate.http.operation import FORM, HTML, PLAIN, Answer, Operation, Reply
 from moderate.i18n import Message
 from moderate.model import Awaiting, Kind, Raw, Status
-from moderate.protocols.base import client_of
-from moderate.protocols.parameters import address, parameters
+from moderate.protocols.base import address, client_of, parameters
 from moderate.web_address import same_page
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ METHODS = "GET, HEAD, OPTIONS, POST"
 
 ACCEPTED = Message("Thank you. The mention is checked and shown once it has been approved.")
 
-#: In the words that other receivers use, where they have one.
+#: Sentences by status, in the words that other receivers use where there are any.
 SUMMARIES = {
     "queued": Message("The mention waits for its source to be checked."),
     "pending": Message("The mention waits for a moderator."),
@@ -42,12 +42,39 @@ SUMMARIES = {
 }
 
 
-class Webmention:
-    """The endpoint at ``/webmention``, one for all articles. Cookies are ignored, so it needs no CSRF token."""
+class MentionIn(Answer):
+    source: str
+    target: str
 
-    name = "webmention"
+
+class Webmention:
+    """The endpoint at ``/webmention``, one for all articles. It ignores cookies, so that it needs no CSRF token."""
+
+    name = limit = rel = "webmention"
     rule = "/webmention"
-    limit = "webmention"
+
+    post = Operation(
+        "POST",
+        rule,
+        name,
+        "Webmention: tell that a page links to one of ours",
+        body={FORM: MentionIn},
+        replies=(
+            Reply(201, "Received; its status is at Location.", types=(PLAIN, HTML), headers=("Location",)),
+            Reply(400, "Any fault of the sender (W3C, section 3.2.3).", types=(HTML,), is_problem=True),
+        ),
+        problems=("rate-limited", "unavailable"),
+        answers_errors=True,
+    )
+    get = Operation(
+        "GET",
+        rule,
+        name,
+        "A form for people",
+        replies=(Reply(200, "The form.", types=(HTML,)),),
+        answers_errors=True,
+        takes_other_methods=True,
+    )
 
     def max_body(self, edge: Edge) -> int:
         return MAX_BODY
@@ -78,9 +105,12 @@ class Webmention:
             return page(edge, 400, message=text_of(error))
         return Response(problem_of(error), 400, mimetype="application/problem+json")
 
+    def look(self, request: Request, article: str | None, edge: Edge) -> Response:
+        return look(request, edge)
+
 
 def wants_page(request: Request) -> bool:
-    """Whether a person with a browser asks. Software that takes anything gets what software reads."""
+    """Return True for browsers. Software that accepts anything gets what software reads."""
     accept = request.accept_mimetypes
     return accept["text/html"] > accept["application/json"] and accept["text/html"] > accept["text/plain"]
 
@@ -93,7 +123,7 @@ def text_of(error: Refused) -> str:
 
 
 def problem_of(error: Refused) -> str:
-    """The error as a problem document whose status is always 400."""
+    """Return the error as a problem document whose status is always 400."""
     body: dict[str, object] = {"type": "about:blank", "title": "Bad Request", "status": 400, "code": error.code}
     body["detail"] = text_of(error)
     if isinstance(error, Invalid):
@@ -101,7 +131,7 @@ def problem_of(error: Refused) -> str:
     return json.dumps(body, ensure_ascii=False)
 
 
-# --- pages for people, and what became of a mention ---------------------------------------------------
+# --- pages for people, and the status of a mention ---------------------------------------------------
 
 
 def look(request: Request, edge: Edge) -> Response:
@@ -116,13 +146,13 @@ def look(request: Request, edge: Edge) -> Response:
 def page(
     edge: Edge, status: int, *, message: str = "", status_url: str = "", mention: dict[str, object] | None = None
 ) -> Response:
-    """Return the endpoint's page: *message* above the form, or in its place what became of *mention*."""
+    """Return the endpoint's page: *message* above the form, or in its place the status of *mention*."""
     shown = edge.render("webmention", message=message, status_url=status_url, mention=mention)
     return unlisted(Response(shown, status))
 
 
 def status_json(item: Item) -> dict[str, object]:
-    """What became of a mention, for its sender. What the checks think of it is not in it."""
+    """Return the status of a mention for its sender, without anything of what the checks found."""
     status = public_status(item)
     return {
         "status": status,
@@ -133,14 +163,14 @@ def status_json(item: Item) -> dict[str, object]:
 
 
 def public_status(item: Item) -> str:
-    """``queued``, ``pending``, ``success`` or ``deleted``. Spam reads like what waits for a moderator."""
+    """Return ``queued``, ``pending``, ``success`` or ``deleted``; for spam ``pending``, as for a moderator's queue."""
     if item.status is Status.PENDING and item.awaiting is Awaiting.CHECKS:
         return "queued"
     return {Status.APPROVED: "success", Status.TRASH: "deleted"}.get(item.status, "pending")
 
 
 def status_page(request: Request, item: Item, edge: Edge) -> Response:
-    """Return what became of a mention, as JSON or as a page for people."""
+    """Return the status of a mention, as JSON or as a page for people."""
     status = status_json(item)
     if wants_page(request):
         response = page(edge, 200, mention=status)
@@ -151,7 +181,7 @@ def status_page(request: Request, item: Item, edge: Edge) -> Response:
 
 
 def unlisted(response: Response) -> Response:
-    """Neither kept by caches nor listed by search engines, which would make a spammer's link of it."""
+    """Keep caches from storing, and search engines from listing the page: a spammer would gain a link by it."""
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Robots-Tag"] = "noindex, nofollow"
     return response

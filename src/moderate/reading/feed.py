@@ -19,7 +19,7 @@ from moderate.http.answers import tagged
 from moderate.http.operation import Operation, Reply, rfc3339
 from moderate.http.state import current_state
 from moderate.model import Client, Kind, Raw
-from moderate.protocols.plaintext import storable
+from moderate.protocols.base import storable
 from moderate.reading.thread import item_address
 from moderate.submit.desk import find_article
 

@@ -128,13 +128,14 @@ def endpoints_of(state: State, article: Article) -> discovery.Endpoints:
     except ServiceDown as error:
         state.page_outages.met(error)
         return discovery.Endpoints()
-    mounted = {protocol.name for protocol in state.protocols}
-    address = state.edge.absolute_url
-    return discovery.Endpoints(
-        trackback=address("trackback", article=article.key) if "trackback" in mounted else None,
-        pingback=address("pingback") if "pingback" in mounted else None,
-        webmention=address("webmention") if "webmention" in mounted else None,
-    )
+    found: dict[str, str] = {}
+    for protocol in state.protocols:
+        rel = getattr(protocol, "rel", None)
+        if rel is not None:
+            values = {"article": article.key} if "<path:article>" in protocol.rule else {}
+            found[rel] = state.edge.absolute_url(protocol.name, **values)
+    known = {name: found.pop(name, None) for name in ("trackback", "pingback", "webmention")}
+    return discovery.Endpoints(**known, others=found)
 
 
 def is_open(state: State, article: Article, kind: Kind) -> bool:
