@@ -1,1 +1,1 @@
-"""Reads and writes of items, articles and tokens in SQL."""
+"""Items, articles, counters and tokens in SQL, and the `Store` of all parts."""

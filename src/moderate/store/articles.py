@@ -1,4 +1,4 @@
-"""What is known of the host's articles: titles for moderators, addresses for pings, overrides."""
+"""The host's articles: titles for moderators, addresses for pings, and what moderators set for them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from moderate.model import Article
 
 
-#: Addresses of one article that are known, former ones among them.
+#: Addresses that are kept of one article, former ones included.
 MOST_ADDRESSES = 50
 
-# Asked with each submission or page view, and so built once.
+# Run with each submission or page view, and so built once.
 OF_KEY = articles.c.key == bindparam("of_key")
 STANDING = select(articles.c.title, articles.c.url, articles.c.published_at).where(OF_KEY)
 OVERRIDES = Lookup(select(articles.c.comments_open, articles.c.pings_open, articles.c.premoderation).where(OF_KEY))
@@ -36,14 +36,14 @@ OWNER = select(article_urls.c.article_key).where(article_urls.c.url_key == bindp
 
 
 def note_article(conn: Connection, article: Article, now: datetime) -> None:
-    """Write what the host says of an article; what moderators set for it stays."""
+    """Write the host's title, address and date of an article, and keep what moderators set for it."""
     title, url, published_at = fact_of(article)
     values = {"key": article.key, "title": title, "url": url, "published_at": published_at, "updated_at": now}
     conn.execute(_upsert_of(conn.dialect.name, ("title", "url", "published_at", "updated_at")), values)
 
 
 def fact_of(article: Article) -> tuple[str, str, datetime | None]:
-    """Return what is stored of an article besides its key."""
+    """Return the values that are stored of an article besides its key."""
     return article.title, article.url, article.published_at
 
 
@@ -76,7 +76,7 @@ class Articles:
         fact = (*fact_of(article), frozenset(url_keys))
         if self._known.get(("urls", article.key)) == fact:
             return
-        # In one order for everybody, so that two processes cannot wait for each other.
+        # Always in the same order, so that two processes cannot wait for each other.
         rows = [{"url_key": key, "url": url_keys[key], "article_key": article.key} for key in sorted(url_keys)]
         with self._database.read() as conn:
             is_known = _stands(conn, article) and not _missing(conn, article, rows)
@@ -131,14 +131,14 @@ def _stands(conn: Connection, article: Article) -> bool:
 
 
 def _missing(conn: Connection, article: Article, rows: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
-    """Return those addresses under which another article is found, or none."""
+    """Return those of the addresses that do not lead to the article yet."""
     return [row for row in rows if _owner(conn, row["url_key"]) != article.key]
 
 
 def _make_room(conn: Connection, article: str, present: set[str], more: int) -> None:
-    """Forget an article's former addresses once there are too many.
+    """Delete an article's former addresses once there are too many.
 
-    A host that makes an address of the request's own Host field has one for whatever a stranger wrote there.
+    A host that builds addresses from the request's Host field gets one for each value that a stranger sends there.
     """
     of_article = article_urls.c.article_key == article
     if conn.execute(select(func.count()).where(of_article)).scalar_one() + more > MOST_ADDRESSES:

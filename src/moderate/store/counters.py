@@ -1,4 +1,4 @@
-"""Counters: changed by differences with the items they count, read in one query, rebuilt on demand."""
+"""Counters: changed by differences together with the items, read in one query, rebuilt on demand."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 #: In the order of the fields of `Counts`.
 NAMES = tuple(field.name for field in fields(Counts))
 COLUMNS = tuple(counters.c[name] for name in NAMES)
-#: What a new row has to name: the other columns begin at 0 by themselves.
+#: The columns that a new row has to name; the others default to 0.
 NAMED = tuple(column.name for column in counters.c if not (column.primary_key or column.server_default))
 
-# What page views ask is built once: putting a statement together costs as much as running it.
+# Statements for page views are built once: building one costs as much as running it.
 OF_KEY = counters.c.article_key == bindparam("key")
 NUMBERS = select(*COLUMNS).where(OF_KEY)
 NUMBERS_OF_ONE = Lookup(NUMBERS)
@@ -42,15 +42,15 @@ REVISION = Lookup(select(counters.c.revision).where(OF_KEY))
 def add(conn: Connection, article: str, change: Mapping[str, int], *, is_visible: bool) -> None:
     """Move the counters of an article, and of the site, by *change*.
 
-    The article's row comes first and the site's last, for everybody: whoever waits for the site's
-    row holds none that its owner still wants.
+    The article's row is always written first and the site's last: a transaction that waits for the site's
+    row holds no row that the owner of that one still needs.
     """
     step = {**change, "revision": 1} if is_visible else change
     _add(conn, {article: step, SITE: step})
 
 
 class Tally:
-    """What several moves in one transaction change, written at their end: see `add` for the order of the rows."""
+    """The sum of several changes in one transaction, written at its end: see `add` for the order of the rows."""
 
     def __init__(self) -> None:
         self._steps: dict[str, dict[str, int]] = {}
@@ -70,7 +70,7 @@ class Tally:
 def _add(conn: Connection, steps: Mapping[str, Mapping[str, int]]) -> None:
     """Add to the rows in the order given; only the columns that change in any of them are written."""
     names = sorted({name for step in steps.values() for name, number in step.items() if number})
-    # Adding nothing to one of them makes the row if need be, and locks it.
+    # Adding 0 to a column creates the row where there is none, and locks it.
     change = _addition(conn.dialect.name, tuple(names) or ("revision",))
     start = dict.fromkeys((*NAMED, *names), 0)
     rows = [{"article_key": key, **{name: step.get(name, 0) for name in start}} for key, step in steps.items()]
@@ -87,14 +87,14 @@ def _addition(dialect: str, names: tuple[str, ...]) -> Insert:
 
 @lru_cache
 def _on_sqlite(number: int) -> str:
-    """The text of `NUMBERS_OF_MANY` for so many keys."""
+    """Return the text of `NUMBERS_OF_MANY` for a number of keys."""
     query = NUMBERS_OF_MANY.params(keys=[""] * number)
     return str(query.compile(dialect=SQLITE, compile_kwargs={"render_postcompile": True}))
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A counter row that did not match its items: what stood there, and what was counted."""
+    """A counter row that did not match its items: the stored and the counted numbers."""
 
     article: str
     stored: Counts
@@ -108,7 +108,7 @@ class Counters:
         self._database = database
 
     def counts(self, keys: Sequence[str]) -> dict[str, Counts]:
-        """Return the counters of articles, in one query whatever the number of keys; unknown keys count zero."""
+        """Return the counters of articles, in one query for any number of keys; unknown keys count zero."""
         found = dict.fromkeys(keys, Counts())
         if len(found) < 2:
             return {key: self._numbers(key) for key in found}
@@ -151,9 +151,9 @@ class Counters:
             yield self._recount_one(key, repair=repair)
 
     def _recount_one(self, key: str, *, repair: bool) -> Drift | None:
-        """Count one row anew in a transaction of its own; without *repair* nothing remains of it."""
+        """Count one row in a transaction of its own, which without *repair* is rolled back."""
         with self._database.write() as conn:
-            # Adding nothing makes the row if need be and locks it: whoever moves an item of this
+            # Adding 0 creates the row where there is none, and locks it: a transaction that moves an item of this
             # article has either finished, or waits and will add to the repaired numbers.
             _add(conn, {key: {}})
             stored = Counts(*conn.execute(NUMBERS, {"key": key}).one())
@@ -166,7 +166,7 @@ class Counters:
 
 
 def _known_keys() -> Select[Any]:
-    """All keys that have items or counters, and the site's."""
+    """Select all keys that have items or counters, and the site's."""
     every = union(select(items.c.article_key), select(counters.c.article_key), select(literal(SITE)))
     return select(every.subquery().c[0])
 

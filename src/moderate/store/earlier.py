@@ -1,6 +1,6 @@
 """Earlier items, as checks ask about them: the same text again, nearly the same one, and an author's record.
 
-An author's spam counts for as long as if it were still there when it is deleted, by a digest of the author.
+Spam that is deleted counts against its author as long as if it were still there; a digest of the author is kept.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from moderate.database.engine import Database
     from moderate.model import Item
 
-#: Asked with every submission, and so put together once.
+#: Run with every submission, and so built once.
 SAME_TEXT = Lookup(
     select(items.c.kind, items.c.status, items.c.article_key)
     .where(items.c.text_key == bindparam("of_text"), items.c.created_at >= bindparam("since"))
@@ -36,12 +36,12 @@ SAME_TEXT = Lookup(
     .limit(50)
 )
 
-#: A flood brings more of a text than anybody needs to see.
+#: Most items that are compared by each key; a flood brings more of a text than is needed.
 FROM_EACH = 20
 
 
 def _alike(same: ColumnElement[bool], age: Column[Any] = items.c.id) -> Select[Any]:
-    # The newest of all, and only of these the recent ones: an old flood is never walked through.
+    # The newest of all, and only of these the recent ones: an old flood is never read as a whole.
     newest = select(items.c.id).where(same).order_by(age.desc()).limit(FROM_EACH)
     # A subquery, because SQLite takes no limit within a union otherwise.
     return select(newest.subquery().c.id)
@@ -57,12 +57,12 @@ NEAR_TEXT = Lookup(
     .order_by(items.c.id.desc())
 )
 
-#: How long after it came in deleted spam is remembered: as far back as anybody is asked about for trust.
+#: For how long after its arrival deleted spam is remembered: as far back as `author_record` looks for trust.
 REMEMBERED = timedelta(days=90)
 
 
 class EarlierItems:
-    """Questions of checks about earlier items; see `moderate.ports.Earlier`."""
+    """The queries of checks about earlier items; see `moderate.ports.Earlier`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -91,14 +91,14 @@ class EarlierItems:
 
 
 def remember_spam(conn: Connection, item: Item) -> None:
-    """Keep of an item that is deleted who wrote it, as a digest, where it is spam of a verified author's."""
+    """Keep a digest of the author of an item that is deleted, where it is spam of a verified author."""
     if item.status is Status.SPAM and item.author_id is not None:
         row = {"name": _name(item.author_id), "expires_at": item.created_at + REMEMBERED}
         conn.execute(upsert(conn.dialect.name, reservations, "name", _later), row)
 
 
 def is_remembered(conn: Connection, author_id: str, since: datetime) -> bool:
-    """Whether spam of this author's was deleted that had come in after *since*."""
+    """Return whether spam of this author was deleted that had come in after *since*."""
     known = and_(reservations.c.name == _name(author_id), reservations.c.expires_at >= since + REMEMBERED)
     return conn.execute(select(reservations.c.name).where(known)).first() is not None
 

@@ -1,4 +1,4 @@
-"""Every write to an item, each of them one transaction."""
+"""Items: the writes to them, each one transaction, and look-ups by id."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from moderate.model import Content, Finding, NewTask, Submission, Task, Verdict
     from moderate.store.revising import Change
 
-#: How often a submission tries anew that met another with the same key, which then was gone.
+#: Tries of a submission that finds its key taken by another item, which then is gone.
 MEETINGS = 3
 
 
@@ -59,13 +59,13 @@ class Items:
             return is_withdrawn(conn, item)
 
     def oldest(self) -> datetime | None:
-        """Return when the first of all items came in, by their ids; None where there is none."""
+        """Return when the item with the lowest id came in; None where there are no items."""
         with self._database.read() as conn:
             found: datetime | None = conn.execute(select(items.c.created_at).order_by(items.c.id).limit(1)).scalar()
         return found
 
     def record(self, submission: Submission, verdict: Verdict, tasks: Sequence[NewTask], now: datetime) -> Recorded:
-        """Store a submission, or meet the sender's first one: same idempotency key, or same ping source.
+        """Store a submission, or find the sender's first one: same idempotency key, or same ping source.
 
         A comment's repeat changes nothing. A ping's repeat revises the one item where it says
         something new, and in any case asks for its tasks again. Raises `Invalid` where the key was
@@ -83,7 +83,7 @@ class Items:
                     raise
                 is_ours = True
             except IntegrityError:
-                # A unique constraint has answered what a look-up before each insert would have asked.
+                # The unique constraint saves a look-up before each insert.
                 met = self._meet(submission, verdict, tasks, now)
                 if met is not None:
                     return replace(met, before=None, is_new=True) if is_ours else met
@@ -113,7 +113,7 @@ class Items:
     def _meet(
         self, submission: Submission, verdict: Verdict, wanted: Sequence[NewTask], now: datetime
     ) -> Recorded | None:
-        """The item whose key or source the submission has as well; None where it is gone again."""
+        """Return the item that has the submission's key or source; None where it is gone again."""
         same = _same_key(submission)
         if same is None:
             return None
@@ -228,7 +228,7 @@ class Items:
 
         def work(conn: Connection) -> Decided:
             item = existing(conn, item_id)
-            # What a moderator has put away meanwhile did not go because of its link.
+            # What a moderator has removed meanwhile was not removed because of its link.
             is_away = item.kind.is_ping and item.status in DELETABLE
             if is_away or is_withdrawn(conn, item):
                 return Decided(item, item.status, changed=False)
@@ -286,7 +286,7 @@ def _check_parent(conn: Connection, article: str, parent: int) -> None:
 
 
 def _same_key(submission: Submission) -> Any:
-    """The condition that finds the item which stands in a submission's way; None where nothing could."""
+    """Return the condition for an item with the submission's key or source; None where it has neither."""
     key = submission.source_key if submission.kind.is_ping else submission.idempotency_key
     if not key:
         return None
@@ -295,7 +295,7 @@ def _same_key(submission: Submission) -> Any:
 
 
 def _settled(conn: Connection, item: Item, verdict: Verdict, content: Content | None, now: datetime) -> Item:
-    """Write a verdict on the version that it is about; the same object comes back where nothing changed."""
+    """Write a verdict on the version that it is about; return *item* itself where nothing changed."""
     change = revising.judged(item, verdict, content, now)
     if change is None or _is_declined(conn, item, change):
         return item
@@ -306,7 +306,7 @@ def _settled(conn: Connection, item: Item, verdict: Verdict, content: Content | 
 
 
 def _is_declined(conn: Connection, item: Item, change: Change) -> bool:
-    """Whether a source says once more what a moderator has declined last."""
+    """Return whether a source repeats the text that a moderator has declined last."""
     offers = item.kind.is_ping and bool(change.values.get("proposed"))
     return offers and revising.repeats(item, change, last_dealt_with(conn, item.id))
 

@@ -1,4 +1,4 @@
-"""How an item moves: its status, its history and its counters in one place, or not at all."""
+"""Moves of items: status, history and counters are written in one place, together or not at all."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NEW_LINE = insert(history)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """One step of an item's life, as `_move` writes it.
+    """One change of an item, as `_move` writes it.
 
     `before` is None for an item that is to be stored, `after` for one that is to be deleted.
     `version` is the one that was read, 0 for none.
@@ -56,7 +56,7 @@ class Move:
     values: Mapping[str, Any] = field(default_factory=dict)
     is_new_text: bool = False
     is_visible: bool = False
-    #: As they stand before the step; an undo keeps them.
+    #: The values before the step; an undo keeps them.
     public_at: datetime | None = None
     waiting_since: datetime | None = None
 
@@ -89,7 +89,7 @@ class Move:
 def _move(conn: Connection, move: Move, tally: Tally | None = None) -> tuple[int, int]:
     """Write one step: the item, its history, its counters. Returns the ids of the item and the history line.
 
-    Where several steps share a transaction they share a *tally* too, which its owner writes at their end.
+    Several steps in one transaction share a *tally*, which the caller writes at their end.
     Raises `Stale` where the item no longer is as it was read.
     """
     item_id = _write_item(conn, move)
@@ -117,7 +117,7 @@ def _move(conn: Connection, move: Move, tally: Tally | None = None) -> tuple[int
 
 
 def _write_item(conn: Connection, move: Move) -> int:
-    # Whatever brings a text brings what a search finds it by.
+    # A new text brings its search terms and its keys for nearly equal texts.
     terms = {"search": terms_of(move.values), **near_columns(move.values["text"])} if "text" in move.values else {}
     if move.item is None:
         where = {"kind": move.kind.value, "article_key": move.article, "version": move.version_after}
@@ -135,7 +135,7 @@ def _write_item(conn: Connection, move: Move) -> int:
 
 
 def near_columns(text: str) -> dict[str, int | None]:
-    """What a text is found by that says nearly the same."""
+    """Return the columns by which nearly equal texts are found."""
     near = near_text(text)
     return dict(zip(NEAR, (near.simhash, *near.bands) if near else (None,) * len(NEAR), strict=True))
 
@@ -147,7 +147,7 @@ def _inserted(conn: Connection, new: Insert, row: Mapping[str, Any]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The item after a change, and the history line that tells of it."""
+    """The item after a change, and the id of the change's history line."""
 
     item: Item
     history: int
@@ -170,7 +170,7 @@ def receive(conn: Connection, submission: Submission, verdict: Verdict, now: dat
     known = {"id": item_id, "kind": move.kind, "status": move.after, "version": move.version_after}
     article = submission.article
     about = {"article": article.key, "article_title": article.title, "article_url": article.url}
-    # Built from what was written: the database need not be asked for it.
+    # Built from what was written, without another query.
     return item_from({**shown, **known, **about})
 
 
@@ -202,7 +202,7 @@ def apply(
 
 
 def remove(conn: Connection, item: Item, by: str, at: datetime) -> None:
-    """Delete an item with all that hangs on it; its history stays."""
+    """Delete an item with its tasks and samples; its history stays."""
     move = Move(
         kind=item.kind,
         article=item.article,
@@ -219,12 +219,12 @@ def remove(conn: Connection, item: Item, by: str, at: datetime) -> None:
     earlier.remember_spam(conn, item)
     conn.execute(delete(tasks).where(tasks.c.item_id == item.id))
     conn.execute(delete(samples).where(samples.c.item_id == item.id))
-    # Who decided what stays on record; what was written goes with the item.
+    # The history keeps who decided what; replaced texts are deleted with the item.
     conn.execute(update(history).where(history.c.item_id == item.id, history.c.was.is_not(None)).values(was=None))
 
 
 def explain(conn: Connection, item: Item, values: Mapping[str, Any]) -> Item:
-    """Write other findings on an item that stays where it is, which is no event in its history."""
+    """Replace columns of an item that stays where it is, without a line in its history."""
     done = conn.execute(update(items).where(_seen(item.id, item.version, item.awaiting)).values(dict(values)))
     if done.rowcount != 1:
         raise Stale
@@ -232,6 +232,6 @@ def explain(conn: Connection, item: Item, values: Mapping[str, Any]) -> Item:
 
 
 def _seen(item_id: int, version: int, awaiting: Awaiting | None) -> ColumnElement[bool]:
-    """The item, as long as it is what was read: what a person or a check saw is what it acts on."""
+    """Return the condition that the item still is as it was read: decisions hold for what was seen."""
     waits = items.c.awaiting == (awaiting.value if awaiting else None)
     return and_(items.c.id == item_id, items.c.version == version, waits)

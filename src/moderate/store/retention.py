@@ -1,4 +1,4 @@
-"""Remove what has been kept for long enough, in short transactions."""
+"""Removal of old data, in short transactions."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 #: Rows in one transaction: a clean-up must not keep readers and writers waiting.
 BATCH = 200
 
-#: The same for items that are deleted, whose counters and answers change with them.
+#: The same for items that are deleted, because counters and history change with them.
 PURGED = 10
 
-#: Ids that are searched in one query: many rows have nothing left to forget.
+#: Ids that are searched in one query: many rows have nothing left to remove.
 WINDOW = 5000
 
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """The outcome of `Store.forget`."""
+    """The outcome of `Retention.forget`."""
 
     count: int
-    #: The id after which to go on; None where nothing is left.
+    #: The id after which to continue; None where nothing is left.
     position: int | None
     #: Why some rows could not be changed, None where all could.
     error: str | None = None
@@ -49,7 +49,7 @@ class Forgotten:
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """The rows of one kind: their ids, which of them are old, and what is done with some of them."""
+    """The rows of one kind: their id column, the condition for old ones, and the change to some of them."""
 
     key: Column[Any]
     is_old: ColumnElement[bool]
@@ -58,7 +58,7 @@ class Sort:
 
 
 class Retention:
-    """Removal of what is old, in steps that stay below any time limit of the server."""
+    """Removal of old rows, in steps that stay below any time limit of the server."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -133,24 +133,24 @@ class Walk:
         except ServiceDown as error:
             self._note(error)
             self._batch = max(1, len(chosen) // 2)
-            # A row that cannot even be changed alone is passed over, so that it does not stop the others.
+            # A row that cannot be changed even alone is skipped, so that it does not stop the others.
             if len(chosen) > 1:
                 return found
             self._error = error.reason
         else:
             self._count += len(chosen)
-        # Who waits for SQLite's lock for writers looks for it from time to time only.
+        # Writers that wait for SQLite's lock only try from time to time.
         pause(1)
         return found[len(chosen) :]
 
     def _note(self, error: ServiceDown) -> None:
-        """Raise what is no limit of time."""
+        """Raise the error again, unless the server cancelled a statement for its time limit."""
         if not is_cancelled(error.__cause__):
             raise error
 
 
 def sort_of(kind: RetentionKind, before: datetime, now: datetime) -> Sort:
-    """Return how the rows of *kind* are found that are older than *before*, and what is done with them."""
+    """Return how rows of *kind* older than *before* are found, and how they are changed."""
     match kind:
         case RetentionKind.IP:
             return emptied({"ip": None}, items.c.ip.is_not(None), before)
@@ -180,7 +180,7 @@ def deleted(key: Column[Any], is_old: ColumnElement[bool]) -> Sort:
 
 
 def purged(status: Status, before: datetime, now: datetime) -> Sort:
-    """Items that have stood in *status* since *before*, by the last line of their history."""
+    """Return the sort for items that have been in *status* since *before*, by the last line of their history."""
     last = select(func.max(history.c.at)).where(history.c.item_id == items.c.id).scalar_subquery()
 
     def purge(conn: Connection, ids: Sequence[int]) -> None:

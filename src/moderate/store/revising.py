@@ -1,7 +1,7 @@
-"""What a new text, a verdict or a decision does to a stored item: pure functions, no database.
+"""The changes that a new text, a verdict or a decision makes to a stored item, as pure functions.
 
 Two rules hold throughout: what a person decided is never overwritten by checks, and an approved
-text stays public until somebody, or a verdict, has approved the one that is to follow it.
+text stays public until a moderator, or a verdict, has approved the text that replaces it.
 """
 
 from __future__ import annotations
@@ -31,40 +31,41 @@ if TYPE_CHECKING:
 
     from moderate.model import Content, Item, Submission, Verdict
 
-#: For how long a ping's changed text stays as it is, whatever its source says next.
+#: For how long a ping's changed text is not replaced by another one.
 SETTLING = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Where an item is to stand, and which columns are written beside its status."""
+    """The new status of an item, and the columns that are written beside it."""
 
     after: Status
     values: Mapping[str, Any]
-    #: Whether another text stands or waits: the version grows, as with every change of status.
+    #: Whether there is another text, public or waiting: the version grows, as with every change of status.
     is_new_text: bool = False
     #: Whether readers see another text of an item that stays approved.
     is_visible: bool = False
-    #: What an undo needs besides the status: the text that is replaced, or the one that is dropped.
+    #: The values that an undo restores besides the status: of the text that is replaced or dropped.
     was: Mapping[str, Any] | None = None
-    #: What the history calls it, where that is not the word of whoever makes the change.
+    #: The act for the history line, where it differs from the caller's.
     act: str | None = None
 
 
 def edited(item: Item, submission: Submission, verdict: Verdict, now: datetime) -> Change | None:
-    """The author changes a comment; None where it says what it said before."""
+    """Return the change for an author's edit; None where the text is the same as before."""
     return revised(item, submission, verdict, now) if is_news(item, content_of(submission)) else None
 
 
 def pinged_again(
     item: Item, submission: Submission, verdict: Verdict, now: datetime, *, is_withdrawn: bool = False
 ) -> Change | None:
-    """A source pings an article again, or somebody in its name: that is never proven.
+    """Return the change for a repeated ping; None where it changes nothing.
 
-    So what looks like spam takes no better item's place, and what only checks have put into spam is
-    judged anew: a stranger's spam in a site's name must not keep the site's own ping out for ever. So
-    is what checks have withdrawn (*is_withdrawn*), because its page did not link here for some hours.
-    A text that came a moment ago stays for a while: another would overtake whoever is deciding about it.
+    A ping's sender is never proven: a stranger may send it in the site's name. So a ping that looks like spam
+    replaces nothing, and an item that only checks have put into spam is judged again: a stranger's spam must not
+    keep the site's own ping out for ever. An item that checks have withdrawn (*is_withdrawn*), because its page did
+    not link here for some hours, is judged again too. A text that came a moment ago stays for `SETTLING`, so that
+    no newer one overtakes a moderator who is deciding about it.
     """
     if verdict.status is Status.SPAM:
         return None
@@ -72,7 +73,7 @@ def pinged_again(
     if is_withdrawn or (item.status is Status.SPAM and item.decided_by is None):
         awaiting = verdict.awaiting.value if verdict.awaiting else None
         values = {**judgement_of(verdict), **content, "edited_at": now, "proposed": None, "awaiting": awaiting}
-        # What a person decided before the link was lost was about a page that said something else.
+        # An earlier decision was about another text of the page.
         values["decided_by"] = None
         return Change(verdict.status, values, is_new_text=True)
     if not (brings_something(content) and is_news(item, content)) or is_settling(item, now):
@@ -81,13 +82,13 @@ def pinged_again(
 
 
 def is_settling(item: Item, now: datetime) -> bool:
-    """Whether the newest text of a ping came a moment ago; what it is to say next is looked at later."""
+    """Return whether the newest text of a ping is younger than `SETTLING`; its source is read again later."""
     changed = moment((item.proposed or {}).get("edited_at")) or item.edited_at
     return changed is not None and now - changed < SETTLING
 
 
 def revised(item: Item, submission: Submission, verdict: Verdict, now: datetime) -> Change:
-    """The author, or a ping's source, gives an item a new text."""
+    """Return the change for a new text from a comment's author or a ping's source."""
     content = content_of(submission)
     if item.status is Status.APPROVED and (item.kind.is_ping or verdict.status is not Status.APPROVED):
         return _proposed(content, verdict, now)
@@ -99,7 +100,7 @@ def revised(item: Item, submission: Submission, verdict: Verdict, now: datetime)
 
 
 def judged(item: Item, verdict: Verdict, content: Content | None, now: datetime) -> Change | None:
-    """A deferred verdict arrives, perhaps with what was found at a ping's source; None changes nothing."""
+    """Return the change for a deferred verdict, with what was found at a ping's source; None for no change."""
     found = _found(item, content)
     if item.awaiting is Awaiting.CHECKS and item.status is Status.PENDING:
         after, awaiting = _standing(item, verdict)
@@ -115,16 +116,16 @@ def judged(item: Item, verdict: Verdict, content: Content | None, now: datetime)
 
 
 def decided(item: Item, decision: Decision, change: ChangedText, by: str) -> Change | None:
-    """A moderator decides; None where the item stands there already.
+    """Return the change for a moderator's decision; None where the item has that status already.
 
-    What was decided about is the newest text, so a changed text becomes the item's with any decision that does
+    The decision is about the newest text, so a changed text becomes the item's with any decision that does
     not decline it.
     """
     if item.proposed is not None and change is ChangedText.DECLINE:
         return declined(item, decision, by)
     after = AFTER[decision]
     awaits_approval = decision is Decision.APPROVE and item.proposed is not None
-    # Whoever holds what still awaits checks says more than they do: no late verdict may publish it.
+    # A moderator who holds an item that awaits checks overrules them: no late verdict may publish it.
     holds_back = decision is Decision.HOLD and item.status is after and item.awaiting is Awaiting.CHECKS
     if item.status is after and not awaits_approval and not holds_back:
         return None
@@ -136,9 +137,9 @@ def decided(item: Item, decision: Decision, change: ChangedText, by: str) -> Cha
 
 
 def declined(item: Item, decision: Decision, by: str) -> Change:
-    """A moderator drops the changed text, and decides about the one that is public.
+    """Return the change for a decision that drops the changed text and is about the public one.
 
-    What checks have found goes with the text that they had looked at.
+    The findings of the dropped text are removed with it.
     """
     awaiting = Awaiting.MODERATOR.value if decision is Decision.HOLD else None
     nothing: dict[str, Any] = {"proposed": None, "findings": [], "passed": [], "skipped": None}
@@ -148,22 +149,23 @@ def declined(item: Item, decision: Decision, by: str) -> Change:
 
 
 def judgement_on(item: Item) -> dict[str, Any]:
-    """What checks have found, as columns have it."""
+    """Return the columns that hold the checks' results about an item."""
     skipped = None if item.skipped is None else skipped_to_json(item.skipped)
     findings = [finding_to_json(finding) for finding in item.findings]
     return {"findings": findings, "passed": list(item.passed), "skipped": skipped}
 
 
 def done_with_change(was: Mapping[str, Any] | None) -> ChangedText | None:
-    """What a decision did with the text that waited, told by what it kept for an undo; None for neither."""
+    """Return whether a decision accepted or declined a waiting text, by what it kept for an undo; None for neither."""
     if was is None or was.get("proposed") is None:
         return None
     return ChangedText.ACCEPT if "text" in was else ChangedText.DECLINE
 
 
 def repeats(item: Item, change: Change, was: Mapping[str, Any] | None) -> bool:
-    """Whether a ping's source only says again what a moderator has declined, going by the last text that was
-    dealt with: each look at the source would propose it anew.
+    """Return whether a ping's source only repeats the text that a moderator has declined last.
+
+    Otherwise each look at the source would propose that text again.
     """
     offered = change.values.get("proposed")
     if was is None or offered is None or not item.kind.is_ping or item.proposed is not None:
@@ -174,14 +176,14 @@ def repeats(item: Item, change: Change, was: Mapping[str, Any] | None) -> bool:
 
 
 def is_overtaken(item: Item, change: Change, version: int) -> bool:
-    """Whether *change* was decided on an earlier version. The same decision again is none, whatever the version."""
+    """Return whether *change* was decided on an earlier version; False for a repetition of the same decision."""
     return item.version != version and (change.after is not item.status or change.is_new_text)
 
 
 def put_back(item: Item, before: Status, was: Mapping[str, Any] | None, by: str) -> Change:
-    """A moderator takes a decision back: the status from before, and the text if the decision replaced it.
+    """Return the change that undoes a decision: the earlier status, and the earlier text if it was replaced.
 
-    It is a person's decision like any other. What awaited checks awaits a moderator: its task has
+    An undo is a moderator's decision too. An item that awaited checks awaits a moderator then, because its task has
     ended with the decision.
     """
     text = {} if was is None else dict(was)
@@ -195,7 +197,7 @@ def put_back(item: Item, before: Status, was: Mapping[str, Any] | None, by: str)
 
 
 def replaced(item: Item) -> dict[str, Any]:
-    """The text of an item as `put_back` takes it, with the one that waits behind it; plain JSON."""
+    """Return the text of an item, and the changed one that waits, as JSON values for `put_back`."""
     content = {name: list(item.links) if name == "links" else getattr(item, name) for name in CONTENT}
     proposed = None if item.proposed is None else dict(item.proposed)
     return {**content, "edited_at": item.edited_at.isoformat() if item.edited_at else None, "proposed": proposed}
@@ -206,9 +208,9 @@ def moment(written: str | None) -> datetime | None:
 
 
 def withdrawn(item: Item) -> Change:
-    """The author takes an item back. What lies in spam or trash already stays there.
+    """Return the change for a withdrawal by the author. An item in spam or trash stays there.
 
-    Its version grows even so: no undo of what was decided before may publish what its author wants gone.
+    Its version grows all the same, so that no undo of an earlier decision publishes a withdrawn item.
     """
     if item.status in {Status.SPAM, Status.TRASH}:
         return Change(item.status, {}, is_new_text=True)
@@ -216,7 +218,7 @@ def withdrawn(item: Item) -> Change:
 
 
 def _standing(item: Item, verdict: Verdict) -> tuple[Status, str | None]:
-    """Where a pending item stands after *verdict*: one that a person held leaves only by a person."""
+    """Return status and awaiting of a pending item after *verdict*; one that a moderator held stays pending."""
     if verdict.status is Status.PENDING or item.decided_by is not None:
         awaiting = verdict.awaiting if verdict.status is Status.PENDING else None
         return Status.PENDING, (awaiting or Awaiting.MODERATOR).value
@@ -224,7 +226,7 @@ def _standing(item: Item, verdict: Verdict) -> tuple[Status, str | None]:
 
 
 def _judged_change(item: Item, verdict: Verdict, found: dict[str, Any] | None, now: datetime) -> Change:
-    """The verdict on a changed text that waits behind an approved one."""
+    """Return the change for a verdict on a changed text that waits behind an approved one."""
     if verdict.status is Status.APPROVED and not item.kind.is_ping and item.proposed is not None:
         values = {**judgement_of(verdict), **accept(item.proposed), "awaiting": None}
         return Change(Status.APPROVED, values, is_new_text=True, is_visible=True)
@@ -241,7 +243,7 @@ def _proposed(content: Mapping[str, Any], verdict: Verdict, now: datetime) -> Ch
 
 
 def _found(item: Item, content: Content | None) -> dict[str, Any] | None:
-    """All content columns with what was found at the source, None where that is what we have."""
+    """Return all content columns with what was found at the source, None where nothing differs."""
     if content is None:
         return None
     columns = {**current(item), **content.columns()}

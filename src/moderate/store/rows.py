@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 from moderate.model import Submission, Verdict
 
-#: The columns that a later text replaces, and that wait together in `Item.proposed`.
+#: The columns that a later text replaces; those of a changed text wait together in `Item.proposed`.
 CONTENT = (
     "author", "email", "url", "text", "html", "policy", "links", "source_url", "title", "blog_name", "text_key",
 )  # fmt: skip
@@ -36,18 +36,18 @@ _FINDING = tuple(field.name for field in fields(Finding))
 
 
 def digest(text: str) -> str:
-    """A fixed-length key for text of any length."""
+    """Return a key of fixed length for text of any length."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def fingerprint(submission: Submission) -> str:
-    """Tells a form that was sent twice from another text under the same idempotency key."""
+    """Return a digest that is equal for a form sent twice, and differs for another text under the same key."""
     said = (submission.author, submission.email, submission.url, submission.body.raw, submission.parent)
     return digest(json.dumps(said))
 
 
 def content_of(submission: Submission) -> dict[str, Any]:
-    """The columns of `CONTENT` as a submission fills them."""
+    """Return the columns of `CONTENT` for a submission."""
     body = submission.body
     return {
         "author": submission.author,
@@ -65,7 +65,7 @@ def content_of(submission: Submission) -> dict[str, Any]:
 
 
 def judgement_of(verdict: Verdict) -> dict[str, Any]:
-    """The columns that explain a verdict."""
+    """Return the columns that explain a verdict."""
     return {
         "findings": [finding_to_json(finding) for finding in verdict.findings],
         "passed": list(verdict.passed),
@@ -74,7 +74,7 @@ def judgement_of(verdict: Verdict) -> dict[str, Any]:
 
 
 def columns_of(submission: Submission, verdict: Verdict, now: datetime) -> dict[str, Any]:
-    """All columns of a new item but those that `Move` names."""
+    """Return all columns of a new item but those that `Move` has fields for."""
     client = submission.client
     is_ping = submission.kind.is_ping
     key = None if is_ping else submission.idempotency_key
@@ -99,12 +99,12 @@ def columns_of(submission: Submission, verdict: Verdict, now: datetime) -> dict[
 
 
 def skipped_to_json(skipped: Iterable[tuple[str, str]]) -> list[list[Any]]:
-    """Return the checks that were not asked, with the reasons, as they are stored."""
+    """Return the checks that were skipped, with the reasons, as JSON values."""
     return [[check, encode(reason)] for check, reason in skipped]
 
 
 def finding_to_json(finding: Finding) -> dict[str, Any]:
-    """A finding as it is stored: without what it leaves open, and with numbers that JSON has."""
+    """Return a finding as JSON values, without empty fields and without numbers that JSON has not."""
     values = {name: value for name in _FINDING if (value := getattr(finding, name)) is not None}
     values["reason"] = encode(finding.reason)
     if finding.at is not None:
@@ -125,17 +125,17 @@ def finding_from_json(stored: Mapping[str, Any]) -> Finding:
 
 
 def item_from(values: dict[str, Any]) -> Item:
-    """The item of a row as `moderate.store.rows` selects it: named like the fields of `Item`."""
+    """Build the item of a row whose names are the fields of `Item`; changes *values*."""
     return Item(**_parsed(values))
 
 
 def altered(item: Item, values: Mapping[str, Any]) -> Item:
-    """The item as it stands once *values*, as columns, have been written."""
+    """Return the item with the columns *values* replaced."""
     return replace(item, **_parsed(dict(values)))
 
 
 def _parsed(values: dict[str, Any]) -> dict[str, Any]:
-    """Column values in the types of `Item`; works in place."""
+    """Convert column values in place to the types of `Item`, and return them."""
     for name, parse in _PARSERS.items():
         value = values.get(name)
         if value is not None and value != ():
@@ -179,7 +179,7 @@ def entry_from(row: Row[Any]) -> HistoryEntry:
 
 
 def propose(content: Mapping[str, Any], at: datetime) -> dict[str, str | None]:
-    """Content as it waits in `Item.proposed`; links are one to a line."""
+    """Return content as it waits in `Item.proposed`, with one link to a line."""
     return {**content, "links": "\n".join(content["links"]), "edited_at": at.isoformat()}
 
 
@@ -196,7 +196,7 @@ def accept(proposed: Mapping[str, str | None]) -> dict[str, Any]:
 
 
 def current(item: Item) -> dict[str, Any]:
-    """The newest content of an item: what is proposed, or else what stands."""
+    """Return the newest content of an item: the proposed one, or else the accepted one."""
     if item.proposed is not None:
         accepted = accept(item.proposed)
         return {name: accepted[name] for name in CONTENT}
@@ -204,18 +204,18 @@ def current(item: Item) -> dict[str, Any]:
 
 
 def brings_something(content: Mapping[str, Any]) -> bool:
-    """Whether a ping says anything itself. Pingback and Webmention only name a page, to be fetched later.
+    """Return whether a ping has a text or a title. Pingback and Webmention only name a page, to be fetched later.
 
-    A title that is the page's own address, or the beginning of a long one, stands for none.
+    A title that is the page's own address, or the beginning of it, counts as none.
     """
     is_titled = content["title"] and not (content["source_url"] or "").startswith(content["title"])
     return bool(content["text"] or is_titled)
 
 
 def is_news(item: Item, content: Mapping[str, Any]) -> bool:
-    """Whether *content* says anything else than the newest that the item has.
+    """Return whether *content* differs from the newest content of the item.
 
-    How it was cleaned is no news: a later policy alone makes no new text.
+    Only what the sender chose is compared: a new cleaning policy alone makes no new text.
     """
     known = current(item)
     return any(known[name] != content[name] for name in SAID)
@@ -223,14 +223,14 @@ def is_news(item: Item, content: Mapping[str, Any]) -> bool:
 
 # --- reading ---------------------------------------------------------------------------------------
 
-#: What a text is found by that says nearly the same: see `moderate.checks.near`.
+#: The columns by which nearly equal texts are found: see `moderate.checks.near`.
 NEAR = ("simhash", "near_1", "near_2", "near_3", "near_4")
-#: Columns that no field of `Item` shows, and those that go by another name there.
+#: Columns that are no fields of `Item`, and those that have another name there.
 HIDDEN = frozenset({"source_key", "idempotency_key", "fingerprint", "search", *NEAR})
 RENAMED = {"article_key": "article", "parent_id": "parent"}
 
-#: What only moderators and authors need, with what stands there instead: a thread of a hundred
-#: would spend most of its time on fetching and parsing it.
+#: The fields that only moderators and authors need, with their values in `BRIEF` rows: fetching and parsing them
+#: would take most of the time of a thread of a hundred.
 LEFT_OUT: dict[str, Any] = {
     "text": "",
     "policy": "",
@@ -263,8 +263,8 @@ def _select(leaving_out: frozenset[str]) -> Select[Any]:
 WHOLE = _select(HIDDEN)
 BRIEF = _select(HIDDEN | LEFT_OUT.keys())
 
-# Statements that are made once cost a third of those made for each call, of which SQLAlchemy has
-# to find out anew each time that it has compiled them before.
+# A statement that is built once costs a third of one built for each call, because SQLAlchemy need not compare it
+# with those that it has compiled before.
 BY_ID = WHOLE.where(items.c.id == bindparam("wanted"))
 
 
@@ -273,24 +273,24 @@ def find_item(conn: Connection, item_id: int) -> Item | None:
     return None if row is None else item_from(row._asdict())
 
 
-#: That its author has taken an item back, and nobody has decided about it since.
+#: The condition that an item's author has withdrawn it, and no moderator has decided about it since.
 TAKEN_BACK = and_(history.c.item_id == items.c.id, history.c.version == items.c.version, history.c.act == "withdrawn")
 IS_TAKEN_BACK = select(history.c.id).join(items, TAKEN_BACK).where(items.c.id == bindparam("wanted")).limit(1)
 
 
 def is_withdrawn(conn: Connection, item: Item) -> bool:
-    """Whether its author has taken the item back, and nobody has decided about it since."""
+    """Return whether its author has withdrawn the item, and no moderator has decided about it since."""
     return conn.execute(IS_TAKEN_BACK, {"wanted": item.id}).first() is not None
 
 
 def last_actor(conn: Connection, item_id: int) -> str | None:
-    """Who wrote the last line of an item's history; None where checks or the author did."""
+    """Return the moderator of the last line of an item's history; None where checks or the author wrote it."""
     query = select(history.c.actor).where(history.c.item_id == item_id)
     return conn.execute(query.order_by(history.c.id.desc()).limit(1)).scalar()
 
 
 def last_dealt_with(conn: Connection, item_id: int, since: int = 0) -> Mapping[str, Any] | None:
-    """What the last decision that replaced or dropped a text kept for its undo, if it came after version *since*."""
+    """Return what the last decision that replaced or dropped a text after version *since* kept for its undo."""
     query = select(history.c.was).where(
         history.c.item_id == item_id, history.c.was.is_not(None), history.c.version > since
     )
@@ -299,12 +299,12 @@ def last_dealt_with(conn: Connection, item_id: int, since: int = 0) -> Mapping[s
 
 
 def items_of(rows: CursorResult[Any], left_out: Mapping[str, Any] = MappingProxyType({})) -> dict[int, Item]:
-    """Return the items of rows by id; *left_out* stands for the fields that were not selected."""
+    """Return the items of rows by id; *left_out* gives the fields that were not selected."""
     names = tuple(rows.keys())
     return {row.id: item_from({**left_out, **dict(zip(names, row, strict=True))}) for row in rows}
 
 
 def page_of(found: list[Item], limit: int) -> Page:
-    """Return the first *limit* of the items that were found, of which one more tells that there are more."""
+    """Return a page of the first *limit* items; one item more than these in *found* means that there are more."""
     shown = tuple(found[:limit])
     return Page(shown, shown[-1].id if len(found) > limit and shown else None)

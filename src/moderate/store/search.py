@@ -1,10 +1,10 @@
 """Moderators' full-text search: the same words found on every database, Japanese and Thai included.
 
-Databases cut text into words each in their own way, and none of them cuts a language written without
-spaces. So the cutting is done here: `terms_of` turns an item into plain ASCII terms, and the database's
-own full-text index (FTS5, a GIN index on a tsvector, or FULLTEXT) only has to look terms up. A word is
+Each database splits text into words in its own way, and none of them splits a language written without
+spaces. So the splitting is done here: `terms_of` turns an item into plain ASCII terms, and the database's
+own full-text index (FTS5, a GIN index on a tsvector, or FULLTEXT) only looks terms up. A word is
 a term; text of a script without spaces becomes overlapping pairs of letters. An emoji or another symbol is
-a term as well, and so is a word with plus or number signs at its end (``C++``). Other punctuation is none.
+a term as well, and so is a word with plus or number signs at its end (``C++``). Other punctuation is ignored.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SQLITE_INDEX = "moderate_search"
 INDEX = "ix_moderate_items_search"
 SQLITE_STATE = "moderate_search_state"
 
-#: All tables that SQLite's index consists of: what FTS5 keeps of it stands in tables of these names.
+#: All tables of SQLite's index, those that FTS5 makes for it included.
 SQLITE_TABLES = (
     SQLITE_INDEX,
     SQLITE_STATE,
@@ -47,13 +47,13 @@ SQLITE_TABLES = (
 ROWID = table(SQLITE_INDEX, column("rowid")).c.rowid
 UPTO = table(SQLITE_STATE, column("upto")).c.upto
 
-#: So many new items are looked through at each search before they are put into the index together.
+#: Number of new items that each search reads one by one before they are put into the index together.
 LAG = 500
 
-#: What a search looks at.
+#: The columns that a search looks at.
 SEARCHED = ("author", "email", "url", "title", "blog_name", "source_url", "text")
 
-#: Terms of one item; a longer text is found by its beginning. A search looks for so many of its words.
+#: Most terms of one item, so that a longer text is found by its beginning, and most terms of one query.
 MOST_TERMS = 2000
 MOST_ASKED = 12
 
@@ -64,16 +64,16 @@ ASCII_WORD = re.compile("[a-z0-9]+")
 IS_UNSPACED = re.compile(f"[{UNSPACED}\U00020000-\U0003ffff]")
 #: A word with signs that belong to its name: C++, C#.
 SIGNED = re.compile(f"([^\\W_{UNSPACED}\U00020000-\U0003ffff]+)([+#]{{1,5}})")
-#: What may be a symbol: two letters of a flag, or a sign outside of ASCII and of common punctuation.
+#: Possible symbols: two letters of a flag, or a sign outside of ASCII and of common punctuation.
 SYMBOL = re.compile("[\U0001f1e6-\U0001f1ff]{2}|[^\\w\\s\x00-\x7f\u2010-\u205e\u3000-\u3003\u3008-\u3030\uff01-\uff0f]")
 LONGEST_WORD = 40
 
-#: What MariaDB and MySQL index of a term unless they are told otherwise; a longer one they would not index at all.
+#: The longest term that MariaDB and MySQL index by default; a longer one they would not index at all.
 LONGEST_TERM = 84
 
 
 def terms_of(values: Mapping[str, Any]) -> str:
-    """The terms of an item, each once, in the order of its text; empty where there is no word in it."""
+    """Return the distinct terms of an item in the order of its text; an empty text where it has no words."""
     found: dict[str, None] = {}
     for name in SEARCHED:
         value = values.get(name)
@@ -83,7 +83,7 @@ def terms_of(values: Mapping[str, Any]) -> str:
 
 
 def asked_terms(query: str) -> list[tuple[str, bool]]:
-    """Return what a search looks for, and whether as the beginning of a word. All of it must be in an item.
+    """Return the terms of a query, each with whether it is the beginning of a word. An item must contain all of them.
 
     A single letter beside a sign (``R&D``) is a whole word: too many words begin with it.
     """
@@ -110,7 +110,7 @@ def _terms(value: str) -> Iterator[str]:
     if plain.isascii():
         yield from [f"ww{word[:LONGEST_WORD]}" for word in dict.fromkeys(ASCII_WORD.findall(plain))]
         return
-    # Each word once, before any of them costs more than that.
+    # Each word once, before the more expensive steps.
     for word in dict.fromkeys(WORD.findall(plain)):
         if IS_UNSPACED.match(word):
             yield from _pairs(word)
@@ -124,7 +124,7 @@ def _signed(match: re.Match[str]) -> str:
 
 
 def _symbols(plain: str) -> Iterator[str]:
-    """Yield the terms of symbols, those of emoji that Python does not know yet among them."""
+    """Yield the terms of symbols, those of emoji that this Python does not know yet included."""
     for symbol in dict.fromkeys(SYMBOL.findall(plain)):
         category = unicodedata.category(symbol[0])
         if category[0] == "S" or category == "Cn":
@@ -132,12 +132,12 @@ def _symbols(plain: str) -> Iterator[str]:
 
 
 def _pairs(word: str) -> list[str]:
-    """Each letter with the one after it, and the last one alone, so that a single letter is found anywhere."""
+    """Return each letter with the next one, and the last one alone, so that a single letter is found anywhere."""
     return ["c" + _encoded(word[at : at + 2]) for at in range(len(word))]
 
 
 def _plain(value: str) -> str:
-    """One spelling: compatibility forms, case and accents folded, as somebody in a hurry types it."""
+    """Fold compatibility forms, case and accents, so that a query need not have them right."""
     if value.isascii():
         return value.lower()
     folded = unicodedata.normalize("NFKC", value).casefold()
@@ -147,9 +147,9 @@ def _plain(value: str) -> str:
 
 
 def _encoded(word: str) -> str:
-    """A term that no database's own rules about letters, stop words or shortest words touch.
+    """Encode a word as a term to which no database applies rules about letters, stop words or shortest words.
 
-    Beginnings stay beginnings: a longer word's term begins with the term of its beginning.
+    The term of a word begins with the terms of all beginnings of the word.
     """
     if word.isascii() and word.isalnum():
         return f"ww{word}"
@@ -161,7 +161,7 @@ def _encoded(word: str) -> str:
 
 
 def found_by(query: str, conn: Connection) -> ColumnElement[bool]:
-    """The condition that an item has all that *query* asks for; nothing to look for finds nothing."""
+    """Return the condition that an item has all terms of *query*; a query without terms finds nothing."""
     asked = asked_terms(query)
     if not asked:
         return literal_column("1") == literal_column("0")
@@ -178,20 +178,19 @@ def found_by(query: str, conn: Connection) -> ColumnElement[bool]:
     return _walking(asked)
 
 
-#: A word found in fewer items than this is rare: its items are looked up, and not the items for the word.
+#: A word in fewer items than this is rare: its items are looked up, instead of reading items for the word.
 RARE = 500
 
-#: So many items MariaDB goes through before it asks its index.
+#: Number of items that MariaDB reads before it uses its index.
 RECENT = 2000
 
 
 def found_newest(query: str, conn: Connection, cursor: int | None) -> list[ColumnElement[bool]]:
-    """The same as `found_by`, for the newest of many items below *cursor*: to be asked for one after another.
+    """Yield conditions like that of `found_by` for the newest items below *cursor*, to be used one after another.
 
-    On SQLite a beginning that is common is slow to look up, for all that begin like it are put together
-    first. Such a search goes through the items instead, newest first, and has soon found a page of them.
-    MySQL and MariaDB look up all items with a word before they take the newest, so there the newest items
-    are gone through first.
+    On SQLite a common beginning is slow to look up, because all words with it are put together first. Such a
+    search reads the items instead, newest first, and soon finds a page of them. MySQL and MariaDB look up all
+    items with a word before they take the newest, so there the newest items are read first.
     """
     asked = asked_terms(query)
     if asked and conn.dialect.name in MYSQL:
@@ -209,7 +208,7 @@ def found_newest(query: str, conn: Connection, cursor: int | None) -> list[Colum
 
 
 def _newest(words: Terms, asked: Terms, conn: Connection, cursor: int | None) -> tuple[list[int], int]:
-    """The newest items with these words; and where they are not all, down to which they are."""
+    """Return the newest items with these words, and down to which id they are complete (0: to the first)."""
     ids: list[int] = []
     end = 0
     for key, matched in ((ROWID, _matching(words)), (items.c.id, _fresh(asked))):
@@ -226,7 +225,7 @@ def _by_fts(asked: Terms) -> ColumnElement[bool]:
 
 
 def _fresh(asked: Terms) -> ColumnElement[bool]:
-    """What has come in since the index was brought up to date."""
+    """Return the condition for matching items that are not in the index yet."""
     return and_(items.c.id > select(UPTO).scalar_subquery(), _walking(asked))
 
 
@@ -237,7 +236,7 @@ def _matching(asked: Terms) -> ColumnElement[bool]:
 
 
 def _walking(asked: Terms) -> ColumnElement[bool]:
-    """Without an index: the same answer, by looking into one item after another."""
+    """Return the condition that reads each item, without the index."""
     padded = " " + items.c.search + " "
     return and_(*(func.instr(padded, f" {term}" if is_start else f" {term} ") > 0 for term, is_start in asked))
 
@@ -245,7 +244,7 @@ def _walking(asked: Terms) -> ColumnElement[bool]:
 def catch_up(database: Database, *, most: int = 10_000, lag: int = LAG) -> None:
     """Put new items into SQLite's index, if there are enough of them to be worth a write.
 
-    Searches are right without it, and only slower the more it lags behind, so nobody waits for it: raises
+    Searches are right without it, only slower the more it lags behind, so this does not wait: raises
     `ServiceDown` where another process is writing.
     """
     if database.dialect != "sqlite":
@@ -270,7 +269,7 @@ def _index_next(conn: Connection, most: int) -> None:
         conn.execute(text("UPDATE moderate_search_state SET upto = :last"), {"last": last})
 
 
-#: Whether the SQLite database behind a pool has the index; asked once.
+#: Whether the SQLite database behind a pool has the index; looked up once.
 _has_fts: weakref.WeakKeyDictionary[Pool, bool] = weakref.WeakKeyDictionary()
 
 
@@ -284,7 +283,7 @@ def has_fts(conn: Connection) -> bool:
 
 
 def create_index(conn: Connection) -> None:
-    """Make the database's own full-text index over the terms; for the migration that adds them."""
+    """Create the database's own full-text index over the terms; for the migration that adds them."""
     dialect = conn.dialect.name
     if dialect == "postgresql":
         conn.execute(text(f"CREATE INDEX {INDEX} ON moderate_items USING gin (search)"))
@@ -296,7 +295,7 @@ def create_index(conn: Connection) -> None:
 
 
 def is_whole(conn: Connection) -> bool:
-    """Return whether the index is there; on SQLite also whether all that keeps it is, and it is not damaged."""
+    """Return whether the index is there; on SQLite also whether its triggers are, and whether it is undamaged."""
     if conn.dialect.name != "sqlite":
         return INDEX in {entry["name"] for entry in inspect(conn).get_indexes(items.name)}
     names = {SQLITE_INDEX, SQLITE_STATE, *SQLITE_TRIGGERS}
@@ -313,7 +312,7 @@ def is_whole(conn: Connection) -> bool:
 
 
 def make_again(conn: Connection) -> None:
-    """Make the index anew over all that is stored."""
+    """Create the index again over all items."""
     if conn.dialect.name == "sqlite":
         for name in SQLITE_TRIGGERS:
             conn.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}")
@@ -327,12 +326,12 @@ def can_search(conn: Connection) -> bool:
     return bool(conn.execute(text("SELECT sqlite_compileoption_used('ENABLE_FTS5')")).scalar())
 
 
-#: What keeps SQLite's index up to date with the items that it holds.
+#: The triggers that keep SQLite's index up to date with the items that it holds.
 SQLITE_TRIGGERS = ("moderate_search_remove", "moderate_search_change")
 
-#: The index holds no text of its own. New items are put into it some thousands at a time, when somebody
-#: searches: one by one they would make each submission a sixth dearer. Up to which item it goes stands
-#: in a table of one row; below that triggers keep it, and nothing can forget it.
+#: The index holds no text of its own. New items are put into it some thousands at a time, at a search: one by one
+#: they would make each submission a sixth slower. A table of one row holds the id of the last item in the index;
+#: up to that id triggers keep it up to date, so that no code can forget to.
 SQLITE_DDL = (
     "CREATE TABLE moderate_search_state (upto INTEGER NOT NULL)",
     "INSERT INTO moderate_search_state (upto) VALUES (0)",

@@ -1,4 +1,4 @@
-"""The store: one object through which all rows are read and written, in parts by subject."""
+"""The store: all reads and writes of rows, in parts by subject."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bearer tokens, the site's own secrets, what may be used once, and samples for spam services."""
+"""Bearer tokens, the site's own secrets, nonces, and samples for spam services."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 PREFIX = "mod"
 
-#: `last_used_at` is written at most this often: a busy moderator is no reason for a write each click.
+#: `last_used_at` is written at most this often, and not at every request.
 USE_NOTED = timedelta(minutes=1)
 
-#: The names of the site's own secrets. An upgrade makes them, so that no page has to write one.
+#: The names of the site's own secrets. An upgrade creates them, so that no page has to.
 SECRETS = ("signing", "addresses", "learned")
 
 VALID = select(tokens).where(tokens.c.id == bindparam("token_id"), tokens.c.revoked_at.is_(None))
@@ -41,20 +41,20 @@ VALID = select(tokens).where(tokens.c.id == bindparam("token_id"), tokens.c.revo
 
 @dataclass(frozen=True, slots=True)
 class TokenInfo:
-    """A moderator's bearer token as listed: never the secret."""
+    """A moderator's bearer token as listed, without the secret."""
 
     id: str
     name: str
     created_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
-    #: When it ends by itself; None for a token that is good until it is revoked.
+    #: When it expires; None for a token that is valid until it is revoked.
     expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a spam service was asked about an item, as it was sent, and what it answered."""
+    """The last question to a spam service about an item, as it was sent, and the answer."""
 
     payload: Mapping[str, object]
     verdict: str
@@ -69,7 +69,7 @@ class Tokens:
         self._database = database
 
     def create(self, name: str, now: datetime, *, expires_at: datetime | None = None) -> str:
-        """Make a token for a moderator and return it; it cannot be read again."""
+        """Create a token for a moderator and return it; it cannot be read again."""
         token_id, secret = random.token_hex(6), random.token_urlsafe(32)
         row = {"id": token_id, "name": name, "digest": _digest(secret), "created_at": now, "expires_at": expires_at}
         ended = delete(tokens).where(tokens.c.expires_at < now)
@@ -90,7 +90,7 @@ class Tokens:
             return None
         if row.last_used_at is None or now - row.last_used_at >= USE_NOTED:
             used = update(tokens).where(tokens.c.id == token_id).values(last_used_at=now)
-            # Who reads need not wait for a writer: the next use is soon enough.
+            # A request that only reads does not wait for a writer: the next use writes it.
             with suppress(ServiceDown):
                 self._database.promptly(lambda conn: conn.execute(used))
         return str(row.name)
@@ -123,7 +123,7 @@ class Secrets:
         with self._database.read() as conn:
             value = conn.execute(query).scalar()
         if value is None:
-            # Rare, because an upgrade makes them; several that do this at once wait for one another.
+            # Rare, because an upgrade creates them; several processes that do this at once wait for one another.
             self._database.promptly(lambda conn: _make_secret(conn, name), patience=1.0)
             with self._database.read() as conn:
                 value = conn.execute(query).scalar_one()
@@ -131,7 +131,7 @@ class Secrets:
 
 
 class Nonces:
-    """Names that can be used once, as digests with the moment at which they are forgotten."""
+    """Names that can be used once, as digests with the moment at which they expire."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -154,7 +154,7 @@ class Nonces:
 
 
 class Samples:
-    """What a spam service was asked last about each item, and what it answered, for feedback to it."""
+    """The last question to a spam service about each item, and the answer, for feedback to it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -173,13 +173,13 @@ class Samples:
 
 
 def make_secrets(conn: Connection) -> None:
-    """Make those of the site's secrets that are not there yet."""
+    """Create those of the site's secrets that are not there yet."""
     for name in SECRETS:
         _make_secret(conn, name)
 
 
 def _make_secret(conn: Connection, name: str) -> None:
-    """Of two processes that do this at once, the first one's secret stays."""
+    """Create a secret; of two processes that do this at once, the first one's secret stays."""
     first = insert_unless_there(conn.dialect.name, secrets, "name")
     conn.execute(first, {"name": name, "value": random.token_hex(32)})
 
