@@ -1,4 +1,4 @@
-"""The one place where adapters are chosen and put together."""
+"""Build an app's state from its settings: the one place where adapters are chosen and connected to each other."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from moderate.checks.base import Services
 from moderate.checks.order import CHECKS, in_use
 from moderate.checks.timings import Timings
 from moderate.clock import SystemClock
+from moderate.confirmation.confirm import Confirming
+from moderate.confirmation.views import ConfirmationAddresses
 from moderate.database.engine import Database
 from moderate.database.tables import Tables
 from moderate.database.url import ENCODE
@@ -28,11 +30,13 @@ from moderate.http.rendering import Templates
 from moderate.http.signing import Signer
 from moderate.http.site_address import SiteAddress, on_site
 from moderate.http.state import State, once_per_request, request_scope
+from moderate.i18n import translator
 from moderate.learned.sql import SqlTokenCounts
 from moderate.limits import Limits, LocalLimiter
 from moderate.monitoring.hints import Hints
 from moderate.monitoring.outages import Outages, PageOutages
-from moderate.notices.build import make_confirming, make_notices
+from moderate.notices.delivery import Notices
+from moderate.notices.views import SiteLinks
 from moderate.protocols import PROTOCOLS
 from moderate.reading import filters
 from moderate.rules.sql import RuleBook
@@ -40,10 +44,12 @@ from moderate.settings import NOT_SHOWN
 from moderate.store.store import Store
 from moderate.submit.desk import Desk
 from moderate.tasks.worker import Worker
+from moderate.text.destinations import both_spellings
 from moderate.text.html import prepare
 from moderate.text.policy import Policy
 from moderate.waves.sql import Waves
 from moderate.waves.watch import WaveWatch
+from moderate.web_address import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -54,8 +60,10 @@ if TYPE_CHECKING:
     from moderate.checks.base import Check
     from moderate.limits.redis import RedisLimiter
     from moderate.model import Article
+    from moderate.notices.mail import Mailer, Transport
+    from moderate.notices.smtp_auth import Account
     from moderate.outbound.fetch import GuardedFetcher
-    from moderate.ports import Clock, SpamService
+    from moderate.ports import Clock, Notifier, SpamService
     from moderate.protocols.base import InboundProtocol
     from moderate.settings import Settings
     from moderate.tasks.pubsub import WorkerChannel
@@ -65,10 +73,10 @@ log = logging.getLogger("moderate")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a host hands in instead of letting us make it."""
+    """The objects and hooks that a host hands in."""
 
     load_article: Callable[[str], Article | None]
-    #: Returns the host's finder, or None where it has none; asked late, as hooks may be plugged in late.
+    #: Returns the host's finder, None without one. Called late, because hooks may be registered late.
     article_finder: Callable[[], Callable[[str], Article | None] | None] = lambda: None
     engine: Engine | Callable[[], Engine] | None = None
     redis: Any = None
@@ -79,7 +87,10 @@ class Parts:
 
 
 def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
-    """Put one app's desk together. Nothing is connected to yet but the embedded database."""
+    """Return the state of *app*. Connects to nothing yet but the embedded database.
+
+    Raises `ConfigError` for settings that do not fit together, `TypeError` for an unusable Redis client.
+    """
     refuse_missing(settings)
     settings, parts = with_redis(app, settings, parts)
     clock = parts.clock or SystemClock()
@@ -87,11 +98,11 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     store, tables = Store(database), Tables(database, SystemClock())
     if parts.engine is None and settings.database_url is None:
         upgrade_embedded(tables, database.engine.url.database)
-        # A process that is forked from this one must not share a connection, nor what SQLite knows of its locks.
+        # A process that is forked from this one must not share a connection, nor SQLite's state of locks.
         database.close_connections()
-    kept = cache(lambda: store.secrets.get("signing"))
-    signer = Signer(lambda: secrets_of(app, kept), clock, database=kept)
-    articles = articles_of(settings, parts, store, clock)
+    stored_secret = cache(lambda: store.secrets.get("signing"))
+    signer = Signer(lambda: secrets_of(app, stored_secret), clock, database=stored_secret)
+    articles = make_articles(settings, parts, store, clock)
     address = SiteAddress(app, settings, store, clock)
     policy = Policy(sanitizer=settings.sanitizer, markup=settings.markup, max_length=settings.max_length)
     prepare(policy)
@@ -116,7 +127,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     worker_channel = make_worker_channel(settings, parts, signer, clock)
     worker = Worker(app, desk, enabled=settings.worker == "thread", channel=worker_channel)
     database.on_due = worker.wake
-    held = (
+    endings = (
         database.dispose,
         articles.close,
         limits.close,
@@ -136,11 +147,11 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         templates=templates,
         hints=Hints(hints_on(settings, redis)),
         page_outages=PageOutages(clock),
-        endings=held,
+        endings=endings,
     )
 
 
-def articles_of(settings: Settings, parts: Parts, store: Store, clock: Clock) -> HostArticles:
+def make_articles(settings: Settings, parts: Parts, store: Store, clock: Clock) -> HostArticles:
     def finder() -> Callable[[str], Article | None] | None:
         find = parts.article_finder()
         return None if find is None else settled(find, settings.site_url)
@@ -148,7 +159,7 @@ def articles_of(settings: Settings, parts: Parts, store: Store, clock: Clock) ->
     return HostArticles(settled(parts.load_article, settings.site_url), finder, store, clock)
 
 
-#: What some values of settings need that not everybody installs: setting, value, module, extra.
+#: Values of settings that need an optional package: setting, value, module, extra.
 EXTRAS = (
     ("sanitizer", "nh3", "nh3", "nh3"),
     ("markup", "markdown", "markdown_it", "markdown"),
@@ -174,7 +185,7 @@ def refuse_missing(settings: Settings) -> None:
 
 
 def make_database(app: Flask, settings: Settings, parts: Parts, clock: Clock) -> Database:
-    """The host's engine, the database of the settings, or an SQLite file in the instance folder."""
+    """Return the database of the host's engine, of the settings, or of an SQLite file in the instance folder."""
     source = parts.engine or settings.database_url or embedded_database(app)
     database = Database(
         source, sqlite_synchronous=settings.sqlite_synchronous, clock=clock, options=settings.database_options
@@ -187,10 +198,10 @@ def make_database(app: Flask, settings: Settings, parts: Parts, clock: Clock) ->
 
 
 def embedded_database(app: Flask) -> str:
-    """The address of the SQLite file in the instance folder, which is made where it is missing.
+    """Return the address of the SQLite file in the instance folder; make the folder where it is missing.
 
     Raises `ConfigError` where the folder cannot be made, or cannot be written and has no such file yet. With a
-    file that can only be read the site goes on, and health checks tell.
+    read-only file the site goes on, and health checks report it.
     """
     folder = Path(app.instance_path)
     path = folder / "moderate.sqlite3"
@@ -225,15 +236,15 @@ def upgrade_embedded(tables: Tables, path: str | None) -> None:
 
 
 def make_limits(settings: Settings, parts: Parts, signer: Signer, clock: Clock) -> tuple[Limits, RedisLimiter | None]:
-    """Limits in Redis where there is one, else in this process."""
+    """Return the limits, and the limiter in Redis where there is one; else they are counted in this process."""
     limiter: RedisLimiter | None = None
     if parts.redis is not None or settings.redis_url is not None:
         limiter = make_redis(parts.redis, settings)
-    # A prefix of one's own is there to be shared by whoever has the same one.
+    # Sites that set the same prefix want to share their limits.
     is_apart = limiter is not None and settings.redis_prefix is None
 
     def secret() -> bytes:
-        # While the database is away from the start on, hardly anything can be sent that has to be limited.
+        # While the database is down from the start, hardly anything can be sent that has to be limited.
         with suppress(ServiceDown):
             return signer.derive_for_site("limits") if is_apart else signer.derive("limits")
         return signer.derive("limits")
@@ -249,7 +260,7 @@ def make_limits(settings: Settings, parts: Parts, signer: Signer, clock: Clock) 
 
 
 def hints_on(settings: Settings, redis: RedisLimiter | None) -> Iterator[str]:
-    """What works, and may be other than its operator thinks."""
+    """Yield a sentence for each setting that works, but perhaps not as its operator expects."""
     if redis is None and any(row.limits for row in settings.limits.rows.values()):
         yield "MODERATE_REDIS_URL is not set: rate limits hold for each process on its own."
     if settings.akismet_key is not None and settings.site_url is None:
@@ -257,9 +268,9 @@ def hints_on(settings: Settings, redis: RedisLimiter | None) -> Iterator[str]:
 
 
 def with_redis(app: Flask, settings: Settings, parts: Parts) -> tuple[Settings, Parts]:
-    """Settle what a host gave as *redis*: an address goes into the settings, a callable is asked for its client.
+    """Resolve the host's *redis*: move an address into the settings, and call a callable for its client.
 
-    The callable is asked once, within the app context. Raises `TypeError` for what is no client.
+    It is called once, within the app context. Raises `TypeError` for an object that is no client.
     """
     given = parts.redis
     if given is None:
@@ -276,6 +287,7 @@ def with_redis(app: Flask, settings: Settings, parts: Parts) -> tuple[Settings, 
 
 
 def make_redis(client: Any, settings: Settings) -> RedisLimiter:
+    """Return the limiter at the host's *client*, or at MODERATE_REDIS_URL for None."""
     from moderate.limits.redis import RedisLimiter, connect
 
     try:
@@ -292,14 +304,14 @@ def prefix_of(settings: Settings) -> str:
 
 
 def make_worker_channel(settings: Settings, parts: Parts, signer: Signer, clock: Clock) -> WorkerChannel | None:
-    """What wakes workers in processes of their own, where there is a Redis; threads know by themselves."""
+    """Return the channel that wakes external workers, None without Redis or where web processes work themselves."""
     if settings.worker == "thread" or (parts.redis is None and settings.redis_url is None):
         return None
     from moderate.limits.redis import bounded, connect
     from moderate.tasks.pubsub import WorkerChannel
 
     def channel() -> str:
-        # Channels are those of a whole server, whatever the number of the database in the address.
+        # A channel belongs to the whole server, not to the database whose number is in the address.
         own = f":{signer.derive_for_site('bell').hex()[:16]}" if settings.redis_prefix is None else ""
         return f"{prefix_of(settings)}:work{own}"
 
@@ -308,7 +320,7 @@ def make_worker_channel(settings: Settings, parts: Parts, signer: Signer, clock:
 
 
 def make_services(settings: Settings, database: Database, store: Store, clock: Clock, own: Sequence[str]) -> Services:
-    """What checks ask beyond the store."""
+    """Return what checks use besides the store."""
     return Services(
         fetcher=make_fetcher(settings, clock, own),
         spam=make_spam_service(settings, clock),
@@ -328,6 +340,10 @@ def make_spam_service(settings: Settings, clock: Clock) -> SpamService | None:
     )
 
 
+def user_agent() -> str:
+    return f"moderate/{version('flask-moderate')}"
+
+
 def make_fetcher(settings: Settings, clock: Clock, own: Sequence[str]) -> GuardedFetcher | None:
     if settings.verify_pings == "off":
         return None
@@ -339,15 +355,120 @@ def make_fetcher(settings: Settings, clock: Clock, own: Sequence[str]) -> Guarde
         max_bytes=settings.fetch_max_bytes,
         ports=settings.fetch_ports,
         allow=settings.fetch_allow,
-        # The site never reads its own pages: that would be a way past whatever guards them.
+        # The site never fetches its own pages: that would bypass what protects them.
         own=own,
-        user_agent=f"moderate/{version('flask-moderate')}",
+        user_agent=user_agent(),
     )
 
 
-def secrets_of(app: Flask, kept: Callable[[], bytes]) -> list[bytes | str]:
-    """The app's keys, oldest first; without a SECRET_KEY one that the database keeps for all processes."""
+def secrets_of(app: Flask, stored: Callable[[], bytes]) -> list[bytes | str]:
+    """Return the app's keys, oldest first; without a SECRET_KEY the one that the database stores for all processes."""
     if not app.secret_key:
-        return [kept()]
+        return [stored()]
     fallbacks = app.config.get("SECRET_KEY_FALLBACKS") or []
     return [*fallbacks, app.secret_key]
+
+
+# --- mails and webhooks ---------------------------------------------------------------------------
+
+
+def make_notices(app: Flask, settings: Settings, signer: Signer, clock: Clock, address: SiteAddress) -> Notices:
+    """Return the destinations of the site's notices: mailboxes and webhooks.
+
+    Raises `ConfigError` where a setting is missing that their links or mails need.
+    """
+    if settings.mail_server is None and not settings.webhooks:
+        return Notices()
+    if settings.site_url is None:
+        raise ConfigError("MODERATE_SITE_URL", None, "mails and webhooks need the site's own address for their links")
+    links = SiteLinks(address.base, signer)
+    notifiers: list[Notifier] = []
+    if settings.mail_server is not None:
+        from moderate.notices.notice_mail import MailNotifier
+
+        if settings.mail_from is None:
+            raise ConfigError("MODERATE_MAIL_FROM", None, "with MODERATE_MAIL_SERVER the mails need a sender")
+        mailer = make_mailer(app, settings, settings.mail_from, host_of(settings.site_url), clock)
+        for to in settings.mail_to:
+            if to.notify != "off":
+                words = translator(to.language or settings.language or "en")
+                notifiers.append(MailNotifier(to, mailer, links, words, digest_after=settings.mail_digest_after))
+    if settings.webhooks:
+        from moderate.notices.webhook import WebhookNotifier
+
+        notifiers += [
+            WebhookNotifier(hook, links, clock=clock, timeout=settings.webhook_timeout, user_agent=user_agent())
+            for hook in settings.webhooks
+        ]
+    return Notices(tuple(notifiers))
+
+
+def make_confirming(
+    app: Flask, settings: Settings, signer: Signer, store: Store, address: SiteAddress, *, clock: Clock
+) -> Confirming | None:
+    """Return the confirmation of commenters' e-mail addresses, None where MODERATE_CONFIRM_EMAIL is off.
+
+    Raises `ConfigError` where a setting is missing that its mails need.
+    """
+    if not settings.confirm_email:
+        return None
+    if settings.mail_server is None or settings.mail_from is None or settings.site_url is None:
+        needed = ("mail_server", "mail_from", "site_url")
+        missing = ", ".join(f"MODERATE_{name.upper()}" for name in needed if getattr(settings, name) is None)
+        raise ConfigError("MODERATE_CONFIRM_EMAIL", True, f"its mails need {missing} as well")
+    from moderate.confirmation.mail import ConfirmationMails
+
+    links = ConfirmationAddresses(address.base, signer)
+    mails = ConfirmationMails(
+        make_mailer(app, settings, settings.mail_from, host_of(settings.site_url), clock),
+        translator(settings.language or "en"),
+        readable_site(settings.site_url),
+        links.confirm,
+        links.stop,
+    )
+    # Cached, because each request with an identity needs it.
+    return Confirming(mails.send, cache(lambda: store.secrets.get("addresses")))
+
+
+def readable_site(site_url: str) -> str:
+    """Return the site's address for people: without its scheme, and with its host in Unicode."""
+    host = host_of(site_url)
+    letters = both_spellings(host)[1]
+    return site_url.partition("://")[2].replace(host, letters or host, 1)
+
+
+def make_mailer(app: Flask, settings: Settings, sender: str, host: str, clock: Clock) -> Mailer:
+    """Return the mailer for MODERATE_MAIL_SERVER: the console, a folder, or an SMTP server."""
+    from moderate.notices.mail import ConsoleTransport, FolderTransport, Mailer
+    from moderate.notices.smtp import SmtpTransport
+
+    server = settings.mail_server or ""
+    transport: Transport
+    if server == "console":
+        transport = ConsoleTransport()
+    elif server.startswith("file:"):
+        transport = FolderTransport(Path(app.instance_path) / server.removeprefix("file:"))
+    else:
+        transport = SmtpTransport(
+            server,
+            settings.mail_port,
+            security=settings.mail_security,
+            account=make_account(settings),
+            timeout=settings.mail_timeout,
+            own_name=host,
+            clock=clock,
+        )
+    return Mailer(transport, sender, host)
+
+
+def make_account(settings: Settings) -> Account | None:
+    """Return the account at the mail server, if any. Raises `ConfigError` for settings that exclude each other."""
+    from moderate.notices.smtp_auth import Account
+
+    if settings.mail_token_command:
+        words = "a token command needs MODERATE_MAIL_USERNAME, and no MODERATE_MAIL_PASSWORD beside it"
+        if settings.mail_username is None or settings.mail_password is not None:
+            raise ConfigError("MODERATE_MAIL_TOKEN_COMMAND", NOT_SHOWN, words)
+    if settings.mail_username is None:
+        return None
+    return Account(settings.mail_username, settings.mail_password or "", settings.mail_token_command)

@@ -66,7 +66,7 @@ GROUPS = {
     "articles": ("articles",),
     "views": ("http", "*.views", "*_views", "moderation", "reading", "monitoring"),
     "cli": ("cli",),
-    "build": ("build", "notices.build"),
+    "build": ("build",),
     "extension": ("extension",),
     "testing": ("testing",),
     "package": ("",),
