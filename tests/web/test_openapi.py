@@ -17,7 +17,6 @@ from moderate.http.answers import Problem
 from moderate.http.operation import Route
 from moderate.moderation import articles_views, queue
 from moderate.moderation import views as moderation
-from moderate.moderation import views as moderation_views
 from moderate.monitoring import views as monitoring
 from moderate.reading import views as reading
 from moderate.rules import views as rules
@@ -143,7 +142,7 @@ PUBLIC_ANSWERS = [
 MODERATORS_ANSWERS = [
     ("/moderation/items", moderation.ItemsOut),
     ("/moderation/items/1", item_json.ModeratorItemWhole),
-    ("/moderation/history", moderation_views.HistoryOut),
+    ("/moderation/history", moderation.HistoryOut),
     ("/moderation/rules", rules.RulesOut),
     ("/moderation/articles/thaw", articles_views.ArticleOut),
     ("/moderation/queue/news", queue.NewsOut),
@@ -163,9 +162,9 @@ def busy(host: Host) -> Host:
     host.decide(1, "approve")
     many = {"decision": "trash", "items": [{"id": 2, "version": 1}, {"id": 99, "version": 1}]}
     answer = host.client.post("/discuss/moderation/decisions", json=many, headers=headers)
-    assert_is(moderation_views.DecisionsOut, answer)
+    assert_is(moderation.DecisionsOut, answer)
     undone = host.client.post("/discuss/moderation/undo", json={"batch": answer.json["batch"]}, headers=headers)
-    assert_is(moderation_views.UndoOut, undone)
+    assert_is(moderation.UndoOut, undone)
     return host
 
 

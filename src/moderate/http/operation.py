@@ -224,14 +224,10 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Route:
-    """A view with its declaration; it can be called as the view."""
+    """A view with its declaration."""
 
     operation: Operation
     view: View
-
-    def __call__(self, **values: Any) -> ResponseReturnValue:
-        """Return the view's answer to the current request."""
-        return self.view(**values)
 
 
 def routes_in(module: ModuleType) -> Iterator[Route]:

@@ -20,7 +20,7 @@ from moderate.http.state import current_state
 from moderate.model import MAX_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
     from flask import Flask
     from flask.sansio.app import App
@@ -105,11 +105,6 @@ def place_of(app: Flask, settings: Settings) -> dict[str, str]:
     return {"subdomain": subdomain}
 
 
-def with_keys(rule: str) -> str:
-    """Return *rule* with the converter for article keys in place of ``path``."""
-    return rule.replace("<path:", "<moderate_key:")
-
-
 def mount(blueprint: ApiBlueprint, routes: Iterable[Route]) -> None:
     """Register *routes*, each endpoint with all methods that are declared for it. Call it once."""
     endpoints: dict[str, list[Route]] = {}
@@ -125,7 +120,7 @@ def dispatcher(routes: list[Route]) -> View:
     """Return the view of one endpoint. HEAD is answered as GET, OPTIONS with Allow."""
     declared: dict[str, Route] = {route.operation.method: route for route in routes}
     others = next((route for route in routes if route.operation.takes_other_methods), None)
-    allowed = allow_header(declared)
+    allowed = ", ".join(sorted({*declared, "OPTIONS"} | ({"HEAD"} if "GET" in declared else set())))
 
     def dispatch(**values: Any) -> ResponseReturnValue:
         method = "GET" if request.method == "HEAD" else request.method
@@ -152,13 +147,13 @@ def hide_token(values: dict[str, Any]) -> None:
 def add_rule(blueprint: Blueprint, rule: str, endpoint: str, view: View) -> None:
     """Register *view* at *rule* for every method."""
     blueprint.add_url_rule(
-        with_keys(rule), endpoint, view, methods=METHODS, defaults={LIVE: True}, provide_automatic_options=False
+        rule.replace("<path:", "<moderate_key:"),
+        endpoint,
+        view,
+        methods=METHODS,
+        defaults={LIVE: True},
+        provide_automatic_options=False,
     )
-
-
-def allow_header(methods: Collection[str]) -> str:
-    names = {*methods, "OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
-    return ", ".join(sorted(names))
 
 
 def guarded(route: Route, values: dict[str, Any]) -> ResponseReturnValue:
