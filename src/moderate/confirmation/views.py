@@ -46,15 +46,20 @@ class AcceptedOut(Answer):
 
 
 CONFIRMATION = SignedLink(
-    "confirmation",
-    "/confirmation/<token>",
-    "As the mail has it: for one comment, once, within 24 hours.",
-    "edits",
-    confirming.PER_MAIL,
+    purpose="confirmation",
+    rule="/confirmation/<token>",
+    about="As the mail has it: for one comment, once, within 24 hours.",
+    limit="edits",
+    lifetime=confirming.PER_MAIL,
 )
 
 #: It never expires: the links in old mails must work too.
-STOP = SignedLink("confirmation-stop", "/confirmation/stop/<token>", "As the mail has it: for one mailbox.", "edits")
+STOP = SignedLink(
+    purpose="confirmation-stop",
+    rule="/confirmation/stop/<token>",
+    about="As the mail has it: for one mailbox.",
+    limit="edits",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ CSP = "; ".join(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignedLink:
     """One kind of link: its *rule*, such as ``/mail/<token>``, and the *purpose* that salts the tokens' signatures.
 

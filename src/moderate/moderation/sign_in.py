@@ -41,11 +41,11 @@ TO_QUEUE = Reply(303, "To the queue.", types=(HTML,), headers=("Location",))
 LINK_SECONDS = 600
 
 SIGN_IN = SignedLink(
-    "sign-in",
-    "/moderation/sign-in/<token>",
-    "As `flask moderate token link` has made it.",
-    "moderation",
-    timedelta(seconds=LINK_SECONDS),
+    purpose="sign-in",
+    rule="/moderation/sign-in/<token>",
+    about="As `flask moderate token link` has made it.",
+    limit="moderation",
+    lifetime=timedelta(seconds=LINK_SECONDS),
 )
 
 #: Shows, together with the hidden field of the form, whether the browser keeps cookies.

@@ -31,26 +31,29 @@ if TYPE_CHECKING:
     from moderate.notices.values import Recipient
 
 DECISION = SignedLink(
-    "mail-decision",
-    "/moderation/mail/<token>",
-    "As the mail has it: for one item, version, decision and moderator.",
-    "moderation",
-    timedelta(days=7),
+    purpose="mail-decision",
+    rule="/moderation/mail/<token>",
+    about="As the mail has it: for one item, version, decision and moderator.",
+    limit="moderation",
+    lifetime=timedelta(days=7),
 )
 
 #: It never expires: the links in old mails must work too.
 UNSUBSCRIBE = SignedLink(
-    "unsubscribe", "/moderation/unsubscribe/<token>", "As the mail has it: for one mailbox.", "moderation"
+    purpose="unsubscribe",
+    rule="/moderation/unsubscribe/<token>",
+    about="As the mail has it: for one mailbox.",
+    limit="moderation",
 )
 
-OF_A_DECISION = (
+DECISION_REPLIES = (
     HTML_PAGE,
     Reply(404, "The item is gone.", types=(HTML,)),
     Reply(409, "Used, or decided meanwhile.", types=(HTML,)),
     Reply(410, "The link is not valid any more.", types=(HTML,)),
 )
 
-OF_UNSUBSCRIBING = (HTML_PAGE, Reply(410, "The link is not valid.", types=(HTML,)))
+UNSUBSCRIBE_REPLIES = (HTML_PAGE, Reply(410, "The link is not valid.", types=(HTML,)))
 
 #: A sentence for each status of an item.
 STANDS = {
@@ -121,7 +124,7 @@ class LinkRefused(Exception):
     "mail_link",
     "The page of a mail's link: the item and one button; looking changes nothing",
     link=DECISION.about,
-    replies=OF_A_DECISION,
+    replies=DECISION_REPLIES,
     problems=("rate-limited",),
 )
 def show_decision(token: str) -> ResponseReturnValue:
@@ -139,7 +142,7 @@ def show_decision(token: str) -> ResponseReturnValue:
     "mail_link",
     "The decision that a mail's link is for",
     link=DECISION.about,
-    replies=OF_A_DECISION,
+    replies=DECISION_REPLIES,
     problems=("rate-limited",),
 )
 def decide_by_mail(token: str) -> ResponseReturnValue:
@@ -220,7 +223,7 @@ def refused(refusal: LinkRefused) -> Response:
     "unsubscribe",
     "Asks whether a mailbox wants no more mail; looking changes nothing",
     link=UNSUBSCRIBE.about,
-    replies=OF_UNSUBSCRIBING,
+    replies=UNSUBSCRIBE_REPLIES,
     problems=("rate-limited",),
 )
 def show_unsubscribe(token: str) -> ResponseReturnValue:
@@ -240,7 +243,7 @@ def show_unsubscribe(token: str) -> ResponseReturnValue:
     link=UNSUBSCRIBE.about,
     body={FORM: AgainIn},
     is_body_required=False,
-    replies=OF_UNSUBSCRIBING,
+    replies=UNSUBSCRIBE_REPLIES,
     problems=("rate-limited",),
 )
 def unsubscribe_moderator(token: str) -> ResponseReturnValue:
