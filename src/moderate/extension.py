@@ -9,8 +9,7 @@ from flask import current_app, request, request_finished, request_started
 from werkzeug.exceptions import Gone, NotFound
 
 from moderate.build import Parts, build_state
-from moderate.cli import build_cli
-from moderate.cli.words import settings_explained
+from moderate.cli import build_cli, settings_explained
 from moderate.database.engine import refuse_engine
 from moderate.database.migrate import include_name
 from moderate.hooks import Article, Author, checked, key_text

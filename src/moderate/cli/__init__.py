@@ -1,9 +1,10 @@
-"""``flask moderate …``: what operators and terminal moderators do."""
+"""``flask moderate …``: commands for operators, and for moderators at a terminal."""
 
 from __future__ import annotations
 
 import io
 import sys
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,10 @@ from flask.cli import AppGroup, with_appcontext
 
 from moderate.cli.database import backup, db_group, restore
 from moderate.cli.tasks import mail_group, tasks_group
-from moderate.cli.words import Failed
-from moderate.errors import ModerateError
+from moderate.errors import ConfigError, ModerateError
 from moderate.http.state import current_state
 from moderate.i18n import translator
-from moderate.model import Awaiting, ChangedText, Decision, ItemFilter, Moderator, Status
+from moderate.model import MAX_ID, Awaiting, ChangedText, Decision, ItemFilter, Moderator, Status
 from moderate.moderation.decide import DecisionRequest, decide_one, look_up
 from moderate.moderation.items_csv import lines_of, pages_of
 from moderate.moderation.sign_in import new_link, revoke_links
@@ -35,43 +35,52 @@ if TYPE_CHECKING:
     from moderate.store.counters import Drift
 
 
-#: How many of an item's links the terminal lists, and what it calls them.
+#: The number of an item's links that the terminal lists, and their names by place.
 LINKS = 20
 PLACES = {"source": "from", "website": "website", "text": "link", "change": "link of the changed text"}
 
 
 class Commands(AppGroup):
-    """Commands whose failures on our side, an outage say, end in one line and not in a traceback."""
+    """A group whose commands end with one line, and not with a traceback, where one of our errors is raised."""
 
     def invoke(self, ctx: click.Context) -> Any:
         if isinstance(sys.stdout, io.TextIOWrapper):
-            # A terminal that has no letters for what a reader wrote shows question marks in their place.
+            # A terminal without some of the letters of a text shows question marks in their place.
             sys.stdout.reconfigure(errors="replace")
         try:
             return super().invoke(ctx)
         except ModerateError as error:
-            raise Failed(error) from error
+            raise click.ClickException(str(error)) from error
+
+
+class WrongSetting(ConfigError, click.ClickException):
+    """A wrong setting, met while a command builds the app. The command ends with one line, `flask run` included."""
+
+    def __init__(self, error: ConfigError) -> None:
+        super().__init__(error.key, error.value, error.accepted)
+        click.ClickException.__init__(self, str(error))
+
+
+@contextmanager
+def settings_explained() -> Iterator[None]:
+    """Let a command that builds the app report a wrong setting; outside of commands the error passes through."""
+    try:
+        yield
+    except ConfigError as error:
+        if click.get_current_context(silent=True) is None:
+            raise
+        # Without the cause, whose traceback would add nothing to the message.
+        raise WrongSetting(error) from None
 
 
 def build_cli() -> AppGroup:
-    """The command group, made anew for each app."""
-    group = Commands("moderate", help="Comments and trackbacks: database, tokens, queue, worker.")
-    for command in (db_group(), token_group(), recount, worker, queue, decide, akismet_stand_in, check_config):
-        group.add_command(command)
-    group.add_command(backup)
-    group.add_command(restore)
-    group.add_command(tasks_group())
-    group.add_command(mail_group())
-    return group
-
-
-def token_group() -> AppGroup:
-    group = AppGroup("token", help="Bearer tokens for moderators.")
-    group.add_command(create)
-    group.add_command(link)
-    group.add_command(list_tokens)
-    group.add_command(revoke)
-    return group
+    """Return the command group, a new one for each app."""
+    tokens = [create, link, list_tokens, revoke]
+    token_group = AppGroup("token", help="Bearer tokens for moderators.", commands=tokens)
+    groups = [token_group, db_group(), tasks_group(), mail_group()]
+    commands = [recount, worker, queue, decide, akismet_stand_in, check_config, backup, restore]
+    about = "Comments and trackbacks: database, tokens, queue, worker."
+    return Commands("moderate", help=about, commands=[*groups, *commands])
 
 
 # --- counters -------------------------------------------------------------------------------------
@@ -101,18 +110,18 @@ def recount(dry_run: bool) -> None:
 
 
 def difference(drift: Drift) -> str:
-    """The counters that are not what was counted, with both numbers."""
+    """Return the counters that differ from what was counted, with both numbers."""
     stored, counted = asdict(drift.stored), asdict(drift.counted)
     wrong = [name for name in stored if stored[name] != counted[name]]
-    told = (", ".join(f"{name} {numbers[name]}" for name in wrong) for numbers in (stored, counted))
-    return "stored {}; counted {}".format(*told)
+    texts = (", ".join(f"{name} {numbers[name]}" for name in wrong) for numbers in (stored, counted))
+    return "stored {}; counted {}".format(*texts)
 
 
 # --- tokens ---------------------------------------------------------------------------------------
 
 
 def moderators_name(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    """A name as it will stand in the history."""
+    """Return the name for the history. Raises `click.ClickException`."""
     if not value.strip() or len(value) > 200:
         raise click.ClickException("Give the moderator's name, at most 200 characters.")
     return value.strip()
@@ -193,21 +202,21 @@ def queue(status: str, limit: int | None, as_csv: bool) -> None:
         click.echo(
             f"{item.id:>8}  v{item.version}  {item.kind.value:<10}  {moment(item.created_at)}  {printable(item.author)}"
         )
-        for line in told_of(item):
+        for line in lines_about(item):
             click.echo(f"          {line}")
     if item is None:
         click.echo(f"No item is {status}.", err=True)
 
 
-def told_of(item: Item) -> Iterator[str]:
-    """What there is to decide about, in a line or a few: the text, where a ping came from, what the checks found."""
+def lines_about(item: Item) -> Iterator[str]:
+    """Yield what to decide on in a few lines: the text, where its links lead, and what the checks found."""
     yield f"{printable(item.article)}: {printable(' '.join(filter(None, (item.title, item.text))))[:120]}"
     for link in destinations(item)[:LINKS]:
-        told = [f"({link.spelled})"] if link.spelled else []
-        # The title of a ping stands in the line of its text.
-        told += [f'"{link.words}"'] if link.words and link.place != "source" else []
-        told += [f"names another host: {link.named}"] if link.named else []
-        yield printable(" ".join([f"{PLACES[link.place]} {link.address}"[:400], *told]))
+        notes = [f"({link.spelled})"] if link.spelled else []
+        # The title of a ping is in the line of its text.
+        notes += [f'"{link.words}"'] if link.words and link.place != "source" else []
+        notes += [f"names another host: {link.named}"] if link.named else []
+        yield printable(" ".join([f"{PLACES[link.place]} {link.address}"[:400], *notes]))
     for finding in item.findings:
         yield f"{finding.lean.value}: {printable(finding.reason)[:200]} ({printable(finding.check)})"
     if item.awaiting is Awaiting.CHECKS:
@@ -215,7 +224,7 @@ def told_of(item: Item) -> Iterator[str]:
 
 
 @click.command("decide", help="Decide on an item: approve, hold, spam or trash.")
-@click.argument("item_id", type=click.IntRange(1, 2**63 - 1))
+@click.argument("item_id", type=click.IntRange(1, MAX_ID))
 @click.argument("decision", type=click.Choice([decision.value for decision in Decision]))
 @click.option("--by", default="terminal", show_default=True, help="The name that goes into the history.")
 @click.option("--note", default=None, help="Why, for the history.")
@@ -237,7 +246,7 @@ def decide(item_id: int, decision: str, by: str, note: str | None, decline_chang
 
 
 def moment(when: datetime) -> str:
-    """A moment in UTC to the second (RFC 3339)."""
+    """Return a time in UTC to the second (RFC 3339)."""
     return f"{when:%Y-%m-%dT%H:%M:%SZ}"
 
 

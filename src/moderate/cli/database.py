@@ -1,4 +1,4 @@
-"""``flask moderate db …``: the tables, and the way from one database to another."""
+"""``flask moderate db …``, ``backup`` and ``restore``: the tables, and copies of them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ REPAIR = "Mend what can be mended: flask moderate db check --repair"
 
 
 def db_group() -> AppGroup:
-    group = AppGroup("db", help="The tables of moderate in the site's database.")
-    for command in (upgrade, current, check, copy):
-        group.add_command(command)
-    return group
+    about = "The tables of moderate in the site's database."
+    return AppGroup("db", help=about, commands=[upgrade, current, check, copy])
 
 
 @click.command("upgrade", help="Create the tables, or bring them up to this version.")

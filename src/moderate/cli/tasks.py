@@ -1,4 +1,4 @@
-"""``flask moderate tasks …`` and ``flask moderate mail …``: what could not be delivered, and a trial mail."""
+"""``flask moderate tasks …`` and ``flask moderate mail …``: deferred work that failed or is late, and a trial mail."""
 
 from __future__ import annotations
 
@@ -22,22 +22,16 @@ if TYPE_CHECKING:
 
 
 def tasks_group() -> AppGroup:
-    group = AppGroup(
+    return AppGroup(
         "tasks",
         help="Deferred work that was given up (mails and webhooks that nobody took) or is late.",
         short_help="Deferred work that was given up or is late.",
+        commands=[dead, late, replay, delete],
     )
-    group.add_command(dead)
-    group.add_command(late)
-    group.add_command(replay)
-    group.add_command(delete)
-    return group
 
 
 def mail_group() -> AppGroup:
-    group = AppGroup("mail", help="Mails to moderators.")
-    group.add_command(try_mail)
-    return group
+    return AppGroup("mail", help="Mails to moderators.", commands=[try_mail])
 
 
 @click.command("dead", help="List what was given up, the latest first, with the reason.")
@@ -140,7 +134,7 @@ def newest() -> Item:
 
 
 def named(kind: str) -> str:
-    """A task's kind with what its destination is called in the settings; a webhook by its host alone."""
+    """Return a task's kind with the name of its destination in the settings, which for a webhook is its host."""
     state = current_state()
     if kind.partition(":")[0] not in TASK_KINDS:
         return printable(f"{kind} (of a newer version)")
