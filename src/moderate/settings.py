@@ -1,41 +1,45 @@
-"""All settings: typed, frozen, read once from ``app.config`` when the app is put together.
+"""All settings: typed, frozen, and read once from ``app.config`` when the app is built.
 
-Each stands here with its default and a reader that turns what a host wrote into what the code uses,
-or says what is accepted. `config/default.toml` and `docs/configuration.md` describe them for people;
-a test holds the three together.
+Each has its default here and a reader, which turns the host's value into the one that the code uses, or raises
+`ValueError` with what is accepted. `config/default.toml` and `docs/configuration.md` describe the settings for
+people; a test holds the three together.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
+from email.utils import parseaddr
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from moderate.database.url import ConnectionOptions
 from moderate.errors import ConfigError
+from moderate.i18n import LANGUAGES
 from moderate.lifecycle import Premoderation
 from moderate.limits.rates import DEFAULT_LIMITS, LimitTable, parse_limits
-from moderate.notices.settings import hooks, mail_server, recipients, sender, web_url, with_ascii_host
+from moderate.notices.values import Event, Hook, Recipient, is_address, signing_key
+from moderate.text.characters import is_printable
+from moderate.web_address import ascii_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from moderate.notices.values import Hook, Recipient
 
 PREFIX = "MODERATE_"
 
-#: These may also come from environment variables of the same name, so that no secret need stand in a file.
+#: Settings that may also come from environment variables of the same name, so that no file need hold a secret.
 SECRETS = frozenset({"DATABASE_URL", "REDIS_URL", "AKISMET_KEY", "MAIL_PASSWORD", "WEBHOOKS"})
 
-#: Days after which personal data and junk are removed; 0 keeps them for ever.
+#: Days after which personal data and old items are removed; 0 keeps them for ever.
 RETENTION = {"ip": 90, "user_agent": 90, "spam": 30, "trash": 30, "tasks": 30}
 
-#: How a process connects to its database, and the numbers that are accepted for each; units in `ConnectionOptions`.
+#: The options of database connections, and the bounds of each; units in `ConnectionOptions`.
 DATABASE_OPTIONS = asdict(ConnectionOptions())
 OPTION_BOUNDS = {
     "pool_size": (1, 1000),
@@ -46,21 +50,21 @@ OPTION_BOUNDS = {
     "answer_timeout": (0, 3600),
 }
 
-#: Stands in error texts for values that may be secrets.
+#: Replaces values that may be secrets in error texts.
 NOT_SHOWN = "(not shown)"
 
-#: Names of hosts as browsers send them: letters, digits and hyphens (IDNA is ASCII), or an IPv6 address in brackets.
+#: Host names as browsers send them: letters, digits and hyphens (IDNA is ASCII), or an IPv6 address in brackets.
 _LABELS = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _HOST = re.compile(rf"({_LABELS.pattern}|\[[0-9a-f:.]+\])(:[0-9]{{1,5}})?")
 
-#: What begins the names of keys in Redis. Braces would be hash tags.
+#: The beginning of keys in Redis. Braces would be hash tags.
 _PREFIX = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 T = TypeVar("T")
 
 
-# --- readers: each returns the value in use or raises ValueError with what is accepted ------------
+# --- readers --------------------------------------------------------------------------------------
 
 
 def boolean(value: object) -> bool:
@@ -110,7 +114,7 @@ def text(value: object) -> str:
 
 
 def url_prefix(value: object) -> str:
-    # Werkzeug would read '/<lang>/discuss' as a rule with a variable, of which our views know nothing.
+    # Werkzeug would read '/<lang>/discuss' as a rule with a variable, which the views do not take.
     if isinstance(value, str) and re.fullmatch(r"/(?!/*$)[^<>]*(?<!/)", value):
         return value
     raise ValueError(
@@ -119,7 +123,7 @@ def url_prefix(value: object) -> str:
 
 
 def site_url(value: object) -> str:
-    """Return the site's address without a slash at its end, its host in ASCII (RFC 5890) as mails need it."""
+    """Return the site's address without a trailing slash, and with its host in ASCII (RFC 5890) as mails need it."""
     parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
     is_plain = not (parts.query or parts.fragment or parts.username or parts.password)
     if parts.scheme in {"http", "https"} and parts.hostname and is_plain and str(value).isprintable():
@@ -138,7 +142,7 @@ def command(value: object) -> tuple[str, ...]:
 
 
 def host_name(value: object) -> str:
-    """Read a host with its port, as the Host field has it; usual ports are left out there."""
+    """Read a host with its port, as the Host field has it: without the default ports."""
     if isinstance(value, str) and _HOST.fullmatch(value.lower()):
         return value.lower().removesuffix(":80").removesuffix(":443")
     raise ValueError("a host name, with its port where it has one, such as 'news.example' or 'localhost:5000'")
@@ -214,14 +218,175 @@ def database_options(value: object) -> ConnectionOptions:
     return options
 
 
+# --- mails and webhooks ---------------------------------------------------------------------------
+
+#: The keys that the table of a recipient, and that of a webhook, may have.
+RECIPIENT = {"name", "email", "notify", "language"}
+HOOK = {"url", "secret", "secrets", "events"}
+
+#: The names and addresses of mail servers, in ASCII.
+MAIL_HOST = re.compile(r"[a-z0-9_.:-]+")
+
+RECIPIENTS_WANTED = (
+    "a list of addresses, or of tables such as {name = 'Mori', email = 'mori@example.org', notify = 'each'} "
+    "(notify: 'each', 'digest' or 'off'; language: " + " or ".join(f"'{tag}'" for tag in LANGUAGES) + ")"
+)
+HOOKS_WANTED = (
+    "a list of tables such as {url = 'https://example.org/hook', secrets = ['…'], events = ['waiting']}, each secret "
+    "of at least 16 characters (events: " + ", ".join(event.value for event in Event) + ")"
+)
+SERVER_WANTED = (
+    "a host name or address such as 'smtp.example.org', whose port goes into MODERATE_MAIL_PORT; "
+    "or 'console', or 'file:FOLDER'"
+)
+SENDER_WANTED = "an address such as 'News <news@example.org>'"
+
+
+def mail_server(value: object) -> str:
+    """Read a mail server's host, in ASCII, or ``console`` or ``file:…``."""
+    words = value.strip() if isinstance(value, str) else ""
+    if words == "console" or words.startswith("file:"):
+        return words
+    try:
+        host = str(ipaddress.ip_address(words.strip("[]"))) if ":" in words else ascii_host(words)
+    except ValueError:
+        host = ""
+    if not MAIL_HOST.fullmatch(host):
+        raise ValueError(SERVER_WANTED)
+    return host
+
+
+def sender(value: object) -> str:
+    """Read a mailbox with or without a display name."""
+    if not isinstance(value, str) or not all(map(is_printable, value)):
+        raise ValueError(SENDER_WANTED)
+    typed = parseaddr(value)[1]
+    if not is_address(in_ascii(typed)):
+        raise ValueError(SENDER_WANTED)
+    return value.strip().replace(typed, in_ascii(typed))
+
+
+def recipients(value: object) -> tuple[Recipient, ...]:
+    """Read the mailboxes of moderators."""
+    if not isinstance(value, list | tuple):
+        raise ValueError(RECIPIENTS_WANTED)
+    found = tuple(recipient(entry) for entry in value)
+    if len({entry.key for entry in found}) < len(found):
+        raise ValueError(f"{RECIPIENTS_WANTED}, each address once")
+    return found
+
+
+def recipient(entry: object) -> Recipient:
+    if isinstance(entry, str):
+        entry = {"name": entry, "email": entry}
+    if not isinstance(entry, Mapping) or not set(entry) <= RECIPIENT:
+        raise ValueError(RECIPIENTS_WANTED)
+    email = in_ascii(entry.get("email"))
+    if not is_address(email):
+        raise ValueError(RECIPIENTS_WANTED)
+    name, notify = entry.get("name", entry["email"]), entry.get("notify", "each")
+    if not isinstance(name, str) or not all(map(is_printable, name)) or not 0 < len(name) <= 100:
+        raise ValueError(RECIPIENTS_WANTED)
+    language = entry.get("language") or None
+    if notify not in ("each", "digest", "off") or language not in (None, *LANGUAGES):
+        raise ValueError(RECIPIENTS_WANTED)
+    return Recipient(name, email, notify, language)
+
+
+def in_ascii(email: Any) -> Any:
+    """Return a mail address with its domain in ASCII (RFC 5890), or unchanged where it has no such form."""
+    if not isinstance(email, str) or email.isascii():
+        return email
+    local, at, domain = email.rpartition("@")
+    try:
+        return f"{local}{at}{ascii_host(domain)}"
+    except ValueError:
+        return email
+
+
+def hooks(value: object) -> tuple[Hook, ...]:
+    """Read the webhooks: a list or, from the environment, JSON."""
+    entries = from_json(value) if isinstance(value, str) else value
+    if not isinstance(entries, list | tuple):
+        raise ValueError(HOOKS_WANTED)
+    found = tuple(hook(entry) for entry in entries)
+    if len({entry.key for entry in found}) < len(found):
+        raise ValueError(f"{HOOKS_WANTED}, each address once")
+    return found
+
+
+def from_json(value: str) -> Any:
+    try:
+        return json.loads(value) if value.strip() else []
+    except ValueError:
+        # Without the cause, whose text may hold a secret.
+        raise ValueError(HOOKS_WANTED) from None
+
+
+def hook(entry: object) -> Hook:
+    """Read one webhook. The error names the part that is wrong and shows no value."""
+    if not isinstance(entry, Mapping) or not set(entry) <= HOOK:
+        raise ValueError(HOOKS_WANTED)
+    secrets = entry.get("secrets", [entry["secret"]] if "secret" in entry else [])
+    events = entry.get("events", [Event.WAITING.value])
+    if not isinstance(secrets, list | tuple) or not secrets or not all(is_secret(secret) for secret in secrets):
+        raise ValueError(f"{HOOKS_WANTED}; look at the secrets, which behind 'whsec_' are in base64")
+    try:
+        url = web_url(entry.get("url"))
+    except ValueError:
+        raise ValueError(f"{HOOKS_WANTED}; look at the url: http or https, without a password or blanks") from None
+    try:
+        wanted = frozenset(Event(event) for event in events) if isinstance(events, list | tuple) else frozenset()
+    except ValueError:
+        wanted = frozenset()
+    if not wanted:
+        raise ValueError(f"{HOOKS_WANTED}; look at the events")
+    return Hook(url, tuple(secrets), wanted)
+
+
+def web_url(value: object) -> str:
+    """Return a web address with its host in ASCII.
+
+    A password is refused, because addresses appear in many logs.
+    """
+    parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or parts.port == 0:
+        raise ValueError("no address")
+    url = str(value) if parts.netloc.isascii() else with_ascii_host(parts).geturl()
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("characters that must be percent-encoded")
+    return url
+
+
+def with_ascii_host(parts: SplitResult) -> SplitResult:
+    """Return *parts* with the host as DNS has it, in ASCII; unchanged where it is in ASCII already."""
+    if parts.netloc.isascii():
+        return parts
+    host, _, port = parts.netloc.partition(":")
+    try:
+        return parts._replace(netloc=f"{ascii_host(host)}:{port}" if port else ascii_host(host))
+    except ValueError:
+        raise ValueError("a host name that DNS can have; letters beyond ASCII are those of IDNA") from None
+
+
+def is_secret(value: object) -> bool:
+    try:
+        return isinstance(value, str) and len(value) >= 16 and bool(signing_key(value))
+    except ValueError:
+        return False
+
+
+# --- the settings ---------------------------------------------------------------------------------
+
+
 def setting(default: object, read: Callable[[object], object], *, secret: bool = False) -> Any:
-    """One setting: its default as a host would write it, and its reader. A secret is never shown."""
+    """Declare a setting: its default as a host would write it, and its reader. A secret is left out of the repr."""
     return field(repr=not secret, metadata={"default": default, "read": read})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What ``app.config`` said under the names ``MODERATE_…``. The one-line meanings: config/default.toml."""
+    """The settings of ``app.config`` under the names ``MODERATE_…``; config/default.toml explains each in one line."""
 
     url_prefix: str = setting("/discuss", url_prefix)
     host: str | None = setting(None, optional(host_name))
@@ -255,7 +420,7 @@ class Settings:
     worker: Literal["thread", "external"] = setting("thread", one_of("thread", "external"))
     metrics: Literal["off", "moderators", "public"] = setting("moderators", one_of("off", "moderators", "public"))
     verify_pings: Literal["required", "signal", "off"] = setting("required", one_of("required", "signal", "off"))
-    # With all that follows a fetch it must end within the lease of its task, or two workers would do it at once.
+    # A fetch and what follows must end within the lease of the task, or two workers would do it at once.
     fetch_timeout: float = setting(10, seconds(0.1, 60))
     fetch_max_bytes: int = setting(1_048_576, whole(1024, 16_777_216))
     fetch_ports: tuple[int, ...] = setting([80, 443], ports)
@@ -287,12 +452,12 @@ class Settings:
 
 
 def names() -> tuple[str, ...]:
-    """All settings' names without the prefix, in the order of the documentation."""
+    """Return the names of all settings without the prefix, in the order of the documentation."""
     return tuple(entry.name.upper() for entry in fields(Settings))
 
 
 def given(name: str, config: Mapping[str, object], default: object) -> object:
-    """What the host wrote: its config first, then the environment for secrets, then the default."""
+    """Return the host's value: from its config, for secrets then from the environment, else the default."""
     key = PREFIX + name
     if key in config:
         return config[key]
@@ -312,7 +477,7 @@ def read_one(name: str, value: object, read: Callable[[object], object]) -> obje
 
 
 def refuse_unknown(config: Mapping[str, object]) -> None:
-    """A misspelt key would silently leave its default in force; that stops the start instead."""
+    """Raise `ConfigError` for an unknown key: a misspelt one would silently leave the default in force."""
     known = {PREFIX + name for name in names()}
     for key in config:
         if isinstance(key, str) and key.startswith(PREFIX) and key not in known:

@@ -31,7 +31,7 @@ GROUPS = {
     "ports": ("ports",),
     "clock": ("clock",),
     "signals": ("signals",),
-    "settings": ("settings", "notices.settings"),
+    "settings": ("settings",),
     "limits": ("limits",),
     "redis": ("limits.redis",),
     "text": ("text", "sources"),
