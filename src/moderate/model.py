@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 MAX_ID = 2**63 - 1
 
 
+def whole_number(value: str, least: int = 1, most: int = MAX_ID) -> int | None:
+    """Return the number from *least* to *most* that *value* writes in ASCII digits, None for all else."""
+    is_plain = value.isascii() and value.isdigit() and len(value) <= len(str(MAX_ID))
+    return int(value) if is_plain and least <= int(value) <= most else None
+
+
 class Kind(enum.StrEnum):
     """The kinds of submissions. All but comments are pings: another site says that it wrote about an article."""
 

@@ -17,8 +17,8 @@ from moderate.http.answers import headers_of, problem, public_text, status_of
 from moderate.http.item_json import public_item
 from moderate.i18n import Message
 from moderate.limits.policy import client_net, keyed
-from moderate.model import PINGS, Kind, Status
-from moderate.reading.thread import SENT, is_number, item_address
+from moderate.model import PINGS, Kind, Status, whole_number
+from moderate.reading.thread import SENT, item_address
 from moderate.text.fields import email as clean_email
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ class SiteEdge:
 
     def parent(self, article: str, number: str) -> Item | None:
         """Return the public comment on *article* that a form answers by its *number*, None where there is none."""
-        item = self.store.items.get(int(number)) if is_number(number) else None
+        item = self.store.items.get(found) if (found := whole_number(number)) else None
         if item is None or not item.is_public or item.kind is not Kind.COMMENT or item.article != article:
             return None
         return item

@@ -36,7 +36,6 @@ PROBLEM = "application/problem+json"
 HTML = "text/html"
 XML = "text/xml"
 PLAIN = "text/plain"
-ATOM = "application/atom+xml"
 CSV = "text/csv"
 
 

@@ -20,7 +20,7 @@ from moderate.http.state import current_state
 from moderate.http.words import say
 from moderate.i18n import Message
 from moderate.lifecycle import AFTER
-from moderate.model import MAX_ID, Decision, Lean, Status
+from moderate.model import MAX_ID, Decision, Lean, Status, whole_number
 from moderate.moderation.access import CsrfIn, moderator
 from moderate.moderation.decide import (
     BUTTONS,
@@ -275,9 +275,10 @@ def seen(value: str) -> tuple[int, int]:
 
 
 def whole(value: str, name: str) -> int:
-    if not (value.isascii() and value.isdigit() and len(value) <= 19 and int(value) <= MAX_ID):
+    found = whole_number(value, least=0)
+    if found is None:
         raise Invalid.field(name, "A whole number.")
-    return int(value)
+    return found
 
 
 def back(state: State, outcome: Outcome | None, button: Button | None) -> ResponseReturnValue:

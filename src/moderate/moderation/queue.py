@@ -17,7 +17,7 @@ from moderate.http.operation import CURSOR, HTML, HTML_PAGE, TEXT, Operation, Re
 from moderate.http.signed_links import CSP
 from moderate.http.state import current_state, render
 from moderate.http.words import checks, duration, for_moderators, found, say
-from moderate.model import MAX_ID, TASK_KINDS, Awaiting, ItemFilter, Kind, Page, Status
+from moderate.model import MAX_ID, TASK_KINDS, Awaiting, ItemFilter, Kind, Page, Status, whole_number
 from moderate.moderation.access import csrf_token, moderator, session_token
 from moderate.moderation.notice import script_words, unpack
 from moderate.moderation.views import FILTER, item_filter, item_id, totals
@@ -148,8 +148,7 @@ def kept(which: ItemFilter) -> dict[str, str]:
     """Return the filter and the cursor as fields of a query."""
     place = {name: str(value) for name in FILTERS if (value := getattr(which, name, None)) is not None}
     cursor = request.args.get("cursor") or request.form.get("filter_cursor")
-    is_cursor = cursor and cursor.isascii() and cursor.isdigit() and len(cursor) <= 19 and int(cursor) > 0
-    return {"status": "", **place, **({"cursor": cursor} if cursor and is_cursor else {})}
+    return {"status": "", **place, **({"cursor": cursor} if cursor and whole_number(cursor) else {})}
 
 
 def default_filter() -> ItemFilter:

@@ -20,7 +20,7 @@ from moderate.http.item_json import (
 from moderate.http.operation import CURSOR, NOTHING, WORDS, Answer, Count, Id, Json, Operation, Reply, query, whole
 from moderate.http.state import current_state
 from moderate.i18n import Message
-from moderate.model import MAX_ID, Awaiting, ChangedText, Decision, ItemFilter, Kind, Status
+from moderate.model import MAX_ID, Awaiting, ChangedText, Decision, ItemFilter, Kind, Status, whole_number
 from moderate.moderation.access import moderator
 from moderate.moderation.decide import (
     MOST,
@@ -272,9 +272,10 @@ def item_id(value: str | None, name: str = "like") -> int | None:
     """Return the id of an item, None for None. Raises `Invalid` for the field *name* where it cannot be one."""
     if value is None:
         return None
-    if not (value.isascii() and value.isdigit() and len(value) <= 19 and 1 <= int(value) <= MAX_ID):
+    found = whole_number(value)
+    if found is None:
         raise Invalid.field(name, "The number of an item.")
-    return int(value)
+    return found
 
 
 def choice(name: str, enum: type[E], given: Mapping[str, str], prefix: str = "") -> E | None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from werkzeug.exceptions import HTTPException
 
 from moderate.errors import FieldError, Invalid, TooLarge, UnsupportedMediaType
-from moderate.model import Kind, Raw
+from moderate.model import MAX_ID, Kind, Raw, whole_number
 from moderate.protocols.base import client_of, set_limits
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from moderate.protocols.base import Edge
 
 M = TypeVar("M", bound=BaseModel)
-
-#: The largest id that every supported database stores.
-MAX_ID = 2**63 - 1
 
 #: The fields that make one comment another.
 SAID = ("author", "email", "url", "text", "parent")
@@ -219,9 +216,10 @@ def read_parent(value: str) -> int | None:
     """The id of the comment that is answered, None for the article itself."""
     if not value.strip():
         return None
-    if not (value.isascii() and value.isdigit() and len(value) <= 19 and 1 <= int(value) <= MAX_ID):
+    found = whole_number(value)
+    if found is None:
         raise Invalid.field("parent", "This is not the number of a comment.")
-    return int(value)
+    return found
 
 
 def idempotency_key(request: Request, edge: Edge, fields: Mapping[str, str], form: str | None, who: str) -> str | None:

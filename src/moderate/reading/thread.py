@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from moderate.model import Status
+from moderate.model import Status, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -93,12 +93,7 @@ def hosts_query(args: MultiDict[str, str]) -> str:
 
 def number_in(args: Mapping[str, str], *names: str) -> int | None:
     """Return the first of the named parameters that is the number of an item; anything else counts as absent."""
-    return next((int(value) for name in names if is_number(value := args.get(name, ""))), None)
-
-
-def is_number(value: str) -> bool:
-    """Return True if *value* can be the number of an item."""
-    return value.isascii() and value.isdigit() and len(value) < 19
+    return next(filter(None, (whole_number(args.get(name, "")) for name in names)), None)
 
 
 # --- comments as a tree -----------------------------------------------------------------------------

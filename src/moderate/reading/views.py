@@ -31,7 +31,7 @@ from moderate.http.state import current_state
 from moderate.http.words import found as found_words
 from moderate.i18n import Message
 from moderate.limits import Costs
-from moderate.model import MAX_ID, Client, Counts, Kind, Raw, Status
+from moderate.model import MAX_ID, Client, Counts, Kind, Raw, Status, whole_number
 from moderate.protocols.comment import CommentIn, read_fields
 from moderate.submit.desk import find_article, is_taken_back
 from moderate.text.fields import body_text, one_newline
@@ -111,13 +111,14 @@ def thread_query() -> tuple[str, int, int | None]:
 
 
 def number(name: str, default: int | None, maximum: int) -> int | None:
-    """A whole number from the query string, from 1 to *maximum*."""
+    """Return a whole number of the query string. Raises `Invalid` where it is not one from 1 to *maximum*."""
     value = request.args.get(name)
     if value is None:
         return default
-    if not (value.isascii() and value.isdigit() and len(value) <= 19 and 1 <= int(value) <= maximum):
+    found = whole_number(value, most=maximum)
+    if found is None:
         raise Invalid.field(name, Message("A whole number from 1 to {most}.", most=maximum))
-    return int(value)
+    return found
 
 
 def thread_tag(state: State, article: str, order: str, limit: int, cursor: int | None) -> str:

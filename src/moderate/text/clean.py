@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from moderate.errors import FieldError, Invalid
 from moderate.i18n import Message
-from moderate.model import Body, Client, Submission
+from moderate.model import MAX_ID, Body, Client, Submission
 from moderate.text import fields
 from moderate.text.characters import cropped, is_printable, is_storable, readable, single_line
 from moderate.text.html import Rendered, render, render_excerpt, render_markup
@@ -26,7 +26,6 @@ __all__ = ["clean"]
 
 T = TypeVar("T")
 
-_MAX_ID = 2**63 - 1
 _MAX_KEY = 255
 _MAX_NOTE = 1000
 
@@ -163,7 +162,7 @@ def _typed_host(source: str) -> str:
 
 
 def _parent(parent: int | None) -> int | None:
-    if parent is not None and not 1 <= parent <= _MAX_ID:
+    if parent is not None and not 1 <= parent <= MAX_ID:
         raise ValueError(Message("There is no such comment to answer."))
     return parent
 
