@@ -83,7 +83,7 @@ def of_class(node: ast.ClassDef) -> Iterator[Key]:
     constants = constants_of(node)
     if "default" in constants:
         yield Key(constants["default"])
-    if "name" in constants and any(getattr(each, "name", "") == "look" for each in node.body):
+    if "name" in constants and any(getattr(base, "id", "") == "CheckDefaults" for base in node.bases):
         yield Key(constants["name"], context="check")
 
 

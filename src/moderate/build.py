@@ -16,7 +16,6 @@ from moderate.akismet.sql import AccountNotes
 from moderate.articles import HostArticles
 from moderate.checks.base import Services
 from moderate.checks.order import CHECKS, in_use
-from moderate.checks.timings import Timings
 from moderate.clock import SystemClock
 from moderate.confirmation.confirm import Confirming
 from moderate.confirmation.views import ConfirmationAddresses
@@ -35,6 +34,7 @@ from moderate.learned.sql import SqlTokenCounts
 from moderate.limits import Limits, LocalLimiter
 from moderate.monitoring.hints import Hints
 from moderate.monitoring.outages import Outages, PageOutages
+from moderate.monitoring.timings import Timings
 from moderate.notices.delivery import Notices
 from moderate.notices.views import SiteLinks
 from moderate.protocols import PROTOCOLS

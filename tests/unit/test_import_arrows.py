@@ -36,7 +36,7 @@ GROUPS = {
     "redis": ("limits.redis",),
     "text": ("text", "sources"),
     "normal": ("checks.spelling", "checks.near"),  # how texts are compared: pure functions, for checks and the store
-    "checks": ("checks", "*.check", "learned.tokens"),
+    "checks": ("checks", "monitoring.timings", "*.check", "learned.tokens"),
     "protocols": ("protocols",),
     "operation": ("http.operation",),  # how views and protocols declare what the OpenAPI document says of them
     # What happens to items; imports neither Flask nor SQLAlchemy.

@@ -1,7 +1,7 @@
-"""The site's account at the spam service: its warnings, its usage, and a key that is refused.
+"""Notes about the site's account at the spam service: its warnings, its usage, and a key that is refused.
 
-Kept in the store, so that moderators see it whichever process heard it; health, ``check-config`` and
-the queue page tell it. What has to be acted on is logged once in six hours, not with each item.
+They are stored, so that every process shows them: on the queue page, in health and in ``check-config``. What somebody
+has to act on is logged once in six hours, not with each item.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ USAGE = "usage"
 SCARCE = "scarce"
 
 
-def note(desk: Desk, heard: Iterable[SpamAnswer | ServiceDown]) -> None:
-    """Keep what the service's answers say of the account."""
-    for said in heard:
+def note(desk: Desk, answers: Iterable[SpamAnswer | ServiceDown]) -> None:
+    """Store what the answers and failures of the service show about the account."""
+    for said in answers:
         if isinstance(said, ServiceDown):
             if said.service == SERVICE and said.kind not in {BAD_KEY, "resting"}:
                 desk.outages.failed(SERVICE, said)
@@ -67,13 +67,13 @@ def keep(desk: Desk, topic: str, text: str, *, is_urgent: bool = True) -> None:
 
 
 def drop(desk: Desk, topics: set[str]) -> None:
-    """The account works again; asked before it is written, because this comes with every answer."""
+    """Delete notes that no longer hold. Reads before it writes, because it is called after every answer."""
     if any(known.topic in topics for known in desk.account.all()):
         desk.account.drop(topics)
 
 
 def ask_usage(desk: Desk) -> None:
-    """Housekeeping: how much of the month's calls is used. An outage leaves what is known."""
+    """Ask how many of the month's calls are used, and note it. In an outage the last note stays."""
     if desk.services.spam is None:
         return
     try:
@@ -82,11 +82,11 @@ def ask_usage(desk: Desk) -> None:
         note(desk, [error])
         return
     topic, other = (SCARCE, USAGE) if usage.throttled or usage.percentage >= MUCH else (USAGE, SCARCE)
-    keep(desk, topic, told(usage), is_urgent=topic == SCARCE)
+    keep(desk, topic, usage_words(usage), is_urgent=topic == SCARCE)
     drop(desk, {other})
 
 
-def told(usage: SpamUsage) -> Message:
+def usage_words(usage: SpamUsage) -> Message:
     """Return the month's usage as a sentence."""
     used, percent = usage.used, f"{usage.percentage:.0f}"
     words = (

@@ -1,4 +1,4 @@
-"""What a spam service says, and what exactly it is asked."""
+"""The check that asks Akismet, and the sample that it sends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 from moderate.akismet.values import SpamSample, SpamWord
-from moderate.checks.base import ALL_KINDS
+from moderate.checks.base import CheckDefaults
 from moderate.errors import ServiceDown
 from moderate.i18n import Message
 from moderate.model import Finding, Kind, Lean
@@ -20,17 +20,15 @@ if TYPE_CHECKING:
     from moderate.model import Submission
 
 
-class Akismet:
-    """Spam or blatant spam where the service says so; held while it cannot tell.
+class Akismet(CheckDefaults):
+    """Finds spam, or spam beyond doubt, where the service does.
 
-    A provisional "not spam" (it asks to be asked again) holds until it was asked again, and every
-    failure holds: silence is no answer. `Finding.again_after` says when to ask again.
+    A failure holds the item, and so does a provisional "not spam", after which the service wants to be asked again.
+    `Finding.again_after` is the time until then.
     """
 
     name = "akismet"
-    version = 1
     remote = True
-    kinds = ALL_KINDS
     needs = "spam"
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
@@ -39,9 +37,7 @@ class Akismet:
         try:
             answer = facts.services.spam.check(sample_for(submission, facts))
         except ServiceDown as error:
-            facts.heard.append(error)
-            return Finding(self.name, Lean.UNSURE, outage(error), again_after=error.retry_after)
-        facts.heard.append(answer)
+            return Finding(self.name, Lean.UNSURE, failure(error), again_after=error.retry_after)
         return self._by_answer(answer)
 
     def _by_answer(self, answer: SpamAnswer) -> Finding | None:
@@ -61,7 +57,7 @@ class Akismet:
 
 
 def warned(said: Message, answer: SpamAnswer) -> Message:
-    """Return what the service said, with its warning about the account, if any, for moderators to act on."""
+    """Return what the service said, with its warning about the account, if there is one."""
     if not answer.alert_code:
         return said
     return Message(
@@ -72,22 +68,24 @@ def warned(said: Message, answer: SpamAnswer) -> Message:
     )
 
 
-def outage(error: ServiceDown) -> Message:
+def failure(error: ServiceDown) -> str:
+    if error.service != "akismet" or not error.reason:
+        return str(error)
     return Message("akismet: {why}", why=Message.of(error.reason))
 
 
 def sample_for(submission: Submission, facts: Facts) -> SpamSample:
-    """What was asked the first time, with the reason for asking again; or else a new sample."""
+    """Return the sample of the first check with the reason for another one, or a new sample."""
     sample = facts.sample or sample_of(submission, facts)
     reason = "edit" if facts.is_edit else "recheck" if facts.is_recheck else ""
     return replace(sample, recheck_reason=reason) if reason else sample
 
 
 def sample_of(submission: Submission, facts: Facts) -> SpamSample:
-    """All that the service takes about *submission*, as it was submitted.
+    """Return all that the service accepts about a submission.
 
-    Made while the request's own facts are at hand (the hidden field, the referrer) and stored with
-    the item: a task that asks later must not send less, and feedback must send the same.
+    It is made in the request, which alone has the hidden field and the referrer, and is stored with the item: a task
+    that asks later must not send less, and feedback must repeat it.
     """
     article, client = submission.article, submission.client
     trap = facts.settings.honeypot
@@ -100,7 +98,7 @@ def sample_of(submission: Submission, facts: Facts) -> SpamSample:
         comment_author=submission.author or submission.blog_name or "",
         comment_author_email=submission.email or "",
         comment_author_url=submission.url or submission.source_url or "",
-        comment_content=told_of(submission.title, submission.body.raw),
+        comment_content=content_of(submission.title, submission.body.raw),
         comment_date_gmt=iso(facts.now),
         comment_post_modified_gmt=iso(article.published_at),
         comment_parent="" if submission.parent is None else str(submission.parent),
@@ -110,20 +108,20 @@ def sample_of(submission: Submission, facts: Facts) -> SpamSample:
     )
 
 
-def told_of(title: str | None, text: str) -> str:
-    """What the service gets for a text; pings have a title above it."""
+def content_of(title: str | None, text: str) -> str:
+    """Return the text for the service, below the title that pings have."""
     return "\n\n".join(part for part in (title, text) if part)
 
 
 def comment_type(submission: Submission) -> str:
-    """Akismet's word for the way in."""
+    """Return Akismet's name for the kind of a submission."""
     if submission.kind is Kind.COMMENT and submission.parent is not None:
         return "reply"
     return submission.kind.value
 
 
 def iso(moment: datetime | None) -> str:
-    """ISO 8601 in UTC to the second; naive times are taken for UTC."""
+    """Format a time in UTC to the second (ISO 8601). A naive one is taken for UTC, and None becomes empty."""
     if moment is None:
         return ""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)

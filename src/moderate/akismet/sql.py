@@ -1,4 +1,4 @@
-"""What a service last said about the site's account, in SQL."""
+"""Notes about the site's account at a service, in SQL."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from moderate.database.engine import Database
 
-#: The same word on the same topic is written once in so many seconds: each check may bring it again.
+#: Seconds within which an unchanged note is not written again: each answer may bring it.
 AGAIN = 60
 
 
 @dataclass(frozen=True, slots=True)
 class AccountNote:
-    """What is to be known about the site's account at a service: "alert", "bad-key", "usage", or "scarce"."""
+    """A note about the account on one topic: "alert", "bad-key", "usage" or "scarce"."""
 
     topic: str
     text: str

@@ -1,4 +1,4 @@
-"""What is sent to a spam service, and what it answers: values only, so that both can be stored."""
+"""The values that are sent to a spam service and that it answers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpamSample:
-    """One submission as a spam service sees it; the names are those of Akismet's comment-check.
+    """A submission as a spam service gets it, with the field names of Akismet's comment-check.
 
-    Kept with the item exactly as it was sent, because feedback must repeat it field by field.
-    Holds personal data: it expires with the site's retention. Times are ISO 8601 in UTC.
+    It is stored with the item as it was sent, because feedback must repeat each field. It holds personal data and is
+    deleted after the site's retention time. Times are ISO 8601 in UTC.
     """
 
     user_ip: str
@@ -38,13 +38,13 @@ class SpamSample:
     recheck_reason: str = ""
 
     def to_json(self) -> dict[str, object]:
-        """All fields that hold something, ready for ``json.dumps``."""
+        """Return the fields that are not empty, for ``json.dumps``."""
         filled = {name: value for name, value in asdict(self).items() if value or name == "user_ip"}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in filled.items()}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, object]) -> SpamSample:
-        """The sample back again; names that a later version no longer knows are left out."""
+        """Return the sample that `to_json` was called on. Unknown names, of another version, are left out."""
         known = {field.name for field in fields(cls)}
         values: dict[str, object] = {name: value for name, value in stored.items() if name in known}
         context = values.get("comment_context", ())
@@ -53,20 +53,20 @@ class SpamSample:
 
 
 class SpamWord(enum.StrEnum):
-    """The three things that a spam service can say."""
+    """The verdict of a spam service."""
 
     HAM = "ham"
     SPAM = "spam"
-    #: Spam so blatant that the service advises to drop it unseen.
+    #: Spam beyond doubt, which the service advises to drop unseen.
     DISCARD = "discard"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpamAnswer:
-    """What the service said. With `recheck_after` (seconds) "ham" is provisional: ask again then.
+    """An answer of the service. With `recheck_after` (seconds), "ham" is provisional until it is asked again.
 
-    `guid` is the service's own id of this check. `alert_code` and `alert_msg` are about the
-    account (over its limit, unpaid, suspended), for moderators to see.
+    `guid` is the service's id of this check. `alert_code` and `alert_msg` are about the account (over its limit,
+    unpaid, suspended), for moderators.
     """
 
     word: SpamWord
@@ -79,7 +79,7 @@ class SpamAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpamUsage:
-    """How much of the plan's monthly calls is used. `limit` is None where the plan has none."""
+    """The number of calls of this month that are used. `limit` is None for a plan without one."""
 
     limit: int | None
     used: int

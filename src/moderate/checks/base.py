@@ -1,9 +1,9 @@
-"""What a check is, what it may know, and how all of them together give a verdict."""
+"""The interface of checks, the facts that they get, and the judge that makes one verdict of their findings."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from moderate.errors import ServiceDown
@@ -12,11 +12,11 @@ from moderate.lifecycle import Premoderation, outcome
 from moderate.model import Article, Finding, Item, Kind, Lean, Submission, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from moderate.akismet.values import SpamAnswer, SpamSample
-    from moderate.checks.timings import Timings
+    from moderate.akismet.values import SpamSample
+    from moderate.monitoring.timings import Timings
     from moderate.outbound.fetch import GuardedFetcher
     from moderate.ports import Clock, Earlier, Rules, SpamService, TokenCounts
     from moderate.settings import Settings
@@ -31,14 +31,14 @@ PINGS = ALL_KINDS - COMMENTS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What some checks need besides the store; None where the site has none of it."""
+    """Services that some checks need besides the store; None where the site has none."""
 
     rules: Rules | None = None
     tokens: TokenCounts | None = None
     spam: SpamService | None = None
-    #: Reads the pages that pings name; None where these are not to be verified.
+    #: Reads the pages that pings name; None where these are not verified.
     fetcher: GuardedFetcher | None = None
-    #: Notes how long checks take and what they find.
+    #: Counts how long checks take and what they find.
     timings: Timings | None = None
 
 
@@ -59,10 +59,10 @@ class SourceLook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What checks may know besides the submission.
+    """Facts for checks besides the submission.
 
-    `item_id` is None while the item is still to be stored. `is_edit` and `is_recheck` tell why a
-    known item is looked at again.
+    `item_id` is None while the item is not stored yet. `is_edit` and `is_recheck` are true where a stored item is
+    checked again because of an edit, or by a task.
     """
 
     article: Article
@@ -72,15 +72,13 @@ class Facts:
     earlier: Earlier
     settings: Settings
     services: Services = Services()
-    #: What the spam service was or will be asked, fixed when the item came in; None to make it now.
+    #: The sample for the spam service, fixed when the item came in; None to make it now.
     sample: SpamSample | None = None
-    #: What the spam service said to this look, its failures too; for who keeps samples and watches the account.
-    heard: list[SpamAnswer | ServiceDown] = field(default_factory=list)
-    #: What was seen at the page that a ping names; None until a task has looked.
+    #: The result of reading the page that a ping names; None until a task has read it.
     source: SourceLook | None = None
     #: Shared budgets that were used up when the submission came in; see `moderate.limits.rates.Taken`.
     crowded: tuple[str, ...] = ()
-    #: The spam wave that goes on, None while there is none.
+    #: The current spam wave, if there is one.
     wave: Wave | None = None
     item_id: int | None = None
     is_edit: bool = False
@@ -90,16 +88,16 @@ class Facts:
 #: The name of the check of the hidden field.
 HONEYPOT = "honeypot"
 
-#: Checks that hold because of what else comes in, and not because of the item.
-OF_THE_SITE = frozenset({"crowd", "wave"})
+#: Checks that hold because of the traffic on the site, whatever the item is.
+TRAFFIC_CHECKS = frozenset({"crowd", "wave"})
 
 
 class Check(Protocol):
     """One question about a submission. A check reads and never writes.
 
-    `name` is stable and shown to moderators. `version` grows when the check learns to answer
-    differently. `remote` says that `look` waits on another server: such a check runs as a task,
-    never inside a request. `kinds` are the ways in that it has something to say about.
+    `name` is stable and shown to moderators. Raise `version` when the check starts to answer differently. A `remote`
+    check waits for another server in `look`; it runs in a task, never in a request. `kinds` are the kinds of
+    submissions that it is asked about.
     """
 
     @property
@@ -115,14 +113,26 @@ class Check(Protocol):
     def kinds(self) -> frozenset[Kind]: ...
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
-        """The finding, or None where there is nothing to say."""
+        """Return the finding, or None where the check finds nothing."""
+
+
+class CheckDefaults:
+    """The common values of a check's attributes, for checks that inherit them; a check need not."""
+
+    version = 1
+    remote = False
+    kinds = ALL_KINDS
+    #: True for a check of something that only the request has. A task does not repeat it, and keeps its finding.
+    momentary = False
+    #: The field of `Services` without which the check is left out; None where it needs none.
+    needs: str | None = None
 
 
 def judge(submission: Submission, facts: Facts, checks: Iterable[Check], *, remote: bool) -> Verdict:
-    """Ask the checks in order until one of them is certain. Never raises.
+    """Ask the checks in order until one of them is certain, and return the verdict. Never raises.
 
-    Without `remote`, a check that waits on another server is noted as not asked yet, which holds
-    the item until a task has asked it.
+    Without *remote*, a check that waits for another server is listed as not asked yet, which holds the item until
+    a task asks it.
     """
     findings: list[Finding] = []
     passed: list[str] = []
@@ -138,29 +148,28 @@ def judge(submission: Submission, facts: Facts, checks: Iterable[Check], *, remo
         findings = weighed([*findings, finding])
         if any(finding.lean.is_certain for finding in findings):
             break
-    # What is left of the checks is what a certain finding made needless.
-    certain = [found for found in findings if found.lean.is_certain]
-    skipped = [(check.name, certainty(certain[0])) for check in asked]
+    # The checks that are left were not asked because of a certain finding.
+    certain = next((finding for finding in findings if finding.lean.is_certain), None)
+    skipped = [(check.name, certainty(certain)) for check in asked] if certain else []
     return verdict_of(findings, passed, facts.premoderation, skipped)
 
 
-#: The words for a certain lean, behind the name of the check.
-CERTAIN = {Lean.TRUST: Message("trust"), Lean.SPAM: Message("spam"), Lean.DISCARD: Message("discard")}
+LEAN_NAMES = {Lean.TRUST: Message("trust"), Lean.SPAM: Message("spam"), Lean.DISCARD: Message("discard")}
 
 
 def certainty(finding: Finding) -> Message:
-    """Return why the checks after a certain finding were not asked."""
-    return Message("{check} was certain ({lean})", check=finding.check, lean=CERTAIN[finding.lean])
+    """Return the reason why the checks after a certain finding were not asked."""
+    return Message("{check} was certain ({lean})", check=finding.check, lean=LEAN_NAMES[finding.lean])
 
 
 def weighed(findings: Iterable[Finding]) -> list[Finding]:
     """Return *findings*, with a filled honeypot as spam where another check holds the same item.
 
-    Alone it may be the work of a form filler in a browser. How busy the site is says nothing of the item.
+    Alone it may be the work of a form filler in a browser. Checks of the site's traffic do not count as another one.
     """
     known = list(findings)
     held = {finding.check for finding in known if finding.lean is Lean.HOLD}
-    if HONEYPOT not in held or not held - {HONEYPOT, *OF_THE_SITE}:
+    if HONEYPOT not in held or not held - {HONEYPOT, *TRAFFIC_CHECKS}:
         return known
     return [replace(finding, lean=Lean.SPAM) if finding.check == HONEYPOT else finding for finding in known]
 
@@ -171,34 +180,24 @@ def verdict_of(
     premoderation: Premoderation,
     skipped: Iterable[tuple[str, str]] = (),
 ) -> Verdict:
-    """The verdict that follows from what the checks said."""
-    kept = tuple(weighed(findings))
-    status, awaiting = outcome(kept, premoderation)
-    discard = any(finding.lean is Lean.DISCARD for finding in kept)
-    return Verdict(status, awaiting, kept, tuple(passed), discard, tuple(skipped))
+    """Return the verdict that follows from the findings of checks, and from the names of those that found nothing."""
+    final = tuple(weighed(findings))
+    status, awaiting = outcome(final, premoderation)
+    discard = any(finding.lean is Lean.DISCARD for finding in final)
+    return Verdict(status, awaiting, final, tuple(passed), discard, tuple(skipped))
 
 
-def judge_anew(item: Item, submission: Submission, facts: Facts, checks: Iterable[Check], *, remote: bool) -> Verdict:
-    """Judge a stored item again. What the checks of the moment said when it came in stays: no hold gets lost."""
-    everyone = tuple(checks)
-    verdict = judge(submission, facts, [check for check in everyone if not is_momentary(check)], remote=remote)
-    names = {check.name for check in everyone if is_momentary(check)}
-    said = [finding for finding in item.findings if finding.check in names]
-    passed = [name for name in item.passed if name in names]
-    findings = [*said, *verdict.findings]
-    return verdict_of(findings, [*passed, *verdict.passed], facts.premoderation, verdict.skipped)
-
-
-def is_momentary(check: Check) -> bool:
-    """Whether the check looks at what only the request knows, and so cannot be asked again by a task.
-
-    Such a check says so by ``momentary = True``; what it said when the item came in stays.
-    """
-    return bool(getattr(check, "momentary", False))
+def judge_anew(item: Item, submission: Submission, facts: Facts, checks: Sequence[Check], *, remote: bool) -> Verdict:
+    """Judge a stored item again. The findings of momentary checks stay as they were when the item came in."""
+    momentary = {check.name for check in checks if getattr(check, "momentary", False)}
+    verdict = judge(submission, facts, [check for check in checks if check.name not in momentary], remote=remote)
+    findings = [finding for finding in item.findings if finding.check in momentary]
+    passed = [name for name in item.passed if name in momentary]
+    return verdict_of([*findings, *verdict.findings], [*passed, *verdict.passed], facts.premoderation, verdict.skipped)
 
 
 def ask(check: Check, submission: Submission, facts: Facts) -> Finding | None:
-    """Ask one check. An outage or a bug becomes "could not tell", which holds and never publishes."""
+    """Ask one check. An outage or a bug becomes an uncertain finding, which holds the item."""
     started = facts.clock.monotonic()
     try:
         finding = check.look(submission, facts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moderate.checks.base import ALL_KINDS
+from moderate.checks.base import CheckDefaults
 from moderate.i18n import Message
 from moderate.model import Finding, Lean
 
@@ -13,14 +13,11 @@ if TYPE_CHECKING:
     from moderate.model import Submission
 
 
-class Crowd:
+class Crowd(CheckDefaults):
     """Held where the limiter let a submission through although an article's or the site's budget is used up."""
 
     name = "crowd"
-    version = 1
-    remote = False
     momentary = True
-    kinds = ALL_KINDS
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
         if not facts.crowded:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moderate.checks.base import COMMENTS
+from moderate.checks.base import COMMENTS, CheckDefaults
 from moderate.model import Finding, Lean
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from moderate.model import Submission
 
 
-class Honeypot:
+class Honeypot(CheckDefaults):
     """Holds what comes with something in the hidden field: programs fill it in, and now and then a form filler.
 
     Beside another hold it is spam; see `moderate.checks.base.weighed`.
@@ -20,7 +20,6 @@ class Honeypot:
 
     name = "honeypot"
     version = 2
-    remote = False
     kinds = COMMENTS
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:

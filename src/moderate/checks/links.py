@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from moderate.checks.base import ALL_KINDS
+from moderate.checks.base import CheckDefaults
 from moderate.i18n import Message
 from moderate.model import Finding, Lean
 
@@ -16,13 +16,10 @@ if TYPE_CHECKING:
 FORUM_CODE = re.compile(r"\[(?:url|link)\s*[=\]]", re.IGNORECASE)
 
 
-class Links:
+class Links(CheckDefaults):
     """Holds a text with more links than the site allows, or with links in forum code, which no site here renders."""
 
     name = "links"
-    version = 1
-    remote = False
-    kinds = ALL_KINDS
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
         count = len(submission.body.links)

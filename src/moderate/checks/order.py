@@ -23,31 +23,27 @@ if TYPE_CHECKING:
     from moderate.checks.base import Check, Services
 
 CHECKS: tuple[Check, ...] = (
-    Honeypot(),  # costs nothing, and makes spam of what any other holds
-    Rules(),  # what moderators wrote down goes before what we guess
-    Timing(),  # free: the form's own token tells
+    Honeypot(),  # costs nothing, and turns a hold of any other check into spam
+    Rules(),  # what moderators wrote comes before what we guess
+    Timing(),  # free: the form's token has the time
     Links(),  # free: the cleaner has counted them
     PingSignals(),  # free, and most bad pings show them
-    SourceLink(),  # a ping that nobody can follow back is worth nothing, whatever else it says
-    Crowd(),  # free: the limiter has told
-    Repeat(),  # one look into the store; before Akismet, so that a flood is not paid for
-    Wave(),  # before rules that trust: a wave may come with a trusted word; verified authors it lets pass itself
-    TrustRules(),  # may publish at once what nothing above holds; after the source of a ping was seen
+    SourceLink(),  # a ping without a link back is spam, whatever else it says
+    Crowd(),  # free: the limiter has found out
+    Repeat(),  # one query; before Akismet, so that a flood is not paid for
+    Wave(),  # before rules that trust: a wave may use a trusted word; it lets verified authors pass itself
+    TrustRules(),  # may publish at once what nothing above holds; after the source of a ping was read
     TrustedAuthor(),  # the same; everything below is only for strangers
     Learned(),  # this site's own experience, and free; what it is sure of is not sent elsewhere
-    Akismet(),  # last: slow, paid, may be down, and sends what people wrote to somebody else
+    Akismet(),  # last: slow, paid, may be down, and sends what people wrote to another company
 )
 
 
 def in_use(checks: Iterable[Check], services: Services) -> tuple[Check, ...]:
-    """The checks whose service the site has.
+    """Return the checks whose service the site has.
 
-    A check names a service that it cannot do without as `needs`, a field of `Services`. Without it
-    the check is left out altogether: else it would be listed as passed, or held for, in vain.
+    A check names the field of `Services` that it needs as `needs`. It is left out where that is None, so that it is
+    not listed as passed.
     """
-    return tuple(check for check in checks if is_in_use(check, services))
-
-
-def is_in_use(check: Check, services: Services) -> bool:
-    needed = getattr(check, "needs", None)
-    return needed is None or getattr(services, needed) is not None
+    needed = [(check, getattr(check, "needs", None)) for check in checks]
+    return tuple(check for check, name in needed if name is None or getattr(services, name) is not None)

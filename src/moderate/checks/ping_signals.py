@@ -6,7 +6,7 @@ import re
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from moderate.checks.base import PINGS
+from moderate.checks.base import PINGS, CheckDefaults
 from moderate.checks.spelling import plain
 from moderate.i18n import Message
 from moderate.model import Finding, Lean
@@ -28,7 +28,7 @@ TEMPLATE = re.compile(
 TEMPLATE_LENGTH = 160
 
 
-class PingSignals:
+class PingSignals(CheckDefaults):
     """Holds a ping that looks made by a program; two signs together are spam.
 
     Signs: the blog calls itself by the post's title, the excerpt is one of the stock phrases that
@@ -37,8 +37,6 @@ class PingSignals:
     """
 
     name = "ping-signals"
-    version = 1
-    remote = False
     kinds = PINGS
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from moderate.checks.base import ALL_KINDS
+from moderate.checks.base import CheckDefaults
 from moderate.checks.near import NEAR, near_text
 from moderate.i18n import Message
 from moderate.model import Finding, Lean, Status
@@ -29,7 +29,7 @@ NEARLY = 2
 FLOOD = 5
 
 
-class Repeat:
+class Repeat(CheckDefaults):
     """Holds a text that came before within a day, and calls it spam once it is all over the site.
 
     Compared by `Submission.text_key`, and longer texts also by their words (`moderate.checks.near`),
@@ -39,8 +39,6 @@ class Repeat:
 
     name = "repeat"
     version = 2
-    remote = False
-    kinds = ALL_KINDS
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
         if not submission.text_key or not submission.body.raw.strip():

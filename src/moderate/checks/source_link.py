@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moderate.checks.base import PINGS
+from moderate.checks.base import PINGS, CheckDefaults
 from moderate.i18n import Message
 from moderate.model import Finding, Lean
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from moderate.model import Submission
 
 
-class SourceLink:
+class SourceLink(CheckDefaults):
     """Spam where the source was read and does not link here; held while it cannot be read.
 
     The look itself is deferred work (`moderate.tasks.run`): this only says what it means. A source
@@ -21,7 +21,6 @@ class SourceLink:
     """
 
     name = "source-link"
-    version = 1
     remote = True
     kinds = PINGS
     needs = "fetcher"

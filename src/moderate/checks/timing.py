@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moderate.checks.base import COMMENTS
+from moderate.checks.base import COMMENTS, CheckDefaults
 from moderate.i18n import Message
 from moderate.model import Finding, Lean
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DAY = 86_400.0
 
 
-class Timing:
+class Timing(CheckDefaults):
     """Holds what came back faster than a person reads and writes.
 
     Only forms are measured: an API client has no form to read. Nor are edits and rechecks, whose
@@ -23,8 +23,6 @@ class Timing:
     """
 
     name = "timing"
-    version = 1
-    remote = False
     momentary = True
     kinds = COMMENTS
 

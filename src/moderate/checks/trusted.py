@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from moderate.checks.base import COMMENTS
+from moderate.checks.base import COMMENTS, CheckDefaults
 from moderate.hooks import is_confirmed
 from moderate.i18n import Message
 from moderate.model import Finding, Lean, Status
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PERIOD = timedelta(days=90)
 
 
-class TrustedAuthor:
+class TrustedAuthor(CheckDefaults):
     """Trusts a verified author with enough approved comments and no spam within 90 days.
 
     Goes by `author_id` alone, which only the host's login sets, or a browser that has confirmed the
@@ -29,7 +29,6 @@ class TrustedAuthor:
 
     name = "trusted-author"
     version = 3
-    remote = False
     kinds = COMMENTS
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from moderate.checks.base import ALL_KINDS
+from moderate.checks.base import CheckDefaults
 from moderate.i18n import Message
 from moderate.learned.tokens import Writing, features, told
 from moderate.model import Finding, Lean
@@ -51,13 +51,10 @@ class Opinion:
     weights: dict[int, float]
 
 
-class Learned:
+class Learned(CheckDefaults):
     """Holds what looks like earlier spam, marks as spam what does so beyond doubt; never publishes anything."""
 
     name = "learned"
-    version = 1
-    remote = False
-    kinds = ALL_KINDS
     needs = "tokens"
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response
 
-from moderate.checks.timings import BOUNDS, Timings
 from moderate.http.answers import NoSuchPage
 from moderate.http.operation import PLAIN, Operation, Reply
 from moderate.http.state import State, current_state
 from moderate.lifecycle import counter_of
 from moderate.model import TASK_KINDS, Kind, Status
 from moderate.moderation.access import moderator
+from moderate.monitoring.timings import BOUNDS, Timings
 from moderate.tasks.retention import retention_lag
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from moderate.checks.base import ALL_KINDS
+from moderate.checks.base import CheckDefaults
 from moderate.checks.spelling import plain, spellings, word_pattern
 from moderate.errors import Invalid
 from moderate.i18n import Message
@@ -41,13 +41,10 @@ KINDS = {
 }
 
 
-class Rules:
+class Rules(CheckDefaults):
     """Hold a submission, or mark it as spam, by a moderator's rule. Of several that match, spam comes first."""
 
     name = "rules"
-    version = 1
-    remote = False
-    kinds = ALL_KINDS
     needs = "rules"
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
@@ -62,7 +59,7 @@ class Rules:
         return Finding(self.name, Lean.SPAM if rule.effect == "spam" else Lean.HOLD, words(rule, what), rule=rule.id)
 
 
-class TrustRules:
+class TrustRules(CheckDefaults):
     """Trust a submission by a moderator's rule, if the sender cannot simply have claimed what the rule names.
 
     IP addresses and words always count. An e-mail address counts only for an author whom the host has verified
@@ -73,8 +70,6 @@ class TrustRules:
 
     name = "trust-rules"
     version = 2
-    remote = False
-    kinds = ALL_KINDS
     needs = "rules"
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from moderate import signals
 from moderate.akismet import account
 from moderate.akismet.check import sample_of
-from moderate.akismet.feedback import keep_sample, teach
+from moderate.akismet.feedback import RecordingSpamService, keep_sample, teach
 from moderate.akismet.values import SpamSample
 from moderate.checks.base import Facts, judge_anew
 from moderate.confirmation import confirm as confirming
@@ -168,10 +168,13 @@ def judge_again(desk: Desk, task: Task) -> None:
         described(item, article, seen, desk.policy, words) if seen else as_submitted(desk, item, article, words)
     )
     facts = with_sample(facts_of(desk, task, item, article, seen), submission)
+    service = RecordingSpamService(desk.services.spam) if desk.services.spam is not None else None
+    facts = replace(facts, services=replace(desk.services, spam=service))
     verdict = judge_anew(item, submission, facts, desk.checks, remote=True)
-    account.note(desk, facts.heard)
-    if facts.sample is not None:
-        keep_sample(desk, item, facts.sample, facts.heard)
+    if service is not None:
+        account.note(desk, service.answers)
+        if facts.sample is not None:
+            keep_sample(desk, item, facts.sample, service.answers)
     if verdict.awaiting is Awaiting.CHECKS and is_exhausted(task, desk.clock.now()):
         verdict = replace(verdict, awaiting=Awaiting.MODERATOR)
     settle(desk, task, item, verdict, content_of(submission, seen, words))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moderate.checks.base import ALL_KINDS
+from moderate.checks.base import CheckDefaults
 from moderate.checks.trusted import good_record
 from moderate.i18n import Message
 from moderate.model import Finding, Lean
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from moderate.model import Submission
 
 
-class Wave:
+class Wave(CheckDefaults):
     """Holds whatever comes in while a spam wave goes on, but for people whom the site knows.
 
     Trust by a moderator's rule does not count: a word or a network may be what the wave comes with.
@@ -23,11 +23,8 @@ class Wave:
     """
 
     name = "wave"
-    version = 1
-    remote = False
     #: Only what comes in during the wave: what a task looks at later came before or was held already.
     momentary = True
-    kinds = ALL_KINDS
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
         if facts.wave is None or good_record(submission, facts) is not None:
