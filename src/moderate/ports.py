@@ -1,6 +1,6 @@
-"""Promises to the package: the Protocols of which there is more than one implementation, or that hosts implement.
+"""The Protocols that hosts implement, or that have several implementations, with the values in their signatures.
 
-`moderate.checks.base.Check` and `moderate.protocols.base.InboundProtocol` stand beside what they work on.
+`Check` is in `moderate.checks.base`, `InboundProtocol` in `moderate.protocols.base`.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 
 
 class Clock(Protocol):
-    """The only source of time; tests move it by hand."""
+    """The only source of time. Tests use one that they move by hand."""
 
     def now(self) -> datetime:
-        """The current moment, aware, in UTC."""
+        """Return the current moment, aware, in UTC."""
 
     def monotonic(self) -> float:
-        """Seconds from an arbitrary start, never going back."""
+        """Return seconds from an arbitrary start, which never go back."""
 
 
 class Earlier(Protocol):
-    """What checks may ask about the past. Reads only."""
+    """Questions about earlier items that checks may ask. Reads only."""
 
     def same_text(self, text_key: str, since: datetime) -> Sequence[tuple[Kind, Status, str]]:
-        """Kind, status and article of items with that text since then, newest first, at most 50."""
+        """Return kind, status and article of items with that text since then, newest first, at most 50."""
 
     def near_text(self, text_key: str, near: NearText, since: datetime) -> Sequence[Alike]:
-        """Items since then that may say nearly the same, the same text among them; newest first, at most 100."""
+        """Return items since then with the same text or perhaps a nearly equal one; newest first, at most 100."""
 
     def author_record(self, author_id: str, since: datetime | None = None) -> Mapping[Status, int]:
-        """How many items of a verified author stand where: all, or those since then, with spam that was deleted."""
+        """Return how many items of a verified author have each status: of all, or since then with deleted spam."""
 
 
 RuleKind = Literal["word", "host", "email", "ip"]
@@ -50,7 +50,7 @@ RuleEffect = Literal["hold", "spam", "trust"]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One line that a moderator wrote: what matches *value* is held, spam, or trusted."""
+    """One rule of a moderator: submissions that match *value* are held, spam, or trusted."""
 
     id: int
     kind: RuleKind
@@ -60,14 +60,14 @@ class Rule:
 
 
 class Rules(Protocol):
-    """The moderators' rules, cheap to ask for: an adapter may answer from memory for a few seconds."""
+    """The moderators' rules. An implementation may answer from memory for a few seconds."""
 
     def active(self) -> Sequence[Rule]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class TokenTable:
-    """What was learned of some tokens: (as spam, as good) for each, and for all messages and tokens together."""
+    """Counts of some tokens: (in spam, in good items) for each, and for all messages and tokens together."""
 
     counts: Mapping[int, tuple[int, int]]
     messages: tuple[int, int]
@@ -75,16 +75,16 @@ class TokenTable:
 
 
 class TokenCounts(Protocol):
-    """What the learned filter has seen. Tokens are keyed 64-bit hashes: the table is no word list."""
+    """The counts of the learned filter. Tokens are keyed 64-bit hashes: the table is no word list."""
 
     def key(self) -> bytes:
-        """The secret that tokens are hashed under, the same for as long as the counts are kept."""
+        """Return the secret that tokens are hashed with, the same for as long as the counts are kept."""
 
     def has_seen(self, least: int) -> bool:
-        """Whether so many items of either kind were ever taught; once they were, nobody is asked again."""
+        """Return whether at least *least* spam and *least* good items were taught; True is remembered."""
 
     def lookup(self, tokens: Collection[int]) -> TokenTable:
-        """The counts of *tokens* in one query; tokens never seen are left out."""
+        """Return the counts of *tokens* in one query, without tokens that were never taught."""
 
     def teach(self, item: int, tokens: Collection[int], is_spam: bool | None) -> bool:
         """Count an item's tokens as spam or good, or forget them (None).
@@ -95,15 +95,15 @@ class TokenCounts(Protocol):
 
 
 class SpamService(Protocol):
-    """Judges text for us. Every failure is raised as `ServiceDown`; no answer is ever guessed."""
+    """A service that judges text. Every failure raises `ServiceDown`; no answer is ever guessed."""
 
     def check(self, sample: SpamSample) -> SpamAnswer: ...
 
     def teach(self, sample: SpamSample, is_spam: bool) -> None:
-        """Tell the service what a person decided. *sample* is what was checked, field by field."""
+        """Report a moderator's decision. *sample* is equal to the checked one, field by field."""
 
     def verify(self) -> bool:
-        """Whether the service accepts our key for this site."""
+        """Return whether the service accepts the configured key for this site."""
 
     def usage(self) -> SpamUsage: ...
 
@@ -112,43 +112,43 @@ class SpamService(Protocol):
 
 
 class Limiter(Protocol):
-    """Spends one from each bucket, or from none. Raises `ServiceDown`; a time-out is never counted twice."""
+    """A counter of requests. Raises `ServiceDown`; a time-out is never counted twice."""
 
     def take(self, buckets: Sequence[Bucket], *, spend: bool = True) -> Taken:
-        """With `spend=False` only looks: the answer tells whether one more would pass."""
+        """Spend one from each bucket, or from none; without *spend* only return whether one more would pass."""
 
 
 class Notifier(Protocol):
-    """One destination: a mailbox, or a program somewhere."""
+    """One destination of notices: a mailbox or a webhook."""
 
     @property
     def key(self) -> str:
-        """Up to 32 letters and digits, the same for as long as the destination is."""
+        """Up to 32 letters and digits, the same for as long as the destination is configured."""
 
     @property
     def events(self) -> frozenset[Event]: ...
 
     @property
     def per_hour(self) -> int | None:
-        """After how many notices in an hour further ones are gathered into one; None never gathers.
+        """The number of notices in an hour after which further ones are gathered into a digest; None for no digests.
 
-        Whoever is told so is a person and may unsubscribe.
+        A destination with a number is a person, who may unsubscribe.
         """
 
     def deliver(self, notice: Notice) -> None:
-        """Tell. Raises `ServiceDown` where trying again may help, else `Undeliverable`."""
+        """Send. Raises `ServiceDown` where trying again may help, else `Undeliverable`."""
 
     def probe(self) -> None:
-        """See whether it could be told, and tell nothing. Raises `ServiceDown`."""
+        """Try the connection without sending anything. Raises `ServiceDown`."""
 
 
 class NoticeLinks(Protocol):
-    """Absolute addresses for mails and hooks; they are used outside of any request."""
+    """Absolute addresses for mails and webhooks, used outside of any request."""
 
     def decide(self, item: Item, decision: Decision, to: Recipient, change: ChangedText = ChangedText.ACCEPT) -> str:
-        """A page where *to* can decide on this version of the item with one button, without a login.
+        """Return a page where *to* can decide on this version of the item with one button, without a login.
 
-        `change` says what becomes of a changed text that waits.
+        *change* says whether a changed text that waits is accepted or declined.
         """
 
     def unsubscribe(self, to: Recipient) -> str: ...

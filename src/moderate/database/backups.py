@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from moderate.database.engine import Database
 
-#: Seconds for which a restore waits until nobody has the database open.
+#: Seconds for which a restore waits until no other process has the database open.
 PATIENCE = 2.0
 
-#: What SQLite may keep beside a database. All of it belongs to that one file and must never meet another.
+#: Endings of the files that SQLite keeps beside a database, which must never be used with another one.
 ENDINGS = ("-wal", "-shm", "-journal")
 
 IN_USE = "Nothing was restored: {who} {path} open. Stop the site and its workers, and run this again."
@@ -68,7 +68,7 @@ def restore(database: Database, source: Path, now: datetime) -> tuple[str, Path 
     """Put the backup *source* in the place of the database.
 
     Returns the version of its tables, and where the database that was there before is kept; None where there was
-    none. Raises `BackupRefused`, and changes nothing, where *source* is damaged, not one of our databases or
+    none. Raises `BackupRefused`, and changes nothing, where *source* is damaged, no database of this package or
     of a version that is not known here, and where another process has the database open.
     """
     path = sqlite_file(database, TOOLS_BACK, source)
@@ -102,7 +102,7 @@ def sqlite_file(database: Database, tools: dict[str, str], file: Path) -> Path:
     dialect = database.dialect
     path = file_of(database.engine.url) if dialect == "sqlite" else None
     if path is not None:
-        # A symbolic link stays one, and what it leads to is replaced.
+        # A symbolic link stays one, and its target is replaced.
         return path.resolve()
     if dialect == "sqlite":
         raise BackupRefused("The database is in memory, and no file.")
@@ -122,9 +122,9 @@ def opened(path: Path, name: Path | None = None) -> Iterator[sqlite3.Connection]
 
 @contextmanager
 def unfinished(target: Path) -> Iterator[Path]:
-    """Yield the path of a new, empty file beside *target*, which nobody else can read; it is gone afterwards.
+    """Yield the path of a new, empty file beside *target*, readable by this user only; it is deleted afterwards.
 
-    Raises `BackupRefused` where the folder or the disk takes no file.
+    Raises `BackupRefused` where the folder or the disk accepts no file.
     """
     part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
     try:
@@ -138,7 +138,7 @@ def unfinished(target: Path) -> Iterator[Path]:
 
 
 def put(part: Path, target: Path) -> None:
-    """Give a finished file its name, unless somebody else has used that name meanwhile. Raises `OSError`."""
+    """Give a finished file its name. Raises `OSError`, also where that name is taken meanwhile."""
     with part.open("rb") as written:
         os.fsync(written.fileno())
     try:
@@ -178,7 +178,7 @@ def refuse_damage(raw: sqlite3.Connection, name: Path) -> None:
 
 
 def known_version(raw: sqlite3.Connection, name: Path) -> str:
-    """Return the version of the tables; raise `BackupRefused` where they are not ours, incomplete or too new."""
+    """Return the version of the tables. Raises `BackupRefused` where they are missing, incomplete or too new."""
     names = {row[0] for row in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     asked = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608
     found = raw.execute(asked).fetchone() if VERSION_TABLE in names else None
@@ -201,11 +201,11 @@ def known_version(raw: sqlite3.Connection, name: Path) -> str:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Hold the database that is to be replaced locked. Raises `BackupRefused` where another process has it open.
+    """Lock the database that is to be replaced. Raises `BackupRefused` where another process has it open.
 
-    In WAL mode every open connection holds a lock, even an idle one, so that nobody can leave that mode beside
-    it. In the other modes idle connections hold none; there, and for a file that SQLite cannot read any more,
-    the system is asked who has the file open.
+    In WAL mode every open connection holds a lock, even an idle one, so that leaving that mode fails beside it.
+    In the other modes idle connections hold none; there, and for a file that SQLite cannot read any more,
+    the operating system lists the processes that have the file open.
     """
     with closing(sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)) as raw:
         try:
@@ -255,6 +255,6 @@ def keep(path: Path, now: datetime) -> Path:
 
 
 def drop_beside(path: Path) -> None:
-    """Remove what is left beside a database: another one in its place must not meet it."""
+    """Delete the files beside a database, which must not be used with another database in its place."""
     for ending in ENDINGS:
         beside(path, ending).unlink(missing_ok=True)

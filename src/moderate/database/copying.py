@@ -1,7 +1,7 @@
-"""All rows of ours from one database into another: the way from SQLite to PostgreSQL, and back.
+"""Copies of all rows from one database into another, such as from SQLite to PostgreSQL, and back.
 
-Made over the metadata, so that a table which comes later is copied as well. The source is read as it
-stood at one moment; the target gets everything in one transaction, or nothing.
+The metadata lists the tables, so that a new table is copied as well. The source is read as of one moment; the
+target gets everything in one transaction, or nothing.
 """
 
 from __future__ import annotations
@@ -27,39 +27,39 @@ if TYPE_CHECKING:
 
     from moderate.database.engine import Database
 
-#: So many rows are in memory at a time.
+#: Number of rows that are in memory at a time.
 BATCH = 500
 
 OF_OTHER_VERSION = "{what} is at version {found}, and this program needs {head}. {advice}"
 
 
-def copy(source: Database, target: Database, told: Callable[[int], None]) -> None:
-    """Copy every row. *told* hears after each batch how many rows it had.
+def copy(source: Database, target: Database, progress: Callable[[int], None]) -> None:
+    """Copy every row. *progress* is called after each batch with the number of its rows.
 
-    The target must be empty, with or without our tables. Raises `CopyRefused`, and `ServiceDown`
+    The target must be empty, with or without the package's tables. Raises `CopyRefused`, and `ServiceDown`
     where a database fails; then nothing has been written but empty tables.
     """
     refuse_version("The site's database", migrate.current(source))
     prepare(target)
     try:
         with target.write() as into:
-            _copy(source, into, told)
+            _copy(source, into, progress)
     except SQLAlchemyError as error:
-        # A value that does not fit, or a row that somebody else has written in between.
+        # A value that does not fit, or a row that another process has written in between.
         raise CopyRefused(
             f"The new database refused a row, so nothing was copied: {reason(error, target.engine.url)}"
         ) from error
     search.catch_up(target, most=max(1, count_rows(target)), lag=1)
 
 
-def _copy(source: Database, into: Connection, told: Callable[[int], None]) -> None:
+def _copy(source: Database, into: Connection, progress: Callable[[int], None]) -> None:
     empty(into)
     with snapshot(source) as rows:
         copied = counted(rows)
         # First, as MySQL ends a transaction there.
         go_on_counting(into, highest_ids(rows))
         for table in metadata.sorted_tables:
-            copy_table(table, rows, into, told)
+            copy_table(table, rows, into, progress)
     refuse_difference(copied, counted(into), "The new database holds other numbers of rows than the old one")
     with snapshot(source) as later:
         now = counted(later)
@@ -67,7 +67,7 @@ def _copy(source: Database, into: Connection, told: Callable[[int], None]) -> No
 
 
 def prepare(target: Database) -> None:
-    """Make our tables over there, where there are none."""
+    """Create the tables in the target, where there are none. Raises `CopyRefused`."""
     try:
         found = migrate.current(target)
         if found is None:
@@ -86,7 +86,7 @@ def refuse_version(what: str, found: str | None) -> None:
 
 
 def empty(conn: Connection) -> None:
-    """Refuse a database that holds items or settings, and delete what new tables and health checks have written."""
+    """Delete the rows of an upgrade and of health checks. Raises `CopyRefused` where there are any others."""
     new = {counters.name, secrets.name, states.name}
     full = [f"{name} ({number})" for name, number in counted(conn).items() if number and name not in new]
     if full:
@@ -104,10 +104,10 @@ def refuse_difference(wanted: Mapping[str, int], found: Mapping[str, int], words
 
 @contextmanager
 def snapshot(database: Database) -> Iterator[Connection]:
-    """A connection all of whose statements see the same moment."""
+    """Yield a connection all of whose statements see the same moment."""
     with database.read() as conn:
         if conn.dialect.name == "sqlite":
-            # Neither the driver nor our engine begins a transaction for what only reads.
+            # Neither the driver nor the engine begins a transaction for reading.
             conn.exec_driver_sql("BEGIN")
         else:
             conn.execution_options(isolation_level="REPEATABLE READ")
@@ -115,26 +115,26 @@ def snapshot(database: Database) -> Iterator[Connection]:
 
 
 def count_rows(database: Database) -> int:
-    """How many rows there are in all tables of ours."""
+    """Return the number of rows in all tables together."""
     with database.read() as conn:
         return sum(counted(conn).values())
 
 
 def counted(conn: Connection) -> dict[str, int]:
-    """The number of rows in each table."""
+    """Return the number of rows in each table."""
     tables = metadata.sorted_tables
     return {table.name: conn.execute(select(func.count()).select_from(table)).scalar_one() for table in tables}
 
 
-def copy_table(table: Table, rows: Connection, into: Connection, told: Callable[[int], None]) -> None:
+def copy_table(table: Table, rows: Connection, into: Connection, progress: Callable[[int], None]) -> None:
     every = select(table).order_by(*table.primary_key.columns).execution_options(yield_per=BATCH)
     with rows.execute(every) as found:
         for part in found.mappings().partitions(BATCH):
             into.execute(insert(table), [copied_row(table, row) for row in part])
-            told(len(part))
+            progress(len(part))
 
 
 def copied_row(table: Table, row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A row as the other database takes it: each keeps the words to search for in a form of its own."""
+    """Return a row for the other database: the terms for searches have another form in each."""
     values = {column.name: row[column] for column in table.columns}
     return {**values, "search": search.terms_of(values)} if table is items else values

@@ -1,4 +1,4 @@
-"""Connections: one `Database` per app, which hides what differs between the databases."""
+"""One `Database` for each app: its engine, transactions, retries and outages."""
 
 from __future__ import annotations
 
@@ -61,19 +61,19 @@ log = logging.getLogger("moderate")
 
 T = TypeVar("T")
 
-#: How often a transaction is run again that lost a race, before it is given up as an outage.
+#: Tries of a transaction that lost a race, before it counts as an outage.
 ATTEMPTS = 10
 
-#: The same for "database is locked" on an SQLite engine of the host, whose waits are the host's to set.
+#: The same for "database is locked" on an SQLite engine of the host, whose own time-out applies.
 LOCK_ATTEMPTS = 3
 
-#: Under which name a transaction notes that it has written tasks which are due.
+#: The key in a connection's ``info`` by which a transaction notes that it has written tasks which are due.
 DUE = "moderate_due"
 
 #: The kind of an outage in which a commit was sent and its outcome is not known.
 UNSURE = "unsure"
 
-#: Under which name it is kept for a request that the database gave no answer in time, and in which words.
+#: The key in a request's scope for the words of a time-out of the database.
 SILENT = "moderate.silent"
 
 ENGINES = (
@@ -114,7 +114,7 @@ class Reading(Connection):
 
 
 class Engines(NamedTuple):
-    """One engine under the options of each use: making these anew costs as much as a short query."""
+    """One engine with the options of each use, which cost as much as a short query to make."""
 
     plain: Engine
     reading: Engine
@@ -143,22 +143,22 @@ class Database:
         self._clock = clock
         self._engines: Engines | None = None
         self._resolving = threading.Lock()
-        # One connection for all threads, as an in-memory database needs it, serves one at a time.
+        # The one connection of an in-memory database serves one thread at a time.
         self._turn: AbstractContextManager[Any] = nullcontext()
-        #: Called after each commit that left tasks which are due; whoever writes them need not think of it.
+        #: Called after each commit that left tasks which are due.
         self.on_due: Callable[[], object] = lambda: None
-        #: Returns what is kept for the current request, None outside of requests: within one, a database that gave no
-        #: answer in time is not asked again, because a page asks several times, and each would wait as long.
+        #: Returns the values of the current request, None outside of requests. Within a request, a database that timed
+        #: out is not used again, because a page makes several queries, and each would wait as long.
         self.scope: Callable[[], MutableMapping[Any, Any] | None] = lambda: None
-        #: A number that grows while the database is well, roughly: threads count without a lock.
-        #: After a write that failed it grows with the next one that succeeds: reading may work all the while.
+        #: A number that grows while the database works, roughly: threads count without a lock.
+        #: After a failed write it grows with the next one that succeeds: reading may work all the while.
         self.done = 0
         self._write_failed = False
         _databases.add(self)
 
     @property
     def is_ours(self) -> bool:
-        """Whether the engine was made here, and not handed in by the host."""
+        """True for an engine that was made here, False for the host's."""
         return isinstance(self._source, str | URL)
 
     @property
@@ -180,7 +180,7 @@ class Database:
     def _resolve(self) -> Engines:
         if isinstance(self._source, str | URL):
             engine = make_engine(self._source, self._synchronous, self._options, self._clock)
-            # For apps that are dropped without `dispose`, and for the end of the process.
+            # For apps that are discarded without `dispose`, and for the end of the process.
             weakref.finalize(self, engine.dispose)
         else:
             engine = hosts_engine(self._source)
@@ -190,8 +190,8 @@ class Database:
         if engine.dialect.name == "postgresql":
             # Spares the round trips for BEGIN and ROLLBACK around each single statement that reads.
             reading = engine.execution_options(isolation_level="AUTOCOMMIT")
-            # What the transactions are made for. At the stricter levels of some hosts those that move the
-            # counters of one article at once would fail, and run again and again.
+            # The level that the transactions are written for. At the stricter levels of some hosts, those that change
+            # the counters of one article at once would fail, and run again and again.
             writing = engine.execution_options(isolation_level="READ COMMITTED")
         return Engines(engine, reading, writing.execution_options(moderate_write=True))
 
@@ -221,7 +221,7 @@ class Database:
                 raise
 
     def ask_sqlite(self, text: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """All rows of one query, by SQLite's own driver; see `moderate.database.statements`."""
+        """Return all rows of one query, by SQLite's own driver; see `moderate.database.statements`."""
         with self._turn, self._translated(), closing(self._connected()) as pooled:
             return by_driver(pooled, text, parameters)
 
@@ -233,7 +233,7 @@ class Database:
 
     @contextmanager
     def write(self, patience: float | None = None) -> Iterator[Connection]:
-        """One transaction: committed at the end of the block, rolled back by any exception.
+        """Yield a connection in one transaction, committed at the end of the block and rolled back by any exception.
 
         *patience* bounds the seconds for which it waits for the locks of other writers.
         """
@@ -274,7 +274,7 @@ class Database:
     def promptly(self, work: Callable[[Connection], T], patience: float = 0.0) -> T:
         """Run *work* in one transaction, without retrying lost races, and wait at most *patience* seconds for locks.
 
-        For what is noted while a page is being made: raises `ServiceDown` where it cannot be written now.
+        For writes during a page view: raises `ServiceDown` where it cannot be written now.
         """
         return self._commit_once(work, patience)
 
@@ -301,14 +301,14 @@ class Database:
 
     def _may_try_again(self, cause: BaseException | None, attempt: int) -> bool:
         if is_locked(cause):
-            # Where the wait for the lock was a full one, another would keep the caller for too long.
+            # Where this was a full wait for the lock, another one would take too long.
             return not self.is_ours and attempt < LOCK_ATTEMPTS
         if gave_no_id(cause):
             return attempt == 1 and self._have_ids_caught_up()
         return is_deadlock(cause) and attempt < ATTEMPTS
 
     def _have_ids_caught_up(self) -> bool:
-        """Set sequences right that are behind their rows, as after a restore of rows alone, and say so."""
+        """Correct sequences that are behind their rows, as after a restore of rows alone, and log a warning."""
         with self.write() as conn:
             tables = catch_up(conn)
         if tables:
@@ -319,7 +319,7 @@ class Database:
 
     @contextmanager
     def unhurried(self) -> Iterator[Database]:
-        """Yield the same database without a limit for answers, for work that may rightly take minutes."""
+        """Yield the same database without a time limit for answers, for work that may take minutes."""
         if not self.is_ours or self.dialect == "sqlite":
             yield self
             return
@@ -336,7 +336,7 @@ class Database:
             self._engines.plain.dispose()
 
     def dispose(self) -> None:
-        """Close all pooled connections of an engine that was made here, and leave an SQLite file whole in itself."""
+        """Close all pooled connections of an engine that was made here, and write an SQLite file's ``-wal`` into it."""
         if self._engines is not None and self.is_ours:
             engine = self._engines.plain
             engine.dispose()
@@ -376,10 +376,10 @@ class Database:
         self.done += not self._write_failed
 
     def forget_connections(self) -> None:
-        """In a forked child: leave the parent's connections alone, neither using nor closing them."""
+        """Drop the parent's connections in a forked child, without closing them."""
         self._resolving = threading.Lock()
         engine = self._engines.plain if self._engines else None
-        # A database in memory is nowhere else.
+        # A database in memory exists in this connection only.
         if engine is not None and not isinstance(engine.pool, StaticPool | SingletonThreadPool):
             # The host's own engine too: one connection serves one process.
             _of_the_parent.append(engine.pool)
@@ -387,7 +387,7 @@ class Database:
 
 
 def hosts_engine(source: Engine | Callable[[], Engine]) -> Engine:
-    """The engine that a host has handed in, or that its callable returns. Raises `ConfigError` for anything else."""
+    """Return the engine that a host has given, or that its callable returns. Raises `ConfigError` for anything else."""
     engine = source if isinstance(source, Engine) else source()
     if not isinstance(engine, Engine) or engine.dialect.is_async:
         raise ConfigError("Moderate(engine=…)", type(engine), ENGINES)
@@ -395,7 +395,7 @@ def hosts_engine(source: Engine | Callable[[], Engine]) -> Engine:
 
 
 def refuse_engine(engine: object) -> None:
-    """Raise `TypeError` for an engine from a host that cannot be used, as far as that can be told without asking it."""
+    """Raise `TypeError` for a host's engine that cannot be used, as far as that shows without calling it."""
     if engine is None or isinstance(engine, str | URL):
         return
     is_async = bool(getattr(getattr(engine, "dialect", None), "is_async", False))
@@ -409,10 +409,10 @@ def make_engine(
     chosen: ConnectionOptions,
     clock: Clock | None = None,
 ) -> Engine:
-    """An engine for a database of our own. Raises `ConfigError` for an address that cannot be used."""
+    """Create an engine for a database address. Raises `ConfigError` for one that cannot be used."""
     url, connect_args = read_address(source)
     backend = url.get_backend_name()
-    # Errors and logs tell which statement failed, never what somebody has written.
+    # Errors and logs show which statement failed, never its values.
     options: dict[str, Any] = {"hide_parameters": True, **options_of(url, chosen)}
     options["connect_args"] = {**options.get("connect_args", {}), **connect_args}
     try:
@@ -435,7 +435,7 @@ def make_engine(
 
 
 def _replace_useless(engine: Engine) -> None:
-    """Have the pool replace its connections where the server refuses writes on one, also those that are in use."""
+    """Have the pool replace all its connections, also those in use, where the server refuses writes on one."""
 
     @event.listens_for(engine, "handle_error")
     def look(context: ExceptionContext) -> None:

@@ -1,4 +1,6 @@
-"""Primary keys, unique constraints and the ids that tables give: what was lost, and how it is made again."""
+"""Primary keys, unique constraints and the ids that tables give: what was lost, and its repair.
+
+Each id is given once, because cookies, mails and histories name items by it."""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 
-#: How many groups of rows, and how many of each, are named that stand in the way.
+#: Most groups of conflicting rows that are named, and most rows of each.
 SHOWN = 3
 
 
@@ -52,7 +54,7 @@ def keys_of(table: Table) -> Iterator[Key]:
 
 
 def lost(conn: Connection) -> list[Key]:
-    """Return the keys that are gone, whatever names those have that are there. SQLite cannot lose them."""
+    """Return the keys that are gone, comparing columns and not names. SQLite cannot lose them."""
     if conn.dialect.name == "sqlite":
         return []
     names, look = list(metadata.tables), inspect(conn)
@@ -69,7 +71,7 @@ def lost(conn: Connection) -> list[Key]:
 
 
 def in_the_way(conn: Connection, key: Key) -> str:
-    """Return which rows share their values of a lost key or have none, in words; an empty text where none do."""
+    """Describe the rows that share their values of a lost key or have none; an empty text where none do."""
     if key.is_primary and conn.execute(select(key.table).where(and_(*(c.is_(None) for c in key.columns)))).first():
         return f"rows without {' and '.join(key.names)}"
     filled = [column.is_not(None) for column in key.columns]
@@ -95,7 +97,7 @@ def unmendable(conn: Connection) -> Iterator[str]:
 
 
 def give_back(conn: Connection) -> None:
-    """Make the lost keys again that no row stands in the way of."""
+    """Create the lost keys again that all rows satisfy."""
     for key in lost(conn):
         if in_the_way(conn, key):
             continue
@@ -125,7 +127,7 @@ COUNT_ON = {
     "mysql": ("ALTER TABLE {table} AUTO_INCREMENT = {next}",),
 }
 
-#: Makes the database give ids again.
+#: Statements that have the database give ids again.
 GIVE = {
     "postgresql": (
         "CREATE SEQUENCE IF NOT EXISTS {table}_{column}_seq",
@@ -157,7 +159,7 @@ def highest_ids(conn: Connection) -> dict[Table, int]:
 
 
 def given(conn: Connection, table: Table) -> int:
-    """Return the id from which the database counts on, 0 where it begins."""
+    """Return the id after which the database continues to count, 0 where it begins."""
     query = text(HIGHEST[dialect_of(conn)])
     return int(conn.execute(query, parameters(query, table)).scalar() or 0)
 
@@ -168,7 +170,7 @@ def present(conn: Connection, table: Table) -> int:
 
 
 def go_on_counting(conn: Connection, highest: Mapping[Table, int]) -> None:
-    """Let the next row of each table get an id that has never been given."""
+    """Have the next row of each table get an id that has never been given."""
     for table, number in highest.items():
         for statement in COUNT_ON[dialect_of(conn)] if number else ():
             asked = text(statement.format(table=table.name, next=number + 1))
@@ -176,9 +178,9 @@ def go_on_counting(conn: Connection, highest: Mapping[Table, int]) -> None:
 
 
 def behind(conn: Connection) -> list[Table]:
-    """Return the tables that would give an id again which is there: rows came back without their sequence.
+    """Return the tables that would give an existing id again: their rows were restored without the sequence.
 
-    This can only be on PostgreSQL; the others look at the rows by themselves.
+    This happens on PostgreSQL only; the others look at the rows by themselves.
     """
     if conn.dialect.name != "postgresql":
         return []
@@ -186,9 +188,9 @@ def behind(conn: Connection) -> list[Table]:
 
 
 def without(conn: Connection, *, is_mendable: bool) -> list[Table]:
-    """Return the tables whose ids the database gives no longer, because the column was made anew without that.
+    """Return the tables whose ids the database gives no longer, because the column was created again without that.
 
-    MySQL and MariaDB can count only where the column is a key.
+    MySQL and MariaDB can count only where the column is a key; *is_mendable* selects such tables or the others.
     """
     dialect = dialect_of(conn)
     if dialect not in WITHOUT:
@@ -200,7 +202,7 @@ def without(conn: Connection, *, is_mendable: bool) -> list[Table]:
 
 
 def give_ids(conn: Connection) -> None:
-    """Let the database give ids again, above all that are there."""
+    """Have the database give ids again, above all existing ones."""
     for table in without(conn, is_mendable=True):
         for statement in GIVE[dialect_of(conn)]:
             asked = text(statement.format(table=table.name, column=table.autoincrement_column.name))  # type: ignore[union-attr]
@@ -212,24 +214,24 @@ def catch_up(conn: Connection) -> list[str]:
     """Set each sequence that is behind to the highest id of its table; return the names of these tables."""
     tables = behind(conn)
     for table in tables:
-        # A transaction that takes an id right now holds a lock that this one waits for.
+        # A transaction that takes an id at this moment holds a lock that this one waits for.
         conn.execute(text(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))
         go_on_counting(conn, {table: max(given(conn, table), present(conn, table))})
     return [table.name for table in tables]
 
 
 def gave_no_id(error: BaseException | None) -> bool:
-    """Return whether a row was refused because of the id that PostgreSQL gave it: one that is there, or none."""
+    """Return whether a row was refused because PostgreSQL gave it an existing id, or none."""
     if not isinstance(error, IntegrityError) or code(error) not in {TAKEN, NO_VALUE}:
         return False
-    told: Any = getattr(error.orig, "diag", None)
-    table = metadata.tables.get(getattr(told, "table_name", None) or "")
+    refused: Any = getattr(error.orig, "diag", None)
+    table = metadata.tables.get(getattr(refused, "table_name", None) or "")
     if table is None or table.autoincrement_column is None:
         return False
     if code(error) == NO_VALUE:
-        return bool(told.column_name == table.autoincrement_column.name)
-    # A restore may have named the primary key anew, so this is any constraint but those of other columns.
-    return told.constraint_name not in names_of_others(table)
+        return bool(refused.column_name == table.autoincrement_column.name)
+    # A restore may have renamed the primary key, so this is any constraint but those of other columns.
+    return refused.constraint_name not in names_of_others(table)
 
 
 def names_of_others(table: Table) -> set[str]:
@@ -243,7 +245,7 @@ def dialect_of(conn: Connection) -> str:
 
 
 def parameters(statement: Any, table: Table, number: int = 0) -> dict[str, Any]:
-    """Return what of the table's names a statement asks for."""
+    """Return the parameters of a statement among the table's names and *number*."""
     column = table.autoincrement_column
     known = {"table": table.name, "column": column.name if column is not None else "", "number": number}
     return {name: known[name] for name in statement.compile().params}

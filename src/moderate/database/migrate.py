@@ -1,8 +1,8 @@
-"""Brings the tables up to date: `upgrade`, `current` and `check`, for the start and the command line.
+"""Upgrades of the tables and their version: `upgrade`, `current` and `check`, for the start and the command line.
 
-The migrations are part of the package, keep their own version table, and never look at a table of
-the host; `include_name` keeps the host's migrations from looking at ours. Alembic is only imported
-where there is something to do.
+The migrations are part of the package, have their own version table, and never look at a table of the host;
+`include_name` keeps the host's migrations from the package's tables. Alembic is only imported where there is
+something to do.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ KNOWN = frozenset({HEAD})
 #: The name under which an upgrade leaves `OLDEST` in moderate_states, where code older than the tables finds it.
 KEPT_AS = "tables"
 
-#: The moment of that row, which means nothing.
+#: The moment of that row, which has no meaning.
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: All tables that are made here. On SQLite the index for searches brings tables of its own.
@@ -116,7 +116,7 @@ def _settled(conn: Connection) -> str | None:
 
 
 def note_oldest(conn: Connection, revision: str) -> None:
-    """Leave word of the oldest revision whose code works with these tables."""
+    """Store the oldest revision whose code works with these tables."""
     conn.execute(latest(conn.dialect.name), {"name": KEPT_AS, "value": {"oldest": revision}, "at": EPOCH})
 
 
@@ -178,8 +178,8 @@ def losses(conn: Connection) -> list[str]:
 def incompatibility(conn: Connection) -> str:
     """Return why this code cannot work with tables of a newer version, or an empty text where it can.
 
-    It cannot where something is gone that it needs, where the upgrade has left word that code of this age must
-    not use the tables, and where a column that it does not know has to be filled in.
+    It cannot where a table or column that it needs is gone, where the upgrade has stored that only newer code works
+    with the tables, and where a column that it does not know has to be filled in.
     """
     lost = losses(conn)
     if lost:
@@ -208,7 +208,7 @@ def newer(version: str) -> str:
 
 
 def named(names: Sequence[str]) -> str:
-    """The first of some names, for messages of a readable length."""
+    """Return the first of some names, for messages of a readable length."""
     return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 
 
@@ -222,9 +222,9 @@ SERVES = "which works with them. There is nothing to do: install the newer flask
 
 
 class Trouble(NamedTuple):
-    """How the store's tables differ from what the code needs; `state` is empty where they do not.
+    """The difference between the tables and what the code needs; `state` is empty where there is none.
 
-    `state` is a word or two, `advice` a sentence or two on what to do. `serves` says that the code works
+    `state` is a word or two, `advice` a sentence or two on what to do. `serves` is True where the code works
     nevertheless: the tables are newer, and have only been added to.
     """
 
@@ -236,8 +236,8 @@ class Trouble(NamedTuple):
 def trouble(database: Database) -> Trouble:
     """Compare the tables with this code.
 
-    A few queries, for the tables' names, their version and the encoding: cheap enough for health checks. Only
-    newer tables are looked at more closely.
+    Makes a few queries, for the tables' names, their version and the encoding: cheap enough for health checks. Only
+    newer tables are compared column by column.
     """
     with database.read() as conn:
         names = _names(conn)
@@ -261,21 +261,21 @@ def trouble(database: Database) -> Trouble:
 
 
 def current(database: Database) -> str | None:
-    """The revision of the tables as they are, None where there are none."""
+    """Return the revision of the tables as they are, None where there are none."""
     with database.read() as conn:
         return _stamped(conn, _names(conn))
 
 
 def has_hosts_migrations(database: Database) -> bool:
-    """Whether Alembic works on the database for the host too, under the name that its version table has by default."""
+    """Return whether there is a version table of Alembic under its default name: the host's own."""
     with database.read() as conn:
         return "alembic_version" in _names(conn)
 
 
 def check(database: Database) -> list[str]:
-    """Return what differs between the tables and this code, in words; nothing where all is well.
+    """Describe the differences between the tables and this code; empty where there are none.
 
-    What a newer version has added to its tables is no difference. Missing indexes and unique constraints, which
+    Additions of a newer version are no differences. Missing indexes and unique constraints, which
     `moderate.database.checkup` makes again, are left out.
     """
     from alembic.autogenerate import compare_metadata
@@ -295,12 +295,12 @@ def check(database: Database) -> list[str]:
 
 
 def is_addition(difference: Any) -> bool:
-    """Return whether it is something in the database that this code does not know, as Alembic reports it."""
+    """Return whether Alembic reports something in the database that this code does not know."""
     return isinstance(difference, tuple) and str(difference[0]).startswith("remove_")
 
 
 def can_be_mended(difference: Any, dialect: str) -> bool:
-    """Return whether it is a missing index or, on a server, a unique constraint, as Alembic reports it."""
+    """Return whether Alembic reports a missing index or, on a server, a missing unique constraint."""
     kinds = {"add_index"} if dialect == "sqlite" else {"add_index", "add_constraint"}
     return isinstance(difference, tuple) and difference[0] in kinds
 
@@ -322,8 +322,8 @@ def include_name(
 
     Give it to Alembic as ``include_name``, to ``context.configure`` or to Flask-Migrate's ``Migrate``:
     autogenerate then neither reads these tables nor writes a migration that drops them. The names are
-    compared as a whole, so that a host's own ``moderate_something`` is seen as ever. A host with a filter
-    of its own gives ``include_name(own_filter)``, which asks both.
+    compared as a whole, so that a host's own ``moderate_something`` is included as before. A host with a filter
+    of its own gives ``include_name(own_filter)``, which applies both.
     """
     if callable(name):
         own = name
@@ -332,20 +332,20 @@ def include_name(
 
 
 def is_ours(name: str | None, kind: str, _parents: Any) -> bool:
-    """Whether a table in the database is one of ours; what belongs to a table is asked for with it.
+    """Return whether an object in the database belongs to the tables as the code declares them.
 
-    The index for searches is each database's own, and no part of the tables as the code declares them.
+    The index for searches does not: it is each database's own.
     """
     return name in metadata.tables if kind == "table" else name != search.INDEX
 
 
 def _names(conn: Connection) -> set[str]:
-    """The names of all tables in the database, the host's included."""
+    """Return the names of all tables in the database, the host's included."""
     return set(inspect(conn).get_table_names())
 
 
 def _columns(conn: Connection) -> dict[str, list[Any]]:
-    """The columns of our tables as they are in the database."""
+    """Return the columns of the package's tables as they are in the database."""
     found = inspect(conn).get_multi_columns(filter_names=list(metadata.tables))
     return {table: list(columns) for (_, table), columns in found.items()}
 
@@ -358,10 +358,10 @@ def _stamped(conn: Connection, names: Collection[str]) -> str | None:
 
 @contextmanager
 def _alone(database: Database) -> Iterator[None]:
-    """Let one process at a time go on, on MySQL and MariaDB, whose locks of tables end with each change of them.
+    """Exclude other upgrades on MySQL and MariaDB, whose locks of tables end with each change of them.
 
-    Held on a connection of its own until all is committed. PostgreSQL's lock is part of the transaction,
-    and SQLite's one writer is alone anyway.
+    The lock is held on a connection of its own until all is committed. PostgreSQL's lock is part of the
+    transaction, and SQLite has one writer anyway.
     """
     if database.dialect not in MYSQL:
         yield
@@ -377,7 +377,7 @@ def _alone(database: Database) -> Iterator[None]:
 
 @contextmanager
 def _taken_back(database: Database) -> Iterator[None]:
-    """Where the first upgrade fails on MySQL or MariaDB, drop the tables that it has made by then."""
+    """Drop the tables of a first upgrade that fails on MySQL or MariaDB."""
     if database.dialect not in MYSQL:
         yield
         return
@@ -398,7 +398,7 @@ def _tables(database: Database) -> set[str]:
 
 
 def _words(difference: Any) -> str:
-    """One difference as Alembic reports it: a tuple, or a list of them for one column."""
+    """Describe one difference as Alembic reports it: a tuple, or a list of them for one column."""
     if isinstance(difference, list):
         return "; ".join(_words(part) for part in difference)
     return " ".join(str(getattr(part, "name", None) or part) for part in difference if part is not None)

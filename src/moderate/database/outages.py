@@ -48,7 +48,7 @@ NUMBERS = re.compile(r"\[Errno -?\d+\] ")
 #: Values of a refused row that MySQL and MariaDB quote.
 QUOTED = re.compile(r"'.*' for (key|column)")
 
-#: Transactions are read-only; MySQL and MariaDB: the server is, or may be written by few.
+#: Transactions are read-only; MySQL and MariaDB: the server is, or only some users may write.
 READ_ONLY = frozenset({"25006", 1290, 1792, 1836})
 
 #: MariaDB and MySQL: the server is shutting down.
@@ -167,7 +167,7 @@ def may_run_again(error: BaseException | None) -> bool:
 
 def code(error: DBAPIError) -> str | int | None:
     """Return the database's own code of the error: an SQLSTATE, or MySQL's number."""
-    # PyMySQL's errors have both, and MySQL's SQLSTATE does not tell some apart that matter here.
+    # PyMySQL's errors have both, and some that differ here have one SQLSTATE in MySQL.
     arguments = getattr(error.orig, "args", ())
     if arguments and isinstance(arguments[0], int):
         return arguments[0]
@@ -236,7 +236,10 @@ def is_explained(error: BaseException) -> bool:
 
 
 def hint(error: DBAPIError) -> str | None:
-    """Return the meaning of a common error and what to do; None for any other. ``{file}`` stands for the database."""
+    """Return the meaning of a common error and what to do; None for any other.
+
+    ``{file}`` in it is to be replaced by the database\'s name.
+    """
     by_code = next((words for codes, words in BY_CODE if code(error) in codes), None)
     said = str(error.orig).lower()
     return by_code or tls_trouble(error) or next((words for part, words in BY_TEXT if part in said), None)

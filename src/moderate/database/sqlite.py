@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("moderate")
 
-#: Tries to write the ``-wal`` into the database: two processes that close it at once keep each other from it.
+#: Tries to write the ``-wal`` into the database: two processes that close it at once block each other.
 FOLDS = 3
 
 #: Takes the lock for writers at once, and not at the first write.
@@ -56,7 +56,7 @@ def listen_on_sqlite(engine: Engine, synchronous: Literal["full", "normal"]) -> 
 
     @event.listens_for(engine, "connect")
     def configure(raw: Any, _entry: ConnectionPoolEntry) -> None:
-        # The driver would begin transactions by itself, too late and of the wrong sort.
+        # The driver would begin transactions by itself, too late and without the lock for writers.
         raw.isolation_level = None
         raw.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}")
         _write_ahead(raw)
@@ -90,7 +90,7 @@ def _write_ahead(raw: Any) -> None:
                 return
             if "locked" not in str(error):
                 raise
-            # Waits, as the pragma does not, until whoever holds the lock has let go of it.
+            # Waits for the lock, which the pragma does not do.
             raw.execute("BEGIN EXCLUSIVE")
             raw.execute("COMMIT")
         else:
@@ -125,7 +125,7 @@ def size_of(path: Path) -> int:
 def refuse_full_disk(path: Path | None) -> None:
     """Raise `ServiceDown` where the disk of a database has no room for a long comment.
 
-    A small write alone would not tell: it may fit into what the ``-wal`` has left.
+    A small test write would not show it: it may fit into the free part of the ``-wal``.
     """
     with suppress(OSError):
         if path is not None and shutil.disk_usage(path.parent).free < ROOM:
@@ -133,7 +133,7 @@ def refuse_full_disk(path: Path | None) -> None:
 
 
 def fold_in(path: Path | None) -> None:
-    """Write what is left in the ``-wal`` into the database, so that the one file is whole.
+    """Write the rest of the ``-wal`` into the database, so that the one file is complete.
 
     SQLite does this by itself when the last connection is closed, unless another process closes its last
     one at the same moment. Does nothing where the file cannot be written or others keep it busy.
@@ -147,7 +147,7 @@ def fold_in(path: Path | None) -> None:
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from another of the same name, None where there is none."""
+    """Return a key that differs for another file of the same name, None for no file."""
     try:
         found = path.stat()
     except OSError:
@@ -156,9 +156,9 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 class FileWatch:
-    """Keeps connections of an engine from a file that was moved or replaced while they were open.
+    """Closes connections of an engine to a file that was moved or replaced while they were open.
 
-    They would go on writing into the moved file, and their ``-wal`` would be taken for that of the new one.
+    They would go on writing into the moved file, and SQLite would use their ``-wal`` for the new one.
     Listens to the engine's pool; a look at the folder at most every `LOOK_EVERY` seconds.
     """
 
@@ -169,7 +169,7 @@ class FileWatch:
         #: What was there at the last look, and when a connection was last handed out.
         self._now: tuple[int, int] | None = None
         self._there: tuple[int, int] | None = None
-        self._told: tuple[int, int] | None = None
+        self._reported: tuple[int, int] | None = None
         event.listen(engine, "do_connect", self._before_connect)
         event.listen(engine, "connect", self._connected)
         event.listen(engine, "checkout", self._checked_out)
@@ -207,9 +207,9 @@ class FileWatch:
         return self._now
 
     def _leave(self, raw: Any, entry: ConnectionPoolEntry) -> None:
-        """Write what is in the ``-wal`` into the file that it belongs to, and take it away from the new one."""
-        if self._told != entry.info[OPENED]:
-            self._told = entry.info[OPENED]
+        """Write the ``-wal`` into the file that it belongs to, and remove it from beside the new one."""
+        if self._reported != entry.info[OPENED]:
+            self._reported = entry.info[OPENED]
             log.warning(
                 "%s was moved or replaced while the site runs. What was written before is in the file that was there.",
                 self._path,

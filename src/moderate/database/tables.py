@@ -1,4 +1,4 @@
-"""The tables as a whole, for the command line and the health check: versions, faults, backups, copies."""
+"""The tables as a whole, for the command line and the health check: version, faults, backups, copies."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class _TakenBack(Exception):
 class Tables:
     """The tables of one database. Failures raise `ServiceDown`.
 
-    *clock* bounds how often `probe` writes to the disk; give it a real one, whatever clock the host has set.
+    *clock* bounds how often `probe` writes to the disk; give it a real one, also where the host's clock is another.
     Without one, each probe is committed.
     """
 
@@ -140,15 +140,16 @@ class Tables:
         """Return how many rows there are in all tables together."""
         return copying.count_rows(self._database)
 
-    def copy_to(self, address: str, told: Callable[[int], None]) -> list[Drift]:
+    def copy_to(self, address: str, progress: Callable[[int], None]) -> list[Drift]:
         """Copy all rows, as they stand at one moment, into the empty database at *address*: all or nothing.
 
-        *told* is called after each batch with the number of its rows. Returns which counters do not match their
-        items over there; they did not here. Raises `CopyRefused`, and `ConfigError` for a wrong address.
+        *progress* is called after each batch with the number of its rows. Returns the counters that do not match their
+        items in the copy; they did not match in the source either. Raises `CopyRefused`, and `ConfigError` for a
+        wrong address.
         """
         target = Database(address)
         try:
-            copying.copy(self._database, target, told)
+            copying.copy(self._database, target, progress)
             return [drift for drift in Counters(target).recount(repair=False) if drift is not None]
         finally:
             target.dispose()

@@ -93,7 +93,7 @@ def wait_for(conn: Connection, tables: int, rows: int) -> None:
 
 
 def limit_answers(engine: Engine, seconds: float) -> None:
-    """Have new connections of psycopg raise an error where the server has sent nothing for so many seconds.
+    """Have new connections of psycopg raise an error where the server has sent nothing for *seconds*.
 
     Neither psycopg nor the kernel notices a server that is stopped, or a proxy that accepts everything and forwards
     nothing. PyMySQL has a parameter for it.

@@ -1,4 +1,4 @@
-"""Databases' addresses: what is accepted in MODERATE_DATABASE_URL, and which options go with it."""
+"""Databases' addresses in MODERATE_DATABASE_URL, and the options of their connections."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_coun
 #: The drivers for MySQL and MariaDB that limit the time for an answer.
 LIMITING = {"pymysql", "mysqldb"}
 
-#: The parameter by which psycopg is told when to prepare statements on the server.
+#: psycopg's parameter for when to prepare statements on the server.
 PREPARE = "prepare_threshold"
 
 
 def read_address(source: str | URL) -> tuple[URL, dict[str, Any]]:
-    """Return the URL with the driver in use, and what its driver gets as keyword arguments.
+    """Return the URL with the driver in use, and keyword arguments for the driver.
 
     Raises `ConfigError`, which never shows the password, where nothing could be connected to.
     """
@@ -89,7 +89,7 @@ def read_address(source: str | URL) -> tuple[URL, dict[str, Any]]:
 
 
 def is_torn(address: str) -> bool:
-    """Whether an @ of the password would be read as the end of it.
+    """Return whether an @ of the password would be read as the end of it.
 
     What follows would be taken for a host, and shown in errors. Addresses of files have no password, and
     the values of query parameters may hold any character.
@@ -103,7 +103,7 @@ def is_torn(address: str) -> bool:
 
 
 def prepare_threshold(value: object) -> int | None:
-    """After how many executions psycopg prepares a statement; None for never, which ``0`` and ``none`` mean here."""
+    """Return after how many executions psycopg prepares a statement; None for never, which ``0`` and ``none`` mean."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
         return int(value) or None
     if isinstance(value, str) and value.lower() == "none":
@@ -136,7 +136,7 @@ def is_of_libpq(psycopg: Any, name: str) -> bool:
 
 
 def normalise(source: str | URL) -> URL:
-    """The URL with the driver that is used here: which one ``postgresql://`` means depends on SQLAlchemy's version."""
+    """Return the URL with an explicit driver: the default for ``postgresql://`` depends on SQLAlchemy's version."""
     url = make_url(source)
     url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
     if url.get_backend_name() in MYSQL and "charset" not in url.query:
@@ -146,12 +146,12 @@ def normalise(source: str | URL) -> URL:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionOptions:
-    """How a process connects to its database: MODERATE_DATABASE_OPTIONS.
+    """The options of a process's connections to its database: MODERATE_DATABASE_OPTIONS.
 
-    Each process keeps `pool_size` connections and opens `max_overflow` more in a rush; who finds all of them in use
-    waits for `pool_timeout` seconds. On servers a connection is replaced after `pool_recycle` seconds (0: never), and
-    a new one has to be there within `connect_timeout` seconds. A server that has not answered a statement within
-    `answer_timeout` seconds (0: however long it takes) is taken for gone.
+    Each process keeps `pool_size` connections and opens `max_overflow` more under load; a thread that finds all of
+    them in use waits for `pool_timeout` seconds. On servers a connection is replaced after `pool_recycle` seconds
+    (0: never), and a new one has to be open within `connect_timeout` seconds. A statement that is not answered within
+    `answer_timeout` seconds (0: no limit) is an outage.
     """
 
     pool_size: int = 5
@@ -163,7 +163,7 @@ class ConnectionOptions:
 
 
 def options_of(url: URL, chosen: ConnectionOptions) -> dict[str, Any]:
-    """Return the options of an engine for this address; what the address says itself goes before what was chosen."""
+    """Return the options of an engine for this address; parameters in the address take precedence over *chosen*."""
     backend = url.get_backend_name()
     if backend == "sqlite" and is_memory(url):
         return {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
@@ -201,7 +201,7 @@ def is_memory(url: URL) -> bool:
 
 
 def place_of(url: URL) -> tuple[object, ...]:
-    """What tells one database from another, whatever driver and user the address names."""
+    """Return a key that is equal for addresses of one database, with any driver and user."""
     backend = url.get_backend_name()
     if backend == "sqlite":
         return backend, Path(url.database or "").resolve()
@@ -210,5 +210,5 @@ def place_of(url: URL) -> tuple[object, ...]:
 
 
 def refused(accepted: str) -> ConfigError:
-    """The error for an address, which is not shown: it may hold a password."""
+    """Return the error for an address, which is not shown because it may hold a password."""
     return ConfigError("MODERATE_DATABASE_URL", "(not shown)", accepted)

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     from moderate.database.engine import Database
 
-#: The two rows that count all messages and all tokens. No token hashes to them but by a chance of 2⁻⁶².
+#: The two rows that count all messages and all tokens. A token has such a hash with a probability of 2⁻⁶² only.
 MESSAGES, TOKENS = 0, 1
 
 COLUMNS = (token_counts.c.token, token_counts.c.spam, token_counts.c.good)
 
-#: One parameter whatever the number of tokens, so that the statement is prepared once.
+#: One parameter for any number of tokens, so that the statement is prepared once.
 ON_SQLITE = (
     "SELECT c.token, c.spam, c.good FROM json_each(?) AS wanted"
     " CROSS JOIN moderate_token_counts AS c ON c.token = wanted.value"
@@ -36,9 +36,9 @@ ELSEWHERE = select(*COLUMNS).where(token_counts.c.token.in_(bindparam("tokens", 
 
 
 class SqlTokenCounts:
-    """Keeps its promise in one query and one transaction. Failures raise `ServiceDown`.
+    """The counts as rows; each method is one query or one transaction. Failures raise `ServiceDown`.
 
-    *key* gives the secret when it is first needed: the database need not be there at the start.
+    *key* returns the secret and is called when it is first needed: the database need not be there at the start.
     """
 
     def __init__(self, database: Database, key: Callable[[], bytes]) -> None:
@@ -76,7 +76,7 @@ class SqlTokenCounts:
         if before is is_spam:
             return False
         self._note(conn, item, before, is_spam)
-        # Each row once and always in the same order, so that two who learn cannot block each other for good.
+        # Each row once and always in the same order, so that two processes cannot deadlock.
         moves = sorted({MESSAGES: 1, TOKENS: len(tokens), **dict.fromkeys(tokens, 1)}.items())
         if before is not None:
             kind = "spam" if before else "good"
@@ -87,7 +87,7 @@ class SqlTokenCounts:
         return True
 
     def _note(self, conn: Connection, item: int, before: bool | None, after: bool | None) -> None:
-        """Remember as what the item was learned. Raises `Stale` where another process was faster."""
+        """Store whether the item was learned as spam. Raises `Stale` where another process was faster."""
         here = learned_items.c.item_id == item
         if before is None:
             first = insert_unless_there(self._database.dialect, learned_items, "item_id")
@@ -111,7 +111,7 @@ class SqlTokenCounts:
 
 
 def taken_back(kind: str) -> Executable:
-    """Lower one count, never below nothing: a text that was edited since has tokens that were not counted."""
+    """Return the statement that lowers one count, never below 0: an edited text has tokens that were not counted."""
     count = token_counts.c[kind]
     step: Any = bindparam("step", type_=BigInteger)
     lowered = case((count > step, count - step), else_=0)

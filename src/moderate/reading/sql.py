@@ -1,4 +1,4 @@
-"""Reads what readers see: the pages of a thread, an author's waiting comments, and the feeds."""
+"""The queries for readers: pages of a thread, an author's waiting comments, and feeds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 OF_ARTICLE = items.c.article_key == bindparam("article")
 IS_PUBLIC = items.c.status == Status.APPROVED.value
 
-#: What its author still sees of an item that is not public.
+#: The condition for items that their author still sees although they are not public.
 IS_MINE = and_(
     items.c.id.in_(bindparam("mine", expanding=True)),
     items.c.status != Status.TRASH.value,
@@ -64,7 +64,7 @@ class Threads:
     def page_start(self, article: str, item_id: int, *, kinds: Collection[Kind], size: int) -> int | None:
         """Return the `page` cursor, oldest first, of the page of *size* items that holds an approved item.
 
-        None stands for the first page, and for an item that is not in the list.
+        None means the first page, or that the item is not in the list.
         """
         of_list = _in_list(tuple(kinds))
         upto = select(func.count(), func.max(items.c.id)).where(of_list, items.c.id <= item_id)
@@ -86,7 +86,7 @@ class Threads:
             return list(items_of(conn.execute(WAITING, {"article": article, "mine": list(mine)})).values())
 
     def parents(self, wanted: Collection[int]) -> Mapping[int, Item]:
-        """Return items by id, of whatever status, without the fields that only moderators see."""
+        """Return items by id, of any status, without the fields that only moderators see."""
         with self._database.read() as conn:
             return items_of(conn.execute(PARENTS, {"wanted": list(wanted)}), LEFT_OUT)
 
@@ -103,7 +103,7 @@ class Threads:
 
 
 def _in_list(kinds: tuple[Kind, ...]) -> ColumnElement[bool]:
-    """The condition for the approved items of an article, of all kinds or of some."""
+    """Return the condition for the approved items of an article, of all kinds or of some."""
     if not kinds:
         return and_(OF_ARTICLE, IS_PUBLIC)
     values = [kind.value for kind in kinds]
@@ -114,9 +114,9 @@ def _in_list(kinds: tuple[Kind, ...]) -> ColumnElement[bool]:
 
 @lru_cache
 def _thread_query(of_mine: bool, kinds: tuple[Kind, ...], newest_first: bool, from_cursor: bool) -> Select[Any]:
-    """A stretch of a thread: what is approved, or what of it is the caller's own.
+    """Return the query for a page of a thread: the approved items, or the caller's own other ones.
 
-    One item more than asked for is fetched, which only tells that there is more.
+    It fetches one item more than the page has, which only shows that there are more.
     """
     query = WHOLE.where(OF_ARTICLE, IS_MINE) if of_mine else BRIEF.where(_in_list(kinds))
     if from_cursor:

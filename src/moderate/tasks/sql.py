@@ -1,4 +1,4 @@
-"""Deferred work: rows written with what makes them necessary, leased, and deleted when done."""
+"""Deferred work as rows, written in the transaction that makes it necessary, leased, and deleted when done."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ TURNED_BACK = timedelta(days=1)
 #: For how long a task of an unknown kind is left to the workers of a newer version.
 LEFT = timedelta(days=3)
 
-#: What is noted with a task whose lease ended without a result.
+#: The error of a task whose lease ended without a result.
 DIED = "its worker died or hung"
 
 
 def enqueue(conn: Connection, item_id: int, wanted: Sequence[NewTask], now: datetime) -> None:
-    """Write tasks for an item. One that is open already is asked for again, and becomes due no later.
+    """Write tasks for an item. One of a kind that is open already is requested again, and becomes due no later.
 
-    A worker that is busy with it loses its claim, so that what it is about to finish remains to be
-    done once more: it may have looked before the reason for asking again was there.
+    A worker that has leased it loses the lease, so that the task is done once more: the worker may have read the
+    item before the reason for the new request was there.
     """
     if wanted:
         conn.execute(_request(conn.dialect.name), [_columns(item_id, task, now) for task in wanted])
@@ -56,7 +56,7 @@ def enqueue(conn: Connection, item_id: int, wanted: Sequence[NewTask], now: date
 
 
 def enqueue_all(conn: Connection, item_ids: Sequence[int], wanted: Sequence[NewTask], now: datetime) -> None:
-    """The same tasks for many items, in the order of their ids, as everybody takes them."""
+    """Write the same tasks for many items, in the order of their ids, in which all transactions lock them."""
     rows = [_columns(item_id, task, now) for item_id in sorted(item_ids) for task in wanted]
     if rows:
         conn.execute(_request(conn.dialect.name), rows)
@@ -64,7 +64,7 @@ def enqueue_all(conn: Connection, item_ids: Sequence[int], wanted: Sequence[NewT
 
 
 def _announce(conn: Connection, wanted: Sequence[NewTask], now: datetime) -> None:
-    """Have workers told once the transaction is committed: see `Database.write`."""
+    """Have workers notified once the transaction is committed: see `Database.write`."""
     if any(task.due_at <= now for task in wanted):
         conn.info[DUE] = True
 
@@ -88,7 +88,7 @@ def _request(dialect: str) -> Insert:
         return {
             "due_at": case((new["due_at"] < tasks.c.due_at, new["due_at"]), else_=tasks.c.due_at),
             "payload": new["payload"],
-            # No values of our own: PyMySQL cannot repeat such a statement for several rows.
+            # No other values than the new row's: PyMySQL cannot repeat such a statement for several rows.
             "attempts": new["attempts"],
             "lease_owner": null(),
         }
@@ -97,12 +97,12 @@ def _request(dialect: str) -> Insert:
 
 
 def open_key(item_id: int, kind: str) -> str:
-    """What makes an item's open task of a kind the only one."""
+    """Return the unique key of an item's open task of a kind."""
     return f"{item_id}:{kind}"
 
 
 def finish(conn: Connection, task: Task) -> None:
-    """Delete a task that is done; what was asked for again meanwhile is free to be taken at once."""
+    """Delete a task that is done; one that was requested again meanwhile may be leased at once."""
     if not conn.execute(delete(tasks).where(_held(task))).rowcount:
         _release(conn, task)
 
@@ -116,7 +116,7 @@ def retry(conn: Connection, task: Task, due_at: datetime, error: str | None, *, 
 
 
 def _held(task: Task) -> ColumnElement[bool]:
-    """Only the holder of the lease has a say: another worker may have taken over long since."""
+    """Return the condition that the task still has this lease: another worker may have taken over."""
     return and_(tasks.c.id == task.id, tasks.c.lease_owner == task.lease)
 
 
@@ -131,7 +131,7 @@ def _release(conn: Connection, task: Task) -> None:
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
-    """What is due by *now*, or was due at once when it was written by a clock that is ahead, or was so then."""
+    """Return the condition for tasks that are due by *now*, or were due at once by a clock that is or was ahead."""
     at_once = and_(tasks.c.due_at <= tasks.c.created_at, tasks.c.last_error.is_(None))
     return or_(tasks.c.due_at <= now, and_(tasks.c.due_at <= now + TURNED_BACK, at_once))
 
@@ -153,7 +153,7 @@ def _known(known: Collection[str] | None) -> ColumnElement[bool]:
 
 
 def _from_others(sites: Collection[str]) -> list[ColumnElement[bool]]:
-    """Whose sources lie on none of *sites*, by the common spellings of their addresses."""
+    """Return conditions for tasks whose sources are on none of *sites*, by the common spellings of their addresses."""
     if not sites:
         return []
     source = select(items.c.source_url).where(items.c.id == tasks.c.item_id).scalar_subquery()
@@ -166,13 +166,13 @@ def _from_others(sites: Collection[str]) -> list[ColumnElement[bool]]:
 class Tasks:
     """Tasks as rows: written, leased by workers, and deleted when done.
 
-    A task may be changed only by the worker that holds its lease: whose lease was lost to another one, for that
-    worker `finish`, `retry` and `bury` are without effect.
+    Only the worker that holds a task's lease may change the task: for one that has lost it to another worker,
+    `finish`, `retry` and `bury` are without effect.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        #: Owners of leases of which the database has not said whether it has stored them.
+        #: Owners of leases of which it is not known whether the database has stored them.
         self._unanswered: list[str] = []
 
     def lease_due(
@@ -199,7 +199,7 @@ class Tasks:
         free: ColumnElement[bool] = tasks.c.lease_until.is_(None)
         if takes_over:
             # A lease reaches AHEAD and *seconds* at most beyond its taker's clock, which may be AHEAD of this one.
-            # What reaches further was taken by a clock that was set back since, and by a worker that has died.
+            # One that reaches further was taken by a clock that was set back since, and by a worker that has died.
             furthest = now + 2 * AHEAD + timedelta(seconds=seconds)
             free = or_(free, tasks.c.lease_until <= now, tasks.c.lease_until > furthest)
         is_left = or_(_known(known), tasks.c.due_at <= now - LEFT)
@@ -208,7 +208,7 @@ class Tasks:
             wanted.append(tasks.c.attempts == 0)
         due = select(tasks).where(*wanted, _is_due(now), free)
         self._free_unanswered()
-        # Most looks find nothing, and a look takes no lock.
+        # Most look-ups find nothing, and a look-up takes no lock.
         with self._database.read() as conn:
             if conn.execute(due.with_only_columns(tasks.c.id).limit(1)).first() is None:
                 return []
@@ -219,13 +219,13 @@ class Tasks:
             rows = conn.execute(first).all()
             chosen = [row.id for row in rows]
             if chosen:
-                # A task from the future comes from a host whose clock is ahead, and that must not take it away.
+                # A task from the future comes from a host whose clock is ahead; the lease must last by that clock too.
                 since = max(now, min(now + AHEAD, max(row.created_at for row in rows)))
                 until = since + timedelta(seconds=seconds)
                 step = {**lease, "lease_until": until, "attempts": tasks.c.attempts + 1}
                 conn.execute(update(tasks).where(tasks.c.id.in_(chosen)).values(step))
             for row in rows:
-                # A lease that was settled has no end any more.
+                # A lease that was ended properly has no `lease_until`.
                 if row.lease_until is not None:
                     died = {"payload": _with_a_death(row.payload), "last_error": DIED}
                     conn.execute(update(tasks).where(tasks.c.id == row.id).values(died))
@@ -238,7 +238,7 @@ class Tasks:
             raise
 
     def _free_unanswered(self) -> None:
-        """Give up the leases that nobody was told of: when they end, it would look as if a worker had died."""
+        """Give back the leases that were perhaps stored during an outage: they would end as if a worker had died."""
         for owner in list(self._unanswered):
             self._database.transaction(partial(_undo_lease, owner=owner))
             with suppress(ValueError):
@@ -324,7 +324,7 @@ class Tasks:
         with self._database.read() as conn:
             due: datetime | None = conn.execute(free).scalar()
             if due is not None:
-                # A lease ends after its task was due: what is due later than that cannot be free sooner.
+                # A lease ends after its task was due: a task that is due later than that cannot be free sooner.
                 held = held.where(tasks.c.due_at < due)
             ends: datetime | None = conn.execute(held).scalar()
         return min((moment for moment in (due, ends) if moment is not None), default=None)

@@ -35,7 +35,7 @@ NO_FIRSTS: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Burst:
-    """How much that looks like spam came of one sort lately: since `started_at`, of `received` items in all."""
+    """The number `seen` of suspicious items of one sort since `started_at`, of `received` items in all."""
 
     name: str
     started_at: datetime
@@ -51,7 +51,7 @@ class Wave:
     started_at: datetime
     until: datetime
     reason: str
-    #: How many items that looked like spam have come in since it was noticed.
+    #: The number of suspicious items since the wave was noticed.
     seen: int
 
 
@@ -73,8 +73,8 @@ class Waves:
         row = {"started_at": now, "seen": 1, "first_item": item, "forgotten": forgotten}
 
         def counted(conn: Connection, names: Iterable[str]) -> dict[str, Burst]:
-            # In the order of their names, so that two who count cannot block each other for good. One by one,
-            # for PyMySQL cannot repeat a statement whose change has values of its own.
+            # In the order of their names, so that two processes cannot deadlock. One by one, because
+            # PyMySQL cannot repeat a statement whose change has values of its own.
             wanted = sorted(set(names))
             for name in wanted:
                 conn.execute(_counting(conn.dialect.name), {"name": name, **row})
@@ -123,11 +123,11 @@ class Waves:
 
 @lru_cache
 def _counting(dialect: str) -> Insert:
-    """One more in a burst, or a new burst where the one of that name began by ``forgotten``."""
+    """Return the statement that adds one to a burst, or begins a new one if the old one began by ``forgotten``."""
     is_over = bursts.c.started_at <= bindparam("forgotten", type_=bursts.c.started_at.type)
 
     def merge(new: ReadOnlyColumnCollection[str, Any]) -> Mapping[str, Any]:
-        # MySQL assigns from first to last: what tells whether the burst is over changes last.
+        # MySQL assigns from first to last: `started_at`, by which the burst is over or not, changes last.
         return {
             "seen": case((is_over, 1), else_=bursts.c.seen + 1),
             "first_item": case((is_over, new["first_item"]), else_=bursts.c.first_item),
