@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from moderate.learned.check import HOLD_AT, SPAM_AT, opinion_of
 from moderate.learned.tokens import Writing, features
-from moderate.stand_ins import MemoryTokenCounts
+from tests.stand_ins import MemoryTokenCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

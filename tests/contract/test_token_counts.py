@@ -10,7 +10,7 @@ import pytest
 from moderate.database.engine import Database
 from moderate.errors import ServiceDown
 from moderate.learned.sql import SqlTokenCounts
-from moderate.stand_ins import MemoryTokenCounts
+from tests.stand_ins import MemoryTokenCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -57,7 +57,7 @@ GROUPS = {
     "sql": ("database", "store", "*.sql"),
     "url": ("database.url", "database.schema"),  # with the options of a connection, which are settings
     # Other servers: their addresses, pages, and the failures of connections.
-    "services": ("outbound", "akismet", "notices", "tasks.pubsub", "stand_ins"),
+    "services": ("outbound", "akismet", "notices", "tasks.pubsub"),
     # The texts of mails, and how a mail is built.
     "mails": ("notices.mail", "notices.notice_mail", "confirmation.mail"),
     "failures": ("outbound.failures",),

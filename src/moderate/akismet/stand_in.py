@@ -13,13 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from moderate.stand_ins import ScriptedSpamService
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
-
-__all__ = ["AkismetStandIn", "ScriptedSpamService", "run"]
 
 THANKS = "Thanks for making the web a better place."
 #: The longest request that is read.

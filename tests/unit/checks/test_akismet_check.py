@@ -13,7 +13,7 @@ from moderate.akismet.values import SpamAnswer, SpamSample, SpamWord
 from moderate.checks.base import Services, judge
 from moderate.errors import ServiceDown
 from moderate.model import Awaiting, Kind, Lean, Status
-from moderate.stand_ins import ScriptedSpamService
+from moderate.testing import ScriptedSpamService
 from tests.unit.checks.cases import ARTICLE, comment, facts, ping, settings
 
 if TYPE_CHECKING:

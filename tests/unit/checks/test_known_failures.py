@@ -20,8 +20,8 @@ from moderate.model import Finding, Lean, Status
 from moderate.ports import Rule
 from moderate.rules.check import Rules, matches, reading_of
 from moderate.signals import item_approved, item_received
-from moderate.stand_ins import FixedRules
 from moderate.testing import AkismetStandIn, ManualClock
+from tests.stand_ins import FixedRules
 from tests.unit.checks.cases import comment, facts
 from tests.web.test_akismet import a_site, asked, stored, work
 

@@ -15,7 +15,7 @@ from moderate.learned.check import HOLD_AT, LEAST, SPAM_AT, Learned, learn, opin
 from moderate.learned.tokens import MOST_WORDS, Writing, features, told
 from moderate.model import Finding, Item, Kind, Lean, Status
 from moderate.ports import TokenTable
-from moderate.stand_ins import MemoryTokenCounts
+from tests.stand_ins import MemoryTokenCounts
 from tests.unit.checks.cases import comment, facts, ping
 
 if TYPE_CHECKING:

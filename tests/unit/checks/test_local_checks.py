@@ -16,7 +16,8 @@ from moderate.checks.repeat import FLOOD, Repeat
 from moderate.checks.timing import Timing, least_seconds
 from moderate.checks.trusted import TrustedAuthor
 from moderate.model import Kind, Lean, Status
-from moderate.stand_ins import FixedRules, MemoryTokenCounts, ScriptedSpamService
+from moderate.testing import ScriptedSpamService
+from tests.stand_ins import FixedRules, MemoryTokenCounts
 from tests.unit.checks.cases import Past, comment, facts, ping, settings
 
 COMMENT, APPROVED, SPAM, TRASH = Kind.COMMENT, Status.APPROVED, Status.SPAM, Status.TRASH

@@ -15,7 +15,7 @@ from moderate.errors import Invalid
 from moderate.model import Lean
 from moderate.ports import Rule
 from moderate.rules.check import Rules, TrustRules, normal_value, reading
-from moderate.stand_ins import FixedRules
+from tests.stand_ins import FixedRules
 from tests.unit.checks.cases import comment, facts, ping
 
 

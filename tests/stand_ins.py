@@ -1,54 +1,16 @@
-"""Working stand-ins for tests and trial runs: they keep their promises, in memory. See the ports."""
+"""Stand-ins for tests of checks: rules and token counts in memory."""
 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from typing import TYPE_CHECKING
 
-from moderate.akismet.values import SpamAnswer, SpamUsage, SpamWord
-from moderate.errors import ServiceDown
 from moderate.ports import TokenTable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from moderate.akismet.values import SpamSample
     from moderate.ports import Rule
-
-
-class ScriptedSpamService:
-    """Answers from a script, the last answer again and again, and remembers what it was asked and taught.
-
-    A `ServiceDown` in the script is raised. Without a script everything is ham. See `SpamService`.
-    """
-
-    def __init__(self, *answers: SpamAnswer | SpamWord | ServiceDown) -> None:
-        self._answers = deque(answers or (SpamWord.HAM,))
-        self._lock = threading.Lock()
-        self.samples: list[SpamSample] = []
-        self.taught: list[tuple[SpamSample, bool]] = []
-
-    def check(self, sample: SpamSample) -> SpamAnswer:
-        with self._lock:
-            self.samples.append(sample)
-            answer = self._answers[0] if len(self._answers) == 1 else self._answers.popleft()
-        if isinstance(answer, ServiceDown):
-            raise answer
-        return SpamAnswer(word=answer) if isinstance(answer, SpamWord) else answer
-
-    def teach(self, sample: SpamSample, is_spam: bool) -> None:
-        with self._lock:
-            self.taught.append((sample, is_spam))
-
-    def verify(self) -> bool:
-        return True
-
-    def usage(self) -> SpamUsage:
-        return SpamUsage(limit=None, used=len(self.samples), percentage=0.0, throttled=False)
-
-    def close(self) -> None:
-        """There is nothing to close."""
 
 
 class FixedRules:
