@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from moderate.hooks import Article as Article  # noqa: PLC0414, TC001
 from moderate.hooks import Author as Author  # noqa: PLC0414, TC001
 from moderate.hooks import Moderator as Moderator  # noqa: PLC0414
+from moderate.i18n import Message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,9 +36,21 @@ class Kind(enum.StrEnum):
     WEBMENTION = "webmention"
 
     @property
+    def label(self) -> Message:
+        """The kind's name for people."""
+        return LABELS[self]
+
+    @property
     def is_ping(self) -> bool:
         return self is not Kind.COMMENT
 
+
+LABELS = {
+    Kind.COMMENT: Message("Comment"),
+    Kind.TRACKBACK: Message("Trackback"),
+    Kind.PINGBACK: Message("Pingback"),
+    Kind.WEBMENTION: Message("Webmention"),
+}
 
 #: The kinds of pings, in the order in which they are listed.
 PINGS = tuple(kind for kind in Kind if kind.is_ping)
@@ -404,20 +417,6 @@ class Content:
     title: str | None = None
     blog_name: str | None = None
     text_key: str = ""
-
-    def columns(self) -> dict[str, object]:
-        """Return the values by the names of the same fields of `Item`."""
-        return {
-            "author": self.author,
-            "url": self.url,
-            "text": self.body.raw,
-            "html": self.body.html,
-            "policy": self.body.policy,
-            "links": list(self.body.links),
-            "title": self.title,
-            "blog_name": self.blog_name,
-            "text_key": self.text_key,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.types import TypeDecorator
 
+from moderate.model import PINGS
+
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
     from sqlalchemy.types import TypeEngine
@@ -206,9 +208,7 @@ counters = Table(
     metadata,
     Column("article_key", exact(200), primary_key=True),
     Column("comments", BigInteger, nullable=False),
-    Column("trackback", BigInteger, nullable=False),
-    Column("pingback", BigInteger, nullable=False),
-    Column("webmention", BigInteger, nullable=False),
+    *(Column(kind.value, BigInteger, nullable=False) for kind in PINGS),
     Column("pending_comment", BigInteger, nullable=False),
     Column("spam_comment", BigInteger, nullable=False),
     Column("trash_comment", BigInteger, nullable=False),
@@ -216,9 +216,9 @@ counters = Table(
     Column("revision", BigInteger, nullable=False),
     # Optional in an insert: they default to 0.
     *(
-        Column(f"{status}_{kind}", BigInteger, nullable=False, server_default="0")
+        Column(f"{status}_{kind.value}", BigInteger, nullable=False, server_default="0")
         for status in ("pending", "spam", "trash")
-        for kind in ("trackback", "pingback", "webmention")
+        for kind in PINGS
     ),
 )
 

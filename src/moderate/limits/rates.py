@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, get_args
 
+from moderate.model import PINGS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -29,7 +31,7 @@ with a wider one over all clients. Limits are asked in this order, whatever the 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 SHARED: frozenset[Scope] = frozenset({"article", "site"})
 
-PING_ACTIONS = ("trackback", "pingback", "webmention")
+PING_ACTIONS = tuple(kind.value for kind in PINGS)
 """Each may have a row of its own; without one it shares the budget of the row `pings`."""
 
 ACTIONS = ("comments", "pings", *PING_ACTIONS, "previews", "edits", "confirmations", "reports", "moderation", "reads")

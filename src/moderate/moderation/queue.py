@@ -141,7 +141,7 @@ def known(enum: type[E], name: str) -> E | None:
 
 def frame(state: State, which: ItemFilter) -> dict[str, Any]:
     """Return the template variables of every page with forms: the CSRF token, and the filters that the forms keep."""
-    return {"filter": which, "kept": kept(which), "csrf_token": csrf_token(state, moderator(state))}
+    return {"filter": which, "kinds": Kind, "kept": kept(which), "csrf_token": csrf_token(state, moderator(state))}
 
 
 def kept(which: ItemFilter) -> dict[str, str]:

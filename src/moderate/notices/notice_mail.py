@@ -6,7 +6,7 @@ from email.headerregistry import Address
 from typing import TYPE_CHECKING
 
 from moderate.i18n import Message
-from moderate.model import ChangedText, Decision, Kind, Lean
+from moderate.model import ChangedText, Decision, Lean
 from moderate.notices.mail import Mail, Mailer, clipped, one_line, visible
 from moderate.notices.values import Event
 from moderate.text.destinations import Destination, destinations
@@ -32,13 +32,6 @@ PLACES = {
     "website": Message("Website"),
     "text": Message("Link"),
     "change": Message("Link of the changed text"),
-}
-
-KINDS = {
-    Kind.COMMENT: Message("Comment"),
-    Kind.TRACKBACK: Message("Trackback"),
-    Kind.PINGBACK: Message("Pingback"),
-    Kind.WEBMENTION: Message("Webmention"),
 }
 
 CHOICES = (
@@ -123,7 +116,7 @@ class MailNotifier:
 
 def subject_of(item: Item, words: Translator) -> str:
     title = clipped(one_line(item.article_title) or one_line(item.article), SUBJECT_PART)
-    kind, name = words.say(KINDS[item.kind]), clipped(name_of(item, words), SUBJECT_PART)
+    kind, name = words.say(item.kind.label), clipped(name_of(item, words), SUBJECT_PART)
     subject = words.say("{kind} by {name} on {title}", kind=kind, name=name, title=title)
     is_changed = item.edited_at is not None or item.proposed is not None
     return words.say("Changed: {subject}", subject=subject) if is_changed else subject
@@ -139,7 +132,7 @@ def facts(item: Item, words: Translator) -> list[tuple[str, str]]:
     """Return labels and values of an item, each as one line: kind and author, article, and what the checks found."""
     reasons = [finding.reason for lean in LEANS for finding in item.findings if finding.lean is lean]
     found = [
-        (words.say(KINDS[item.kind]), words.say("{id} by {name}", id=item.id, name=name_of(item, words))),
+        (words.say(item.kind.label), words.say("{id} by {name}", id=item.id, name=name_of(item, words))),
         (words.say("Article"), f"{one_line(item.article_title)} {one_line(item.article_url)}".strip()),
         *((words.say("Found"), one_line(words.found(reason))) for reason in reasons),
     ]

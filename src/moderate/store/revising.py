@@ -246,5 +246,14 @@ def _found(item: Item, content: Content | None) -> dict[str, Any] | None:
     """Return all content columns with what was found at the source, None where nothing differs."""
     if content is None:
         return None
-    columns = {**current(item), **content.columns()}
+    body = content.body
+    names = ("author", "url", "title", "blog_name", "text_key")
+    columns = {
+        **current(item),
+        **{name: getattr(content, name) for name in names},
+        "text": body.raw,
+        "html": body.html,
+        "policy": body.policy,
+        "links": list(body.links),
+    }
     return {name: columns[name] for name in CONTENT} if is_news(item, columns) else None
