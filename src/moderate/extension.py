@@ -1,4 +1,4 @@
-"""The extension: hooks for the host, and `init_app`. It keeps nothing of any app."""
+"""The Flask extension: hooks for the host, and `init_app`. It stores no state of any app."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 K = TypeVar("K", bound="str | int")
 
-#: What each hook returns, besides None.
+#: The type that each hook returns, besides None.
 ANSWERS = {
     "article_loader": Article,
     "article_finder": Article,
@@ -52,10 +52,10 @@ ANSWERS = {
 class Moderate:
     """Comments and trackbacks for one or more Flask apps.
 
-    Plug in the hooks first, then call `init_app`. What a host has already it passes in: `engine`
-    (an SQLAlchemy engine, or a callable that returns one when asked within an app context),
+    Register the hooks first, then call `init_app`. A host may pass in objects of its own: `engine`
+    (an SQLAlchemy engine, or a callable that returns one when called within an app context),
     `redis` (a redis-py client: plain, of a Sentinel, or of a Cluster; a callable that returns one and
-    is asked once, by `init_app`; or an address), `checks`, `protocols`, `clock`. Raises `TypeError` for
+    is called once, by `init_app`; or an address), `checks`, `protocols`, `clock`. Raises `TypeError` for
     an engine, and `init_app` for a client, that cannot be used.
     """
 
@@ -87,7 +87,7 @@ class Moderate:
         """Register ``load(key: str) -> Article | None``. Required.
 
         None means that there is no such article for this request: everything about it is 404. An article
-        of another key than the one asked for is taken under its own key.
+        with another key than the requested one counts under its own key.
         """
         return self._plug("article_loader", function)
 
@@ -96,11 +96,11 @@ class Moderate:
         return self._plug("article_finder", function)
 
     def moderator_loader(self, function: F) -> F:
-        """Register ``load() -> Moderator | None``, by which the host's login decides who moderates."""
+        """Register ``load() -> Moderator | None``, which returns the moderator of the host's login, if it is one."""
         return self._plug("moderator_loader", function)
 
     def author_loader(self, function: F) -> F:
-        """Register ``load() -> Author | None``, for logins that comment under an identity that the host verified."""
+        """Register ``load() -> Author | None``, which returns the verified author of the host's login, if any."""
         return self._plug("author_loader", function)
 
     def _plug(self, name: str, function: F) -> F:
@@ -111,7 +111,7 @@ class Moderate:
         """Call a hook, which may be registered after `init_app`, and check what it returns.
 
         A hook for articles may abort with 404 or 410, as ``get_or_404`` of Flask-SQLAlchemy does, instead of
-        returning None. Other exceptions are the host's own.
+        returning None. Other exceptions pass through.
         """
         hook = self._hooks.get(name)
         if hook is None and name == "article_loader":
@@ -133,7 +133,7 @@ class Moderate:
 
         Raises `ConfigError` for a wrong setting.
         """
-        # A host may give `flask.current_app`; signals and worker threads need what stands behind that proxy.
+        # A host may pass `flask.current_app`; signals and worker threads need the app behind that proxy.
         app = getattr(app, "_get_current_object", lambda: app)()
         if "moderate" in app.extensions:
             raise RuntimeError("moderate is already initialised on this app.")
@@ -161,8 +161,8 @@ class Moderate:
     def close(self, app: Flask) -> None:
         """End the threads of *app* and close its connections; an engine or Redis client of the host stays open.
 
-        The task at hand is finished first, for which up to 30 seconds are waited. The app can still be asked
-        afterwards, but its worker threads do not start again. May be called more than once.
+        Waits up to 30 seconds for the task at hand. The app can still serve requests afterwards, but its worker
+        threads do not start again. May be called more than once.
         """
         state: State = app.extensions["moderate"]
         state.close()
@@ -193,22 +193,22 @@ class Moderate:
         current_state().tables.upgrade()
 
     def counts(self, keys: Iterable[K]) -> dict[K, Counts]:
-        """Return the numbers of many articles, by the keys as they were given, in one query.
+        """Return the counts of many articles, by the keys as given, in one query.
 
         Keys without any items count zero, and so do all of them while the database cannot be read, which
-        the log says. The hooks are not asked. Raises `TypeError` for keys that are neither text nor int.
+        is logged. The hooks are not called. Raises `TypeError` for keys that are neither text nor int.
         """
         return thread_page.counts_of(keys)
 
     def discovery_headers(self, key: str | int) -> list[tuple[str, str]]:
-        """The ``Link`` and ``X-Pingback`` header fields for the response to an article page."""
+        """Return the ``Link`` and ``X-Pingback`` header fields for the response to an article page."""
         return thread_page.discovery_headers(key)
 
     def is_personal(self, *_: object, **__: object) -> bool:
-        """Return whether the article page of this request may show its visitor something of their own.
+        """Return True if the article page of this request may show something of this visitor's own.
 
         Made for ``@cache.cached(unless=moderate.is_personal)`` of Flask-Caching, which passes the view and its
-        arguments: such a page is then neither kept nor taken from the cache.
+        arguments: such a page is then neither stored in the cache nor taken from it.
         """
         return current_state().edge.is_personal(request)
 
@@ -228,9 +228,9 @@ class Moderate:
         ip: str = "",
         user_agent: str = "",
     ) -> Receipt:
-        """Submit from code, for imports and tests: the same way in as over HTTP, but for the rate limits.
+        """Submit from code, for imports and tests: like over HTTP, but without rate limits.
 
-        Raises `Refused` where it is turned away.
+        Raises `Refused` where the submission is refused.
         """
         raw = Raw(
             kind=Kind(kind),
@@ -252,7 +252,7 @@ class Moderate:
     ) -> Item:
         """Decide from code. Raises `UnknownItem` or `DecidedMeanwhile`.
 
-        `change` is ``accept`` or ``decline``: what becomes of a changed text that waits behind an approved one.
+        `change` is ``accept`` or ``decline``, for a changed text that waits behind an approved one.
         """
         request = DecisionRequest(
             decision=Decision(decision),
@@ -265,10 +265,10 @@ class Moderate:
 
 
 def exempt_from_csrf(blueprint: Blueprint) -> None:
-    """Tell Flask-WTF's CSRFProtect, where the host has it, that our blueprint looks after itself.
+    """Exempt our blueprint from Flask-WTF's CSRFProtect, where the host uses it.
 
-    Pings come from machines that know no token, and the moderators' forms carry one of our own. A
-    host may set CSRFProtect up after us, so it is told on each request, before it looks.
+    Pings come from programs without a token, and the moderators' forms have a token of our own. A host may set
+    CSRFProtect up after us, so the exemption is made on each request, before CSRFProtect checks it.
     """
 
     def exempt(*_: object) -> None:

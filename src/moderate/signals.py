@@ -1,7 +1,7 @@
-"""What is announced, always after the commit: a receiver sees only what is already true.
+"""The signals, sent after the commit, so that receivers see the new state in the database.
 
-Every signal's sender is the Flask app. Receivers must not raise; one that does is logged, and
-neither the request nor the other receivers suffer.
+The sender of every signal is the Flask app. Receivers must not raise; an exception is logged, and affects neither
+the request nor the other receivers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ item_marked_spam = _namespace.signal("moderate-item-marked-spam")
 item_trashed = _namespace.signal("moderate-item-trashed")
 #: An article's numbers changed. Carries `article` (its key).
 counts_changed = _namespace.signal("moderate-counts-changed")
-#: A spam wave was noticed: everything is held. Carries `wave` (`moderate.waves.sql.Wave`).
+#: A spam wave was detected: everything is held. Carries `wave` (`moderate.waves.sql.Wave`).
 wave_started = _namespace.signal("moderate-wave-started")
 #: The spam wave is over. Carries `wave`.
 wave_ended = _namespace.signal("moderate-wave-ended")
@@ -47,7 +47,7 @@ OF_STATUS: dict[Status, NamedSignal] = {
 
 
 def announce(app: object, item: Item, *, before: Status | None, by: str | None) -> None:
-    """Tell that *item* came from *before* (None: it is new) to where it stands now."""
+    """Send the signals of an item that changed from the status *before*; None for a new item."""
     if before is None:
         send(item_received, app, item=item)
     if before is not item.status:

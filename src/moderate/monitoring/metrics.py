@@ -146,7 +146,7 @@ def gauge(name: str, told: str, labels: tuple[str, ...], numbers: Numbers) -> Me
 
 
 def counter(name: str, told: str, labels: tuple[str, ...], numbers: Numbers) -> Metric:
-    """A counter; ``_total`` is added to its name."""
+    """Return a counter; ``_total`` is added to its name."""
     from prometheus_client.core import CounterMetricFamily
 
     family = CounterMetricFamily(name, told, labels=labels)
