@@ -218,8 +218,6 @@ def schemas(operations: Iterable[Operation], settings: Settings) -> dict[str, Js
     bound(found, settings)
     if settings.require_author and "CommentIn" in found:
         found["CommentIn"]["required"].append("author")
-    for name, ways in EITHER.items():
-        found.get(name, {})["oneOf"] = ways
     for model, kind in taken:
         if kind in {FORM, MULTIPART}:
             found[f"{model.__name__}Form"] = form_schema(found[model.__name__])
@@ -246,28 +244,6 @@ def bound(found: dict[str, Json], settings: Settings) -> None:
             entry = found.get(model, {}).get("properties", {}).get(name, {})
             target = next((one for one in entry.get("anyOf", ()) if one.get("type") == "string"), entry)
             target.update(limits)
-
-
-def one_of(**ways: tuple[str, ...]) -> list[Json]:
-    """Return schemas of which one is valid: each requires its own members and forbids those of the others."""
-    members = {name for names in ways.values() for name in names}
-    return [
-        {
-            "required": list(names),
-            "properties": {
-                **{name: {"not": {"type": "null"}} for name in names},
-                **{name: {"type": "null"} for name in sorted(members - set(names))},
-            },
-        }
-        for names in ways.values()
-    ]
-
-
-#: The rules of validators that check several members.
-EITHER = {
-    "DecisionsIn": one_of(by_list=("items",), by_filter=("filter", "expect")),
-    "UndoIn": one_of(batch=("batch",), line=("history",)),
-}
 
 
 def form_schema(schema: Json) -> Json:

@@ -78,6 +78,23 @@ class Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def one_of(*ways: tuple[str, ...]) -> Json:
+    """Return the part of a schema that requires the members of exactly one of *ways*; the others may be null."""
+    members = {name for names in ways for name in names}
+    return {
+        "oneOf": [
+            {
+                "required": list(names),
+                "properties": {
+                    **{name: {"not": {"type": "null"}} for name in names},
+                    **{name: {"type": "null"} for name in sorted(members - set(names))},
+                },
+            }
+            for names in ways
+        ]
+    }
+
+
 #: The schema of a text without restrictions; no value of it is invalid.
 TEXT: Json = {"type": "string"}
 

@@ -17,7 +17,20 @@ from moderate.http.item_json import (
     moderator_item,
     related_json,
 )
-from moderate.http.operation import CURSOR, NOTHING, WORDS, Answer, Count, Id, Json, Operation, Reply, query, whole
+from moderate.http.operation import (
+    CURSOR,
+    NOTHING,
+    WORDS,
+    Answer,
+    Count,
+    Id,
+    Json,
+    Operation,
+    Reply,
+    one_of,
+    query,
+    whole,
+)
 from moderate.http.state import current_state
 from moderate.i18n import Message
 from moderate.model import MAX_ID, Awaiting, ChangedText, Decision, ItemFilter, Kind, Status, whole_number
@@ -130,7 +143,7 @@ class FilterIn(BaseModel):
 class DecisionsIn(BaseModel):
     """One decision on listed items, or on all that a filter matches if these are as many as expected."""
 
-    model_config = STRICT
+    model_config = ConfigDict(**STRICT, json_schema_extra=one_of(("items",), ("filter", "expect")))
 
     decision: Decision
     items: Annotated[list[Seen], Field(min_length=1, max_length=MOST_LISTED)] | None = None
@@ -158,7 +171,7 @@ class DecisionsIn(BaseModel):
 class UndoIn(BaseModel):
     """The decisions to undo: a batch, or one line of the history."""
 
-    model_config = STRICT
+    model_config = ConfigDict(**STRICT, json_schema_extra=one_of(("batch",), ("history",)))
 
     batch: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")] | None = None
     history: IdIn | None = None
