@@ -1,9 +1,8 @@
-"""What may go wrong, as one tree with stable codes.
+"""Exceptions, as one tree with stable codes.
 
-`Refused` is the sender's side: the submission or the decision was turned away and nothing was
-changed. `ServiceDown` is ours: something that we depend on did not answer. Which HTTP status a
-code gets is decided at the edge, in `moderate.http.answers`; which words a trackback or pingback
-sender gets is decided by its protocol.
+`Refused` is for faults of the sender: a submission or a decision was rejected and nothing was changed. `ServiceDown`
+is for a failure of something that moderate depends on. `moderate.http.answers` maps codes to HTTP statuses; the texts
+for senders of trackbacks and pingbacks are in their protocols.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from moderate.model import Item
 
 
-#: For a comment that answers what is not there, or is not for its writer to see.
+#: For a reply to a comment that does not exist or is not public.
 NO_PARENT = Message("The comment that this answers is not there.")
 
 
@@ -29,7 +28,7 @@ class ModerateError(Exception):
 
 
 class ConfigError(ModerateError):
-    """A setting is wrong; the start stops. Tells the key, the value and what is accepted."""
+    """A setting is wrong, and the app does not start. The text has the key, the value and what is accepted."""
 
     def __init__(self, key: str, value: object, accepted: str) -> None:
         super().__init__(f"{key} = {value!r} is not usable: {accepted}")
@@ -41,7 +40,7 @@ class ConfigError(ModerateError):
 class HookError(ModerateError, TypeError):
     """A hook of the host returned something else than its type or None.
 
-    Names the hook and the type of its answer, and never the answer, which may hold personal data.
+    The text has the hook and the type that it returned, but not the value, which may hold personal data.
     """
 
     def __init__(self, hook: str, expected: str, got: str) -> None:
@@ -51,16 +50,16 @@ class HookError(ModerateError, TypeError):
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one field, in words for the person who filled it in."""
+    """A fault of one field, in words for the person who filled it in."""
 
     field: str
     message: str
 
 
 class Refused(ModerateError):
-    """Turned away, and nothing was stored or changed.
+    """A request was refused, and nothing was stored or changed.
 
-    `code` is stable and part of the public contract; `public` may be shown to anybody.
+    `code` is stable and part of the public API; `public` is a text for the sender.
     """
 
     code: ClassVar[str] = "refused"
@@ -83,7 +82,7 @@ class Invalid(Refused):
 
     @classmethod
     def field(cls, field: str, message: str) -> Invalid:
-        """The common case: one field, one message."""
+        """Return the error for a single field."""
         return cls([FieldError(field, message)])
 
 
@@ -157,7 +156,7 @@ class Policy:
 
 
 class NotAllowed(Refused):
-    """The move is not legal from where the item stands; `legal` names those that are."""
+    """The item's status does not allow this. `legal` has the statuses, or the acts, that would."""
 
     code = "not-allowed"
     default = "The status of the item does not allow this."
@@ -168,7 +167,7 @@ class NotAllowed(Refused):
 
 
 class DecidedMeanwhile(Refused):
-    """Somebody decided on the item after the version that this decision was made on."""
+    """Another moderator has decided on the item since the version that this decision was made for."""
 
     code = "decided-meanwhile"
     default = "Somebody else decided on this in the meantime."
@@ -180,7 +179,7 @@ class DecidedMeanwhile(Refused):
 
 
 class UnexpectedNumber(Refused):
-    """A filter matches other items than the moderator saw; `found` and `seen` tell which."""
+    """A filter matches other items than the moderator saw: now `found`, a number, and `seen`, the key of the set."""
 
     code = "unexpected-number"
     default = "The filter matches other items than expected. Look again before deciding."
@@ -201,15 +200,15 @@ class Forbidden(Refused):
     default = "This is not allowed."
 
 
-#: The kind of a `ServiceDown` whose reason already says what to do.
+#: The kind of a `ServiceDown` whose reason already contains the advice.
 EXPLAINED = "explained"
 
 
 class ServiceDown(ModerateError):
-    """Something that we depend on failed or did not answer in time.
+    """A service that moderate depends on failed or did not answer in time.
 
-    `service` is its short name (``"database"``, ``"redis"``, ``"akismet"``). The text is for logs
-    and moderators, never holds a secret, and chains the cause.
+    `service` is its short name (``"database"``, ``"redis"``, ``"akismet"``), `retry_after` the seconds after which a
+    new attempt makes sense. The text is for logs and moderators and never holds a secret.
     """
 
     code: ClassVar[str] = "unavailable"
@@ -219,23 +218,23 @@ class ServiceDown(ModerateError):
         self.service = service
         self.reason = reason
         self.retry_after = retry_after
-        #: What sort of failure, where callers act on it (Akismet: bad-key, timeout, refused, protocol, resting;
+        #: The sort of failure, where callers need it (Akismet: bad-key, timeout, refused, protocol, resting;
         #: `EXPLAINED`).
         self.kind = kind
 
 
 class CopyRefused(ModerateError):
-    """A copy from one database to another did not take place; the text says why, and holds no secret."""
+    """A copy from one database to another was not made. The text has the reason, and holds no secret."""
 
 
 class BackupRefused(ModerateError):
-    """A backup or a restore did not take place, and nothing was changed; the text says why."""
+    """A backup or a restore was not made, and nothing was changed. The text has the reason."""
 
 
 class Undeliverable(ModerateError):
-    """A notice that its destination refused for good; a person has to look. The text holds no secret.
+    """A notice that its destination refused permanently. The text holds no secret.
 
-    *is_gone* says that the destination wants no other notice either.
+    `is_gone` is True where the destination refuses all further notices.
     """
 
     def __init__(self, reason: str, *, is_gone: bool = False) -> None:
@@ -243,7 +242,7 @@ class Undeliverable(ModerateError):
         self.is_gone = is_gone
 
 
-#: What kept a page of another site from being fetched; the closed set of `FetchFailed.kind`.
+#: The values of `FetchFailed.kind`.
 FetchFailure = Literal[
     "blocked", "busy", "refused", "timeout", "dns", "too-large", "bad-response", "redirects", "content-type", "status"
 ]
@@ -252,10 +251,9 @@ FetchFailure = Literal[
 class FetchFailed(ModerateError):
     """A page of another site could not be fetched or read.
 
-    `reason` is for logs and moderators. `public` is the one wording for the outside, whatever
-    happened: a sender must not learn from it which addresses and ports exist behind us (a
-    verifier that tells "blocked", "refused" and "missing" apart is a port scanner for hire).
-    `is_temporary` says whether another try later may end otherwise.
+    `reason` is for logs and moderators. `public` is the same for all failures, because a sender must not learn which
+    addresses and ports exist in our network: a verifier that distinguishes "blocked", "refused" and "missing" can be
+    used as a port scanner. `is_temporary` is True where a later attempt may succeed.
     """
 
     public: ClassVar[str] = "The source could not be fetched."

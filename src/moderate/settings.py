@@ -392,7 +392,7 @@ class Settings:
     host: str | None = setting(None, optional(host_name))
     subdomain: str | None = setting(None, optional(subdomain))
     site_url: str | None = setting(None, optional(site_url))
-    language: Literal["en", "ja"] | None = setting(None, optional(one_of("en", "ja")))
+    language: str | None = setting(None, optional(one_of(*LANGUAGES)))
     database_url: str | None = setting(None, optional(text), secret=True)
     database_options: ConnectionOptions = setting(DATABASE_OPTIONS, database_options)
     sqlite_synchronous: Literal["full", "normal"] = setting("full", one_of("full", "normal"))

@@ -1,4 +1,4 @@
-"""Is there a crowd? Who writes while a shared budget is used up did nothing wrong, but is looked at."""
+"""The check of shared limits: what comes in while one is used up is held, though its sender did nothing wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Crowd(CheckDefaults):
-    """Held where the limiter let a submission through although an article's or the site's budget is used up."""
+    """Holds a submission that the limiter let through although an article's or the site's limit is used up."""
 
     name = "crowd"
     momentary = True

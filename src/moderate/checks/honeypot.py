@@ -1,4 +1,4 @@
-"""The field that people do not see."""
+"""The check of the form field that people do not see."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Honeypot(CheckDefaults):
-    """Holds what comes with something in the hidden field: programs fill it in, and now and then a form filler.
+    """Holds a comment whose hidden field is filled in, as programs do, and sometimes a browser's form filler.
 
-    Beside another hold it is spam; see `moderate.checks.base.weighed`.
+    If another check holds it too, it is spam; see `moderate.checks.base.weighed`.
     """
 
     name = "honeypot"

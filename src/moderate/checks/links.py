@@ -1,4 +1,4 @@
-"""How many addresses a text links to."""
+"""The check of the number of links."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FORUM_CODE = re.compile(r"\[(?:url|link)\s*[=\]]", re.IGNORECASE)
 
 
 class Links(CheckDefaults):
-    """Holds a text with more links than the site allows, or with links in forum code, which no site here renders."""
+    """Holds a text with more links than the site allows, or with links in forum code, which is never rendered."""
 
     name = "links"
 

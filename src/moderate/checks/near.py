@@ -1,9 +1,9 @@
-"""Texts that are nearly equal: words swapped, numbers changed, invisible characters and a few words put in.
+"""Near-duplicate texts: the same text with words swapped, numbers changed or a few words added.
 
-A text is taken as the set of its longer words. Its simhash (Charikar 2002) tells how much of that set
-two texts share; with one changed word in ten about nine bits of 64 differ, which is too many to look
-up by bands of the simhash itself. So what is looked up are bands of min-hashes (Broder 1997): two of
-them to a band, four bands, of which one is the same for 98 of 100 pairs that share four words in five.
+A text is compared as the set of its longer words. The distance of two simhashes (Charikar 2002) measures how much of
+that set two texts share. With one changed word in ten about nine bits of 64 differ, too many for looking texts up by
+bands of the simhash. Texts are therefore looked up by bands of min-hashes (Broder 1997): four bands of two each, of
+which at least one is equal for 98 of 100 pairs that share four words in five.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
 
     from moderate.model import Kind, Status
 
-#: Texts with fewer different words of some length than this are alike by chance: "Thank you, great article!"
+#: Texts with fewer different longer words than this are equal by chance: "Thank you, great article!"
 LEAST_WORDS = 8
-#: Shorter words are mostly those that every text has.
+#: The length of the shortest word that counts. Shorter ones are mostly in every text.
 SHORTEST = 4
-#: No text is read further: the cost stays bounded.
+#: The number of words that are read of a text, to bound the cost.
 MOST_WORDS = 400
-#: Nearly equal are texts of which no more bits of 64 differ: about three words in four the same.
+#: The largest distance of the simhashes of two near duplicates, in bits: about three words in four are the same.
 NEAR = 14
 
 WORD = re.compile(r"[^\W_]+")
 DIGITS = re.compile(r"\d+")
-#: Scripts without spaces between words: from the CJK radicals to Hangul, and what lies beyond the basic plane.
+#: Scripts without spaces between words: from the CJK radicals to Hangul, and the planes of further ideographs.
 UNSPACED = re.compile("[\u2e80-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 #: Each bit of a byte as a number of two bytes.
 APART = tuple(bytes.fromhex("".join(f"000{bit}" for bit in f"{byte:08b}")) for byte in range(256))
 MASK = (1 << 64) - 1
-#: Eight odd numbers without pattern; multiplied with one of them, hashes come in another order.
+#: Eight pseudo-random odd numbers. A hash function of the min-hash multiplies by one of them.
 ORDERS = tuple(int.from_bytes(blake2b(b"order %d" % number, digest_size=8).digest(), "big") | 1 for number in range(8))
 
 
 class Traits(NamedTuple):
-    """What a word adds to its text: its bits, and its place in each order.
+    """The bits of a word for the simhash, and its eight hashes for the min-hashes.
 
-    The bits stand sixteen apart, so that a sum of them counts each; no text has 65,536 words.
+    The bits stand sixteen apart, so that the sum over all words counts each of them; no text has 65,536 words.
     """
 
     bits: int
@@ -56,23 +56,23 @@ class Traits(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NearText:
-    """What a text is found by when it comes again with a few words changed.
+    """The keys by which near duplicates of a text are found.
 
-    Texts that share one of the `bands` (whole numbers of 32 bits with a sign) are worth comparing;
-    they are nearly equal where few bits of their `simhash` (64 bits with a sign) differ.
+    Candidates share one of the `bands` (signed 32-bit integers). A candidate is a near duplicate if its `simhash` (a
+    signed 64-bit integer) differs in at most `NEAR` bits.
     """
 
     simhash: int
     bands: tuple[int, int, int, int]
 
     def distance(self, simhash: int) -> int:
-        """In how many of the 64 bits another text differs."""
+        """Return the number of bits in which the simhash of another text differs."""
         return ((self.simhash ^ simhash) & (1 << 64) - 1).bit_count()
 
 
 @dataclass(frozen=True, slots=True)
 class Alike:
-    """An item that may say nearly the same; `simhash` is None where its text is too short to have one."""
+    """A candidate for a near duplicate. `simhash` is None for a text that is too short to have one."""
 
     id: int
     kind: Kind
@@ -84,7 +84,7 @@ class Alike:
 
 @lru_cache(maxsize=64)
 def near_text(text: str) -> NearText | None:
-    """What *text* is found by; None where it is too short to tell. Linear in its length."""
+    """Return the keys of a text, or None for one with fewer than `LEAST_WORDS` words. Linear in its length."""
     known = [traits(word) for word in words_of(text)]
     if len(known) < LEAST_WORDS:
         return None
@@ -94,7 +94,7 @@ def near_text(text: str) -> NearText | None:
 
 
 def words_of(text: str) -> set[str]:
-    """The longer words, whatever they were spelled with; pairs of characters where words are not set apart."""
+    """Return the longer words in one spelling, and pairs of characters in scripts without spaces between words."""
     read = DIGITS.sub("", folded(text))
     words = WORD.findall(read)[:MOST_WORDS]
     if read.isascii():
@@ -110,7 +110,7 @@ def words_of(text: str) -> set[str]:
 
 @lru_cache(maxsize=4096)
 def traits(word: str) -> Traits:
-    """Remembered, because people use the same words."""
+    """Hash a word. Cached, because people use the same words."""
     digest = blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     number = int.from_bytes(digest, "big")
     bits = int.from_bytes(b"".join([APART[byte] for byte in digest]), "big")
@@ -118,13 +118,13 @@ def traits(word: str) -> Traits:
 
 
 def simhash(words: Sequence[int]) -> int:
-    """Each bit as most of the words have it; as a number with a sign, which is what databases keep."""
+    """Return the bits that most of the words have, as a signed integer, which databases can store."""
     counted = struct.unpack(">64H", sum(words).to_bytes(128, "big"))
     bits = int("".join("1" if 2 * count > len(words) else "0" for count in counted), 2)
     return bits - (1 << 64) if bits >> 63 else bits
 
 
 def band(first: int, second: int) -> int:
-    """Two min-hashes as one whole number of 32 bits with a sign."""
+    """Combine two min-hashes into a signed 32-bit integer."""
     mixed = (first ^ second * ORDERS[0]) & MASK
     return (mixed >> 32) - (1 << 31)

@@ -1,4 +1,4 @@
-"""What gives a spam ping away before its source is looked at."""
+"""The check of pings for signs of spam, before their source is read."""
 
 from __future__ import annotations
 
@@ -29,11 +29,10 @@ TEMPLATE_LENGTH = 160
 
 
 class PingSignals(CheckDefaults):
-    """Holds a ping that looks made by a program; two signs together are spam.
+    """Holds a ping that looks as if a program made it; two signs together are spam.
 
-    Signs: the blog calls itself by the post's title, the excerpt is one of the stock phrases that
-    trackback programs fill in or carries links of its own, the source's name is strung together
-    from keywords.
+    Signs: the blog's name is the post's title, the excerpt is a stock phrase of trackback programs or contains links,
+    the source's host name consists of keywords.
     """
 
     name = "ping-signals"
@@ -67,12 +66,12 @@ def signs(submission: Submission) -> Iterator[Message]:
 
 
 def core(text: str) -> str:
-    """*text* without brackets, dots and case."""
+    """Return *text* without brackets, punctuation and case."""
     return DECORATION.sub(" ", plain(text)).strip()
 
 
 def is_template(excerpt: str) -> bool:
-    """Whether the excerpt says nothing but "[Trackback]" or "[…] More Info here […]"."""
+    """Return True if the excerpt is nothing but "[Trackback]" or "[…] More Info here […]"."""
     if len(excerpt) > TEMPLATE_LENGTH:
         return False
     text = core(re.sub(r"\d+", " ", excerpt))

@@ -1,4 +1,4 @@
-"""The same text again, or nearly the same, by anybody, anywhere on the site."""
+"""The check of repeated texts, equal or nearly equal, by any author and anywhere on the site."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 Seen = tuple["Kind", Status, str]
 
-#: How far back we look.
+#: The time within which earlier items count.
 PERIOD = timedelta(days=1)
-#: People do write "Thanks!" twice a day; anything this short may come twice before it is held.
+#: The length below which a text may come twice before it is held: people do write "Thanks!" twice a day.
 SHORT = 12
-#: People also write a text again with a slip mended; from so many nearly equal ones on nobody does.
+#: The number of near duplicates from which on a text is held. One may be the same person's correction of a typo.
 NEARLY = 2
-#: On so many articles within the period no person puts one text.
+#: The number of articles with one text from which on it is spam.
 FLOOD = 5
 
 
 class Repeat(CheckDefaults):
-    """Holds a text that came before within a day, and calls it spam once it is all over the site.
+    """Holds a text that came before within a day, and marks it as spam if it came on many articles.
 
-    Compared by `Submission.text_key`, and longer texts also by their words (`moderate.checks.near`),
-    so that swapped words, other numbers and a few words more make no new text. What its author took
-    back or a moderator threw away does not count, so that people may post again what they removed.
+    Texts are compared by `Submission.text_key`, and longer ones also by their words (`moderate.checks.near`), so that
+    a text with words swapped, changed or added counts as the same. Items in the trash do not count, so that people may
+    post again what they removed.
     """
 
     name = "repeat"
@@ -71,15 +71,15 @@ class Repeat(CheckDefaults):
 
 
 def nearly(kept: Sequence[Alike], near: NearText) -> list[Seen]:
-    """Those that do say nearly the same: what was looked up by is only a hint."""
+    """Return the near duplicates among the candidates."""
     close = (one for one in kept if one.simhash is not None and near.distance(one.simhash) <= NEAR)
     return [(one.kind, one.status, one.article) for one in close]
 
 
 def tolerance(submission: Submission) -> int:
-    """From how many earlier ones on a text counts as repeated.
+    """Return the number of earlier items from which on a text counts as repeated.
 
-    One post may ping several of our articles with one excerpt, and short thanks are common.
+    It is larger for pings, because one post may ping several articles with one excerpt, and for short texts.
     """
     if submission.kind.is_ping or len(submission.body.raw.strip()) < SHORT:
         return 3
@@ -87,7 +87,7 @@ def tolerance(submission: Submission) -> int:
 
 
 def others(seen: Sequence[Seen], submission: Submission, facts: Facts) -> list[Seen]:
-    """What was seen without what was thrown away, and without the item itself where it is stored already."""
+    """Return the items that are not in the trash, without the judged item itself if it is stored already."""
     kept = [entry for entry in seen if entry[1] is not Status.TRASH]
     if facts.item_id is None:
         return kept

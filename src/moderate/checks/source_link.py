@@ -1,4 +1,4 @@
-"""Does the page that a ping names really link to the article?"""
+"""The check that the page that a ping names links to the article."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class SourceLink(CheckDefaults):
-    """Spam where the source was read and does not link here; held while it cannot be read.
+    """Marks a ping as spam if its source was read and does not link here, and holds it while it cannot be read.
 
     The look itself is deferred work (`moderate.tasks.run`): this only says what it means. A source
     that is blocked, refuses, or is missing reads the same here: none of them tells more than another.

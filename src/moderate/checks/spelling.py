@@ -1,9 +1,9 @@
-"""Text as a reader sees it, whatever it was spelled with: what word rules are matched against.
+"""Normalisation of text to what a reader sees, for matching it with word rules and with other texts.
 
-Undone are entities, tags inside words, invisible characters, compatibility forms (full width,
-mathematical letters, ligatures), overlaid marks, letters of other scripts that look Latin, digits
-put for letters, and l.e.t.t.e.r.s set apart. Rule and text go through the same functions, so a rule
-in Cyrillic still finds Cyrillic text. All of it is linear in the length of the text.
+It undoes entities, tags inside words, invisible characters, compatibility forms (full width, mathematical letters,
+ligatures), overlaid marks, letters of other scripts that look Latin, digits in place of letters, and
+l.e.t.t.e.r.s with characters between them. Rules go through the same functions, so that a rule in Cyrillic matches
+Cyrillic text. All functions are linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-#: After NFKC and case folding: letters that most faces draw like a Latin one, each before the Latin one (after TR39).
+#: Letters that look like a Latin one in most typefaces, each before that one, after NFKC and case folding (from TR39).
 LOOKALIKE_PAIRS = (
     "аa вb гr еe ёe һh іi їi јj кk мm нh оo пn рp сc ѕs тt уy хx ьb ԁd ԛq ԝw ѵv ӏl",
     "αa βb γy εe ηn ιi κk νv οo ρp τt υu χx ωw ϲc ϳj ոn սu օo հh զq ցg",
@@ -32,17 +32,17 @@ INVISIBLE = re.compile(
 SPACE = re.compile(r"\s+")
 APART = re.compile(r"(?<!\w)\w(?:[ .\-_*·]\w(?!\w)){3,}")
 WORD_WITH_DIGIT = re.compile(r"[\w@$!]+")
-#: Scripts that put no space between words: there a rule matches inside a run of letters.
+#: Scripts without spaces between words, in which a rule matches inside a run of letters.
 UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR")
 
 
 def plain(text: str) -> str:
-    """*text* decoded, in one case, with every lookalike as the Latin letter that it looks like."""
+    """Return *text* decoded, in lower case, and with lookalikes replaced by Latin letters and white space by blanks."""
     return SPACE.sub(" ", folded(text))
 
 
 def folded(text: str) -> str:
-    """The same with its spaces as they were, for those who look at words only."""
+    """Do the same as `plain` but keep the white space."""
     decoded = html.unescape(html.unescape(text)) if "&" in text else text
     if "<" in decoded:
         decoded = TAG.sub("", decoded)
@@ -50,19 +50,19 @@ def folded(text: str) -> str:
         return decoded.lower()
     compatible = unicodedata.normalize("NFKC", INVISIBLE.sub("", decoded)).casefold()
     letters = OVERLAID.sub("", unicodedata.normalize("NFC", compatible))
-    # To translate a text costs ten times as much as to see that nothing in it is to be translated.
+    # Translating a text costs ten times as much as searching it for characters to translate.
     return letters.translate(LOOKALIKES) if LOOKALIKE.search(letters) else letters
 
 
 def spellings(text: str) -> tuple[str, ...]:
-    """The ways to read *text*: plain, with digits read as letters, and with letters set apart joined."""
+    """Return the readings of *text*: plain, with digits read as letters, and with separated letters joined."""
     base = plain(text)
     ways = (base, without_digits(base), APART.sub(joined, base))
     return tuple(dict.fromkeys(ways))
 
 
 def without_digits(text: str) -> str:
-    """Digits and signs inside words read as the letters that they stand for; pure numbers stay."""
+    """Replace digits and signs inside words by the letters that they look like. Pure numbers stay."""
 
     def letters(match: re.Match[str]) -> str:
         word = match.group()
@@ -77,14 +77,14 @@ def joined(match: re.Match[str]) -> str:
 
 @lru_cache(maxsize=4096)
 def word_pattern(value: str) -> re.Pattern[str]:
-    """Finds *value* as whole words in plain text; ``*`` stands for any letters within one word, 40 at most.
+    """Return a pattern for *value* as whole words in plain text; ``*`` matches up to 40 letters within one word.
 
-    A rule for "cialis" leaves "specialist" alone.
+    "cialis" does not match "specialist".
     """
     text = plain(value).strip()
     first, *others = (re.escape(part) for part in re.split(r"\*+", text))
-    # Each part is taken where it comes first, and no other place is tried: else a rule of eight stars and a text made
-    # for it would keep us for years. The last one may come later, for a word may have to end with it.
+    # Each part matches at its first place only, because with all places a rule of eight stars would take years on a
+    # text that is made for it. The last part may match later, since the word may have to end with it.
     between = "".join(rf"(?>\w{{0,40}}?{part})" for part in others[:-1])
     body = first + between + (rf"\w{{0,40}}{others[-1]}" if others else "")
     before = "" if not text or not bounded(text[0]) else r"(?<!\w)"
@@ -93,5 +93,5 @@ def word_pattern(value: str) -> re.Pattern[str]:
 
 
 def bounded(char: str) -> bool:
-    """Whether words with *char* at their edge end where its letters end."""
+    """Return True if a word boundary can be tested beside *char*: it is a letter or digit of a script with spaces."""
     return char.isalnum() and not unicodedata.name(char, "").startswith(UNSPACED)

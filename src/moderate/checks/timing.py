@@ -1,4 +1,4 @@
-"""How long the form was open before it came back."""
+"""The check of the time between loading a form and sending it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ DAY = 86_400.0
 
 
 class Timing(CheckDefaults):
-    """Holds what came back faster than a person reads and writes.
+    """Holds a comment whose form came back faster than a person reads and writes.
 
-    Only forms are measured: an API client has no form to read. Nor are edits and rechecks, whose
-    form was measured when it first came in.
+    Only forms are measured, since API clients have none, and only new comments: the form of an edit or a recheck was
+    measured when the comment came in.
     """
 
     name = "timing"
@@ -61,9 +61,8 @@ class Timing(CheckDefaults):
 
 
 def least_seconds(text: str, floor: float) -> float:
-    """The shortest believable time for *text*: *floor*, and as much again for each 1,000 characters.
+    """Return the shortest plausible time for *text*: *floor*, and as much again for each 1,000 characters.
 
-    That is far faster than anybody types, because people also paste what they wrote elsewhere. At
-    most four times the floor.
+    It is at most four times the floor. That is far faster than typing, because people also paste texts.
     """
     return floor * min(1 + len(text) / 1000, 4)

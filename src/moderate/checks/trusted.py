@@ -1,4 +1,4 @@
-"""People whom the host has verified, or who have confirmed an address, and whose comments were good so far."""
+"""The check that trusts verified authors with good comments."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ if TYPE_CHECKING:
     from moderate.model import Submission
 
 
-#: How far back we look: who wrote well last year may have lost the login since, and spam is not held against anybody
-#: for ever.
+#: The time within which comments count: an old login may have been stolen since, and old spam is forgiven.
 PERIOD = timedelta(days=90)
 
 
 class TrustedAuthor(CheckDefaults):
     """Trusts a verified author with enough approved comments and no spam within 90 days.
 
-    Goes by `author_id` alone, which only the host's login sets, or a browser that has confirmed the
-    e-mail address it comes with: whoever types a known address or name is still a stranger.
+    Only `author_id` counts, which comes from the host's login or from a browser in which the e-mail address was
+    confirmed. A name or an address that was only typed proves nothing.
     """
 
     name = "trusted-author"
@@ -49,7 +48,7 @@ def reason(submission: Submission, approved: int) -> Message:
 
 
 def good_record(submission: Submission, facts: Facts) -> int | None:
-    """How many approved comments a trusted author has; None for everybody else."""
+    """Return the number of approved comments of a trusted author; None for other authors."""
     needed = facts.settings.trusted_after
     if submission.author_id is None or needed <= 0:
         return None

@@ -1,4 +1,4 @@
-"""How long checks take and what they find, counted in this process since its start."""
+"""Statistics of checks in this process: how long they take and what they find."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PASSED = "passed"
 
 @dataclass(slots=True)
 class Timing:
-    """One check: how many looks fell under each bound (the last beyond all), and their seconds together."""
+    """The histogram of one check: the number of calls below each bound (the last one above all), and their total."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
     seconds: float = 0.0
 
 
 class Timings:
-    """Safe for threads. A process forked from another goes on from its numbers."""
+    """Counters for all checks. Thread-safe. A forked process goes on from the numbers of its parent."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -35,7 +35,7 @@ class Timings:
         self._findings: dict[tuple[str, str], int] = {}
 
     def asked(self, check: str, seconds: float, finding: Finding | None) -> None:
-        """A check was asked, took so long, and found this."""
+        """Count one call of a check."""
         lean = finding.lean.value if finding else PASSED
         with self._lock:
             timing = self._timings.setdefault(check, Timing())
@@ -44,11 +44,11 @@ class Timings:
             self._findings[check, lean] = self._findings.get((check, lean), 0) + 1
 
     def timings(self) -> Mapping[str, Timing]:
-        """As they stand, by check."""
+        """Return a copy of the histograms, by check."""
         with self._lock:
             return {check: Timing(list(timing.counts), timing.seconds) for check, timing in self._timings.items()}
 
     def findings(self) -> Mapping[tuple[str, str], int]:
-        """How often each check leaned which way; "passed" where it had nothing to say."""
+        """Return how often each check found what, by check and lean; the lean is "passed" where it found nothing."""
         with self._lock:
             return dict(self._findings)
