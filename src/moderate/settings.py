@@ -25,7 +25,7 @@ from moderate.lifecycle import Premoderation
 from moderate.limits.rates import DEFAULT_LIMITS, LimitTable, parse_limits
 from moderate.notices.values import Event, Hook, Recipient, is_address, signing_key
 from moderate.text.characters import is_printable
-from moderate.web_address import ascii_host
+from moderate.web_address import ascii_host, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -353,6 +353,8 @@ def web_url(value: object) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or parts.port == 0:
         raise ValueError("no address")
     url = str(value) if parts.netloc.isascii() else with_ascii_host(parts).geturl()
+    if read(url) is None:
+        raise ValueError("no host that can be called")
     if not url.isascii() or not url.isprintable() or " " in url:
         raise ValueError("characters that must be percent-encoded")
     return url

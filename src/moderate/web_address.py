@@ -74,6 +74,10 @@ class WebAddress:
     has_user: bool
 
     @property
+    def port_or_default(self) -> int:
+        return self.port or DEFAULT_PORTS[self.scheme]
+
+    @property
     def authority(self) -> str:
         """Host and port as in a URL and in the Host field, without the scheme's default port."""
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -133,7 +133,7 @@ VIEWS = (
     *(f"monitoring.{name}" for name in ("hints", "metrics")),
 )
 FLASK = ("extension", "cli", "protocols", "testing", *VIEWS)
-NETWORK = ("outbound", "akismet.client", "akismet.transport", "notices", "tasks.pubsub")
+NETWORK = ("outbound", "akismet.client", "notices", "tasks.pubsub")
 
 #: Where each foreign package may be imported, and the parts of the standard library that reach other servers.
 #: A host's own objects (an engine, a Redis client) may be named in annotations anywhere.

@@ -1,8 +1,8 @@
-"""Akismet and services that speak its tongue. See `moderate.ports.SpamService`.
+"""Akismet, and services with the same API; see `moderate.ports.SpamService`.
 
-The API: https://akismet.com/developers/detailed-docs/. The calls go through the `akismet` client;
-what it leaves out (other addresses, all fields, response headers, a deadline) is added below it in
-`moderate.akismet.transport`.
+The API: https://akismet.com/developers/detailed-docs/. The calls go through the `akismet` client. That one builds
+absolute addresses of its own, rejects fields that the service takes, and shows no response headers; `AkismetTransport`
+adds all three below it, through its public argument `http_client`, and a deadline for the whole call.
 """
 
 from __future__ import annotations
@@ -11,26 +11,34 @@ import os
 import threading
 import weakref
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
+from urllib.parse import urlencode
 
-from moderate.akismet.transport import AkismetTransport, Call, current_call
+import httpcore
+import httpx
+
 from moderate.akismet.values import SpamAnswer, SpamUsage, SpamWord
-from moderate.errors import ServiceDown
+from moderate.errors import FetchFailed, ServiceDown
 from moderate.i18n import Message
 from moderate.outbound.breaker import CircuitBreaker
+from moderate.outbound.client import Budget, DeadlinePassed, OutboundClient
 from moderate.outbound.failures import chain, retry_after, trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    import ssl
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     import akismet
-    import httpx
 
     from moderate.akismet.values import SpamSample
     from moderate.ports import Clock
 
 BASE_URL = "https://rest.akismet.com"
+#: The longest answer of a call, in bytes with its head. Akismet's answers are a word or a few lines of JSON.
+MOST_BYTES = 65_536
 
 #: The fields that the client passes on; the others of a sample go through the transport.
 OWN_FIELDS = (
@@ -60,8 +68,21 @@ Kind = Literal["bad-key", "timeout", "refused", "protocol"]
 INVALID_KEY = Message("the key is not valid for this site")
 
 
+@dataclass(slots=True)
+class Call:
+    """One call: the fields that are added to it, its budget, and the headers of its response."""
+
+    fields: tuple[tuple[str, str], ...]
+    budget: Budget
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+#: The call that this thread makes. Calls of other threads have a context of their own.
+current_call: ContextVar[Call] = ContextVar("moderate_akismet_call")
+
+
 class AkismetService:
-    """Asks Akismet, or whatever answers like it at *base_url*.
+    """A client of Akismet, or of a service with the same API at *base_url*.
 
     *blog_url* is the site's front page, *timeout* the seconds that a whole call may take. One HTTP
     client per process is made when first needed, and anew after a fork. Every failure raises
@@ -142,7 +163,7 @@ class AkismetService:
         extra = (*more_fields(sample), *self._constant) if sample is not None else ()
         sent = set(own_fields(sample)) if sample is not None else set()
         fields = tuple((name, value) for name, value in extra if value and name not in sent)
-        call = Call(fields, self._clock.monotonic() + self._timeout)
+        call = Call(fields, Budget.of(self._clock, self._timeout, MOST_BYTES))
         token = current_call.set(call)
         try:
             yield self._clients_here(), call
@@ -166,7 +187,7 @@ class AkismetService:
             return clients
         with self._lock:
             if pid not in self._clients:
-                made = Clients(self._key, self._blog_url, self._base_url, self._clock)
+                made = Clients(self._key, self._blog_url, self._base_url)
                 # For services that are dropped without `close`.
                 weakref.finalize(self, made.http.close)
                 self._clients[pid] = made
@@ -197,19 +218,60 @@ class AkismetService:
 
 
 class Clients:
-    """The `akismet` client and the HTTP client below it. Made when first needed: imports and TLS cost 100 ms."""
+    """The `akismet` client and the HTTP client below it, made when first needed: certificates take 100 ms to load."""
 
     http: httpx.Client
     akismet: akismet.SyncClient
 
-    def __init__(self, key: str, blog_url: str, base_url: str, clock: Clock) -> None:
+    def __init__(self, key: str, blog_url: str, base_url: str) -> None:
         import akismet
-        import httpx
 
         secure = httpx.create_ssl_context(trust_env=False) if base_url.startswith("https:") else None
-        transport = AkismetTransport(base_url, clock, secure)
+        transport = AkismetTransport(base_url, OutboundClient(), secure)
         self.http = httpx.Client(transport=transport, headers={"User-Agent": akismet.USER_AGENT}, trust_env=False)
         self.akismet = akismet.SyncClient(config=akismet.Config(key, blog_url), http_client=self.http)
+
+
+class AkismetTransport(httpx.BaseTransport):
+    """Sends every request to *base_url*, whatever address the client wrote on it. Redirects are not followed."""
+
+    def __init__(self, base_url: str, client: OutboundClient, ssl_context: ssl.SSLContext | None = None) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=ssl_context,
+            max_connections=20,
+            keepalive_expiry=30,
+            network_backend=client.backend(lambda: current_call.get().budget),
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        call = current_call.get()
+        target = httpx.URL(self._base_url + request.url.raw_path.decode("ascii"))
+        body = body_of(request, call.fields)
+        headers = headers_of(request, target, body)
+        with self._pool.stream(request.method, str(target), headers=headers, content=body) as response:
+            answer = httpx.Response(response.status, headers=response.headers, content=response.read())
+        call.headers = answer.headers
+        return answer
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+def body_of(request: httpx.Request, fields: Iterable[tuple[str, str]]) -> bytes:
+    """Return the client's form with *fields* behind it."""
+    body = request.read()
+    more = urlencode(list(fields), errors="replace").encode("ascii")
+    return b"&".join(part for part in (body, more) if part) if request.method == "POST" else body
+
+
+def headers_of(request: httpx.Request, target: httpx.URL, body: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the client's headers, with those that belong to the address and the body replaced."""
+    # The budget counts bytes as they arrive, so that an answer must not come compressed.
+    replaced = {b"host", b"content-length", b"accept-encoding"}
+    kept = [(name, value) for name, value in request.headers.raw if name.lower() not in replaced]
+    kept += [(b"Host", target.netloc), (b"Accept-Encoding", b"identity")]
+    return [*kept, (b"Content-Length", str(len(body)).encode("ascii"))] if body else kept
 
 
 def own_fields(sample: SpamSample) -> akismet.AkismetArguments:
@@ -230,18 +292,19 @@ def more_fields(sample: SpamSample) -> Iterator[tuple[str, str]]:
 def told(error: Exception) -> tuple[Kind, Message]:
     """Return the sort of failure that *error* is, and our own words for it."""
     import akismet
-    import httpcore
 
     causes = list(chain(error))
+    failed = next((cause for cause in causes if isinstance(cause, FetchFailed)), None)
     if isinstance(error, akismet.APIKeyError):
         return "bad-key", INVALID_KEY
-    if any(isinstance(cause, httpcore.TimeoutException) for cause in causes):
+    is_late = any(isinstance(cause, httpcore.TimeoutException | DeadlinePassed) for cause in causes)
+    if is_late or (failed and failed.kind == "timeout"):
         return "timeout", Message("no complete answer in time")
     status = next((code for cause in causes if (code := status_of(cause))), None)
     if status is not None:
         return "refused", Message("it answered with status {n}", n=status)
-    if isinstance(error, akismet.RequestError):
-        return "refused", Message("it cannot be reached: {why}", why=trouble(error))
+    if failed or isinstance(error, akismet.RequestError):
+        return "refused", Message("it cannot be reached: {why}", why=failed.reason if failed else trouble(error))
     return "protocol", Message("its answer is none that we know")
 
 

@@ -11,7 +11,6 @@ import re
 import smtplib
 import ssl
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from moderate.clock import SystemClock
@@ -19,6 +18,7 @@ from moderate.errors import ServiceDown, Undeliverable
 from moderate.notices.mail import one_line
 from moderate.notices.smtp_auth import sign_in
 from moderate.outbound.breaker import CircuitBreaker
+from moderate.outbound.client import Budget
 from moderate.outbound.failures import trouble
 
 if TYPE_CHECKING:
@@ -116,19 +116,19 @@ class SmtpTransport:
 
     @contextmanager
     def _signed_in(self) -> Iterator[Bounded]:
-        bounds = Bounds.of(self._clock, self._timeout)
-        mechanisms = self._account.mechanisms(bounds.seconds()) if self._account else None
-        with self._connected(bounds) as server:
+        budget = budget_of(self._clock, self._timeout)
+        mechanisms = self._account.mechanisms(budget.seconds()) if self._account else None
+        with self._connected(budget) as server:
             if self._security == "starttls":
                 server.starttls(context=self._trust())
             if mechanisms is not None:
                 sign_in(server, mechanisms)
             yield server
 
-    def _connected(self, bounds: Bounds) -> Bounded:
+    def _connected(self, budget: Budget) -> Bounded:
         if self._security == "tls":
-            return BoundedTls(bounds, self._server, self._port, self._own_name, context=self._trust())
-        return Bounded(bounds, self._server, self._port, self._own_name)
+            return BoundedTls(budget, self._server, self._port, self._own_name, context=self._trust())
+        return Bounded(budget, self._server, self._port, self._own_name)
 
     def _trust(self) -> ssl.SSLContext:
         if self._ssl_context is None:
@@ -136,60 +136,38 @@ class SmtpTransport:
         return self._ssl_context
 
 
-# --- connections within bounds ---------------------------------------------------------------------
+# --- connections within a budget ---------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class Bounds:
-    """The rest of a conversation's budget: the time until `deadline` on the monotonic clock, and bytes."""
-
-    clock: Clock
-    timeout: float
-    deadline: float
-    left: int = MOST_BYTES
-
-    @classmethod
-    def of(cls, clock: Clock, timeout: float) -> Bounds:
-        return cls(clock, timeout, clock.monotonic() + min(ANSWERS * timeout, LONGEST))
-
-    def seconds(self) -> float:
-        """Return how many seconds the next read may take. Raises `TimeoutError` where none are left."""
-        left = self.deadline - self.clock.monotonic()
-        if left <= 0:
-            raise TimeoutError("the mail server took too long")
-        return min(left, self.timeout)
-
-    def spend(self, count: int) -> None:
-        """Count received bytes. Raises `OSError` where there are too many."""
-        self.left -= count
-        if self.left < 0:
-            raise OSError("the mail server said more than any mail server says")
+def budget_of(clock: Clock, timeout: float) -> Budget:
+    """Return the budget of one conversation, in which each answer may take *timeout* seconds."""
+    return Budget.of(clock, min(ANSWERS * timeout, LONGEST), MOST_BYTES, each=timeout)
 
 
 class Replies(io.RawIOBase):
-    """The server's answers as a stream that keeps within the bounds."""
+    """The server's answers as a stream that keeps within the budget."""
 
-    def __init__(self, sock: socket.socket, bounds: Bounds) -> None:
+    def __init__(self, sock: socket.socket, budget: Budget) -> None:
         super().__init__()
         self._sock = sock
-        self._bounds = bounds
+        self._budget = budget
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._sock.settimeout(self._bounds.seconds())
+        self._sock.settimeout(self._budget.seconds())
         count = self._sock.recv_into(buffer)
-        self._bounds.spend(count)
+        self._budget.spend(count)
         return count
 
 
 class Bounded(smtplib.SMTP):
     """An `smtplib` client that reads answers through `Replies`."""
 
-    def __init__(self, bounds: Bounds, host: str, port: int, own_name: str, **options: Any) -> None:
-        self._bounds = bounds
-        super().__init__(host, port, own_name, timeout=bounds.timeout, **options)
+    def __init__(self, budget: Budget, host: str, port: int, own_name: str, **options: Any) -> None:
+        self._budget = budget
+        super().__init__(host, port, own_name, timeout=budget.each, **options)
 
     def deliver(self, mail: bytes, sender: str, to: str) -> None:
         """Send one mail to one address. Raises the errors of `smtplib` for refusals.
@@ -221,7 +199,7 @@ class Bounded(smtplib.SMTP):
     def getreply(self) -> tuple[int, bytes]:
         """Read one answer. `smtplib` sets `file` to None when it switches the connection to TLS."""
         if self.file is None and self.sock is not None:
-            self.file = io.BufferedReader(Replies(self.sock, self._bounds))
+            self.file = io.BufferedReader(Replies(self.sock, self._budget))
         return super().getreply()
 
 

@@ -10,21 +10,19 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-import socket
 from contextlib import contextmanager
 from datetime import UTC
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import httpcore
 
 from moderate.errors import FetchFailed, ServiceDown, Undeliverable
 from moderate.notices.values import signing_key
-from moderate.outbound.addresses import networks
 from moderate.outbound.breaker import CircuitBreaker
+from moderate.outbound.client import FRAMING, Budget, DeadlinePassed, OutboundClient, TooMuchData
 from moderate.outbound.failures import retry_after, trouble
-from moderate.outbound.wire import FRAMING, Budget, GuardedBackend, Lookups
+from moderate.web_address import read
 
 if TYPE_CHECKING:
     import ssl
@@ -33,10 +31,6 @@ if TYPE_CHECKING:
     from moderate.model import Item
     from moderate.notices.values import Hook, Notice
     from moderate.ports import Clock, NoticeLinks
-
-#: The operator named the address, so that any network may be called: what is guarded is the time.
-EVERYWHERE = networks(("0.0.0.0/0", "::/0"))
-
 
 #: Answers whose Retry-After counts: too many requests, and not available for a while.
 SLOW_DOWN = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
@@ -63,12 +57,15 @@ class WebhookNotifier:
         self.key = hook.key
         self.events = hook.events
         self._hook = hook
+        address = read(hook.url)
+        if address is None:
+            raise ValueError(f"{hook.host} is no host that can be called")
+        self._address = address
         self._links = links
         self._clock = clock
         self._timeout = timeout
         self._user_agent = user_agent
-        self._ssl_context = ssl_context
-        self._lookups = Lookups(socket.getaddrinfo, limit=4)
+        self._client = OutboundClient(ssl_context=ssl_context)
         self._breaker = CircuitBreaker("webhook", clock)
 
     def deliver(self, notice: Notice) -> None:
@@ -93,50 +90,31 @@ class WebhookNotifier:
         raise ServiceDown("webhook", f"{self._hook.host} answered {status}{REDIRECTED if status in REDIRECTS else ''}")
 
     def probe(self) -> None:
-        """See the port: connects, by TLS where the address says so, and asks for nothing."""
-        parts = urlsplit(self._hook.url)
-        host, is_secure = parts.hostname or "", parts.scheme == "https"
+        """Connect, by TLS for https, without a request. Raises `ServiceDown`."""
         with self._failures_named():
-            stream = self._backend().connect_tcp(host, parts.port or (443 if is_secure else 80))
-            try:
-                if is_secure:
-                    stream = stream.start_tls(self._ssl_context or httpcore.default_ssl_context(), host)
-            finally:
-                stream.close()
-
-    def _backend(self) -> GuardedBackend:
-        budget = Budget(self._clock, self._clock.monotonic() + self._timeout, FRAMING)
-        return GuardedBackend(httpcore.SyncBackend(), self._lookups, EVERYWHERE, budget)
+            self._client.probe(self._address, Budget.of(self._clock, self._timeout, FRAMING))
 
     def _post(self, body: bytes, notice_id: str) -> tuple[int, float | None]:
-        """Return the status of the answer, and for how many seconds it asks to wait; the rest is not read."""
+        """Return the status of the answer, and how many seconds it asks to wait; the rest is not read."""
         timestamp = int(self._clock.now().timestamp())
-        fields = [
+        headers = [
+            ("Content-Length", str(len(body))),
             ("Content-Type", "application/json"),
             ("User-Agent", self._user_agent),
-            ("Connection", "close"),
             ("webhook-id", notice_id),
             ("webhook-timestamp", str(timestamp)),
             ("webhook-signature", signatures(self._hook.secrets, notice_id, timestamp, body)),
         ]
+        budget = Budget.of(self._clock, self._timeout, FRAMING)
+        target = (self._address.path or "/") + self._address.query
         with (
             self._failures_named(),
-            httpcore.ConnectionPool(
-                ssl_context=self._ssl_context,
-                max_connections=1,
-                max_keepalive_connections=0,
-                network_backend=self._backend(),
-            ) as pool,
-            pool.stream("POST", self._hook.url, headers=self._with_host(fields, len(body)), content=body) as response,
+            self._client.request("POST", self._address, budget, headers, target=target, content=body) as response,
         ):
             status: int = response.status
             asked = next((value for name, value in response.headers if name.lower() == b"retry-after"), b"")
             wait = retry_after(asked.decode("latin-1"), self._clock.now()) if status in SLOW_DOWN else None
         return status, wait
-
-    def _with_host(self, fields: list[tuple[str, str]], length: int) -> list[tuple[str | bytes, str | bytes]]:
-        authority = urlsplit(self._hook.url).netloc.rpartition("@")[2]
-        return [("Host", authority), ("Content-Length", str(length)), *fields]
 
     @contextmanager
     def _failures_named(self) -> Iterator[None]:
@@ -146,8 +124,12 @@ class WebhookNotifier:
             # The words are those for sources of pings.
             reason = error.reason.replace("the source", "it")
             raise ServiceDown("webhook", f"{self._hook.host} cannot be reached: {reason}") from error
-        except httpcore.TimeoutException as error:
+        except (httpcore.TimeoutException, DeadlinePassed) as error:
             raise ServiceDown("webhook", f"{self._hook.host} took too long") from error
+        except TooMuchData as error:
+            raise ServiceDown(
+                "webhook", f"{self._hook.host} cannot be reached: it sent more than is accepted"
+            ) from error
         except httpcore.ProtocolError as error:
             raise ServiceDown("webhook", f"{self._hook.host} broke off, or does not speak HTTP") from error
         except (httpcore.NetworkError, OSError) as error:

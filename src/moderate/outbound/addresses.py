@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from moderate.errors import FetchFailed
-from moderate.web_address import DEFAULT_PORTS, MAX_ADDRESS, is_ip, read
+from moderate.web_address import MAX_ADDRESS, is_ip, read
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -106,7 +106,7 @@ def fetchable(url: str, *, ports: Collection[int], allow: Sequence[Network] = ()
         raise _refused("is not a plain http or https address")
     if address.is_disguised:
         raise _refused("has a host name in disguise")
-    port = port_of(address)
+    port = address.port_or_default
     if port not in ports:
         raise _refused(f"names port {port}, which is not allowed")
     if _ESCAPED_LINE_END.search(address.path + address.query):
@@ -114,10 +114,6 @@ def fetchable(url: str, *, ports: Collection[int], allow: Sequence[Network] = ()
     if is_ip(address.host) and not _is_allowed_literal(ipaddress.ip_address(address.host), allow):
         raise _refused("names an address instead of a host")
     return address
-
-
-def port_of(address: WebAddress) -> int:
-    return address.port or DEFAULT_PORTS[address.scheme]
 
 
 def _is_allowed_literal(address: Address, allow: Sequence[Network]) -> bool:

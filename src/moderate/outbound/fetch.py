@@ -1,19 +1,19 @@
-"""The guarded fetcher: reads a page that a stranger named, and nothing else.
+"""The guarded fetcher: reads a page that the sender of a ping has named.
 
-Whoever sends a ping makes this server open a connection. So the fetcher connects to checked public
-addresses alone, on every hop; spends a fixed time and a fixed number of bytes over all hops together;
-sends no cookie, no Referer and no credentials; and asks no environment for proxies.
+A sender so makes this server open a connection. The fetcher connects to checked public addresses alone, on every
+hop; spends a fixed time and a fixed number of bytes over all hops together; sends no cookie, no Referer and no
+credentials; and reads no proxies from the environment.
 
-Nothing of what went wrong reaches the sender but `FetchFailed.public`. Time tells as little: fetches
-run in deferred work that no request waits for, and no connection is ever opened to an address that is
-not allowed, so that the time taken is the same whatever listens there.
+The sender learns nothing of a failure but `FetchFailed.public`. Nor does the time show anything: fetches run in
+deferred work that no request waits for, and no connection is ever opened to an address that is not allowed, so that
+the time taken is the same whatever listens there.
 """
 
 from __future__ import annotations
 
 import re
 import socket
-import threading
+import zlib
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Network
@@ -23,19 +23,18 @@ import httpcore
 
 from moderate.errors import FetchFailed
 from moderate.i18n import Message
-from moderate.outbound.addresses import fetchable, networks, port_of, redirected
-from moderate.outbound.body import check_type, read_body
+from moderate.outbound.addresses import fetchable, networks, redirected
+from moderate.outbound.client import FRAMING, Budget, DeadlinePassed, OutboundClient, TooMuchData
 from moderate.outbound.failures import trouble
-from moderate.outbound.slots import Slots
-from moderate.outbound.wire import FRAMING, Budget, GuardedBackend, Lookups
+from moderate.outbound.semaphore import HostSemaphore
 from moderate.web_address import read
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from moderate.outbound.addresses import Address
-    from moderate.outbound.wire import Resolver
+    from moderate.outbound.client import Resolver
     from moderate.ports import Clock
     from moderate.web_address import WebAddress
 
@@ -43,6 +42,10 @@ if TYPE_CHECKING:
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _WEB_PORTS = frozenset({80, 443})
 _ACCEPT = "text/html, application/xhtml+xml;q=0.9, application/json;q=0.5, text/plain;q=0.4"
+_TEXTUAL = frozenset({"text/html", "application/xhtml+xml", "application/xml", "text/xml", "text/plain"})
+_JSON = "application/json"
+#: zlib's numbers for "a gzip wrapper" and "a zlib wrapper", RFC 1952 and RFC 1950.
+_WRAPPERS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _NOT_IN_COMMENT = re.compile(r"[^\x20-\x7e]|[()\\]")
 
 
@@ -51,7 +54,7 @@ class Fetched:
     """The answer of another site, whole and decompressed.
 
     `url` is where the redirects ended, without a fragment. `content_type` is the header field as
-    it came. `body` is empty where `status` is 400 or more: what an error page says matters to nobody.
+    it came. `body` is empty where `status` is 400 or more: error pages are not read.
     """
 
     url: str
@@ -63,13 +66,11 @@ class Fetched:
 class GuardedFetcher:
     """Reads pages of other sites, none of which is trusted. Safe for use by several threads.
 
-    `timeout` is in seconds for the whole fetch: waiting for a place, names, redirects and body.
+    `timeout` is in seconds for the whole fetch: waiting for a busy host, names, redirects and body.
     `max_bytes` holds for the body on the wire and decompressed alike. `allow` are networks (CIDR)
     that may be reached though not public. `own` are URLs of this site: fetching oneself only makes
     loops. `per_host` and `total` bound what this process fetches at once; `per_host` holds for names
-    and for the addresses behind them alike. `ssl_context`, `resolver`
-    and `backend` take the place of the system's certificates, of ``socket.getaddrinfo`` and of
-    real sockets; the rules hold above all three.
+    and for the addresses behind them alike. `ssl_context`, `resolver` and `backend`: see `OutboundClient`.
     """
 
     def __init__(
@@ -97,13 +98,12 @@ class GuardedFetcher:
         self._allow = networks(str(network) for network in allow)
         self._own = frozenset(places_of(own))
         self._max_redirects = max_redirects
-        self._lookups = Lookups(resolver, limit=2 * total)
-        self._hosts = Slots(clock, per_host=per_host, total=total)
+        self._client = OutboundClient(
+            allow=self._allow, lookups=2 * total, resolver=resolver, ssl_context=ssl_context, backend=backend
+        )
+        self._hosts = HostSemaphore(clock, per_host=per_host, total=total)
         # Any number of names may lead to one server.
-        self._addresses = Slots(clock, per_host=per_host, total=total)
-        self._ssl_context = ssl_context
-        self._ssl_lock = threading.Lock()
-        self._backend = backend or httpcore.SyncBackend()
+        self._addresses = HostSemaphore(clock, per_host=per_host, total=total)
 
     def fetch(self, url: str, *, about: str, own: Iterable[str] = ()) -> Fetched:
         """GET a page and return the answer for every status of 200 to 299 and of 400 to 599.
@@ -115,7 +115,7 @@ class GuardedFetcher:
         """
         address = fetchable(url, ports=self._ports, allow=self._allow)
         places = self._own | set(places_of(own))
-        budget = Budget(self._clock, self._clock.monotonic() + self._timeout, self._max_bytes + FRAMING)
+        budget = Budget.of(self._clock, self._timeout, self._max_bytes + FRAMING)
         for _ in range(self._max_redirects + 1):
             if _place(address) in places:
                 raise FetchFailed("blocked", "the source is this site itself")
@@ -126,7 +126,7 @@ class GuardedFetcher:
         raise FetchFailed("redirects", Message("the source redirects more than {n} times", n=self._max_redirects))
 
     def _hop(self, address: WebAddress, about: str, budget: Budget) -> Fetched | WebAddress:
-        with self._place(self._hosts, address.host, budget), self._answer(address, about, budget) as response:
+        with _acquired(self._hosts, address.host, budget), self._answer(address, about, budget) as response:
             fields = _fields(response)
             location = fields.get("location")
             if response.status in _REDIRECTS and location is not None:
@@ -144,50 +144,36 @@ class GuardedFetcher:
         return Fetched(address.url, response.status, content_type, body)
 
     @contextmanager
-    def _place(self, slots: Slots, key: str, budget: Budget) -> Iterator[None]:
-        try:
-            with slots.hold(key, budget.seconds()):
-                yield
-        except TimeoutError:
-            raise FetchFailed("busy", "other pages of the same server were being waited for") from None
-
-    @contextmanager
     def _answer(self, address: WebAddress, about: str, budget: Budget) -> Iterator[httpcore.Response]:
-        places = ExitStack()
+        acquired = ExitStack()
 
         def claim(found: Address) -> None:
-            places.enter_context(self._place(self._addresses, line_of(found), budget))
+            acquired.enter_context(_acquired(self._addresses, line_of(found), budget))
 
-        backend = GuardedBackend(self._backend, self._lookups, self._allow, budget, claim)
-        budget.begin_head()
-        with (
-            places,
-            _failures_named(),
-            httpcore.ConnectionPool(
-                ssl_context=self._trust() if address.scheme == "https" else None,
-                max_connections=1,
-                max_keepalive_connections=0,
-                network_backend=backend,
-            ) as pool,
-            pool.stream("GET", _request_url(address), headers=self._headers(address, about)) as response,
-        ):
-            budget.in_head = False
-            yield response
-
-    def _headers(self, address: WebAddress, about: str) -> list[tuple[str | bytes, str | bytes]]:
-        return [
-            ("Host", address.authority),
+        headers = [
             ("User-Agent", f"{self._user_agent} ({_NOT_IN_COMMENT.sub('', about)[:200]})"),
             ("Accept", _ACCEPT),
             ("Accept-Encoding", "gzip"),
-            ("Connection", "close"),
         ]
+        with (
+            acquired,
+            _failures_named(),
+            self._client.request("GET", address, budget, headers, claim=claim) as response,
+        ):
+            yield response
 
-    def _trust(self) -> ssl.SSLContext:
-        with self._ssl_lock:
-            if self._ssl_context is None:
-                self._ssl_context = httpcore.default_ssl_context()
-            return self._ssl_context
+
+@contextmanager
+def _acquired(semaphore: HostSemaphore, key: str, budget: Budget) -> Iterator[None]:
+    """Hold one of the host's permits. Raises `FetchFailed` of kind ``busy`` where none came free in time."""
+    with ExitStack() as held:
+        with _failures_named():
+            seconds = budget.seconds()
+        try:
+            held.enter_context(semaphore.hold(key, seconds))
+        except TimeoutError:
+            raise FetchFailed("busy", "other pages of the same server were being waited for") from None
+        yield
 
 
 def places_of(urls: Iterable[str]) -> Iterator[tuple[str, int]]:
@@ -196,23 +182,19 @@ def places_of(urls: Iterable[str]) -> Iterator[tuple[str, int]]:
 
 
 def _place(address: WebAddress) -> tuple[str, int]:
-    """Host and port, http and https on their usual ports being one site."""
-    return address.host, 0 if port_of(address) in _WEB_PORTS else address.port
+    """Return host and port; http and https on their usual ports are one site."""
+    return address.host, 0 if address.port_or_default in _WEB_PORTS else address.port
 
 
 def line_of(address: Address) -> str:
-    """What belongs to one customer: an IPv4 address, or a whole /64 of IPv6."""
+    """Return the network of one customer as text: an IPv4 address, or a whole /64 of IPv6."""
     if isinstance(address, IPv4Address):
         return str(address)
     return str(IPv6Network((int(address), 64), strict=False))
 
 
-def _request_url(address: WebAddress) -> httpcore.URL:
-    return httpcore.URL(scheme=address.scheme, host=address.host, port=port_of(address), target=address.target)
-
-
 def _fields(response: httpcore.Response) -> dict[str, str]:
-    """Header fields by their lower-case names; of a repeated one the last, as only single ones are asked for."""
+    """Return header fields by their lower-case names; of a repeated one the last, as only single ones are read."""
     return {name.decode("ascii").lower(): value.decode("utf-8", "replace") for name, value in response.headers}
 
 
@@ -220,9 +202,70 @@ def _fields(response: httpcore.Response) -> dict[str, str]:
 def _failures_named() -> Iterator[None]:
     try:
         yield
-    except httpcore.TimeoutException as error:
+    except (httpcore.TimeoutException, DeadlinePassed) as error:
         raise FetchFailed("timeout", "the source took too long") from error
+    except TooMuchData as error:
+        raise FetchFailed("too-large", "the source sent more than is accepted") from error
     except (httpcore.ConnectError, OSError) as error:
         raise FetchFailed("refused", Message("the source cannot be reached: {why}", why=trouble(error))) from error
     except (httpcore.NetworkError, httpcore.ProtocolError) as error:
         raise FetchFailed("bad-response", "the source broke off, or does not keep to the rules of HTTP") from error
+
+
+# --- bodies -----------------------------------------------------------------------------------------
+
+
+def check_type(content_type: str) -> None:
+    """Raise `FetchFailed` for what holds no readable links; an answer without a type is none either."""
+    essence = content_type.partition(";")[0].strip().lower()
+    if essence not in _TEXTUAL and essence != _JSON and not essence.endswith("+json"):
+        raise FetchFailed(
+            "content-type",
+            Message("the source is {type}", type=essence) if essence else "the source is of no named type",
+        )
+
+
+def read_body(chunks: Iterable[bytes], fields: Mapping[str, str], max_bytes: int) -> bytes:
+    """Return the whole body, decompressed. Raises `FetchFailed` past `max_bytes`.
+
+    A small answer may unfold a thousandfold, so decompression stops at the limit, instead of the
+    size being compared afterwards.
+    """
+    if int(fields.get("content-length", "0")) > max_bytes:
+        raise _too_large()
+    encoding = fields.get("content-encoding", "").strip().lower()
+    if encoding in {"", "identity"}:
+        return _plain(chunks, max_bytes)
+    if encoding not in _WRAPPERS:
+        raise FetchFailed("bad-response", "the source is compressed in a way that was not asked for")
+    return _inflated(chunks, zlib.decompressobj(_WRAPPERS[encoding]), max_bytes)
+
+
+def _too_large() -> FetchFailed:
+    return FetchFailed("too-large", "the source is larger than is accepted")
+
+
+def _plain(chunks: Iterable[bytes], max_bytes: int) -> bytes:
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if len(body) > max_bytes:
+            raise _too_large()
+    return bytes(body)
+
+
+def _inflated(chunks: Iterable[bytes], inflater: zlib._Decompress, max_bytes: int) -> bytes:
+    body = bytearray()
+    try:
+        for chunk in chunks:
+            # One byte more than accepted shows that there is too much; what is left over stays packed.
+            body += inflater.decompress(chunk, max_bytes + 1 - len(body))
+            if len(body) > max_bytes:
+                raise _too_large()
+            if inflater.eof:
+                return bytes(body)
+    except zlib.error:
+        raise FetchFailed("bad-response", "the source could not be decompressed") from None
+    if body or not inflater.eof:
+        raise FetchFailed("bad-response", "the compressed source ended early")
+    return b""

@@ -8,18 +8,19 @@ import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpcore
 import pytest
 
+from moderate.akismet import client
 from moderate.akismet.client import AkismetService
 from moderate.akismet.stand_in import AkismetStandIn
-from moderate.akismet.transport import Call, DeadlineBackend, current_call
 from moderate.akismet.values import SpamSample, SpamWord
 from moderate.clock import SystemClock
 from moderate.errors import ServiceDown
+from moderate.outbound.client import Budget, OutboundClient
 from moderate.testing import ManualClock
 
 if TYPE_CHECKING:
@@ -302,7 +303,7 @@ def test_a_sample_survives_storage_and_unknown_names() -> None:
     assert SpamSample.from_json({}) == SpamSample(user_ip="")
 
 
-def test_a_name_server_that_does_not_answer_keeps_nobody_past_the_deadline() -> None:
+def test_a_name_server_that_does_not_answer_is_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     answered = threading.Event()
 
     def resolver(*_: Any, **__: Any) -> list[tuple[Any, ...]]:
@@ -310,13 +311,25 @@ def test_a_name_server_that_does_not_answer_keeps_nobody_past_the_deadline() -> 
         return []
 
     clock = SystemClock()
-    token = current_call.set(Call((), clock.monotonic() + 0.3))
-    try:
-        with pytest.raises(httpcore.ConnectTimeout, match="took too long"):
-            DeadlineBackend(clock, resolver).connect_tcp("rest.akismet.com", 443)
-    finally:
-        current_call.reset(token)
-        answered.set()
+    monkeypatch.setattr(client, "OutboundClient", partial(OutboundClient, resolver=resolver))
+    url = "http://akismet.example"
+    service = AkismetService(KEY, "https://news.example.org/", clock=clock, base_url=url, timeout=0.3)
+    started = clock.monotonic()
+    with pytest.raises(ServiceDown) as caught:
+        service.check(SAMPLE)
+    assert caught.value.kind == "timeout"
+    assert clock.monotonic() - started < 20
+    answered.set()
+    service.close()
+
+
+def test_an_unknown_host_name_is_named() -> None:
+    url = "http://akismet.invalid"
+    service = AkismetService(KEY, "https://news.example.org/", clock=SystemClock(), base_url=url)
+    with pytest.raises(ServiceDown, match=r"akismet\.invalid could not be") as caught:
+        service.check(SAMPLE)
+    assert caught.value.kind == "refused"
+    service.close()
 
 
 def test_an_address_that_refuses_leaves_the_next_one_its_turn(server: AkismetStandIn) -> None:
@@ -325,9 +338,5 @@ def test_an_address_that_refuses_leaves_the_next_one_its_turn(server: AkismetSta
     def resolver(*_: Any, **__: Any) -> list[tuple[Any, ...]]:
         return [(socket.AF_INET, 1, 6, "", (address, port)) for address in ("127.0.0.9", "127.0.0.1")]
 
-    clock = SystemClock()
-    token = current_call.set(Call((), clock.monotonic() + 10))
-    try:
-        DeadlineBackend(clock, resolver).connect_tcp("rest.akismet.com", port).close()
-    finally:
-        current_call.reset(token)
+    budget = Budget.of(SystemClock(), 10, 1000)
+    OutboundClient(resolver=resolver).backend(lambda: budget).connect_tcp("rest.akismet.com", port).close()

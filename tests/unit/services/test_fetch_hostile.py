@@ -19,9 +19,8 @@ import trustme
 
 from moderate.clock import SystemClock
 from moderate.errors import FetchFailed
-from moderate.outbound.body import read_body
-from moderate.outbound.fetch import line_of
-from moderate.outbound.slots import Slots
+from moderate.outbound.fetch import line_of, read_body
+from moderate.outbound.semaphore import HostSemaphore
 from tests.servers import HOST, wait_until
 from tests.unit.services.fetching import (
     ABOUT,
@@ -270,23 +269,28 @@ def test_waiting_for_a_place_ends_at_the_deadline() -> None:
 
 
 def test_a_busy_host_does_not_hold_up_the_others() -> None:
-    slots = Slots(SystemClock(), per_host=1, total=3)
-    with slots.hold("slow", 0), pytest.raises(TimeoutError), slots.hold("slow", 0.01):
+    hosts = HostSemaphore(SystemClock(), per_host=1, total=3)
+    with hosts.hold("slow", 0), pytest.raises(TimeoutError), hosts.hold("slow", 0.01):
         pass
-    with slots.hold("slow", 0):
-        waiting = threading.Thread(target=lambda: contextlib.ExitStack().enter_context(slots.hold("slow", 5)))
+    with hosts.hold("slow", 0):
+        waiting = threading.Thread(target=lambda: contextlib.ExitStack().enter_context(hosts.hold("slow", 5)))
         waiting.start()
-        with slots.hold("other", 1):
+        with hosts.hold("other", 1):
             assert waiting.is_alive()
     waiting.join(5)
     assert not waiting.is_alive()
 
 
 def test_places_are_bounded_over_all_hosts() -> None:
-    slots = Slots(SystemClock(), per_host=2, total=2)
-    with slots.hold("one", 0), slots.hold("other", 0), pytest.raises(TimeoutError), slots.hold("third", 0.01):
+    hosts = HostSemaphore(SystemClock(), per_host=2, total=2)
+    with (
+        hosts.hold("one", 0),
+        hosts.hold("other", 0),
+        pytest.raises(TimeoutError),
+        hosts.hold("third", 0.01),
+    ):
         pass
-    with slots.hold("third", 0), slots.hold("third", 0):
+    with hosts.hold("third", 0), hosts.hold("third", 0):
         pass
 
 
@@ -313,19 +317,19 @@ def test_a_line_of_ipv6_is_one_customer() -> None:
 
 
 def test_places_that_the_parent_holds_are_free_in_its_child() -> None:
-    slots = Slots(SystemClock(), per_host=1, total=1)
-    with slots.hold("slow", 0):
+    hosts = HostSemaphore(SystemClock(), per_host=1, total=1)
+    with hosts.hold("slow", 0):
         with warnings.catch_warnings():
             # Later Pythons warn of any fork beside threads, and the test runner has some.
             warnings.simplefilter("ignore", DeprecationWarning)
             child = os.fork()
         if child == 0:
             try:
-                with slots.hold("slow", 0):
+                with hosts.hold("slow", 0):
                     os._exit(0)
             finally:
                 os._exit(1)
         _, status = os.waitpid(child, 0)
         assert os.waitstatus_to_exitcode(status) == 0
-        with pytest.raises(TimeoutError), slots.hold("slow", 0):
+        with pytest.raises(TimeoutError), hosts.hold("slow", 0):
             pass

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from moderate.errors import ServiceDown, Undeliverable
-from moderate.notices.smtp import Bounds, SmtpTransport
+from moderate.notices.smtp import SmtpTransport, budget_of
 from moderate.notices.smtp_auth import Account, token
 from moderate.tasks.scheduler import LEASE
 from moderate.testing import ManualClock
@@ -165,10 +165,10 @@ def test_a_server_that_never_ends_its_answers_is_left() -> None:
 @pytest.mark.parametrize("timeout", [0.1, 10, 60])
 def test_a_conversation_ends_before_another_worker_may_take_its_task(timeout: float) -> None:
     clock = ManualClock()
-    bounds = Bounds.of(clock, timeout)
+    budget = budget_of(clock, timeout)
     clock.advance(seconds=LEASE)
     with pytest.raises(TimeoutError):
-        bounds.seconds()
+        budget.seconds()
 
 
 class Scripted:
