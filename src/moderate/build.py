@@ -384,7 +384,7 @@ def make_notices(app: Flask, settings: Settings, signer: Signer, clock: Clock, a
     links = SiteLinks(address.base, signer)
     notifiers: list[Notifier] = []
     if settings.mail_server is not None:
-        from moderate.notices.notice_mail import MailNotifier
+        from moderate.notices.mail import MailNotifier
 
         if settings.mail_from is None:
             raise ConfigError("MODERATE_MAIL_FROM", None, "with MODERATE_MAIL_SERVER the mails need a sender")
@@ -416,7 +416,7 @@ def make_confirming(
         needed = ("mail_server", "mail_from", "site_url")
         missing = ", ".join(f"MODERATE_{name.upper()}" for name in needed if getattr(settings, name) is None)
         raise ConfigError("MODERATE_CONFIRM_EMAIL", True, f"its mails need {missing} as well")
-    from moderate.confirmation.mail import ConfirmationMails
+    from moderate.notices.mail import ConfirmationMails
 
     links = ConfirmationAddresses(address.base, signer)
     mails = ConfirmationMails(

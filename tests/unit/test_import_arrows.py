@@ -59,7 +59,7 @@ GROUPS = {
     # Other servers: their addresses, pages, and the failures of connections.
     "services": ("outbound", "akismet", "notices", "tasks.pubsub"),
     # The texts of mails, and how a mail is built.
-    "mails": ("notices.mail", "notices.notice_mail", "confirmation.mail"),
+    "mails": ("notices.mail",),
     "failures": ("outbound.failures",),
     "breaker": ("outbound.breaker",),
     "lru": ("lru",),

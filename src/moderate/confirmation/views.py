@@ -48,17 +48,25 @@ class AcceptedOut(Answer):
 CONFIRMATION = SignedLink(
     purpose="confirmation",
     rule="/confirmation/<token>",
+    endpoint="confirmation",
     about="As the mail has it: for one comment, once, within 24 hours.",
     limit="edits",
     lifetime=confirming.PER_MAIL,
+    replies=(HTML_PAGE, SPENT, INVALID),
+    problems=("not-found", "rate-limited"),
+    has_problem_pages=True,
 )
 
 #: It never expires: the links in old mails must work too.
 STOP = SignedLink(
     purpose="confirmation-stop",
     rule="/confirmation/stop/<token>",
+    endpoint="confirmation_stop",
     about="As the mail has it: for one mailbox.",
     limit="edits",
+    replies=(HTML_PAGE, INVALID),
+    problems=("not-found", "rate-limited"),
+    has_problem_pages=True,
 )
 
 
@@ -158,16 +166,7 @@ class Link:
     mail: str
 
 
-@Operation(
-    "GET",
-    CONFIRMATION.rule,
-    "confirmation",
-    "The page of a mail's link, with its button; looking changes nothing",
-    link=CONFIRMATION.about,
-    replies=(HTML_PAGE, SPENT, INVALID),
-    problems=("not-found", "rate-limited"),
-    has_problem_pages=True,
-)
+@CONFIRMATION.operation("GET", "The page of a mail's link, with its button; looking changes nothing")
 @where_wanted
 def show_confirmation(token: str) -> ResponseReturnValue:
     state = current_state()
@@ -190,15 +189,10 @@ def show_confirmation(token: str) -> ResponseReturnValue:
     )
 
 
-@Operation(
+@CONFIRMATION.operation(
     "POST",
-    CONFIRMATION.rule,
-    "confirmation",
     "Confirm the address for the browser that sends this, which gets a cookie",
-    link=CONFIRMATION.about,
-    replies=(HTML_PAGE, SPENT, INVALID),
     problems=("not-found", "forbidden", "rate-limited"),
-    has_problem_pages=True,
 )
 @where_wanted
 def confirm_address(token: str) -> ResponseReturnValue:
@@ -268,16 +262,7 @@ def done(link: Link) -> Response:
 # --- the end of the mails -------------------------------------------------------------------------
 
 
-@Operation(
-    "GET",
-    STOP.rule,
-    "confirmation_stop",
-    "Asks whether a mailbox wants no more of these mails; looking changes nothing",
-    link=STOP.about,
-    replies=(HTML_PAGE, INVALID),
-    problems=("not-found", "rate-limited"),
-    has_problem_pages=True,
-)
+@STOP.operation("GET", "Asks whether a mailbox wants no more of these mails; looking changes nothing")
 @where_wanted
 def show_stop(token: str) -> ResponseReturnValue:
     state = current_state()
@@ -293,17 +278,11 @@ def show_stop(token: str) -> ResponseReturnValue:
     )
 
 
-@Operation(
+@STOP.operation(
     "POST",
-    STOP.rule,
-    "confirmation_stop",
     "No more of these mails to a mailbox, in one click (RFC 8058); `again=1` takes it back",
-    link=STOP.about,
     body={FORM: AgainIn},
     is_body_required=False,
-    replies=(HTML_PAGE, INVALID),
-    problems=("not-found", "rate-limited"),
-    has_problem_pages=True,
 )
 @where_wanted
 def stop(token: str) -> ResponseReturnValue:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from flask import request
 
-from moderate.http.operation import Answer
+from moderate.http.operation import HTML_PAGE, Answer, Operation, Reply
 from moderate.limits import Costs
 
 if TYPE_CHECKING:
@@ -43,18 +43,33 @@ CSP = "; ".join(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedLink:
-    """One kind of link: its *rule*, such as ``/mail/<token>``, and the *purpose* that salts the tokens' signatures.
+    """One kind of link. *purpose* salts the signatures of its tokens; a *lifetime* of None never ends.
 
-    *about* describes the token in the OpenAPI document. Tokens that are not valid are charged to the rate limit named
+    *rule*, such as ``/mail/<token>``, *endpoint*, *replies* and *problems* belong to its views, and *about* describes
+    the token in the OpenAPI document; see `Operation`. Tokens that are not valid are charged to the rate limit named
     *limit*, so that guessing is slow; valid ones cost nothing, so that guessing does not keep others at the same
-    address out. A *lifetime* of None never ends.
+    address out.
     """
 
     purpose: str
     rule: str
+    endpoint: str
     about: str
     limit: str
     lifetime: timedelta | None = None
+    replies: tuple[Reply, ...] = (HTML_PAGE,)
+    problems: tuple[str, ...] = ("rate-limited",)
+    has_problem_pages: bool = False
+
+    def operation(self, method: Literal["GET", "POST"], summary: str, **changes: Any) -> Operation:
+        """Return the declaration of a view: GET shows the page with the button, POST is the button."""
+        declared: dict[str, Any] = {
+            "link": self.about,
+            "replies": self.replies,
+            "problems": self.problems,
+            "has_problem_pages": self.has_problem_pages,
+        }
+        return Operation(method, self.rule, self.endpoint, summary, **(declared | changes))
 
     def issue(self, signer: Signer, base: str, value: object) -> str:
         """Return the address of a new link that holds *value* (JSON). *base* is the address of the blueprint."""

@@ -15,7 +15,7 @@ from flask import redirect, request, url_for
 
 from moderate.errors import Forbidden, Refused, ServiceDown
 from moderate.http.answers import headers_of, public_text, status_of
-from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
+from moderate.http.operation import FORM, HTML, Operation, Reply
 from moderate.http.signed_links import SignedLink, keep_secret
 from moderate.http.state import current_state
 from moderate.i18n import Message
@@ -43,9 +43,12 @@ LINK_SECONDS = 600
 SIGN_IN = SignedLink(
     purpose="sign-in",
     rule="/moderation/sign-in/<token>",
+    endpoint="sign_in",
     about="As `flask moderate token link` has made it.",
     limit="moderation",
     lifetime=timedelta(seconds=LINK_SECONDS),
+    problems=("forbidden", "rate-limited"),
+    has_problem_pages=True,
 )
 
 #: Shows, together with the hidden field of the form, whether the browser keeps cookies.
@@ -70,16 +73,7 @@ def revoked_key(name: str) -> str:
     return "revoked:" + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
-@Operation(
-    "GET",
-    SIGN_IN.rule,
-    "sign_in",
-    "The page of a sign-in link, with its button",
-    link=SIGN_IN.about,
-    replies=(HTML_PAGE,),
-    problems=("forbidden", "rate-limited"),
-    has_problem_pages=True,
-)
+@SIGN_IN.operation("GET", "The page of a sign-in link, with its button")
 def show_sign_in(token: str) -> ResponseReturnValue:
     state = current_state()
     try:
@@ -91,16 +85,7 @@ def show_sign_in(token: str) -> ResponseReturnValue:
         return refused(error)
 
 
-@Operation(
-    "POST",
-    SIGN_IN.rule,
-    "sign_in",
-    "Use the link up and begin a session",
-    link=SIGN_IN.about,
-    replies=(TO_QUEUE,),
-    problems=("forbidden", "rate-limited"),
-    has_problem_pages=True,
-)
+@SIGN_IN.operation("POST", "Use the link up and begin a session", replies=(TO_QUEUE,))
 def sign_in(token: str) -> ResponseReturnValue:
     state = current_state()
     try:

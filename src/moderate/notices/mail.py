@@ -1,8 +1,9 @@
-"""Build mails from templates (RFC 5322, MIME), and hand them to what sends them.
+"""Build all mails (RFC 5322, MIME): notices to moderators, and the mail that confirms a commenter's address.
 
-Every mail of the package is built here: notices to moderators and the mail that confirms an address. Names, titles and
-texts in them come from strangers. In headers they are one printable line; in the plain text each of their lines is
-quoted, so that none looks like one of the mail's own; in HTML Jinja escapes them.
+Their words stand in ``templates``, where each mail has a plain text and the same as simple HTML. Names, titles and
+texts come from strangers. In headers they are one printable line; in the plain text each of their lines is quoted, so
+that none looks like one of the mail's own; in HTML Jinja escapes them. `moderate.notices.smtp` sends mails; the
+transports at the end of this module are for development.
 """
 
 from __future__ import annotations
@@ -21,19 +22,63 @@ from typing import TYPE_CHECKING, Any, Protocol
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from moderate.errors import ServiceDown
+from moderate.i18n import Message
+from moderate.model import ChangedText, Decision, Lean
+from moderate.notices.values import Event
 from moderate.text.characters import is_printable
+from moderate.text.destinations import Destination, destinations
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from moderate.confirmation.confirm import Request
     from moderate.i18n import Translator
+    from moderate.model import Item
+    from moderate.notices.values import Notice, Recipient
+    from moderate.ports import NoticeLinks
 
 #: Format characters without which Persian words and many emoji fall apart, and that move nothing.
 JOINERS = "\u200c\u200d"
 
 #: Fields that hold one long word: to fold them would be to break or to encode it.
 UNFOLDED = frozenset({"list-unsubscribe", "message-id", "references"})
+
+#: How much of a text a mail and a digest show, in characters; the page behind the links has all of it.
+EXCERPT, DIGEST_EXCERPT = 2000, 300
+
+#: How many of an item's links a mail and a digest list.
+LINKS, DIGEST_LINKS = 20, 5
+
+#: How long a name or title may be in a subject, in characters.
+SUBJECT_PART = 40
+
+#: The names of the places at which an item has links.
+PLACES = {
+    "source": Message("Source"),
+    "website": Message("Website"),
+    "text": Message("Link"),
+    "change": Message("Link of the changed text"),
+}
+
+CHOICES = (
+    (Decision.APPROVE, ChangedText.ACCEPT, Message("Approve")),
+    (Decision.SPAM, ChangedText.ACCEPT, Message("Spam")),
+    (Decision.TRASH, ChangedText.ACCEPT, Message("Trash")),
+)
+
+#: For an item whose changed text waits.
+CHOICES_OF_CHANGE = (
+    (Decision.APPROVE, ChangedText.ACCEPT, Message("Take the change")),
+    (Decision.APPROVE, ChangedText.DECLINE, Message("Keep the old text")),
+    *CHOICES[1:],
+)
+
+#: The order of findings in a mail, the strongest first.
+LEANS = (Lean.DISCARD, Lean.SPAM, Lean.HOLD, Lean.UNSURE, Lean.NOTE, Lean.TRUST)
+
+#: How long the title of an article may be in the mail that confirms an address, in characters.
+TITLE = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +213,162 @@ TEMPLATES = Environment(
     undefined=StrictUndefined,
 )
 TEMPLATES.filters["quoted"] = quoted
+
+
+# --- mails to moderators -------------------------------------------------------------------------
+
+
+class MailNotifier:
+    """A moderator's mailbox; see `moderate.ports.Notifier`.
+
+    More than *digest_after* mails in an hour are gathered into a digest.
+    """
+
+    events = frozenset({Event.WAITING})
+
+    def __init__(
+        self, to: Recipient, mailer: Mailer, links: NoticeLinks, words: Translator, *, digest_after: int
+    ) -> None:
+        self._to = to
+        self._mailer = mailer
+        self._links = links
+        self._words = words
+        self.key = to.key
+        self.per_hour: int | None = 0 if to.notify == "digest" else digest_after
+
+    def deliver(self, notice: Notice) -> None:
+        """See the port."""
+        self._mailer.send(self.mail(notice), self._words)
+
+    def probe(self) -> None:
+        """See the port."""
+        self._mailer.transport.probe()
+
+    def mail(self, notice: Notice) -> Mail:
+        words, first = self._words, notice.items[0]
+        if notice.is_digest:
+            subject = words.count(notice.total, "{n} item waits for a moderator", "{n} items wait for a moderator")
+        else:
+            subject = subject_of(first, words)
+        return Mail(
+            to=Address(one_line(self._to.name), addr_spec=self._to.email),
+            id=f"{notice.id}.{self.key}",
+            thread="" if notice.is_digest else f"item.{first.id}.{self.key}",
+            subject=subject,
+            at=notice.at,
+            template="notice",
+            values={
+                "total": notice.total if notice.is_digest else None,
+                "items": [self._entry(item, is_short=notice.is_digest) for item in notice.items],
+                "queue": self._links.queue(),
+            },
+            unsubscribe=self._links.unsubscribe(self._to),
+        )
+
+    def _entry(self, item: Item, *, is_short: bool) -> dict[str, object]:
+        """Return what the templates show of an item; *is_short* for its place in a digest."""
+        offered = CHOICES if item.proposed is None else CHOICES_OF_CHANGE
+        choices = [
+            (self._words.say(label), self._links.decide(item, decision, self._to, change))
+            for decision, change, label in offered
+        ]
+        return {
+            "facts": facts(item, self._words),
+            "links": links(item, self._words, DIGEST_LINKS if is_short else LINKS),
+            "texts": texts(item, self._words, DIGEST_EXCERPT if is_short else EXCERPT),
+            "choices": choices,
+            "choices_width": max(len(label) for label, _ in choices) + 2,
+        }
+
+
+def subject_of(item: Item, words: Translator) -> str:
+    title = clipped(one_line(item.article_title) or one_line(item.article), SUBJECT_PART)
+    kind, name = words.say(item.kind.label), clipped(name_of(item, words), SUBJECT_PART)
+    subject = words.say("{kind} by {name} on {title}", kind=kind, name=name, title=title)
+    is_changed = item.edited_at is not None or item.proposed is not None
+    return words.say("Changed: {subject}", subject=subject) if is_changed else subject
+
+
+def name_of(item: Item, words: Translator) -> str:
+    """Return the author of a comment, or the name of the page that pings."""
+    name = item.author or item.blog_name or item.title or item.source_url or ""
+    return one_line(name) or words.say("somebody without a name")
+
+
+def facts(item: Item, words: Translator) -> list[tuple[str, str]]:
+    """Return labels and values of an item, each as one line: kind and author, article, and what the checks found."""
+    reasons = [finding.reason for lean in LEANS for finding in item.findings if finding.lean is lean]
+    found = [
+        (words.say(item.kind.label), words.say("{id} by {name}", id=item.id, name=name_of(item, words))),
+        (words.say("Article"), f"{one_line(item.article_title)} {one_line(item.article_url)}".strip()),
+        *((words.say("Found"), one_line(words.found(reason))) for reason in reasons),
+    ]
+    return [(label, clipped(value, 500)) for label, value in found if value]
+
+
+def links(item: Item, words: Translator, limit: int) -> list[tuple[str, Destination, str]]:
+    """Return where the first links of an item lead: a label, the destination, and remarks on it as one line."""
+    found = []
+    for link in destinations(item)[:limit]:
+        remarks = [f"({link.spelled})"] if link.spelled else []
+        remarks += [words.say("“{text}”", text=link.words)] if link.words else []
+        remarks += [words.say("Its words name another host: {host}", host=link.named)] if link.named else []
+        found.append((words.say(PLACES[link.place]), link, one_line(" ".join(remarks))))
+    return found
+
+
+def texts(item: Item, words: Translator, length: int) -> list[tuple[str, str]]:
+    """Return the text, or, where a changed one waits, both with their names, each with at most *length* characters."""
+    public = excerpt(item.text, length)
+    if item.proposed is None:
+        return [("", public)]
+    waiting = excerpt(item.proposed.get("text") or "", length)
+    return [(words.say("Public now"), public), (words.say("Waiting"), waiting)]
+
+
+def excerpt(text: str, length: int) -> str:
+    """Return the beginning of a text without characters that a terminal or a mail program would obey."""
+    return clipped(visible(text).strip(), length)
+
+
+# --- the mail to commenters ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmationMails:
+    """Sends the mails whose button confirms a commenter's address. *site* is the address of the site for people.
+
+    The recipient may never have asked for one. So everything in it is the package's own but the article's title and
+    address, which are the host's: no name, text or address of the person who typed the recipient's can be sent through
+    it.
+
+    *confirm* and *stop* return the addresses of the links in a mail; see `moderate.confirmation.views`.
+    """
+
+    mailer: Mailer
+    words: Translator
+    site: str
+    confirm: Callable[[Request], str]
+    stop: Callable[[Request], str]
+
+    def send(self, request: Request) -> None:
+        """Send one mail. Raises `ServiceDown` where trying again may help, else `Undeliverable`."""
+        article = one_line(request.article_url)
+        mail = Mail(
+            to=Address(addr_spec=request.to),
+            id=request.id,
+            subject=self.words.say("Confirm your e-mail address on {site}", site=self.site),
+            at=request.at,
+            template="confirm",
+            values={
+                "site": self.site,
+                "confirm": self.confirm(request),
+                "title": clipped(one_line(request.article_title), TITLE) or article,
+                "article": article,
+            },
+            unsubscribe=self.stop(request),
+        )
+        self.mailer.send(mail, self.words)
 
 
 # --- transports for development -------------------------------------------------------------------

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from moderate.errors import DecidedMeanwhile, UnknownItem
-from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
+from moderate.http.operation import FORM, HTML, HTML_PAGE, Reply
 from moderate.http.signed_links import AgainIn, SignedLink, keep_secret, unsubscribe
 from moderate.http.state import current_state
 from moderate.http.words import for_moderators
@@ -33,27 +33,27 @@ if TYPE_CHECKING:
 DECISION = SignedLink(
     purpose="mail-decision",
     rule="/moderation/mail/<token>",
+    endpoint="mail_link",
     about="As the mail has it: for one item, version, decision and moderator.",
     limit="moderation",
     lifetime=timedelta(days=7),
+    replies=(
+        HTML_PAGE,
+        Reply(404, "The item is gone.", types=(HTML,)),
+        Reply(409, "Used, or decided meanwhile.", types=(HTML,)),
+        Reply(410, "The link is not valid any more.", types=(HTML,)),
+    ),
 )
 
 #: It never expires: the links in old mails must work too.
 UNSUBSCRIBE = SignedLink(
     purpose="unsubscribe",
     rule="/moderation/unsubscribe/<token>",
+    endpoint="unsubscribe",
     about="As the mail has it: for one mailbox.",
     limit="moderation",
+    replies=(HTML_PAGE, Reply(410, "The link is not valid.", types=(HTML,))),
 )
-
-DECISION_REPLIES = (
-    HTML_PAGE,
-    Reply(404, "The item is gone.", types=(HTML,)),
-    Reply(409, "Used, or decided meanwhile.", types=(HTML,)),
-    Reply(410, "The link is not valid any more.", types=(HTML,)),
-)
-
-UNSUBSCRIBE_REPLIES = (HTML_PAGE, Reply(410, "The link is not valid.", types=(HTML,)))
 
 #: A sentence for each status of an item.
 STANDS = {
@@ -118,15 +118,7 @@ class LinkRefused(Exception):
         self.item = item
 
 
-@Operation(
-    "GET",
-    DECISION.rule,
-    "mail_link",
-    "The page of a mail's link: the item and one button; looking changes nothing",
-    link=DECISION.about,
-    replies=DECISION_REPLIES,
-    problems=("rate-limited",),
-)
+@DECISION.operation("GET", "The page of a mail's link: the item and one button; looking changes nothing")
 def show_decision(token: str) -> ResponseReturnValue:
     state = current_state()
     try:
@@ -136,15 +128,7 @@ def show_decision(token: str) -> ResponseReturnValue:
     return keep_secret(page("mail_decision", 200, item=item, word=link.button.name, who=link.moderator))
 
 
-@Operation(
-    "POST",
-    DECISION.rule,
-    "mail_link",
-    "The decision that a mail's link is for",
-    link=DECISION.about,
-    replies=DECISION_REPLIES,
-    problems=("rate-limited",),
-)
+@DECISION.operation("POST", "The decision that a mail's link is for")
 def decide_by_mail(token: str) -> ResponseReturnValue:
     state = current_state()
     try:
@@ -217,15 +201,7 @@ def refused(refusal: LinkRefused) -> Response:
 # --- the end of the mails -------------------------------------------------------------------------
 
 
-@Operation(
-    "GET",
-    UNSUBSCRIBE.rule,
-    "unsubscribe",
-    "Asks whether a mailbox wants no more mail; looking changes nothing",
-    link=UNSUBSCRIBE.about,
-    replies=UNSUBSCRIBE_REPLIES,
-    problems=("rate-limited",),
-)
+@UNSUBSCRIBE.operation("GET", "Asks whether a mailbox wants no more mail; looking changes nothing")
 def show_unsubscribe(token: str) -> ResponseReturnValue:
     state = current_state()
     key = mailbox_of(state, token)
@@ -235,16 +211,11 @@ def show_unsubscribe(token: str) -> ResponseReturnValue:
     return keep_secret(page("unsubscribe", 200, is_out=is_out, done=False))
 
 
-@Operation(
+@UNSUBSCRIBE.operation(
     "POST",
-    UNSUBSCRIBE.rule,
-    "unsubscribe",
     "No more mail to a mailbox, in one click (RFC 8058); `again=1` takes it back",
-    link=UNSUBSCRIBE.about,
     body={FORM: AgainIn},
     is_body_required=False,
-    replies=UNSUBSCRIBE_REPLIES,
-    problems=("rate-limited",),
 )
 def unsubscribe_moderator(token: str) -> ResponseReturnValue:
     state = current_state()

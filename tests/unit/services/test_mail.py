@@ -19,8 +19,7 @@ from hypothesis import strategies as st
 from moderate.errors import ServiceDown, Undeliverable
 from moderate.i18n import translator
 from moderate.model import Awaiting, ChangedText, Finding, Item, Kind, Lean, Status
-from moderate.notices.mail import POLICY, Mailer, encoded, one_line, quoted, visible
-from moderate.notices.notice_mail import MailNotifier
+from moderate.notices.mail import POLICY, Mailer, MailNotifier, encoded, one_line, quoted, visible
 from moderate.notices.smtp import SmtpTransport
 from moderate.notices.smtp_auth import Account
 from moderate.notices.values import Event, Notice, Recipient
