@@ -155,7 +155,7 @@ OUTSIDE = {
     "redis": ("limits.redis", "tasks.pubsub"),
     "sqlalchemy": ("database", "store", "*.sql"),
     "alembic": ("database",),
-    "psycopg": ("database.timeouts",),
+    "psycopg": ("database.outages",),
     "akismet": ("akismet.client",),
     "httpcore": NETWORK,
     "httpx": NETWORK,

@@ -26,17 +26,15 @@ from moderate.database.outages import (
     is_lost,
     is_outage,
     is_silence,
+    limit_answers,
     may_run_again,
+    pause,
     reason,
     redact,
-)
-from moderate.database.sqlite import BEGIN, FileWatch, by_driver, file_of, fold_in, listen_on_sqlite
-from moderate.database.timeouts import (
-    limit_answers,
-    pause,
     server_patience,
     sqlite_patience,
 )
+from moderate.database.sqlite import BEGIN, FileWatch, by_driver, file_of, fold_in, listen_on_sqlite
 from moderate.database.url import (
     ADDRESSES,
     EXTRAS,

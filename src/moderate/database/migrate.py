@@ -19,8 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from moderate.database.encodings import every_word, make_fit, unfit
 from moderate.database.outages import reason
 from moderate.database.schema import MYSQL, metadata, states
+from moderate.database.statements import overwrite
 from moderate.errors import ServiceDown
-from moderate.monitoring.sql import latest
 from moderate.store import search
 from moderate.store.tokens import make_secrets
 
@@ -117,7 +117,10 @@ def _settled(conn: Connection) -> str | None:
 
 def note_oldest(conn: Connection, revision: str) -> None:
     """Store the oldest revision whose code works with these tables."""
-    conn.execute(latest(conn.dialect.name), {"name": KEPT_AS, "value": {"oldest": revision}, "at": EPOCH})
+    conn.execute(
+        overwrite(conn.dialect.name, states, "name", "value", "at"),
+        {"name": KEPT_AS, "value": {"oldest": revision}, "at": EPOCH},
+    )
 
 
 def migrate_to(conn: Connection, revision: str) -> None:

@@ -14,8 +14,7 @@ from urllib.parse import unquote, urlsplit
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 
-from moderate.database.outages import MOVED
-from moderate.database.timeouts import pause
+from moderate.database.outages import MOVED, pause
 from moderate.database.url import LOCK_SECONDS
 from moderate.errors import EXPLAINED, ServiceDown
 

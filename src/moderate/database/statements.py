@@ -7,7 +7,7 @@ statements like any other.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects import mysql, postgresql, sqlite
@@ -44,6 +44,12 @@ def upsert(
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     into = insert(table)
     return into.on_conflict_do_update(index_elements=[table.c[key]], set_=dict(merge(into.excluded)))
+
+
+@lru_cache
+def overwrite(dialect: str, table: Table, key: str, *names: str) -> Insert:
+    """Build an insert that sets the columns *names* of a row with the same unique *key* where there is one."""
+    return upsert(dialect, table, key, lambda new: {name: new[name] for name in names})
 
 
 def insert_unless_there(dialect: str, table: Table, key: str) -> Insert:

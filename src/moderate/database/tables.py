@@ -9,9 +9,9 @@ from sqlalchemy import MetaData, Table, false, select
 
 from moderate.database import backups, checkup, copying, migrate, sqlite
 from moderate.database.engine import Database
-from moderate.database.schema import items, metadata
+from moderate.database.schema import items, metadata, states
+from moderate.database.statements import overwrite
 from moderate.database.url import is_memory, place_of
-from moderate.monitoring.sql import latest
 from moderate.store.counters import Counters
 
 if TYPE_CHECKING:
@@ -163,6 +163,6 @@ def _try_to_write(conn: Connection, now: datetime, every_table: bool, is_kept: b
         column = next(iter(table.columns))
         conn.execute(table.update().where(false()).values({column: column}))
         conn.execute(table.delete().where(false()))
-    conn.execute(latest(conn.dialect.name), {"name": PROBE, "value": {}, "at": now})
+    conn.execute(overwrite(conn.dialect.name, states, "name", "value", "at"), {"name": PROBE, "value": {}, "at": now})
     if not is_kept:
         raise _TakenBack

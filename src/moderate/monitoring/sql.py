@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
 from moderate.database.schema import history, states
-from moderate.database.statements import upsert
+from moderate.database.statements import overwrite
 from moderate.lifecycle import UNDOABLE, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
-
-    from sqlalchemy.sql.dml import Insert
 
     from moderate.database.engine import Database
 
@@ -59,7 +56,7 @@ class States:
         With *waits* false, raises `ServiceDown` at once where another process is writing.
         """
         row = {"name": name, "value": dict(value), "at": now}
-        newest = latest(self._database.dialect)
+        newest = overwrite(self._database.dialect, states, "name", "value", "at")
         write = self._database.transaction if waits else self._database.promptly
         write(lambda conn: conn.execute(newest, row))
 
@@ -149,8 +146,3 @@ def _added(rows: Iterable[Any], *, is_cause: bool = True) -> dict[tuple[str, ...
         labels = (first.partition(":")[0] if is_cause else first, *(label or "" for label in others))
         found[labels] = found.get(labels, 0) + number
     return found
-
-
-@lru_cache
-def latest(dialect: str) -> Insert:
-    return upsert(dialect, states, "name", lambda new: {"value": new["value"], "at": new["at"]})

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
 from moderate.database.schema import mailboxes
-from moderate.database.statements import upsert
+from moderate.database.statements import overwrite
 from moderate.notices.values import Mailbox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-
-    from sqlalchemy.sql.dml import Insert
 
     from moderate.database.engine import Database
 
@@ -46,10 +43,5 @@ class Mailboxes:
         self._write(("unsubscribed_at",), {"key": key, "unsubscribed_at": at, "sent": 0})
 
     def _write(self, names: tuple[str, ...], row: Mapping[str, Any]) -> None:
-        change = _change(self._database.dialect, names)
+        change = overwrite(self._database.dialect, mailboxes, "key", *names)
         self._database.transaction(lambda conn: conn.execute(change, row))
-
-
-@lru_cache
-def _change(dialect: str, names: tuple[str, ...]) -> Insert:
-    return upsert(dialect, mailboxes, "key", lambda new: {name: new[name] for name in names})

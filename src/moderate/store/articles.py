@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from sqlalchemy import bindparam, delete, func, select, update
 
 from moderate.database.schema import article_urls, articles
-from moderate.database.statements import Lookup, upsert
+from moderate.database.statements import Lookup, overwrite
 from moderate.lifecycle import Overrides
 
 if TYPE_CHECKING:
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy.engine import Connection
-    from sqlalchemy.sql.base import ReadOnlyColumnCollection
-    from sqlalchemy.sql.dml import Insert
 
     from moderate.database.engine import Database
     from moderate.lifecycle import Premoderation
@@ -39,25 +36,12 @@ def note_article(conn: Connection, article: Article, now: datetime) -> None:
     """Write the host's title, address and date of an article, and keep what moderators set for it."""
     title, url, published_at = fact_of(article)
     values = {"key": article.key, "title": title, "url": url, "published_at": published_at, "updated_at": now}
-    conn.execute(_upsert_of(conn.dialect.name, ("title", "url", "published_at", "updated_at")), values)
+    conn.execute(overwrite(conn.dialect.name, articles, "key", "title", "url", "published_at", "updated_at"), values)
 
 
 def fact_of(article: Article) -> tuple[str, str, datetime | None]:
     """Return the values that are stored of an article besides its key."""
     return article.title, article.url, article.published_at
-
-
-@lru_cache
-def _upsert_of(dialect: str, names: tuple[str, ...]) -> Insert:
-    def merge(new: ReadOnlyColumnCollection[str, Any]) -> Mapping[str, Any]:
-        return {name: new[name] for name in names}
-
-    return upsert(dialect, articles, "key", merge)
-
-
-@lru_cache
-def _url_upsert(dialect: str) -> Insert:
-    return upsert(dialect, article_urls, "url_key", lambda new: {"url": new["url"], "article_key": new["article_key"]})
 
 
 class Articles:
@@ -87,7 +71,7 @@ class Articles:
             missing = _missing(conn, article, rows)
             if missing:
                 _make_room(conn, article.key, set(url_keys), len(missing))
-                conn.execute(_url_upsert(conn.dialect.name), missing)
+                conn.execute(overwrite(conn.dialect.name, article_urls, "url_key", "url", "article_key"), missing)
 
         if not is_known:
             self._database.promptly(remember)
@@ -115,7 +99,7 @@ class Articles:
             "premoderation": overrides.premoderation,
         }
         values = {"key": article, "title": "", "url": "", "updated_at": now, **set_here}
-        statement = _upsert_of(self._database.dialect, tuple(set_here))
+        statement = overwrite(self._database.dialect, articles, "key", *set_here)
         self._database.transaction(lambda conn: conn.execute(statement, values))
 
     def override_older(self, before: datetime, set_here: Mapping[str, object], now: datetime) -> int:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, delete, func, or_, select, update
 
-from moderate.database.outages import is_cancelled
+from moderate.database.outages import is_cancelled, pause
 from moderate.database.schema import history, items, samples, tasks
-from moderate.database.timeouts import pause
 from moderate.errors import ServiceDown
 from moderate.lifecycle import RetentionKind
 from moderate.model import Status

@@ -8,14 +8,13 @@ import secrets as random
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from moderate.database.schema import reservations, samples, secrets, tokens
-from moderate.database.statements import insert_unless_there, upsert
+from moderate.database.statements import insert_unless_there, overwrite
 from moderate.errors import ServiceDown
 from moderate.store.rows import digest
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy.engine import Connection
-    from sqlalchemy.sql.dml import Insert
 
     from moderate.database.engine import Database
 
@@ -162,7 +160,7 @@ class Samples:
     def save(self, item_id: int, payload: Mapping[str, object], verdict: str, guid: str | None, now: datetime) -> None:
         """Replace an item's sample."""
         row = {"item_id": item_id, "payload": dict(payload), "verdict": verdict, "guid": guid, "created_at": now}
-        latest = _latest_sample(self._database.dialect)
+        latest = overwrite(self._database.dialect, samples, "item_id", "payload", "verdict", "guid", "created_at")
         self._database.transaction(lambda conn: conn.execute(latest, row))
 
     def get(self, item_id: int) -> Sample | None:
@@ -182,12 +180,6 @@ def _make_secret(conn: Connection, name: str) -> None:
     """Create a secret; of two processes that do this at once, the first one's secret stays."""
     first = insert_unless_there(conn.dialect.name, secrets, "name")
     conn.execute(first, {"name": name, "value": random.token_hex(32)})
-
-
-@lru_cache
-def _latest_sample(dialect: str) -> Insert:
-    names = ("payload", "verdict", "guid", "created_at")
-    return upsert(dialect, samples, "item_id", lambda new: {name: new[name] for name in names})
 
 
 def _digest(secret: str) -> str:

@@ -1,1 +1,0 @@
-"""Alembic's folder: `env.py` says how to run, `versions/` what."""
