@@ -1,6 +1,6 @@
 """Translations: messages that remember how they were made, and the catalogs of other languages.
 
-English stands in the code and in the templates, and is the message id. Every other language is one file,
+The code and the templates hold the English texts, which are the message ids. Every other language is one file,
 ``locale/LANGUAGE/LC_MESSAGES/moderate.po``, in the format of GNU gettext. A wheel holds it compiled to
 ``moderate.mo`` (see ``tools/catalogs.py``); a checkout has no such file and compiles it in memory, so that it is
 never out of date. This module imports nothing of the package, because the build loads it alone.
@@ -62,7 +62,7 @@ class Message(str):
         return sentence if isinstance(sentence, Message) else cls(sentence)
 
 
-#: Messages that the code no longer makes and stored rows still hold. Whoever rewords a finding adds the old one here.
+#: Messages that only stored rows still hold. When you reword a finding, add its old message here.
 FORMER: tuple[Message, ...] = ()
 
 
@@ -96,7 +96,7 @@ def from_text(stored: str) -> str:
 
 
 class Translator:
-    """What the package says, in the language with this tag. Use `translator`, which reads each catalog once."""
+    """The texts of the package in the language with this tag. Use `translator`, which reads each catalog once."""
 
     def __init__(self, language: str) -> None:
         self.language = language

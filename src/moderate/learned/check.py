@@ -1,9 +1,9 @@
 """A filter that learns from moderators' decisions, one at a time.
 
-Naive Bayes over tokens, each counted once an item. Shares are taken of all *tokens* seen as spam or
-as good, not of all messages: spam is often the longer kind, and by messages every word of a good
-text would look suspicious. Counts are smoothed in proportion to how much of each kind was seen, so
-that a site with a hundred spams and ten good comments does not take every new word for spam.
+It is a naive Bayes classifier over tokens, each counted once for an item. Frequencies are shares of all *tokens* seen
+as spam or as good, not of all messages: spam is often longer, and by messages every word of a good text would look
+suspicious. Counts are smoothed in proportion to the amount of each kind, so that on a site with a hundred spams and
+ten good comments a new word does not look like spam.
 """
 
 from __future__ import annotations
@@ -26,40 +26,40 @@ if TYPE_CHECKING:
     from moderate.model import Item, Submission
     from moderate.ports import TokenCounts, TokenTable
 
-#: Below so many decisions of either kind the filter says nothing.
+#: The number of decisions of each kind below which the filter finds nothing.
 LEAST = 10
-#: From this probability on an item is held.
+#: The probability of spam from which on an item is held.
 HOLD_AT = 0.4
-#: From this probability on it is spam.
+#: The probability from which on it is spam.
 SPAM_AT = 0.95
-#: How many imagined sightings each token starts with, shared out as the kinds are.
+#: The pseudo-count of each token, divided in proportion to the kinds.
 SMOOTHING = 1.5
-#: Tokens of one text say the same thing several times over; the sum of their weights is damped by this.
+#: The factor for the sum of weights, because the tokens of one text are not independent.
 DAMPING = 0.5
-#: No single token may say more than this, in natural-log odds.
+#: The largest weight of a token, in natural-log odds.
 MOST = 6.0
 EDGES = "<>"
-#: How many tokens an explanation names on each side.
+#: The number of tokens for and against that an explanation names.
 NAMED = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What the filter thinks: the probability of spam, and every known token's weight (positive: spam)."""
+    """The probability of spam, and the weight of every known token (positive for spam)."""
 
     probability: float
     weights: dict[int, float]
 
 
 class Learned(CheckDefaults):
-    """Holds what looks like earlier spam, marks as spam what does so beyond doubt; never publishes anything."""
+    """Holds what looks like earlier spam, or marks it as spam if that is nearly certain. It never publishes."""
 
     name = "learned"
     needs = "tokens"
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
         counts = facts.services.tokens
-        # A young site's comments are not taken apart for nothing.
+        # On a new site texts are not split into tokens for nothing.
         if counts is None or not counts.has_seen(LEAST):
             return None
         labels = features(Writing.of(submission), counts.key())
@@ -72,12 +72,12 @@ class Learned(CheckDefaults):
 
 
 def learn(counts: TokenCounts, item: Item, is_spam: bool | None) -> bool:
-    """Teach the filter a moderator's decision on *item*, or take it back (None). Harmless when done twice."""
+    """Teach the filter a moderator's decision on *item*, or take it back (None). To do it twice does no harm."""
     return counts.teach(item.id, features(Writing.of_item(item), counts.key()).keys(), is_spam)
 
 
 def opinion_of(tokens: Iterable[int], table: TokenTable) -> Opinion | None:
-    """What the counts say of *tokens*, or None while too little of either kind was seen."""
+    """Return what the counts show about *tokens*, or None while there are too few of either kind."""
     if min(table.messages) < LEAST or min(table.tokens) <= 0:
         return None
     weight_of = weights(table.tokens)
@@ -86,10 +86,10 @@ def opinion_of(tokens: Iterable[int], table: TokenTable) -> Opinion | None:
 
 
 class Weights(dict[tuple[int, int], float]):
-    """What a token says that was seen so often as (spam, good): log odds, positive for spam.
+    """The weights of tokens by their counts (spam, good): log odds, positive for spam.
 
-    They follow from the totals of all tokens, and each is worked out when it is first asked for:
-    most tokens of a text were seen once or twice.
+    They depend on the totals of all tokens. Each is computed when it is first needed, since most tokens of a text have
+    the same few counts.
     """
 
     def __init__(self, totals: tuple[int, int]) -> None:
@@ -105,7 +105,7 @@ class Weights(dict[tuple[int, int], float]):
         return weight
 
 
-#: For as long as nothing is learned the totals stay the same.
+#: The totals change only when the filter learns.
 weights = lru_cache(maxsize=4)(Weights)
 
 
@@ -115,7 +115,7 @@ def logistic(odds: float) -> float:
 
 def explained(opinion: Opinion, labels: dict[int, Label], table: TokenTable) -> Message:
     """Say how probable spam is, what that rests on, and the tokens that counted most, both ways."""
-    # Beginnings and endings help to judge, but a reader sees more in the words that they came from.
+    # Beginnings and endings help the filter, but the words that they came from tell a reader more.
     readable = ((weight, labels[token]) for token, weight in opinion.weights.items() if labels[token][0] not in EDGES)
     ranked = sorted(readable)
     against = [told(label) for weight, label in ranked[:NAMED] if weight < 0]

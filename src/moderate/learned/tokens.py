@@ -1,9 +1,8 @@
-"""What the learned filter reads in a text: words, pairs of neighbours, beginnings and endings, and signs.
+"""The tokens that the learned filter reads: words, pairs of neighbours, beginnings and endings, and signs.
 
-Pairs are sparse bigrams (Siefkes et al. 2004) of neighbours only: with pairs further apart the filter
-was no better and half as fast, because what it knew of the words themselves was spread thinner. Each
-token becomes a keyed 64-bit number, so that the table of counts is no word list: words through
-BLAKE2b under the site's key, pairs by mixing the numbers of their words, a fifth of the cost.
+Pairs are sparse bigrams (Siefkes et al. 2004) of neighbours only; with pairs further apart the filter was no better
+and half as fast. Each token becomes a keyed 64-bit number, so that the table of counts is no list of words: words are
+hashed by BLAKE2b with the site's key, and pairs by mixing the numbers of their words, at a fifth of the cost.
 """
 
 from __future__ import annotations
@@ -24,19 +23,19 @@ if TYPE_CHECKING:
 
     from moderate.model import Item, Kind, Submission
 
-#: What a token was in the text: one character that tells the sort of it (see `TOLD`), and its words.
+#: A token in text: one character for its sort (see `told`), and its words.
 Label = str
 
 
 class WordTokens(NamedTuple):
-    """A word: its number, what it makes of the number before it in a pair, and the tokens of the word alone."""
+    """A word: its number, the number to mix with its predecessor's in a pair, and the tokens of the word alone."""
 
     number: int
     after: int
     tokens: dict[int, Label]
 
 
-#: No text has more words than this read: the cost stays bounded, and spam says it early.
+#: The number of words that are read of a text, to bound the cost.
 MOST_WORDS = 600
 ENDINGS = "com|net|org|info|biz|ru|de|uk|co|tv|me|us|io|ly|be|cn|xyz|top|site|online|shop|club|eu|fr|in|tk"
 ADDRESS = re.compile(
@@ -44,9 +43,9 @@ ADDRESS = re.compile(
     rf"|\b(?:[\w-]{{1,63}}\.){{1,5}}(?:{ENDINGS})\b(?:[/?#][^\s<>\"'\]]{{0,2000}})?",
     re.IGNORECASE,
 )
-#: What every address has somewhere. Most texts have none, and this is found out in a sixth of the time.
+#: A part that every address has. Most texts have none, and this search takes a sixth of the time.
 ADDRESS_HINT = re.compile(rf"://|www\.|\.(?:{ENDINGS})\b", re.IGNORECASE)
-#: Words, and signs beyond ASCII such as hearts; plain punctuation says too little for what it costs.
+#: Words, and signs beyond ASCII such as hearts. ASCII punctuation is not worth its cost.
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[^\w\s\x00-\x7f]")
 ASCII_WORD = re.compile("[a-z0-9]+(?:'[a-z0-9]+)*")
 PART = re.compile(r"[^\W_]+")
@@ -55,12 +54,12 @@ ASCII = bytes(range(128)).decode()
 
 MASK = (1 << 64) - 1
 HALF = 1 << 63
-#: An odd number without pattern (2⁶⁴ over the golden ratio), so that a pair is not the same as its reverse.
+#: A pseudo-random odd number (2⁶⁴ divided by the golden ratio), so that a pair differs from its reverse.
 MIXER = 0x9E3779B97F4A7C15
 
 
 class Characters:
-    """One sort of characters, to be counted; in ASCII that takes a tenth of the time."""
+    """A counter for one sort of characters; in ASCII text it takes a tenth of the time."""
 
     def __init__(self, pattern: str) -> None:
         self._pattern = re.compile(pattern)
@@ -74,13 +73,13 @@ class Characters:
 
 DIGITS = Characters(r"\d+")
 LETTERS = Characters(r"[^\W\d_]+")
-#: Latin, Greek and Cyrillic; other scripts have no capitals, or too few people who shout in them.
+#: Capitals of Latin, Greek and Cyrillic. Other scripts have none, or they are not used for shouting.
 CAPITALS = Characters("[A-ZÀ-ÖØ-ÞΑ-ΩА-ЯЁ]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writing:
-    """What is read of a submission, and of the item that was stored of it: exactly the same."""
+    """The parts of a submission that are read, which are the same as those of its stored item."""
 
     text: str
     kind: str = "comment"
@@ -103,7 +102,7 @@ class Writing:
 
 
 def features(writing: Writing, key: bytes) -> dict[int, Label]:
-    """The numbers of all tokens in *writing* under *key*, each once, with what they were."""
+    """Return the numbers of all tokens in *writing* under *key*, each with its label."""
     text = html.unescape(f"{writing.title}\n{writing.text}" if writing.title else writing.text)
     addresses: list[str] = []
 
@@ -117,14 +116,14 @@ def features(writing: Writing, key: bytes) -> dict[int, Label]:
     for word in known:
         found.update(word.tokens)
     found.update({number(key, label): label for label in signs(writing, text, addresses)})
-    # Every two neighbours, in their order.
+    # Each pair of neighbours, in order.
     neighbours = zip(known, known[1:], words, words[1:], strict=False)
     found.update({one.number ^ two.after: f"+{this} {next_}" for one, two, this, next_ in neighbours})
     return found
 
 
 def words_of(text: str) -> list[str]:
-    """Words and marks in one spelling; a number is told by its length alone."""
+    """Return words and marks in one spelling. Of a number only the length counts."""
     read = folded(text)
     words = (ASCII_WORD if read.isascii() else WORD).findall(read)[:MOST_WORDS]
     return ["0" * min(len(word), 6) if word.isdigit() else word[:30] for word in words]
@@ -145,7 +144,7 @@ def word_tokens(key: bytes, word: str) -> WordTokens:
 
 
 def signs(writing: Writing, text: str, addresses: list[str]) -> Iterator[Label]:
-    """What is not words: the way in, addresses, length, capitals, exclamation, digits."""
+    """Yield the signs of a text besides its words: its kind, addresses, length, capitals and the like."""
     yield f"#kind: {writing.kind}"
     yield f"#links: {min(len(addresses), 4)}"
     yield f"#size: {len(text).bit_length()}"
@@ -164,7 +163,7 @@ def signs(writing: Writing, text: str, addresses: list[str]) -> Iterator[Label]:
 
 
 def address_parts(address: str) -> Iterator[Label]:
-    """The host of an address, and the words in its path."""
+    """Yield labels for the host of an address and the words in its path."""
     yield f"@{host(address)}"
     parts = Counter(PART.findall(address.lower().partition("://")[2] or address.lower()))
     for part in list(parts)[:12]:
@@ -178,7 +177,7 @@ def host(address: str) -> str:
 
 @lru_cache(maxsize=32_768)
 def number(key: bytes, label: Label) -> int:
-    """The keyed number of one token, as a signed 64-bit integer."""
+    """Return the keyed number of a token, as a signed 64-bit integer."""
     digest = blake2b(label.encode("utf-8", "surrogatepass"), key=key[:64], digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 

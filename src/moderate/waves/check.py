@@ -1,4 +1,4 @@
-"""Is the site under a spam wave?"""
+"""The check for a spam wave."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ if TYPE_CHECKING:
 
 
 class Wave(CheckDefaults):
-    """Holds whatever comes in while a spam wave goes on, but for people whom the site knows.
+    """Holds everything that comes in during a spam wave, except from verified authors with a good record.
 
-    Trust by a moderator's rule does not count: a word or a network may be what the wave comes with.
-    A verified author with a good record does: nobody can claim that, and a wave should not silence a
-    site's own people.
+    Trust by a moderator's rule does not count, since the wave may use a trusted word or network. A good record cannot
+    be faked, and a wave should not silence a site's own people.
     """
 
     name = "wave"
-    #: Only what comes in during the wave: what a task looks at later came before or was held already.
+    #: Only what comes in during the wave: other items came before, or were held already.
     momentary = True
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:

@@ -1,9 +1,8 @@
-"""Spam waves: noticed by bursts of what looks like spam, answered by holding everything, ended by themselves.
+"""Spam waves: detected by bursts of suspicious items, answered by holding everything, ended after some time.
 
-Only what looks like spam is counted, one upsert each: under the article, the text, the sender and
-the whole site. While a wave lasts the check `moderate.waves.check` holds whatever comes in, the
-senders' limits shrink, and people are told once instead of once for each item. Half an hour after
-the last burst it is over.
+Only suspicious items are counted, with one upsert each, under their article, text and sender and for the whole site.
+During a wave the check `moderate.waves.check` holds everything that comes in, the limits of senders are stricter, and
+moderators are notified once instead of for each item. The wave ends half an hour after the last burst.
 """
 
 from __future__ import annotations
@@ -33,32 +32,32 @@ log = logging.getLogger("moderate")
 
 #: Seconds in which a burst has to happen. Shorter, and a slow robot passes; longer, and a week's spam adds up.
 WINDOW = 600.0
-#: A lively article gets some spam; a dozen within ten minutes nobody has seen by chance.
+#: A busy article gets some spam, but not a dozen within ten minutes by chance.
 ON_ARTICLE = 12
-#: The same words so often in so short a time come from one hand, whatever names stand below them.
+#: The same text this often in so short a time has one author, whatever names are given.
 OF_TEXT = 8
-#: Spam from so many different senders at once is a network of robots.
+#: Spam from this many different senders at once comes from a botnet.
 OF_SENDERS = 20
-#: Without any of these signs: so much spam on the whole site, and hardly anything else.
+#: Without any of these signs: this much spam on the whole site, and as a share of all items.
 ON_SITE = 30
 SHARE = 0.8
 
-#: How long everything is held after the last burst.
+#: The time for which everything is held after the last burst.
 LASTS = timedelta(minutes=30)
-#: A wave is not written anew for each item, only once it would end sooner by this.
+#: The smallest step by which a wave is prolonged, so that it is not written for each item.
 STEP = timedelta(minutes=1)
-#: By how much the senders' own budgets shrink meanwhile.
+#: The factor by which the limits of senders are stricter during a wave.
 STRICTER = 4.0
-#: Seconds for which a process goes by what it knows: a clean comment costs no statement more.
+#: Seconds for which a process caches the current wave, so that a clean comment costs no query.
 FRESH = 3.0
 
 SUSPICIOUS = frozenset({Lean.HOLD, Lean.SPAM, Lean.DISCARD})
-#: What these hold says nothing about the text: they are about the site, and would feed the wave with itself.
+#: Checks whose hold is not about the item. To count them would let a wave prolong itself.
 NO_EVIDENCE = frozenset({"wave", "crowd", "article", "task"})
 
 
 class WaveWatch:
-    """One process's view of waves. *secret* gives the key under which senders are counted. Safe for threads."""
+    """The detection of waves in one process. *secret* returns the key for hashing senders. Thread-safe."""
 
     def __init__(self, app: object, waves: Waves, limits: Limits, clock: Clock, *, secret: Callable[[], bytes]) -> None:
         self._app = app
@@ -70,14 +69,14 @@ class WaveWatch:
         self._fresh_until = float("-inf")
 
     def current(self) -> Wave | None:
-        """The wave that goes on, as known a few seconds ago at most. Raises `ServiceDown`."""
+        """Return the current wave, at most `FRESH` seconds old; None without one. Raises `ServiceDown`."""
         if self._clock.monotonic() >= self._fresh_until:
             self._look()
         wave = self._wave
         return wave if wave is not None and self._clock.now() < wave.until else None
 
     def note(self, item: Item) -> None:
-        """Count an item that looks like spam, which may begin a wave. Never raises: the item is stored already."""
+        """Count an item if it is suspicious, which may begin a wave. Never raises, since the item is stored already."""
         if not is_suspicious(item):
             return
         try:
@@ -87,7 +86,7 @@ class WaveWatch:
             log.warning("An item could not be counted for spam waves (%s).", error, extra=extra)
 
     def forget(self) -> None:
-        """Housekeeping: bursts that are over."""
+        """Delete bursts that are over."""
         self._waves.forget(self._clock.now() - timedelta(seconds=WINDOW))
 
     def _look(self) -> None:
@@ -98,7 +97,7 @@ class WaveWatch:
         self._adopt(wave)
 
     def _end(self, wave: Wave, now: datetime) -> None:
-        """Close a wave whose time is over. Where that cannot be written now, the next look tries again."""
+        """Close a wave whose time is over. In an outage the next call of `_look` tries again."""
         try:
             is_first = self._waves.end(wave.id, now)
         except ServiceDown:
@@ -119,7 +118,7 @@ class WaveWatch:
         now, secret = self._clock.now(), self._secret()
         sender = f"sender:{keyed(secret, 'wave', sender_of(item))}"
         names = [sender, "site", *names_of(item, secret)]
-        # Senders are counted once each, so that one alone is no network.
+        # Each sender counts once, so that a single one does not look like many.
         bursts = self._waves.count(names, item.id, now, WINDOW, firsts={sender: "senders"})
         reason = reason_of(bursts)
         if reason is not None:
@@ -140,21 +139,21 @@ class WaveWatch:
 
 
 def is_suspicious(item: Item) -> bool:
-    """Whether a check had something against the item itself."""
+    """Return True if a check found something against the item itself."""
     if item.status is Status.APPROVED:
         return False
     return any(finding.lean in SUSPICIOUS and finding.check not in NO_EVIDENCE for finding in item.findings)
 
 
 def sender_of(item: Item) -> str:
-    """Whom an item came from: the site that pings, or the network of who wrote."""
+    """Return the sender of an item: the site of a ping, or the network of a comment's author."""
     if item.source_url:
         return host_of(item.source_url) or item.source_url
     return client_net(item.ip).own
 
 
 def names_of(item: Item, secret: bytes) -> Iterator[str]:
-    """Under what an item is counted besides the site: its article, and what nearly equal texts share."""
+    """Yield the names that an item is counted under besides the site: its article, and keys of near duplicates."""
     yield f"article:{keyed(secret, 'wave', item.article)}"
     near = near_text(item.text)
     if near is not None:
