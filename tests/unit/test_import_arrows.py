@@ -204,7 +204,7 @@ def test_the_tables_speak_of_the_same_groups() -> None:
         ("submit/desk.py", "from moderate.limits.redis import RedisLimiter", "moderate.limits.redis"),
         ("submit/desk.py", "from moderate import Article", "'acts' may import only"),
         ("submit/desk.py", "from flask import request", "flask belongs in extension"),
-        ("text/fields.py", "import bleach", "bleach belongs in text.html"),
+        ("text/clean.py", "import bleach", "bleach belongs in text.html"),
         ("limits/local.py", "import redis.client", "redis belongs in limits.redis"),
         ("reading/views.py", "from sqlalchemy import text", "sqlalchemy belongs in database"),
         ("akismet/check.py", "from akismet import SyncClient", "akismet belongs in akismet.client"),

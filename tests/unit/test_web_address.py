@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moderate.text.fields import is_email
+from moderate.text.clean import is_email
 from moderate.text.links import address_spans, target_of
 from moderate.web_address import MAX_KEY, host_of, parse, read, source_key
 

@@ -19,7 +19,7 @@ from moderate.i18n import Message
 from moderate.limits.policy import client_net, keyed
 from moderate.model import PINGS, Kind, Status, whole_number
 from moderate.reading.thread import SENT, item_address
-from moderate.text.fields import email as clean_email
+from moderate.text.clean import email as clean_email
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

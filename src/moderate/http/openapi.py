@@ -14,7 +14,7 @@ from moderate.http.answers import STATUS_OF, Problem, as_json, digest_of, tagged
 from moderate.http.operation import FORM, HTML, JSON, MULTIPART, PROBLEM, Json, Operation, Reply
 from moderate.http.state import current_state
 from moderate.protocols.comment import CommentIn, model_for
-from moderate.text.fields import MAX_AUTHOR, MAX_AUTHOR_URL, MAX_EMAIL
+from moderate.text.clean import MAX_AUTHOR, MAX_AUTHOR_URL, MAX_EMAIL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from moderate.sources.page_words import BLOCKS, UNSHOWN, one_line
 from moderate.text.characters import cropped
-from moderate.text.fields import MAX_EXCERPT
+from moderate.text.clean import MAX_EXCERPT
 from moderate.web_address import parse, resolved
 
 if TYPE_CHECKING:

@@ -1,113 +1,136 @@
-"""From what came in to what may be stored: every field bounded, the text made into safe HTML.
+"""Cleaning: `clean` bounds every field of a submission, makes safe HTML of its text, and collects all errors.
 
-`clean` is the one way through. It looks at the values alone and asks nobody anything.
+The function of a single field returns the clean value, or raises `ValueError` with a message for the person who filled
+it in. All functions take values only, and are linear in the length of the value.
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from moderate.errors import FieldError, Invalid
 from moderate.i18n import Message
 from moderate.model import MAX_ID, Body, Client, Submission
-from moderate.text import fields
-from moderate.text.characters import cropped, is_printable, is_storable, readable, single_line
+from moderate.text.characters import cropped, decoded, is_blank, is_printable, is_storable, readable, single_line
 from moderate.text.html import Rendered, render, render_excerpt, render_markup
-from moderate.web_address import parse, source_key
+from moderate.web_address import MAX_ADDRESS, is_host_name, parse, source_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from moderate.model import Article, Author, Raw
+    from moderate.model import Article, Raw
     from moderate.text.policy import Policy
 
-__all__ = ["clean"]
-
 T = TypeVar("T")
+
+#: Longest values, in characters.
+MAX_AUTHOR = 100
+MAX_EMAIL = 254
+MAX_AUTHOR_URL = 500
+MAX_TITLE = 250
+MAX_BLOG_NAME = 100
+MAX_EXCERPT = 255
 
 _MAX_KEY = 255
 _MAX_NOTE = 1000
 
-
-class _Fields:
-    """Runs the rules of single fields and collects what they object to."""
-
-    def __init__(self) -> None:
-        self.errors: list[FieldError] = []
-
-    def take(self, name: str, rule: Callable[[], T], default: T) -> T:
-        try:
-            return rule()
-        except ValueError as error:
-            self.errors.append(FieldError(name, error.args[0]))
-            return default
-
-    def refuse(self, name: str, message: str) -> None:
-        self.errors.append(FieldError(name, message))
-
-    def settle(self) -> None:
-        if self.errors:
-            raise Invalid(self.errors)
+_TAG = re.compile(r"<(?:/?[A-Za-z]|!|\?)[^<>]*+>")
+_BLANKS = " \t\r\n\f\u3000"
+#: A host with a dot in it, and what may follow; a port is told from a scheme by its digits.
+_WITHOUT_SCHEME = re.compile(r"[^\s/?#:@\\]+\.[^\s/?#:@\\]+(?::[0-9]+)?(?:[/?#][^\s]*)?")
+_INVISIBLE = re.compile(
+    "[\xad\u034f\u115f\u1160\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0]"
+)
+_LOCAL_PART = re.compile(r"[^\s\x00-\x20\"(),.:;<>@\[\\\]\x7f]+(?:\.[^\s\x00-\x20\"(),.:;<>@\[\\\]\x7f]+)*+")
+# Controls, blanks without width, directions, noncharacters.
+_NOT_IN_EMAIL = re.compile(
+    "[\x00-\x20\x7f-\xa0\xad\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff\U000e0000-\U000e007f]"
+)
+# Some letters become up to 18 under NFKC; a text of them must not take 18 times as long.
+_MAX_FOLDED = 4
 
 
 def clean(raw: Raw, article: Article, policy: Policy, *, require_author: bool = True) -> Submission:
-    """Make a storable submission of what a protocol read.
+    """Return a storable submission for what a protocol has read.
 
-    Raises `Invalid` that names every field at fault at once. Comments are never cut; what pings say
-    about themselves is. Where the host vouches for the author, nothing of the author is taken from the form.
+    Comments are never shortened; the fields of pings are. Where the host vouches for the author, nothing of the author
+    is taken from the form. Raises `Invalid` with the errors of all fields.
     """
     return _ping(raw, article, policy) if raw.kind.is_ping else _comment(raw, article, policy, require_author)
 
 
 def _comment(raw: Raw, article: Article, policy: Policy, require_author: bool) -> Submission:
-    checked = _Fields()
-    name = _vouched_name(raw.identity) if raw.identity else raw.author
-    # Who is signed in has no field for a name, and is somebody without one.
-    author = checked.take("author", lambda: _author(name, require_author and raw.identity is None), "")
-    email, url = _vouched_addresses(raw.identity) if raw.identity else _addresses(raw.email, raw.url, checked)
-    text = checked.take("text", lambda: fields.body_text(raw.text, policy.max_length), "")
+    errors: list[FieldError] = []
+    login = raw.identity
+    name = cropped(single_line(login.name), MAX_AUTHOR) if login else raw.author
+    author = _take(errors, "author", author_name, name)
+    if author == "" and require_author and not login:
+        errors.append(FieldError("author", Message("Tell us your name.")))
+    # Addresses that the host has wrong for a login are left out: the author could not correct them here.
+    typed, errors_of_typed = (login, []) if login else (raw, errors)
+    email_address = _take(errors_of_typed, "email", email, typed.email or "")
+    url = _take(errors_of_typed, "url", website, typed.url or "")
+    text = _take(errors, "text", body_text, raw.text, policy.max_length) or ""
     shown = render(text, policy) if text else Rendered("")
     if text and not shown.html:
-        checked.refuse("text", Message("Write something first."))
-    parent = checked.take("parent", lambda: _parent(raw.parent), None)
-    key = checked.take("idempotency_key", lambda: _key(raw.idempotency_key), None)
-    checked.settle()
+        errors.append(FieldError("text", Message("Write something first.")))
+    if raw.parent is not None and not 1 <= raw.parent <= MAX_ID:
+        errors.append(FieldError("parent", Message("There is no such comment to answer.")))
+    key = _take(errors, "idempotency_key", _key, raw.idempotency_key)
+    if errors:
+        raise Invalid(errors)
     return Submission(
         kind=raw.kind,
         article=article,
         client=_client(raw.client),
         body=Body(raw=raw.text, html=shown.html, policy=policy.name, links=shown.links),
-        author=author,
-        email=email,
+        author=author or "",
+        email=email_address,
         url=url,
-        author_id=raw.identity.id if raw.identity else raw.confirmed_id,
-        parent=parent,
+        author_id=login.id if login else raw.confirmed_id,
+        parent=raw.parent,
         honeypot=_note(raw.honeypot),
         from_form=raw.from_form,
         form_age=raw.form_age,
         idempotency_key=key,
-        text_key=fields.text_key(text),
+        text_key=text_key(text),
     )
 
 
+def _take(errors: list[FieldError], field: str, rule: Callable[..., T], *values: Any) -> T | None:
+    """Return what *rule* makes of *values*; None where it raises, which is added to *errors*."""
+    try:
+        return rule(*values)
+    except ValueError as error:
+        errors.append(FieldError(field, error.args[0]))
+        return None
+
+
 def _ping(raw: Raw, article: Article, policy: Policy) -> Submission:
-    """Another site's word. Missing names come from its address (TrackBack practice; MT and Serendipity do the same)."""
-    checked = _Fields()
-    source = checked.take("source", lambda: _source(raw.source_url), "")
-    checked.settle()
-    blog = fields.blog_name(raw.blog_name or "") or cropped(single_line(_typed_host(source)), fields.MAX_BLOG_NAME)
-    excerpt = fields.excerpt(raw.text)
-    # Another site's page is HTML, whatever commenters write here.
+    """Missing names are made of the source's address, as is usual for TrackBack (Movable Type, Serendipity)."""
+    errors: list[FieldError] = []
+    source = _take(errors, "source", web_address, raw.source_url or "")
+    if source is None:
+        raise Invalid(errors or [FieldError("source", Message("The address of the page that links here is missing."))])
+    address = parse(source)
+    host = address.typed_host.lower() if address else ""
+    blog = blog_name(raw.blog_name or "") or cropped(single_line(host), MAX_BLOG_NAME)
+    said = excerpt(raw.text)
+    # The page of another site is HTML, whatever markup comments have here.
     page_policy = replace(policy, markup="html")
-    shown = render_markup(raw.markup, page_policy) if raw.markup else render_excerpt(excerpt)
+    shown = render_markup(raw.markup, page_policy) if raw.markup else render_excerpt(said)
     own = {source_key(url) for url in (article.url, *article.aliases)}
+    text = raw.text if is_storable(raw.text) else readable(raw.text)
     return Submission(
         kind=raw.kind,
         article=article,
         client=_client(raw.client),
         body=Body(
-            raw=cropped(_storable(raw.text), policy.max_length),
+            raw=cropped(text, policy.max_length),
             html=shown.html,
             policy=page_policy.name,
             links=tuple(link for link in shown.links if source_key(link) not in own),
@@ -117,54 +140,155 @@ def _ping(raw: Raw, article: Article, policy: Policy) -> Submission:
         source_url=source,
         source_key=source_key(source),
         target_url=raw.target_url,
-        title=fields.title(raw.title or "") or cropped(single_line(source), fields.MAX_TITLE),
+        title=title(raw.title or "") or cropped(single_line(source), MAX_TITLE),
         blog_name=blog,
         honeypot=_note(raw.honeypot),
         from_form=raw.from_form,
         form_age=raw.form_age,
-        text_key=fields.text_key(excerpt),
+        text_key=text_key(said),
     )
 
 
-def _author(name: str, is_required: bool) -> str:
-    author = fields.author_name(name)
-    if is_required and not author:
-        raise ValueError(Message("Tell us your name."))
-    return author
+def _client(client: Client) -> Client:
+    """Return the header fields, which may be anything, storable and bounded in length."""
+    return Client(ip=_note(client.ip)[:64], user_agent=_note(client.user_agent), referrer=_note(client.referrer))
 
 
-def _addresses(email: str, url: str, checked: _Fields) -> tuple[str | None, str | None]:
-    return (
-        checked.take("email", lambda: fields.email(email), None),
-        checked.take("url", lambda: fields.website(url), None),
-    )
+def _note(value: str) -> str:
+    return cropped(single_line(value[: 2 * _MAX_NOTE]), _MAX_NOTE)
 
 
-def _vouched_name(identity: Author) -> str:
-    return cropped(single_line(identity.name), fields.MAX_AUTHOR)
+# --- single fields ----------------------------------------------------------------------------------
 
 
-def _vouched_addresses(identity: Author) -> tuple[str | None, str | None]:
-    """A login's own addresses. What the host has wrong there is left out; the author could not correct it here."""
-    return _addresses(identity.email or "", identity.url or "", _Fields())
+def one_line(value: str, limit: int) -> str:
+    """Return a value on one line, without edges and hidden characters; empty where nothing of it is visible.
+
+    Raises `ValueError` for characters that no database can store, and for more than *limit* characters.
+    """
+    _refuse_unstorable(value)
+    # Hidden characters may bring a value below the limit; one far beyond it is refused unread.
+    line = single_line(value) if len(value) <= 10 * limit else value
+    if len(line) > limit:
+        raise ValueError(Message("Use at most {limit} characters.", limit=limit))
+    return "" if is_blank(line) else line
 
 
-def _source(source: str | None) -> str:
-    address = fields.web_address(source or "")
-    if address is None:
-        raise ValueError(Message("The address of the page that links here is missing."))
+def author_name(value: str) -> str:
+    """Return an author's name of up to `MAX_AUTHOR` characters; empty where none was given."""
+    return one_line(value, MAX_AUTHOR)
+
+
+def cropped_line(value: str, limit: int, ending: str = "") -> str:
+    """Return `one_line` for what machines send: without markup and unstorable characters, cut instead of refused."""
+    line = single_line(plain_text(value[: 20 * limit]))
+    return "" if is_blank(line) else cropped(line, limit, ending)
+
+
+def title(value: str) -> str:
+    """Return the title of a ping's page as plain text."""
+    return cropped_line(value, MAX_TITLE)
+
+
+def blog_name(value: str) -> str:
+    """Return the name of a ping's site as plain text."""
+    return cropped_line(value, MAX_BLOG_NAME)
+
+
+def excerpt(value: str) -> str:
+    """Return the text of a ping as plain text, cut to 252 characters and ``...`` where it is longer."""
+    return cropped_line(value, MAX_EXCERPT, "...")
+
+
+def plain_text(value: str) -> str:
+    """Return the text without its tags, with character references decoded once: blogs send both."""
+    return decoded(_TAG.sub(" ", value) if "<" in value else value)
+
+
+def email(value: str) -> str | None:
+    """Return an e-mail address with its host in lower case; None where the field is empty."""
+    _refuse_unstorable(value)
+    address = unicodedata.normalize("NFC", value.strip()) if len(value) <= 2 * MAX_EMAIL else value
+    # Japanese input methods leave the sign in full width.
+    address = address.replace("\uff20", "@")
+    if not address:
+        return None
+    if len(address) > MAX_EMAIL:
+        raise ValueError(Message("Use at most {limit} characters.", limit=MAX_EMAIL))
+    if not is_email(address):
+        raise ValueError(Message("This does not look like an e-mail address."))
+    local, _, domain = address.rpartition("@")
+    return f"{local}@{domain.lower()}"
+
+
+def is_email(value: str) -> bool:
+    """Return True for an e-mail address: a dot-atom, ``@`` and a host name with a dot (RFC 5321 lengths)."""
+    local, at, domain = value.rpartition("@")
+    if not at or len(value) > 254 or len(local.encode("utf-8", "replace")) > 64 or _NOT_IN_EMAIL.search(value):
+        return False
+    return _LOCAL_PART.fullmatch(local) is not None and "." in domain.strip(".") and is_host_name(domain)
+
+
+def website(value: str) -> str | None:
+    """Return the web address of an author; one without a scheme, such as ``www.example.org``, gets https.
+
+    Raises `ValueError` like `web_address`.
+    """
+    _refuse_unstorable(value)
+    address = value.strip(_BLANKS)
+    if len(address) <= MAX_AUTHOR_URL and _WITHOUT_SCHEME.fullmatch(address):
+        return web_address(f"https://{address}")
+    return web_address(address, MAX_AUTHOR_URL)
+
+
+def web_address(value: str, limit: int = MAX_ADDRESS) -> str | None:
+    """Return an absolute http or https address as typed; None where the field is empty.
+
+    Raises `ValueError` for other schemes in any spelling, credentials, hidden characters, and hosts or ports that
+    browsers do not accept (see `moderate.web_address.parse`).
+    """
+    _refuse_unstorable(value)
+    address = value.strip(_BLANKS)
+    if not address:
+        return None
+    if len(address) > limit:
+        raise ValueError(Message("Use at most {limit} characters.", limit=limit))
+    if parse(address) is None:
+        if "@" in address.partition("//")[2].partition("/")[0]:
+            raise ValueError(Message("Leave the user name and the password out of the address."))
+        raise ValueError(Message("Use a full web address that starts with http:// or https://."))
     return address
 
 
-def _typed_host(source: str) -> str:
-    address = parse(source)
-    return address.typed_host.lower() if address else ""
+def body_text(value: str, limit: int | None = None) -> str:
+    """Return the text of a comment, readable and in NFC.
+
+    Raises `ValueError` for a text without a visible character, for more than *limit* characters (it is never cut,
+    because a cut can open a tag), and for characters that no database can store.
+    """
+    if limit is not None and (length := len(one_newline(value))) > limit:
+        raise ValueError(Message("Use at most {limit} characters; this has {length}.", limit=limit, length=length))
+    _refuse_unstorable(value)
+    text = readable(value)
+    if is_blank(text):
+        raise ValueError(Message("Write something first."))
+    return text
 
 
-def _parent(parent: int | None) -> int | None:
-    if parent is not None and not 1 <= parent <= MAX_ID:
-        raise ValueError(Message("There is no such comment to answer."))
-    return parent
+def one_newline(value: str) -> str:
+    """Return the text with each line break as one character: forms send two, and count one."""
+    return value.replace("\r\n", "\n")
+
+
+def text_key(text: str) -> str:
+    """Return a digest (32 hexadecimal digits) of the text in one spelling; empty where nothing of it is visible.
+
+    Case, compatibility forms, blanks and invisible characters make no difference; punctuation does.
+    """
+    visible = _INVISIBLE.sub("", readable(text))
+    folded = unicodedata.normalize("NFKC", visible)[: _MAX_FOLDED * len(visible)].casefold()
+    words = " ".join(unicodedata.normalize("NFKC", folded).split())
+    return blake2b(words.encode(), digest_size=16).hexdigest() if words else ""
 
 
 def _key(key: str | None) -> str | None:
@@ -173,14 +297,6 @@ def _key(key: str | None) -> str | None:
     return key
 
 
-def _client(client: Client) -> Client:
-    """Header fields are whatever a client sends; only their size and storability is settled."""
-    return Client(ip=_note(client.ip)[:64], user_agent=_note(client.user_agent), referrer=_note(client.referrer))
-
-
-def _note(value: str) -> str:
-    return cropped(single_line(value[: 2 * _MAX_NOTE]), _MAX_NOTE)
-
-
-def _storable(value: str) -> str:
-    return value if is_storable(value) else readable(value)
+def _refuse_unstorable(value: str) -> None:
+    if not is_storable(value):
+        raise ValueError(Message("This holds characters that cannot be stored. Type it again without them."))

@@ -4,7 +4,7 @@ from time import process_time
 
 import pytest
 
-from moderate.text import fields
+from moderate.text import clean as fields
 
 
 @pytest.mark.parametrize(
