@@ -25,7 +25,7 @@ from moderate.moderation.sign_in import new_link, revoke_links
 from moderate.tasks.scheduler import LEASE
 from moderate.tasks.worker import signals_blocked
 from moderate.text.characters import printable
-from moderate.text.destinations import destinations
+from moderate.text.links import destinations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

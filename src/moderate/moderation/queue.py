@@ -24,7 +24,7 @@ from moderate.moderation.views import FILTER, item_filter, item_id, totals
 from moderate.monitoring.health import LAG, akismet
 from moderate.reading.filters import lines
 from moderate.reading.views import number
-from moderate.text.destinations import destinations
+from moderate.text.links import destinations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

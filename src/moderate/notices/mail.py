@@ -26,7 +26,7 @@ from moderate.i18n import Message
 from moderate.model import ChangedText, Decision, Lean
 from moderate.notices.values import Event
 from moderate.text.characters import is_printable
-from moderate.text.destinations import Destination, destinations
+from moderate.text.links import Destination, destinations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

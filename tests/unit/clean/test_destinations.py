@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from moderate.text.destinations import anchors, destination
+from moderate.text.links import anchors, destination
 
 EVIL = "https://evil.example/x?a=1#b"
 
