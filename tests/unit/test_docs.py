@@ -336,3 +336,18 @@ def test_there_is_a_page_for_every_group_of_readers() -> None:
     ):  # fmt: skip
         text = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
         assert text.startswith("# ")
+
+
+def test_the_map_in_contributing_names_every_folder_and_nothing_else() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    where = text.partition("## Where things are")[2].partition("## Migrations")[0]
+    package = ROOT / "src" / "moderate"
+    named = set(re.findall(r"`((?:[a-z_0-9]+/)*(?:[a-z_0-9]+\.py|[a-z_0-9]+/))`", where)) - {"sql.py", "views.py"}
+    real = {
+        name
+        for name in named
+        if (package / name).exists() or (package.parent / name).exists() or (ROOT / name).exists()
+    }
+    assert sorted(named - real) == []
+    folders = {f"{path.name}/" for path in package.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert sorted(folders - named) == []
