@@ -23,7 +23,7 @@ PACKAGE = ROOT / "src" / "moderate"
 
 #: Which argument of a call is a message id. After it comes the plural of those in `PLURALS`.
 CALLS = {
-    "Message": 0, "say": 0, "count": 1, "found": 0,
+    "Message": 0, "say": 0, "count": 1, "translated": 0,
     "Finding": 2, "template": 0,
     "field": 1, "FieldError": 1,
     "Closed": 0, "Forbidden": 0, "NotAllowed": 0, "TooLarge": 0, "LinkRefused": 1,

@@ -23,7 +23,7 @@ from moderate.database.engine import Database
 from moderate.database.tables import Tables
 from moderate.database.url import ENCODE
 from moderate.errors import ConfigError, ServiceDown
-from moderate.http import words
+from moderate.http import language
 from moderate.http.edge import Hooks, SiteEdge
 from moderate.http.rendering import Templates
 from moderate.http.signing import Signer
@@ -133,7 +133,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         limits.close,
         *(part.close for part in (redis, services.spam, worker_channel) if part is not None),
     )
-    templates = Templates({**words.GLOBALS, **filters.GLOBALS})
+    templates = Templates({**language.GLOBALS, **filters.GLOBALS})
     return State(
         desk=desk,
         signer=signer,

@@ -13,7 +13,7 @@ from moderate.cli import build_cli, settings_explained
 from moderate.database.engine import refuse_engine
 from moderate.database.migrate import include_name
 from moderate.hooks import Article, Author, checked, key_text
-from moderate.http import words
+from moderate.http import language
 from moderate.http.blueprint import build_blueprint, start_worker
 from moderate.http.body import keep
 from moderate.http.edge import Hooks
@@ -151,7 +151,7 @@ class Moderate:
             moderate_thread=thread_page.moderate_thread,
             moderate_discovery=thread_page.moderate_discovery,
             moderate_feed_elements=thread_page.moderate_feed_elements,
-            **words.GLOBALS,
+            **language.GLOBALS,
             **filters.GLOBALS,
         )
         app.cli.add_command(build_cli())

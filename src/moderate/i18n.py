@@ -124,7 +124,7 @@ class Translator:
         """Return what people call a check; one of the host's own keeps its name."""
         return self._catalog.pgettext(CHECK, name)
 
-    def found(self, sentence: object) -> str:
+    def translate(self, sentence: object) -> str:
         """Translate a sentence that was made elsewhere: a check's reason, a refusal. Unknown ones stay English."""
         if self.language == "en":
             return str(sentence)
@@ -145,7 +145,7 @@ class Translator:
         if isinstance(value, list):
             return self.template(", ").join(str(self._value(name, each)) for each in value)
         if isinstance(value, Message):
-            return self.found(value)
+            return self.translate(value)
         return self.check(value) if name == "check" else value
 
     # Rows from before messages were stored with their values hold the English sentence alone.
@@ -161,9 +161,9 @@ class Translator:
         if place == "check":
             return self.check(part)
         if place.endswith("_list"):
-            return self.template(", ").join(self.found(each) for each in part.split(", "))
+            return self.template(", ").join(self.translate(each) for each in part.split(", "))
         # It may have been made by another message; it is shorter, so this comes to an end.
-        return self.found(part)
+        return self.translate(part)
 
     @cached_property
     def _patterns(self) -> list[tuple[re.Pattern[str], str]]:

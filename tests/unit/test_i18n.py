@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from moderate.checks.order import CHECKS
-from moderate.http.words import count, found, say
+from moderate.http.language import count, say, translated
 from moderate.i18n import (
     LANGUAGES,
     LOCALE,
@@ -127,9 +127,9 @@ SENTENCES: dict[str, str] = json.loads((ROOT / "tests" / "unit" / "stored_senten
 def test_a_stored_sentence_is_translated(sentence: str) -> None:
     finding = finding_from_json({"check": "any", "lean": "hold", "reason": sentence})
     assert finding.reason == sentence
-    assert translator("ja").found(finding.reason) == SENTENCES[sentence]
-    assert translator("en").found(finding.reason) == sentence
-    assert translator("ja").found(from_text(sentence)) == SENTENCES[sentence]
+    assert translator("ja").translate(finding.reason) == SENTENCES[sentence]
+    assert translator("en").translate(finding.reason) == sentence
+    assert translator("ja").translate(from_text(sentence)) == SENTENCES[sentence]
 
 
 MINUTES = Message("within {n} minutes", n="10")
@@ -172,35 +172,35 @@ def test_a_message_reads_as_the_sentence_did_also_when_it_was_stored(message: Me
     for known in (message, decode(json.loads(json.dumps(encode(message)))), from_text(to_text(message)),
                   finding_from_json(stored).reason):  # fmt: skip
         assert known == message
-        assert translator("ja").found(known) == SENTENCES[message]
-        assert translator("en").found(known) == message
+        assert translator("ja").translate(known) == SENTENCES[message]
+        assert translator("en").translate(known) == message
 
 
 def test_a_value_is_data_and_is_not_translated() -> None:
     rule = Message("a moderator's rule: {rule}", rule=Message("the word “{value}”", value="spam"))
-    assert translator("ja").found(rule) == "管理者のルール：言葉“spam”"
+    assert translator("ja").translate(rule) == "管理者のルール：言葉“spam”"
     named = Message("the host name {host} could not be found (DNS)", host="{host.__class__}")
     assert named == "the host name {host.__class__} could not be found (DNS)"
-    assert translator("ja").found(named) == "ホスト名{host.__class__}が見つかりません（DNS）"
+    assert translator("ja").translate(named) == "ホスト名{host.__class__}が見つかりません（DNS）"
 
 
 def test_a_sentence_without_values_is_its_own_message_id() -> None:
     assert Message("100 {percent") == "100 {percent"
-    assert translator("ja").found("Approve") == "承認"
-    assert translator("ja").found("") == ""
+    assert translator("ja").translate("Approve") == "承認"
+    assert translator("ja").translate("") == ""
 
 
 def test_a_message_about_a_number_has_two_forms_in_english() -> None:
     waits = [Message("{n} second", "{n} seconds", n=number) for number in (1, 40)]
     assert waits == ["1 second", "40 seconds"]
-    assert [translator("ja").found(wait) for wait in waits] == ["1秒", "40秒"]
+    assert [translator("ja").translate(wait) for wait in waits] == ["1秒", "40秒"]
     assert [decode(encode(wait)) for wait in waits] == waits
-    assert translator("ja").found(decode(encode(waits[1]))) == "40秒"
+    assert translator("ja").translate(decode(encode(waits[1]))) == "40秒"
 
 
 def test_a_number_is_not_looked_for_in_words() -> None:
-    assert translator("ja").found("within no less than 5 minutes") == "within no less than 5 minutes"
-    assert translator("ja").found("within 5 minutes") == "5分以内"
+    assert translator("ja").translate("within no less than 5 minutes") == "within no less than 5 minutes"
+    assert translator("ja").translate("within 5 minutes") == "5分以内"
 
 
 def test_a_check_of_the_hosts_own_goes_by_its_name() -> None:
@@ -212,7 +212,7 @@ def test_the_longest_reason_is_looked_through_in_no_time() -> None:
     text = ("a moderator's rule: " + "nearly the same text came 3 times within " * 40)[:LONGEST]
     started = process_time()
     for _ in range(10):
-        translator("ja").found(text)
+        translator("ja").translate(text)
     assert process_time() - started < 5
 
 
@@ -220,8 +220,8 @@ def test_the_longest_reason_is_looked_through_in_no_time() -> None:
 def test_what_somebody_sent_is_never_read_as_a_sentence_with_places(host: Host, hostile: str) -> None:
     with host.app.test_request_context():
         assert hostile in say("By {name}", name=hostile)
-        assert found(f"the page could not be read: {hostile}").endswith(hostile)
-        assert found(hostile) == hostile
+        assert translated(f"the page could not be read: {hostile}").endswith(hostile)
+        assert translated(hostile) == hostile
 
 
 def test_markup_in_one_place_does_not_make_markup_of_another(host: Host) -> None:

@@ -15,10 +15,10 @@ from flask import Response, jsonify, request
 from moderate.confirmation import confirm as confirming
 from moderate.errors import Forbidden, Refused, ServiceDown, UnknownItem
 from moderate.http.answers import NoSuchPage, headers_of, public_text, status_of
+from moderate.http.language import say
 from moderate.http.operation import EDIT_TOKEN, FORM, HTML, HTML_PAGE, JSON, Answer, Operation, Reply
 from moderate.http.signed_links import AgainIn, SignedLink, keep_secret, unsubscribe
 from moderate.http.state import current_state, render
-from moderate.http.words import say
 from moderate.protocols.comment import is_json, read_edit, wants_json
 from moderate.reading.views import refuse_hidden_article
 from moderate.submit.views import WithdrawIn, own_item

@@ -15,9 +15,9 @@ from pydantic import BaseModel, Field
 
 from moderate.errors import Invalid, Refused, ServiceDown, Unauthorized, UnexpectedNumber, UnknownDecision
 from moderate.http.answers import public_text, status_of
+from moderate.http.language import say
 from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
 from moderate.http.state import current_state
-from moderate.http.words import say
 from moderate.i18n import Message
 from moderate.lifecycle import AFTER
 from moderate.model import MAX_ID, Decision, Lean, Status, whole_number

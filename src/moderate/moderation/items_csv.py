@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from flask import Response, stream_with_context
 
+from moderate.http.language import for_moderators, language
 from moderate.http.operation import CSV, CURSOR, Operation, Reply, query, whole
 from moderate.http.state import current_state
-from moderate.http.words import for_moderators, language
 from moderate.i18n import translator
 from moderate.model import MAX_ID
 from moderate.moderation.access import moderator
@@ -148,7 +148,7 @@ def row(item: Item, words: Translator) -> list[object]:
         "changed_text": (item.proposed or {}).get("text"),
         "created_at": moment(item.created_at),
         "edited_at": moment(item.edited_at),
-        "findings": " · ".join(f"{found.check}: {words.found(found.reason)}" for found in item.findings),
+        "findings": " · ".join(f"{found.check}: {words.translate(found.reason)}" for found in item.findings),
         "passed": " · ".join(item.passed),
     }
     return [cell(values[name] if name in values else getattr(item, name)) for name in COLUMNS]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from moderate.http.words import count, say
+from moderate.http.language import count, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

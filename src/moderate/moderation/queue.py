@@ -13,10 +13,10 @@ from moderate.akismet.account import USAGE
 from moderate.errors import Invalid, ServiceDown, Unauthorized
 from moderate.http.answers import NoSuchPage, problem, public_text, status_of, unstored
 from moderate.http.item_json import verified
+from moderate.http.language import check_names, duration, for_moderators, say, translated
 from moderate.http.operation import CURSOR, HTML, HTML_PAGE, TEXT, Operation, Reply, query, whole
 from moderate.http.signed_links import CSP
 from moderate.http.state import current_state, render
-from moderate.http.words import checks, duration, for_moderators, found, say
 from moderate.model import MAX_ID, TASK_KINDS, Awaiting, ItemFilter, Kind, Page, Status, whole_number
 from moderate.moderation.access import csrf_token, moderator, session_token
 from moderate.moderation.notice import script_words, unpack
@@ -177,7 +177,7 @@ def tabs(state: State, which: ItemFilter) -> list[dict[str, Any]]:
 
 def not_asked(item: Item) -> list[str]:
     """Return the checks that were not asked about an item, each with the reason."""
-    return [f"{checks([check])} ({found(reason)})" for check, reason in item.skipped or ()]
+    return [f"{check_names([check])} ({translated(reason)})" for check, reason in item.skipped or ()]
 
 
 def here(**changes: object) -> str:
@@ -318,17 +318,17 @@ def wave_banner(state: State) -> Iterator[Banner]:
     current = state.desk.waves.current()
     if current is not None:
         words = say("A spam wave is under way: everything is held until it is over.")
-        yield Banner("wave", f"{words} {found(current.reason)}", urgent=False)
+        yield Banner("wave", f"{words} {translated(current.reason)}", urgent=False)
 
 
 def akismet_banners(state: State) -> Iterator[Banner]:
     """Yield the state of Akismet as a worker last found it, and Akismet's notes about the site's account."""
     part = akismet(state)
     if not part.is_well:
-        yield Banner("akismet", say("Akismet: {note}", note=f"{found(part.state)}. {found(part.advice)}"))
+        yield Banner("akismet", say("Akismet: {note}", note=f"{translated(part.state)}. {translated(part.advice)}"))
     for note in state.desk.account.all():
         if note.topic != USAGE:
-            yield Banner("account", say("Akismet: {note}", note=found(note.text)))
+            yield Banner("account", say("Akismet: {note}", note=translated(note.text)))
 
 
 def usage(state: State) -> str | None:
@@ -340,7 +340,7 @@ def usage(state: State) -> str | None:
         notes = state.desk.account.all()
     except ServiceDown:
         return None
-    return next((say("Akismet: {note}", note=found(note.text)) for note in notes if note.topic == USAGE), None)
+    return next((say("Akismet: {note}", note=translated(note.text)) for note in notes if note.topic == USAGE), None)
 
 
 def redis_banner(state: State) -> Iterator[Banner]:

@@ -301,7 +301,7 @@ def facts(item: Item, words: Translator) -> list[tuple[str, str]]:
     found = [
         (words.say(item.kind.label), words.say("{id} by {name}", id=item.id, name=name_of(item, words))),
         (words.say("Article"), f"{one_line(item.article_title)} {one_line(item.article_url)}".strip()),
-        *((words.say("Found"), one_line(words.found(reason))) for reason in reasons),
+        *((words.say("Found"), one_line(words.translate(reason))) for reason in reasons),
     ]
     return [(label, clipped(value, 500)) for label, value in found if value]
 

@@ -10,10 +10,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from moderate.errors import DecidedMeanwhile, UnknownItem
+from moderate.http.language import for_moderators
 from moderate.http.operation import FORM, HTML, HTML_PAGE, Reply
 from moderate.http.signed_links import AgainIn, SignedLink, keep_secret, unsubscribe
 from moderate.http.state import current_state
-from moderate.http.words import for_moderators
 from moderate.i18n import Message
 from moderate.model import ChangedText, Moderator, Status
 from moderate.moderation.decide import BUTTONS, KEEP, Button, DecisionRequest, decide_one

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from moderate.http.words import say
+from moderate.http.language import say
 from moderate.i18n import Message
 from moderate.reading.thread import item_address
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from flask import after_this_request, current_app, request
 from markupsafe import Markup, escape
 
+from moderate.http.language import language
 from moderate.http.state import render
-from moderate.http.words import language
 from moderate.reading.thread import QUERY, Pages, ThreadHtml
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from moderate.errors import Invalid, TooLarge, UnknownItem
 from moderate.hooks import is_key
 from moderate.http.answers import OWN, as_json, json_response, not_modified, tagged
 from moderate.http.item_json import CountsOut, PublicItem, counts_json, public_item
+from moderate.http.language import translated
 from moderate.http.operation import (
     CURSOR,
     EDIT_TOKEN,
@@ -28,7 +29,6 @@ from moderate.http.operation import (
     whole,
 )
 from moderate.http.state import current_state
-from moderate.http.words import found as found_words
 from moderate.i18n import Message
 from moderate.limits import Costs
 from moderate.model import MAX_ID, Client, Counts, Kind, Raw, Status, whole_number
@@ -236,7 +236,7 @@ def counts() -> ResponseReturnValue:
     body={JSON: PreviewIn, FORM: PreviewForm, MULTIPART: PreviewForm},
     replies=(Reply(200, "The text as HTML.", PreviewOut),),
     problems=("rate-limited",),
-    translate=found_words,
+    translate=translated,
 )
 def preview() -> ResponseReturnValue:
     state = current_state()

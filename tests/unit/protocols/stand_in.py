@@ -134,7 +134,7 @@ class Site:
 def make_site() -> Site:
     app = Flask("site", template_folder=f"{moderate.__path__[0]}/http/templates")
     # Pages speak in the words of the catalogue's own language.
-    app.jinja_env.globals.update(moderate_language=lambda: "en", moderate_say=str, moderate_found=str)
+    app.jinja_env.globals.update(moderate_language=lambda: "en", moderate_say=str, moderate_translated=str)
     site = Site(app)
     looks: list[tuple[Any, Callable[[str | None], Any]]] = [
         (trackback.Trackback(), lambda key: trackback.look(request, ARTICLE if key == "1" else None, site.items)),

@@ -55,7 +55,7 @@ def say(words: str, **values: object) -> str:
 
 
 def count(number: int, one: str, many: str, **values: object) -> str:
-    """Return words about a number, which fills their place ``{n}``; see `say`."""
+    """Return a text about a number, which fills its placeholder ``{n}``; see `say`."""
     return filled(translator(language()).plural(number, one, many), {"n": f"{number:,}", **values})
 
 
@@ -76,12 +76,12 @@ def duration(seconds: float) -> str:
     return count(int(seconds // 86_400), "{n} day", "{n} days")
 
 
-def found(sentence: object) -> str:
-    """A sentence that was put together elsewhere, in the page's language; see `moderate.i18n.Translator.found`."""
-    return translator(language()).found(sentence)
+def translated(sentence: object) -> str:
+    """Translate a message or a sentence that was made elsewhere into the page's language."""
+    return translator(language()).translate(sentence)
 
 
-def checks(names: Iterable[str]) -> str:
+def check_names(names: Iterable[str]) -> str:
     """Return the names of checks in the page's language, separated by commas."""
     words = translator(language())
     return words.template(", ").join(words.check(name) for name in names)
@@ -108,9 +108,9 @@ GLOBALS: dict[str, Any] = {
     "moderate_say": say,
     "moderate_count": count,
     "moderate_duration": duration,
-    "moderate_found": found,
+    "moderate_translated": translated,
     "moderate_bdi": bdi,
-    "moderate_checks": checks,
+    "moderate_check_names": check_names,
     "moderate_language": language,
     "moderate_script_words": thread_words,
 }
