@@ -17,7 +17,7 @@ from moderate.articles import HostArticles
 from moderate.checks.base import Services
 from moderate.checks.order import CHECKS, in_use
 from moderate.clock import SystemClock
-from moderate.confirmation.confirm import Confirming
+from moderate.confirmation.values import Confirming
 from moderate.confirmation.views import ConfirmationAddresses
 from moderate.database.engine import Database
 from moderate.database.tables import Tables
@@ -35,7 +35,6 @@ from moderate.limits import Limits, LocalLimiter
 from moderate.monitoring.hints import Hints
 from moderate.monitoring.outages import Outages, PageOutages
 from moderate.monitoring.timings import Timings
-from moderate.notices.delivery import Notices
 from moderate.notices.views import SiteLinks
 from moderate.protocols import PROTOCOLS
 from moderate.reading import filters
@@ -121,7 +120,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         waves=WaveWatch(app, Waves(database), limits, clock, secret=lambda: signer.derive("waves")),
         account=AccountNotes(database),
         outages=Outages(clock, lambda: database.done),
-        notices=make_notices(app, settings, signer, clock, address),
+        notifiers=make_notifiers(app, settings, signer, clock, address),
         confirming=make_confirming(app, settings, signer, store, address, clock=clock),
     )
     worker_channel = make_worker_channel(settings, parts, signer, clock)
@@ -372,13 +371,15 @@ def secrets_of(app: Flask, stored: Callable[[], bytes]) -> list[bytes | str]:
 # --- mails and webhooks ---------------------------------------------------------------------------
 
 
-def make_notices(app: Flask, settings: Settings, signer: Signer, clock: Clock, address: SiteAddress) -> Notices:
+def make_notifiers(
+    app: Flask, settings: Settings, signer: Signer, clock: Clock, address: SiteAddress
+) -> tuple[Notifier, ...]:
     """Return the destinations of the site's notices: mailboxes and webhooks.
 
     Raises `ConfigError` where a setting is missing that their links or mails need.
     """
     if settings.mail_server is None and not settings.webhooks:
-        return Notices()
+        return ()
     if settings.site_url is None:
         raise ConfigError("MODERATE_SITE_URL", None, "mails and webhooks need the site's own address for their links")
     links = SiteLinks(address.base, signer)
@@ -400,7 +401,7 @@ def make_notices(app: Flask, settings: Settings, signer: Signer, clock: Clock, a
             WebhookNotifier(hook, links, clock=clock, timeout=settings.webhook_timeout, user_agent=user_agent())
             for hook in settings.webhooks
         ]
-    return Notices(tuple(notifiers))
+    return tuple(notifiers)
 
 
 def make_confirming(

@@ -26,6 +26,7 @@ GROUPS = {
         "lifecycle",
         "akismet.values",
         "notices.values",
+        "confirmation.values",
         "web_address",
     ),
     "ports": ("ports",),

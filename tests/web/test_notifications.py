@@ -269,7 +269,7 @@ def test_two_workers_at_once_send_one_digest(site: Host, mail: MailServer) -> No
         site.comment(f"Wave {number}.")
     work(site)
     site.clock.advance(hours=1)
-    (notifier,) = site.state.desk.notices.notifiers
+    (notifier,) = site.state.desk.notifiers
     deliver = notifier.deliver
 
     def meanwhile(notice: object) -> None:

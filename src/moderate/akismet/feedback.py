@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def tasks_for_decision(desk: Desk, now: datetime) -> Sequence[NewTask]:
     """Return the tasks that a decision needs."""
-    news = notice_tasks_for_decision(desk.notices, now)
+    news = notice_tasks_for_decision(desk.notifiers, now)
     if desk.services.spam is None and desk.services.tokens is None:
         return news
     return (NewTask(kind="teach", due_at=now), *news)

@@ -116,7 +116,7 @@ def try_mail(address: str) -> None:
 def mailbox_of(address: str) -> Notifier:
     state = current_state()
     key = next((to.key for to in state.settings.mail_to if to.email.lower() == address.lower()), "")
-    found = next((each for each in state.desk.notices.notifiers if each.key == key), None)
+    found = next((each for each in state.desk.notifiers if each.key == key), None)
     if found is None:
         raise click.ClickException(
             "No mails go to that address. Set MODERATE_MAIL_SERVER, and take an address of MODERATE_MAIL_TO."

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from flask import Request as Incoming
     from flask.typing import ResponseReturnValue
 
+    from moderate.confirmation.values import Request
     from moderate.http.operation import View
     from moderate.http.signing import Signer
     from moderate.http.state import State
@@ -77,10 +78,10 @@ class ConfirmationAddresses:
     base: Callable[[], str]
     signer: Signer
 
-    def confirm(self, request: confirming.Request) -> str:
+    def confirm(self, request: Request) -> str:
         return CONFIRMATION.issue(self.signer, self.base(), [request.item, request.id])
 
-    def stop(self, request: confirming.Request) -> str:
+    def stop(self, request: Request) -> str:
         return STOP.issue(self.signer, self.base(), request.mailbox)
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response as AnyResponse
 
     from moderate.articles import HostArticles
-    from moderate.confirmation.confirm import Confirming
+    from moderate.confirmation.values import Confirming
     from moderate.errors import Refused
     from moderate.http.rendering import Templates
     from moderate.http.signing import Signer

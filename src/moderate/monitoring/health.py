@@ -132,7 +132,7 @@ def sends_password_in_the_clear(settings: Settings) -> bool:
 
 def reached(state: State, name: str, key: str, advice: str) -> Part:
     """Connect to the destination of notices that has *key*, and return its state as a part called *name*."""
-    notifier = next(notifier for notifier in state.desk.notices.notifiers if notifier.key == key)
+    notifier = next(notifier for notifier in state.desk.notifiers if notifier.key == key)
     try:
         notifier.probe()
     except ServiceDown as error:

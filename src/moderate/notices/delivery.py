@@ -9,7 +9,7 @@ that ask for it.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -52,31 +52,20 @@ CLAIM = timedelta(minutes=2)
 SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Notices:
-    """The destinations of a site's notices."""
-
-    notifiers: tuple[Notifier, ...] = ()
-
-    def named(self, kind: str) -> Notifier | None:
-        """Return the destination of tasks of *kind*, None where the settings no longer name it."""
-        return next((notifier for notifier in self.notifiers if kind_of(notifier) == kind), None)
-
-
 def kind_of(notifier: Notifier) -> str:
     """Return the kind of the tasks for one destination: each has its own, so that none waits for another."""
     return f"notify:{notifier.key}"
 
 
-def notice_tasks_for_verdict(notices: Notices, verdict: Verdict, now: datetime) -> list[NewTask]:
+def notice_tasks_for_verdict(notifiers: Iterable[Notifier], verdict: Verdict, now: datetime) -> list[NewTask]:
     """Return the tasks to store with a verdict: none as long as checks are awaited."""
     event = event_of(verdict.status, verdict.awaiting)
-    return tasks_for((notifier for notifier in notices.notifiers if event in notifier.events), now)
+    return tasks_for((notifier for notifier in notifiers if event in notifier.events), now)
 
 
-def notice_tasks_for_decision(notices: Notices, now: datetime) -> list[NewTask]:
+def notice_tasks_for_decision(notifiers: Iterable[Notifier], now: datetime) -> list[NewTask]:
     """Return the tasks to store with a decision: for destinations that want more events than waiting items."""
-    return tasks_for((notifier for notifier in notices.notifiers if notifier.events - {Event.WAITING}), now)
+    return tasks_for((notifier for notifier in notifiers if notifier.events - {Event.WAITING}), now)
 
 
 def tasks_for(notifiers: Iterable[Notifier], now: datetime) -> list[NewTask]:
@@ -162,7 +151,9 @@ def check_pause(desk: Desk, task: Task) -> None:
 
 def notify_of_state(desk: Desk, task: Task) -> None:
     """Deliver the current state of the item, unless its destination does not want it or has had it."""
-    notifier, item = desk.notices.named(task.kind), desk.store.items.get(task.item)
+    # None where the settings no longer name the destination.
+    notifier = next((each for each in desk.notifiers if kind_of(each) == task.kind), None)
+    item = desk.store.items.get(task.item)
     event = event_of(item.status, item.awaiting) if item is not None else None
     if notifier is None or item is None or event is None or event not in notifier.events:
         desk.store.tasks.finish(task)

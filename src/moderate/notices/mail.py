@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from moderate.confirmation.confirm import Request
+    from moderate.confirmation.values import Request
     from moderate.i18n import Translator
     from moderate.model import Item
     from moderate.notices.values import Notice, Recipient

@@ -61,7 +61,7 @@ def missed_at(item: Item) -> datetime | None:
 
 def withdraw(desk: Desk, task: Task, item: Item, now: datetime) -> None:
     """The ping leaves the page; its history tells why."""
-    tasks = notice_tasks_for_decision(desk.notices, now)
+    tasks = notice_tasks_for_decision(desk.notifiers, now)
     decided = desk.store.items.withdraw(item.id, now, note="its page no longer links here", tasks=tasks)
     desk.store.tasks.finish(task)
     if decided.changed:

@@ -13,7 +13,7 @@ from moderate.errors import NO_PARENT, Closed, Invalid, UnknownArticle
 from moderate.lifecycle import DELETABLE
 from moderate.limits import Costs
 from moderate.model import FIRST_LOOK, Awaiting, Kind, NewTask, Receipt
-from moderate.notices.delivery import Notices, notice_tasks_for_decision, notice_tasks_for_verdict
+from moderate.notices.delivery import notice_tasks_for_decision, notice_tasks_for_verdict
 from moderate.text.clean import clean
 from moderate.web_address import host_of, source_key
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from moderate.akismet.sql import AccountNotes
     from moderate.articles import HostArticles
     from moderate.checks.base import Check
-    from moderate.confirmation.confirm import Confirming
+    from moderate.confirmation.values import Confirming
     from moderate.lifecycle import Overrides
     from moderate.limits import Limits
     from moderate.model import Article, Item, Raw, Recorded, Submission, Verdict
     from moderate.monitoring.outages import Outages
-    from moderate.ports import Clock
+    from moderate.ports import Clock, Notifier
     from moderate.settings import Settings
     from moderate.store.store import Store
     from moderate.text.policy import Policy
@@ -53,7 +53,8 @@ class Desk:
     waves: WaveWatch
     account: AccountNotes
     outages: Outages
-    notices: Notices = Notices()
+    #: The destinations of notices.
+    notifiers: tuple[Notifier, ...] = ()
     #: None where the site does not have e-mail addresses confirmed.
     confirming: Confirming | None = None
 
@@ -169,7 +170,7 @@ def tasks_for(desk: Desk, submission: Submission, verdict: Verdict, facts: Facts
     What a spam service will be asked is fixed now, while the request's own facts are at hand.
     """
     if verdict.awaiting is not Awaiting.CHECKS:
-        return notice_tasks_for_verdict(desk.notices, verdict, facts.now)
+        return notice_tasks_for_verdict(desk.notifiers, verdict, facts.now)
     payload: dict[str, object] = {"sample": sample_of(submission, facts).to_json()} if facts.services.spam else {}
     kind = FIRST_LOOK if submission.kind.is_ping else "judge"
     return [NewTask(kind=kind, due_at=facts.now, payload=payload | told_by(submission))]
@@ -230,7 +231,7 @@ def withdraw(desk: Desk, item: Item) -> None:
     """
     refuse_late(desk, item)
     now = desk.clock.now()
-    decided = desk.store.items.withdraw(item.id, now, tasks=notice_tasks_for_decision(desk.notices, now))
+    decided = desk.store.items.withdraw(item.id, now, tasks=notice_tasks_for_decision(desk.notifiers, now))
     if decided.before is not decided.item.status:
         signals.announce(desk.app, decided.item, before=decided.before, by=None)
 

@@ -127,7 +127,7 @@ def give_up(desk: Desk, task: Task, reason: str, error: str) -> None:
     if item is not None and item.awaiting is Awaiting.CHECKS:
         verdict = held(item, Finding("task", Lean.HOLD, reason, at=now))
         desk.store.items.settle(
-            None, item.id, item.version, verdict, now, tasks=notice_tasks_for_verdict(desk.notices, verdict, now)
+            None, item.id, item.version, verdict, now, tasks=notice_tasks_for_verdict(desk.notifiers, verdict, now)
         )
     desk.store.tasks.bury(task, error)
 
@@ -298,7 +298,7 @@ def settle(desk: Desk, task: Task, item: Item, verdict: Verdict, content: Conten
         verdict,
         now,
         content=content,
-        tasks=(*looks_to_come(task, item, now), *notice_tasks_for_verdict(desk.notices, verdict, now))
+        tasks=(*looks_to_come(task, item, now), *notice_tasks_for_verdict(desk.notifiers, verdict, now))
         if not is_open
         else (),
         retry_at=next_try(verdict, task, now) if is_open else None,
