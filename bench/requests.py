@@ -189,7 +189,7 @@ def seeded(client: FlaskClient) -> str:
     with app.app_context():
         from moderate.model import Client, Decision, Kind, Moderator, Raw
         from moderate.moderation.decide import DecisionRequest, decide_one
-        from moderate.submit.desk import accept
+        from moderate.submit.submit import accept
 
         for text in itertools.islice(different("Seeded. "), 100):
             raw = Raw(kind=Kind.COMMENT, client=Client(), article="read", author="Mika", text=text)

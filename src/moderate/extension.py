@@ -23,7 +23,7 @@ from moderate.model import ChangedText, Client, Decision, Kind, Moderator, Raw
 from moderate.moderation.decide import DecisionRequest, decide_one
 from moderate.reading import filters, fragments, thread_page
 from moderate.settings import Settings
-from moderate.submit.desk import accept
+from moderate.submit.submit import accept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -43,6 +43,7 @@ GROUPS = {
     # What happens to items; imports neither Flask nor SQLAlchemy.
     "acts": (
         "submit.desk",
+        "submit.submit",
         "moderation.decide",
         "tasks",
         "sources.verify",

@@ -15,7 +15,7 @@ from moderate.lifecycle import Premoderation  # noqa: TC001 - pydantic reads the
 from moderate.model import Client, Kind, Raw
 from moderate.moderation.access import moderator
 from moderate.moderation.views import STRICT, json_body
-from moderate.submit.desk import find_article
+from moderate.submit.submit import find_article
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue

@@ -1,7 +1,7 @@
 """The interface of protocols, and the functions that several of them read requests with.
 
 A protocol reads a request into a `Raw` and writes the answer; what happens between the two is the same for all
-(`moderate.submit.desk.submit`). It keeps no state, and reaches the site only through `Edge`.
+(`moderate.submit.submit.submit`). It keeps no state, and reaches the site only through `Edge`.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from moderate.http.state import current_state
 from moderate.model import Client, Kind, Raw
 from moderate.protocols.base import storable
 from moderate.reading.thread import item_address
-from moderate.submit.desk import find_article
+from moderate.submit.submit import find_article
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

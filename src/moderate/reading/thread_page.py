@@ -33,7 +33,7 @@ from moderate.reading.thread import (
     number_in,
     tree,
 )
-from moderate.submit.desk import refuse_closed
+from moderate.submit.submit import refuse_closed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence

@@ -33,7 +33,7 @@ from moderate.i18n import Message
 from moderate.limits import Costs
 from moderate.model import MAX_ID, Client, Counts, Kind, Raw, Status, whole_number
 from moderate.protocols.comment import CommentIn, read_fields
-from moderate.submit.desk import find_article, is_taken_back
+from moderate.submit.submit import find_article, is_taken_back
 from moderate.text.clean import body_text, one_newline
 from moderate.text.html import render
 

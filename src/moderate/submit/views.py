@@ -39,7 +39,7 @@ from moderate.protocols import webmention
 from moderate.protocols.base import client_of
 from moderate.protocols.comment import Comment, CommentIn, is_json, read_edit
 from moderate.reading.views import refuse_hidden_article, thread
-from moderate.submit.desk import edit, submit, withdraw
+from moderate.submit.submit import edit, submit, withdraw
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
