@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from moderate import signals
 from moderate.akismet.feedback import tasks_for_decision
@@ -23,12 +23,12 @@ from moderate.errors import (
 )
 from moderate.i18n import Message
 from moderate.lifecycle import UNDOABLE
-from moderate.model import ChangedText, Decision, Left
+from moderate.model import ChangedText, Left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from moderate.model import Bulk, Decided, Item, ItemFilter, Moderator
+    from moderate.model import Bulk, Decided, Decision, Item, ItemFilter, Moderator
     from moderate.submit.desk import Desk
 
 #: Items in one transaction: few enough that other writers wait only briefly.
@@ -36,33 +36,6 @@ CHUNK = 50
 
 #: The most items that one filter may decide about.
 MOST = 10_000
-
-ButtonName = Literal["approve", "keep", "hold", "spam", "trash"]
-
-
-@dataclass(frozen=True, slots=True)
-class Button:
-    """A button of a form or a mail: the name that it sends, and the decision that it makes."""
-
-    name: ButtonName
-    decision: Decision
-    change: ChangedText = ChangedText.ACCEPT
-
-
-#: The button that declines a changed text: the public one stays approved.
-KEEP = Button("keep", Decision.APPROVE, ChangedText.DECLINE)
-
-#: All buttons by name.
-BUTTONS: Mapping[str, Button] = {
-    button.name: button
-    for button in (
-        Button("approve", Decision.APPROVE),
-        KEEP,
-        Button("hold", Decision.HOLD),
-        Button("spam", Decision.SPAM),
-        Button("trash", Decision.TRASH),
-    )
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,15 +19,11 @@ from moderate.http.language import say
 from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
 from moderate.http.state import current_state
 from moderate.i18n import Message
-from moderate.lifecycle import AFTER
-from moderate.model import MAX_ID, Decision, Lean, Status, whole_number
+from moderate.model import MAX_ID, Status, whole_number
 from moderate.moderation.access import CsrfIn, moderator
+from moderate.moderation.buttons import BUTTONS, KEEP, Button, ButtonName, offered
 from moderate.moderation.decide import (
-    BUTTONS,
-    KEEP,
     MOST,
-    Button,
-    ButtonName,
     DecisionRequest,
     Matching,
     decide_items,
@@ -40,12 +36,12 @@ from moderate.moderation.queue import FILTERS, default_filter, frame, no_entry, 
 from moderate.moderation.views import FILTER, item_filter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from flask.typing import ResponseReturnValue
 
     from moderate.http.state import State
-    from moderate.model import Item, ItemFilter
+    from moderate.model import ItemFilter
     from moderate.moderation.decide import Outcome
 
 #: The number of matching items that the preview shows, and that it lists behind a button.
@@ -234,7 +230,7 @@ def preview(state: State, which: ItemFilter, error: Refused | None = None) -> Re
         status_of(error) if error else 200,
         items=items,
         shown=SHOWN,
-        offered=offered(which, items),
+        offered=offered(which.status, items),
         matching=len(versions),
         seen=versions_digest(versions),
         most=MOST,
@@ -243,21 +239,6 @@ def preview(state: State, which: ItemFilter, error: Refused | None = None) -> Re
         who=moderator(state),
         **frame(state, which),
     )
-
-
-def offered(which: ItemFilter, items: Sequence[Item]) -> list[str]:
-    """Return the decisions that would change something, the likeliest first.
-
-    For items in spam or trash, or with a check's verdict of spam, approving is not the likeliest.
-    """
-    is_suspect = any(finding.lean in {Lean.SPAM, Lean.DISCARD} for item in items for finding in item.findings)
-    if which.status in {Status.SPAM, Status.TRASH}:
-        order = ("trash", "spam", "hold", "approve")
-    elif is_suspect:
-        order = ("spam", "trash", "hold", "approve")
-    else:
-        order = ("approve", "hold", "spam", "trash")
-    return [decision for decision in order if AFTER[Decision(decision)] is not which.status]
 
 
 def pressed() -> Button:

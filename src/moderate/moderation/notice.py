@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from moderate.http.language import count, say
+from moderate.i18n import Message
+from moderate.model import Status
+from moderate.moderation.buttons import BUTTONS, BY_STATUS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from moderate.http.state import State
     from moderate.model import Left, Moderator
@@ -24,21 +27,8 @@ LIFETIME = 3600.0
 #: How many of the items that were left are named.
 NAMED = 3
 
-#: Statuses, and what each button makes of an item. Functions, because each page has a language of its own.
-STATUSES: dict[str, Callable[[], str]] = {
-    "pending": lambda: say("on hold"),
-    "approved": lambda: say("approved"),
-    "spam": lambda: say("spam"),
-    "trash": lambda: say("trash"),
-}
-OUTCOMES: dict[str, Callable[[], str]] = {
-    "approve": STATUSES["approved"],
-    "keep": lambda: say("the public text stays"),
-    "hold": STATUSES["pending"],
-    "spam": STATUSES["spam"],
-    "trash": STATUSES["trash"],
-    "undo": lambda: say("put back"),
-}
+#: After an undo.
+PUT_BACK = Message("put back")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +79,8 @@ def unpack(state: State, who: Moderator, token: str | None) -> Notice | None:
 def done_lines(facts: dict[str, Any]) -> Sequence[str]:
     if not facts["done"]:
         return ()
-    what = OUTCOMES[facts["act"]]()
+    button = BUTTONS.get(facts["act"])
+    what = say(button.done if button else PUT_BACK)
     if facts.get("one"):
         return (say("Item {id}: {what}.", id=facts["one"], what=what),)
     return (count(facts["done"], "{n} item: {what}.", "{n} items: {what}.", what=what),)
@@ -99,7 +90,12 @@ def left_line(item_id: int, code: str, by: str, status: str | None) -> str:
     """Return the sentence that says why an item was left as it was."""
     if code == "decided-meanwhile" and status:
         who = by or say("somebody")
-        return say("Item {id}: {by} has decided meanwhile: {what}.", id=item_id, by=who, what=STATUSES[status]())
+        return say(
+            "Item {id}: {by} has decided meanwhile: {what}.",
+            id=item_id,
+            by=who,
+            what=say(BY_STATUS[Status(status)].done),
+        )
     if code == "unknown-item":
         return say("Item {id} is gone.", id=item_id)
     return say("Item {id} was left as it is.", id=item_id)
@@ -108,7 +104,7 @@ def left_line(item_id: int, code: str, by: str, status: str | None) -> str:
 def script_words() -> dict[str, str]:
     """Return the sentences of ``static/desk.js`` by its names for them. The script fills in the places itself."""
     return {
-        **{button: words() for button, words in OUTCOMES.items() if button != "undo"},
+        **{name: say(button.done) for name, button in BUTTONS.items()},
         "one": say("Item {id}: {what}."),
         "some": say("{n} items: {what}."),
         "clash": say("Item {id}: {by} has decided meanwhile: {what}."),
@@ -116,7 +112,7 @@ def script_words() -> dict[str, str]:
         "gone": say("Item {id} is gone."),
         "left": say("Item {id} was left as it is."),
         "undo": say("Undo"),
-        "undone": OUTCOMES["undo"](),
+        "undone": say(PUT_BACK),
         "nothingToUndo": say("There is nothing to undo."),
         "unchanged": say("No changed text of item {id} is waiting."),
         "already": say("Item {id} stands there already."),

@@ -19,6 +19,7 @@ from moderate.http.signed_links import CSP
 from moderate.http.state import current_state, render
 from moderate.model import MAX_ID, TASK_KINDS, Awaiting, ItemFilter, Kind, Page, Status, whole_number
 from moderate.moderation.access import csrf_token, moderator, session_token
+from moderate.moderation.buttons import BUTTONS
 from moderate.moderation.notice import script_words, unpack
 from moderate.moderation.views import FILTER, item_filter, item_id, totals
 from moderate.monitoring.health import LAG, akismet
@@ -140,8 +141,9 @@ def known(enum: type[E], name: str) -> E | None:
 
 
 def frame(state: State, which: ItemFilter) -> dict[str, Any]:
-    """Return the template variables of every page with forms: the CSRF token, and the filters that the forms keep."""
-    return {"filter": which, "kinds": Kind, "kept": kept(which), "csrf_token": csrf_token(state, moderator(state))}
+    """Return the template variables of every page with forms: filters to keep, CSRF token, buttons, kinds."""
+    token = csrf_token(state, moderator(state))
+    return {"filter": which, "kept": kept(which), "csrf_token": token, "buttons": BUTTONS, "kinds": Kind}
 
 
 def kept(which: ItemFilter) -> dict[str, str]:

@@ -16,7 +16,8 @@ from moderate.http.signed_links import AgainIn, SignedLink, keep_secret, unsubsc
 from moderate.http.state import current_state
 from moderate.i18n import Message
 from moderate.model import ChangedText, Moderator, Status
-from moderate.moderation.decide import BUTTONS, KEEP, Button, DecisionRequest, decide_one
+from moderate.moderation.buttons import BUTTONS, KEEP, Button
+from moderate.moderation.decide import DecisionRequest, decide_one
 from moderate.moderation.queue import page
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def show_decision(token: str) -> ResponseReturnValue:
         link, item = usable(state, token)
     except LinkRefused as refusal:
         return refused(refusal)
-    return keep_secret(page("mail_decision", 200, item=item, word=link.button.name, who=link.moderator))
+    return keep_secret(page("mail_decision", 200, item=item, button=link.button, who=link.moderator))
 
 
 @DECISION.operation("POST", "The decision that a mail's link is for")
