@@ -73,7 +73,7 @@ def run(desk: Desk, task: Task, *, deaths: int = DEATHS) -> None:
     handler = HANDLERS.get(task.kind.partition(":")[0])
     if handler is None:
         reason = Message("this version does not know the {task} task, which a newer one wrote", task=task.kind)
-        give_up(desk, task, reason, reason)
+        give_up(desk, task, reason, str(reason))
         return
     if task.deaths >= deaths:
         log.error(
@@ -89,7 +89,7 @@ def run(desk: Desk, task: Task, *, deaths: int = DEATHS) -> None:
             task=task.kind,
             number=task.deaths,
         )
-        give_up(desk, task, reason, reason)
+        give_up(desk, task, reason, str(reason))
         return
     try:
         handler(desk, task)

@@ -164,15 +164,24 @@ def names_of(item: Item, secret: bytes) -> Iterator[str]:
 
 def reason_of(bursts: Mapping[str, Burst]) -> Message | None:
     """Return why these bursts are a wave, in words for moderators; None where they are not."""
-    minutes = Message("within {n} minutes", n=f"{WINDOW / 60:.0f}")
+    minutes = round(WINDOW / 60)
     for name, burst in bursts.items():
         kind, seen = name.partition(":")[0], burst.seen
         if kind == "article" and seen >= ON_ARTICLE:
-            return Message("{n} items that look like spam came on one article {minutes}", n=seen, minutes=minutes)
+            return Message(
+                "{n} items that look like spam came on one article within {minutes} minutes", n=seen, minutes=minutes
+            )
         if kind == "text" and seen >= OF_TEXT:
-            return Message("nearly the same text came {n} times {minutes}", n=seen, minutes=minutes)
+            return Message("nearly the same text came {n} times within {minutes} minutes", n=seen, minutes=minutes)
         if kind == "senders" and seen >= OF_SENDERS:
-            return Message("{n} different senders brought what looks like spam {minutes}", n=seen, minutes=minutes)
+            return Message(
+                "{n} different senders brought what looks like spam within {minutes} minutes", n=seen, minutes=minutes
+            )
         if kind == "site" and seen >= ON_SITE and seen >= SHARE * burst.received:
-            return Message("{n} of {all} items {minutes} look like spam", n=seen, all=burst.received, minutes=minutes)
+            return Message(
+                "{n} of {all} items within {minutes} minutes look like spam",
+                n=seen,
+                all=burst.received,
+                minutes=minutes,
+            )
     return None
