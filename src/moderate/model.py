@@ -121,7 +121,7 @@ class Raw:
     browser has confirmed the typed e-mail address. `honeypot` is the content of the field that people do not see.
     `form_age` is the age of the signed form token in seconds, None without a valid one; `from_form` is True for
     requests of forms, which should have one. `markup` is the text of a ping's page as HTML that
-    `moderate.sources.page_markup` has made, None where the text is plain.
+    `moderate.sources.page_text` has made, None where the text is plain.
     """
 
     kind: Kind

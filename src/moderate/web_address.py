@@ -1,6 +1,6 @@
 """Web addresses: the one reading of their scheme, host and page.
 
-Limits, rules, checks, the fetcher and the database all ask here which host an address has, so that they agree.
+Limits, rules, checks, the fetcher and the database all use it, so that they agree on the host of an address.
 Hosts are folded as browsers fold them (UTS #46, by the `idna` package): ``BÜCHER.example.``, ``bücher.example``
 in full width and ``xn--bcher-kva.example`` are one host; ``straße.example`` and ``strasse.example`` are two.
 
@@ -31,11 +31,11 @@ _URL = re.compile(r"(https?)://([^/?#]*)([^?#]*)(\?[^#]*)?(?:#.*)?", re.IGNORECA
 _AUTHORITY = re.compile(
     r"(.*@)?(\[[0-9a-f:.]{2,45}\]|[^:@\[\]]+)(?::([0-9]{0,5}))?", re.IGNORECASE | re.ASCII | re.DOTALL
 )
-# Browsers strip or rewrite these. Blanks without width, directions and noncharacters are there to hide something.
+# Browsers strip or rewrite some of these; zero-width blanks, directions and noncharacters hide something.
 _NOT_STRICT = re.compile(
     '[\\s\x00-\x20"<>\\\\`\x7f-\xa0\xad\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff\U000e0000-\U000e007f]'
 )
-# ASCII letters, digits, "-" and "_". IDNA says which other characters may stand in a label.
+# ASCII letters, digits, "-" and "_". IDNA decides on other characters.
 _LABEL = re.compile(r"(?!-)[^\s\x00-\x2c./:-@\[-^`{-\x7f]{1,63}(?<!-)")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE | re.ASCII)
 _SEPARATORS = re.compile(r"[/?#@:]")
@@ -65,7 +65,7 @@ class WebAddress:
     scheme: str
     #: The host as typed, with the brackets of an IPv6 address.
     typed_host: str
-    #: The host for comparing and connecting: ASCII, in lower case, an IP address in its usual notation, no brackets.
+    #: The host for comparing and connecting: ASCII, in lower case; an IP address in its usual notation, no brackets.
     host: str
     #: The port as typed; 0 for none.
     port: int
@@ -120,7 +120,7 @@ class WebAddress:
 
     @property
     def sites(self) -> frozenset[str]:
-        """The registered part of the host in each of its spellings, as far as it can be told without a list.
+        """The registered part of the host in each of its spellings, as far as it shows without a list of suffixes.
 
         ``blog.example.org`` and ``example.org`` are one site. Below a short name under a country's, such as
         ``co.uk``, three labels are one. Blogs of many people on one platform count as one site.
@@ -136,10 +136,10 @@ class WebAddress:
 
 @lru_cache(maxsize=512)
 def parse(url: str) -> WebAddress | None:
-    """Return a typed address, None for what is no web address to every parser alike.
+    """Parse a typed address; None for one that some parser reads differently.
 
-    Refused are user names, blanks, hidden characters, backslashes, quotes and angle brackets anywhere, and more than
-    `MAX_ADDRESS` characters: what browsers would strip or rewrite is not taken in the first place.
+    User names, blanks, hidden characters, backslashes, quotes and angle brackets are refused, and so are more than
+    `MAX_ADDRESS` characters: browsers would strip or rewrite them.
     """
     if len(url) > MAX_ADDRESS or _NOT_STRICT.search(url):
         return None
@@ -165,7 +165,7 @@ def resolved(base: str, reference: str) -> str | None:
 
 
 def split_address(url: str) -> Parts | None:
-    """Take an absolute http or https address apart, None where it is none. Says nothing of the host's validity."""
+    """Split an absolute http or https address; None for any other text. The host is not validated."""
     match = _URL.fullmatch(url)
     authority = _AUTHORITY.fullmatch(match[2]) if match else None
     if match is None or authority is None or int(authority[3] or 0) > 65535:
@@ -183,7 +183,7 @@ def source_key(url: str) -> str:
 
     http and https count as one, the host is folded, default ports and fragments are dropped, percent
     escapes have one form (RFC 3986 §6.2.2), and an empty path is ``/``. A longer spelling ends in its digest.
-    What is no web address comes back as it is, within the same bounds.
+    Any other text is returned as it is, within the same bounds.
     """
     address = parse(url.strip())
     return address.key if address else _bounded(one_escaping(url.encode("utf-8", "replace").decode()))
@@ -201,8 +201,8 @@ def same_page(one: str, other: str) -> bool:
 def host_of(text: str) -> str:
     """Return the host that an address or a bare name names, for comparing; empty where there is none.
 
-    ``*.example.org`` and ``example.org/path`` name ``example.org``. A host that no address may have comes back as
-    it would be looked up, so that a rule or a limit meets it in all its spellings.
+    ``*.example.org`` and ``example.org/path`` name ``example.org``. An invalid host is returned as
+    it would be looked up, so that a rule or a limit matches all its spellings.
     """
     text = text[:MAX_ADDRESS].strip().replace("\\", "/")
     scheme = _SCHEME.match(text)
@@ -272,7 +272,7 @@ def _from_parts(parts: Parts | None) -> WebAddress | None:
 
 @lru_cache(maxsize=1024)
 def _folded(typed: str) -> str | None:
-    """Return a host name or an IPv4 address as `ascii_host` does, None for what no host can be called."""
+    """Return a host name or an IPv4 address as `ascii_host` does; None for an invalid one."""
     folded = unicodedata.normalize("NFKC", typed).lower().rstrip(".")
     if max(len(typed), len(folded)) > 253 or not all(map(_LABEL.fullmatch, folded.split("."))):
         return None
@@ -303,7 +303,7 @@ def _is_disguised(label: str) -> bool:
 
 
 def _ip(host: str) -> str | None:
-    """Return an IP address in its usual notation, an IPv4 address within IPv6 as such; None for what is none."""
+    """Return an IP address in its usual notation, an IPv4 address within IPv6 as such; None for other text."""
     if ":" not in host and not host[-1:].isdigit():
         return None
     try:

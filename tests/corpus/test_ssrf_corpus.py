@@ -17,7 +17,7 @@ from moderate.clock import SystemClock
 from moderate.errors import FetchFailed
 from moderate.outbound.fetch import GuardedFetcher
 from moderate.sources.links import Targets, find_link
-from moderate.sources.source_page import read_page
+from moderate.sources.page import read_page
 from tests.unit.services.loopback import PUBLIC, Internet, Names, serving
 
 if TYPE_CHECKING:

@@ -47,7 +47,6 @@ GROUPS = {
         "moderation.decide",
         "tasks",
         "sources.verify",
-        "sources.link_loss",
         "waves.watch",
         "rules.rulebook",
         "akismet.account",

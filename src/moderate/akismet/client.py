@@ -59,7 +59,7 @@ OWN_FIELDS = (
 )
 
 MINUTES = 60.0
-#: Seconds until asking again can make sense, by kind of failure.
+#: Seconds until a retry makes sense, by kind of failure.
 RETRY_AFTER = {"bad-key": 360 * MINUTES, "timeout": 20 * MINUTES, "refused": 20 * MINUTES, "protocol": 20 * MINUTES}
 
 Kind = Literal["bad-key", "timeout", "refused", "protocol"]
@@ -88,7 +88,7 @@ class AkismetService:
     client per process is made when first needed, and anew after a fork. Every failure raises
     `ServiceDown` with a `kind`: ``bad-key``, ``timeout``, ``refused`` (no connection, an error
     status, the service's own error), ``protocol`` (an answer that means nothing) or ``resting``.
-    The key stands in no text, log line or address.
+    The key is part of no error text, log line or address.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class AkismetService:
 
     @contextmanager
     def _call(self, sample: SpamSample | None = None) -> Iterator[tuple[Clients, Call]]:
-        """One call: breaker, deadline, extra fields, and all that may go wrong as `ServiceDown`."""
+        """Make one call within the block: circuit breaker, budget, extra fields, and any error as `ServiceDown`."""
         self._breaker.enter()
         extra = (*more_fields(sample), *self._constant) if sample is not None else ()
         sent = set(own_fields(sample)) if sample is not None else set()
@@ -170,9 +170,9 @@ class AkismetService:
         except ServiceDown:
             self._breaker.failed()
             raise
-        except Exception as error:  # noqa: BLE001  (whatever goes wrong in there, the item is held and retried)
+        except Exception as error:  # noqa: BLE001  (after any error the item is held and retried)
             self._breaker.failed()
-            # The client's errors quote answers and addresses, which may hold the key: only our own words go on.
+            # The client's errors quote answers and addresses, which may hold the key.
             raise self._failure(error, call) from None
         else:
             self._breaker.succeeded()
@@ -180,7 +180,7 @@ class AkismetService:
             current_call.reset(token)
 
     def _clients_here(self) -> Clients:
-        """The clients of this process. Those made before a fork are left alone: their sockets are the parent's."""
+        """Return the clients of this process. Those made before a fork are not used: their sockets are the parent's."""
         pid = os.getpid()
         clients = self._clients.get(pid)
         if clients is not None:
@@ -209,7 +209,7 @@ class AkismetService:
         return ServiceDown("akismet", self._without_key(reason), max(wait, RETRY_AFTER[kind]), kind)
 
     def _line(self, call: Call, name: str) -> str:
-        """A response header as one short line of text, without the key should the service quote it."""
+        """Return a response header as one short line of text, without the key if the service quotes it."""
         value = call.headers.get(f"x-akismet-{name}", "")
         return self._without_key("".join(char for char in value if char.isprintable()))[:200]
 
@@ -233,7 +233,7 @@ class Clients:
 
 
 class AkismetTransport(httpx.BaseTransport):
-    """Sends every request to *base_url*, whatever address the client wrote on it. Redirects are not followed."""
+    """Sends every request to *base_url* in place of the client's own address. Redirects are not followed."""
 
     def __init__(self, base_url: str, client: OutboundClient, ssl_context: ssl.SSLContext | None = None) -> None:
         self._base_url = base_url.rstrip("/")
@@ -275,13 +275,13 @@ def headers_of(request: httpx.Request, target: httpx.URL, body: bytes) -> list[t
 
 
 def own_fields(sample: SpamSample) -> akismet.AkismetArguments:
-    """What the client itself takes; empty fields are left out."""
+    """Return the fields that the client itself takes, without empty ones."""
     filled = {name: value for name in OWN_FIELDS if (value := getattr(sample, name))}
     return cast("akismet.AkismetArguments", filled)
 
 
 def more_fields(sample: SpamSample) -> Iterator[tuple[str, str]]:
-    """What the service takes and the client does not know."""
+    """Yield the fields that the service takes and the client does not."""
     yield "comment_parent", sample.comment_parent
     for part in sample.comment_context:
         yield "comment_context[]", part
@@ -290,7 +290,7 @@ def more_fields(sample: SpamSample) -> Iterator[tuple[str, str]]:
 
 
 def told(error: Exception) -> tuple[Kind, Message]:
-    """Return the sort of failure that *error* is, and our own words for it."""
+    """Return the kind of a failure, and a description without parts of the answer."""
     import akismet
 
     causes = list(chain(error))
@@ -324,12 +324,12 @@ def wait_of(error: Exception, now: datetime) -> float:
 
 
 def seconds(value: str | None) -> float | None:
-    """A header's whole number of seconds; None for anything else."""
+    """Return a header's whole number of seconds; None for anything else."""
     return float(value) if value and value.strip().isdecimal() and value.isascii() and len(value) < 9 else None
 
 
 def usage_of(answer: Mapping[str, object]) -> SpamUsage:
-    """The usage-limit answer: `limit` may be the word "none", `percentage` comes as text."""
+    """Read the usage-limit answer: `limit` may be the word "none", `percentage` is text."""
     limit = answer.get("limit")
     return SpamUsage(
         limit=None if limit in (None, "none") else int(number(limit)),

@@ -1,7 +1,7 @@
 """A small server that answers like Akismet, so that every answer can be tried without an account.
 
-What it says depends on a marker in the author's name, e-mail or text, as with the real service's
-own test hooks. It accepts any key but those that begin with ``bad``, and remembers what it was sent.
+The answer depends on a marker in the author's name, e-mail or text, as with the real service's test hooks. Keys that
+begin with ``bad`` are invalid. All requests are recorded.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 THANKS = "Thanks for making the web a better place."
 #: The longest request that is read.
 MOST_BYTES = 1 << 20
-#: How long a "slow" answer keeps the caller waiting, unless the server stops earlier.
+#: The delay of a slow answer in seconds, unless the server stops earlier.
 SLOW_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is sent back."""
+    """One answer of the server."""
 
     body: str = "false"
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int = 200
     is_slow: bool = False
-    #: The body is the content that was asked about.
+    #: The body is the submitted content.
     is_echo: bool = False
 
 
-#: Marker to answer. The first that occurs in author, e-mail or content counts; without one it is ham.
+#: The answers by marker. The first marker in author, e-mail or content counts; without one the answer is ham.
 REPLIES: dict[str, Reply] = {
     "akismet-guaranteed-discard": Reply("true", {"X-akismet-pro-tip": "discard"}),
     "akismet-guaranteed-spam": Reply("true"),
@@ -57,7 +57,7 @@ REPLIES: dict[str, Reply] = {
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One request as it came: the last part of its path, and its form fields, several values in a list."""
+    """One request: the last part of its path, its form fields (values in a list), and its header fields."""
 
     path: str
     fields: dict[str, list[str]]
@@ -68,9 +68,9 @@ class Received:
 
 
 class AkismetStandIn(ThreadingHTTPServer):
-    """A running stand-in; a context manager. `url` is its base address, `received` what it was sent.
+    """A context manager that runs the server. `url` is its base address, `received` holds its requests.
 
-    *port* 0 takes a free one. `released` lets slow answers go.
+    *port* 0 takes a free one. Setting `released` sends slow answers at once.
     """
 
     daemon_threads = True
@@ -79,7 +79,7 @@ class AkismetStandIn(ThreadingHTTPServer):
     def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
         super().__init__((host, port), Handler)
         self.received: list[Received] = []
-        #: Of the 500 calls of a month, how many it says were made.
+        #: The number of calls, of 500 a month, that usage-limit reports.
         self.used = 25
         self.connections = 0
         self.released = threading.Event()
@@ -106,10 +106,10 @@ class AkismetStandIn(ThreadingHTTPServer):
         return super().get_request()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A caller that hangs up is its own affair."""
+        """Ignore callers that hang up."""
 
     def reply_to(self, received: Received) -> Reply:
-        """The answer to one request, which is remembered."""
+        """Record a request and return the answer to it."""
         self.received.append(received)
         if received.path == "verify-key":
             return Reply("valid" if is_good(received.get("key")) and received.get("blog") else "invalid")
@@ -128,7 +128,10 @@ def is_good(key: str) -> bool:
 
 
 def verdict_on(received: Received, number: int) -> Reply:
-    """What the markers ask for. A provisional answer is final when asked again; administrators are never spam."""
+    """Return the answer to a comment-check by its marker.
+
+    A provisional answer is final when the check is repeated; administrators are never spam.
+    """
     guid = {"X-akismet-guid": f"stand-in-{number}"}
     if received.get("user_role") == "administrator":
         return Reply(headers=guid)
@@ -143,11 +146,11 @@ def verdict_on(received: Received, number: int) -> Reply:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection: keeps it open, reads forms, writes what the server says."""
+    """The handler of one connection, which stays open."""
 
     server: AkismetStandIn
     protocol_version = "HTTP/1.1"
-    #: Headers and body leave in one packet; else the caller waits 40 ms for the second.
+    #: Headers and body are sent in one packet; otherwise the caller waits 40 ms for the second.
     wbufsize = -1
     disable_nagle_algorithm = True
     timeout = 60
@@ -177,7 +180,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the signature of http.server)
-        """Says nothing: the requests hold what people wrote."""
+        """Log nothing: requests hold what people wrote."""
 
 
 def run(port: int = 8899, host: str = "127.0.0.1") -> None:

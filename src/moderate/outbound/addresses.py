@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     Address = ipaddress.IPv4Address | ipaddress.IPv6Address
     Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: Addresses at which clouds answer the machines they host. Some are globally routable on paper, and
-#: none is ever a blog, so that not even a setting opens them: Azure's wire server, the metadata
-#: services of AWS, GCP and others, Alibaba, Oracle.
+#: Addresses at which clouds answer the machines that they host: Azure's wire server, the metadata services of AWS,
+#: GCP and others, Alibaba, Oracle. Some are globally routable on paper. No setting allows them.
 CLOUD_WIRE = frozenset(
     ipaddress.ip_address(text)
     for text in (
@@ -52,7 +51,7 @@ _ESCAPED_LINE_END = re.compile(r"%0[0ad]", re.IGNORECASE)
 
 
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:
-    """Return networks from their CIDR texts. Raises `ValueError` for what is none."""
+    """Return networks from their CIDR notation. Raises `ValueError` for any other text."""
     return tuple(ipaddress.ip_network(text) for text in texts)
 
 

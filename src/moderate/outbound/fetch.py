@@ -6,7 +6,7 @@ credentials; and reads no proxies from the environment.
 
 The sender learns nothing of a failure but `FetchFailed.public`. Nor does the time show anything: fetches run in
 deferred work that no request waits for, and no connection is ever opened to an address that is not allowed, so that
-the time taken is the same whatever listens there.
+the time taken does not depend on what listens there.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from moderate.ports import Clock
     from moderate.web_address import WebAddress
 
-#: RFC 9110 §15.4: those that name the one place to look instead. 300 and 305 leave a choice or name a proxy.
+#: The statuses that name one other address (RFC 9110 §15.4). 300 and 305 leave a choice or name a proxy.
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _WEB_PORTS = frozenset({80, 443})
 _ACCEPT = "text/html, application/xhtml+xml;q=0.9, application/json;q=0.5, text/plain;q=0.4"
@@ -67,10 +67,10 @@ class GuardedFetcher:
     """Reads pages of other sites, none of which is trusted. Safe for use by several threads.
 
     `timeout` is in seconds for the whole fetch: waiting for a busy host, names, redirects and body.
-    `max_bytes` holds for the body on the wire and decompressed alike. `allow` are networks (CIDR)
+    `max_bytes` bounds the body both on the wire and decompressed. `allow` are networks (CIDR)
     that may be reached though not public. `own` are URLs of this site: fetching oneself only makes
     loops. `per_host` and `total` bound what this process fetches at once; `per_host` holds for names
-    and for the addresses behind them alike. `ssl_context`, `resolver` and `backend`: see `OutboundClient`.
+    as well as for the addresses behind them. `ssl_context`, `resolver` and `backend`: see `OutboundClient`.
     """
 
     def __init__(
@@ -216,7 +216,7 @@ def _failures_named() -> Iterator[None]:
 
 
 def check_type(content_type: str) -> None:
-    """Raise `FetchFailed` for what holds no readable links; an answer without a type is none either."""
+    """Raise `FetchFailed` for a type of content without readable links, and for an answer without a type."""
     essence = content_type.partition(";")[0].strip().lower()
     if essence not in _TEXTUAL and essence != _JSON and not essence.endswith("+json"):
         raise FetchFailed(
@@ -258,7 +258,7 @@ def _inflated(chunks: Iterable[bytes], inflater: zlib._Decompress, max_bytes: in
     body = bytearray()
     try:
         for chunk in chunks:
-            # One byte more than accepted shows that there is too much; what is left over stays packed.
+            # One byte more than accepted shows that there is too much; the rest stays compressed.
             body += inflater.decompress(chunk, max_bytes + 1 - len(body))
             if len(body) > max_bytes:
                 raise _too_large()

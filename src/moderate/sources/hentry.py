@@ -1,8 +1,8 @@
-"""What a source page says of itself in microformats2: who wrote what kind of response, and when.
+"""The microformats2 of a source page: author, kind of response, texts and time of its entry.
 
 The subset that is shown: h-entry with author, name, summary, content, published and the response
 type (microformats.org/wiki/h-entry, /authorship; Webmention leaves this to the receiver). Classic
-hentry markup, which blog themes have carried since 2006, is read through the same names.
+hentry markup, which blog themes have carried since 2006, is mapped to the same names.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
-from moderate.sources.page_markup import marked_up
-from moderate.sources.page_words import cropped_end, one_line, words_of
+from moderate.sources.page_text import cropped_end, marked_up, one_line, plain_text
 from moderate.web_address import resolved
 
 if TYPE_CHECKING:
@@ -23,16 +22,16 @@ if TYPE_CHECKING:
     from lxml import etree
 
     from moderate.sources.links import Targets
-    from moderate.sources.source_page import SourcePage
+    from moderate.sources.page import SourcePage
 
 ResponseType = Literal["rsvp", "invite", "repost", "like", "bookmark", "reply", "mention"]
 
 MAX_NAME = 80
 MAX_TITLE = 200
 MAX_CONTENT = 2000
-#: Above this the author's own summary says it better.
+#: Contents longer than this are replaced by the author's own summary.
 _LONG = 1000
-#: Further values of one property, and further links to the target, are not looked at.
+#: The number of values of one property, and of links to the target, that are read.
 _MOST = 8
 
 #: The first that names the target decides: a reply that also likes is a like (as receivers in use have it).
@@ -61,18 +60,18 @@ _ZONE = re.compile(r"([+-]\d\d)(\d\d)$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HEntry:
-    """An entry's own words. All texts are plain, bounded, not to be trusted, and but for the content in one line."""
+    """An entry. All texts are plain, bounded and not to be trusted; all but the content are in one line."""
 
     type: ResponseType
     author_name: str | None = None
-    #: An http or https address. The author's picture is left out: showing it would tell the author's host who reads.
+    #: An http or https address. The author's picture is left out: showing it would report readers to the author's host.
     author_url: str | None = None
     #: The title; None where it only repeats the content, as it does for notes.
     name: str | None = None
     summary: str | None = None
     #: With its paragraphs and line breaks, as blank lines and newlines.
     content: str | None = None
-    #: The beginning of the content as HTML, as `moderate.sources.page_markup` makes it.
+    #: The beginning of the content as HTML, as `moderate.sources.page_text` makes it.
     markup: str | None = None
     published: datetime | None = None
 
@@ -80,7 +79,7 @@ class HEntry:
 def read_hentry(page: SourcePage, wanted: Targets, *, now: datetime) -> HEntry | None:
     """Return the entry of the page that refers to a *wanted* address, else its first; None where it has none.
 
-    *now* bounds the time of publication: nothing was written in the future.
+    *now* is the latest time of publication.
     """
     if page.tree is None:
         return None
@@ -115,7 +114,7 @@ def _entry(page: SourcePage, entry: etree._Element, wanted: Targets, now: dateti
 
 
 def _content(page: SourcePage, properties: dict[str, list[etree._Element]]) -> tuple[str | None, str | None]:
-    """The e-content as plain text and as HTML; what has no words of its own (``<data value="…">``) only the former."""
+    """Return the e-content as plain text and as HTML; only the former for an element without text (``<data>``)."""
     for element in properties.get("content", [])[:2]:
         text, markup = marked_up(element, page.base, MAX_CONTENT)
         if text:
@@ -128,7 +127,7 @@ def _classes(element: etree._Element) -> list[str]:
 
 
 def _roots(element: etree._Element) -> set[str]:
-    """Which microformats begin at the element."""
+    """Return the root class names of the microformats that begin at the element."""
     classes = _classes(element)
     return {name for name in classes if name.startswith("h-")} | {
         _CLASSIC_ROOTS[name] for name in classes if name in _CLASSIC_ROOTS
@@ -136,7 +135,7 @@ def _roots(element: etree._Element) -> set[str]:
 
 
 def _properties(root: etree._Element) -> dict[str, list[etree._Element]]:
-    """The elements of each property that belong to this root and not to a microformat within it."""
+    """Return the elements of each property that belong to this root and not to a microformat within it."""
     found: dict[str, list[etree._Element]] = {}
     for element in _own_elements(root):
         for name in _classes(element):
@@ -164,16 +163,16 @@ def _first_words(properties: dict[str, list[etree._Element]], name: str, limit: 
 
 
 def _words(element: etree._Element) -> str:
-    """The p-* value: what the markup says outright, else the text (microformats2 parsing, p- properties)."""
+    """Return a p-* value: the element's attribute for it, else its text (microformats2 parsing, p- properties)."""
     if element.tag == "abbr" and element.get("title"):
         return " ".join(element.get("title", "").split())
     if element.tag in {"data", "input"} and element.get("value"):
         return " ".join(element.get("value", "").split())
-    return words_of(element) or " ".join(element.get("alt", "").split())
+    return plain_text(element) or " ".join(element.get("alt", "").split())
 
 
 def _address(page: SourcePage, element: etree._Element) -> str | None:
-    """The u-* value as an absolute http or https address."""
+    """Return a u-* value as an absolute http or https address."""
     if "h-card" in _roots(element) or "h-cite" in _roots(element):
         inner = _properties(element).get("url", [])
         if inner and element.tag != "a":
@@ -190,7 +189,7 @@ def _addresses(page: SourcePage, elements: Sequence[etree._Element]) -> Iterator
 
 
 def _holders(page: SourcePage, wanted: Targets) -> set[etree._Element]:
-    """All elements around the first links to the target."""
+    """Return all elements around the first links to the target."""
     if page.tree is None:
         return set()
     links = (element for element in page.tree.iter(*_ADDRESSES) if _is_wanted(page, element, wanted))
@@ -231,7 +230,7 @@ def _moment(text: str) -> datetime | None:
 def _author(
     page: SourcePage, entry: etree._Element, properties: dict[str, list[etree._Element]]
 ) -> tuple[str | None, str | None]:
-    """Name and address of the author: the entry's own, else the feed's around it, else a link with rel=author."""
+    """Return the author's name and address: the entry's own, else the feed's, else those of a link with rel=author."""
     candidates = properties.get("author", []) or _feed_authors(entry)
     for element in candidates[:2]:
         name, url = _card(page, element)
@@ -249,7 +248,7 @@ def _feed_authors(entry: etree._Element) -> list[etree._Element]:
 
 
 def _card(page: SourcePage, element: etree._Element) -> tuple[str | None, str | None]:
-    """An h-card, or a bare name or link that stands for one (implied properties of microformats2)."""
+    """Return name and address of an h-card, or of a name or link in its place (implied properties)."""
     card = element if "h-card" in _roots(element) else next((e for e in element.iter() if "h-card" in _roots(e)), None)
     if card is None:
         card = element

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from moderate.sources.page_words import cropped_end, one_line, words_around
+from moderate.sources.page_text import cropped_end, one_line, words_around
 from moderate.web_address import MAX_ADDRESS, read, resolved
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from lxml import etree
 
-    from moderate.sources.source_page import SourcePage
+    from moderate.sources.page import SourcePage
 
 #: How many addresses of one page `Targets` looks up: on hosts of known targets, and on all others.
 MOST_ASKED = (1000, 200)

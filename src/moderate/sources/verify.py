@@ -1,4 +1,4 @@
-"""A look at the page that a ping names: is the link there, and what does the page say of itself?
+"""Read the page that a ping names: find the link, take over the page's own words, and act where the link is gone.
 
 Deferred work: reading another site's page takes seconds. No transaction is open meanwhile.
 """
@@ -8,61 +8,70 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from moderate import signals
 from moderate.checks.base import SourceLook
 from moderate.errors import FetchFailed, ServiceDown
 from moderate.i18n import Message
-from moderate.model import Client, Kind, Raw
+from moderate.model import Client, Finding, Kind, Lean, Raw
+from moderate.notices.delivery import notice_tasks_for_decision
 from moderate.sources.hentry import read_hentry
 from moderate.sources.links import LinkFound, Targets, find_link
-from moderate.sources.source_page import read_page
+from moderate.sources.page import read_page
 from moderate.text.clean import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from moderate.model import Article, Item, Submission
+    from moderate.model import Article, Item, Submission, Task
     from moderate.outbound.fetch import GuardedFetcher
     from moderate.sources.hentry import HEntry
-    from moderate.sources.source_page import SourcePage
+    from moderate.sources.page import SourcePage
+    from moderate.submit.desk import Desk
     from moderate.text.policy import Policy
-
 
 log = logging.getLogger("moderate")
 
-#: What a ping says of itself in one line each.
+#: The one-line fields in which a ping describes itself.
 NAMES = ("title", "blog_name")
 
-#: Some fields of an item, in its sender's latest words.
+#: Fields of an item as its sender has sent them last.
 Words = Mapping[str, Any]
+
+#: The time after which the page of a missing link is read again.
+SECOND_LOOK = timedelta(hours=6)
+
+#: The check name of a missing link among an item's findings.
+MISSED = "link"
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the look has shown, and the page's own words where the link is there."""
+    """The result of reading a source, with the page's own words where the link was found."""
 
     look: SourceLook
     page: SourcePage | None = None
     link: LinkFound | None = None
-    #: The page's own account of the post that links, where it has one (microformats2).
+    #: The page's own description of the post that links, where it has one (microformats2).
     entry: HEntry | None = None
-    #: Whether nothing was tried, because others of the same server's pages were being waited for.
+    #: Nothing was read, because other fetches from the same server were under way.
     is_busy: bool = False
 
 
 class Proof:
-    """Says which addresses lead to the article that a ping is about, for one look at its source.
+    """The addresses that lead to *article*, for one reading of a source.
 
-    A link proves the ping where *find* maps its address to that article: the host's `article_finder`, else
-    the addresses under which articles were shown.
+    A link proves a ping if *find* maps its address to that article: the host's `article_finder`, else the addresses
+    under which articles were shown.
     """
 
     def __init__(self, article: Article, find: Callable[[str], Article | None]) -> None:
         self._article = article
         self._find = find
-        #: Whether the host's finder has failed, so that a missing link proves nothing.
+        #: The host's finder has failed, so that a missing link proves nothing.
         self.has_failed = False
 
     def leads_here(self, address: str) -> bool:
@@ -88,9 +97,10 @@ def look_at(
     about: str,
     now: datetime,
 ) -> Seen:
-    """Fetch an item's source and look for the link. Raises nothing for what the other site does.
+    """Fetch an item's source and look for the link. Failures of the other site are part of the result.
 
-    *target* is the address that the sender of the ping gave for the article, None where it is not known.
+    *target* is the article's address as the ping's sender gave it, None where it is not known. *about* goes into the
+    User-Agent.
     """
     try:
         fetched = fetcher.fetch(item.source_url or "", about=about, own=[article.url])
@@ -110,17 +120,17 @@ def look_at(
 
 
 def described(item: Item, article: Article, seen: Seen, policy: Policy, words: Words) -> Submission:
-    """The item as a submission, with what its protocol left open told by the page itself."""
+    """Return the item as a submission, with the fields that its protocol leaves open taken from the page."""
     stored = raw_of(item, words)
     raw = filled_in(stored, item, seen) if seen.page is not None and seen.look.links_here else stored
     submission = clean(raw, article, policy, require_author=False)
-    # What was stored as a title is plain text by now: to clean it again would take a word like <b> for a tag.
+    # A stored title is plain text already: cleaning it again would take a word like <b> for a tag.
     kept = {name: value for name in NAMES if (value := getattr(stored, name)) and getattr(raw, name) == value}
     return replace(submission, author=kept.get("blog_name", submission.author), **kept)
 
 
 def raw_of(item: Item, words: Words) -> Raw:
-    """A stored item as it came in; where a changed text waits, with that text, and with what its sender said since."""
+    """Return a stored item as it came in, with the text of a waiting change and the sender's latest *words*."""
     waiting = {**(item.proposed or {}), **words}
 
     def word(name: str) -> str | None:
@@ -144,23 +154,67 @@ def raw_of(item: Item, words: Words) -> Raw:
 
 
 def filled_in(raw: Raw, item: Item, seen: Seen) -> Raw:
-    """TrackBack senders describe themselves; Pingback and Webmention leave it all to the page."""
-    title, name, text, markup = words_of(seen)
-    if item.kind is Kind.TRACKBACK:
-        # Without a title of its own, a ping has its address for one.
-        is_untitled = raw.title in {None, "", raw.source_url}
-        return replace(
-            raw, title=title if is_untitled else raw.title, text=raw.text or text, markup=None if raw.text else markup
-        )
-    return replace(raw, title=title, blog_name=name, text=text, markup=markup)
+    """Return *raw* with texts from the page: the missing ones of a TrackBack, all of other pings.
 
-
-def words_of(seen: Seen) -> tuple[str | None, str | None, str, str | None]:
-    """Return title, author's name, text and its markup: the post's own account first, then what surrounds the link."""
+    The post's own description (microformats2) is preferred to the page's title and the text around the link.
+    """
     title = seen.page.title if seen.page else None
-    context = seen.link.context if seen.link else ""
-    if seen.entry is None:
-        return title, None, context, None
-    text = seen.entry.summary or seen.entry.content or context
-    markup = None if seen.entry.summary else seen.entry.markup
-    return seen.entry.name or title, seen.entry.author_name, text, markup
+    text = seen.link.context if seen.link else ""
+    name = markup = None
+    if seen.entry is not None:
+        title, name = seen.entry.name or title, seen.entry.author_name
+        text = seen.entry.summary or seen.entry.content or text
+        markup = None if seen.entry.summary else seen.entry.markup
+    if item.kind is not Kind.TRACKBACK:
+        return replace(raw, title=title, blog_name=name, text=text, markup=markup)
+    # A ping without a title has its address there.
+    is_untitled = raw.title in {None, "", raw.source_url}
+    return replace(
+        raw, title=title if is_untitled else raw.title, text=raw.text or text, markup=None if raw.text else markup
+    )
+
+
+# --- links that are gone ----------------------------------------------------------------------------
+#
+# Webmention asks for the deletion of a ping whose page does not link any more (W3C Recommendation, section 3.2.4).
+# But a page may answer 200 and be a notice of maintenance, a login form, or an error page: so a link must be missing
+# twice, some hours apart, before its ping is withdrawn. A page that declares that it is gone (410) is believed at
+# once; 404 and other errors prove nothing about the link, and the page is read again later.
+
+
+def is_link_missing(item: Item, seen: Seen | None) -> bool:
+    """Return whether the page of an approved ping was read and does not link here."""
+    return seen is not None and item.is_public and not seen.look.trouble and not seen.look.links_here
+
+
+def handle_missing_link(desk: Desk, task: Task, item: Item, seen: Seen) -> None:
+    """Withdraw a ping whose link is gone for certain, else have its page read again."""
+    now = desk.clock.now()
+    missed = missed_at(item)
+    if seen.look.is_gone or (missed is not None and now - missed >= SECOND_LOOK):
+        withdraw(desk, task, item, now)
+        return
+    if missed is None:
+        missed = now
+        reason = Message("its page does not link here at the moment; it is read once more before this leaves the page")
+        desk.store.items.annotate(item, (*item.findings, Finding(MISSED, Lean.HOLD, reason, at=now)))
+    desk.store.tasks.retry(task, missed + SECOND_LOOK, "its page did not link here", is_attempt=False)
+
+
+def clear_missing_link(desk: Desk, item: Item, seen: Seen | None) -> None:
+    """Remove the finding of a missing link where the link is there again."""
+    if missed_at(item) is not None and seen is not None and seen.look.links_here:
+        desk.store.items.annotate(item, tuple(finding for finding in item.findings if finding.check != MISSED))
+
+
+def missed_at(item: Item) -> datetime | None:
+    return next((finding.at for finding in item.findings if finding.check == MISSED), None)
+
+
+def withdraw(desk: Desk, task: Task, item: Item, now: datetime) -> None:
+    """Withdraw a ping, with the reason in its history."""
+    tasks = notice_tasks_for_decision(desk.notifiers, now)
+    decided = desk.store.items.withdraw(item.id, now, note="its page no longer links here", tasks=tasks)
+    desk.store.tasks.finish(task)
+    if decided.changed:
+        signals.announce(desk.app, decided.item, before=decided.before, by=None)

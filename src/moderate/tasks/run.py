@@ -25,8 +25,15 @@ from moderate.errors import ServiceDown
 from moderate.i18n import Message
 from moderate.model import Awaiting, Content, Finding, Lean, NewTask, Status, Verdict
 from moderate.notices.delivery import ATTEMPTS, notice_tasks_for_verdict, notify
-from moderate.sources.link_loss import forgive, is_lost, lose
-from moderate.sources.verify import Seen, described, look_at, raw_of
+from moderate.sources.verify import (
+    Seen,
+    clear_missing_link,
+    described,
+    handle_missing_link,
+    is_link_missing,
+    look_at,
+    raw_of,
+)
 from moderate.text.clean import clean
 from moderate.waves.watch import is_suspicious
 
@@ -159,10 +166,10 @@ def judge_again(desk: Desk, task: Task) -> None:
     if seen is not None and seen.is_busy and not is_exhausted(task, desk.clock.now()):
         put_off(desk, task, "its server was busy with other pings")
         return
-    if seen is not None and is_lost(item, seen):
-        lose(desk, task, item, seen)
+    if seen is not None and is_link_missing(item, seen):
+        handle_missing_link(desk, task, item, seen)
         return
-    forgive(desk, item, seen)
+    clear_missing_link(desk, item, seen)
     words = words_of(task)
     submission = (
         described(item, article, seen, desk.policy, words) if seen else as_submitted(desk, item, article, words)

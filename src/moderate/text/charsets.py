@@ -1,4 +1,4 @@
-"""The charset of texts from other sites, by its label and by the bytes. TrackBacks and fetched pages are read alike.
+"""The charset of texts from other sites, by its label and by the bytes, for TrackBacks and for fetched pages.
 
 TrackBack 1.2 asks for the charset in the Content-Type, much software names it in a parameter ``charset``
 instead, some names the wrong one, and a good part names none; servers declare a default for pages that were
@@ -78,7 +78,7 @@ def page_text(body: bytes, content_type: str) -> str:
         return body.decode(wide)
     if named:
         label = named[1].decode("ascii", "replace")
-        # HTML Standard §13.2.3.2: a label that can be read byte by byte does not stand in UTF-16.
+        # HTML Standard §13.2.3.2: a page in UTF-16 has no label that can be read byte by byte.
         labels.append("utf-8" if _codec(label) in UTF_16 else label)
     return body.decode(charset_of(body, labels), "replace")
 

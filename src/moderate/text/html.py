@@ -75,7 +75,7 @@ def render(raw_text: str, policy: Policy) -> Rendered:
 
 
 def render_markup(html: str, policy: Policy) -> Rendered:
-    """Return the HTML that `moderate.sources.page_markup` made of a page under a policy: each tag of it is meant."""
+    """Return the HTML that `moderate.sources.page_text` made of a page under a policy: each tag of it is meant."""
     text = readable(html)
     shown = _laid_out(lexed_html(text, policy), policy) if text.count("<") <= policy.max_brackets else None
     return shown or _plain(text, policy)

@@ -1,16 +1,10 @@
-"""The beginning of a stranger's text as HTML of a few tags, for the sanitizer of comments to clean.
-
-Only what readers see as form is taken over: paragraphs, line breaks, links, emphasis, code, quotations
-and lists. The result keeps to the rules of a typed comment, where a newline is a line break and an empty
-line begins a paragraph. It is bounded by its visible characters and never cut inside a tag.
-"""
+"""The text of a source page: an element as plain text or as HTML of a few tags, and an excerpt around a link."""
 
 from __future__ import annotations
 
 from html import escape
 from typing import TYPE_CHECKING
 
-from moderate.sources.page_words import BLOCKS, UNSHOWN, one_line
 from moderate.text.characters import cropped
 from moderate.text.clean import MAX_EXCERPT
 from moderate.web_address import parse, resolved
@@ -18,6 +12,21 @@ from moderate.web_address import parse, resolved
 if TYPE_CHECKING:
     from lxml import etree
 
+#: Characters of text on each side of a link in an excerpt (WordPress takes 100 as well).
+AROUND = 100
+#: Longest link text in an excerpt.
+MAX_LINK_TEXT = 100
+
+#: Elements that end a line of text; an excerpt never reaches out of the nearest one.
+BLOCKS = frozenset(
+    "address article aside blockquote body dd details div dl dt fieldset figcaption figure footer form"  # noqa: SIM905
+    " h1 h2 h3 h4 h5 h6 header hr html li main nav ol p pre section summary table tbody td tfoot th thead tr ul".split()
+)
+_BREAKS = BLOCKS | {"br", "img", "option"}
+#: Elements whose content is no text of the page.
+UNSHOWN = frozenset({"head", "title"})
+
+#: The elements of `marked_up`.
 _KEPT = frozenset("a b blockquote code em i li ol pre q s strong ul".split())  # noqa: SIM905
 #: Around these the markup itself begins a new line.
 _LAID_OUT = frozenset({"blockquote", "li", "ol", "pre", "ul"})
@@ -29,11 +38,87 @@ _LINE_COST = 5
 _MOST_ADDRESSES = 2000
 
 
+def one_line(text: str) -> str:
+    """Return a text with each run of white space as one blank, and none at the ends."""
+    return " ".join(text.split())
+
+
+def plain_text(element: etree._Element) -> str:
+    """Return the text of an element in one line."""
+    return _split_at(element, None)[0]
+
+
+def words_around(link: etree._Element) -> tuple[str, str]:
+    """Return the text of a link, and an excerpt: that text with about `AROUND` characters of its block on each side."""
+    if link.tag == "link":
+        return "", ""
+    before, inside, after = _split_at(_block_of(link), link)
+    text = cropped_end(inside.strip() or one_line(link.get("alt", "")), MAX_LINK_TEXT)
+    return text, one_line(f"{_cropped_start(before, AROUND)}{text or ' '}{cropped_end(after, AROUND)}")
+
+
+def cropped_end(text: str, limit: int) -> str:
+    """Return at most *limit* characters of a text, cut between words where it has any, with an ellipsis behind."""
+    if len(text) <= limit:
+        return text
+    head, blank, _ = text[: limit + 1].rpartition(" ")
+    # Scripts without blanks, and very long words, are cut anywhere.
+    return f"{head if blank and len(head) > limit // 2 else text[:limit]}…"
+
+
+def _cropped_start(text: str, limit: int) -> str:
+    return cropped_end(text[::-1], limit)[::-1]
+
+
+def _block_of(link: etree._Element) -> etree._Element:
+    block = link
+    while block.tag not in BLOCKS and (parent := block.getparent()) is not None:
+        block = parent
+    return block
+
+
+def _split_at(block: etree._Element, link: etree._Element | None) -> tuple[str, str, str]:
+    """Return the text of a block before, in and after a link, with runs of blanks as one, also at the ends."""
+    from lxml import etree
+
+    runs: tuple[list[str], list[str], list[str]] = ([], [], [])
+    where = 0
+    walk = etree.iterwalk(block, events=("start", "end"))
+    for event, element in walk:
+        where += element is link
+        if event == "start" and element.tag in UNSHOWN and element is not block:
+            walk.skip_subtree()
+        runs[where].append(_run(event, element, is_block=element is block))
+    before, inside, after = ("".join(run) for run in runs)
+    if link is None:
+        return one_line(before), "", ""
+    return _folded(before), _folded(inside), _folded(after)
+
+
+def _run(event: str, element: etree._Element, *, is_block: bool) -> str:
+    blank = " " if element.tag in _BREAKS else ""
+    if event == "start":
+        return blank + ("" if element.tag in UNSHOWN and not is_block else element.text or "")
+    return blank + ("" if is_block else element.tail or "")
+
+
+def _folded(text: str) -> str:
+    folded = one_line(text)
+    if not folded:
+        return " " if text else ""
+    return f"{' ' if text[0].isspace() else ''}{folded}{' ' if text[-1].isspace() else ''}"
+
+
+# --- markup -----------------------------------------------------------------------------------------
+
+
 def marked_up(element: etree._Element, base: str, limit: int) -> tuple[str, str]:
     """Return the text of *element*, at most *limit* characters, and its beginning as HTML.
 
-    The HTML shows at most `MAX_EXCERPT` characters, with an ellipsis where it was cut; a line counts as five
-    of them. Links start from *base*.
+    The HTML keeps what readers see as form: paragraphs, line breaks, links, emphasis, code, quotations and lists. It
+    follows the rules of a typed comment, where a newline is a line break and an empty line begins a paragraph, and is
+    meant for the sanitizer of comments. It shows at most `MAX_EXCERPT` characters, with an ellipsis where it was cut,
+    never inside a tag; a line counts as five characters. Links are resolved against *base*.
     """
     writer = _Writer(base, limit)
     writer.write(element)
@@ -45,7 +130,7 @@ def marked_up(element: etree._Element, base: str, limit: int) -> tuple[str, str]
 
 
 class _Writer:
-    """Writes the text and the markup side by side, until the text is full."""
+    """A writer of the text and the markup side by side, until the text has *limit* characters."""
 
     def __init__(self, base: str, limit: int) -> None:
         self._base = base
@@ -150,7 +235,7 @@ class _Writer:
         self._markup.append(escape(shown, quote=False) + (_ENDING if is_cut else ""))
 
     def _folded(self, characters: str) -> str:
-        """Runs of blanks as one; none at the beginning of a line."""
+        """Return characters with runs of blanks as one, and none at the beginning of a line."""
         folded = one_line(characters)
         begins_line = self._break or not self._text or self._text[-1].endswith((" ", "\n"))
         before = " " if characters[:1].isspace() and not begins_line else ""
