@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from moderate.model import ChangedText
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
     from moderate.akismet.values import SpamAnswer, SpamSample, SpamUsage
     from moderate.checks.near import Alike, NearText
     from moderate.limits.rates import Bucket, Taken
-    from moderate.model import Decision, Item, Kind, Status
+    from moderate.model import Item, Kind, Status
     from moderate.notices.values import Event, Notice, Recipient
 
 
@@ -145,10 +143,10 @@ class Notifier(Protocol):
 class NoticeLinks(Protocol):
     """Absolute addresses for mails and webhooks, used outside of any request."""
 
-    def decide(self, item: Item, decision: Decision, to: Recipient, change: ChangedText = ChangedText.ACCEPT) -> str:
-        """Return a page where *to* can decide on this version of the item with one button, without a login.
+    def decide(self, item: Item, button: str, to: Recipient) -> str:
+        """Return a page where *to* can decide on this version of the item without a login.
 
-        *change* says whether a changed text that waits is accepted or declined.
+        The page has one button, of those in `moderate.moderation.buttons`; *button* is its name.
         """
 
     def unsubscribe(self, to: Recipient) -> str: ...

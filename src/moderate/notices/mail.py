@@ -23,7 +23,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from moderate.errors import ServiceDown
 from moderate.i18n import Message
-from moderate.model import ChangedText, Decision, Lean
+from moderate.model import Lean
 from moderate.notices.values import Event
 from moderate.text.characters import is_printable
 from moderate.text.links import Destination, destinations
@@ -61,16 +61,17 @@ PLACES = {
     "change": Message("Link of the changed text"),
 }
 
+#: The buttons that a mail offers, by their names in `moderate.moderation.buttons`.
 CHOICES = (
-    (Decision.APPROVE, ChangedText.ACCEPT, Message("Approve")),
-    (Decision.SPAM, ChangedText.ACCEPT, Message("Spam")),
-    (Decision.TRASH, ChangedText.ACCEPT, Message("Trash")),
+    ("approve", Message("Approve")),
+    ("spam", Message("Spam")),
+    ("trash", Message("Trash")),
 )
 
 #: For an item whose changed text waits.
 CHOICES_OF_CHANGE = (
-    (Decision.APPROVE, ChangedText.ACCEPT, Message("Take the change")),
-    (Decision.APPROVE, ChangedText.DECLINE, Message("Keep the old text")),
+    ("approve", Message("Take the change")),
+    ("keep", Message("Keep the old text")),
     *CHOICES[1:],
 )
 
@@ -268,10 +269,7 @@ class MailNotifier:
     def _entry(self, item: Item, *, is_short: bool) -> dict[str, object]:
         """Return what the templates show of an item; *is_short* for its place in a digest."""
         offered = CHOICES if item.proposed is None else CHOICES_OF_CHANGE
-        choices = [
-            (self._words.say(label), self._links.decide(item, decision, self._to, change))
-            for decision, change, label in offered
-        ]
+        choices = [(self._words.say(label), self._links.decide(item, button, self._to)) for button, label in offered]
         return {
             "facts": facts(item, self._words),
             "links": links(item, self._words, DIGEST_LINKS if is_short else LINKS),

@@ -15,7 +15,7 @@ from moderate.http.operation import FORM, HTML, HTML_PAGE, Reply
 from moderate.http.signed_links import AgainIn, SignedLink, keep_secret, unsubscribe
 from moderate.http.state import current_state
 from moderate.i18n import Message
-from moderate.model import ChangedText, Moderator, Status
+from moderate.model import Moderator, Status
 from moderate.moderation.buttons import BUTTONS, KEEP, Button
 from moderate.moderation.decide import DecisionRequest, decide_one
 from moderate.moderation.queue import page
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from moderate.http.signing import Signer
     from moderate.http.state import State
-    from moderate.model import Decision, Item
+    from moderate.model import Item
     from moderate.notices.values import Recipient
 
 DECISION = SignedLink(
@@ -83,9 +83,8 @@ class SiteLinks:
     base: Callable[[], str]
     signer: Signer
 
-    def decide(self, item: Item, decision: Decision, to: Recipient, change: ChangedText = ChangedText.ACCEPT) -> str:
-        word = KEEP.name if change is ChangedText.DECLINE else decision.value
-        return DECISION.issue(self.signer, self.base(), [item.id, item.version, word, to.key])
+    def decide(self, item: Item, button: str, to: Recipient) -> str:
+        return DECISION.issue(self.signer, self.base(), [item.id, item.version, button, to.key])
 
     def unsubscribe(self, to: Recipient) -> str:
         return UNSUBSCRIBE.issue(self.signer, self.base(), to.key)

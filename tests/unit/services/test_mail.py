@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from moderate.errors import ServiceDown, Undeliverable
 from moderate.i18n import translator
-from moderate.model import Awaiting, ChangedText, Finding, Item, Kind, Lean, Status
+from moderate.model import Awaiting, Finding, Item, Kind, Lean, Status
 from moderate.notices.mail import POLICY, Mailer, MailNotifier, encoded, one_line, quoted, visible
 from moderate.notices.smtp import SmtpTransport
 from moderate.notices.smtp_auth import Account
@@ -30,7 +30,6 @@ from tests.unit.services.loopback import Connection, serving
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from moderate.model import Decision
 
 MORI = Recipient("Mori", "mori@mail.example")
 
@@ -72,9 +71,8 @@ FIELDS = ["author", "article_title", "article", "article_url", "text", "url", "s
 class Links:
     """Addresses that tell what they are for."""
 
-    def decide(self, item: Item, decision: Decision, to: Recipient, change: ChangedText = ChangedText.ACCEPT) -> str:
-        word = decision.value if change is ChangedText.ACCEPT else change.value
-        return f"https://news.example/mail/{item.id}-{item.version}-{word}-{to.name}"
+    def decide(self, item: Item, button: str, to: Recipient) -> str:
+        return f"https://news.example/mail/{item.id}-{item.version}-{button}-{to.name}"
 
     def unsubscribe(self, to: Recipient) -> str:
         # As long as real ones are: it must not be folded or encoded.
