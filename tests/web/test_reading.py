@@ -582,7 +582,8 @@ def test_why_there_is_no_preview_is_told_in_the_readers_language(tmp_path: Path)
     assert [error["message"] for error in told["errors"]] == [
         "保存できない文字が含まれています。取り除いて入力し直してください。"
     ]
-    assert japanese.client.post("/discuss/preview", data={}).json["detail"] == "送信の間隔が短すぎます。"
+    refused = japanese.client.post("/discuss/preview", data={}).json["detail"]
+    assert refused == "リクエストが多すぎます。30秒後にもう一度お試しください。"
     # What programs get stays English.
     assert japanese.comment("").json["detail"] == "Some fields are invalid."
 
