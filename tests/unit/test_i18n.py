@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import gettext
 import json
+from io import BytesIO
 from time import process_time
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ from moderate.i18n import (
     LONGEST,
     PLACE,
     Message,
+    compiled,
     decode,
     encode,
     entries,
@@ -117,6 +120,20 @@ def test_entries_are_read_with_plurals_contexts_escapes_and_flags() -> None:
         ('a "b"', None, "check", ["one two"], True),
         ("{n} day", "{n} days", None, ["d", "ds"], False),
     ]
+
+
+def test_a_catalog_is_compiled_with_all_plural_forms_and_without_fuzzy_and_empty_entries() -> None:
+    source = (
+        'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n'
+        '"Plural-Forms: nplurals=3; plural=(n==1 ? 0 : n%10>=2 && n%10<=4 ? 1 : 2);\\n"\n\n'
+        'msgid "{n} day"\nmsgid_plural "{n} days"\nmsgstr[0] "dzień"\nmsgstr[1] "dni "\nmsgstr[2] "dni"\n\n'
+        'msgctxt "check"\nmsgid "links"\nmsgstr "łącza"\n\n#, fuzzy\nmsgid "One"\nmsgstr "Jeden"\n\n'
+        'msgid "Two"\nmsgstr ""\n'
+    )
+    catalog = gettext.GNUTranslations(BytesIO(compiled(source)))
+    assert [catalog.ngettext("{n} day", "{n} days", number) for number in (1, 3, 5)] == ["dzień", "dni ", "dni"]
+    assert (catalog.pgettext("check", "links"), catalog.gettext("links")) == ("łącza", "links")
+    assert (catalog.gettext("One"), catalog.gettext("Two")) == ("One", "Two")
 
 
 #: Reasons as rows from before messages were stored hold them, and what they are in Japanese.
