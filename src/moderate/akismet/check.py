@@ -6,18 +6,14 @@ from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from moderate.akismet.values import SpamSample, SpamWord
-from moderate.checks.base import CheckDefaults
+from moderate.akismet.values import SpamAnswer, SpamSample, SpamWord
+from moderate.checks.base import CheckDefaults, Facts
 from moderate.errors import ServiceDown
 from moderate.i18n import Message
-from moderate.model import Finding, Kind, Lean
+from moderate.model import Finding, Kind, Lean, Submission
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from moderate.akismet.values import SpamAnswer
-    from moderate.checks.base import Facts
-    from moderate.model import Submission
 
 
 class Akismet(CheckDefaults):

@@ -9,18 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moderate.akismet.check import content_of
-from moderate.akismet.values import SpamSample, SpamWord
+from moderate.akismet.values import SpamAnswer, SpamSample, SpamWord
 from moderate.errors import ServiceDown
 from moderate.learned.check import learn
-from moderate.model import NewTask, Status
+from moderate.model import Item, NewTask, Status, Task
 from moderate.notices.delivery import notice_tasks_for_decision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from moderate.akismet.values import SpamAnswer
-    from moderate.model import Item, Task
     from moderate.ports import SpamService
     from moderate.submit.desk import Desk
 

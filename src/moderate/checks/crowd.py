@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from moderate.checks.base import CheckDefaults
+from moderate.checks.base import CheckDefaults, Facts
 from moderate.i18n import Message
-from moderate.model import Finding, Lean
-
-if TYPE_CHECKING:
-    from moderate.checks.base import Facts
-    from moderate.model import Submission
+from moderate.model import Finding, Lean, Submission
 
 
 class Crowd(CheckDefaults):

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from moderate.checks.base import COMMENTS, CheckDefaults
-from moderate.model import Finding, Lean
-
-if TYPE_CHECKING:
-    from moderate.checks.base import Facts
-    from moderate.model import Submission
+from moderate.checks.base import COMMENTS, CheckDefaults, Facts
+from moderate.model import Finding, Lean, Submission
 
 
 class Honeypot(CheckDefaults):

@@ -6,17 +6,15 @@ import re
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from moderate.checks.base import PINGS, CheckDefaults
+from moderate.checks.base import PINGS, CheckDefaults, Facts
 from moderate.checks.spelling import plain
 from moderate.i18n import Message
-from moderate.model import Finding, Lean
+from moderate.model import Finding, Lean, Submission
 from moderate.web_address import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from moderate.checks.base import Facts
-    from moderate.model import Submission
 
 DECORATION = re.compile(r"[\s\[\]().…:;,!|\-–—]+")
 TEMPLATE = re.compile(

@@ -5,17 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from moderate.checks.base import CheckDefaults
-from moderate.checks.near import NEAR, near_text
+from moderate.checks.base import CheckDefaults, Facts
+from moderate.checks.near import NEAR, Alike, NearText, near_text
 from moderate.i18n import Message
-from moderate.model import Finding, Lean, Status
+from moderate.model import Finding, Kind, Lean, Status, Submission
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from moderate.checks.base import Facts
-    from moderate.checks.near import Alike, NearText
-    from moderate.model import Kind, Submission
 
 Seen = tuple["Kind", Status, str]
 

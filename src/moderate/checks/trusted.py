@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
-from moderate.checks.base import COMMENTS, CheckDefaults
+from moderate.checks.base import COMMENTS, CheckDefaults, Facts
 from moderate.hooks import is_confirmed
 from moderate.i18n import Message
-from moderate.model import Finding, Lean, Status
-
-if TYPE_CHECKING:
-    from moderate.checks.base import Facts
-    from moderate.model import Submission
-
+from moderate.model import Finding, Lean, Status, Submission
 
 #: The time within which comments count: an old login may have been stolen since, and old spam is forgiven.
 PERIOD = timedelta(days=90)

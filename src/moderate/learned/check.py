@@ -13,17 +13,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from moderate.checks.base import CheckDefaults
+from moderate.checks.base import CheckDefaults, Facts
 from moderate.i18n import Message
-from moderate.learned.tokens import Writing, features, told
-from moderate.model import Finding, Lean
+from moderate.learned.tokens import Label, Writing, features, told
+from moderate.model import Finding, Item, Lean, Submission
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from moderate.checks.base import Facts
-    from moderate.learned.tokens import Label
-    from moderate.model import Item, Submission
     from moderate.ports import TokenCounts, TokenTable
 
 #: The number of decisions of each kind below which the filter finds nothing.

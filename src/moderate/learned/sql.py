@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger, bindparam, case, delete, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from moderate.database.engine import Stale
+from moderate.database.engine import Database, Stale
 from moderate.database.schema import learned_items, token_counts
 from moderate.database.statements import insert_unless_there, upsert
 from moderate.ports import TokenTable
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
     from sqlalchemy.sql import Executable
 
-    from moderate.database.engine import Database
 
 #: The two rows that count all messages and all tokens. A token has such a hash with a probability of 2⁻⁶² only.
 MESSAGES, TOKENS = 0, 1

@@ -16,7 +16,7 @@ from moderate.checks.near import near_text
 from moderate.errors import ServiceDown
 from moderate.i18n import Message
 from moderate.limits.policy import client_net, keyed
-from moderate.model import Lean, Status
+from moderate.model import Item, Lean, Status
 from moderate.web_address import host_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from moderate.limits import Limits
-    from moderate.model import Item
     from moderate.ports import Clock
     from moderate.waves.sql import Burst, Wave, Waves
 
