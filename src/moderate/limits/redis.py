@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 from functools import lru_cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zlib import crc32
 
@@ -37,18 +37,6 @@ NEARLY_FULL = 0.9
 
 _SCRIPT = resources.files("moderate.limits").joinpath("take.lua").read_text("utf-8")
 _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
-
-
-class RedisClient(Protocol):
-    """The methods of a client that are used: those of redis-py's plain, Sentinel-made and Cluster clients."""
-
-    def evalsha(self, sha: str, numkeys: int, *keys_and_args: Any) -> Any: ...
-
-    def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any: ...
-
-    def info(self, section: str | None = None, *args: Any, **kwargs: Any) -> Any: ...
-
-    def close(self) -> None: ...
 
 
 def connect(url: str) -> Redis:
@@ -82,17 +70,16 @@ def refuse_client(client: object) -> None:
     kind = type(client)
     is_async = any(base.__module__.startswith("redis.asyncio") for base in kind.__mro__)
     if is_async or isinstance(client, type) or not callable(getattr(client, "evalsha", None)):
-        raise TypeError(f"Moderate(redis={kind.__module__}.{kind.__qualname__}) is not usable: {CLIENTS}")
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        raise TypeError(
+            f"Moderate(redis={name}) is not usable: accepted is a redis-py client (plain, of a Sentinel or "
+            "RedisCluster; not one of redis.asyncio), a callable without arguments that returns one, or an "
+            "address such as 'redis://host:6379/0'"
+        )
 
 
-CLIENTS = (
-    "accepted is a redis-py client (plain, of a Sentinel or RedisCluster; not one of redis.asyncio), "
-    "a callable without arguments that returns one, or an address such as 'redis://host:6379/0'"
-)
-
-
-def bounded(client: RedisClient) -> RedisClient:
-    """Return a client for the server of a host's *client*, with short time-outs and no retries.
+def bounded(client: Any) -> Any:
+    """Return a redis-py client for the server of a host's *client*, with short time-outs and no retries.
 
     redis-py's own defaults would hold up a request for many seconds and count it several times. The host's
     client is left as it is. A Cluster client is returned itself, and so is one with time-outs and no retries,
@@ -130,9 +117,7 @@ class RedisLimiter:
     Cluster client that cannot be done, and `advice` says what to give it. *is_ours* lets `close` close *client*.
     """
 
-    def __init__(
-        self, client: RedisClient, prefix: str = "moderate", *, shards: int = 1, is_ours: bool = False
-    ) -> None:
+    def __init__(self, client: Any, prefix: str = "moderate", *, shards: int = 1, is_ours: bool = False) -> None:
         if set("{}") & set(prefix) or shards < 1:
             raise ValueError("prefix: text without braces; shards: 1 or more")
         self._client = bounded(client)
@@ -144,7 +129,9 @@ class RedisLimiter:
     def take(self, buckets: Sequence[Bucket], *, spend: bool = True) -> Taken:
         if not buckets:
             return Taken(0.0)
-        tag = self._tag if self._shards == 1 else self._tag_of(buckets[0])
+        tag = self._tag
+        if self._shards > 1:
+            tag = f"{{{self._prefix}:{crc32(buckets[0].key.encode()) % self._shards}}}:"
         asked: list[str | bytes] = [tag + bucket.key for bucket in buckets]
         asked.append(_costs(tuple([bucket.rate for bucket in buckets])))
         if not spend:
@@ -152,7 +139,7 @@ class RedisLimiter:
         try:
             reply = self._run(len(buckets), asked)
         except _FAILURES as error:
-            raise _down(error) from error
+            raise ServiceDown("redis", reason_of(error)) from error
         wait, *debts = map(int, reply.split())
         return answer(buckets, wait, debts)
 
@@ -182,7 +169,8 @@ class RedisLimiter:
         """Return one sentence for each property of the client that could hold up requests or count twice."""
         said = []
         settings = _connection_settings(self._client)
-        if _waits(settings):
+        waits = (settings.get("socket_timeout"), settings.get("socket_connect_timeout"))
+        if any(wait is None or wait > 2 * TIMEOUT for wait in waits):
             said.append(f"give the Redis client socket_timeout={TIMEOUT} and socket_connect_timeout={TIMEOUT}")
         if _retries(self._client, settings):
             said.append("give the Redis client retry=Retry(NoBackoff(), 0): a repeated command counts twice")
@@ -209,9 +197,6 @@ class RedisLimiter:
         """Close the connections, unless they belong to the host's client."""
         if self._is_ours:
             self._client.close()
-
-    def _tag_of(self, first: Bucket) -> str:
-        return f"{{{self._prefix}:{crc32(first.key.encode()) % self._shards}}}:"
 
     def _run(self, count: int, asked: list[str | bytes]) -> Any:
         try:
@@ -309,10 +294,6 @@ def _mode(facts: dict[str, Any]) -> str:
     return str(facts.get("redis_mode") or facts.get("server_mode") or "standalone")
 
 
-def _down(error: BaseException) -> ServiceDown:
-    return ServiceDown("redis", reason_of(error))
-
-
 @lru_cache(maxsize=1024)
 def _costs(rates: tuple[Rate, ...]) -> bytes:
     intervals = [(interval_us(rate), rate.capacity) for rate in rates]
@@ -323,11 +304,6 @@ def _connection_settings(client: object) -> dict[str, Any]:
     owner = getattr(client, "connection_pool", None) or getattr(client, "nodes_manager", None)
     settings: dict[str, Any] = getattr(owner, "connection_kwargs", {})
     return settings
-
-
-def _waits(settings: dict[str, Any]) -> bool:
-    asked = (settings.get("socket_timeout"), settings.get("socket_connect_timeout"))
-    return any(wait is None or wait > 2 * TIMEOUT for wait in asked)
 
 
 def _retries(client: object, settings: dict[str, Any]) -> int:
