@@ -33,6 +33,12 @@ class CsrfIn(Answer):
     csrf_token: str | None = None
 
 
+def signed_in() -> tuple[State, Moderator]:
+    """Return the app's state, and the moderator who sends this request; see `moderator`."""
+    state = current_state()
+    return state, moderator(state)
+
+
 def moderator(state: State) -> Moderator:
     """Return the moderator who sends this request.
 

@@ -10,10 +10,9 @@ from pydantic import BaseModel, model_validator
 
 from moderate.http.answers import unstored
 from moderate.http.operation import Answer, Count, Moment, Operation, Reply
-from moderate.http.state import current_state
 from moderate.lifecycle import Premoderation  # noqa: TC001 - pydantic reads the annotations
 from moderate.model import Client, Kind, Raw
-from moderate.moderation.access import moderator
+from moderate.moderation.access import signed_in
 from moderate.moderation.views import STRICT, json_body
 from moderate.submit.submit import find_article
 
@@ -100,8 +99,7 @@ class ChangedOut(Answer):
     is_for_moderators=True,
 )
 def article(article: str) -> ResponseReturnValue:
-    state = current_state()
-    moderator(state)
+    state, _ = signed_in()
     found = known(state, article)
     return unstored(ArticleOut.of(state, found, state.desk.store.articles.overrides(found.key)))
 
@@ -116,8 +114,7 @@ def article(article: str) -> ResponseReturnValue:
     is_for_moderators=True,
 )
 def change(article: str) -> ResponseReturnValue:
-    state = current_state()
-    moderator(state)
+    state, _ = signed_in()
     found = known(state, article)
     sent = json_body(OverridesIn)
     wanted = replace(state.desk.store.articles.overrides(found.key), **sent.set_here)
@@ -135,8 +132,7 @@ def change(article: str) -> ResponseReturnValue:
     is_for_moderators=True,
 )
 def change_older() -> ResponseReturnValue:
-    state = current_state()
-    moderator(state)
+    state, _ = signed_in()
     sent = json_body(OlderIn)
     changed = state.desk.store.articles.override_older(sent.before, sent.set_here, state.desk.clock.now())
     return unstored(ChangedOut(changed=changed))

@@ -20,7 +20,7 @@ from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
 from moderate.http.state import current_state
 from moderate.i18n import Message
 from moderate.model import MAX_ID, Status, whole_number
-from moderate.moderation.access import CsrfIn, moderator
+from moderate.moderation.access import CsrfIn, moderator, signed_in
 from moderate.moderation.buttons import BUTTONS, KEEP, Button, ButtonName, offered
 from moderate.moderation.decide import (
     MOST,
@@ -114,8 +114,7 @@ def answers_pages(view: Callable[..., ResponseReturnValue]) -> Callable[..., Res
 )
 @answers_pages
 def decide(item_id: int) -> ResponseReturnValue:
-    state = current_state()
-    moderator(state)
+    state, _ = signed_in()
     version = whole(request.form.get("version", ""), "version")
     look_up(state.desk, item_id)
     return decided(state, {item_id: version})
@@ -133,8 +132,7 @@ def decide(item_id: int) -> ResponseReturnValue:
 )
 @answers_pages
 def decide_selected() -> ResponseReturnValue:
-    state = current_state()
-    moderator(state)
+    state, _ = signed_in()
     return decided(state, dict(seen(value) for value in request.form.getlist("item")[:MOST_SELECTED]))
 
 
@@ -171,8 +169,7 @@ def may_keep(state: State, number: int, version: int) -> bool:
 )
 @answers_pages
 def decide_all() -> ResponseReturnValue:
-    state = current_state()
-    moderator(state)
+    state, _ = signed_in()
     button, which = pressed(), item_filter("filter_")
     expect = whole(request.form.get("expect", ""), "expect")
     which = replace(which, status=Status.APPROVED) if button is KEEP else which
@@ -217,8 +214,7 @@ def undo() -> ResponseReturnValue:
 )
 @answers_pages
 def like() -> ResponseReturnValue:
-    state = current_state()
-    moderator(state)
+    state, _ = signed_in()
     return preview(state, default_filter())
 
 

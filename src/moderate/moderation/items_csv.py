@@ -16,10 +16,9 @@ from flask import Response, stream_with_context
 
 from moderate.http.language import for_moderators, language
 from moderate.http.operation import CSV, CURSOR, Operation, Reply, query, whole
-from moderate.http.state import current_state
 from moderate.i18n import translator
 from moderate.model import MAX_ID
-from moderate.moderation.access import moderator
+from moderate.moderation.access import signed_in
 from moderate.moderation.views import FILTER, item_filter
 from moderate.reading.views import number
 
@@ -87,8 +86,7 @@ def disarmed(cell: str) -> str:
     is_for_moderators=True,
 )
 def items() -> ResponseReturnValue:
-    state = current_state()
-    moderator(state)
+    state, _ = signed_in()
     which = item_filter()
     pages = pages_of(
         state.desk.store, which, cursor=number("cursor", None, MAX_ID), limit=number("limit", None, MAX_ID)

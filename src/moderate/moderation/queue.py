@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
@@ -18,7 +18,7 @@ from moderate.http.operation import CURSOR, HTML, HTML_PAGE, TEXT, Operation, Re
 from moderate.http.signed_links import CSP
 from moderate.http.state import current_state, render
 from moderate.model import MAX_ID, TASK_KINDS, Awaiting, ItemFilter, Kind, Page, Status, whole_number
-from moderate.moderation.access import csrf_token, moderator, session_token
+from moderate.moderation.access import csrf_token, moderator, session_token, signed_in
 from moderate.moderation.buttons import BUTTONS
 from moderate.moderation.notice import script_words, unpack
 from moderate.moderation.views import FILTER, item_filter, item_id, totals
@@ -66,7 +66,7 @@ MOST_CARDS = PAGE
 MOST_NEW = 100
 
 #: The parameters of the queue's address that its forms carry along, so that the moderator comes back to the same list.
-FILTERS = ("status", "kind", "article", "author", "ip", "host", "like", "q", "awaiting", "cursor")
+FILTERS = (*(field.name for field in fields(ItemFilter)), "cursor")
 
 #: Changed texts of approved items that wait for a moderator.
 CHANGED = ItemFilter(status=Status.APPROVED, awaiting=Awaiting.MODERATOR)
@@ -216,8 +216,7 @@ def news_url(which: ItemFilter, items: tuple[Item, ...]) -> str | None:
     is_for_moderators=True,
 )
 def news() -> ResponseReturnValue:
-    state = current_state()
-    moderator(state)
+    state, _ = signed_in()
     newest = state.desk.store.queue.versions(default_filter(), MOST_NEW)
     after = number("after", 1, MAX_ID) or 1
     counted = Totals(**totals(state), changed=changed(state))
@@ -235,8 +234,7 @@ def news() -> ResponseReturnValue:
 )
 def cards() -> ResponseReturnValue:
     """Leave out items that were deleted meanwhile."""
-    state = current_state()
-    moderator(state)
+    state, _ = signed_in()
     which = default_filter()
     numbers = [item_id(value, "item") for value in request.args.getlist("item")[:MOST_CARDS]]
     found = (state.desk.store.items.get(number) for number in numbers if number is not None)

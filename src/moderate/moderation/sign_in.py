@@ -24,8 +24,8 @@ from moderate.moderation.access import (
     SESSION_SECONDS,
     CsrfIn,
     check_same_site,
-    moderator,
     session_token,
+    signed_in,
 )
 from moderate.moderation.queue import page
 
@@ -133,8 +133,7 @@ def keep_cookie(response: AnyResponse, name: str, value: str, seconds: int) -> N
 )
 def sign_out() -> ResponseReturnValue:
     """End the session of a sign-in link; the host's own login is left to the host."""
-    state = current_state()
-    moderator(state)
+    state, _ = signed_in()
     token = session_token(state)
     if token is not None:
         state.desk.store.tokens.revoke(token.split("_")[1], state.desk.clock.now())

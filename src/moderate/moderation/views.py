@@ -34,7 +34,7 @@ from moderate.http.operation import (
 from moderate.http.state import current_state
 from moderate.i18n import Message
 from moderate.model import MAX_ID, Awaiting, ChangedText, Decision, ItemFilter, Kind, Status, whole_number
-from moderate.moderation.access import moderator
+from moderate.moderation.access import moderator, signed_in
 from moderate.moderation.decide import (
     MOST,
     DecisionRequest,
@@ -244,8 +244,7 @@ class HistoryOut(Answer):
     is_for_moderators=True,
 )
 def items() -> ResponseReturnValue:
-    state = current_state()
-    moderator(state)
+    state, _ = signed_in()
     page = state.desk.store.queue.page(
         item_filter(), cursor=number("cursor", None, MAX_ID), limit=number("limit", 50, 200) or 50
     )
@@ -316,8 +315,7 @@ def totals(state: State) -> dict[str, int]:
     is_for_moderators=True,
 )
 def item(item_id: int) -> ResponseReturnValue:
-    state = current_state()
-    moderator(state)
+    state, _ = signed_in()
     found = look_up(state.desk, item_id)
     others = [related_json(found, other) for other in state.desk.store.queue.related(found, OTHERS)]
     return unstored({**moderator_item(found, state.desk.store.history.of_item(item_id)), "others": others})
@@ -334,8 +332,7 @@ def item(item_id: int) -> ResponseReturnValue:
     is_for_moderators=True,
 )
 def decide(item_id: int) -> ResponseReturnValue:
-    state = current_state()
-    who = moderator(state)
+    state, who = signed_in()
     sent = json_body(DecisionIn)
     items = {item_id: sent.version}
     request = DecisionRequest(decision=sent.decision, items=items, by=who, note=sent.note, change=sent.change)
@@ -368,8 +365,7 @@ def delete(item_id: int) -> ResponseReturnValue:
     is_for_moderators=True,
 )
 def decisions() -> ResponseReturnValue:
-    state = current_state()
-    who = moderator(state)
+    state, who = signed_in()
     sent = json_body(DecisionsIn)
     items: Mapping[int, int] | Matching
     if sent.filter is None:
@@ -392,8 +388,7 @@ def decisions() -> ResponseReturnValue:
     is_for_moderators=True,
 )
 def undo() -> ResponseReturnValue:
-    state = current_state()
-    who = moderator(state)
+    state, who = signed_in()
     sent = json_body(UndoIn)
     if sent.batch is not None:
         outcome = undo_batch(state.desk, sent.batch, by=who)
@@ -435,8 +430,7 @@ def left(outcome: Outcome) -> list[ConflictOut]:
     is_for_moderators=True,
 )
 def history() -> ResponseReturnValue:
-    state = current_state()
-    moderator(state)
+    state, _ = signed_in()
     batch = words("batch")
     if batch is not None and len(batch) > 64:
         raise Invalid.field("batch", "At most 64 characters.")

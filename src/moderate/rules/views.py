@@ -10,9 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from moderate.errors import Invalid, UnknownRule
 from moderate.http.answers import unstored
 from moderate.http.operation import NOTHING, Answer, Count, Id, Moment, Operation, Reply, query
-from moderate.http.state import current_state
 from moderate.model import MAX_ID, Kind, Status
-from moderate.moderation.access import moderator
+from moderate.moderation.access import signed_in
 from moderate.moderation.views import STRICT, Note, json_body
 from moderate.ports import Rule, RuleEffect, RuleKind
 from moderate.rules import rulebook
@@ -130,8 +129,7 @@ class TrialOut(Answer):
     is_for_moderators=True,
 )
 def rules() -> ResponseReturnValue:
-    state = current_state()
-    moderator(state)
+    state, _ = signed_in()
     return unstored(RulesOut(rules=[RuleOut.of(info) for info in state.desk.store.rules.all()]))
 
 
@@ -144,8 +142,7 @@ def rules() -> ResponseReturnValue:
     is_for_moderators=True,
 )
 def rule(rule_id: int) -> ResponseReturnValue:
-    state = current_state()
-    moderator(state)
+    state, _ = signed_in()
     return unstored(RuleOut.of(rulebook.find(state.desk, known_id(rule_id))))
 
 
@@ -163,8 +160,7 @@ def rule(rule_id: int) -> ResponseReturnValue:
     is_for_moderators=True,
 )
 def add() -> ResponseReturnValue:
-    state = current_state()
-    who = moderator(state)
+    state, who = signed_in()
     is_trial = flag("dry_run")
     sent = json_body(RuleIn)
     wanted = Rule(0, sent.kind, sent.value, sent.effect, sent.note)
@@ -183,8 +179,7 @@ def add() -> ResponseReturnValue:
     is_for_moderators=True,
 )
 def remove(rule_id: int) -> ResponseReturnValue:
-    state = current_state()
-    moderator(state)
+    state, _ = signed_in()
     rulebook.remove(state.desk, known_id(rule_id))
     return Response(status=204, headers={"Cache-Control": "no-store"})
 
