@@ -67,7 +67,7 @@ class Refused(ModerateError):
 
     def __init__(self, public: str = "") -> None:
         super().__init__(public or self.default)
-        self.public = public or self.default
+        self.public: str = public or self.default
 
 
 class Invalid(Refused):
@@ -78,7 +78,7 @@ class Invalid(Refused):
 
     def __init__(self, errors: Sequence[FieldError], public: str = "") -> None:
         super().__init__(public)
-        self.errors = tuple(errors)
+        self.errors: tuple[FieldError, ...] = tuple(errors)
 
     @classmethod
     def field(cls, field: str, message: str) -> Invalid:
@@ -132,7 +132,7 @@ class RateLimited(Refused):
     def __init__(self, retry_after: float, policies: Sequence[Policy] = (), public: str = "") -> None:
         super().__init__(public or Message("Too many requests. Try again in {time}.", time=rounded_up(retry_after)))
         self.retry_after = retry_after
-        self.policies = tuple(policies)
+        self.policies: tuple[Policy, ...] = tuple(policies)
 
 
 def rounded_up(seconds: float) -> Message:
@@ -163,7 +163,7 @@ class NotAllowed(Refused):
 
     def __init__(self, public: str = "", legal: Sequence[str] = ()) -> None:
         super().__init__(public)
-        self.legal = tuple(legal)
+        self.legal: tuple[str, ...] = tuple(legal)
 
 
 class DecidedMeanwhile(Refused):
@@ -263,4 +263,4 @@ class FetchFailed(ModerateError):
         super().__init__(f"{kind}: {reason}")
         self.kind = kind
         self.reason = reason
-        self.is_temporary = kind in self._temporary if temporary is None else temporary
+        self.is_temporary: bool = kind in self._temporary if temporary is None else temporary

@@ -22,21 +22,21 @@ log = logging.getLogger("moderate")
 _namespace = Namespace()
 
 #: A new item was stored. Carries `item`.
-item_received = _namespace.signal("moderate-item-received")
+item_received: NamedSignal = _namespace.signal("moderate-item-received")
 #: An item became public. Carries `item` and `by` (a moderator's name, None where the checks decided).
-item_approved = _namespace.signal("moderate-item-approved")
+item_approved: NamedSignal = _namespace.signal("moderate-item-approved")
 #: An item waits. Carries `item` and `by`.
-item_held = _namespace.signal("moderate-item-held")
+item_held: NamedSignal = _namespace.signal("moderate-item-held")
 #: An item was marked as spam. Carries `item` and `by`.
-item_marked_spam = _namespace.signal("moderate-item-marked-spam")
+item_marked_spam: NamedSignal = _namespace.signal("moderate-item-marked-spam")
 #: An item was put into the trash. Carries `item` and `by`.
-item_trashed = _namespace.signal("moderate-item-trashed")
+item_trashed: NamedSignal = _namespace.signal("moderate-item-trashed")
 #: An article's numbers changed. Carries `article` (its key).
-counts_changed = _namespace.signal("moderate-counts-changed")
+counts_changed: NamedSignal = _namespace.signal("moderate-counts-changed")
 #: A spam wave was detected: everything is held. Carries `wave` (`moderate.waves.sql.Wave`).
-wave_started = _namespace.signal("moderate-wave-started")
+wave_started: NamedSignal = _namespace.signal("moderate-wave-started")
 #: The spam wave is over. Carries `wave`.
-wave_ended = _namespace.signal("moderate-wave-ended")
+wave_ended: NamedSignal = _namespace.signal("moderate-wave-ended")
 
 OF_STATUS: dict[Status, NamedSignal] = {
     Status.APPROVED: item_approved,

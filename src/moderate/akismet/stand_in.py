@@ -80,9 +80,9 @@ class AkismetStandIn(ThreadingHTTPServer):
         super().__init__((host, port), Handler)
         self.received: list[Received] = []
         #: The number of calls, of 500 a month, that usage-limit reports.
-        self.used = 25
-        self.connections = 0
-        self.released = threading.Event()
+        self.used: int = 25
+        self.connections: int = 0
+        self.released: threading.Event = threading.Event()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
 
     @property
