@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sqlite3
 from contextlib import closing
 from datetime import timedelta
 from html.parser import HTMLParser
@@ -13,6 +15,7 @@ import pytest
 from flask import Flask
 
 from moderate import Author, Moderate, Moderator
+from moderate.i18n import decode
 from moderate.model import NewTask
 from moderate.tasks.housekeeping import AKISMET
 from tests.sites import Host
@@ -296,6 +299,30 @@ def test_what_checks_say_and_are_called_is_in_the_moderators_language(desk: Host
     assert "問題なし：隠し欄、" in html
     assert "隠し欄が確定（スパム）" in html
     assert "honeypot" not in html
+
+
+def test_reasons_stored_as_sentences_read_as_those_that_are_stored_now(desk: Host, tmp_path: Path) -> None:
+    """Rows from before messages were stored with their values hold the English sentences alone."""
+    desk.comment(" ".join(f"https://site{n}.example/" for n in range(5)))
+    desk.trapped()
+    queue = f"{QUEUE}?status="
+    pages = [desk.client.get(queue, headers={"Accept-Language": language}).text for language in ("en", "ja")]
+    items = [item["findings"] for item in desk.client.get("/discuss/moderation/items").json["items"]]
+    with closing(sqlite3.connect(tmp_path / "moderate.sqlite3")) as conn:
+        for number, findings, skipped in conn.execute("SELECT id, findings, skipped FROM moderate_items").fetchall():
+            old = [json.dumps(sentences(json.loads(column))) for column in (findings, skipped)]
+            assert "values" not in "".join(old)
+            conn.execute("UPDATE moderate_items SET findings = ?, skipped = ? WHERE id = ?", (*old, number))
+        conn.commit()
+    assert [desk.client.get(queue, headers={"Accept-Language": tag}).text for tag in ("en", "ja")] == pages
+    assert [item["findings"] for item in desk.client.get("/discuss/moderation/items").json["items"]] == items
+
+
+def sentences(stored: Any) -> Any:
+    """What is stored of findings, with each message as its English sentence."""
+    if isinstance(stored, dict):
+        return decode(stored) if "values" in stored else {name: sentences(value) for name, value in stored.items()}
+    return [sentences(each) for each in stored] if isinstance(stored, list) else stored
 
 
 HIDDEN_LINK = 'The <a href="https://evil.example/very/long?aff=77">page of www.bank.example</a>'
