@@ -1,13 +1,14 @@
-"""The values that a host's hooks return. Each checks its fields when it is made.
+"""The values that a host's hooks return, which check their fields when they are made.
 
-A wrong field raises `TypeError` with its name. Neither these errors nor `HookError` hold a value,
-only its type: what a host keeps of people does not belong in a log.
+A wrong field raises `TypeError` with its name. Neither these errors nor `HookError` contain a value, only its type,
+so that no personal data gets into a log.
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -29,12 +30,18 @@ CONFIRMED = "email:"
 #: Put before an id of the host's login that begins like one of this package's, so that neither can pose as the other.
 LOGIN = "login:"
 
+#: Sets a field of a frozen dataclass while it is being made.
+set_field = object.__setattr__
+
+#: Characters that not every database can store.
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
 T = TypeVar("T", "Article", "Author", "Moderator")
 
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """One page of the host that can be commented on.
+    """A page of the host that can be commented on.
 
     `key` is the host's own id: an int, or text of 1 to 200 characters without control characters. It is
     kept as text. `title` is plain text. `url` is the absolute permalink; pings have to link to it or to one
@@ -106,7 +113,7 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Moderator:
-    """A person who may decide on items. `name` stands in the history beside each decision."""
+    """A person who may decide on items. `name` is stored in the history with each decision."""
 
     name: str
     email: str | None = None
@@ -164,11 +171,6 @@ def is_confirmed(author_id: str) -> bool:
 # --- single fields ----------------------------------------------------------------------------------
 
 
-def set_field(value: object, name: str, content: object) -> None:
-    """Set a field of a frozen dataclass while it is being made."""
-    object.__setattr__(value, name, content)
-
-
 def id_text(name: str, value: object, longest: int) -> str:
     """Return an id as text of 1 to *longest* characters without control characters."""
     text = int_text(name, value)
@@ -190,7 +192,7 @@ def plain_text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise wrong(name, "text", value)
     text = exact(value)
-    if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
+    if UNSTORABLE.search(text):
         raise TypeError(f"{name} must not contain null characters or surrogates.")
     return text
 

@@ -43,12 +43,13 @@ def counter_change(kind: Kind, before: Status | None, after: Status | None) -> d
     None stands for an item that does not exist yet or any more.
     """
     change: dict[str, int] = {}
+    if before is after:
+        return change
     if before is not None:
         change[counter_of(kind, before)] = -1
     if after is not None:
-        name = counter_of(kind, after)
-        change[name] = change.get(name, 0) + 1
-    return {name: step for name, step in change.items() if step}
+        change[counter_of(kind, after)] = 1
+    return change
 
 
 def is_public_change(before: Status | None, after: Status | None) -> bool:

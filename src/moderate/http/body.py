@@ -78,13 +78,15 @@ def refuse_unread() -> None:
 
 
 def max_body(endpoint: str) -> int:
-    """Return how many bytes of body the view at *endpoint* takes."""
+    """Return the largest body, in bytes, that the view at *endpoint* takes."""
     state, name = current_state(), endpoint.partition(".")[2]
-    caps = {protocol.name: protocol.max_body(state.edge) for protocol in state.protocols}
-    if name in {"item", "preview"}:
-        # Both accept the text of a comment.
-        return max(MAX_BODY, caps.get("comment", 0))
-    return caps.get(name, MAX_BODY)
+    # An edit and a preview accept the text of a comment.
+    takes_comment = name in {"item", "preview"}
+    for protocol in state.protocols:
+        if protocol.name == ("comment" if takes_comment else name):
+            limit = protocol.max_body(state.edge)
+            return max(MAX_BODY, limit) if takes_comment else limit
+    return MAX_BODY
 
 
 def read(incoming: Request, limit: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The ways in. A new one is a file of its own and a line here."""
+"""The protocols by which submissions come in. A new one is a file of its own and an entry of `PROTOCOLS`."""
 
 from __future__ import annotations
 

@@ -173,8 +173,8 @@ def address(field: str, value: str) -> str:
 
 # --- parameters of a form post as bytes --------------------------------------------------------------
 #
-# Only the sender's charset says what they mean. Werkzeug's own `request.form` reads every form as UTF-8, whatever
-# the sender declared, and cannot restore the rest; and without a Content-Type it is empty.
+# They are decoded by the sender's charset. Werkzeug's own `request.form` reads every form as UTF-8, even where the
+# sender declared another charset, and without a Content-Type it is empty.
 
 
 def parameters(request: Request, limit: int) -> dict[str, bytes]:
@@ -189,7 +189,9 @@ def parameters(request: Request, limit: int) -> dict[str, bytes]:
 
 
 def body_of(request: Request, limit: int) -> bytes:
-    """Return the body, whatever its type. Raises `TooLarge` above *limit* bytes and `Invalid` where it ends early.
+    """Return the body, without regard to its type.
+
+    Raises `TooLarge` above *limit* bytes and `Invalid` where it ends early.
 
     A mounted app has stored it in the request before, see `moderate.http.body`.
     """
@@ -229,7 +231,7 @@ def pairs(request: Request, body: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def urlencoded_pairs(body: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the pairs of an urlencoded form, whatever its Content-Type says."""
+    """Yield the pairs of an urlencoded form, without regard to its Content-Type."""
     fields = body.split(b"&", MAX_PARAMETERS + 1)
     if len(fields) > MAX_PARAMETERS:
         raise TooLarge

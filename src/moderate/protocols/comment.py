@@ -1,4 +1,4 @@
-"""Comments: an HTML form or JSON, answered in the tongue they came in."""
+"""Comments, as an HTML form or as JSON, answered in the format of the request."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=BaseModel)
 
-#: The fields that make one comment another.
+#: The fields in which two comments of one form differ.
 SAID = ("author", "email", "url", "text", "parent")
 
-#: A form has six fields of ours; hosts and browser extensions add a few.
+#: The most fields of a form. It has six; hosts and browser extensions add a few.
 MAX_FIELDS = 50
 
 
 class CommentIn(BaseModel):
-    """A comment as sent in JSON. Who it is from and where it stands is never taken from outside."""
+    """A comment as sent in JSON. A verified author and a status are never taken from it."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -48,7 +48,7 @@ class CommentIn(BaseModel):
 
 
 class EditIn(BaseModel):
-    """A changed text, or only the token where the comment is taken back."""
+    """A changed text, or only the token where the comment is withdrawn."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -109,7 +109,7 @@ class Comment:
 
 
 def json_answer(item: Item, edge: Edge) -> Response:
-    """The stored item, with the token by which its author may change it."""
+    """Return the stored item with the token by which its author may change it."""
     response = jsonify(edge.item_json(item, for_author=True) | {"edit_token": edge.edit_token(item)})
     response.status_code = 201 if item.is_public else 202
     response.headers["Location"] = edge.item_url(item)
@@ -117,7 +117,7 @@ def json_answer(item: Item, edge: Edge) -> Response:
 
 
 def wants_json(request: Request) -> bool:
-    """JSON is answered in JSON; so is a form whose sender asks for JSON and not for a page."""
+    """Return True for JSON, and for a form whose sender prefers JSON to a page."""
     if is_json(request) or request.mimetype not in {"application/x-www-form-urlencoded", "multipart/form-data"}:
         return True
     accept = request.accept_mimetypes
@@ -129,7 +129,7 @@ def is_json(request: Request) -> bool:
 
 
 def read_fields(request: Request, edge: Edge) -> dict[str, str]:
-    """The fields as text, whatever form they came in. Raises `Refused` for what cannot be read."""
+    """Return the fields as text, in any of the accepted formats. Raises `Refused` where they cannot be read."""
     if is_json(request):
         return read_json(request, edge.honeypot)
     if request.mimetype == "application/x-www-form-urlencoded":
@@ -140,7 +140,7 @@ def read_fields(request: Request, edge: Edge) -> dict[str, str]:
 
 
 def read_json(request: Request, honeypot: str) -> dict[str, str]:
-    """By pydantic's own parser: it takes no lone surrogates and no endless nesting."""
+    """Read JSON by pydantic's own parser, which refuses lone surrogates and deep nesting."""
     model = validated(model_for(honeypot), request)
     return {name: str(value) for name, value in model.model_dump().items() if value is not None}
 
@@ -150,7 +150,7 @@ def read_edit(request: Request) -> EditIn:
 
 
 def validated(model: type[M], request: Request) -> M:
-    """The body as *model*, strictly: no type is guessed. Raises `Invalid` with every error at once."""
+    """Return the body as *model*, without converting types. Raises `Invalid` with all errors."""
     try:
         return model.model_validate_json(request.get_data())
     except ValidationError as error:
@@ -159,7 +159,7 @@ def validated(model: type[M], request: Request) -> M:
 
 @cache
 def model_for(honeypot: str) -> type[CommentIn]:
-    """`CommentIn`, with the honeypot of this site as one more optional field."""
+    """Return `CommentIn` with the honeypot of this site as a further optional field."""
     if not honeypot:
         return CommentIn
     extra: dict[str, Any] = {honeypot: (str | None, None)}
@@ -167,16 +167,16 @@ def model_for(honeypot: str) -> type[CommentIn]:
 
 
 def field_errors(error: ValidationError) -> list[FieldError]:
-    """In pydantic's words, without echoing what was sent."""
+    """Return the errors in pydantic's words, without the values that were sent."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     return [FieldError(".".join(str(part)[:100] for part in entry["loc"]), entry["msg"]) for entry in found[:20]]
 
 
 def read_urlencoded(request: Request) -> dict[str, str]:
-    """Return the fields of a form in strict UTF-8: Werkzeug's own parser passes over what is not."""
+    """Return the fields of a form in strict UTF-8: Werkzeug's own parser skips invalid bytes."""
     body = request.get_data()
     if not body and request.form:
-        # It was parsed before its bytes could be kept, by a session interface for example.
+        # It was parsed before its bytes could be stored, by a session interface for example.
         return first_of_each(request.form.items(multi=True))
     try:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
@@ -189,14 +189,14 @@ def read_urlencoded(request: Request) -> dict[str, str]:
 
 def read_multipart(request: Request) -> dict[str, str]:
     set_limits(request, max_form_parts=MAX_FIELDS)
-    # Reading the bytes first keeps them at hand for the check below; Werkzeug parses them from there.
+    # The bytes are read first, because the check below needs them; Werkzeug parses them from there.
     body = request.get_data()
     try:
         pairs = list(request.form.items(multi=True))
     except HTTPException as error:
         raise TooLarge if error.code == 413 else Invalid.field("", "The form cannot be read.") from error
     if len(pairs) > MAX_FIELDS:
-        # Code of the host has parsed the form already, without our bound on its parts.
+        # Code of the host has parsed the form already, without the bound on its parts.
         raise TooLarge
     fields = first_of_each(pairs)
     replaced = any("\ufffd" in value for value in fields.values())
@@ -213,7 +213,7 @@ def first_of_each(pairs: Any) -> dict[str, str]:
 
 
 def read_parent(value: str) -> int | None:
-    """The id of the comment that is answered, None for the article itself."""
+    """Return the id of the comment that is answered, None for the article itself."""
     if not value.strip():
         return None
     found = whole_number(value)
@@ -228,19 +228,11 @@ def idempotency_key(request: Request, edge: Edge, fields: Mapping[str, str], for
     A key in the header is its sender's choice, and other senders may choose the same. A *form* may be shown
     to several readers by a cache, and sent again with other words after Back: these are part of its key.
     """
-    given = header_key(request)
-    if given is not None:
+    given = request.headers.get("Idempotency-Key", "").strip().strip('"')
+    if given:
+        if len(given) > 200 or not given.isascii() or not given.isprintable():
+            raise Invalid.field("idempotency_key", "At most 200 printable ASCII characters.")
         return edge.sender_key(request, "header", given, who)
     if form is None:
         return None
     return edge.sender_key(request, "form", form, who, *(fields.get(name, "") for name in SAID))
-
-
-def header_key(request: Request) -> str | None:
-    """Return the Idempotency-Key header field (draft-ietf-httpapi-idempotency-key-header)."""
-    key = request.headers.get("Idempotency-Key", "").strip().strip('"')
-    if not key:
-        return None
-    if len(key) > 200 or not key.isascii() or not key.isprintable():
-        raise Invalid.field("idempotency_key", "At most 200 printable ASCII characters.")
-    return key

@@ -54,7 +54,7 @@ class TrackbackIn(Answer):
 
 
 class Trackback:
-    """Pings at ``/trackback/<article>``. Success is answered to every ping that was read, whatever its verdict."""
+    """Pings at ``/trackback/<article>``. Every ping that was read is answered with success, even spam."""
 
     name = limit = rel = "trackback"
     rule = "/trackback/<path:article>"

@@ -1,8 +1,8 @@
 """A strict reader for one kind of XML-RPC call: strings in, nothing built, nothing expanded.
 
-`xmlrpc.client.loads` expands entities, decodes any charset that Python knows, and builds whatever
-types it is told to. A ping needs two strings. Whatever holds a document type is refused at its
-first byte, so that entity bombs and external entities are never seen, let alone followed.
+`xmlrpc.client.loads` expands entities, decodes any charset that Python knows, and builds values of all types. A ping
+needs two strings. A body with a document type is refused at its first byte, so that neither entity bombs nor external
+entities are ever read.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What readers see: threads, feeds, counts."""
+"""Threads, feeds and counts: everything that readers get."""

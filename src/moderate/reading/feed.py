@@ -1,8 +1,7 @@
 """Atom feeds (RFC 4287) of approved items: of one article, and of the whole site.
 
-A feed lists what became public last. Its id and those of its entries are made of the database's own
-identity and the item's number, so that they never change (section 4.2.6), whatever becomes of the
-site's scheme, host or paths.
+A feed lists the items that became public last. Its id and those of its entries are made of the database's own identity
+and the item's number, so that they never change (section 4.2.6), even where the site's scheme, host or paths do.
 """
 
 from __future__ import annotations
@@ -111,7 +110,7 @@ def id_of(state: State, what: str) -> str:
 
 def atom(feed_id: str, title: str, here: str, home: str, entries: Sequence[ET.Element]) -> bytes:
     """Return the document. *here* is its own address, *home* that of the page that it is about."""
-    # Plain names under one xmlns: a registered prefix would also hold for whatever else the host writes as XML.
+    # Plain names under one xmlns: a registered prefix would also be used in all other XML that the host writes.
     root = ET.Element("feed", xmlns=ATOM)
     add(root, "id", feed_id)
     add(root, "title", title)

@@ -48,7 +48,7 @@ def moment(when: datetime) -> Markup:
 
 
 def is_web(url: str | None) -> bool:
-    """Return True for a web address. Only these become links, whatever else has got into the database."""
+    """Return True for a web address. Only these become links, should anything else get into the database."""
     return bool(url) and str(url).startswith(("https://", "http://"))
 
 

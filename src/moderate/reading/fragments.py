@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 THREAD_PARTS = ("thread", "_comments", "_comment", "_pings", "_ping", "_macros")
 FORM_PARTS = ("_form", "_macros")
 
-#: Stand for the action and the token in cached forms. They are secret, so that nothing else on the page can be them.
+#: Placeholders of the action and the token in cached forms. They are secret, so that nothing else on the page is equal.
 ACTION, TOKEN = secrets.token_hex(16), secrets.token_hex(16)
 
 #: With these fields a browser asks whether its copy is still good, which may be a copy of the page for everybody.
@@ -121,7 +121,7 @@ def note_answer(app: Flask, response: Response, **_: object) -> None:
 
 
 def keep_private(response: Response) -> None:
-    """Let no cache but the reader's own store a response, whatever its fields said (RFC 9111 section 5.2.2.7)."""
+    """Let no cache but the reader's own store a response, even if its fields allowed it (RFC 9111 section 5.2.2.7)."""
     response.cache_control.private = True
     response.cache_control.public = False
     response.cache_control.s_maxage = None

@@ -30,7 +30,7 @@ REPLY = "moderate_reply"
 SENT = "moderate_sent"
 OURS = frozenset({AFTER, BEFORE, PINGS_AFTER, PINGS_BEFORE, AT, REPLY, SENT})
 
-#: Stands for the page's own query in the links of cached HTML. It is secret, so that no comment can contain it.
+#: Placeholder of the page's own query in the links of cached HTML. It is secret, so that no comment can contain it.
 QUERY = secrets.token_hex(16)
 
 

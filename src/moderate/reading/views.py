@@ -1,4 +1,4 @@
-"""What everybody may read: threads, single items, counters, previews."""
+"""JSON for readers: threads, single items, counters, previews."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def number(name: str, default: int | None, maximum: int) -> int | None:
 
 
 def thread_tag(state: State, article: str, order: str, limit: int, cursor: int | None) -> str:
-    """Changes whenever what readers see of the article changes: known without reading one item."""
+    """Return a validator that changes whenever readers see a change of the article. Reads no item."""
     revision = state.desk.store.counters.revision(article)
     return hashlib.sha256(repr((article, revision, order, limit, cursor)).encode()).hexdigest()[:32]
 
@@ -130,7 +130,7 @@ def thread_tag(state: State, article: str, order: str, limit: int, cursor: int |
 def thread_response(
     state: State, article: str, query: tuple[str, int, int | None], mine: list[int], tag: str | None
 ) -> Response:
-    """The thread as JSON. What strangers get is the same for all of them, and kept until it changes."""
+    """Return the thread as JSON. That for strangers, which has a *tag*, is cached until it changes."""
     data = state.threads.get(tag) if tag else None
     if data is None:
         data = thread_json(state, article, query, mine)
@@ -170,7 +170,7 @@ def item(item_id: int) -> ResponseReturnValue:
         raise UnknownItem
     refuse_hidden_article(state, found)
     if is_taken_back(state.desk, found):
-        # The same for what lay in spam already: its author is not told so.
+        # Spam that was withdrawn is trash for its author too, who does not learn that it was spam.
         found = replace(found, status=Status.TRASH)
     response = json_response(public_item(found, for_author=True))
     response.headers["Cache-Control"] = "no-cache" if found.is_public else OWN
@@ -208,9 +208,9 @@ def refuse_hidden_article(state: State, found: Item) -> None:
     problems=("rate-limited",),
 )
 def counts() -> ResponseReturnValue:
-    """Read the numbers in one query.
+    """Return the numbers of all articles by one query.
 
-    The host is asked about a key that stands alone, and not about each of a list.
+    The host's loader is called for a single key only, not for each key of a list.
     """
     keys = list(dict.fromkeys(request.args.getlist("article")))
     if not keys or len(keys) > MAX_KEYS:
@@ -248,5 +248,5 @@ def preview() -> ResponseReturnValue:
         shown = render(body_text(text), state.desk.policy)
     except ValueError as error:
         raise Invalid.field("text", error.args[0]) from error
-    # An answer to a POST has no validator: nobody asks for it again.
+    # An answer to a POST has no validator, because it is not requested again.
     return Response(as_json({"html": shown.html}), mimetype="application/json")

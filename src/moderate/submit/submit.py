@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 def submit(desk: Desk, raw: Raw) -> Receipt:
-    """Take one submission, as a protocol has read it, all the way to the record.
+    """Charge the submission to its limits, clean, judge and store it.
 
-    Raises `Refused` where it is turned away; then nothing was stored. What the checks think of it
-    is never an error: spam is stored as spam, and the sender is told the same as anybody.
+    Raises `Refused` where it is refused; nothing is stored then. What the checks find is never an error: spam is
+    stored as spam, and its sender gets the same answer as others.
     """
     crowded = spend(desk, raw)
     refuse_hidden_parent(desk, raw)
@@ -41,43 +41,42 @@ def submit(desk: Desk, raw: Raw) -> Receipt:
 
 
 def accept(desk: Desk, raw: Raw, *, crowded: tuple[str, ...] = ()) -> Receipt:
-    """The way in behind the limits; the host's own code, an import say, starts here."""
+    """Clean, judge and store a submission without charging limits, as for the host's own code, such as an import."""
     facts = facts_for(desk, raw, crowded=crowded)
     submission = clean(raw, facts.article, desk.policy, require_author=desk.settings.require_author)
     verdict = judge(submission, facts, desk.checks, remote=False)
     recorded = desk.store.items.record(submission, verdict, tasks_for(desk, submission, verdict, facts), facts.now)
     look_again(desk, recorded, submission, facts.now)
-    tell(desk, recorded)
+    announce(desk, recorded)
     return Receipt(recorded.item, facts.article, recorded.is_new)
 
 
 def spend(desk: Desk, raw: Raw) -> tuple[str, ...]:
-    """Charge a submission to its budgets, before anything dear is done; what is refused later costs as much.
+    """Charge a submission to its budgets, before any expensive work; what is refused later costs as much.
 
-    A host may know an article by several keys and addresses, and each would bring a budget of its own. So
-    where the article's own key is another than the one that was sent, its budget is charged as well, once the
-    host has named it. Returns the shared budgets that are used up, which hold a submission.
+    A host may find an article by several keys and addresses, and each would have a budget of its own. So where the
+    article's own key differs from the one that was sent, its budget is charged as well, once the host has returned
+    the article. Returns the names of the shared budgets that are used up, which hold a submission.
     """
-    costs = costs_of(raw)
+    action = "comments" if raw.kind is Kind.COMMENT else raw.kind.value
+    source_host = host_of(raw.source_url) if raw.source_url else None
+    author = raw.identity.id if raw.identity else raw.confirmed_id
+    costs = Costs(action, raw.client.ip, article=raw.article, source_host=source_host, author=author)
     crowded = desk.limits.spend(costs).crowded
     article = find_article(desk, raw)
     if article.key != raw.article:
-        crowded += desk.limits.spend_of_article(costs.action, article.key).crowded
+        crowded += desk.limits.spend_of_article(action, article.key).crowded
     return tuple(dict.fromkeys(crowded))
 
 
-def costs_of(raw: Raw) -> Costs:
-    """Return the budgets that the submission spends from, as far as it names them itself."""
-    source_host = host_of(raw.source_url) if raw.source_url else None
-    author = raw.identity.id if raw.identity else raw.confirmed_id
-    action = "comments" if raw.kind is Kind.COMMENT else raw.kind.value
-    return Costs(action, raw.client.ip, article=raw.article, source_host=source_host, author=author)
-
-
 def facts_for(desk: Desk, raw: Raw, *, crowded: tuple[str, ...] = ()) -> Facts:
-    """The article and all else that checks may know. Raises `UnknownArticle` or `Closed`."""
+    """Return the article and all else that checks may use.
+
+    Raises `UnknownArticle`, `Closed`, or `Invalid` for a page that pings itself.
+    """
     article = find_article(desk, raw)
-    refuse_itself(article, raw)
+    if raw.source_url and source_key(raw.source_url) in {source_key(url) for url in (article.url, *article.aliases)}:
+        raise Invalid.field("source", "A page cannot ping itself.")
     overrides = desk.store.articles.overrides(article.key)
     now = desk.clock.now()
     refuse_closed(desk, article, overrides, raw.kind)
@@ -103,7 +102,7 @@ def find_article(desk: Desk, raw: Raw) -> Article:
 
 
 def refuse_hidden_parent(desk: Desk, raw: Raw) -> None:
-    """Raise `Invalid` for an answer to what is not public, or not there: nobody is told which of the two."""
+    """Raise `Invalid` for an answer to a comment that is not public or does not exist, without saying which."""
     if raw.parent is None or raw.kind.is_ping:
         return
     parent = desk.store.items.get(raw.parent)
@@ -111,14 +110,8 @@ def refuse_hidden_parent(desk: Desk, raw: Raw) -> None:
         raise Invalid.field("parent", NO_PARENT)
 
 
-def refuse_itself(article: Article, raw: Raw) -> None:
-    """Raise `Invalid` where an article claims to have written about itself."""
-    if raw.source_url and source_key(raw.source_url) in {source_key(url) for url in (article.url, *article.aliases)}:
-        raise Invalid.field("source", "A page cannot ping itself.")
-
-
 def refuse_closed(desk: Desk, article: Article, overrides: Overrides, kind: Kind) -> None:
-    """Raise `Closed` where the host, a moderator or the article's age says so."""
+    """Raise `Closed` if the host or a moderator has closed the article, or if it is too old."""
     if kind is Kind.COMMENT:
         is_open = article.comments_open if overrides.comments_open is None else overrides.comments_open
         days = desk.settings.close_comments_after
@@ -132,22 +125,22 @@ def refuse_closed(desk: Desk, article: Article, overrides: Overrides, kind: Kind
 
 
 def tasks_for(desk: Desk, submission: Submission, verdict: Verdict, facts: Facts) -> Sequence[NewTask]:
-    """The deferred work that a verdict makes necessary; stored in the item's own transaction.
+    """Return the tasks that a verdict requires, to be stored in the item's own transaction.
 
-    What a spam service will be asked is fixed now, while the request's own facts are at hand.
+    They hold the request that a spam service will get, because it needs facts of this HTTP request.
     """
     if verdict.awaiting is not Awaiting.CHECKS:
         return notice_tasks_for_verdict(desk.notifiers, verdict, facts.now)
     payload: dict[str, object] = {"sample": sample_of(submission, facts).to_json()} if facts.services.spam else {}
     kind = FIRST_LOOK if submission.kind.is_ping else "judge"
-    return [NewTask(kind=kind, due_at=facts.now, payload=payload | told_by(submission))]
+    return [NewTask(kind=kind, due_at=facts.now, payload=payload | claims_of(submission))]
 
 
-def told_by(submission: Submission) -> dict[str, object]:
-    """Return what a ping's sender has told and the item does not hold, for the look at its source.
+def claims_of(submission: Submission) -> dict[str, object]:
+    """Return what a ping's sender has claimed and the item does not store, for the task that reads its source.
 
-    That is the address that was given for the article, and what a TrackBack says of itself: the item may
-    keep what it said before until then.
+    That is the address that was given for the article, and the words of a TrackBack: an item that is updated keeps
+    its former words until then.
     """
     if submission.kind is not Kind.TRACKBACK:
         return {"target": submission.target_url} if submission.target_url else {}
@@ -156,25 +149,25 @@ def told_by(submission: Submission) -> dict[str, object]:
 
 
 def look_again(desk: Desk, recorded: Recorded, submission: Submission, now: datetime) -> None:
-    """A source that pings again says that it has changed, or that its link is gone: worth a look."""
+    """Have the source of a repeated ping read again: it may have changed, or have lost its link."""
     item = recorded.item
     if item.kind.is_ping and not recorded.is_new and item.awaiting is not Awaiting.CHECKS:
-        desk.store.tasks.add(item.id, [NewTask(kind="look", due_at=now, payload=told_by(submission))], now)
+        desk.store.tasks.add(item.id, [NewTask(kind="look", due_at=now, payload=claims_of(submission))], now)
 
 
-def tell(desk: Desk, recorded: Recorded) -> None:
-    """Announce what is now true; a repeat that changed nothing is no news."""
+def announce(desk: Desk, recorded: Recorded) -> None:
+    """Send the signal of the item's status, unless a repeat has changed nothing."""
     if recorded.is_new or recorded.before is not recorded.item.status:
         signals.announce(desk.app, recorded.item, before=recorded.before, by=None)
 
 
-# --- the author's own second thoughts -------------------------------------------------------------
+# --- changes by the author -----------------------------------------------------------------------
 
 
 def edit(desk: Desk, item: Item, raw: Raw) -> Item:
-    """Give an item a new text, which is judged anew.
+    """Give an item a new text, which is judged anew. Returns the item.
 
-    Raises `Closed` after the edit window, and once it was taken back.
+    Raises `Closed` after the edit window, and for an item that was withdrawn.
     """
     desk.limits.spend(Costs("edits", raw.client.ip, article=item.article))
     refuse_late(desk, item)
@@ -183,18 +176,18 @@ def edit(desk: Desk, item: Item, raw: Raw) -> Item:
     facts = facts_for(desk, raw)
     submission = clean(raw, facts.article, desk.policy, require_author=False)
     facts = replace(facts, item_id=item.id, is_edit=True)
-    # What held the item when it came in, too fast or in a crowd, is not undone by an edit.
+    # An edit does not undo what held the item when it was received, such as a form that was sent too fast.
     verdict = judge_anew(item, submission, facts, desk.checks, remote=False)
     tasks = tasks_for(desk, submission, verdict, facts)
     recorded = desk.store.items.revise(item.id, submission, verdict, tasks, facts.now)
-    tell(desk, recorded)
+    announce(desk, recorded)
     return recorded.item
 
 
 def withdraw(desk: Desk, item: Item) -> None:
-    """Take an item back, to the trash. Raises `Closed` after the edit window.
+    """Withdraw an item, to the trash. Raises `Closed` after the edit window.
 
-    What lies in spam or trash already stays where it was put; its author cannot tell.
+    An item in spam or trash stays there; its author sees no difference.
     """
     refuse_late(desk, item)
     now = desk.clock.now()

@@ -145,7 +145,7 @@ class PatchIn(Answer):
 
 
 class WithdrawIn(Answer):
-    """The token may stand in the body instead of in the address."""
+    """The token, which may be in the body instead of in the address."""
 
     edit_token: str | None = None
 
@@ -221,7 +221,7 @@ def own_item(state: State, item_id: int, token: str | None) -> Item:
 
 
 class MentionOut(Answer):
-    """What became of a webmention."""
+    """The status of a webmention."""
 
     status: Literal["queued", "pending", "success", "deleted"]
     summary: str

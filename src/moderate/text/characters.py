@@ -134,7 +134,7 @@ def readable(text: str) -> str:
 
 
 def decoded(text: str) -> str:
-    """The text with its character references decoded, and what they decoded to held to the same rules.
+    """Return the text with its character references decoded, and the result made `readable`.
 
     Only references that end in a semicolon count: ``?page=2&region=jp`` is an address and no ``®``.
     Directions are dropped where anything was decoded, for they could no longer be balanced.
@@ -151,7 +151,7 @@ def single_line(text: str) -> str:
 
 
 def cropped(text: str, limit: int, ending: str = "") -> str:
-    """At most `limit` characters, of which `ending` where something was cut; no letter loses its marks."""
+    """Return at most *limit* characters, the last of them *ending* where text was cut; no letter loses its marks."""
     if len(text) <= limit:
         return text
     end = limit - len(ending)
@@ -161,7 +161,7 @@ def cropped(text: str, limit: int, ending: str = "") -> str:
 
 
 def _joins(before: str, after: str) -> bool:
-    """Whether a cut between the two would split what readers take for one character."""
+    """Return True if a cut between the two would split what readers take for one character."""
     return (
         before == "\u200d"
         or after in "\u200c\u200d"

@@ -40,7 +40,7 @@ _MAX_NOTE = 1000
 
 _TAG = re.compile(r"<(?:/?[A-Za-z]|!|\?)[^<>]*+>")
 _BLANKS = " \t\r\n\f\u3000"
-#: A host with a dot in it, and what may follow; a port is told from a scheme by its digits.
+#: A host with a dot in it, and what may follow; digits distinguish a port from a scheme.
 _WITHOUT_SCHEME = re.compile(r"[^\s/?#:@\\]+\.[^\s/?#:@\\]+(?::[0-9]+)?(?:[/?#][^\s]*)?")
 _INVISIBLE = re.compile(
     "[\xad\u034f\u115f\u1160\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0]"
@@ -120,7 +120,7 @@ def _ping(raw: Raw, article: Article, policy: Policy) -> Submission:
     host = address.typed_host.lower() if address else ""
     blog = blog_name(raw.blog_name or "") or cropped(single_line(host), MAX_BLOG_NAME)
     said = excerpt(raw.text)
-    # The page of another site is HTML, whatever markup comments have here.
+    # The page of another site is HTML, even where comments have another markup.
     page_policy = replace(policy, markup="html")
     shown = render_markup(raw.markup, page_policy) if raw.markup else render_excerpt(said)
     own = {source_key(url) for url in (article.url, *article.aliases)}

@@ -1,4 +1,4 @@
-"""The one place where HTML is made of a stranger's text, and the only importer of the sanitizers.
+"""The functions that make HTML of submitted text, and the only importer of the sanitizers.
 
 Paragraphs, breaks and links are set first, by `moderate.text.markup`; sanitizing is the last step, and what
 it returns is verified and otherwise left alone. A text without markup never meets a parser.
@@ -33,7 +33,7 @@ _ATTRIBUTE = re.compile(r"""([a-z]+)=("[^"]*"|'[^']*')""")
 
 
 class _OfThread(threading.local):
-    """What must not be shared between threads."""
+    """Objects that threads must not share."""
 
     def __init__(self) -> None:
         self.cleaners: dict[Policy, Cleaner] = {}
@@ -44,9 +44,9 @@ _of_thread = _OfThread()
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """HTML that may stand on a page, and the addresses that it links to, in order and with repeats.
+    """HTML for a page, and the addresses that it links to, in order and with repeats.
 
-    `html` is empty where there is nothing to see.
+    `html` is empty where nothing is visible.
     """
 
     html: str
@@ -56,7 +56,7 @@ class Rendered:
 def render(raw_text: str, policy: Policy) -> Rendered:
     """Return a text as HTML under a policy. Takes any text as it was typed, never HTML that this function returned.
 
-    What is surely an allowed tag works, and everything else stays visible as text.
+    Allowed tags work where they are surely meant as tags, and everything else stays visible as text.
     """
     text = readable(raw_text)
     if policy.markup == "markdown":
@@ -75,14 +75,14 @@ def render(raw_text: str, policy: Policy) -> Rendered:
 
 
 def render_markup(html: str, policy: Policy) -> Rendered:
-    """Return the HTML that `moderate.sources.page_text` made of a page under a policy: each tag of it is meant."""
+    """Return the HTML that `moderate.sources.page_text` made of a page, whose tags are all meant, under a policy."""
     text = readable(html)
     shown = _laid_out(lexed_html(text, policy), policy) if text.count("<") <= policy.max_brackets else None
     return shown or _plain(text, policy)
 
 
 def render_excerpt(raw_text: str) -> Rendered:
-    """Return a text that has no markup by its nature, such as the excerpt of a ping, in paragraphs without links."""
+    """Return a plain text, such as the excerpt of a ping, in paragraphs without links."""
     return Rendered(_paragraphs(escape(readable(raw_text), quote=False)))
 
 
@@ -92,15 +92,15 @@ def render_with_sanitizer(text: str, policy: Policy) -> Rendered:
 
 
 def sanitized(html: str, policy: Policy) -> str:
-    """The sanitizer's word on any HTML: nothing outside the policy is left, and every link carries its rel."""
+    """Return the HTML without anything outside the policy, and with the policy's rel on every link."""
     return _by_nh3(html, policy) if policy.sanitizer == "nh3" else _by_bleach(html, policy)
 
 
 def verified(html: str, policy: Policy) -> Rendered | None:
-    """Read what a sanitizer returned, by a grammar of our own that knows only what should be there.
+    """Verify what a sanitizer returned by a grammar that accepts only what should be there.
 
-    None where anything else stands in it: another tag or attribute, an address that is not http or https
-    by the rules of the WHATWG URL standard, a link without its rel, tags that do not balance.
+    Returns None for anything else: another tag or attribute, an address that is not http or https by the rules of the
+    WHATWG URL standard, a link without its rel, tags that do not balance.
     """
     open_tags: list[str] = []
     links: list[str] = []
@@ -121,7 +121,7 @@ def verified(html: str, policy: Policy) -> Rendered | None:
 
 
 def prepare(policy: Policy) -> None:
-    """Load what the policy needs and try it once, so that what is missing stops the start and not a comment.
+    """Load the packages that the policy needs by rendering once, so that a missing one is an error at the start.
 
     Raises `ConfigError`.
     """
@@ -133,7 +133,7 @@ def prepare(policy: Policy) -> None:
 
 
 def _laid_out(tokens: Iterable[str | Tag], policy: Policy) -> Rendered | None:
-    """Lay out, sanitize, verify; None for what does not pass."""
+    """Lay out, sanitize and verify. Returns None where the result does not pass."""
     layout = Layout(policy)
     for token in tokens:
         layout.feed(token)
@@ -168,7 +168,7 @@ def _paragraphs(escaped: str) -> str:
 
 
 def _is_granted(tag: re.Match[str], links: list[str], policy: Policy) -> bool:
-    """Whether a start tag carries only what it may; its address is added to the links."""
+    """Return True if a start tag has only attributes that are granted. Appends its address to *links*."""
     attributes = [(name, unescape(value[1:-1])) for name, value in _ATTRIBUTE.findall(tag["attributes"])]
     for name, value in attributes:
         if name == "href":

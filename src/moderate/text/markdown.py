@@ -104,7 +104,7 @@ class _Inline(ParserInline):
 
 class _State(StateInline):
     def scanDelims(self, start: int, canSplitWord: bool) -> Scanned:  # noqa: N802, N803
-        """Tell whether a run of delimiters opens or closes emphasis (CommonMark §6.2, by CJK-friendly rules).
+        """Find out if a run of delimiters opens or closes emphasis (CommonMark §6.2, by CJK-friendly rules).
 
         CJK punctuation counts as a letter, and other punctuation may stand between the run and a CJK character.
         """

@@ -26,17 +26,17 @@ _BLOCKS = frozenset({"p", "pre", "blockquote", "ul", "ol", "li"})
 _MAX_DEPTH = 12
 #: How often a style may be taken up again in the next paragraph, so that a text cannot grow without bound.
 _MAX_REOPENED = 100
-#: Widest indentation of a line, in columns; a single blank is none.
+#: Widest indentation of a line, in columns; a single blank is not indentation.
 _MAX_INDENTATION = 40
 _TAB = 4
 
 
 @dataclass(slots=True)
 class _Open:
-    """An element that is open.
+    """An open element.
 
-    `is_shown` is set when its tag is written, `is_filled` when it holds text. `label` is shown where the element
-    ends without anything to see in it: the address of a link.
+    `is_shown` is set when its tag is written, `is_filled` when it contains text. `label`, the address of a link, is
+    shown where the element ends without visible content.
     """
 
     name: str
@@ -59,8 +59,8 @@ def indentation(blanks: str) -> str:
 class Layout:
     """Writer of text and tags as well-formed HTML with automatic paragraphs, line breaks and links.
 
-    Tags are written late, when something visible stands in them, so that nothing empty is left.
-    The stack is bounded: a style within the same style and what is nested too deep are only counted.
+    Tags are written late, when they get visible content, so that no empty element is left. The stack is bounded: a
+    style within the same style and elements that are nested too deep are only counted.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -68,7 +68,7 @@ class Layout:
         self._out: list[str] = []
         self._root = _Open("", "")
         self._stack: list[_Open] = []
-        # How much of the stack reaches up to the innermost block, and the names of all open elements.
+        # The height of the stack up to the innermost block, and the names of all open elements.
         self._inner = 0
         self._within: set[str] = set()
         self._uncounted: Counter[str] = Counter()
@@ -91,7 +91,7 @@ class Layout:
             self._start_inline(token)
 
     def close(self) -> str:
-        """Close what is still open and return the whole."""
+        """Close all open elements and return the HTML."""
         self._close_from(0)
         return "".join(self._out)
 
@@ -110,7 +110,7 @@ class Layout:
             self._piece(line)
 
     def _piece(self, line: str) -> None:
-        """A stretch of text within one line."""
+        """Write text within one line."""
         core = line.strip(" \t")
         if is_blank(core):
             self._space += line
@@ -122,7 +122,7 @@ class Layout:
         self._space = line[len(line.rstrip(" \t")) :]
 
     def _preformatted(self, text: str) -> None:
-        """Lines and spaces as they are, without the empty lines at both ends (a parser drops the first)."""
+        """Write lines and spaces as they are, without the empty lines at both ends (a parser drops the first)."""
         text = text if self._block.is_filled else text.lstrip("\n")
         if is_blank(text):
             self._space += text
@@ -134,7 +134,7 @@ class Layout:
         self._space = text[len(core) :]
 
     def _place(self) -> None:
-        """Make ready for something visible: the right block, the breaks before it, the tags around it."""
+        """Prepare for visible text: open the right block, write the breaks before it and the tags around it."""
         space, begins_line = self._space, self._newlines > 0 or not self._out
         if self._newlines >= 2 and not self._breaks and self._block.name == "p" and self._paragraphs < MAX_PARAGRAPHS:
             self._leave_paragraph()
@@ -162,7 +162,7 @@ class Layout:
         self._newlines = self._breaks = 0
         self._space = ""
 
-    # --- where we are ------------------------------------------------------------------------------
+    # --- the current block -------------------------------------------------------------------------
 
     @property
     def _block(self) -> _Open:
@@ -196,7 +196,7 @@ class Layout:
         self._open(inlines)
 
     def _enter_list(self) -> None:
-        """An item ends the item before it, and brings its list along where there is none."""
+        """End the item before, and open a list where the item is in none."""
         if self._block.name == "li":
             self._open(self._carried(self._close_from(self._inner - 1)[1:]))
         if self._block.name not in LISTS:
@@ -213,7 +213,7 @@ class Layout:
             self._newlines = 2
 
     def _enter_paragraph(self) -> None:
-        """Text stands in a paragraph, a list item or a preformatted block; open the one that is missing."""
+        """Open the block that text needs: a paragraph, a list item or a preformatted block."""
         name = {"": "p", "blockquote": "p", "ul": "li", "ol": "li"}.get(self._block.name)
         if name is not None:
             self._stack.insert(self._inner, _Open(name, f"<{name}>"))
@@ -221,7 +221,7 @@ class Layout:
             self._paragraphs += name == "p"
 
     def _leave_paragraph(self) -> None:
-        """Close the paragraph; its styles go on after it."""
+        """Close the paragraph, and continue its styles after it."""
         self._open(self._carried(self._close_from(self._inner - 1)[1:]))
 
     def _end(self, name: str) -> None:
@@ -231,7 +231,7 @@ class Layout:
             return
         if name == "a":
             self._label_link()
-        # The end of a style does not reach out of its block, nor that of an item out of its list.
+        # A style does not end outside of its block, nor an item outside of its list.
         floor = 0 if name in _BLOCKS else self._inner
         walls = LISTS if name == "li" else frozenset[str]()
         for at in range(len(self._stack) - 1, floor - 1, -1):
@@ -243,7 +243,7 @@ class Layout:
         self._newlines += 2 * (name == "p")
 
     def _label_link(self) -> None:
-        """Show the address of an open link that has nothing to see in it, so that it is not lost."""
+        """Show the address of an open link without visible content, so that it is not lost."""
         for element in self._stack[self._inner :]:
             if element.name == "a" and not element.is_shown:
                 self._place()
@@ -254,7 +254,7 @@ class Layout:
         self._within.update(element.name for element in elements)
 
     def _close_from(self, at: int) -> list[_Open]:
-        """Close everything from that place of the stack on, and return what it was."""
+        """Close and return all elements of the stack from place *at* on."""
         cut = self._stack[at:]
         del self._stack[at:]
         self._out += [f"</{element.name}>" for element in reversed(cut) if element.is_shown]
@@ -265,7 +265,7 @@ class Layout:
         return cut
 
     def _carried(self, cut: list[_Open]) -> list[_Open]:
-        """Of elements that were closed, those that open again: unwritten ones, and simple styles within a budget."""
+        """Return the closed elements to reopen: those not written yet, and simple styles up to `_MAX_REOPENED`."""
         kept: list[_Open] = []
         for element in cut:
             if element.is_block or (element.is_shown and element.opening != f"<{element.name}>"):

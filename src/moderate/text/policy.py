@@ -1,12 +1,12 @@
-"""What a submission may look like: one frozen value that everything in `moderate.text` obeys."""
+"""The policy of cleaning: the tags, attributes and schemes that texts may have, and how they are written."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-#: The tags that may survive, and what they may carry. They are those that WordPress grants commenters,
-#: with the block tags that paragraphs and Markdown need.
+#: The tags that texts may have, and their attributes: those that WordPress grants commenters, with the block tags that
+#: paragraphs and Markdown need.
 TAGS: Final = frozenset("a abbr b blockquote br cite code del em i li ol p pre q s strong ul".split())  # noqa: SIM905
 ATTRIBUTES: Final = frozenset(
     {
@@ -26,11 +26,11 @@ MARKUPS: Final = ("html", "text", "markdown")
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How texts are cleaned. Its `name` is stored beside every cleaned text.
+    """The settings of cleaning. Its `name` is stored with every cleaned text.
 
     `tags`, `attributes` and `schemes` may be narrowed; nothing can be added. `max_length` is in characters
-    of the text as typed. A text with more than `max_brackets` times ``<`` is shown as plain text, so
-    that no parser is ever given a pathological document.
+    of the text as typed. A text with more than `max_brackets` times ``<`` is shown as plain text, so that no parser
+    gets a pathological document.
     """
 
     sanitizer: str = "bleach"
@@ -41,7 +41,7 @@ class Policy:
     attributes: frozenset[tuple[str, str]] = ATTRIBUTES
     schemes: frozenset[str] = SCHEMES
     rel: str = "nofollow ugc noopener"
-    #: Grows whenever the same text would be rendered in another way than before.
+    #: Increased whenever the same text would be rendered in another way than before.
     version: str = "2"
 
     def __post_init__(self) -> None:

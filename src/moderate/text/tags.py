@@ -1,7 +1,7 @@
-"""Tags in typed text: the few that are surely meant as markup, and everything else as plain text.
+"""The tags in typed text that are surely meant as markup; everything else is plain text.
 
-A tag is markup where its name is allowed, it is well formed, each attribute has a name that HTML knows for it, and
-it has its counterpart. Anything else (`a<b && c>d`, `List<b>`, "use <ol> here") is text, to be shown as it was typed.
+A tag is markup where its name is allowed, it is well formed, each attribute has a name that HTML has for it, and it has
+its counterpart. Anything else (`a<b && c>d`, `List<b>`, "use <ol> here") is text, shown as it was typed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _MAX_TITLE = 200
 
-#: What the attributes of lists may hold.
+#: The values that attributes of lists may have.
 LIST_VALUES = {
     "start": re.compile("-?[0-9]{1,9}"),
     "value": re.compile("-?[0-9]{1,9}"),
@@ -67,7 +67,7 @@ _ENDLESS = _OPTIONAL_ENDS | {"br"}
 
 
 class Tag(NamedTuple):
-    """One tag as typed: its place in the text, and of its attributes those that may stay, decoded."""
+    """A tag as typed: its place in the text, and the granted ones of its attributes, decoded."""
 
     name: str
     start: int
@@ -84,7 +84,7 @@ class Tag(NamedTuple):
 
     @property
     def address(self) -> str:
-        """The address that a link leads to; empty for other tags."""
+        """The address of a link; empty for other tags."""
         return next((value for name, value in self.attributes if name == "href"), "")
 
 
@@ -116,7 +116,7 @@ def lexed(text: str, policy: Policy) -> Iterator[str | Tag]:
 
 
 def lexed_html(html: str, policy: Policy) -> Iterator[str | Tag]:
-    """Yield the tokens of HTML that a program made of Markdown or of a page, in which each tag is meant."""
+    """Yield the tokens of HTML that was made of Markdown or of a page, in which every tag is meant as one."""
     done = 0
     for tag in _candidates(html, policy):
         yield html[done : tag.start]
@@ -127,7 +127,7 @@ def lexed_html(html: str, policy: Policy) -> Iterator[str | Tag]:
 
 @lru_cache(maxsize=16)
 def _tags(names: frozenset[str]) -> re.Pattern[str]:
-    """All quantifiers are possessive: a candidate is read once, whatever follows."""
+    """Return the pattern of tags with these names. All quantifiers are possessive: nothing is read twice."""
     name = "|".join(sorted(names))
     return re.compile(
         rf"<(?:/(?P<end>{name}){_SPACE}*+>|(?P<name>{name})"
@@ -137,7 +137,7 @@ def _tags(names: frozenset[str]) -> re.Pattern[str]:
 
 
 def _candidates(text: str, policy: Policy) -> Iterator[Tag]:
-    """Yield what is well formed and has known attributes."""
+    """Yield the tags that are well formed and have known attributes."""
     for match in _tags(policy.tags).finditer(text):
         start, end = match.span()
         if match["end"]:
@@ -156,7 +156,7 @@ def _is_known(tag: str, attribute: str, has_value: bool) -> bool:
 
 
 def _kept(tag: str, typed: Sequence[tuple[str, str]], policy: Policy) -> Iterator[tuple[str, str]]:
-    """Yield the attributes that the policy grants, each once, with values that can stand on a page."""
+    """Yield the attributes that the policy grants, each once, with valid values."""
     seen: set[str] = set()
     for attribute, source in typed:
         name = attribute.lower()
@@ -246,7 +246,7 @@ def _following(tags: Sequence[Tag]) -> list[int]:
 
 
 def _is_bare(tags: Sequence[Tag]) -> bool:
-    """Return whether as many tags of each name end as begin, where an end is needed."""
+    """Return True if as many tags of each name end as begin, where an end is needed."""
     open_tags = Counter[str]()
     for tag in tags:
         open_tags[tag.name] += 0 if tag.name in _ENDLESS else -1 if tag.is_end else 1
@@ -254,19 +254,19 @@ def _is_bare(tags: Sequence[Tag]) -> bool:
 
 
 def _has_words(text: str, tags: Sequence[Tag]) -> bool:
-    """Return whether there is anything to see besides the tags."""
+    """Return True if anything is visible besides the tags."""
     ends = [0, *(tag.end for tag in tags)]
     starts = [*(tag.start for tag in tags), len(text)]
     return any(not is_blank(decoded(text[end:start])) for end, start in zip(ends, starts, strict=True))
 
 
 def _is_quoted(text: str, tag: Tag) -> bool:
-    """Return whether a tag alone stands between quotation marks or brackets: it is spoken of, not used."""
+    """Return True if a tag alone is between quotation marks or brackets, and so mentioned instead of used."""
     return tag.start > 0 and text[tag.end : tag.end + 1] == _QUOTES.get(text[tag.start - 1], "none")
 
 
 def _is_pair(text: str, tags: Sequence[Tag], start: int, end: int) -> bool:
-    """Return whether a start and an end tag of one name mark something up."""
+    """Return True if a start and an end tag of one name mark something up."""
     tag = tags[start]
     if tag.name == "a":
         return bool(tag.address)
@@ -283,7 +283,7 @@ def _is_empty(text: str, tags: Sequence[Tag], start: int, end: int) -> bool:
 def _with_paragraphs_and_items(
     text: str, tags: Sequence[Tag], outside: Sequence[int], pairs: dict[int, int]
 ) -> dict[int, int]:
-    """Return the pairs with the paragraphs and items that are not closed, and without those amid a sentence."""
+    """Return the pairs, with unclosed paragraphs and items added, and those within a sentence removed."""
     lists = 0
     ends = {end: start for start, end in pairs.items()}
     for at in outside:
@@ -301,7 +301,7 @@ def _with_paragraphs_and_items(
 
 
 def _begins_block(text: str, tag: Tag, is_closed: bool) -> bool:
-    """Return whether a tag stands where a paragraph begins, and not in the middle of a sentence about it."""
+    """Return True if a tag is where a paragraph begins, and not in the middle of a sentence about it."""
     before = text[max(0, tag.start - 80) : tag.start].rpartition("\n")[2].rstrip(" \t")
     if before and before[-1] not in _SENTENCE_ENDS:
         return False
