@@ -33,6 +33,9 @@ MONITORED = frozenset({"moderate.health", "moderate.metrics"})
 _SUB_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[^\x00-\x1f\x7f/?#\\]+)*")
 MAX_SUB_PATH = 200
 
+#: Characters of a sub-path that are not escaped.
+SAFE = "/%:@!$&'()*+,;=~-._"
+
 
 @dataclass(slots=True)
 class SiteAddress:
@@ -56,7 +59,8 @@ class SiteAddress:
     def configured(self) -> str:
         """The sub-path in the settings, such as ``/news``; empty where there is none."""
         path = urlsplit(self.settings.site_url or "").path
-        return path or with_slash(str(self.app.config.get("APPLICATION_ROOT") or ""))
+        root = str(self.app.config.get("APPLICATION_ROOT") or "").strip("/")
+        return path or (root and f"/{root}")
 
     def seen(self) -> str | None:
         """Return the sub-path that was learned from requests, None where none is known. Raises `ServiceDown`."""
@@ -72,7 +76,8 @@ class SiteAddress:
         origin = self.origin
         if origin and self.own_host:
             origin = f"{urlsplit(origin).scheme}://{self.own_host}"
-        return f"{origin}{quoted(root)}{self.settings.url_prefix}"
+        # Escaped for an address (RFC 3986 §3.3); escapes in it are kept.
+        return f"{origin}{quote(root, safe=SAFE)}{self.settings.url_prefix}"
 
     @property
     def own_host(self) -> str:
@@ -151,7 +156,8 @@ class SiteAddress:
 
     def _learn(self, root: str, *, is_trusted: bool) -> None:
         """Store the sub-path if it is new. An outage of the database is ignored here: the request itself reports it."""
-        if not is_sub_path(root) or root == self._seen:
+        # Behind a host name it must not change the host.
+        if root == self._seen or len(root) > MAX_SUB_PATH or not _SUB_PATH.fullmatch(root):
             return
         try:
             known = self.seen()
@@ -161,22 +167,6 @@ class SiteAddress:
             self._seen = known
         except ServiceDown:
             log.debug("The sub-path of a request could not be kept.", exc_info=True)
-
-
-def is_sub_path(root: str) -> bool:
-    """Return whether a SCRIPT_NAME can follow a host name without changing the host."""
-    return len(root) <= MAX_SUB_PATH and _SUB_PATH.fullmatch(root) is not None
-
-
-def with_slash(root: str) -> str:
-    """Return a path from a setting with one leading slash and no final one; empty for the root."""
-    bare = root.strip("/")
-    return f"/{bare}" if bare else ""
-
-
-def quoted(root: str) -> str:
-    """Return a sub-path escaped for an address (RFC 3986 §3.3). Escapes in it are kept."""
-    return quote(root, safe="/%:@!$&'()*+,;=~-._")
 
 
 def authority_of(origin: str) -> str | None:
