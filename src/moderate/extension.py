@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
+from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,7 +15,8 @@ from moderate.build import Parts, build_state
 from moderate.cli import build_cli, settings_explained
 from moderate.database.engine import refuse_engine
 from moderate.database.migrate import include_name
-from moderate.hooks import Article, Author, checked, key_text
+from moderate.errors import HookError
+from moderate.hooks import Article, Author, key_text, type_name
 from moderate.http import language
 from moderate.http.blueprint import build_blueprint, start_worker
 from moderate.http.body import keep
@@ -38,7 +42,10 @@ if TYPE_CHECKING:
     from moderate.protocols.base import InboundProtocol
 
 F = TypeVar("F", bound="Callable[..., Any]")
+A = TypeVar("A", Article, Author, Moderator)
 K = TypeVar("K", bound="str | int")
+
+log = logging.getLogger("moderate")
 
 #: The type that each hook returns, besides None.
 ANSWERS = {
@@ -262,6 +269,28 @@ class Moderate:
             change=ChangedText(change),
         )
         return decide_one(current_state().desk, request)
+
+
+def checked(hook: str, answer: object, expected: type[A]) -> A | None:
+    """Return the answer of *hook* if it is an *expected*, and None for None and False.
+
+    Raises `HookError` for everything else, and logs it, because the host's own error handlers may not. An
+    instance of a subclass is reduced to the fields of *expected*, so that they are checked in any case.
+    """
+    # By identity and type: a login proxy answers `isinstance` and `==` for the object behind it.
+    kind = type(answer)
+    if answer is None or answer is False:
+        return None
+    if kind is expected:
+        return answer  # type: ignore[return-value]
+    if issubclass(kind, expected):
+        return expected(**{entry.name: getattr(answer, entry.name) for entry in fields(expected)})
+    if inspect.iscoroutine(answer):
+        # A coroutine that is never awaited warns when it is collected.
+        answer.close()
+    error = HookError(hook, expected.__name__, type_name(answer))
+    log.error("%s", error)
+    raise error
 
 
 def exempt_from_csrf(blueprint: Blueprint) -> None:

@@ -6,16 +6,13 @@ so that no personal data gets into a log.
 
 from __future__ import annotations
 
-import inspect
 import logging
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from typing import TYPE_CHECKING, TypeVar
-
-from moderate.errors import HookError
+from typing import TYPE_CHECKING
 
 log = logging.getLogger("moderate")
 
@@ -35,8 +32,6 @@ set_field = object.__setattr__
 
 #: Characters that not every database can store.
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-
-T = TypeVar("T", "Article", "Author", "Moderator")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,28 +119,6 @@ class Moderator:
             raise TypeError(f"Moderator.name must have 1 to {MAX_NAME} characters that are not all blank.")
         set_field(self, "name", name)
         set_field(self, "email", optional_text("Moderator.email", self.email))
-
-
-def checked(hook: str, answer: object, expected: type[T]) -> T | None:
-    """Return the answer of *hook* if it is an *expected*, and None for None and False.
-
-    Raises `HookError` for everything else, and logs it, because the host's own error handlers may not. An
-    instance of a subclass is reduced to the fields of *expected*, so that they are checked in any case.
-    """
-    # By identity and type: a login proxy answers `isinstance` and `==` for the object behind it.
-    kind = type(answer)
-    if answer is None or answer is False:
-        return None
-    if kind is expected:
-        return answer  # type: ignore[return-value]
-    if issubclass(kind, expected):
-        return expected(**{entry.name: getattr(answer, entry.name) for entry in fields(expected)})
-    if inspect.iscoroutine(answer):
-        # A coroutine that is never awaited warns when it is collected.
-        answer.close()
-    error = HookError(hook, expected.__name__, type_name(answer))
-    log.error("%s", error)
-    raise error
 
 
 def is_key(key: str) -> bool:
