@@ -1,0 +1,78 @@
+"""What follows from the declaration of a view."""
+
+from __future__ import annotations
+
+import pytest
+
+from moderate.http.operation import CURSOR, EDIT_TOKEN, FORM, JSON, Answer, Operation, Reply, routes_in
+
+
+class TextIn(Answer):
+    text: str
+
+
+@pytest.mark.parametrize(
+    ("operation", "codes"),
+    [
+        (Operation("GET", "/feed", "feed"), {"unavailable"}),
+        (Operation("GET", "/feed", "feed", needs_database=False), set()),
+        (Operation("GET", "/feed/<path:article>", "feed"), {"unknown-article", "unavailable"}),
+        (Operation("GET", "/items/<int:item_id>", "item"), {"unknown-item", "not-found", "unavailable"}),
+        (Operation("GET", "/rules/<int:rule_id>", "rule"), {"unknown-rule", "not-found", "unavailable"}),
+        (Operation("GET", "/items", "items", parameters=(CURSOR,)), {"invalid", "unavailable"}),
+        # Any text may be asked for by it.
+        (Operation("GET", "/items", "items", parameters=(EDIT_TOKEN,)), {"unavailable"}),
+        (
+            Operation("POST", "/items", "items", body=TextIn),
+            {"invalid", "too-large", "unsupported-media-type", "unavailable"},
+        ),
+        (
+            Operation("POST", "/items", "items", body=TextIn, is_body_required=False),
+            {"invalid", "too-large", "unavailable"},
+        ),
+        (Operation("POST", "/items", "items", body={FORM: TextIn}), {"invalid", "too-large", "unavailable"}),
+        (
+            Operation("POST", "/items", "items", body={FORM: TextIn}, is_body_required=False),
+            {"too-large", "unavailable"},
+        ),
+        (Operation("GET", "/items", "items", is_for_moderators=True), {"unauthorized", "rate-limited", "unavailable"}),
+        (
+            Operation("DELETE", "/items", "items", is_for_moderators=True),
+            {"unauthorized", "forbidden", "rate-limited", "unavailable"},
+        ),
+        (Operation("POST", "/ping", "ping", body={JSON: TextIn}, answers_errors=True), set()),
+    ],
+)
+def test_usual_problems_follow_from_the_rest(operation: Operation, codes: set[str]) -> None:
+    assert set(operation.codes()) == codes
+
+
+def test_codes_that_are_declared_come_first_and_none_comes_twice() -> None:
+    operation = Operation("POST", "/x", "x", body=TextIn, problems=("closed", "invalid"))
+    assert operation.codes() == ("closed", "invalid", "too-large", "unsupported-media-type", "unavailable")
+
+
+def test_parameters_of_the_path_follow_from_the_rule() -> None:
+    operation = Operation("GET", "/a/<path:article>/<token>", "a", link="As in the mail.", parameters=(CURSOR,))
+    found = [(one["name"], one["in"]) for one in operation.all_parameters()]
+    assert (operation.path, found) == (
+        "/a/{article}/{token}",
+        [("article", "path"), ("token", "path"), ("cursor", "query")],
+    )
+
+
+def test_an_etag_brings_its_header_fields_and_304() -> None:
+    operation = Operation("GET", "/x", "x", replies=(Reply(200, "All.", headers=("Location",)),), has_etag=True)
+    assert [(reply.status, reply.headers) for reply in operation.all_replies()] == [
+        (200, ("ETag", "Location")),
+        (304, ("ETag",)),
+    ]
+    assert [one["name"] for one in operation.all_parameters()] == ["If-None-Match"]
+
+
+def test_a_module_has_the_routes_that_it_declares_and_not_those_that_it_imports() -> None:
+    from moderate.http import blueprint
+    from moderate.reading import views
+
+    assert views.thread in routes_in(views)
+    assert list(routes_in(blueprint)) == []
