@@ -5,6 +5,8 @@ import re
 import unicodedata
 from hashlib import blake2b
 from time import process_time
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import quote
 
 import idna
@@ -14,7 +16,8 @@ from hypothesis import strategies as st
 
 from moderate.text.clean import is_email
 from moderate.text.links import address_spans, target_of
-from moderate.web_address import MAX_KEY, host_of, parse, read, source_key
+from moderate.waves.watch import sender_of
+from moderate.web_address import MAX_KEY, host_of, parse, read, resolved, same_page, source_key
 
 
 @pytest.mark.parametrize(
@@ -409,7 +412,7 @@ URLS = st.builds(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(URLS | st.text(max_size=60))
 def test_addresses_that_were_taken_keep_their_keys(url: str) -> None:
     if BEFORE.matched(url.strip()):
@@ -419,7 +422,7 @@ def test_addresses_that_were_taken_keep_their_keys(url: str) -> None:
         assert source_key(url) == BEFORE.key(url)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(URLS | st.text(max_size=60))
 def test_no_address_is_taken_that_was_refused(url: str) -> None:
     if parse(url):
@@ -445,3 +448,111 @@ def test_addresses_that_are_not_taken_any_more(url: str) -> None:
     """A long s is no s in a scheme, and some of these were IPv4 addresses to browsers."""
     assert BEFORE.matched(url)
     assert not parse(url)
+
+
+# --- one reading for all ------------------------------------------------------------------------------
+
+
+@settings(max_examples=300, deadline=None)
+@given(URLS)
+def test_the_address_for_the_wire_is_read_as_the_same_host(url: str) -> None:
+    address = parse(url)
+    if address is not None:
+        again = parse(address.url)
+        assert again is not None
+        assert (again.host, again.authority) == (address.host, address.authority)
+        assert host_of(url) == host_of(address.host) == address.host
+        assert address.host.isascii()
+        assert address.host == address.host.lower()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=80) | URLS | HOSTS)
+def test_any_text_names_a_host_in_one_spelling(text: str) -> None:
+    host = host_of(text)
+    assert host.isascii() or parse(f"https://{host}/") is None
+    assert host_of(host) == host or parse(f"https://{host}/") is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(URLS | st.text(max_size=60))
+def test_what_is_taken_strictly_is_read_alike(url: str) -> None:
+    if parse(url):
+        assert read(url) == parse(url)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("https://bücher.example/a", "http://xn--bcher-kva.example/a/", True),
+        ("https://blog.example:443/a", "http://BLOG.example./a#top", True),
+        ("https://blog.example/%61", "https://blog.example/a", True),
+        ("https://ｂlog.example/a", "https://blog.example/a", True),
+        ("https://straße.example/a", "https://strasse.example/a", False),
+        ("https://blog.example/a", "https://blog.example/a?b", False),
+        ("https://blog.example:8080/a", "https://blog.example/a", False),
+        ("not an address", " not an address", True),
+    ],
+)
+def test_one_page_is_one_in_all_spellings(one: str, other: str, is_same: bool) -> None:
+    assert same_page(one, other) is is_same
+
+
+@pytest.mark.parametrize(
+    ("url", "sites"),
+    [
+        ("https://a.blog.example/", {"blog.example"}),
+        ("https://Blog.Example./", {"blog.example"}),
+        ("https://a.blog.co.uk/", {"blog.co.uk"}),
+        ("https://a.bücher.example/", {"bücher.example", "xn--bcher-kva.example"}),
+        ("https://a.XN--BCHER-KVA.example/", {"bücher.example", "xn--bcher-kva.example"}),
+        ("https://ｂlog.example/", {"ｂlog.example", "blog.example"}),
+        ("http://203.0.113.7:8080/", {"203.0.113.7"}),
+        ("http://[2001:DB8:0::7]/", {"[2001:db8::7]"}),
+        ("http://localhost/", {"localhost"}),
+    ],
+)
+def test_a_site_is_found_in_each_spelling_in_which_it_may_be_stored(url: str, sites: set[str]) -> None:
+    address = read(url)
+    assert address is not None
+    assert address.sites == sites
+
+
+@pytest.mark.parametrize(
+    ("url", "is_disguised"),
+    [
+        ("https://blog.example/", False),
+        ("https://BLOG.example./", False),
+        ("https://bücher.example/", False),
+        ("https://XN--BCHER-KVA.example/", False),
+        ("https://ｂlog.example/", True),
+        ("https://blog.example../", True),
+        ("http://१२७.example/", True),
+        ("http://[::ffff:203.0.113.7]/", True),
+        ("https://bücher．example/", True),
+    ],
+)
+def test_a_host_that_only_folds_to_its_name_is_disguised(url: str, is_disguised: bool) -> None:
+    address = read(url)
+    assert address is not None
+    assert address.is_disguised is is_disguised
+
+
+@pytest.mark.parametrize(
+    ("base", "reference", "leads_to"),
+    [
+        ("https://a.example/b/c", "../d?e#f", "https://a.example/d?e#f"),
+        ("https://a.example/b", " //c.example\\d\n", "https://c.example/d"),
+        ("https://a.example/b", "mailto:a@b.example", None),
+        ("https://a.example/b", "https://[::1", None),
+        ("https://a.example/b", "https://a..example/", None),
+    ],
+)
+def test_references_are_resolved_as_browsers_do(base: str, reference: str, leads_to: str | None) -> None:
+    assert resolved(base, reference) == leads_to
+
+
+def test_senders_of_a_wave_are_counted_by_host_and_not_by_spelling() -> None:
+    spellings = ("https://bücher.example/1", "http://xn--bcher-kva.example/2", "https://BÜCHER.example./3")
+    items: list[Any] = [SimpleNamespace(source_url=url) for url in spellings]
+    assert len({sender_of(item) for item in items}) == 1
