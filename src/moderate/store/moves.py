@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, delete, insert, update
@@ -31,120 +31,6 @@ NEW_ITEM = insert(items)
 NEW_LINE = insert(history)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
-    """One change of an item, as `_move` writes it.
-
-    `before` is None for an item that is to be stored, `after` for one that is to be deleted.
-    `version` is the one that was read, 0 for none.
-    """
-
-    kind: Kind
-    article: str
-    before: Status | None
-    after: Status | None
-    act: str
-    at: datetime
-    item: int | None = None
-    version: int = 0
-    awaiting: Awaiting | None = None
-    by: str | None = None
-    note: str | None = None
-    batch: str | None = None
-    cause: str | None = None
-    was: Mapping[str, Any] | None = None
-    values: Mapping[str, Any] = field(default_factory=dict)
-    is_new_text: bool = False
-    is_visible: bool = False
-    #: The values before the step; an undo keeps them.
-    public_at: datetime | None = None
-    waiting_since: datetime | None = None
-
-    @property
-    def columns(self) -> dict[str, Any]:
-        """The columns to write beside `status` and `version`."""
-        return {**self.values, **self._moments()}
-
-    def _moments(self) -> dict[str, datetime]:
-        """Return `public_at` and `waiting_since` where this step sets them.
-
-        An undo restores an earlier state, and with it the moment at which that state began.
-        """
-        awaiting = self.values.get("awaiting", self.awaiting)
-        is_restored = self.act == "undone"
-        moves = self.before is not self.after
-        moments = {}
-        if moves and self.after is Status.APPROVED and not (is_restored and self.public_at):
-            moments["public_at"] = self.at
-        comes_to_wait = awaiting == Awaiting.MODERATOR and (moves or self.awaiting is not Awaiting.MODERATOR)
-        if comes_to_wait and not (is_restored and self.waiting_since):
-            moments["waiting_since"] = self.at
-        return moments
-
-    @property
-    def version_after(self) -> int:
-        return self.version + int(self.is_new_text or self.before is not self.after)
-
-
-def _move(conn: Connection, move: Move, tally: Tally | None = None) -> tuple[int, int]:
-    """Write one step: the item, its history, its counters. Returns the ids of the item and the history line.
-
-    Several steps in one transaction share a *tally*, which the caller writes at their end.
-    Raises `Stale` where the item no longer is as it was read.
-    """
-    item_id = _write_item(conn, move)
-    line = {
-        "item_id": item_id,
-        "at": move.at,
-        "act": move.act,
-        "actor": move.by,
-        "before": move.before.value if move.before else None,
-        "after": (move.after or move.before or Status.TRASH).value,
-        "version": move.version_after,
-        "note": move.note,
-        "batch": move.batch,
-        "cause": move.cause,
-        "was": None if move.was is None else dict(move.was),
-    }
-    line_id = _inserted(conn, NEW_LINE, line)
-    change = counter_change(move.kind, move.before, move.after)
-    is_visible = move.is_visible or is_public_change(move.before, move.after)
-    if tally is not None:
-        tally.add(move.article, change, is_visible=is_visible)
-    elif change or is_visible:
-        counters.add(conn, move.article, change, is_visible=is_visible)
-    return item_id, line_id
-
-
-def _write_item(conn: Connection, move: Move) -> int:
-    # A new text brings its search terms and its keys for nearly equal texts.
-    terms = {"search": terms_of(move.values), **near_columns(move.values["text"])} if "text" in move.values else {}
-    if move.item is None:
-        where = {"kind": move.kind.value, "article_key": move.article, "version": move.version_after}
-        status = {"status": move.after.value if move.after else None}
-        return _inserted(conn, NEW_ITEM, {**move.columns, **terms, **where, **status})
-    seen = _seen(move.item, move.version, move.awaiting)
-    if move.after is None:
-        done = conn.execute(delete(items).where(seen))
-    else:
-        step = {**move.columns, **terms, "status": move.after.value, "version": move.version_after}
-        done = conn.execute(update(items).where(seen).values(step))
-    if done.rowcount != 1:
-        raise Stale
-    return move.item
-
-
-def near_columns(text: str) -> dict[str, int | None]:
-    """Return the columns by which nearly equal texts are found."""
-    near = near_text(text)
-    return dict(zip(NEAR, (near.simhash, *near.bands) if near else (None,) * len(NEAR), strict=True))
-
-
-def _inserted(conn: Connection, new: Insert, row: Mapping[str, Any]) -> int:
-    key = conn.execute(new, row).inserted_primary_key
-    return int(key[0]) if key else 0
-
-
 @dataclass(frozen=True, slots=True)
 class Applied:
     """The item after a change, and the id of the change's history line."""
@@ -155,67 +41,52 @@ class Applied:
 
 def receive(conn: Connection, submission: Submission, verdict: Verdict, now: datetime) -> Item:
     """Store a new item. Raises SQLAlchemy's `IntegrityError` where one with its key is there."""
-    move = Move(
-        kind=submission.kind,
-        article=submission.article.key,
-        before=None,
-        after=verdict.status,
-        act="received",
-        at=now,
-        cause=cause_of(verdict.findings, verdict.status),
-        values=columns_of(submission, verdict, now),
-    )
-    item_id, _ = _move(conn, move)
-    shown = {RENAMED.get(name, name): value for name, value in move.columns.items() if name not in HIDDEN}
-    known = {"id": item_id, "kind": move.kind, "status": move.after, "version": move.version_after}
-    article = submission.article
+    kind, status, article = submission.kind, verdict.status, submission.article
+    columns = columns_of(submission, verdict, now)
+    columns |= _moments(None, status, columns["awaiting"], "received", now)
+    place = {"kind": kind.value, "article_key": article.key, "status": status.value, "version": 1}
+    item_id = _inserted(conn, NEW_ITEM, {**columns, **_search_columns(columns), **place})
+    cause = cause_of(verdict.findings, status)
+    _log(conn, item_id, None, status, version=1, act="received", at=now, cause=cause)
+    _count(conn, kind, article.key, None, status)
+    shown = {RENAMED.get(name, name): value for name, value in columns.items() if name not in HIDDEN}
+    known = {"id": item_id, "kind": kind, "status": status, "version": 1}
     about = {"article": article.key, "article_title": article.title, "article_url": article.url}
     # Built from what was written, without another query.
     return item_from({**shown, **known, **about})
 
 
 def apply(
-    conn: Connection, item: Item, change: Change, act: str, at: datetime, *, tally: Tally | None = None, **about: Any
+    conn: Connection,
+    item: Item,
+    change: Change,
+    act: str,
+    at: datetime,
+    *,
+    tally: Tally | None = None,
+    **about: Any,
 ) -> Applied:
-    """Move a stored item as *change* says. *about* goes into the history: by, note, batch, cause."""
-    move = Move(
-        kind=item.kind,
-        article=item.article,
-        before=item.status,
-        after=change.after,
-        act=change.act or act,
-        at=at,
-        item=item.id,
-        version=item.version,
-        awaiting=item.awaiting,
-        values=change.values,
-        is_new_text=change.is_new_text,
-        is_visible=change.is_visible,
-        was=change.was,
-        public_at=item.public_at,
-        waiting_since=item.waiting_since,
-        **about,
-    )
-    _, line_id = _move(conn, move, tally)
-    after = altered(item, {**move.columns, "status": change.after, "version": move.version_after})
-    return Applied(after, line_id)
+    """Move a stored item as *change* says, with a line in its history and in step with the counters.
+
+    *about* goes into the line: by, note, batch, cause. Several changes in one transaction share a *tally*, which
+    the caller writes at their end. Raises `Stale` where the item no longer is as it was read.
+    """
+    act, after = change.act or act, change.after
+    version = item.version + int(change.is_new_text or after is not item.status)
+    awaiting = change.values.get("awaiting", item.awaiting)
+    columns = {**change.values, **_moments(item, after, awaiting, act, at)}
+    row = {**columns, **_search_columns(columns), "status": after.value, "version": version}
+    _require(conn.execute(update(items).where(_as_read(item)).values(row)).rowcount)
+    line = _log(conn, item.id, item.status, after, version=version, act=act, at=at, was=change.was, **about)
+    _count(conn, item.kind, item.article, item.status, after, is_new_text=change.is_visible, tally=tally)
+    return Applied(altered(item, {**columns, "status": after, "version": version}), line)
 
 
 def remove(conn: Connection, item: Item, by: str, at: datetime) -> None:
-    """Delete an item with its tasks and samples; its history stays."""
-    move = Move(
-        kind=item.kind,
-        article=item.article,
-        before=item.status,
-        after=None,
-        act="deleted",
-        at=at,
-        item=item.id,
-        version=item.version,
-        awaiting=item.awaiting,
-        by=by,
-    )
-    _move(conn, move)
+    """Delete an item with its tasks and samples; its history stays. Raises `Stale`, as `apply` does."""
+    _require(conn.execute(delete(items).where(_as_read(item))).rowcount)
+    _log(conn, item.id, item.status, item.status, version=item.version + 1, act="deleted", at=at, by=by)
+    _count(conn, item.kind, item.article, item.status, None)
     earlier.remember_spam(conn, item)
     conn.execute(delete(tasks).where(tasks.c.item_id == item.id))
     conn.execute(delete(samples).where(samples.c.item_id == item.id))
@@ -224,14 +95,98 @@ def remove(conn: Connection, item: Item, by: str, at: datetime) -> None:
 
 
 def explain(conn: Connection, item: Item, values: Mapping[str, Any]) -> Item:
-    """Replace columns of an item that stays where it is, without a line in its history."""
-    done = conn.execute(update(items).where(_seen(item.id, item.version, item.awaiting)).values(dict(values)))
-    if done.rowcount != 1:
-        raise Stale
+    """Replace columns of an item that stays where it is, without a line in its history. Raises `Stale`."""
+    _require(conn.execute(update(items).where(_as_read(item)).values(dict(values))).rowcount)
     return altered(item, values)
 
 
-def _seen(item_id: int, version: int, awaiting: Awaiting | None) -> ColumnElement[bool]:
+def _moments(item: Item | None, after: Status, awaiting: str | None, act: str, at: datetime) -> dict[str, datetime]:
+    """Return `public_at` and `waiting_since` where a change sets them; *item* is None for a new one.
+
+    An undo restores an earlier state, and with it the moment at which that state began.
+    """
+    before, awaited = (item.status, item.awaiting) if item else (None, None)
+    restored = item if act == "undone" else None
+    moments = {}
+    if after is Status.APPROVED and before is not after and not (restored and restored.public_at):
+        moments["public_at"] = at
+    waits_already = before is after and awaited is Awaiting.MODERATOR
+    if awaiting == Awaiting.MODERATOR and not waits_already and not (restored and restored.waiting_since):
+        moments["waiting_since"] = at
+    return moments
+
+
+def _search_columns(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns by which a new text is found: by searches, and as nearly equal to another one."""
+    if "text" not in columns:
+        return {}
+    near = near_text(columns["text"])
+    keys = (near.simhash, *near.bands) if near else (None,) * len(NEAR)
+    return {"search": terms_of(columns), **dict(zip(NEAR, keys, strict=True))}
+
+
+def _log(
+    conn: Connection,
+    item_id: int,
+    before: Status | None,
+    after: Status,
+    *,
+    version: int,
+    act: str,
+    at: datetime,
+    by: str | None = None,
+    note: str | None = None,
+    batch: str | None = None,
+    cause: str | None = None,
+    was: Mapping[str, Any] | None = None,
+) -> int:
+    """Write a line of the history and return its id."""
+    line = {
+        "item_id": item_id,
+        "at": at,
+        "act": act,
+        "actor": by,
+        "before": before.value if before else None,
+        "after": after.value,
+        "version": version,
+        "note": note,
+        "batch": batch,
+        "cause": cause,
+        "was": None if was is None else dict(was),
+    }
+    return _inserted(conn, NEW_LINE, line)
+
+
+def _count(
+    conn: Connection,
+    kind: Kind,
+    article: str,
+    before: Status | None,
+    after: Status | None,
+    *,
+    is_new_text: bool = False,
+    tally: Tally | None = None,
+) -> None:
+    """Move the counters; *is_new_text* says that readers see another text although the status stays."""
+    change = counter_change(kind, before, after)
+    is_visible = is_new_text or is_public_change(before, after)
+    if tally is not None:
+        tally.add(article, change, is_visible=is_visible)
+    elif change or is_visible:
+        counters.add(conn, article, change, is_visible=is_visible)
+
+
+def _inserted(conn: Connection, new: Insert, row: Mapping[str, Any]) -> int:
+    key = conn.execute(new, row).inserted_primary_key
+    return int(key[0]) if key else 0
+
+
+def _as_read(item: Item) -> ColumnElement[bool]:
     """Return the condition that the item still is as it was read: decisions hold for what was seen."""
-    waits = items.c.awaiting == (awaiting.value if awaiting else None)
-    return and_(items.c.id == item_id, items.c.version == version, waits)
+    waits = items.c.awaiting == (item.awaiting.value if item.awaiting else None)
+    return and_(items.c.id == item.id, items.c.version == item.version, waits)
+
+
+def _require(rowcount: int) -> None:
+    if rowcount != 1:
+        raise Stale

@@ -74,7 +74,7 @@ def judgement_of(verdict: Verdict) -> dict[str, Any]:
 
 
 def columns_of(submission: Submission, verdict: Verdict, now: datetime) -> dict[str, Any]:
-    """Return all columns of a new item but those that `Move` has fields for."""
+    """Return all columns of a new item but its kind, article, status and version."""
     client = submission.client
     is_ping = submission.kind.is_ping
     key = None if is_ping else submission.idempotency_key
