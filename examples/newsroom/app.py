@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 
 
 def create_app(config: Mapping[str, Any] | None = None, *, clock: Clock | None = None) -> Flask:
-    """The site as a Flask app. `NEWSROOM_DATA` is the folder that it may write to."""
+    """Return the site as a Flask app. `NEWSROOM_DATA` is the folder that it may write to."""
     app = Flask(__name__, instance_path=str(data_folder(config or {})))
     app.config.from_mapping(
         SECRET_KEY=secret_key(Path(app.instance_path)),
@@ -79,7 +79,7 @@ def plug_in(moderate: Moderate) -> None:
 
 
 def story_url(key: str) -> str:
-    """An article's permalink, also outside of requests, where pings are verified."""
+    """Return an article's permalink, also outside of requests, where pings are verified."""
     if has_request_context():
         return url_for("article", key=key, _external=True)
     return f"{current_app.config['NEWSROOM_URL']}/articles/{key}"

@@ -14,7 +14,7 @@ blueprint = Blueprint("sign_in", __name__)
 
 
 def new_link(app: Flask, name: str) -> str:
-    """The path of a fresh sign-in link. It is forgotten when it has been used, and when the site stops."""
+    """Return the path of a new sign-in link. It is forgotten when it has been used, and when the site stops."""
     token = secrets.token_urlsafe(24)
     links(app)[token] = name
     return f"/sign-in/{token}"

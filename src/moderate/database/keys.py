@@ -1,6 +1,7 @@
 """Primary keys, unique constraints and the ids that tables give: what was lost, and its repair.
 
-Each id is given once, because cookies, mails and histories name items by it."""
+Each id is given once, because cookies, mails and histories name items by it.
+"""
 
 from __future__ import annotations
 

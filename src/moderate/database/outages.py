@@ -246,7 +246,7 @@ def is_explained(error: BaseException) -> bool:
 def hint(error: DBAPIError) -> str | None:
     """Return the meaning of a common error and what to do; None for any other.
 
-    ``{file}`` in it is to be replaced by the database\'s name.
+    ``{file}`` in it is to be replaced by the database's name.
     """
     by_code = next((words for codes, words in BY_CODE if code(error) in codes), None)
     said = str(error.orig).lower()

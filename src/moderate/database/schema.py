@@ -76,17 +76,17 @@ def prose() -> Text:
 
 
 def terms() -> Text:
-    """The distinct words of a text as a search looks them up, with spaces between; see `moderate.store.search`."""
+    """Return the type of a text's distinct words with spaces between; see `moderate.store.search`."""
     return prose().with_variant(postgresql.TSVECTOR(), "postgresql")
 
 
 def row_id() -> BigInteger:
-    """A primary key that counts up. SQLite only does so for a column declared ``INTEGER``."""
+    """Return a primary key that counts up. SQLite only does so for a column declared ``INTEGER``."""
     return BigInteger().with_variant(Integer(), "sqlite")
 
 
 def json() -> JSON:
-    """A JSON document, where Python's None is SQL's NULL."""
+    """Return the type of a JSON document, where Python's None is SQL's NULL."""
     return JSON(none_as_null=True)
 
 

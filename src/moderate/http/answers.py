@@ -182,7 +182,6 @@ def problem(error: Refused | ServiceDown, translate: Callable[[str], str] = str)
 
 def particulars(error: Refused | ServiceDown, translate: Callable[[str], str]) -> dict[str, object]:
     """Return the members that only some errors have."""
-
     if isinstance(error, Invalid):
         return {"errors": [{"field": entry.field, "message": translate(entry.message)} for entry in error.errors]}
     if isinstance(error, DecidedMeanwhile):

@@ -131,7 +131,7 @@ def words_of(text: str) -> list[str]:
 
 @lru_cache(maxsize=16_384)
 def word_tokens(key: bytes, word: str) -> WordTokens:
-    """The word itself, and of longer ones how they begin and end.
+    """Return the word itself, and the beginnings and ends of longer ones.
 
     Edges bring "subscribe", "subscriber" and "subscribing" together.
     """

@@ -69,7 +69,7 @@ class Call:
 
 
 def read_call(body: bytes) -> Call:
-    """The call in *body*. Raises `BadCall` with a fault code of the interoperability list."""
+    """Return the call in *body*. Raises `BadCall` with a fault code of the interoperability list."""
     text = in_utf8(body)
     try:
         return parsed(text)
@@ -80,7 +80,7 @@ def read_call(body: bytes) -> Call:
 
 
 def in_utf8(body: bytes) -> bytes:
-    """The body in UTF-8. Only charsets that contain ASCII are read, so that no byte hides a ``<``."""
+    """Return the body in UTF-8. Only charsets that contain ASCII are read, so that no byte hides a ``<``."""
     body = body.removeprefix(codecs.BOM_UTF8).strip()
     declared = DECLARED.match(body)
     label = declared[1].decode("ascii").lower() if declared else "utf-8"
@@ -102,7 +102,7 @@ def mended(body: bytes) -> bytes:
 
 
 def parsed(body: bytes) -> Call:
-    """The call in a body of UTF-8. Raises `BadCall`."""
+    """Return the call in a body of UTF-8. Raises `BadCall`."""
     reader = Reader()
     # The charset is settled before; naming it here keeps expat from asking Python's codecs for another.
     parser = expat.ParserCreate("UTF-8")
@@ -195,7 +195,7 @@ FAULT = (
 
 
 def response(text: str) -> bytes:
-    """A single string. It must not hold the letters "fault", which some senders take for a failure."""
+    """Return a response of one string, which must not contain "fault": some senders take that for a failure."""
     return RESPONSE.format(escape(text, quote=False)).encode()
 
 

@@ -151,7 +151,7 @@ def title_of(item: Item) -> str:
 
 
 def add(parent: ET.Element, name: str, text: str | None = None, **attributes: str) -> ET.Element:
-    """A child element. What XML cannot hold at all, not even escaped, is left out."""
+    """Add a child element and return it. Characters that XML cannot contain, not even escaped, are left out."""
     kept = {key: storable(value) for key, value in attributes.items()}
     made = ET.SubElement(parent, name, kept)
     made.text = None if text is None else storable(text)

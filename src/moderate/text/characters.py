@@ -115,7 +115,7 @@ def printable(text: str) -> str:
 
 
 def readable(text: str) -> str:
-    """Return the text in NFC with ``\\n`` as its only line end, without what could disturb the page around it.
+    """Return the text in NFC with LF as its only line end, without what could disturb the page around it.
 
     Controls, noncharacters and direction overrides are dropped, directions left open are closed
     at the end of their line (UAX #9), and grapheme clusters are bounded. Idempotent.
