@@ -6,12 +6,13 @@ tables below in the same commit and say why.
 
 from __future__ import annotations
 
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.servers import ROOT
-from tests.unit.import_arrows import Rules, violations
+from tests.unit.import_arrows import Rules, imports_of, module_name, violations
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -179,6 +180,14 @@ RULES = Rules(GROUPS, ARROWS, OUTSIDE, TYPES)
 def test_every_import_follows_the_arrows() -> None:
     broken = list(violations(ROOT / "src" / "moderate", RULES))
     assert not broken, "\n" + "\n".join(broken)
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Imports for type checkers count as well."""
+    package = ROOT / "src" / "moderate"
+    files = {module_name(path, package): path for path in package.rglob("*.py")}
+    graph = {name: {found.target for found in imports_of(name, path, files)} for name, path in files.items()}
+    TopologicalSorter({name: targets & set(files) - {name} for name, targets in graph.items()}).prepare()
 
 
 def test_the_tables_speak_of_the_same_groups() -> None:
