@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets as random
 from contextlib import suppress
@@ -69,7 +68,7 @@ class Tokens:
     def create(self, name: str, now: datetime, *, expires_at: datetime | None = None) -> str:
         """Create a token for a moderator and return it; it cannot be read again."""
         token_id, secret = random.token_hex(6), random.token_urlsafe(32)
-        row = {"id": token_id, "name": name, "digest": _digest(secret), "created_at": now, "expires_at": expires_at}
+        row = {"id": token_id, "name": name, "digest": digest(secret), "created_at": now, "expires_at": expires_at}
         ended = delete(tokens).where(tokens.c.expires_at < now)
         self._database.transaction(lambda conn: (conn.execute(ended), conn.execute(insert(tokens), row)))
         return f"{PREFIX}_{token_id}_{secret}"
@@ -82,7 +81,7 @@ class Tokens:
             return None
         with self._database.read() as conn:
             row = conn.execute(VALID, {"token_id": token_id}).first()
-        if row is None or not hmac.compare_digest(row.digest, _digest(secret)):
+        if row is None or not hmac.compare_digest(row.digest, digest(secret)):
             return None
         if row.expires_at is not None and row.expires_at <= now:
             return None
@@ -180,7 +179,3 @@ def _make_secret(conn: Connection, name: str) -> None:
     """Create a secret; of two processes that do this at once, the first one's secret stays."""
     first = insert_unless_there(conn.dialect.name, secrets, "name")
     conn.execute(first, {"name": name, "value": random.token_hex(32)})
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
