@@ -47,7 +47,7 @@ def test_a_refused_form_says_when_and_keeps_what_was_typed(tmp_path: Path) -> No
     assert answer.headers["Retry-After"] == "600"
     assert answer.headers["RateLimit-Policy"]
     assert "Kept &lt;i&gt;words&lt;/i&gt;" in answer.text
-    assert re.search(r"send it again in\s+10 minutes", answer.text)
+    assert re.search(r"Try again in\s+10 minutes", answer.text)
     assert host.total() == 1
     token = re.search(r'name="form_token" value="([^"]+)"', answer.text)
     assert token is not None
