@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +28,8 @@ TIME = {
     "datetime.today",
 }
 TIME |= {"date.today"}
+#: Words of questions, with which no docstring begins: it says what a function does, or what a thing is.
+QUESTION = re.compile(r"(What|Who|Whose|Whoever|Whom|Whether|Where|How|Which|When|Why)\b")
 VAGUE = {"utils.py", "util.py", "helpers.py", "helper.py", "manager.py", "managers.py", "misc.py", "common.py"}
 
 
@@ -44,6 +47,11 @@ def complaints(package: Path) -> Iterator[str]:
 
 
 def complaints_about(node: ast.AST, place: str) -> Iterator[str]:
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        opening = QUESTION.match(ast.get_docstring(node) or "")
+        if opening:
+            line = getattr(node, "lineno", 1)
+            yield f"{place}:{line}: a docstring opens with {opening[0]!r}; say what it does or is"
     match node:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             if length(node) > LONGEST_FUNCTION:
@@ -86,6 +94,9 @@ LONG = "def long():\n" + "    step()\n" * 61
         ("desk.py", "x = datetime.now(UTC)", "datetime.now"),
         ("desk.py", "x = datetime.datetime.now()", "datetime.datetime.now"),
         ("http/utils.py", "", "http/utils.py: the name"),
+        ("desk.py", '"""What it is."""', "desk.py:1: a docstring opens with 'What'"),
+        ("desk.py", "def f():\n    '''Whether it is open.'''", "desk.py:1: a docstring opens with 'Whether'"),
+        ("desk.py", "class Desk:\n    '''How it works.'''", "desk.py:1: a docstring opens with 'How'"),
     ],
 )
 def test_what_is_out_of_shape_is_found(tmp_path: Path, place: str, source: str, complaint: str) -> None:
