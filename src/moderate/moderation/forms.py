@@ -6,7 +6,7 @@ Each redirects to the queue with the filters that the moderator had, a notice of
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
@@ -52,6 +52,9 @@ MOST_SELECTED = 500
 
 
 BACK = Reply(303, "Back to the queue, with what was done.", types=(HTML,), headers=("Location",))
+
+#: Declares the view of a form: its address, endpoint, summary, body and extra problems.
+form = partial(Operation, "POST", replies=(BACK,), has_problem_pages=True, is_for_moderators=True)
 
 
 class FormIn(BaseModel):
@@ -102,48 +105,31 @@ def answers_pages(view: Callable[..., ResponseReturnValue]) -> Callable[..., Res
     return guarded
 
 
-@Operation(
-    "POST",
-    "/moderation/queue/<int:item_id>",
-    "queue_decide",
-    "A decision by a card's button",
-    body={FORM: QueueDecisionIn},
-    replies=(BACK,),
-    has_problem_pages=True,
-    is_for_moderators=True,
-)
+@form("/moderation/queue/<int:item_id>", "queue_decide", "A decision by a card's button", body={FORM: QueueDecisionIn})
 @answers_pages
 def decide(item_id: int) -> ResponseReturnValue:
     state, _ = signed_in()
     version = whole(request.form.get("version", ""), "version")
     look_up(state.desk, item_id)
-    return decided(state, {item_id: version})
+    return decide_on(state, {item_id: version})
 
 
-@Operation(
-    "POST",
-    "/moderation/queue/selected",
-    "queue_selected",
-    "One decision on what is selected",
-    body={FORM: SelectedIn},
-    replies=(BACK,),
-    has_problem_pages=True,
-    is_for_moderators=True,
-)
+@form("/moderation/queue/selected", "queue_selected", "One decision on what is selected", body={FORM: SelectedIn})
 @answers_pages
 def decide_selected() -> ResponseReturnValue:
     state, _ = signed_in()
-    return decided(state, dict(seen(value) for value in request.form.getlist("item")[:MOST_SELECTED]))
+    return decide_on(state, dict(seen(value) for value in request.form.getlist("item")[:MOST_SELECTED]))
 
 
-def decided(state: State, versions: dict[int, int]) -> ResponseReturnValue:
+def decide_on(state: State, versions: dict[int, int]) -> ResponseReturnValue:
+    """Make the decision of the pressed button on items, given as {id: version}, and go back to the queue."""
     button = pressed()
     if button is KEEP:
         versions = {number: version for number, version in versions.items() if may_keep(state, number, version)}
-    return back(state, decide_items(state.desk, order(state, button, versions)) if versions else None, button)
+    return back(state, decide_items(state.desk, requested(state, button, versions)) if versions else None, button)
 
 
-def order(state: State, button: Button, items: Mapping[int, int] | Matching) -> DecisionRequest:
+def requested(state: State, button: Button, items: Mapping[int, int] | Matching) -> DecisionRequest:
     return DecisionRequest(decision=button.decision, items=items, by=moderator(state), change=button.change)
 
 
@@ -156,16 +142,12 @@ def may_keep(state: State, number: int, version: int) -> bool:
     return item is None or item.is_public or item.version != version
 
 
-@Operation(
-    "POST",
+@form(
     "/moderation/queue/all",
     "queue_all",
     "One decision on all that matches",
     body={FORM: AllIn},
-    replies=(BACK,),
     problems=("unexpected-number", "not-allowed"),
-    has_problem_pages=True,
-    is_for_moderators=True,
 )
 @answers_pages
 def decide_all() -> ResponseReturnValue:
@@ -175,27 +157,23 @@ def decide_all() -> ResponseReturnValue:
     which = replace(which, status=Status.APPROVED) if button is KEEP else which
     matching = Matching(which, expect, request.form.get("seen") or None)
     try:
-        outcome = decide_items(state.desk, order(state, button, matching))
+        outcome = decide_items(state.desk, requested(state, button, matching))
     except UnexpectedNumber as error:
         return preview(state, which, error)
     return back(state, outcome, button)
 
 
-@Operation(
-    "POST",
+@form(
     "/moderation/queue/undo",
     "queue_undo",
     "Take a batch back",
     body={FORM: UndoFormIn},
-    replies=(BACK,),
     problems=("unknown-decision", "not-allowed"),
-    has_problem_pages=True,
-    is_for_moderators=True,
 )
 @answers_pages
 def undo() -> ResponseReturnValue:
-    state = current_state()
-    who, batch = moderator(state), request.form.get("batch", "")
+    state, who = signed_in()
+    batch = request.form.get("batch", "")
     # Some databases cannot look for NUL.
     if len(batch) > 64 or "\0" in batch:
         raise UnknownDecision
