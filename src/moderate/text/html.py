@@ -93,7 +93,7 @@ def render_with_sanitizer(text: str, policy: Policy) -> Rendered:
 
 def sanitized(html: str, policy: Policy) -> str:
     """Return the HTML without anything outside the policy, and with the policy's rel on every link."""
-    return _by_nh3(html, policy) if policy.sanitizer == "nh3" else _by_bleach(html, policy)
+    return _nh3_cleaner(policy).clean(html) if policy.sanitizer == "nh3" else _by_bleach(html, policy)
 
 
 def verified(html: str, policy: Policy) -> Rendered | None:
@@ -199,10 +199,6 @@ def _by_bleach(html: str, policy: Policy) -> str:
         attributes = _granted(policy, ("a", "rel"))
         cleaners[policy] = BleachCleaner(tags=policy.tags, attributes=attributes, protocols=policy.schemes)
     return cleaners[policy].clean(html)
-
-
-def _by_nh3(html: str, policy: Policy) -> str:
-    return _nh3_cleaner(policy).clean(html)
 
 
 @lru_cache(maxsize=16)

@@ -42,12 +42,9 @@ class _Open:
     name: str
     opening: str
     label: str = ""
+    is_block: bool = False
     is_shown: bool = False
     is_filled: bool = False
-
-    @property
-    def is_block(self) -> bool:
-        return self.name in _BLOCKS
 
 
 def indentation(blanks: str) -> str:
@@ -205,7 +202,7 @@ class Layout:
     def _push_block(self, name: str, opening: str = "") -> None:
         self._forget_spacing()
         if sum(element.is_block for element in self._stack) < _MAX_DEPTH:
-            self._open([_Open(name, opening or f"<{name}>")])
+            self._open([_Open(name, opening or f"<{name}>", is_block=True)])
             self._inner = len(self._stack)
             self._paragraphs += name == "p"
         else:
@@ -216,7 +213,7 @@ class Layout:
         """Open the block that text needs: a paragraph, a list item or a preformatted block."""
         name = {"": "p", "blockquote": "p", "ul": "li", "ol": "li"}.get(self._block.name)
         if name is not None:
-            self._stack.insert(self._inner, _Open(name, f"<{name}>"))
+            self._stack.insert(self._inner, _Open(name, f"<{name}>", is_block=True))
             self._inner += 1
             self._paragraphs += name == "p"
 
@@ -250,15 +247,18 @@ class Layout:
                 self._out.append(escape(element.label))
 
     def _open(self, elements: list[_Open]) -> None:
-        self._stack += elements
-        self._within.update(element.name for element in elements)
+        for element in elements:
+            self._stack.append(element)
+            self._within.add(element.name)
 
     def _close_from(self, at: int) -> list[_Open]:
         """Close and return all elements of the stack from place *at* on."""
         cut = self._stack[at:]
         del self._stack[at:]
-        self._out += [f"</{element.name}>" for element in reversed(cut) if element.is_shown]
-        self._within.difference_update(element.name for element in cut)
+        for element in reversed(cut):
+            if element.is_shown:
+                self._out.append(f"</{element.name}>")
+            self._within.discard(element.name)
         if at < self._inner:
             self._inner = next((end for end in range(at, 0, -1) if self._stack[end - 1].is_block), 0)
             self._forget_spacing()

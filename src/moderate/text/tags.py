@@ -85,7 +85,7 @@ class Tag(NamedTuple):
     @property
     def address(self) -> str:
         """The address of a link; empty for other tags."""
-        return next((value for name, value in self.attributes if name == "href"), "")
+        return dict(self.attributes).get("href", "")
 
 
 def lexed(text: str, policy: Policy) -> Iterator[str | Tag]:
@@ -255,9 +255,12 @@ def _is_bare(tags: Sequence[Tag]) -> bool:
 
 def _has_words(text: str, tags: Sequence[Tag]) -> bool:
     """Return True if anything is visible besides the tags."""
-    ends = [0, *(tag.end for tag in tags)]
-    starts = [*(tag.start for tag in tags), len(text)]
-    return any(not is_blank(decoded(text[end:start])) for end, start in zip(ends, starts, strict=True))
+    done = 0
+    for tag in tags:
+        if not is_blank(decoded(text[done : tag.start])):
+            return True
+        done = tag.end
+    return not is_blank(decoded(text[done:]))
 
 
 def _is_quoted(text: str, tag: Tag) -> bool:
@@ -285,7 +288,7 @@ def _with_paragraphs_and_items(
 ) -> dict[int, int]:
     """Return the pairs, with unclosed paragraphs and items added, and those within a sentence removed."""
     lists = 0
-    ends = {end: start for start, end in pairs.items()}
+    ends = set(pairs.values())
     for at in outside:
         tag = tags[at]
         if tag.name in LISTS:
