@@ -37,16 +37,16 @@ VERSION_TABLE = "moderate_alembic_version"
 #: The folder of the migrations.
 SCRIPTS = resources.files("moderate.database").joinpath("migrations")
 
-#: The revision that this code works with; a test holds it equal to the newest migration.
-HEAD = "0001"
+#: All revisions, going by the names of their files, so that Alembic need not be imported to know them.
+KNOWN = frozenset(file.name[:4] for file in SCRIPTS.joinpath("versions").iterdir() if file.name[:4].isdigit())
+
+#: The revision that this code works with, the newest.
+HEAD = max(KNOWN)
 
 #: The oldest revision whose code also works with tables at `HEAD`, so that a deploy can be rolled back and old
 #: and new processes can run side by side. A migration that older code cannot work with raises it; the rule is
 #: in CONTRIBUTING.md, and a test holds the migrations to it.
 OLDEST = "0001"
-
-#: All revisions up to `HEAD`, so that Alembic need not be imported to know them; a test holds them complete.
-KNOWN = frozenset({HEAD})
 
 #: The name under which an upgrade leaves `OLDEST` in moderate_states, where code older than the tables finds it.
 KEPT_AS = "tables"
