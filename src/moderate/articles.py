@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("moderate")
 
-#: Articles of which this process knows that their addresses are stored, or that these wait to be.
+#: The most articles whose addresses this process remembers as stored, and the most that wait to be stored.
 MOST_REMEMBERED = 4096
 
 #: Seconds between two tries to store addresses that wait: at first, and at most.
@@ -33,9 +33,9 @@ class HostArticles:
 
     Exceptions of the host's functions pass through, so that its error handling sees them.
 
-    They are stored while the page is made, but the page never waits for that: what cannot be stored at
-    once, because another process is writing or the database is read-only, stays in memory, where `find`
-    looks as well, and a thread stores it later.
+    They are stored while the page is rendered, which never waits for that: addresses that cannot be stored at once,
+    because another process is writing or the database is read-only, stay in memory, where `find` looks as well, and a
+    thread stores them later.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class HostArticles:
         self._thread: threading.Thread | None = None
 
     def load(self, key: str) -> Article | None:
-        """Return the article of *key*. The host is not asked for keys that no article can have."""
+        """Return the article of *key*. The host's loader is not called with keys that no article can have."""
         return self._load(key) if is_key(key) else None
 
     def find(self, url: str) -> Article | None:
@@ -70,7 +70,7 @@ class HostArticles:
         return self.load(key) if key is not None else None
 
     def remember(self, article: Article) -> None:
-        """Note the addresses of an article that is being shown; writes only when they have changed."""
+        """Store the addresses of an article that is being shown, if they have changed."""
         if self._finder() is not None or self._remembered.get(article.key) == article:
             return
         if not self._waiting:
@@ -83,7 +83,7 @@ class HostArticles:
         self._postpone(article)
 
     def close(self) -> None:
-        """End the thread that stores what waits."""
+        """End the thread that stores waiting addresses."""
         self._closed.set()
         thread = self._thread
         if thread is not None:
@@ -104,7 +104,7 @@ class HostArticles:
                 self._thread.start()
 
     def _catch_up(self) -> None:
-        """Store what waits, as soon as that is possible. A lock that is gone after the first pause is no news."""
+        """Store waiting addresses as soon as possible. Logs only what lasts longer than the first pause."""
         pause = RETRY
         while not self._closed.wait(pause):
             for article in list(self._waiting.values()):
