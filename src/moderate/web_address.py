@@ -214,6 +214,16 @@ def host_of(text: str) -> str:
     return _ip(host) or _folded(host) or _as_looked_up(unquote(host))
 
 
+def spellings_of(host: str) -> frozenset[str]:
+    """Return a host, with or without a port, in lower case as it is typed, in ASCII, and in its own letters."""
+    typed = host.lower()
+    name, colon, port = typed.partition(":")
+    folded = _folded(name)
+    if folded is None:
+        return frozenset({typed})
+    return frozenset({typed, *(f"{spelled}{colon}{port}" for spelled in (folded, letters_of(folded)) if spelled)})
+
+
 def is_ip(host: str) -> bool:
     return bool(_ip(host))
 

@@ -41,6 +41,13 @@ def test_a_host_is_that_of_a_source_or_of_a_website_and_no_other(store: Store) -
     assert found(store, host="blog") == []
 
 
+@pytest.mark.parametrize("host", ["bücher.example", "BÜCHER.example", "xn--bcher-kva.example", "XN--bcher-kva.example"])
+def test_a_host_beyond_ascii_is_found_in_letters_and_in_ascii(store: Store, host: str) -> None:
+    for source in ("https://bücher.example/1", "https://xn--bcher-kva.example/2", "https://bucher.example/3"):
+        store.items.record(a_ping(source), HELD, [], NOON)
+    assert found(store, host=host) == [2, 1]
+
+
 @pytest.mark.parametrize("host", ["%", "_log.example", "' OR 1=1 --", "blog.example/1", "*", "\\", "日本"])
 def test_a_host_is_no_pattern(store: Store, host: str) -> None:
     store.items.record(a_ping("https://blog.example/1"), HELD, [], NOON)

@@ -19,6 +19,7 @@ from moderate.store.moves import apply
 from moderate.store.rows import WHOLE, entry_from, find_item, item_from, items_of, last_actor, last_dealt_with, page_of
 from moderate.store.search import catch_up, found_by, found_newest
 from moderate.tasks.sql import enqueue_all
+from moderate.web_address import spellings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -297,10 +298,15 @@ def _one_of(columns: Sequence[Column[Any]], value: str) -> ColumnElement[bool]:
 def of_host(host: str, conn: Connection) -> ColumnElement[bool]:
     """Return the condition that an item's source, or its author's website, is on *host*.
 
-    The search index finds the items that name the host anywhere; only the addresses of these are compared.
+    The search index finds the items that name the host anywhere; only the addresses of these are compared. An
+    international name is found in its own letters and in ASCII.
     """
-    wanted = host.lower()
-    return and_(found_by(wanted, conn), or_(_on_host(items.c.source_url, wanted), _on_host(items.c.url, wanted)))
+    return or_(
+        *(
+            and_(found_by(wanted, conn), or_(_on_host(items.c.source_url, wanted), _on_host(items.c.url, wanted)))
+            for wanted in sorted(spellings_of(host))
+        )
+    )
 
 
 def _on_host(column: Column[str], host: str) -> ColumnElement[bool]:

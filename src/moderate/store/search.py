@@ -172,7 +172,7 @@ def found_by(query: str, conn: Connection) -> ColumnElement[bool]:
     if dialect in MYSQL:
         words = " ".join(f"+{term}*" if is_start else f"+{term}" for term, is_start in asked)
         matched = text(f"MATCH (moderate_items.search) AGAINST (:{SQLITE_INDEX} IN BOOLEAN MODE)")
-        return matched.bindparams(bindparam(SQLITE_INDEX, words, String))  # type: ignore[return-value]
+        return matched.bindparams(bindparam(SQLITE_INDEX, words, String, unique=True))  # type: ignore[return-value]
     if has_fts(conn):
         return _by_fts(asked)
     return _walking(asked)
@@ -232,7 +232,7 @@ def _fresh(asked: Terms) -> ColumnElement[bool]:
 def _matching(asked: Terms) -> ColumnElement[bool]:
     words = " AND ".join(f'"{term}"*' if is_start else f'"{term}"' for term, is_start in asked)
     matched = text(f"{SQLITE_INDEX} MATCH :{SQLITE_INDEX}")
-    return matched.bindparams(bindparam(SQLITE_INDEX, words, String))  # type: ignore[return-value]
+    return matched.bindparams(bindparam(SQLITE_INDEX, words, String, unique=True))  # type: ignore[return-value]
 
 
 def _walking(asked: Terms) -> ColumnElement[bool]:
