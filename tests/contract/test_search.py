@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from moderate.model import Decision, ItemFilter, Status
 from moderate.store import search
-from moderate.store.search import MOST_TERMS, asked_terms, catch_up, terms_of
+from moderate.store.search import MOST_TERMS, asked_terms, terms_of, update_index
 from tests.factories import APPROVED, HELD, NOON, a_comment, a_ping, decide_one
 
 if TYPE_CHECKING:
@@ -138,12 +138,12 @@ def test_a_search_is_the_same_before_and_after_the_index_has_caught_up(store: St
 
     fill(0)
     before = all_found()
-    catch_up(store.database, most=4, lag=1)
+    update_index(store.database, most=4, lag=1)
     assert all_found() == before
     store.items.revise(1, a_comment("about trains"), HELD, [], NOON)
     store.items.revise(6, a_comment("about trains"), HELD, [], NOON)
     assert found(store, "trains") == [6, 1]
-    catch_up(store.database, lag=1)
+    update_index(store.database, lag=1)
     decide_one(store, 1, Decision.TRASH, version=2, by="mo", note=None, now=NOON)
     store.items.delete(1, "mo", NOON)
     assert found(store, "trains") == [6]
@@ -161,7 +161,7 @@ def test_a_common_word_is_found_page_by_page(store: Store, is_indexed: bool, mon
     for number in range(12):
         store.items.record(a_comment(f"ferry{'man' if number % 2 else ''} {number}"), HELD, [], NOON)
     if is_indexed:
-        catch_up(store.database, lag=1)
+        update_index(store.database, lag=1)
     pages = [store.queue.page(ItemFilter(q="ferry"), cursor=cursor, limit=5) for cursor in (None, 8, 3)]
     assert [[item.id for item in page.items] for page in pages] == [[12, 11, 10, 9, 8], [7, 6, 5, 4, 3], [2, 1]]
 
@@ -174,7 +174,7 @@ def test_a_common_word_is_found_beyond_the_newest_where_other_filters_pass_those
     for number in range(1, 13):
         store.items.record(a_comment(f"市長 {number}"), HELD, [], NOON)
         if number == indexed:
-            catch_up(store.database, lag=1)
+            update_index(store.database, lag=1)
     for number in (1, 4, 11):
         decide_one(store, number, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
     spam = ItemFilter(q="市長", status=Status.SPAM)

@@ -69,7 +69,7 @@ def structure(database: Database) -> Iterator[str]:
         yield f"The tables were changed: {'; '.join(differences)}. {migrate.LOST}"
     with database.read() as conn:
         yield from keys.unmendable(conn)
-        for table in keys.without(conn, is_mendable=False):
+        for table in keys.tables_without_ids(conn, is_mendable=False):
             yield f"{table.name} gives no ids to new rows any more."
 
 
@@ -77,11 +77,13 @@ def structure(database: Database) -> Iterator[str]:
 
 
 def ids_missing(conn: Connection) -> Iterator[str]:
-    return (f"{table.name} gives no ids to new rows any more." for table in keys.without(conn, is_mendable=True))
+    return (
+        f"{table.name} gives no ids to new rows any more." for table in keys.tables_without_ids(conn, is_mendable=True)
+    )
 
 
 def sequences_behind(conn: Connection) -> Iterator[str]:
-    return (f"The sequence of {table.name} is behind its rows." for table in keys.behind(conn))
+    return (f"The sequence of {table.name} is behind its rows." for table in keys.tables_behind(conn))
 
 
 def missing_indexes(conn: Connection) -> list[Index]:
@@ -114,7 +116,7 @@ MENDS: tuple[tuple[Callable[[Connection], Iterable[str]], Callable[[Connection],
     (other_letters, encodings.make_fit),
     (keys.mendable, keys.give_back),
     (ids_missing, keys.give_ids),
-    (sequences_behind, keys.catch_up),
+    (sequences_behind, keys.raise_sequences),
     (indexes_missing, make_indexes),
     (search_missing, search.make_again),
 )

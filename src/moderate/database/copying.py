@@ -49,7 +49,7 @@ def copy(source: Database, target: Database, progress: Callable[[int], None]) ->
         raise CopyRefused(
             f"The new database refused a row, so nothing was copied: {reason(error, target.engine.url)}"
         ) from error
-    search.catch_up(target, most=max(1, count_rows(target)), lag=1)
+    search.update_index(target, most=max(1, count_rows(target)), lag=1)
 
 
 def _copy(source: Database, into: Connection, progress: Callable[[int], None]) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import Pool, SingletonThreadPool, StaticPool
 
-from moderate.database.keys import catch_up, gave_no_id
+from moderate.database.keys import gave_no_id, raise_sequences
 from moderate.database.outages import (
     ENCODING,
     IDS,
@@ -308,7 +308,7 @@ class Database:
     def _have_ids_caught_up(self) -> bool:
         """Correct sequences that are behind their rows, as after a restore of rows alone, and log a warning."""
         with self.write() as conn:
-            tables = catch_up(conn)
+            tables = raise_sequences(conn)
         if tables:
             log.warning(
                 "The sequences of these tables were behind their rows and were set right: %s", ", ".join(tables)

@@ -54,7 +54,7 @@ def keys_of(table: Table) -> Iterator[Key]:
             yield Key(table, str(constraint.name), tuple(constraint.columns), is_primary)  # type: ignore[attr-defined]
 
 
-def lost(conn: Connection) -> list[Key]:
+def lost_keys(conn: Connection) -> list[Key]:
     """Return the keys that are gone, comparing columns and not names. SQLite cannot lose them."""
     if conn.dialect.name == "sqlite":
         return []
@@ -87,11 +87,11 @@ def in_the_way(conn: Connection, key: Key) -> str:
 
 
 def mendable(conn: Connection) -> Iterator[str]:
-    return (f"{key.words}." for key in lost(conn) if not in_the_way(conn, key))
+    return (f"{key.words}." for key in lost_keys(conn) if not in_the_way(conn, key))
 
 
 def unmendable(conn: Connection) -> Iterator[str]:
-    for key in lost(conn):
+    for key in lost_keys(conn):
         rows = in_the_way(conn, key)
         if rows:
             yield f"{key.words}, and {rows} stand in the way: change or delete them, and run this again."
@@ -99,7 +99,7 @@ def unmendable(conn: Connection) -> Iterator[str]:
 
 def give_back(conn: Connection) -> None:
     """Create the lost keys again that all rows satisfy."""
-    for key in lost(conn):
+    for key in lost_keys(conn):
         if in_the_way(conn, key):
             continue
         columns = ", ".join(key.names)
@@ -156,16 +156,16 @@ def counting() -> Iterator[Table]:
 
 def highest_ids(conn: Connection) -> dict[Table, int]:
     """Return for each table the highest id that it has ever given."""
-    return {table: max(given(conn, table), present(conn, table)) for table in counting()}
+    return {table: max(last_id(conn, table), highest_id(conn, table)) for table in counting()}
 
 
-def given(conn: Connection, table: Table) -> int:
+def last_id(conn: Connection, table: Table) -> int:
     """Return the id after which the database continues to count, 0 where it begins."""
     query = text(HIGHEST[dialect_of(conn)])
     return int(conn.execute(query, parameters(query, table)).scalar() or 0)
 
 
-def present(conn: Connection, table: Table) -> int:
+def highest_id(conn: Connection, table: Table) -> int:
     """Return the highest id that is in the table, 0 where it is empty."""
     return int(conn.execute(select(func.max(table.autoincrement_column))).scalar() or 0)
 
@@ -178,17 +178,17 @@ def go_on_counting(conn: Connection, highest: Mapping[Table, int]) -> None:
             conn.execute(asked, parameters(asked, table, number))
 
 
-def behind(conn: Connection) -> list[Table]:
+def tables_behind(conn: Connection) -> list[Table]:
     """Return the tables that would give an existing id again: their rows were restored without the sequence.
 
     This happens on PostgreSQL only; the others look at the rows by themselves.
     """
     if conn.dialect.name != "postgresql":
         return []
-    return [table for table in counting() if present(conn, table) > given(conn, table)]
+    return [table for table in counting() if highest_id(conn, table) > last_id(conn, table)]
 
 
-def without(conn: Connection, *, is_mendable: bool) -> list[Table]:
+def tables_without_ids(conn: Connection, *, is_mendable: bool) -> list[Table]:
     """Return the tables whose ids the database gives no longer, because the column was created again without that.
 
     MySQL and MariaDB can count only where the column is a key; *is_mendable* selects such tables or the others.
@@ -198,26 +198,26 @@ def without(conn: Connection, *, is_mendable: bool) -> list[Table]:
         return []
     query = text(WITHOUT[dialect])
     found = [table for table in counting() if conn.execute(query, parameters(query, table)).scalar()]
-    keyless = {key.table for key in lost(conn) if key.is_primary} if found and dialect == "mysql" else set()
+    keyless = {key.table for key in lost_keys(conn) if key.is_primary} if found and dialect == "mysql" else set()
     return [table for table in found if (table not in keyless) is is_mendable]
 
 
 def give_ids(conn: Connection) -> None:
     """Have the database give ids again, above all existing ones."""
-    for table in without(conn, is_mendable=True):
+    for table in tables_without_ids(conn, is_mendable=True):
         for statement in GIVE[dialect_of(conn)]:
             asked = text(statement.format(table=table.name, column=table.autoincrement_column.name))  # type: ignore[union-attr]
             conn.execute(asked)
-        go_on_counting(conn, {table: present(conn, table)})
+        go_on_counting(conn, {table: highest_id(conn, table)})
 
 
-def catch_up(conn: Connection) -> list[str]:
+def raise_sequences(conn: Connection) -> list[str]:
     """Set each sequence that is behind to the highest id of its table; return the names of these tables."""
-    tables = behind(conn)
+    tables = tables_behind(conn)
     for table in tables:
         # A transaction that takes an id at this moment holds a lock that this one waits for.
         conn.execute(text(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))
-        go_on_counting(conn, {table: max(given(conn, table), present(conn, table))})
+        go_on_counting(conn, {table: max(last_id(conn, table), highest_id(conn, table))})
     return [table.name for table in tables]
 
 

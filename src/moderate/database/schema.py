@@ -65,19 +65,19 @@ def exact(length: int) -> String:
     return String(length)
 
 
-def words(length: int) -> String:
+def short_text(length: int) -> String:
     """Short text that is searched by equality; PostgreSQL has no use for the length."""
     return String(length).with_variant(Text(), "postgresql")
 
 
-def prose() -> Text:
+def long_text() -> Text:
     """Text of any length: what MySQL calls TEXT ends after 64 KB."""
     return Text().with_variant(mysql.LONGTEXT(), *MYSQL)
 
 
-def terms() -> Text:
+def search_terms() -> Text:
     """Return the type of a text's distinct words with spaces between; see `moderate.store.search`."""
-    return prose().with_variant(postgresql.TSVECTOR(), "postgresql")
+    return long_text().with_variant(postgresql.TSVECTOR(), "postgresql")
 
 
 def row_id() -> BigInteger:
@@ -111,41 +111,41 @@ items = Table(
     Column("awaiting", String(16)),
     Column("version", Integer, nullable=False),
     Column("article_key", exact(200), nullable=False),
-    Column("author", words(255), nullable=False),
-    Column("email", words(320)),
-    Column("url", prose()),
+    Column("author", short_text(255), nullable=False),
+    Column("email", short_text(320)),
+    Column("url", long_text()),
     Column("author_id", exact(255)),
     Column("parent_id", BigInteger),
-    Column("text", prose(), nullable=False),
-    Column("html", prose(), nullable=False),
+    Column("text", long_text(), nullable=False),
+    Column("html", long_text(), nullable=False),
     Column("policy", String(64), nullable=False),
     Column("links", json(), nullable=False),
-    Column("source_url", prose()),
+    Column("source_url", long_text()),
     # Digests, so that a source address or a client's key of any length fits an index.
     Column("source_key", String(64)),
     Column("idempotency_key", String(64)),
     Column("fingerprint", String(64)),
     Column("text_key", String(64), nullable=False),
-    Column("title", prose()),
-    Column("blog_name", prose()),
+    Column("title", long_text()),
+    Column("blog_name", long_text()),
     Column("ip", String(64)),
-    Column("user_agent", prose()),
-    Column("referrer", prose()),
-    Column("honeypot", prose(), nullable=False),
+    Column("user_agent", long_text()),
+    Column("referrer", long_text()),
+    Column("honeypot", long_text(), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("edited_at", UtcDateTime),
     # When it last became public, and when it last came to wait for a moderator. Both stay when the item moves on,
     # so that an undo can restore them; `status` and `awaiting` say whether they hold.
     Column("public_at", UtcDateTime),
     Column("waiting_since", UtcDateTime),
-    Column("decided_by", words(255)),
+    Column("decided_by", short_text(255)),
     Column("findings", json(), nullable=False),
     Column("passed", json(), nullable=False),
     # Which checks were skipped, and why; NULL where none were.
     Column("skipped", json()),
     Column("proposed", json()),
     # The words that moderators' searches look at: see `moderate.store.search`, which also makes the indexes for it.
-    Column("search", terms()),
+    Column("search", search_terms()),
     # Keys of nearly equal texts: see `moderate.checks.near`; NULL where a text is too short for it.
     Column("simhash", BigInteger),
     Column("near_1", Integer),
@@ -187,11 +187,11 @@ history = Table(
     Column("item_id", BigInteger, nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("act", String(16), nullable=False),
-    Column("actor", words(255)),
+    Column("actor", short_text(255)),
     Column("before", String(16)),
     Column("after", String(16), nullable=False),
     Column("version", Integer, nullable=False),
-    Column("note", prose()),
+    Column("note", long_text()),
     Column("batch", String(64)),
     # The check, and the rule of it, that put the item there: "akismet", "rules:7"; NULL where a person acted.
     Column("cause", String(96)),
@@ -237,7 +237,7 @@ tasks = Table(
     Column("lease_until", UtcDateTime),
     Column("lease_owner", String(64)),
     Column("payload", json(), nullable=False),
-    Column("last_error", prose()),
+    Column("last_error", long_text()),
     Column("created_at", UtcDateTime, nullable=False),
     Index(None, "state", "due_at"),
     Index(None, "item_id"),
@@ -248,8 +248,8 @@ articles = Table(
     "moderate_articles",
     metadata,
     Column("key", exact(200), primary_key=True),
-    Column("title", prose(), nullable=False),
-    Column("url", prose(), nullable=False),
+    Column("title", long_text(), nullable=False),
+    Column("url", long_text(), nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("published_at", UtcDateTime),
     # What moderators set; NULL leaves the host's own setting.
@@ -262,7 +262,7 @@ article_urls = Table(
     "moderate_article_urls",
     metadata,
     Column("url_key", String(64), primary_key=True),
-    Column("url", prose(), nullable=False),
+    Column("url", long_text(), nullable=False),
     Column("article_key", exact(200), nullable=False),
     Index(None, "article_key"),
 )
@@ -271,7 +271,7 @@ tokens = Table(
     "moderate_tokens",
     metadata,
     Column("id", String(32), primary_key=True),
-    Column("name", words(255), nullable=False),
+    Column("name", short_text(255), nullable=False),
     Column("digest", String(64), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("last_used_at", UtcDateTime),
@@ -332,9 +332,9 @@ rules = Table(
     Column("kind", String(16), nullable=False),
     Column("value", exact(200), nullable=False),
     Column("effect", String(16), nullable=False),
-    Column("note", prose(), nullable=False),
+    Column("note", long_text(), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
-    Column("created_by", words(255), nullable=False),
+    Column("created_by", short_text(255), nullable=False),
     Column("hits", BigInteger, nullable=False),
     Column("last_hit_at", UtcDateTime),
     UniqueConstraint("kind", "value"),
@@ -374,7 +374,7 @@ waves = Table(
     Column("started_at", UtcDateTime, nullable=False),
     Column("until", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
-    Column("reason", prose(), nullable=False),
+    Column("reason", long_text(), nullable=False),
     Column("seen", Integer, nullable=False),
     sqlite_autoincrement=True,
 )
@@ -384,7 +384,7 @@ account_notes = Table(
     "moderate_account_notes",
     metadata,
     Column("topic", String(32), primary_key=True),
-    Column("text", prose(), nullable=False),
+    Column("text", long_text(), nullable=False),
     Column("at", UtcDateTime, nullable=False),
     # When people were last notified of it.
     Column("told_at", UtcDateTime, nullable=False),

@@ -11,7 +11,7 @@ from moderate.database import backups, checkup, copying, migrate, sqlite
 from moderate.database.engine import Database
 from moderate.database.schema import items, metadata, states
 from moderate.database.statements import overwrite
-from moderate.database.url import is_memory, place_of
+from moderate.database.url import database_key, is_memory
 from moderate.store.counters import Counters
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Tables:
     def is_shared_with(self, engine: Any) -> bool:
         """Return whether an SQLAlchemy engine of the host leads to the database of these tables."""
         ours = self._database.engine
-        return engine is ours or (not is_memory(ours.url) and place_of(engine.url) == place_of(ours.url))
+        return engine is ours or (not is_memory(ours.url) and database_key(engine.url) == database_key(ours.url))
 
     def has_hosts_migrations(self) -> bool:
         """Return whether an Alembic other than this package's own has worked on this database."""

@@ -200,7 +200,7 @@ def is_memory(url: URL) -> bool:
     return url.database in {None, "", ":memory:"}
 
 
-def place_of(url: URL) -> tuple[object, ...]:
+def database_key(url: URL) -> tuple[object, ...]:
     """Return a key that is equal for addresses of one database, with any driver and user."""
     backend = url.get_backend_name()
     if backend == "sqlite":

@@ -14,10 +14,10 @@ from moderate.errors import ServiceDown
 from moderate.lifecycle import UNDOABLE
 from moderate.model import Awaiting, Bulk, ChangedText, Decided, HistoryEntry, Left, Page, Status
 from moderate.store import revising
-from moderate.store.counters import Tally
+from moderate.store.counters import CounterChanges
 from moderate.store.moves import apply
 from moderate.store.rows import WHOLE, entry_from, find_item, item_from, items_of, last_actor, last_dealt_with, page_of
-from moderate.store.search import catch_up, found_by, found_newest
+from moderate.store.search import found_by, found_newest, update_index
 from moderate.tasks.sql import enqueue_all
 from moderate.web_address import spellings_of
 
@@ -115,7 +115,7 @@ class Queue:
         """Return a page of items for moderators, newest first."""
         if which.q:
             with suppress(ServiceDown):
-                catch_up(self._database)
+                update_index(self._database)
         with self._database.read() as conn:
             wanted = conditions(replace(which, q=None), conn)
             if cursor is not None:
@@ -215,7 +215,7 @@ def _move_all(
 ) -> Bulk:
     """Move the items that *plan* allows. As everywhere, items come first and by id, then counters, and tasks last."""
     known = _locked(conn, wanted)
-    tally, done, left = Tally(), [], []
+    changes, done, left = CounterChanges(), [], []
     for number in sorted(wanted):
         item = known.get(number)
         change = Left(number, "unknown-item") if item is None else plan(item)
@@ -224,9 +224,9 @@ def _move_all(
         elif item is not None and change is None:
             done.append(Decided(item, item.status, changed=False))
         elif item is not None and change is not None:
-            applied = apply(conn, item, change, act, now, tally=tally, **about)
+            applied = apply(conn, item, change, act, now, tally=changes, **about)
             done.append(Decided(applied.item, item.status, changed=True, history=applied.history))
-    tally.write(conn)
+    changes.write(conn)
     enqueue_all(conn, [decided.item.id for decided in done if decided.changed], tasks, now)
     return Bulk(tuple(done), tuple(left))
 

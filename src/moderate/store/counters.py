@@ -49,7 +49,7 @@ def add(conn: Connection, article: str, change: Mapping[str, int], *, is_visible
     _add(conn, {article: step, SITE: step})
 
 
-class Tally:
+class CounterChanges:
     """The sum of several changes in one transaction, written at its end: see `add` for the order of the rows."""
 
     def __init__(self) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.dml import Insert
 
     from moderate.model import Submission, Verdict
-    from moderate.store.counters import Tally
+    from moderate.store.counters import CounterChanges
     from moderate.store.revising import Change
 
 NEW_ITEM = insert(items)
@@ -63,7 +63,7 @@ def apply(
     act: str,
     at: datetime,
     *,
-    tally: Tally | None = None,
+    tally: CounterChanges | None = None,
     **about: Any,
 ) -> Applied:
     """Move a stored item as *change* says, with a line in its history and in step with the counters.
@@ -165,7 +165,7 @@ def _count(
     after: Status | None,
     *,
     is_new_text: bool = False,
-    tally: Tally | None = None,
+    tally: CounterChanges | None = None,
 ) -> None:
     """Move the counters; *is_new_text* says that readers see another text although the status stays."""
     change = counter_change(kind, before, after)

@@ -15,14 +15,14 @@ from moderate.model import Awaiting, ChangedText, Decision, Status
 from moderate.store.rows import (
     CONTENT,
     SAID,
-    accept,
+    accepted_columns,
     brings_something,
-    content_of,
-    current,
+    content_columns,
     finding_to_json,
     is_news,
-    judgement_of,
-    propose,
+    judgement_columns,
+    newest_content,
+    proposed_columns,
     skipped_to_json,
 )
 
@@ -53,7 +53,7 @@ class Change:
 
 def edited(item: Item, submission: Submission, verdict: Verdict, now: datetime) -> Change | None:
     """Return the change for an author's edit; None where the text is the same as before."""
-    return revised(item, submission, verdict, now) if is_news(item, content_of(submission)) else None
+    return revised(item, submission, verdict, now) if is_news(item, content_columns(submission)) else None
 
 
 def pinged_again(
@@ -69,10 +69,10 @@ def pinged_again(
     """
     if verdict.status is Status.SPAM:
         return None
-    content = content_of(submission)
+    content = content_columns(submission)
     if is_withdrawn or (item.status is Status.SPAM and item.decided_by is None):
         awaiting = verdict.awaiting.value if verdict.awaiting else None
-        values = {**judgement_of(verdict), **content, "edited_at": now, "proposed": None, "awaiting": awaiting}
+        values = {**judgement_columns(verdict), **content, "edited_at": now, "proposed": None, "awaiting": awaiting}
         # An earlier decision was about another text of the page.
         values["decided_by"] = None
         return Change(verdict.status, values, is_new_text=True)
@@ -83,16 +83,16 @@ def pinged_again(
 
 def is_settling(item: Item, now: datetime) -> bool:
     """Return whether the newest text of a ping is younger than `SETTLING`; its source is read again later."""
-    changed = moment((item.proposed or {}).get("edited_at")) or item.edited_at
+    changed = _moment((item.proposed or {}).get("edited_at")) or item.edited_at
     return changed is not None and now - changed < SETTLING
 
 
 def revised(item: Item, submission: Submission, verdict: Verdict, now: datetime) -> Change:
     """Return the change for a new text from a comment's author or a ping's source."""
-    content = content_of(submission)
+    content = content_columns(submission)
     if item.status is Status.APPROVED and (item.kind.is_ping or verdict.status is not Status.APPROVED):
         return _proposed(content, verdict, now)
-    values = {**judgement_of(verdict), **content, "edited_at": now, "proposed": None}
+    values = {**judgement_columns(verdict), **content, "edited_at": now, "proposed": None}
     if item.status is Status.PENDING:
         after, awaiting = _standing(item, verdict)
         return Change(after, {**values, "awaiting": awaiting}, is_new_text=True)
@@ -104,7 +104,7 @@ def judged(item: Item, verdict: Verdict, content: Content | None, now: datetime)
     found = _found(item, content)
     if item.awaiting is Awaiting.CHECKS and item.status is Status.PENDING:
         after, awaiting = _standing(item, verdict)
-        values = {**judgement_of(verdict), **(found or {}), "awaiting": awaiting}
+        values = {**judgement_columns(verdict), **(found or {}), "awaiting": awaiting}
         return Change(after, values, is_new_text=found is not None)
     if item.awaiting is Awaiting.CHECKS and item.proposed is not None:
         return _judged_change(item, verdict, found, now)
@@ -112,7 +112,7 @@ def judged(item: Item, verdict: Verdict, content: Content | None, now: datetime)
         return None
     if item.is_public:
         return _proposed(found, verdict, now)
-    return Change(item.status, {**judgement_of(verdict), **found, "edited_at": now}, is_new_text=True)
+    return Change(item.status, {**judgement_columns(verdict), **found, "edited_at": now}, is_new_text=True)
 
 
 def decided(item: Item, decision: Decision, change: ChangedText, by: str) -> Change | None:
@@ -130,7 +130,7 @@ def decided(item: Item, decision: Decision, change: ChangedText, by: str) -> Cha
     if item.status is after and not awaits_approval and not holds_back:
         return None
     awaiting = Awaiting.MODERATOR.value if decision is Decision.HOLD else None
-    text = {} if item.proposed is None else accept(item.proposed)
+    text = {} if item.proposed is None else accepted_columns(item.proposed)
     values = {**text, "awaiting": awaiting, "decided_by": by}
     was = replaced(item) if text else None
     return Change(after, values, is_new_text=bool(text), is_visible=bool(text), was=was)
@@ -188,7 +188,7 @@ def put_back(item: Item, before: Status, was: Mapping[str, Any] | None, by: str)
     """
     text = {} if was is None else dict(was)
     if "edited_at" in text:
-        text["edited_at"] = moment(text["edited_at"])
+        text["edited_at"] = _moment(text["edited_at"])
     awaits = before is Status.PENDING or bool(text.get("proposed"))
     values = {**text, "awaiting": Awaiting.MODERATOR.value if awaits else None, "decided_by": by}
     known = {**replaced(item), **judgement_on(item)}
@@ -203,7 +203,7 @@ def replaced(item: Item) -> dict[str, Any]:
     return {**content, "edited_at": item.edited_at.isoformat() if item.edited_at else None, "proposed": proposed}
 
 
-def moment(written: str | None) -> datetime | None:
+def _moment(written: str | None) -> datetime | None:
     return datetime.fromisoformat(written) if written else None
 
 
@@ -228,17 +228,17 @@ def _standing(item: Item, verdict: Verdict) -> tuple[Status, str | None]:
 def _judged_change(item: Item, verdict: Verdict, found: dict[str, Any] | None, now: datetime) -> Change:
     """Return the change for a verdict on a changed text that waits behind an approved one."""
     if verdict.status is Status.APPROVED and not item.kind.is_ping and item.proposed is not None:
-        values = {**judgement_of(verdict), **accept(item.proposed), "awaiting": None}
+        values = {**judgement_columns(verdict), **accepted_columns(item.proposed), "awaiting": None}
         return Change(Status.APPROVED, values, is_new_text=True, is_visible=True)
     if found is not None:
         return _proposed(found, verdict, now)
     awaiting = (verdict.awaiting or Awaiting.MODERATOR).value
-    return Change(Status.APPROVED, {**judgement_of(verdict), "awaiting": awaiting})
+    return Change(Status.APPROVED, {**judgement_columns(verdict), "awaiting": awaiting})
 
 
 def _proposed(content: Mapping[str, Any], verdict: Verdict, now: datetime) -> Change:
     awaiting = (verdict.awaiting or Awaiting.MODERATOR).value
-    values = {**judgement_of(verdict), "proposed": propose(content, now), "awaiting": awaiting}
+    values = {**judgement_columns(verdict), "proposed": proposed_columns(content, now), "awaiting": awaiting}
     return Change(Status.APPROVED, values, is_new_text=True)
 
 
@@ -249,7 +249,7 @@ def _found(item: Item, content: Content | None) -> dict[str, Any] | None:
     body = content.body
     names = ("author", "url", "title", "blog_name", "text_key")
     columns = {
-        **current(item),
+        **newest_content(item),
         **{name: getattr(content, name) for name in names},
         "text": body.raw,
         "html": body.html,

@@ -46,7 +46,7 @@ def fingerprint(submission: Submission) -> str:
     return digest(json.dumps(said))
 
 
-def content_of(submission: Submission) -> dict[str, Any]:
+def content_columns(submission: Submission) -> dict[str, Any]:
     """Return the columns of `CONTENT` for a submission."""
     body = submission.body
     return {
@@ -64,7 +64,7 @@ def content_of(submission: Submission) -> dict[str, Any]:
     }
 
 
-def judgement_of(verdict: Verdict) -> dict[str, Any]:
+def judgement_columns(verdict: Verdict) -> dict[str, Any]:
     """Return the columns that explain a verdict."""
     return {
         "findings": [finding_to_json(finding) for finding in verdict.findings],
@@ -79,8 +79,8 @@ def columns_of(submission: Submission, verdict: Verdict, now: datetime) -> dict[
     is_ping = submission.kind.is_ping
     key = None if is_ping else submission.idempotency_key
     return {
-        **content_of(submission),
-        **judgement_of(verdict),
+        **content_columns(submission),
+        **judgement_columns(verdict),
         "awaiting": verdict.awaiting.value if verdict.awaiting else None,
         "author_id": submission.author_id,
         "parent_id": None if is_ping else submission.parent,
@@ -178,12 +178,12 @@ def entry_from(row: Row[Any]) -> HistoryEntry:
     )
 
 
-def propose(content: Mapping[str, Any], at: datetime) -> dict[str, str | None]:
+def proposed_columns(content: Mapping[str, Any], at: datetime) -> dict[str, str | None]:
     """Return content as it waits in `Item.proposed`, with one link to a line."""
     return {**content, "links": "\n".join(content["links"]), "edited_at": at.isoformat()}
 
 
-def accept(proposed: Mapping[str, str | None]) -> dict[str, Any]:
+def accepted_columns(proposed: Mapping[str, str | None]) -> dict[str, Any]:
     """Return the columns to set when a changed text becomes the item's text."""
     links = proposed.get("links") or ""
     edited_at = proposed.get("edited_at")
@@ -195,10 +195,10 @@ def accept(proposed: Mapping[str, str | None]) -> dict[str, Any]:
     }
 
 
-def current(item: Item) -> dict[str, Any]:
+def newest_content(item: Item) -> dict[str, Any]:
     """Return the newest content of an item: the proposed one, or else the accepted one."""
     if item.proposed is not None:
-        accepted = accept(item.proposed)
+        accepted = accepted_columns(item.proposed)
         return {name: accepted[name] for name in CONTENT}
     return {name: list(item.links) if name == "links" else getattr(item, name) for name in CONTENT}
 
@@ -217,7 +217,7 @@ def is_news(item: Item, content: Mapping[str, Any]) -> bool:
 
     Only what the sender chose is compared: a new cleaning policy alone makes no new text.
     """
-    known = current(item)
+    known = newest_content(item)
     return any(known[name] != content[name] for name in SAID)
 
 

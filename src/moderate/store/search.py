@@ -241,7 +241,7 @@ def _walking(asked: Terms) -> ColumnElement[bool]:
     return and_(*(func.instr(padded, f" {term}" if is_start else f" {term} ") > 0 for term, is_start in asked))
 
 
-def catch_up(database: Database, *, most: int = 10_000, lag: int = LAG) -> None:
+def update_index(database: Database, *, most: int = 10_000, lag: int = LAG) -> None:
     """Put new items into SQLite's index, if there are enough of them to be worth a write.
 
     Searches are right without it, only slower the more it lags behind, so this does not wait: raises
