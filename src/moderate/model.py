@@ -38,14 +38,14 @@ class Kind(enum.StrEnum):
     @property
     def label(self) -> Message:
         """The kind's name for people."""
-        return LABELS[self]
+        return KIND_LABELS[self]
 
     @property
     def is_ping(self) -> bool:
         return self is not Kind.COMMENT
 
 
-LABELS = {
+KIND_LABELS = {
     Kind.COMMENT: Message("Comment"),
     Kind.TRACKBACK: Message("Trackback"),
     Kind.PINGBACK: Message("Pingback"),
@@ -63,6 +63,19 @@ class Status(enum.StrEnum):
     APPROVED = "approved"
     SPAM = "spam"
     TRASH = "trash"
+
+    @property
+    def label(self) -> Message:
+        """The status's name for people."""
+        return STATUS_LABELS[self]
+
+
+STATUS_LABELS = {
+    Status.PENDING: Message("Pending"),
+    Status.APPROVED: Message("Approved"),
+    Status.SPAM: Message("Spam"),
+    Status.TRASH: Message("Trash"),
+}
 
 
 class Awaiting(enum.StrEnum):

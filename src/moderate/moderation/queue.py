@@ -17,6 +17,7 @@ from moderate.http.language import check_names, duration, for_moderators, say, t
 from moderate.http.operation import CURSOR, HTML, HTML_PAGE, TEXT, Operation, Reply, query, whole
 from moderate.http.signed_links import CSP
 from moderate.http.state import current_state, render
+from moderate.i18n import Message
 from moderate.model import MAX_ID, TASK_KINDS, Awaiting, ItemFilter, Kind, Page, Status, whole_number
 from moderate.moderation.access import csrf_token, moderator, session_token, signed_in
 from moderate.moderation.buttons import BUTTONS
@@ -165,16 +166,18 @@ def tabs(state: State, which: ItemFilter) -> list[dict[str, Any]]:
     """Return the tabs with their counts: the four statuses, changed texts, and all items."""
     counted = totals(state)
     is_changed = which.status is CHANGED.status and which.awaiting is CHANGED.awaiting
-    places: list[tuple[str, int, dict[str, Any], bool]] = [
-        (status.value, counted[status.value], {"status": status.value}, which.status is status and not is_changed)
+
+    def tab(name: str, label: Message, count: int, is_current: bool, **place: Any) -> dict[str, Any]:
+        url = url_for("moderate.queue", **place)
+        return {"name": name, "label": label, "count": count, "url": url, "is_current": is_current}
+
+    found = [
+        tab(status, status.label, counted[status], which.status is status and not is_changed, status=status.value)
         for status in Status
     ]
-    places.insert(1, ("changed", changed(state), {"status": "approved", "awaiting": "moderator"}, is_changed))
-    places.append(("", sum(counted.values()), {"status": ""}, which.status is None))
-    return [
-        {"name": name, "count": count, "url": url_for("moderate.queue", **query), "is_current": is_current}
-        for name, count, query, is_current in places
-    ]
+    about_changes = {"status": "approved", "awaiting": "moderator"}
+    found.insert(1, tab("changed", Message("Changed"), changed(state), is_changed, **about_changes))
+    return [*found, tab("", Message("All"), sum(counted.values()), which.status is None, status="")]
 
 
 def not_asked(item: Item) -> list[str]:
