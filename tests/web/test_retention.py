@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import create_engine, insert, make_url, text
 
 from moderate.database.schema import items
-from moderate.tasks.retention import NAME, forget
+from moderate.tasks.housekeeping import RETENTION, forget
 from moderate.testing import ManualClock
 from tests.sites import Host
 
@@ -158,7 +158,7 @@ def test_it_goes_on_where_another_worker_has_ended(site: Site) -> None:
     site.clock.step = 2.0
     with site.app.app_context():
         forget(site.state.desk)
-        assert site.state.desk.store.states.get(NAME).value["ip"]["position"] > 0
+        assert site.state.desk.store.states.get(RETENTION).value["ip"]["position"] > 0
     assert 0 < left(site)[0] < OLD
     site.clock.step = 0.0
     look_after(site)

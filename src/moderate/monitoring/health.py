@@ -12,8 +12,7 @@ from moderate.errors import EXPLAINED, ServiceDown
 from moderate.i18n import Message
 from moderate.limits import PROBE
 from moderate.model import TASK_KINDS
-from moderate.tasks.housekeeping import AKISMET, CHECK_UP, REFUSED
-from moderate.tasks.retention import late_kinds
+from moderate.tasks.housekeeping import AKISMET, CHECK_UP, REFUSED, late_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

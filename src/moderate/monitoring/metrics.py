@@ -20,7 +20,7 @@ from moderate.lifecycle import counter_of
 from moderate.model import TASK_KINDS, Kind, Status
 from moderate.moderation.access import moderator
 from moderate.monitoring.timings import BOUNDS, Timings
-from moderate.tasks.retention import retention_lag
+from moderate.tasks.housekeeping import retention_lag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

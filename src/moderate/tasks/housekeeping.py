@@ -1,23 +1,31 @@
-"""The periodic duties of workers: the spam service's state, tallies, old waves, and what retention removes."""
+"""The periodic duties of workers: the spam service's state, tallies, old waves, and retention.
+
+Retention is the removal of old addresses, spam, trash and tasks that were given up, as MODERATE_RETENTION says. Each
+kind is gone through once an hour, for about a second at a time. The progress is stored, so that another worker can go
+on, and that a monitor sees what is overdue.
+"""
 
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from moderate.akismet import account
 from moderate.errors import ServiceDown
 from moderate.i18n import Message
-from moderate.tasks.retention import forget
+from moderate.lifecycle import RetentionKind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from moderate.submit.desk import Desk
 
 log = logging.getLogger("moderate")
 
-#: The time between two rounds of the hourly duties, of which one of all workers does each.
+#: The time between two rounds of the hourly duties, and of each kind of retention. One of all workers does each.
 EVERY = timedelta(hours=1)
 
 #: The time between two questions whether the spam service accepts our key, from one of all workers.
@@ -26,6 +34,22 @@ CHECK_UP = timedelta(minutes=10)
 #: The name under which the spam service's state is stored, and the state for a key that it refuses.
 AKISMET = "akismet"
 REFUSED, DOWN = Message("key refused"), Message("down")
+
+#: The time after which a kind of retention that failed is tried again.
+AGAIN = timedelta(minutes=10)
+
+#: The delay from which on retention is reported as late.
+LATE = timedelta(days=1)
+
+#: Seconds for one kind of retention before other work has its turn.
+SPELL = 1.0
+
+#: The time for which a worker that is removing keeps others from it.
+CLAIM = timedelta(minutes=1)
+
+#: The name under which the progress of retention is stored, and in it the key of a worker's claim.
+RETENTION = "retention"
+CLAIMED = "claimed"
 
 
 def tidy(desk: Desk) -> bool:
@@ -64,3 +88,122 @@ def check_up(desk: Desk) -> bool:
         state = REFUSED if error.kind == "bad-key" else DOWN
     desk.store.states.keep(AKISMET, {"state": state}, now)
     return True
+
+
+# --- retention ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The progress of one kind. Times are seconds since 1970."""
+
+    #: The end of the last complete round, before the first one its beginning.
+    done: float
+    is_done: bool = False
+    #: The id after which to go on.
+    position: int = 0
+    #: The time of the last failure, and its reason.
+    failed: float | None = None
+    error: str | None = None
+
+    def is_due(self, now: datetime) -> bool:
+        if self.failed is not None and not since(self.failed, now) >= AGAIN:
+            return False
+        return not self.is_done or since(self.done, now) >= EVERY
+
+    def is_late(self, now: datetime) -> bool:
+        return self.error is not None or since(self.done, now) > LATE
+
+
+def since(moment: float, now: datetime) -> timedelta:
+    return abs(now - datetime.fromtimestamp(moment, UTC))
+
+
+def days_of(desk: Desk) -> Mapping[RetentionKind, int]:
+    """Return the days after which each kind is removed, without the kinds that are kept for ever."""
+    # A sample holds the address and the user agent, so it is removed with them.
+    days = {**desk.settings.retention, RetentionKind.SAMPLES: desk.settings.retention["ip"]}
+    return {kind: days[kind] for kind in RetentionKind if days[kind]}
+
+
+def forget(desk: Desk) -> bool:
+    """Remove for about a second per kind that is due; return True if there may be more to remove soon."""
+    now = desk.clock.now()
+    state = read(desk)
+    todo = [kind for kind in days_of(desk) if is_due(state, kind, now)]
+    claimed = state.get(CLAIMED)
+    if not todo or (isinstance(claimed, float) and since(claimed, now) < CLAIM):
+        return False
+    write(desk, {**state, CLAIMED: now.timestamp()}, now)
+    for kind in todo:
+        state[kind] = asdict(step(desk, kind, progress_of(state, kind, now), now))
+    write(desk, {**state, CLAIMED: None}, now)
+    return any(is_due(state, kind, now) for kind in todo)
+
+
+def step(desk: Desk, kind: RetentionKind, progress: Progress, now: datetime) -> Progress:
+    """Remove some of one kind and return its progress. A failure is noted in it, and stops no other kind."""
+    before = now - timedelta(days=days_of(desk)[kind])
+    over = desk.clock.monotonic() + SPELL
+    try:
+        found = desk.store.retention.forget(
+            kind, before, now, after=progress.position, is_over=lambda: desk.clock.monotonic() >= over
+        )
+    except ServiceDown as error:
+        log.warning("What is old is not forgotten (%s): %s", kind.value, error.reason)
+        return replace(progress, failed=now.timestamp(), error=error.reason)
+    except Exception as error:
+        log.exception("What is old is not forgotten (%s).", kind.value)
+        return replace(progress, failed=now.timestamp(), error=type(error).__name__)
+    if found.position is not None:
+        # An earlier error stays until a round is complete.
+        return replace(progress, position=found.position, failed=None, error=found.error or progress.error)
+    if found.error is not None:
+        return replace(progress, position=0, failed=now.timestamp(), error=found.error)
+    return Progress(done=now.timestamp(), is_done=True)
+
+
+def is_due(state: Mapping[str, Any], kind: RetentionKind, now: datetime) -> bool:
+    return progress_of(state, kind, now).is_due(now)
+
+
+def progress_of(state: Mapping[str, Any], kind: RetentionKind, now: datetime) -> Progress:
+    kept = state.get(kind)
+    return Progress(**kept) if kept else Progress(done=now.timestamp())
+
+
+def read(desk: Desk) -> dict[str, Any]:
+    kept = desk.store.states.get(RETENTION)
+    return {} if kept is None else dict(kept.value)
+
+
+def write(desk: Desk, state: Mapping[str, Any], now: datetime) -> None:
+    desk.store.states.keep(RETENTION, {str(name): value for name, value in state.items()}, now)
+
+
+# --- for monitors ---------------------------------------------------------------------------------
+
+
+def late_kinds(desk: Desk) -> Mapping[RetentionKind, str]:
+    """Return the kinds whose removal is late, each with the reason."""
+    now, state, days = desk.clock.now(), read(desk), days_of(desk)
+    if not state:
+        oldest = desk.store.items.oldest()
+        return {
+            kind: "no worker has looked yet"
+            for kind, number in days.items()
+            if oldest is not None and now - oldest > timedelta(days=number) + LATE
+        }
+    found = {kind: progress_of(state, kind, now) for kind in days}
+    return {
+        kind: progress.error or f"not done since {datetime.fromtimestamp(progress.done, UTC):%Y-%m-%d %H:%M} UTC"
+        for kind, progress in found.items()
+        if progress.is_late(now)
+    }
+
+
+def retention_lag(desk: Desk) -> float:
+    """Return the seconds by which the kind that was gone through least recently is overdue."""
+    now, state = desk.clock.now(), read(desk)
+    waited = [since(progress_of(state, kind, now).done, now) - EVERY for kind in days_of(desk)]
+    return max((max(0.0, each.total_seconds()) for each in waited), default=0.0)

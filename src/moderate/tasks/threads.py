@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 from moderate.clock import ClockSteps, follow
 from moderate.errors import ServiceDown
-from moderate.tasks.housekeeping import CHECK_UP, tidy
-from moderate.tasks.retention import forget
+from moderate.tasks.housekeeping import CHECK_UP, forget, tidy
 from moderate.tasks.run import DEATHS, backoff, log_fields, run
 from moderate.tasks.scheduler import LEASE, MAX_FETCHES, FetchScheduler, give_back, take_own
 
