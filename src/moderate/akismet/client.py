@@ -199,7 +199,7 @@ class AkismetService:
             raise self._down("refused", Message("it reports an error: {said}", said=said))
 
     def _failure(self, error: Exception, call: Call) -> ServiceDown:
-        kind, reason = told(error)
+        kind, reason = failure_of(error)
         debug = self._line(call, "debug-help")
         if debug:
             reason = Message("{reason} ({note})", reason=reason, note=debug)
@@ -289,7 +289,7 @@ def more_fields(sample: SpamSample) -> Iterator[tuple[str, str]]:
         yield sample.honeypot_field_name, sample.honeypot_value
 
 
-def told(error: Exception) -> tuple[Kind, Message]:
+def failure_of(error: Exception) -> tuple[Kind, Message]:
     """Return the kind of a failure, and a description without parts of the answer."""
     import akismet
 

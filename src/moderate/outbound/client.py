@@ -15,7 +15,7 @@ import socket
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import httpcore
 
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from moderate.ports import Clock
     from moderate.web_address import WebAddress
 
+    #: ``socket.getaddrinfo``, or a replacement with the same arguments and rows.
+    Resolver = Callable[..., Sequence[tuple[Any, ...]]]
+
 #: More addresses than this are not tried when a host does not answer.
 MAX_TRIES = 3
 #: Response head: status line and all fields, in bytes. Common servers send 1 to 10 KB.
@@ -43,12 +46,6 @@ _READ_HEAD = 8 * 1024
 
 #: For servers that the operator has named: any network may be connected to.
 EVERYWHERE = networks(("0.0.0.0/0", "::/0"))
-
-
-class Resolver(Protocol):
-    """The signature of ``socket.getaddrinfo``."""
-
-    def __call__(self, host: str, port: int, *, type: int) -> Sequence[tuple[Any, ...]]: ...  # noqa: A002
 
 
 class DeadlinePassed(TimeoutError):

@@ -96,7 +96,7 @@ class GuardedFetcher:
         self._max_bytes = max_bytes
         self._ports = frozenset(ports)
         self._allow = networks(str(network) for network in allow)
-        self._own = frozenset(places_of(own))
+        self._own = frozenset(own_sites(own))
         self._max_redirects = max_redirects
         self._client = OutboundClient(
             allow=self._allow, lookups=2 * total, resolver=resolver, ssl_context=ssl_context, backend=backend
@@ -114,10 +114,10 @@ class GuardedFetcher:
         Raises `FetchFailed` for all else. Blocks for seconds: only for deferred work, never within a request.
         """
         address = fetchable(url, ports=self._ports, allow=self._allow)
-        places = self._own | set(places_of(own))
+        own_hosts = self._own | set(own_sites(own))
         budget = Budget.of(self._clock, self._timeout, self._max_bytes + FRAMING)
         for _ in range(self._max_redirects + 1):
-            if _place(address) in places:
+            if _site_of(address) in own_hosts:
                 raise FetchFailed("blocked", "the source is this site itself")
             answer = self._hop(address, about, budget)
             if isinstance(answer, Fetched):
@@ -176,12 +176,12 @@ def _acquired(semaphore: HostSemaphore, key: str, budget: Budget) -> Iterator[No
         yield
 
 
-def places_of(urls: Iterable[str]) -> Iterator[tuple[str, int]]:
+def own_sites(urls: Iterable[str]) -> Iterator[tuple[str, int]]:
     """Yield host and port of this site's own addresses; what is no web address is left out."""
-    yield from (_place(address) for url in urls if (address := read(url)))
+    yield from (_site_of(address) for url in urls if (address := read(url)))
 
 
-def _place(address: WebAddress) -> tuple[str, int]:
+def _site_of(address: WebAddress) -> tuple[str, int]:
     """Return host and port; http and https on their usual ports are one site."""
     return address.host, 0 if address.port_or_default in _WEB_PORTS else address.port
 
