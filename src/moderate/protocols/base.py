@@ -12,10 +12,11 @@ from html import unescape
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote_to_bytes
 
+from flask import Response
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Field, File, MultipartDecoder, NeedData
 
-from moderate.errors import Invalid, TooLarge
+from moderate.errors import Invalid, ServiceDown, TooLarge
 from moderate.i18n import Message
 from moderate.model import Client
 from moderate.web_address import MAX_ADDRESS, split_address
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 
     from flask import Request
     from flask.typing import ResponseReturnValue
-    from werkzeug.wrappers import Response
+    from werkzeug.wrappers import Response as AnyResponse
 
-    from moderate.errors import Refused, ServiceDown
+    from moderate.errors import Refused
     from moderate.model import Article, Author, Item, Raw, Receipt
 
 #: The most parameters of a ping. No sender has more than a few.
@@ -82,13 +83,13 @@ class Edge(Protocol):
     def landing(self, request: Request, receipt: Receipt) -> str:
         """Return the address on which the sender sees the item, or that it waits, also without cookies."""
 
-    def remember_own(self, request: Request, response: Response, item: Item) -> None:
+    def remember_own(self, request: Request, response: AnyResponse, item: Item) -> None:
         """Let the sender's browser see the item while it is pending; not where another site's page has sent it."""
 
-    def problem(self, error: Refused | ServiceDown) -> Response:
+    def problem(self, error: Refused | ServiceDown) -> AnyResponse:
         """Return the error as application/problem+json (RFC 9457)."""
 
-    def form_page(self, article: str, typed: dict[str, str], error: Refused | ServiceDown) -> Response:
+    def form_page(self, article: str, typed: dict[str, str], error: Refused | ServiceDown) -> AnyResponse:
         """Return the comment form with what was typed, and the error's messages beside the fields."""
 
     def render(self, name: str, /, **values: object) -> str:
@@ -139,6 +140,21 @@ def client_of(request: Request) -> Client:
         user_agent=request.headers.get("User-Agent", "")[:500],
         referrer=request.headers.get("Referer", "")[:2000],
     )
+
+
+def message_of(error: Refused | ServiceDown) -> str:
+    """Return the error's message for the sender of a ping: those of all fields of an `Invalid`, else its own."""
+    if isinstance(error, ServiceDown):
+        return "This is not available right now. Please try again later."
+    if not isinstance(error, Invalid) or not error.errors:
+        return error.public
+    messages = [entry.message for entry in error.errors]
+    # A message alone stays translatable.
+    return messages[0] if len(messages) == 1 else " ".join(messages)
+
+
+def xml(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, content_type="text/xml; charset=utf-8")
 
 
 def plain(html: str) -> str:

@@ -14,7 +14,7 @@ from moderate.errors import Closed, FieldError, Forbidden, Invalid, RateLimited,
 from moderate.http.operation import PLAIN, XML, Operation, Reply
 from moderate.model import Kind, Raw
 from moderate.protocols import xmlrpc
-from moderate.protocols.base import address, body_of, client_of
+from moderate.protocols.base import address, body_of, client_of, message_of, xml
 from moderate.web_address import same_page
 
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ class Pingback:
     ) -> ResponseReturnValue:
         if isinstance(error, TooLarge):
             return Response(error.public, 413, mimetype="text/plain")
-        return xml(xmlrpc.fault(fault_of(error), text_of(error)))
+        unknown = "The target cannot be used: it is no article that takes pings."
+        text = unknown if isinstance(error, UnknownArticle) else message_of(error)
+        return xml(xmlrpc.fault(fault_of(error), text))
 
     def look(self, request: Request, article: str | None, edge: Edge) -> Response:
         return look(request)
@@ -140,20 +142,6 @@ def fault_of(error: Refused | ServiceDown) -> int:
         return ACCESS_DENIED
     # Some senders try once more on this one.
     return UPSTREAM_ERROR if isinstance(error, ServiceDown) else GENERIC
-
-
-def text_of(error: Refused | ServiceDown) -> str:
-    if isinstance(error, ServiceDown):
-        return "This is not available right now. Please try again later."
-    if isinstance(error, UnknownArticle):
-        return "The target cannot be used: it is no article that takes pings."
-    if isinstance(error, Invalid) and error.errors:
-        return " ".join(entry.message for entry in error.errors)
-    return error.public
-
-
-def xml(body: bytes) -> Response:
-    return Response(body, content_type="text/xml; charset=utf-8")
 
 
 def look(request: Request) -> Response:

@@ -13,10 +13,10 @@ from urllib.parse import unquote
 
 from flask import Response, redirect
 
-from moderate.errors import Invalid, RateLimited, Refused, ServiceDown, TooLarge
+from moderate.errors import RateLimited, Refused, ServiceDown, TooLarge
 from moderate.http.operation import FORM, HTML, TEXT, XML, Answer, Operation, Reply, query
 from moderate.model import Kind, Raw
-from moderate.protocols.base import address, client_of, parameters, plain, storable
+from moderate.protocols.base import address, client_of, message_of, parameters, plain, storable, xml
 from moderate.text.charsets import MAX_LABEL, decode
 from moderate.web_address import MAX_ADDRESS
 
@@ -135,22 +135,10 @@ def source_of(url: str) -> str:
 # --- answers ---------------------------------------------------------------------------------------
 
 
-def xml(body: bytes, status: int = 200) -> Response:
-    return Response(body, status, content_type="text/xml; charset=utf-8")
-
-
 def failure(message: str, status: int = 200) -> Response:
     """Return the error document. It always has a message: one reader takes an error without one for success."""
     text = " ".join(storable(message).split()) or Refused.default
     return xml(FAILURE.format(escape(text, quote=False)).encode(), status)
-
-
-def message_of(error: Refused | ServiceDown) -> str:
-    if isinstance(error, ServiceDown):
-        return "This is not available right now. Please try again later."
-    if isinstance(error, Invalid):
-        return " ".join(entry.message for entry in error.errors) or error.public
-    return error.public
 
 
 def status_of(error: Refused | ServiceDown) -> int:

@@ -15,7 +15,7 @@ from moderate.errors import Invalid, RateLimited, ServiceDown
 from moderate.http.operation import FORM, HTML, PLAIN, Answer, Operation, Reply
 from moderate.i18n import Message
 from moderate.model import Awaiting, Kind, Raw, Status
-from moderate.protocols.base import address, client_of, parameters
+from moderate.protocols.base import address, client_of, message_of, parameters
 from moderate.web_address import same_page
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Webmention:
         if isinstance(error, RateLimited | ServiceDown):
             return edge.problem(error)
         if wants_page(request):
-            return page(edge, 400, message=text_of(error))
+            return page(edge, 400, message=message_of(error))
         return Response(problem_of(error), 400, mimetype="application/problem+json")
 
     def look(self, request: Request, article: str | None, edge: Edge) -> Response:
@@ -115,17 +115,10 @@ def wants_page(request: Request) -> bool:
     return accept["text/html"] > accept["application/json"] and accept["text/html"] > accept["text/plain"]
 
 
-def text_of(error: Refused) -> str:
-    if isinstance(error, Invalid) and error.errors:
-        messages = [entry.message for entry in error.errors]
-        return messages[0] if len(messages) == 1 else " ".join(messages)
-    return error.public
-
-
 def problem_of(error: Refused) -> str:
     """Return the error as a problem document whose status is always 400."""
     body: dict[str, object] = {"type": "about:blank", "title": "Bad Request", "status": 400, "code": error.code}
-    body["detail"] = text_of(error)
+    body["detail"] = message_of(error)
     if isinstance(error, Invalid):
         body["errors"] = [{"field": entry.field, "message": entry.message} for entry in error.errors]
     return json.dumps(body, ensure_ascii=False)
