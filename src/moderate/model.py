@@ -488,23 +488,3 @@ class Left:
     code: str
     now: Item | None = None
     by: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Bulk:
-    """The result of a decision on many items."""
-
-    done: tuple[Decided, ...] = ()
-    left: tuple[Left, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """The result of a deferred verdict. `item` is None where it is deleted.
-
-    `changed` is False where a person had decided before, or where the verdict was about an earlier text.
-    """
-
-    item: Item | None
-    before: Status | None
-    changed: bool

@@ -14,7 +14,9 @@ from moderate.model import Awaiting, ChangedText, Content, Decision, ItemFilter,
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_body, a_comment, a_ping, decide_one
 
 if TYPE_CHECKING:
-    from moderate.model import Bulk, Decided, Item, Settled, Verdict
+    from moderate.model import Decided, Item, Verdict
+    from moderate.moderation.sql import Bulk
+    from moderate.store.items import Settled
     from moderate.store.store import Store
 
 LATER = NOON + timedelta(hours=1)

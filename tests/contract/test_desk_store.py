@@ -16,7 +16,7 @@ from tests.factories import APPROVED, HELD, NOON, SPAM, a_comment, a_finding, a_
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from moderate.model import Bulk
+    from moderate.moderation.sql import Bulk
     from moderate.store.store import Store
 
 

@@ -28,7 +28,8 @@ from moderate.model import ChangedText, Left
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from moderate.model import Bulk, Decided, Decision, Item, ItemFilter, Moderator
+    from moderate.model import Decided, Decision, Item, ItemFilter, Moderator
+    from moderate.moderation.sql import Bulk
     from moderate.submit.desk import Desk
 
 #: Items in one transaction: few enough that other writers wait only briefly.

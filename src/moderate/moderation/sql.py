@@ -12,7 +12,7 @@ from moderate.checks.near import NEAR
 from moderate.database.schema import history, items
 from moderate.errors import ServiceDown
 from moderate.lifecycle import UNDOABLE
-from moderate.model import Awaiting, Bulk, ChangedText, Decided, HistoryEntry, Left, Page, Status
+from moderate.model import Awaiting, ChangedText, Decided, HistoryEntry, Left, Page, Status
 from moderate.store import revising
 from moderate.store.counters import CounterChanges
 from moderate.store.moves import apply
@@ -40,6 +40,14 @@ NOTHING = literal_column("1") == literal_column("0")
 
 BANDS = (items.c.near_1, items.c.near_2, items.c.near_3, items.c.near_4)
 KEYS = (items.c.text_key, items.c.simhash, *BANDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """The result of a decision on many items."""
+
+    done: tuple[Decided, ...] = ()
+    left: tuple[Left, ...] = ()
 
 
 class Decisions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, select, update
@@ -14,7 +14,7 @@ from moderate.database.schema import items
 from moderate.errors import NO_PARENT, Invalid, NotAllowed, ServiceDown, UnknownItem
 from moderate.i18n import Message
 from moderate.lifecycle import DELETABLE, cause_of
-from moderate.model import Awaiting, Decided, Item, Kind, Recorded, Settled, Status
+from moderate.model import Awaiting, Decided, Item, Kind, Recorded, Status
 from moderate.rules.sql import note_hits
 from moderate.store import revising
 from moderate.store.articles import fact_of, note_article
@@ -35,6 +35,18 @@ if TYPE_CHECKING:
 
 #: Tries of a submission that finds its key taken by another item, which then is gone.
 MEETINGS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The result of a deferred verdict. `item` is None where it is deleted.
+
+    `changed` is False where a person had decided before, or where the verdict was about an earlier text.
+    """
+
+    item: Item | None
+    before: Status | None
+    changed: bool
 
 
 class Items:
