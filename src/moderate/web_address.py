@@ -24,6 +24,11 @@ from urllib.parse import quote, unquote, urljoin
 MAX_ADDRESS = 2048
 #: Longest spelling that `source_key` returns, in characters.
 MAX_KEY = 255
+#: Longest host name, in characters (RFC 1035 §2.3.4). It is checked before a host is folded: to fold a long run of
+#: combining marks takes time that grows with the square of its length.
+MAX_HOST = 253
+#: Longest part of a host name, in characters (RFC 1035 §2.3.4). To encode long ones takes seconds.
+MAX_LABEL = 63
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -134,7 +139,6 @@ class WebAddress:
         return f"{self.authority}{one_escaping(_without_dots(self.path or '/'))}{one_escaping(query)}"
 
 
-@lru_cache(maxsize=512)
 def parse(url: str) -> WebAddress | None:
     """Parse a typed address; None for one that some parser reads differently.
 
@@ -143,22 +147,28 @@ def parse(url: str) -> WebAddress | None:
     """
     if len(url) > MAX_ADDRESS or _NOT_STRICT.search(url):
         return None
-    address = _from_parts(split_address(url))
+    address = _parts_of(url)
     return None if address is None or address.has_user else address
 
 
-@lru_cache(maxsize=512)
 def read(url: str) -> WebAddress | None:
     """Return an address as a page or a header field has it, None where it leads to no http or https host."""
-    return _from_parts(split_address(_ENDS.sub("", url)))
+    url = _ENDS.sub("", url)
+    # A page may hold addresses of any length, and a cache of these would fill the memory.
+    return _parts_of(url) if len(url) <= MAX_ADDRESS else _from_parts(split_address(url))
 
 
 def resolved(base: str, reference: str) -> str | None:
     """Return the absolute address of a reference in a page, None where it leads to none (WHATWG URL §4.4)."""
     reference = _ENDS.sub("", reference)
     path, mark, rest = reference.partition("?")
+    reference = path.replace("\\", "/") + mark + rest
+    authority = _authority(reference)
+    # `urljoin` folds it, see `MAX_HOST`.
+    if not authority.isascii() and len(authority) > MAX_HOST:
+        return None
     try:
-        url = urljoin(base, path.replace("\\", "/") + mark + rest)
+        url = urljoin(base, reference)
     except ValueError:
         return None
     return url if read(url) else None
@@ -171,6 +181,8 @@ def split_address(url: str) -> Parts | None:
     if match is None or authority is None or int(authority[3] or 0) > 65535:
         return None
     host = authority[2]
+    if not host.isascii() and len(host) > MAX_HOST:
+        return None
     # Some parsers fold the host before they split it, and others after.
     if not host.isascii() and _SEPARATORS.search(unicodedata.normalize("NFKC", host)):
         return None
@@ -197,14 +209,18 @@ def same_page(one: str, other: str) -> bool:
     return _loosely(first) == _loosely(second)
 
 
-@lru_cache(maxsize=4096)
 def host_of(text: str) -> str:
     """Return the host that an address or a bare name names, for comparing; empty where there is none.
 
     ``*.example.org`` and ``example.org/path`` name ``example.org``. An invalid host is returned as
     it would be looked up, so that a rule or a limit matches all its spellings.
     """
-    text = text[:MAX_ADDRESS].strip().replace("\\", "/")
+    return _host_of(text[:MAX_ADDRESS])
+
+
+@lru_cache(maxsize=4096)
+def _host_of(text: str) -> str:
+    text = text.strip().replace("\\", "/")
     scheme = _SCHEME.match(text)
     host = _PATH.split(text[scheme.end() :] if scheme else text, maxsplit=1)[0].rpartition("@")[2]
     if not is_ip(host):
@@ -270,6 +286,18 @@ def is_host_name(name: str) -> bool:
     return not name.startswith("[") and _folded(name) is not None
 
 
+@lru_cache(maxsize=512)
+def _parts_of(url: str) -> WebAddress | None:
+    """Return an address of at most `MAX_ADDRESS` characters."""
+    return _from_parts(split_address(url))
+
+
+def _authority(text: str) -> str:
+    """Return host, port and user name of an address as typed, empty for a relative one."""
+    scheme = _SCHEME.match(text)
+    return _PATH.split(text[scheme.end() :], maxsplit=1)[0] if scheme else ""
+
+
 def _from_parts(parts: Parts | None) -> WebAddress | None:
     if parts is None:
         return None
@@ -283,8 +311,10 @@ def _from_parts(parts: Parts | None) -> WebAddress | None:
 @lru_cache(maxsize=1024)
 def _folded(typed: str) -> str | None:
     """Return a host name or an IPv4 address as `ascii_host` does; None for an invalid one."""
+    if len(typed) > MAX_HOST:
+        return None
     folded = unicodedata.normalize("NFKC", typed).lower().rstrip(".")
-    if max(len(typed), len(folded)) > 253 or not all(map(_LABEL.fullmatch, folded.split("."))):
+    if len(folded) > MAX_HOST or not all(map(_LABEL.fullmatch, folded.split("."))):
         return None
     if not folded.isascii():
         if not all(map(_is_lettering, folded)):
@@ -328,7 +358,11 @@ def _as_looked_up(host: str) -> str:
         return ascii_host(host)
     except ValueError:
         labels = unicodedata.normalize("NFKC", host).lower().rstrip(".").split(".")
-        return ".".join(n if n.isascii() else f"xn--{n.encode('punycode').decode()}" for n in labels)
+        return ".".join(n if n.isascii() or len(n) > MAX_LABEL else _in_punycode(n) for n in labels)
+
+
+def _in_punycode(label: str) -> str:
+    return f"xn--{label.encode('punycode').decode()}"
 
 
 def _loosely(address: WebAddress) -> tuple[str, int, str, str]:

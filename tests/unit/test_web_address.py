@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import sys
 import unicodedata
 from hashlib import blake2b
 from time import process_time
@@ -556,3 +557,33 @@ def test_senders_of_a_wave_are_counted_by_host_and_not_by_spelling() -> None:
     spellings = ("https://bücher.example/1", "http://xn--bcher-kva.example/2", "https://BÜCHER.example./3")
     items: list[Any] = [SimpleNamespace(source_url=url) for url in spellings]
     assert len({sender_of(item) for item in items}) == 1
+
+
+#: Combining marks in the wrong order, which take long to sort: 100,000 of them about a minute.
+MARKS = "\u0315\u0300" * 50_000
+LETTERS = "".join(map(chr, range(0x4E00, 0x4E00 + 2000)))
+
+
+@pytest.mark.parametrize("prefix", ["http://a", "//a", "\\\\a", "x://a", "http://a@b", "http://a:1@b"])
+def test_a_page_cannot_stop_the_process_by_a_host_that_is_long_to_fold(prefix: str) -> None:
+    started = process_time()
+    assert resolved("https://blog.example/post", f"{prefix}{MARKS}/") is None
+    assert read(f"{prefix}{MARKS}/") is None
+    assert not same_page(f"{prefix}{MARKS}/", f"https://blog.example/{prefix}")
+    assert process_time() - started < 1
+
+
+@pytest.mark.parametrize("host", [LETTERS, f"a{MARKS}", ".".join([LETTERS[:600]] * 3)])
+def test_a_host_that_is_too_long_for_dns_costs_no_time(host: str) -> None:
+    started = process_time()
+    assert host_of(f"http://{host}/")
+    assert process_time() - started < 0.5
+
+
+def test_long_addresses_of_pages_are_not_kept_in_memory() -> None:
+    url = "https://blog.example/" + "a" * 100_000
+    before = sys.getrefcount(url)
+    assert read(url)
+    assert host_of(url) == "blog.example"
+    assert parse(url) is None
+    assert sys.getrefcount(url) == before

@@ -131,7 +131,11 @@ def redirected(base: WebAddress, location: str, *, ports: Collection[int], allow
     A relative reference stays on the host. A redirect from https to http is refused, because anyone on the way
     could answer in the page's place.
     """
-    if _UNSAFE.search(location) or (_SCHEME.match(location) and not _WEB.match(location)):
+    if (
+        len(location) > MAX_ADDRESS
+        or _UNSAFE.search(location)
+        or (_SCHEME.match(location) and not _WEB.match(location))
+    ):
         raise _refused("of a redirect is not a plain http or https address")
     try:
         address = fetchable(urljoin(base.url, location), ports=ports, allow=allow)
