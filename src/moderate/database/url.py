@@ -29,7 +29,7 @@ OWN_MODES = (
     " SESSION sql_safe_updates = 0, SESSION sql_auto_is_null = 0, SESSION sql_select_limit = 18446744073709551615"
 )
 
-#: The drivers that common spellings of a database's address stand for.
+#: The drivers for common spellings of a database's address.
 DRIVERS = {
     "postgres": "postgresql+psycopg",
     "postgresql": "postgresql+psycopg",
@@ -191,7 +191,7 @@ def settings_of(url: URL, chosen: ConnectionOptions) -> dict[str, Any]:
         if chosen.answer_timeout and url.get_driver_name() in LIMITING:
             settings |= {"read_timeout": chosen.answer_timeout, "write_timeout": chosen.answer_timeout}
     elif url.get_driver_name() in {"psycopg", "psycopg2"}:
-        # In UTF-8, whatever the server's default for this user or database is; `tcp_user_timeout` in milliseconds.
+        # In UTF-8, also where the server has another default for this user or database; `tcp_user_timeout` in ms.
         settings |= {"client_encoding": "utf8", **KEEPALIVES, "tcp_user_timeout": chosen.answer_timeout * 1000}
     return settings
 
