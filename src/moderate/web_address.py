@@ -299,7 +299,8 @@ def _authority(text: str) -> str:
 
 
 def _from_parts(parts: Parts | None) -> WebAddress | None:
-    if parts is None:
+    # No longer host is folded, nor kept in the cache of `_folded`.
+    if parts is None or len(parts.host) > MAX_HOST:
         return None
     typed = parts.host
     host = _ip(typed[1:-1]) if typed.startswith("[") and ":" in typed else _folded(typed)

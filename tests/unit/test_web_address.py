@@ -3,6 +3,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import sys
+import tracemalloc
 import unicodedata
 from hashlib import blake2b
 from time import process_time
@@ -587,3 +588,13 @@ def test_long_addresses_of_pages_are_not_kept_in_memory() -> None:
     assert host_of(url) == "blog.example"
     assert parse(url) is None
     assert sys.getrefcount(url) == before
+
+
+def test_long_hosts_of_pages_are_not_kept_in_memory() -> None:
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            assert read(f"https://{number}" + "a" * 200_000) is None
+        assert tracemalloc.get_traced_memory()[0] < 5_000_000
+    finally:
+        tracemalloc.stop()
