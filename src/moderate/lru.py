@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -15,10 +16,10 @@ V = TypeVar("V")
 class LRUCache(Generic[V]):
     """Values by key, of which the least recently used go first. Safe for threads.
 
-    Holds at most *max_entries* values and, where *max_bytes* is given, values of at most that size together.
+    Holds at most *max_entries* values, of at most *max_bytes* together.
     """
 
-    def __init__(self, max_entries: int, max_bytes: int | None = None) -> None:
+    def __init__(self, max_entries: int, max_bytes: float = math.inf) -> None:
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self._bytes = 0
@@ -39,15 +40,13 @@ class LRUCache(Generic[V]):
 
         Such a value is not stored.
         """
-        if self._max_bytes is not None and size > self._max_bytes // 4:
+        if size > self._max_bytes / 4:
             return
         with self._lock:
-            _, before = self._values.pop(key, (value, 0))
+            before = self._values.pop(key, None)
             self._values[key] = (value, size)
-            self._bytes += size - before
-            while len(self._values) > self._max_entries or (
-                self._max_bytes is not None and self._bytes > self._max_bytes
-            ):
+            self._bytes += size if before is None else size - before[1]
+            while len(self._values) > self._max_entries or self._bytes > self._max_bytes:
                 _, (_, gone) = self._values.popitem(last=False)
                 self._bytes -= gone
 

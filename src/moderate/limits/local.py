@@ -62,30 +62,25 @@ class LocalLimiter:
         return len(self._full_at)
 
     def take(self, buckets: Sequence[Bucket], *, spend: bool = True) -> Taken:
+        intervals = [interval_us(bucket.rate) for bucket in buckets]
+        debts, wait = [], 0
         with self._lock:
             now = int(self._clock.monotonic() * _SECOND)
-            debts, wait = self._look(buckets, now)
+            for bucket, interval in zip(buckets, intervals, strict=True):
+                most = interval * bucket.rate.capacity
+                debt = min(max((self._full_at.get(bucket.key) or now) - now, 0), most)
+                debts.append(debt)
+                wait = max(wait, debt + interval - most)
             if spend and wait <= 0:
-                debts = self._spend(buckets, debts, now)
+                debts = [debt + interval for debt, interval in zip(debts, intervals, strict=True)]
+                self._spend(buckets, debts, now)
         return answer(buckets, wait, debts)
 
-    def _look(self, buckets: Sequence[Bucket], now: int) -> tuple[list[int], int]:
-        debts, wait = [], 0
-        for bucket in buckets:
-            interval = interval_us(bucket.rate)
-            most = interval * bucket.rate.capacity
-            debt = min(max((self._full_at.get(bucket.key) or now) - now, 0), most)
-            debts.append(debt)
-            wait = max(wait, debt + interval - most)
-        return debts, wait
-
-    def _spend(self, buckets: Sequence[Bucket], debts: list[int], now: int) -> list[int]:
-        after = [debt + interval_us(bucket.rate) for bucket, debt in zip(buckets, debts, strict=True)]
-        for bucket, debt in zip(buckets, after, strict=True):
+    def _spend(self, buckets: Sequence[Bucket], debts: list[int], now: int) -> None:
+        for bucket, debt in zip(buckets, debts, strict=True):
             self._full_at.put(bucket.key, now + debt)
         # Each decision looks at as many of the oldest as it wrote, and one more, so that budgets that are full
         # again are dropped without a sweep of their own.
         for _ in range(len(buckets) + 1):
             if not self._full_at.expire_oldest(lambda full_at: full_at <= now):
                 break
-        return after

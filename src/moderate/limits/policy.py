@@ -294,6 +294,8 @@ def _net(remote_addr: str | None) -> ClientNet | None:
     return ClientNet(str(IPv6Network((address, 64), strict=False)), str(IPv6Network((address, 48), strict=False)))
 
 
+# Cached, because most requests are about few articles, and all about one site.
+@lru_cache(maxsize=1024)
 def keyed(secret: bytes, scope: str, subject: str) -> str:
     """Return a key for *subject* that only a holder of *secret* can compute: 96 bits of HMAC-SHA256, as text."""
     digest = hmac.digest(secret, f"{scope}\0{subject}".encode("utf-8", "surrogatepass"), "sha256")
