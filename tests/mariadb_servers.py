@@ -40,7 +40,7 @@ class MariaDB(Server):
         self._made = 0
 
     def command(self) -> Sequence[str | Path]:
-        where = (f"--datadir={self.data}", f"--socket={self.socket}", f"--pid-file={self.folder}/pid")
+        where = (f"--datadir={self.data}", f"--socket={self.socket}", f"--pid-file={self.folder}/pid", self._temporary)
         listen = (f"--port={self.port}", f"--bind-address={HOST}")
         return [self.program, "--no-defaults", *where, *listen, *self.options, *as_root()]
 
@@ -95,11 +95,16 @@ class MariaDB(Server):
         self.run("CREATE USER IF NOT EXISTS moderate@'%' IDENTIFIED BY 'moderate'")
         self.run("GRANT ALL ON *.* TO moderate@'%'")
 
+    @property
+    def _temporary(self) -> str:
+        """A folder of its own for temporary tables: a server that starts deletes those of others in the same folder."""
+        return f"--tmpdir={self.folder}"
+
     def _initialise(self) -> None:
         maker = program("mariadb-install-db", "mariadb-server-core")
         how = ("--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db")
         made = subprocess.run(
-            [maker, *how, f"--datadir={self.data}", *self.options[:4], *as_root()],
+            [maker, *how, f"--datadir={self.data}", self._temporary, *self.options[:4], *as_root()],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
