@@ -50,20 +50,20 @@ LATIN = [
 
 @pytest.mark.parametrize("codec", ["euc_jp", "cp932", "iso2022_jp"])
 @pytest.mark.parametrize("text", JAPANESE)
-def test_undeclared_japanese_is_recognised(text: str, codec: str) -> None:
+def test_undeclared_japanese_is_detected(text: str, codec: str) -> None:
     if codec == "iso2022_jp" and "ﾊ" in text:
         codec = "iso2022_jp_ext"
     assert decode({"title": text.encode(codec)}, ()) == {"title": text}
 
 
 @pytest.mark.parametrize("text", LATIN)
-def test_latin_text_is_never_taken_for_japanese(text: str) -> None:
+def test_latin_text_is_never_read_as_japanese(text: str) -> None:
     assert decode({"title": text.encode("cp1252")}, ()) == {"title": text}
 
 
 @pytest.mark.parametrize("text", [*JAPANESE, *LATIN, "Привет, мир", "한국어", "plain", "😀 emoji"])
 @pytest.mark.parametrize("label", ["", "utf-8", "iso-8859-1", "EUC-JP", "Shift_JIS", "windows-1251"])
-def test_valid_utf_8_wins_over_any_label(text: str, label: str) -> None:
+def test_valid_utf_8_overrides_any_label(text: str, label: str) -> None:
     assert decode({"title": text.encode()}, (label,)) == {"title": text}
 
 
@@ -85,12 +85,12 @@ def test_valid_utf_8_wins_over_any_label(text: str, label: str) -> None:
         ("euc-kr", "cp949", "한국어"),
     ],
 )
-def test_a_declared_charset_is_taken(label: str, codec: str, text: str) -> None:
+def test_a_declared_charset_is_used(label: str, codec: str, text: str) -> None:
     assert decode({"title": text.encode(codec)}, (label,)) == {"title": text}
 
 
 @pytest.mark.parametrize("label", ["UTF-8", "us-ascii-nonsense", "EUC-JP", "gb18030;x", "x" * 5000, "UTF-8," * 2000])
-def test_a_label_that_is_wrong_or_senseless_is_passed_over(label: str) -> None:
+def test_wrong_and_meaningless_labels_are_ignored(label: str) -> None:
     assert decode({"title": "今日は、ブログを書きました。".encode("cp932")}, (label, "")) == {
         "title": "今日は、ブログを書きました。"
     }
@@ -99,7 +99,7 @@ def test_a_label_that_is_wrong_or_senseless_is_passed_over(label: str) -> None:
 @pytest.mark.parametrize(
     "label", ["utf-7", "UTF-16", "utf-16le", "utf-32", "unicode_escape", "zlib", "idna", "rot13", "hz"]
 )
-def test_charsets_that_hide_markup_are_not_to_be_had(label: str) -> None:
+def test_charsets_that_hide_markup_are_not_available(label: str) -> None:
     assert charset_of(b"+ADw-script+AD4-", (label,)) == "utf-8"
     assert charset_of(b"\xe9t\xe9", (label,)) == "cp1252"
 
@@ -109,26 +109,26 @@ def test_an_over_long_label_is_not_looked_up() -> None:
     assert codec_named("shift_jis" + " " * 24) is None
 
 
-def test_the_first_label_weighs_more_than_the_second() -> None:
+def test_the_first_label_has_priority_over_the_second() -> None:
     assert charset_of("日本".encode("cp932"), ("shift_jis", "iso-8859-1")) == "cp932"
 
 
-def test_all_texts_of_a_ping_are_read_alike() -> None:
+def test_all_texts_of_a_ping_are_decoded_with_the_same_charset() -> None:
     texts = {"title": "表".encode("cp932"), "excerpt": "これは表です".encode("cp932")}
     assert decode(texts, ()) == {"title": "表", "excerpt": "これは表です"}
 
 
-def test_utf_8_that_was_cut_in_a_character_stays_utf_8() -> None:
+def test_utf_8_truncated_within_a_character_is_read_as_utf_8() -> None:
     cut = "これは長い文章です".encode()[:-1]
     assert decode({"excerpt": cut}, ()) == {"excerpt": "これは長い文章で\ufffd"}
 
 
-def test_what_nothing_fits_is_read_somehow() -> None:
+def test_bytes_that_fit_no_charset_are_decoded_with_replacements() -> None:
     assert decode({"title": b"\x81\x8d\x8f \xff"}, ()) == {"title": "\ufffd\ufffd\ufffd ÿ"}
 
 
 @given(st.binary(max_size=300), st.text(max_size=40), st.text(max_size=40))
-def test_any_bytes_under_any_label_become_characters(value: bytes, one: str, other: str) -> None:
+def test_any_bytes_with_any_label_are_decoded(value: bytes, one: str, other: str) -> None:
     text = decode({"title": value}, (one, other))["title"]
     assert text.encode().decode() == text
 
@@ -185,7 +185,7 @@ def same(one: str | None, other: str) -> bool:
 
 
 @pytest.mark.parametrize("before", [PINGS_BEFORE, PAGES_BEFORE], ids=["pings", "pages"])
-def test_every_label_that_was_known_means_what_it_meant_or_a_wider_codec(before: dict[str, str]) -> None:
+def test_every_earlier_label_has_the_same_or_a_wider_codec(before: dict[str, str]) -> None:
     for codec, labels in before.items():
         for label in labels.split():
             assert same(codec_named(label), WIDER.get(label, codec)), label
@@ -197,7 +197,7 @@ def test_every_label_of_the_encoding_standard_is_known() -> None:
 
 
 @pytest.mark.parametrize("label", sorted({*webencodings.labels.LABELS, *ALIASES} - UTF_16 - NO_CHARSETS))
-def test_a_ping_and_a_page_are_read_alike(label: str) -> None:
+def test_a_ping_and_a_page_are_decoded_alike(label: str) -> None:
     codec = codec_named(label)
     assert codec is not None
     text = "".join(sign for sign in "日本語中文한국어ПриветŽluťÄéיםการاب" if fits_codec(sign, codec)) * 3
@@ -215,17 +215,17 @@ def fits_codec(sign: str, codec: str) -> bool:
 
 
 @given(st.binary(max_size=200), st.sampled_from(sorted({*webencodings.labels.LABELS, *ALIASES} - UTF_16)))
-def test_any_bytes_are_read_alike_by_pings_and_pages(sample: bytes, label: str) -> None:
+def test_any_bytes_are_decoded_alike_in_pings_and_pages(sample: bytes, label: str) -> None:
     # A byte order mark, and what may name a charset, is for pages alone.
     if not sample.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and b"<" not in sample:
         assert page_text(sample, f"text/html; charset={label}") == decode({"x": sample}, (label,))["x"]
 
 
-def test_a_page_without_a_label_may_be_in_iso_2022_jp() -> None:
+def test_a_page_without_a_label_may_be_read_as_iso_2022_jp() -> None:
     assert "日本語" in page_text("<title>日本語</title>".encode("iso2022_jp"), "text/html")
 
 
-def test_utf_16_is_for_pages_whose_header_field_names_it() -> None:
+def test_utf_16_is_read_only_for_pages_with_a_header_naming_it() -> None:
     page = "<title>日本語</title>"
     assert page_text(page.encode("utf-16-le"), "text/html; charset=utf-16") == page
     assert page_text(page.encode("utf-16-be"), "text/html; charset=utf-16be") == page
@@ -233,5 +233,5 @@ def test_utf_16_is_for_pages_whose_header_field_names_it() -> None:
     assert page_text(page.encode(), "text/html; charset=utf-16") == page
 
 
-def test_a_ping_with_one_broken_byte_is_read_by_its_label() -> None:
+def test_a_ping_with_one_broken_byte_is_decoded_by_its_label() -> None:
     assert decode({"excerpt": "中文博客".encode("gbk") + b"\xff"}, ("gbk",)) == {"excerpt": "中文博客\ufffd"}

@@ -39,7 +39,7 @@ def without_reason(error: ssl.SSLError) -> ssl.SSLError:
         (OSError(errno.ENETUNREACH, "Network is unreachable"), "there is no way to it"),
     ],
 )
-def test_each_trouble_has_its_words_also_as_the_cause_of_another_error(error: OSError, words: str) -> None:
+def test_each_connection_error_has_its_message_also_as_a_cause(error: OSError, words: str) -> None:
     wrapped = RuntimeError("a library's own")
     wrapped.__cause__ = error
     for each in (error, wrapped):
@@ -63,7 +63,7 @@ CERTIFICATES = {
 
 @pytest.mark.parametrize("words", CERTIFICATES)
 @pytest.mark.parametrize("service", ["webhook", "mail"])
-def test_each_fault_of_a_certificate_has_its_own_words(service: str, words: str) -> None:
+def test_each_certificate_error_has_its_own_message(service: str, words: str) -> None:
     ours, theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
     CERTIFICATES[words].configure_cert(ours)
     AUTHORITY.configure_trust(theirs)
@@ -76,7 +76,7 @@ def test_each_fault_of_a_certificate_has_its_own_words(service: str, words: str)
             client.deliver(notice(ITEM))
 
 
-def test_a_port_without_tls_has_its_own_words() -> None:
+def test_a_port_without_tls_has_its_own_message() -> None:
     with speaking(a_web_server) as (port, _), pytest.raises(ServiceDown, match="does not speak TLS at this port"):
         caller(f"https://127.0.0.1:{port}/").probe()
 
@@ -102,5 +102,5 @@ def test_a_port_without_tls_has_its_own_words() -> None:
         ("Fri, 31 Dec 1999 23:59:59 +9999", None),
     ],
 )
-def test_the_wait_that_a_server_asks_for_is_read_in_both_forms(value: str, seconds: float | None) -> None:
+def test_retry_after_is_parsed_in_both_forms(value: str, seconds: float | None) -> None:
     assert retry_after(value, datetime(2026, 1, 13, 10, tzinfo=UTC)) == seconds

@@ -52,7 +52,7 @@ def unknown(words: list[str]) -> str | None:
 
 
 @pytest.mark.parametrize("path", [*PAGES, *SOURCES], ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_command_that_is_named_exists(path: Path) -> None:
+def test_every_command_named_in_the_docs_exists(path: Path) -> None:
     for words in commands_in(path):
         # In running text the command is followed by other words: what counts is what it begins with.
         assert unknown(words) is None, f"flask moderate {' '.join(words)}"
@@ -80,7 +80,7 @@ def misused(words: list[str]) -> str | None:
 
 
 @pytest.mark.parametrize("path", [*PAGES, *SOURCES], ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_command_that_can_be_copied_has_all_that_it_needs(path: Path) -> None:
+def test_every_command_to_copy_is_complete(path: Path) -> None:
     for words in to_type(path.read_text(encoding="utf-8")):
         assert misused(words) is None, f"flask moderate {' '.join(words)}"
 
@@ -96,18 +96,18 @@ def test_every_command_that_can_be_copied_has_all_that_it_needs(path: Path) -> N
         ("ExecStart=/srv/.venv/bin/flask moderate worker --once", None),
     ],
 )
-def test_a_command_that_lacks_something_would_be_found(line: str, complaint: str | None) -> None:
+def test_an_incomplete_command_is_detected(line: str, complaint: str | None) -> None:
     (words,) = to_type(f"```sh\n{line}\n```\n")
     said = misused(words)
     assert said == complaint or (said is not None and complaint is not None and complaint in said)
 
 
-def test_there_are_commands_to_copy() -> None:
+def test_the_docs_contain_commands_to_copy() -> None:
     assert sum(1 for path in PAGES for _ in to_type(path.read_text(encoding="utf-8"))) > 15
     assert sum(1 for path in SOURCES for _ in to_type(path.read_text(encoding="utf-8"))) > 3
 
 
-def test_commands_that_do_not_exist_would_be_found() -> None:
+def test_missing_commands_are_detected() -> None:
     assert unknown(["recount", "--dry-run"]) is None
     assert unknown(["db", "upgrade"]) is None
     assert unknown(["db", "downgrade"]) == "downgrade"
@@ -117,13 +117,13 @@ def test_commands_that_do_not_exist_would_be_found() -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in PAGES if path.suffix == ".md"], ids=lambda path: path.name)
-def test_every_make_target_that_is_named_exists(path: Path) -> None:
+def test_every_make_target_named_in_the_docs_exists(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     named = re.findall(r"(?:`|^ *)make ([a-z-]+)", text, re.MULTILINE)
     assert set(named) <= TARGETS
 
 
-def test_every_command_is_told_of_on_some_page() -> None:
+def test_every_command_is_documented_on_some_page() -> None:
     told = " ".join(path.read_text(encoding="utf-8") for path in PAGES)
     for name, command in build_cli().commands.items():
         below = command.commands if isinstance(command, click.Group) else {"": command}
@@ -215,21 +215,21 @@ def is_said(quote: str) -> bool:
     return any(says(text, quote) for text in MESSAGES)
 
 
-def test_what_the_runbook_quotes_is_what_the_product_says() -> None:
+def test_the_quotes_of_the_runbook_match_the_product() -> None:
     page = RUNBOOK.partition("## Symptoms")[2]
     quotes = list(quotes_in(page.partition("## Operations")[0])) + list(quotes_in(page.partition("## Logs")[2]))
     assert len(quotes) > 100
     assert [quote for quote in quotes if not is_said(quote)] == []
 
 
-def test_every_warning_of_the_log_is_in_the_runbook() -> None:
+def test_every_logged_warning_is_in_the_runbook() -> None:
     quotes = [quote for quote in quotes_in(RUNBOOK) if len(quote.replace(ANY, "")) > 8]
     logged = {text for tree in TREES for text in warnings_of(tree) if text.replace(ANY, "").strip(" :;.")}
     assert len(logged) > 20
     assert [text for text in sorted(logged) if not any(says(text, quote) for quote in quotes)] == []
 
 
-def test_every_known_reason_of_an_outage_of_the_database_is_in_the_runbook() -> None:
+def test_every_database_outage_reason_is_in_the_runbook() -> None:
     quotes = list(quotes_in(RUNBOOK))
     reasons = {PLACEHOLDER.sub(ANY, words) for _, words in (*BY_CODE, *BY_TEXT)}
     assert [words for words in sorted(reasons) if not any(says(words, quote) for quote in quotes)] == []
@@ -248,17 +248,17 @@ def test_every_known_reason_of_an_outage_of_the_database_is_in_the_runbook() -> 
         ('"database": "vanished"', False),
     ],
 )
-def test_a_wrong_quote_would_be_found(quote: str, real: bool) -> None:
+def test_a_wrong_quote_is_detected(quote: str, real: bool) -> None:
     assert is_said(quote) is real
 
 
 @pytest.mark.parametrize("tool", [*TOOLS.values(), *TOOLS_BACK.values()])
-def test_the_runbook_backs_up_and_restores_as_the_commands_advise(tool: str) -> None:
+def test_the_runbook_follows_the_backup_advice_of_the_commands(tool: str) -> None:
     pattern = re.escape(tool).replace(r"\{file\}", r"/\S+").replace("NAME", "news")
     assert re.search(pattern, RUNBOOK)
 
 
-def test_the_alarms_of_the_runbook_are_rules() -> None:
+def test_the_alarms_of_the_runbook_are_valid_rules() -> None:
     (block,) = re.findall(r"```yaml\n(groups:.*?)```", RUNBOOK, re.DOTALL)
     rules = yaml.safe_load(block)["groups"][0]["rules"]
     assert len(rules) > 5
@@ -285,11 +285,11 @@ def written(tmp_path: Path) -> Iterator[dict[str, Any]]:
     names["app"].extensions["moderate"].worker.stop()
 
 
-def test_the_protocol_of_the_page_works_as_the_page_tests_it(written: dict[str, Any]) -> None:
+def test_the_documented_protocol_passes_the_documented_tests(written: dict[str, Any]) -> None:
     exec(compile(written["blocks"][1], "docs/writing-a-protocol.md", "exec"), written)
 
 
-def test_the_protocol_of_the_page_refuses_in_its_own_words(written: dict[str, Any]) -> None:
+def test_the_documented_protocol_refuses_with_its_own_messages(written: dict[str, Any]) -> None:
     client = written["app"].test_client()
     address = "/discuss/plain/first?author=Mika"
     cases = {
@@ -309,7 +309,7 @@ def test_the_protocol_of_the_page_refuses_in_its_own_words(written: dict[str, An
     assert client.get(address).status_code == 405
 
 
-def test_the_page_says_what_a_protocol_may_ask_of_the_site() -> None:
+def test_the_page_lists_every_method_of_the_site_that_a_protocol_may_call() -> None:
     from moderate.protocols.base import Edge, InboundProtocol
 
     members = {name for name in vars(InboundProtocol) if not name.startswith("_")}
@@ -319,7 +319,7 @@ def test_the_page_says_what_a_protocol_may_ask_of_the_site() -> None:
     assert named <= set(dir(Edge))
 
 
-def test_a_page_with_the_recommended_policy_needs_nothing_that_it_forbids(tmp_path: Path) -> None:
+def test_a_page_works_under_the_recommended_content_security_policy(tmp_path: Path) -> None:
     from tests.sites import Host
 
     host = Host(tmp_path)
@@ -329,7 +329,7 @@ def test_a_page_with_the_recommended_policy_needs_nothing_that_it_forbids(tmp_pa
         assert not re.findall(r'(?:src|action)="(?:https?:)?//', page)
 
 
-def test_there_is_a_page_for_every_group_of_readers() -> None:
+def test_there_is_a_page_for_every_audience() -> None:
     for name in (
         "quickstart", "embedding", "configuration", "moderating", "operating", "scaling", "security",
         "writing-a-check", "writing-a-protocol",
@@ -338,7 +338,7 @@ def test_there_is_a_page_for_every_group_of_readers() -> None:
         assert text.startswith("# ")
 
 
-def test_the_map_in_contributing_names_every_folder_and_nothing_else() -> None:
+def test_the_map_in_contributing_names_exactly_the_existing_folders() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     where = text.partition("## Where things are")[2].partition("## Migrations")[0]
     package = ROOT / "src" / "moderate"

@@ -66,7 +66,7 @@ def test_the_messages_of_templates_checks_and_refusals_are_found() -> None:
 
 
 @pytest.mark.parametrize("language", CATALOGS)
-def test_no_message_is_missing_from_a_catalog_and_none_is_stale(language: str) -> None:
+def test_no_message_is_missing_from_a_catalog_and_none_is_obsolete(language: str) -> None:
     """Where this fails: ``python tools/messages.py``, then translate what is empty."""
     assert updated(CATALOGS[language], MESSAGES) == CATALOGS[language]
 
@@ -78,7 +78,7 @@ def test_every_message_is_translated_and_no_translation_is_fuzzy(language: str) 
 
 
 @pytest.mark.parametrize("language", CATALOGS)
-def test_the_places_of_a_message_are_the_same_in_every_language(language: str) -> None:
+def test_the_placeholders_of_a_message_are_the_same_in_every_language(language: str) -> None:
     odd = [
         entry.id
         for entry in entries(CATALOGS[language])
@@ -88,7 +88,7 @@ def test_the_places_of_a_message_are_the_same_in_every_language(language: str) -
     assert odd == []
 
 
-def test_no_sentence_is_put_together_before_it_is_translated() -> None:
+def test_no_sentence_is_assembled_before_translation() -> None:
     """A message id is a literal; values go into its places afterwards."""
     made = [
         f"{path.relative_to(PACKAGE)}:{node.lineno}"
@@ -100,7 +100,7 @@ def test_no_sentence_is_put_together_before_it_is_translated() -> None:
     assert made == []
 
 
-def test_a_new_message_gets_an_empty_entry_and_a_lost_one_goes() -> None:
+def test_a_new_message_gets_an_empty_entry_and_an_obsolete_one_is_removed() -> None:
     catalog = 'msgid ""\nmsgstr "Language: xx\\n"\n\n#. A note.\nmsgid "kept"\nmsgstr "k"\n\nmsgid "lost"\nmsgstr "l"\n'
     expected = (
         'msgid ""\nmsgstr "Language: xx\\n"\n\n#. A note.\nmsgid "kept"\nmsgstr "k"\n\n'
@@ -109,7 +109,7 @@ def test_a_new_message_gets_an_empty_entry_and_a_lost_one_goes() -> None:
     assert updated(catalog, [Key("kept"), Key("new", context="check"), Key("{n} day", "{n} days")]) == expected
 
 
-def test_entries_are_read_with_plurals_contexts_escapes_and_flags() -> None:
+def test_entries_are_parsed_with_plurals_contexts_escapes_and_flags() -> None:
     source = (
         'msgid ""\nmsgstr ""\n"Language: xx\\n"\n\n'
         '#, fuzzy\nmsgctxt "check"\nmsgid "a \\"b\\""\nmsgstr ""\n"one "\n"two"\n\n'
@@ -182,7 +182,7 @@ MADE = [
 
 
 @pytest.mark.parametrize("message", MADE)
-def test_a_message_reads_as_the_sentence_did_also_when_it_was_stored(message: Message) -> None:
+def test_a_message_has_the_same_english_text_before_and_after_storage(message: Message) -> None:
     finding = finding_from_json({"check": "any", "lean": "hold", "reason": message})
     stored = json.loads(json.dumps(finding_to_json(finding)))
     for known in (message, decode(json.loads(json.dumps(encode(message)))), from_text(to_text(message)),
@@ -192,7 +192,7 @@ def test_a_message_reads_as_the_sentence_did_also_when_it_was_stored(message: Me
         assert translator("en").translate(known) == message
 
 
-def test_a_value_is_data_and_is_not_translated() -> None:
+def test_a_value_is_not_translated() -> None:
     rule = Message("a moderator's rule: {rule}", rule=Message("the word “{value}”", value="spam"))
     assert translator("ja").translate(rule) == "管理者のルール：言葉“spam”"
     named = Message("the host name {host} could not be found (DNS)", host="{host.__class__}")
@@ -214,17 +214,17 @@ def test_a_message_about_a_number_has_two_forms_in_english() -> None:
     assert translator("ja").translate(decode(encode(waits[1]))) == "40秒"
 
 
-def test_a_number_is_not_looked_for_in_words() -> None:
+def test_a_number_is_not_searched_for_in_words() -> None:
     assert translator("ja").translate("no less than 5 times") == "no less than 5 times"
     assert translator("ja").translate("5 times") == "5回"
 
 
-def test_a_check_of_the_hosts_own_goes_by_its_name() -> None:
+def test_a_custom_check_is_shown_by_its_name() -> None:
     assert translator("ja").check("honeypot") == "隠し欄"
     assert translator("ja").check("our-own") == "our-own"
 
 
-def test_the_longest_reason_is_looked_through_in_no_time() -> None:
+def test_the_longest_reason_is_matched_quickly() -> None:
     text = ("a moderator's rule: " + "nearly the same text came 3 times within " * 40)[:LONGEST]
     started = process_time()
     for _ in range(10):
@@ -233,14 +233,14 @@ def test_the_longest_reason_is_looked_through_in_no_time() -> None:
 
 
 @pytest.mark.parametrize("hostile", ["{0}", "{name.__class__}", "{", "%s", "<b>", "{n}" * 400])
-def test_what_somebody_sent_is_never_read_as_a_sentence_with_places(host: Host, hostile: str) -> None:
+def test_user_text_is_never_read_as_a_sentence_with_placeholders(host: Host, hostile: str) -> None:
     with host.app.test_request_context():
         assert hostile in say("By {name}", name=hostile)
         assert translated(f"the page could not be read: {hostile}").endswith(hostile)
         assert translated(hostile) == hostile
 
 
-def test_markup_in_one_place_does_not_make_markup_of_another(host: Host) -> None:
+def test_markup_in_one_placeholder_does_not_affect_another(host: Host) -> None:
     from markupsafe import Markup
 
     with host.app.test_request_context():
@@ -248,12 +248,12 @@ def test_markup_in_one_place_does_not_make_markup_of_another(host: Host) -> None
     assert told == "&lt;i&gt;：<b>x</b>、now"
 
 
-def test_a_pattern_takes_no_time_on_text_that_was_made_to_fit_badly() -> None:
+def test_a_pattern_is_matched_quickly_on_adversarial_text() -> None:
     pattern = pattern_of("sent {age} seconds after the form was opened; for this length we expect {least} or more")
     assert pattern.fullmatch("sent " + " seconds after" * 40) is None
 
 
-def test_numbers_have_their_plural_in_english_only(tmp_path: Path) -> None:
+def test_plural_forms_of_numbers_are_applied_in_english_only(tmp_path: Path) -> None:
     english = Host(tmp_path / "en")
     with english.app.test_request_context():
         assert [count(n, "{n} hour", "{n} hours") for n in (1, 2, 2000)] == ["1 hour", "2 hours", "2,000 hours"]

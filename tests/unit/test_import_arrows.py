@@ -177,12 +177,12 @@ OUTSIDE = {
 RULES = Rules(GROUPS, ARROWS, OUTSIDE, TYPES)
 
 
-def test_every_import_follows_the_arrows() -> None:
+def test_every_import_follows_the_documented_direction() -> None:
     broken = list(violations(ROOT / "src" / "moderate", RULES))
     assert not broken, "\n" + "\n".join(broken)
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
+def test_there_are_no_circular_imports() -> None:
     """Imports for type checkers count as well."""
     package = ROOT / "src" / "moderate"
     files = {module_name(path, package): path for path in package.rglob("*.py")}
@@ -190,7 +190,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     TopologicalSorter({name: targets & set(files) - {name} for name, targets in graph.items()}).prepare()
 
 
-def test_the_tables_speak_of_the_same_groups() -> None:
+def test_the_tables_name_the_same_groups() -> None:
     named = {group for allowed in ARROWS.values() for group in allowed} - {"*"}
     assert set(GROUPS) == set(ARROWS) >= named
     assert set(GROUPS) >= set(TYPES).union(*TYPES.values())
@@ -225,12 +225,12 @@ def test_the_tables_speak_of_the_same_groups() -> None:
         ("helpers.py", "", "moderate.helpers has no place in the table"),
     ],
 )
-def test_a_planted_import_is_found(tmp_path: Path, place: str, source: str, complaint: str) -> None:
+def test_a_forbidden_import_is_detected(tmp_path: Path, place: str, source: str, complaint: str) -> None:
     package = planted(tmp_path, {place: source})
     assert [found for found in violations(package, RULES) if complaint in found]
 
 
-def test_what_is_allowed_is_not_complained_of(tmp_path: Path) -> None:
+def test_allowed_imports_are_not_reported(tmp_path: Path) -> None:
     package = planted(
         tmp_path,
         {

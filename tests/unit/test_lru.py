@@ -5,14 +5,14 @@ from __future__ import annotations
 from moderate.lru import LRUCache
 
 
-def test_what_was_kept_is_found_again_and_nothing_else() -> None:
+def test_stored_entries_are_found_and_no_others() -> None:
     cache: LRUCache[str] = LRUCache(256)
     cache.put(("thaw", 1), "one", 3)
     assert cache.get(("thaw", 1)) == "one"
     assert cache.get(("thaw", 2)) is None
 
 
-def test_beyond_the_number_what_was_asked_for_longest_ago_goes() -> None:
+def test_the_least_recently_used_entry_is_dropped_beyond_the_maximum_number() -> None:
     cache: LRUCache[str] = LRUCache(2, 1000)
     for name in "ab":
         cache.put(name, name, 1)
@@ -22,7 +22,7 @@ def test_beyond_the_number_what_was_asked_for_longest_ago_goes() -> None:
     assert (len(cache), cache.size) == (2, 2)
 
 
-def test_beyond_the_bytes_as_many_go_as_it_takes() -> None:
+def test_old_entries_are_dropped_beyond_the_maximum_size() -> None:
     cache: LRUCache[str] = LRUCache(256, max_bytes=100)
     for number in range(10):
         cache.put(number, "text", 25)
@@ -31,7 +31,7 @@ def test_beyond_the_bytes_as_many_go_as_it_takes() -> None:
     assert (len(cache), cache.size) == (4, 76)
 
 
-def test_what_would_push_out_too_much_is_not_kept() -> None:
+def test_an_entry_that_would_evict_too_much_is_not_stored() -> None:
     cache: LRUCache[str] = LRUCache(256, max_bytes=100)
     cache.put("small", "text", 20)
     cache.put("large", "text", 26)
@@ -39,7 +39,7 @@ def test_what_would_push_out_too_much_is_not_kept() -> None:
     assert cache.get("small") == "text"
 
 
-def test_what_is_kept_anew_counts_once() -> None:
+def test_a_replaced_entry_counts_once() -> None:
     cache: LRUCache[str] = LRUCache(256)
     cache.put("a", "first", 5)
     cache.put("a", "then", 4)

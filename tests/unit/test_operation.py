@@ -43,16 +43,16 @@ class TextIn(Answer):
         (Operation("POST", "/ping", "ping", body={JSON: TextIn}, answers_errors=True), set()),
     ],
 )
-def test_usual_problems_follow_from_the_rest(operation: Operation, codes: set[str]) -> None:
+def test_usual_problems_are_derived_from_the_operation(operation: Operation, codes: set[str]) -> None:
     assert set(operation.codes()) == codes
 
 
-def test_codes_that_are_declared_come_first_and_none_comes_twice() -> None:
+def test_declared_codes_come_first_without_duplicates() -> None:
     operation = Operation("POST", "/x", "x", body=TextIn, problems=("closed", "invalid"))
     assert operation.codes() == ("closed", "invalid", "too-large", "unsupported-media-type", "unavailable")
 
 
-def test_parameters_of_the_path_follow_from_the_rule() -> None:
+def test_path_parameters_are_derived_from_the_rule() -> None:
     operation = Operation("GET", "/a/<path:article>/<token>", "a", link="As in the mail.", parameters=(CURSOR,))
     found = [(one["name"], one["in"]) for one in operation.all_parameters()]
     assert (operation.path, found) == (
@@ -61,7 +61,7 @@ def test_parameters_of_the_path_follow_from_the_rule() -> None:
     )
 
 
-def test_an_etag_brings_its_header_fields_and_304() -> None:
+def test_an_etag_adds_its_header_fields_and_status_304() -> None:
     operation = Operation("GET", "/x", "x", replies=(Reply(200, "All.", headers=("Location",)),), has_etag=True)
     assert [(reply.status, reply.headers) for reply in operation.all_replies()] == [
         (200, ("ETag", "Location")),
@@ -70,7 +70,7 @@ def test_an_etag_brings_its_header_fields_and_304() -> None:
     assert [one["name"] for one in operation.all_parameters()] == ["If-None-Match"]
 
 
-def test_a_module_has_the_routes_that_it_declares_and_not_those_that_it_imports() -> None:
+def test_a_module_has_the_routes_that_it_declares_without_imported_ones() -> None:
     from moderate.http import blueprint
     from moderate.reading import views
 

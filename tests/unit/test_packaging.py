@@ -61,20 +61,20 @@ def files_in(folder: Path) -> set[str]:
     return {str(name) for name in names if MADE_BY_USE.isdisjoint(name.parts)}
 
 
-def test_the_sdist_holds_everything_that_the_repository_holds(built: Path) -> None:
+def test_the_sdist_holds_every_file_of_the_repository(built: Path) -> None:
     for folder in ("bench", "config", "docs", "examples", "src", "tests", "tools"):
         assert files_in(ROOT / folder) <= files_in(built / "source" / folder), folder
     assert {".editorconfig", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md",
             "constraints.txt", "pyproject.toml"} <= files_in(built / "source")  # fmt: skip
 
 
-def test_the_sdist_holds_nothing_that_was_made_by_working_on_it(built: Path) -> None:
+def test_the_sdist_holds_no_generated_files(built: Path) -> None:
     found = [name for name in files_in(built / "source") if re.match(r"\.venv|\.git/|dist/|.*\.(pyc|sqlite3)$", name)]
     assert found == []
 
 
 @pytest.mark.parametrize("target", ["run", "test", "check"])
-def test_the_commands_of_the_readme_have_what_they_need_in_the_sdist(built: Path, target: str) -> None:
+def test_the_sdist_holds_the_files_that_the_readme_commands_need(built: Path, target: str) -> None:
     done = subprocess.run(["make", "-n", target], cwd=built / "source", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (built / "source" / "tools" / "debian-packages").is_file()
@@ -130,7 +130,7 @@ def test_the_metadata_names_the_project_its_pythons_and_its_licence(metadata: Me
     assert metadata["License-Expression"] == "BSD-3-Clause"
 
 
-def test_on_an_index_page_every_link_and_picture_of_the_readme_leads_to_a_file_of_the_project(
+def test_every_link_and_image_of_the_readme_works_on_a_package_index(
     metadata: Message,
 ) -> None:
     assert metadata["Description-Content-Type"] == "text/markdown"

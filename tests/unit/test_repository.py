@@ -32,17 +32,17 @@ def normal(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", found[0]).lower()
 
 
-def test_pins_are_names_and_versions_alone() -> None:
+def test_the_constraints_hold_only_names_and_versions() -> None:
     assert [line for line in CONSTRAINTS if not re.fullmatch(r"[a-z0-9-]+==[\w.]+", line)] == []
 
 
-def test_all_that_ci_installs_is_pinned() -> None:
+def test_everything_that_ci_installs_is_pinned() -> None:
     wanted = [*PYPROJECT["project"]["dependencies"], *EXTRAS["dev"], *EXTRAS["test"], *EXTRAS["nh3"]]
     own = normal(PYPROJECT["project"]["name"])
     assert {normal(line) for line in wanted} - {own} <= {normal(line) for line in CONSTRAINTS}
 
 
-def test_the_oldest_versions_are_those_of_the_requirements() -> None:
+def test_the_tested_minimum_versions_match_the_requirements() -> None:
     told = subprocess.run(
         [sys.executable, ROOT / "tools" / "pin.py", "floors"], capture_output=True, text=True, check=True
     ).stdout.splitlines()
@@ -52,7 +52,7 @@ def test_the_oldest_versions_are_those_of_the_requirements() -> None:
 @pytest.mark.parametrize(
     ("name", "requirement"), [("Flask", "flask"), ("SQLAlchemy", "sqlalchemy"), ("redis-py", "redis")]
 )
-def test_the_readme_names_the_oldest_versions_of_what_a_host_has_itself(name: str, requirement: str) -> None:
+def test_the_readme_names_the_minimum_versions_of_the_host_dependencies(name: str, requirement: str) -> None:
     (floor,) = [
         m[1] for line in PYPROJECT["project"]["dependencies"] if (m := re.match(rf"{requirement}>=([\d.]+)", line))
     ]
@@ -88,21 +88,21 @@ def found_pythons(tmp_path: Path) -> Callable[..., tuple[str, str]]:
     return find
 
 
-def test_the_oldest_and_the_newest_python_of_a_machine_are_found(found_pythons: Callable[..., tuple[str, str]]) -> None:
+def test_the_oldest_and_newest_installed_python_are_found(found_pythons: Callable[..., tuple[str, str]]) -> None:
     there = {"python3": "3.12", "python3_11": "3.11", "python3_13": "3.13"}
     assert found_pythons(**there) == ("3.11 python3.11\n3.12 python3\n3.13 python3.13\n", "")
     assert found_pythons("oldest", **there) == ("python3.11\n", "")
     assert found_pythons("newest", **there) == ("python3.13\n", "")
 
 
-def test_pythons_that_are_not_on_a_machine_are_named(found_pythons: Callable[..., tuple[str, str]]) -> None:
+def test_missing_python_versions_are_named(found_pythons: Callable[..., tuple[str, str]]) -> None:
     found, told = found_pythons(python3="3.12")
     assert found == "3.12 python3\n"
     assert re.findall(r"no Python (\S+) on this machine", told) == ["3.11", "3.13"]
 
 
 @pytest.mark.parametrize("what", ["oldest", "newest"])
-def test_where_no_python_is_known_python3_is_used_and_that_is_said(
+def test_python3_is_used_with_a_notice_when_no_known_python_is_found(
     found_pythons: Callable[..., tuple[str, str]], what: str
 ) -> None:
     found, told = found_pythons(what, python3="3.99")
@@ -110,7 +110,7 @@ def test_where_no_python_is_known_python3_is_used_and_that_is_said(
     assert "python3 is used" in told
 
 
-def test_no_tracked_file_tells_of_one_machine_or_holds_a_key() -> None:
+def test_no_tracked_file_names_a_local_machine_or_holds_a_key() -> None:
     """Neither paths of home folders nor package indexes nor private keys belong in a repository."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
     telling = re.compile(r"/(?:home|Users|root)/\w+/|--(?:extra-)?index-url|-----BEGIN [A-Z ]*PRIVATE KEY" + "-----")
@@ -124,7 +124,7 @@ def test_no_tracked_file_tells_of_one_machine_or_holds_a_key() -> None:
     assert found == []
 
 
-def test_text_files_end_with_a_newline_and_no_line_ends_with_blanks() -> None:
+def test_text_files_end_with_a_newline_and_have_no_trailing_spaces() -> None:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
     suffixes = {".py", ".toml", ".lua", ".js", ".css", ".html", ".txt", ""}
     found = []
@@ -137,7 +137,7 @@ def test_text_files_end_with_a_newline_and_no_line_ends_with_blanks() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_between_pages_lead_somewhere(page: Path) -> None:
+def test_links_between_pages_are_valid(page: Path) -> None:
     code = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
     text = code.sub("", page.read_text(encoding="utf-8"))
     links = re.findall(r"\]\((?!https?:|mailto:)([^)#\s]+)", text) + re.findall(
@@ -147,7 +147,7 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_examples_on_pages_can_be_read_by_python(page: Path) -> None:
+def test_examples_on_pages_are_valid_python(page: Path) -> None:
     blocks = re.findall(r"^```(python|toml)\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     for language, block in blocks:
         ast.parse(block) if language == "python" else tomllib.loads(block)

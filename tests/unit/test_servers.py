@@ -53,7 +53,7 @@ def test_every_test_gets_an_empty_database_of_its_own(postgresql: PostgreSQL, pg
         postgresql.drop_database(other)
 
 
-def test_what_postgresql_has_committed_survives_a_kill() -> None:
+def test_committed_rows_of_postgresql_survive_a_kill() -> None:
     with PostgreSQL() as server:
         url = server.new_database()
         rows(url, "CREATE TABLE note AS SELECT 'kept' AS words")
@@ -69,7 +69,7 @@ def test_redis_is_empty_for_every_test(redis_server: Redis, redis_url: str) -> N
         assert client.dbsize() == 0
 
 
-def test_a_server_that_cannot_start_says_why() -> None:
+def test_a_server_that_cannot_start_reports_why() -> None:
     with pytest.raises(ServerFailed, match="no-such-option"):
         Redis("--no-such-option", "1").__enter__()
 
@@ -119,6 +119,6 @@ def test_chromium_shows_a_page_and_runs_its_scripts(page: Page) -> None:
     assert page.get_by_role("heading").inner_text() == "新聞"
 
 
-def test_chromium_reaches_nothing_beyond_this_machine(page: Page) -> None:
+def test_chromium_cannot_reach_other_machines(page: Page) -> None:
     with pytest.raises(Exception, match="ERR_NAME_NOT_RESOLVED"):
         page.goto("http://news.example/")

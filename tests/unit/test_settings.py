@@ -50,7 +50,7 @@ def test_the_file_has_the_default_of_the_code(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_page_has_the_default_of_the_file_and_says_what_is_accepted(name: str) -> None:
+def test_the_page_has_the_defaults_and_the_accepted_values(name: str) -> None:
     section = SECTIONS[name]
     block = re.search(r"Default:\n\n```toml\n(.*?)```", section, re.DOTALL)
     line = re.match(r"Default `([^`]+)`\.", section)
@@ -91,12 +91,12 @@ def test_a_fetch_must_end_long_before_the_lease_of_its_task(value: float) -> Non
         ({"pool_size": 1, "max_overflow": 0}, "2 or more together"),
     ],
 )
-def test_options_of_the_database_that_cannot_be_used_stop_the_start_in_words(value: object, words: str) -> None:
+def test_invalid_database_options_stop_the_start_with_a_message(value: object, words: str) -> None:
     with pytest.raises(ConfigError, match=f"MODERATE_DATABASE_OPTIONS.*{words}"):
         Settings.from_config({"MODERATE_DATABASE_OPTIONS": value})
 
 
-def test_options_of_the_database_that_are_left_out_keep_their_defaults() -> None:
+def test_omitted_database_options_keep_their_defaults() -> None:
     options = Settings.from_config({"MODERATE_DATABASE_OPTIONS": {"pool_size": 2}}).database_options
     assert asdict(options) == {**DEFAULTS["MODERATE_DATABASE_OPTIONS"], "pool_size": 2}
 
@@ -115,7 +115,7 @@ def test_each_file_is_loaded_by_flask_itself_and_starts_a_site(tmp_path: Path, n
 
 
 @pytest.mark.parametrize("name", ["development.toml", "production.toml"])
-def test_the_other_files_hold_only_what_differs(name: str) -> None:
+def test_the_other_files_hold_only_differences(name: str) -> None:
     changed = tomllib.loads((CONFIG / name).read_text(encoding="utf-8"))
     assert changed
     assert [key for key, value in changed.items() if value == DEFAULTS[key]] == []

@@ -99,14 +99,14 @@ LONG = "def long():\n" + "    step()\n" * 61
         ("desk.py", "class Desk:\n    '''How it works.'''", "desk.py:1: a docstring opens with 'How'"),
     ],
 )
-def test_what_is_out_of_shape_is_found(tmp_path: Path, place: str, source: str, complaint: str) -> None:
+def test_violations_of_the_shape_rules_are_found(tmp_path: Path, place: str, source: str, complaint: str) -> None:
     path = tmp_path / place
     path.parent.mkdir(exist_ok=True)
     path.write_text(source, encoding="utf-8")
     assert [found for found in complaints(tmp_path) if complaint in found]
 
 
-def test_the_clock_may_ask_the_machine_and_others_may_ask_the_clock(tmp_path: Path) -> None:
+def test_only_the_clock_module_may_read_the_system_time(tmp_path: Path) -> None:
     (tmp_path / CLOCK).write_text("import time\nfrom datetime import datetime\nx = time.monotonic(), datetime.now()")
     (tmp_path / "desk.py").write_text("def f(clock):\n    '''Words.'''\n    return clock.now(), clock.monotonic()")
     assert list(complaints(tmp_path)) == []

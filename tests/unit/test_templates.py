@@ -18,7 +18,7 @@ TEMPLATES = sorted([*(WEB / "templates" / "moderate").glob("*.html"), *MAILS.glo
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
-def test_only_cleaned_html_goes_in_unescaped(template: Path) -> None:
+def test_only_sanitized_html_is_inserted_without_escaping(template: Path) -> None:
     text = template.read_text(encoding="utf-8")
     assert set(re.findall(r"[\w.']+\s*\|\s*safe", text)) <= {"item.html|safe", "item.proposed.html|safe"}
     assert "autoescape" not in text
@@ -26,27 +26,27 @@ def test_only_cleaned_html_goes_in_unescaped(template: Path) -> None:
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
-def test_nothing_is_inline_that_a_content_security_policy_refuses(template: Path) -> None:
+def test_no_template_has_inline_code_that_a_content_security_policy_refuses(template: Path) -> None:
     text = template.read_text(encoding="utf-8")
     assert re.findall(r"<style|\sstyle=|\son[a-z]+=", text) == []
     assert [tag for tag in re.findall(r"<script[^>]*>", text) if "src=" not in tag] == []
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
-def test_every_way_out_that_strangers_named_is_marked_as_such(template: Path) -> None:
+def test_every_link_supplied_by_users_is_marked_as_such(template: Path) -> None:
     """Addresses of strangers become links in one place, which looks at their scheme and says nofollow."""
     text = template.read_text(encoding="utf-8")
     direct = re.findall(r'href="{{ (?:item|finding)\.(?!id\b)[\w.]+ }}"', text)
     assert set(direct) <= {'href="{{ item.article_url }}"'}
 
 
-def test_every_page_and_mail_is_rendered_apart_from_the_hosts_jinja_settings() -> None:
+def test_every_page_and_mail_is_rendered_independently_of_the_hosts_jinja_settings() -> None:
     direct = re.compile(r"\brender_template|\bstream_template|\.get_template\(|\.from_string\(")
     found = {path.name for path in (ROOT / "src").rglob("*.py") if direct.search(path.read_text(encoding="utf-8"))}
     assert found == {"rendering.py", "mail.py"}
 
 
-def test_the_style_sheet_of_the_thread_touches_nothing_of_the_host() -> None:
+def test_the_style_sheet_of_the_thread_does_not_affect_the_host() -> None:
     sheet = re.sub(r"/\*.*?\*/", "", (WEB / "static" / "moderate.css").read_text(encoding="utf-8"), flags=re.DOTALL)
     selectors = [line for line in re.findall(r"^ *([^@{};]+?)\s*{", sheet, re.MULTILINE) if line]
     assert len(selectors) > 40

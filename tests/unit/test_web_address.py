@@ -39,7 +39,7 @@ from moderate.web_address import MAX_KEY, host_of, parse, read, resolved, same_p
         "https://xn--bcher-kva.example/",
     ],
 )
-def test_absolute_web_addresses_are_taken(address: str) -> None:
+def test_absolute_web_addresses_are_accepted(address: str) -> None:
     assert parse(address)
 
 
@@ -97,7 +97,7 @@ def test_absolute_web_addresses_are_taken(address: str) -> None:
         "https://blog.example/" + "a" * 2048,
     ],
 )
-def test_everything_that_another_parser_could_read_otherwise_is_refused(address: str) -> None:
+def test_addresses_that_parsers_read_differently_are_refused(address: str) -> None:
     assert not parse(address)
 
 
@@ -112,7 +112,7 @@ def test_everything_that_another_parser_could_read_otherwise_is_refused(address:
         (" https://blog.example/", "https://blog.example/"),
     ],
 )
-def test_one_source_has_one_key(one: str, other: str) -> None:
+def test_spellings_of_one_source_share_a_key(one: str, other: str) -> None:
     assert source_key(one) == source_key(other)
 
 
@@ -127,18 +127,18 @@ def test_one_source_has_one_key(one: str, other: str) -> None:
         ("https://blog.example/" + "a" * 400, "https://blog.example/" + "a" * 401),
     ],
 )
-def test_two_sources_have_two_keys(one: str, other: str) -> None:
+def test_different_sources_have_different_keys(one: str, other: str) -> None:
     assert source_key(one) != source_key(other)
 
 
 @given(st.text() | st.from_regex(r"https?://[a-zé./%?#:@-]{0,400}", fullmatch=True))
-def test_a_key_is_short_and_ascii_whatever_it_is_made_of(url: str) -> None:
+def test_a_key_is_always_short_and_ascii(url: str) -> None:
     key = source_key(url)
     assert len(key) <= MAX_KEY
     assert key.isascii()
 
 
-def test_the_host_is_in_lower_case_and_empty_where_there_is_none() -> None:
+def test_the_host_is_lower_case_and_empty_when_there_is_none() -> None:
     assert host_of("https://Blog.Example:8080/A") == "blog.example"
     assert parse("javascript:alert(1)") is None
 
@@ -146,7 +146,7 @@ def test_the_host_is_in_lower_case_and_empty_where_there_is_none() -> None:
 @pytest.mark.parametrize(
     "address", ["a@b.example", "user+tag@blog.example", "ユーザー@例え.jp", "a@xn--bcher-kva.example", "o'b@c.example"]
 )
-def test_addresses_that_mail_can_reach_are_taken(address: str) -> None:
+def test_addresses_that_mail_can_reach_are_accepted(address: str) -> None:
     assert is_email(address)
 
 
@@ -177,7 +177,7 @@ def test_addresses_that_mail_can_reach_are_taken(address: str) -> None:
         "a@[127.0.0.1]",
     ],
 )
-def test_addresses_that_mail_cannot_reach_or_that_reach_more_than_one_are_refused(address: str) -> None:
+def test_addresses_for_no_mailbox_or_for_several_are_refused(address: str) -> None:
     assert not is_email(address)
 
 
@@ -214,7 +214,7 @@ def test_addresses_that_mail_cannot_reach_or_that_reach_more_than_one_are_refuse
         ("https://a.example/" + "b" * 3000, []),
     ],
 )
-def test_addresses_in_running_text_end_where_the_sentence_goes_on(text: str, found: list[str]) -> None:
+def test_addresses_in_running_text_end_before_the_punctuation_of_the_sentence(text: str, found: list[str]) -> None:
     assert [text[start:end] for start, end, _ in address_spans(text)] == found
 
 
@@ -246,7 +246,7 @@ def test_addresses_in_running_text_end_where_the_sentence_goes_on(text: str, fou
         ("", None),
     ],
 )
-def test_an_address_without_a_scheme_means_https_where_it_is_surely_a_host(typed: str, target: str | None) -> None:
+def test_an_address_without_a_scheme_gets_https_where_it_is_clearly_a_host(typed: str, target: str | None) -> None:
     assert target_of(typed) == target
 
 
@@ -268,7 +268,7 @@ def test_an_address_without_a_scheme_means_https_where_it_is_surely_a_host(typed
         "http://a.example/" + "](" * 30000,
     ],
 )
-def test_hostile_addresses_cost_no_time(hostile: str) -> None:
+def test_hostile_addresses_are_parsed_quickly(hostile: str) -> None:
     start = process_time()
     parse(hostile)
     read(hostile)
@@ -280,7 +280,7 @@ def test_hostile_addresses_cost_no_time(hostile: str) -> None:
     assert process_time() - start < 10
 
 
-def test_hosts_that_browsers_tell_apart_are_two_sources() -> None:
+def test_hosts_that_browsers_distinguish_are_two_sources() -> None:
     assert source_key("https://straße.example/") != source_key("https://strasse.example/")
     assert source_key("https://STRASSE.example/%5e") == source_key("http://strasse.example/^")
 
@@ -416,7 +416,7 @@ URLS = st.builds(
 
 @settings(max_examples=600, deadline=None)
 @given(URLS | st.text(max_size=60))
-def test_addresses_that_were_taken_keep_their_keys(url: str) -> None:
+def test_addresses_accepted_earlier_keep_their_keys(url: str) -> None:
     if BEFORE.matched(url.strip()):
         assert parse(url.strip()), url
         assert source_key(url) == BEFORE.key(url)
@@ -426,7 +426,7 @@ def test_addresses_that_were_taken_keep_their_keys(url: str) -> None:
 
 @settings(max_examples=600, deadline=None)
 @given(URLS | st.text(max_size=60))
-def test_no_address_is_taken_that_was_refused(url: str) -> None:
+def test_addresses_refused_earlier_are_still_refused(url: str) -> None:
     if parse(url):
         assert BEFORE.matched(url)
 
@@ -439,14 +439,14 @@ def test_no_address_is_taken_that_was_refused(url: str) -> None:
         ("https://blog.example:0443/a", "blog.example:443/a", "blog.example/a"),
     ],
 )
-def test_the_keys_that_had_to_change_were_second_keys_of_one_page(url: str, before: str, now: str) -> None:
+def test_only_duplicate_keys_of_one_page_have_changed(url: str, before: str, now: str) -> None:
     assert (BEFORE.key(url), source_key(url)) == (before, now)
 
 
 @pytest.mark.parametrize(
     "url", ["httpſ://blog.example/", "http://0x7f.1\ufe0f/", "http://127.1\u034f/", "http://2130706433\ufe0f/"]
 )
-def test_addresses_that_are_not_taken_any_more(url: str) -> None:
+def test_addresses_with_disguised_schemes_or_ip_addresses_are_refused_now(url: str) -> None:
     """A long s is no s in a scheme, and some of these were IPv4 addresses to browsers."""
     assert BEFORE.matched(url)
     assert not parse(url)
@@ -457,7 +457,7 @@ def test_addresses_that_are_not_taken_any_more(url: str) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(URLS)
-def test_the_address_for_the_wire_is_read_as_the_same_host(url: str) -> None:
+def test_the_address_for_requests_has_the_same_host(url: str) -> None:
     address = parse(url)
     if address is not None:
         again = parse(address.url)
@@ -470,7 +470,7 @@ def test_the_address_for_the_wire_is_read_as_the_same_host(url: str) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=80) | URLS | HOSTS)
-def test_any_text_names_a_host_in_one_spelling(text: str) -> None:
+def test_any_host_has_one_normalized_spelling(text: str) -> None:
     host = host_of(text)
     assert host.isascii() or parse(f"https://{host}/") is None
     assert host_of(host) == host or parse(f"https://{host}/") is None
@@ -478,7 +478,7 @@ def test_any_text_names_a_host_in_one_spelling(text: str) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(URLS | st.text(max_size=60))
-def test_what_is_taken_strictly_is_read_alike(url: str) -> None:
+def test_valid_addresses_are_read_alike_by_the_lenient_reader(url: str) -> None:
     if parse(url):
         assert read(url) == parse(url)
 
@@ -496,7 +496,7 @@ def test_what_is_taken_strictly_is_read_alike(url: str) -> None:
         ("not an address", " not an address", True),
     ],
 )
-def test_one_page_is_one_in_all_spellings(one: str, other: str, is_same: bool) -> None:
+def test_one_page_has_the_same_key_in_all_spellings(one: str, other: str, is_same: bool) -> None:
     assert same_page(one, other) is is_same
 
 
@@ -514,7 +514,7 @@ def test_one_page_is_one_in_all_spellings(one: str, other: str, is_same: bool) -
         ("http://localhost/", {"localhost"}),
     ],
 )
-def test_a_site_is_found_in_each_spelling_in_which_it_may_be_stored(url: str, sites: set[str]) -> None:
+def test_a_site_is_found_in_each_spelling_that_may_be_stored(url: str, sites: set[str]) -> None:
     address = read(url)
     assert address is not None
     assert address.sites == sites
@@ -534,7 +534,7 @@ def test_a_site_is_found_in_each_spelling_in_which_it_may_be_stored(url: str, si
         ("https://bücher．example/", True),
     ],
 )
-def test_a_host_that_only_folds_to_its_name_is_disguised(url: str, is_disguised: bool) -> None:
+def test_a_host_that_is_a_name_only_after_folding_is_disguised(url: str, is_disguised: bool) -> None:
     address = read(url)
     assert address is not None
     assert address.is_disguised is is_disguised
@@ -550,11 +550,11 @@ def test_a_host_that_only_folds_to_its_name_is_disguised(url: str, is_disguised:
         ("https://a.example/b", "https://a..example/", None),
     ],
 )
-def test_references_are_resolved_as_browsers_do(base: str, reference: str, leads_to: str | None) -> None:
+def test_references_are_resolved_as_in_browsers(base: str, reference: str, leads_to: str | None) -> None:
     assert resolved(base, reference) == leads_to
 
 
-def test_senders_of_a_wave_are_counted_by_host_and_not_by_spelling() -> None:
+def test_senders_of_a_wave_are_counted_by_normalized_host() -> None:
     spellings = ("https://bücher.example/1", "http://xn--bcher-kva.example/2", "https://BÜCHER.example./3")
     items: list[Any] = [SimpleNamespace(source_url=url) for url in spellings]
     assert len({sender_of(item) for item in items}) == 1
@@ -566,7 +566,7 @@ LETTERS = "".join(map(chr, range(0x4E00, 0x4E00 + 2000)))
 
 
 @pytest.mark.parametrize("prefix", ["http://a", "//a", "\\\\a", "x://a", "http://a@b", "http://a:1@b"])
-def test_a_page_cannot_stop_the_process_by_a_host_that_is_long_to_fold(prefix: str) -> None:
+def test_a_host_that_is_expensive_to_fold_does_not_block_the_process(prefix: str) -> None:
     started = process_time()
     assert resolved("https://blog.example/post", f"{prefix}{MARKS}/") is None
     assert read(f"{prefix}{MARKS}/") is None
@@ -575,13 +575,13 @@ def test_a_page_cannot_stop_the_process_by_a_host_that_is_long_to_fold(prefix: s
 
 
 @pytest.mark.parametrize("host", [LETTERS, f"a{MARKS}", ".".join([LETTERS[:600]] * 3)])
-def test_a_host_that_is_too_long_for_dns_costs_no_time(host: str) -> None:
+def test_a_host_too_long_for_dns_is_refused_quickly(host: str) -> None:
     started = process_time()
     assert host_of(f"http://{host}/")
     assert process_time() - started < 0.5
 
 
-def test_long_addresses_of_pages_are_not_kept_in_memory() -> None:
+def test_long_addresses_of_pages_are_not_cached() -> None:
     url = "https://blog.example/" + "a" * 100_000
     before = sys.getrefcount(url)
     assert read(url)
@@ -590,7 +590,7 @@ def test_long_addresses_of_pages_are_not_kept_in_memory() -> None:
     assert sys.getrefcount(url) == before
 
 
-def test_long_hosts_of_pages_are_not_kept_in_memory() -> None:
+def test_long_hosts_of_pages_are_not_cached() -> None:
     tracemalloc.start()
     try:
         for number in range(100):

@@ -66,13 +66,13 @@ def test_a_failure_says_when_to_ask_again() -> None:
     )  # fmt: skip
 
 
-def test_within_a_request_nobody_else_is_asked() -> None:
+def test_no_spam_service_is_called_within_a_request() -> None:
     verdict = judged(SPAM, remote=False)
     assert (verdict.status, verdict.awaiting) == (Status.PENDING, Awaiting.CHECKS)
     assert verdict.findings[0].reason == "not asked yet"
 
 
-def test_the_sample_holds_all_that_the_service_takes() -> None:
+def test_the_sample_holds_every_field_that_the_service_accepts() -> None:
     now = datetime(2026, 1, 13, 20, 22, tzinfo=UTC)
     article = replace(ARTICLE, published_at=datetime(2026, 1, 12, 8, 0))  # noqa: DTZ001  (hosts do store naive times)
     submission = comment(
@@ -100,7 +100,7 @@ def test_the_sample_holds_all_that_the_service_takes() -> None:
 
 
 @pytest.mark.parametrize("kind", [Kind.TRACKBACK, Kind.PINGBACK, Kind.WEBMENTION])
-def test_pings_are_sent_as_what_they_are(kind: Kind) -> None:
+def test_pings_are_sent_with_their_own_comment_type(kind: Kind) -> None:
     sample = sample_of(ping("An excerpt", kind=kind, title="A title", blog_name="A blog"), facts())
     assert (sample.comment_type, sample.comment_author, sample.comment_author_url) == (
         kind.value, "A blog", "https://blog.example.net/ferry"
@@ -117,7 +117,7 @@ def test_a_recheck_sends_the_first_sample_and_its_reason() -> None:
     assert service.samples == [replace(first, recheck_reason="recheck")]
 
 
-def test_an_edit_says_so() -> None:
+def test_a_recheck_after_an_edit_has_the_reason_edit() -> None:
     service = ScriptedSpamService()
     judge(comment(), facts(services=Services(spam=service), is_edit=True), [Akismet()], remote=True)
     assert service.samples[0].recheck_reason == "edit"

@@ -25,7 +25,7 @@ def example() -> dict[str, Any]:
     return names
 
 
-def test_the_check_of_the_page_holds_what_it_says(example: dict[str, Any]) -> None:
+def test_the_check_on_the_page_gives_the_documented_verdicts(example: dict[str, Any]) -> None:
     shouting = example["Shouting"]()
     verdict = judge(comment("WHO HAS TAKEN THE FERRY AWAY?!"), facts(), (shouting,), remote=True)
     assert (verdict.status, verdict.findings[0].lean) == (Status.PENDING, Lean.HOLD)
@@ -39,7 +39,7 @@ def test_the_page_names_every_lean(example: dict[str, Any]) -> None:
     assert len(BLOCKS) == 2
 
 
-def test_every_check_of_ours_has_a_name_of_its_own_and_a_reason_to_stand_where_it_stands() -> None:
+def test_every_built_in_check_has_a_unique_name_and_a_documented_place_in_the_order() -> None:
     names = [check.name for check in CHECKS]
     assert len(set(names)) == len(names)
     source = (ROOT / "src" / "moderate" / "checks" / "order.py").read_text(encoding="utf-8")

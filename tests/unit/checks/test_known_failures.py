@@ -155,7 +155,7 @@ def test_a_late_verdict_overrides_a_person(site: Host, text: str, decision: str,
     assert stored(site, number)["status"] == status
 
 
-def test_people_are_told_of_spam_before_the_verdict(site: Host) -> None:
+def test_moderators_are_not_notified_of_spam_before_the_verdict(site: Host) -> None:
     told: list[tuple[str, str | None]] = []
 
     def hear(_sender: object, item: Any, **_: object) -> None:
@@ -183,7 +183,7 @@ def test_many_weak_signs_of_good_outvote_a_strong_one_of_bad() -> None:
     assert judge(comment(), facts(), held, remote=True).status is Status.PENDING
 
 
-def test_the_hardest_rule_speaks_whatever_else_matches() -> None:
+def test_the_strictest_matching_rule_decides() -> None:
     rules = FixedRules(Rule(1, "word", "ferry", "hold"), Rule(2, "ip", "203.0.113.0/24", "spam"))
     asked_facts = facts()
     finding = Rules().look(comment(), with_rules(asked_facts, rules))
@@ -241,7 +241,7 @@ def test_a_typed_address_is_taken_for_a_verified_one(site: Host) -> None:
     assert "trusted-author" in item["passed"]
 
 
-def test_deleting_an_item_leaves_what_was_sent_to_others_about_it(site: Host) -> None:
+def test_deleting_an_item_removes_its_sample_and_its_tasks(site: Host) -> None:
     number = site.comment("akismet-guaranteed-spam").json["id"]
     work(site)
     assert site.state.desk.store.samples.get(number) is not None

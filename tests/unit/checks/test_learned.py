@@ -39,7 +39,7 @@ def look(submission: Submission, counts: MemoryTokenCounts) -> Finding | None:
     return Learned().look(submission, facts(services=Services(tokens=counts)))
 
 
-def test_what_looks_like_earlier_spam_is_spam_and_the_good_passes() -> None:
+def test_text_like_earlier_spam_is_spam_and_good_text_passes() -> None:
     finding = look(comment("cheap pills, subscribe to my channel https://pills.example"), taught())
     assert finding is not None
     assert finding.lean is Lean.SPAM
@@ -48,14 +48,14 @@ def test_what_looks_like_earlier_spam_is_spam_and_the_good_passes() -> None:
     assert look(comment("what a voice, I love this article"), taught()) is None
 
 
-def test_what_is_only_somewhat_like_spam_is_held() -> None:
+def test_text_somewhat_like_spam_is_held() -> None:
     finding = look(comment("free song about the channel"), taught())
     assert finding is not None
     assert finding.lean is Lean.HOLD
     assert HOLD_AT <= (finding.score or 0) < SPAM_AT
 
 
-def test_it_says_nothing_before_it_has_seen_enough_of_both_kinds() -> None:
+def test_the_filter_gives_no_verdict_before_enough_spam_and_good_texts() -> None:
     spam = comment(SPAMS[0])
     assert look(spam, taught(LEAST - 1)) is None
     assert look(spam, taught(50, goods=LEAST - 1)) is None
@@ -63,24 +63,24 @@ def test_it_says_nothing_before_it_has_seen_enough_of_both_kinds() -> None:
 
 
 @given(st.text(max_size=80), st.integers(0, 30), st.integers(0, 30))
-def test_it_never_trusts_anything(text: str, spams: int, goods: int) -> None:
+def test_the_filter_never_gives_a_trusted_verdict(text: str, spams: int, goods: int) -> None:
     finding = look(comment(text), taught(spams, goods=goods))
     assert finding is None or finding.lean in {Lean.HOLD, Lean.SPAM}
 
 
-def test_a_good_opinion_publishes_nothing_that_would_be_held() -> None:
+def test_a_good_verdict_publishes_no_item_that_would_be_held() -> None:
     about = facts(services=Services(tokens=taught()), premoderation="strangers")
     assert judge(comment(GOODS[0]), about, [Learned()], remote=True).status is Status.PENDING
 
 
-def test_a_word_seen_once_hardly_suspicious_on_a_site_that_saw_much_spam() -> None:
+def test_a_word_seen_once_is_hardly_suspicious_on_a_site_with_much_spam() -> None:
     table = TokenTable({1: (1, 0)}, (200, 10), (2000, 100))
     opinion = opinion_of([1, 2, 3], table)
     assert opinion is not None
     assert opinion.probability < 0.6
 
 
-def test_one_loud_token_cannot_decide_alone() -> None:
+def test_a_single_strong_token_cannot_decide_the_verdict() -> None:
     table = TokenTable({1: (100_000, 0)}, (1000, 1000), (1_000_000, 1_000_000))
     opinion = opinion_of([1], table)
     assert opinion is not None
@@ -96,7 +96,7 @@ def test_the_explanation_names_tokens_of_the_text_both_ways() -> None:
     assert "nothing" not in finding.reason
 
 
-def test_tokens_of_another_key_mean_nothing() -> None:
+def test_tokens_made_with_another_key_do_not_count() -> None:
     """The table alone tells nobody which words it holds, and guessing needs the key."""
     mine, other = features(Writing(text=SPAMS[0]), KEY), features(Writing(text=SPAMS[0]), b"another")
     assert set(mine.values()) == set(other.values())
@@ -113,13 +113,13 @@ def an_item(text: str) -> Item:
     )  # fmt: skip
 
 
-def test_an_item_is_read_exactly_like_the_submission_it_came_from() -> None:
+def test_an_item_has_the_same_tokens_as_its_submission() -> None:
     submission = comment("Hello", email="a@example.org", url="https://a.example/")
     assert Writing.of(submission) == Writing.of_item(an_item("Hello"))
     assert Writing.of(ping()).url == "https://blog.example.net/ferry"
 
 
-def test_learning_twice_changes_nothing_and_taking_back_leaves_nothing() -> None:
+def test_learning_twice_has_no_effect_and_unlearning_removes_all_counts() -> None:
     counts = MemoryTokenCounts(KEY)
     item = an_item(SPAMS[0])
     assert learn(counts, item, True)
@@ -143,23 +143,23 @@ def test_learning_twice_changes_nothing_and_taking_back_leaves_nothing() -> None
         ("LOUD TEXT", "#capitals: 4 of 4"),
     ],
 )
-def test_what_is_read_in_a_text(text: str, label: str) -> None:
+def test_tokens_of_a_text_are_extracted(text: str, label: str) -> None:
     assert label in features(Writing(text=text), KEY).values()
 
 
 @given(st.text(max_size=300))
-def test_any_text_can_be_read_and_told(text: str) -> None:
+def test_tokens_of_any_text_are_extracted_and_explained(text: str) -> None:
     for number, label in features(Writing(text=text, email="a@b.example", url=text), KEY).items():
         assert -(2**63) <= number < 2**63
         assert told(label)
 
 
-def test_an_endless_text_costs_no_more_than_its_beginning() -> None:
+def test_only_the_beginning_of_an_endless_text_is_read() -> None:
     assert len(features(Writing(text="word " * 100_000), KEY)) < 40
     different = " ".join(f"word{chr(97 + number % 26)}{number}x" for number in range(20_000))
     assert len(features(Writing(text=different), KEY)) < 3 * MOST_WORDS + 20
 
 
-def test_words_in_another_order_are_another_pair() -> None:
+def test_word_pairs_depend_on_the_order_of_the_words() -> None:
     one, other = features(Writing(text="good bad"), KEY), features(Writing(text="bad good"), KEY)
     assert {label for number, label in one.items() if number not in other} == {"+good bad"}

@@ -41,19 +41,19 @@ def test_a_filled_hidden_field_holds() -> None:
         ({"from_form": True, "form_age": 0.4}, SPAM),
     ],
 )
-def test_a_filled_hidden_field_is_spam_beside_another_sign_alone(changes: dict[str, Any], status: Status) -> None:
+def test_a_filled_hidden_field_is_spam_only_beside_another_sign(changes: dict[str, Any], status: Status) -> None:
     verdict = judge(comment(honeypot="x", **changes), facts(), CHECKS[:12], remote=False)
     assert verdict.status is status
 
 
-def test_a_form_that_comes_back_at_once_is_held() -> None:
+def test_a_form_submitted_at_once_is_held() -> None:
     assert lean(Timing(), comment(form_age=0.4, from_form=True)) is Lean.HOLD
     assert lean(Timing(), comment(form_age=20.0, from_form=True)) is None
     # The clock was set back by an hour: unknown is not fast.
     assert lean(Timing(), comment(form_age=-3599.5, from_form=True)) is Lean.NOTE
 
 
-def test_a_long_text_needs_longer_but_never_very_long() -> None:
+def test_a_long_text_needs_more_time_up_to_a_maximum() -> None:
     assert least_seconds("x" * 2000, 3) == 9
     assert least_seconds("x" * 500_000, 3) == 12
     assert lean(Timing(), comment("x" * 2000, form_age=5.0, from_form=True)) is Lean.HOLD
@@ -69,13 +69,13 @@ def test_a_long_text_needs_longer_but_never_very_long() -> None:
         ("signal", False, None),
     ],
 )
-def test_a_missing_token_counts_for_forms_alone_and_as_the_setting_says(
+def test_a_missing_token_counts_for_forms_only_and_as_configured(
     setting: Any, from_form: bool, expected: Lean | None
 ) -> None:
     assert lean(Timing(), comment(from_form=from_form), settings=settings(form_token=setting)) is expected
 
 
-def test_the_form_is_not_measured_again_when_its_item_is() -> None:
+def test_a_recheck_of_an_item_does_not_measure_the_form_again() -> None:
     assert lean(Timing(), comment(from_form=True), settings=settings(form_token="required"), is_recheck=True) is None
     assert lean(Timing(), comment(form_age=0.1, from_form=True), is_edit=True) is None
 
@@ -90,7 +90,7 @@ def test_links_in_forum_code_hold() -> None:
     assert lean(Links(), comment("[URL=https://pills.example]here[/URL]")) is Lean.HOLD
 
 
-def test_a_text_that_came_before_within_a_day_is_held_whoever_sends_it() -> None:
+def test_a_text_repeated_within_a_day_is_held_for_any_author() -> None:
     past = Past([(COMMENT, APPROVED, "other")])
     assert lean(Repeat(), comment(), earlier=past) is Lean.HOLD
     assert past.since == facts().now - timedelta(days=1)
@@ -102,7 +102,7 @@ def test_a_text_on_many_articles_is_spam() -> None:
     assert lean(Repeat(), comment(), earlier=Past(seen[1:])) is Lean.HOLD
 
 
-def test_what_was_thrown_away_may_be_posted_again() -> None:
+def test_a_text_whose_item_was_deleted_may_be_posted_again() -> None:
     assert lean(Repeat(), comment(), earlier=Past([(COMMENT, TRASH, "ferry")])) is None
 
 
@@ -120,7 +120,7 @@ def test_short_thanks_and_one_post_about_two_articles_are_no_repeats() -> None:
     assert lean(Repeat(), comment(" "), earlier=once) is None
 
 
-def test_spam_among_the_earlier_ones_is_told() -> None:
+def test_the_reason_mentions_spam_among_the_earlier_items() -> None:
     finding = Repeat().look(comment(), facts(earlier=Past([(COMMENT, SPAM, "a"), (COMMENT, APPROVED, "b")])))
     assert finding is not None
     assert finding.reason == "the same text came 2 times before within a day, 1 of them spam"
@@ -134,7 +134,7 @@ def test_a_verified_author_with_enough_approved_is_trusted() -> None:
     assert lean(TrustedAuthor(), comment(author_id="u1"), earlier=past, settings=settings(trusted_after=0)) is None
 
 
-def test_a_typed_email_or_name_makes_nobody_trusted() -> None:
+def test_a_typed_email_or_name_does_not_make_an_author_trusted() -> None:
     past = Past(record={"asa@example.org": {APPROVED: 30}, "Åsa": {APPROVED: 30}})
     assert lean(TrustedAuthor(), comment(email="asa@example.org", author="Åsa"), earlier=past) is None
 
@@ -158,7 +158,7 @@ def test_stock_phrases_of_trackback_programs_are_known(excerpt: str) -> None:
         "",
     ],
 )
-def test_what_people_write_is_no_stock_phrase(excerpt: str) -> None:
+def test_ordinary_texts_are_no_stock_phrases(excerpt: str) -> None:
     assert not is_template(excerpt)
 
 
@@ -179,7 +179,7 @@ def test_checks_without_their_service_are_left_out() -> None:
     assert {"rules", "trust-rules", "learned", "akismet"} <= {check.name for check in in_use(CHECKS, all_services())}
 
 
-def test_a_good_comment_passes_all_checks_by_name() -> None:
+def test_a_good_comment_passes_every_check_by_name() -> None:
     verdict = judge(comment(form_age=30.0), facts(services=all_services()), CHECKS, remote=True)
     assert (verdict.status, verdict.findings) == (APPROVED, ())
     expected = {check.name for check in CHECKS if Kind.COMMENT in check.kinds}
@@ -196,7 +196,7 @@ def test_missing_headers_and_tokens_never_skip_a_check() -> None:
     assert len(services.spam.samples) == 1
 
 
-def test_what_local_rules_have_decided_is_not_sent_elsewhere() -> None:
+def test_items_decided_by_local_rules_are_not_sent_to_a_service() -> None:
     services = all_services()
     judge(comment(honeypot="x", links=["https://a.example/"] * 9), facts(services=services), CHECKS, remote=True)
     assert isinstance(services.spam, ScriptedSpamService)

@@ -43,7 +43,7 @@ def is_near(one: str, other: str) -> bool:
     return bool(set(first.bands) & set(second.bands)) and first.distance(second.simhash) <= NEAR
 
 
-def test_a_text_with_small_changes_is_found_nearly_always() -> None:
+def test_a_text_with_small_changes_is_found_in_nearly_all_cases() -> None:
     found = sum(is_near(SPAM, changed(SPAM, seed)) for seed in range(200))
     assert found >= 190
 
@@ -60,11 +60,11 @@ def test_a_text_with_small_changes_is_found_nearly_always() -> None:
         SPAM.replace(" ", "&nbsp; "),
     ],
 )
-def test_what_no_reader_sees_makes_no_difference(same: str) -> None:
+def test_invisible_differences_are_ignored(same: str) -> None:
     assert near_text(same) == near_text(SPAM)
 
 
-def test_other_texts_are_other_texts() -> None:
+def test_different_texts_are_not_near() -> None:
     dice = random.Random(1)
     # Far more words in common than any two texts have.
     vocabulary = sorted({word for word in (SPAM + " " + OTHER).split() if len(word) > 4})
@@ -75,7 +75,7 @@ def test_other_texts_are_other_texts() -> None:
 
 
 @pytest.mark.parametrize("text", ["Thanks!", "What a great article, thank you so much!", "", "+1 " * 400, "😀" * 500])
-def test_a_short_text_is_never_near_another(text: str) -> None:
+def test_a_short_text_is_never_near_another_text(text: str) -> None:
     assert near_text(text) is None
 
 
@@ -85,7 +85,7 @@ def test_scripts_without_spaces_are_read_too() -> None:
 
 
 @given(st.text(max_size=300))
-def test_any_text_has_numbers_that_fit_the_columns(text: str) -> None:
+def test_the_hashes_of_any_text_fit_the_columns(text: str) -> None:
     near = near_text((text + " ") * 2 + OTHER)
     assert near is not None
     assert -(2**63) <= near.simhash < 2**63
@@ -115,7 +115,7 @@ def test_a_flood_of_nearly_equal_texts_over_articles_is_spam() -> None:
     assert (finding.lean, finding.score) == (Lean.SPAM, 6.0)
 
 
-def test_what_was_thrown_away_and_what_is_far_off_does_not_count() -> None:
+def test_deleted_and_distant_texts_do_not_count() -> None:
     assert Repeat().look(comment(SPAM), facts(earlier=earlier(6, status=Status.TRASH))) is None
     past = earlier(0)
     other = near_text(OTHER)

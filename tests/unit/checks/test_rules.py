@@ -47,42 +47,42 @@ def found(submission: Any, *rules: Rule) -> Lean | None:
         "casino",
     ],
 )
-def test_a_word_is_found_however_it_is_spelled(text: str) -> None:
+def test_a_word_is_found_in_every_spelling(text: str) -> None:
     assert found(comment(text), rule("word", "Casino")) is Lean.HOLD
 
 
 @pytest.mark.parametrize("text", ["a specialist for socialism", "casinos", "c a s", "cas ino", "ca, sino"])
-def test_a_word_is_not_found_inside_others(text: str) -> None:
+def test_a_word_is_not_found_inside_other_words(text: str) -> None:
     assert found(comment(text), rule("word", "cialis"), rule("word", "casino")) is None
 
 
-def test_a_star_stands_for_letters_of_one_word() -> None:
+def test_a_star_matches_letters_of_one_word() -> None:
     assert found(comment("two casinos"), rule("word", "casino*")) is Lean.HOLD
     assert found(comment("casino royal"), rule("word", "casino*royal")) is None
 
 
-def test_a_phrase_ignores_how_its_words_are_spaced() -> None:
+def test_a_phrase_matches_with_any_spacing_between_its_words() -> None:
     assert found(comment("work  from\nhome"), rule("word", "work from home")) is Lean.HOLD
 
 
-def test_words_without_spaces_between_are_found() -> None:
+def test_words_without_spaces_between_them_are_found() -> None:
     assert found(comment("我们代开发票优惠"), rule("word", "发票")) is Lean.HOLD
     assert found(comment("купить ДИПЛОМ дёшево"), rule("word", "диплом")) is Lean.HOLD
 
 
-def test_names_and_titles_are_looked_at_too() -> None:
+def test_names_and_titles_are_searched_too() -> None:
     assert found(comment("hi", author="Best Casino"), rule("word", "casino")) is Lean.HOLD
     assert found(ping(blog_name="Casino news"), rule("word", "casino")) is Lean.HOLD
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_found_by_itself(text: str) -> None:
+def test_any_text_matches_itself(text: str) -> None:
     value = plain(text).strip(" *")
     if value and "*" not in value:
         assert word_pattern(value).search(plain(value))
 
 
-def test_a_hostile_text_takes_no_time() -> None:
+def test_a_hostile_text_is_matched_quickly() -> None:
     for text in ("a." * 4000, "<" * 8000, "&#" * 4000, "a " * 4000, "@1" * 4000, "a*" * 4000, "-." * 4000):
         assert spellings(text)
         assert reading(text=text).ip == ""
@@ -108,7 +108,7 @@ def test_hosts_match_by_whole_labels(text: str, value: str, hit: bool) -> None:
     assert found(comment(text, links=links), rule("host", value, "spam")) is (Lean.SPAM if hit else None)
 
 
-def test_an_authors_site_and_a_pings_source_are_hosts_too() -> None:
+def test_the_hosts_of_an_authors_site_and_a_pings_source_are_matched() -> None:
     assert found(comment(url="https://sub.pills.example/"), rule("host", "*.pills.example")) is Lean.HOLD
     assert found(ping(source_url="https://pills.example/1"), rule("host", "pills.example")) is Lean.HOLD
 
@@ -128,24 +128,24 @@ def test_an_authors_site_and_a_pings_source_are_hosts_too() -> None:
         ("203.0.113.9", "nonsense", False),
     ],
 )
-def test_networks_are_parsed_not_compared_as_text(ip: str, value: str, hit: bool) -> None:
+def test_networks_are_parsed_and_not_compared_as_text(ip: str, value: str, hit: bool) -> None:
     assert found(comment(ip=ip), rule("ip", value, "spam")) is (Lean.SPAM if hit else None)
 
 
-def test_an_email_matches_whole_or_by_its_domain() -> None:
+def test_an_email_rule_matches_a_whole_address_or_its_domain() -> None:
     sender = comment(email="Seller@Pills.example")
     assert found(sender, rule("email", "seller@pills.example")) is Lean.HOLD
     assert found(sender, rule("email", "@pills.example")) is Lean.HOLD
     assert found(sender, rule("email", "eller@pills.example")) is None
 
 
-def test_the_hardest_of_several_rules_speaks() -> None:
+def test_the_strictest_of_several_rules_decides() -> None:
     """Averaging would let a strong hit drown in weak ones."""
     rules = [rule("word", "ferry", "trust"), rule("word", "day"), rule("ip", "203.0.113.9", "spam")]
     assert found(comment(), *rules) is Lean.SPAM
 
 
-def test_a_rule_trusts_only_what_is_proven() -> None:
+def test_a_rule_trusts_only_verified_authors_and_sources() -> None:
     by_mail, by_host = rule("email", "asa@example.org", "trust"), rule("host", "blog.example.net", "trust")
     assert found(comment(email="asa@example.org"), by_mail) is None
     assert found(comment(email="asa@example.org", author_id="u1"), by_mail) is Lean.TRUST
@@ -164,7 +164,7 @@ def test_a_rule_trusts_only_what_is_proven() -> None:
     assert found(comment(), rule("ip", "203.0.113.0/24", "trust")) is Lean.TRUST
 
 
-def test_the_reason_names_the_rule_and_what_it_met() -> None:
+def test_the_reason_names_the_rule_and_the_matched_text() -> None:
     about = facts(services=Services(rules=FixedRules(Rule(1, "word", "casino", "spam", "wave of May"))))
     finding = Rules().look(comment("cаsino"), about)
     assert finding is not None
@@ -190,6 +190,6 @@ def test_values_are_stored_in_one_spelling(kind: str, value: str, stored: str) -
     ("kind", "value"),
     [("ip", "300.1.1.1"), ("ip", ""), ("host", "not a host"), ("host", ""), ("email", "x"), ("word", " * ")],
 )
-def test_values_that_make_no_rule_are_refused(kind: str, value: str) -> None:
+def test_values_that_are_no_valid_rule_are_refused(kind: str, value: str) -> None:
     with pytest.raises(Invalid):
         normal_value(kind, value)

@@ -34,7 +34,7 @@ def test_nul_and_lone_surrogates_cannot_be_stored(text: str) -> None:
     assert not is_storable(text)
 
 
-def test_everything_else_can_be_stored() -> None:
+def test_all_other_characters_can_be_stored() -> None:
     assert is_storable("山田 \U0001f600 \ufffe \x01")
 
 
@@ -66,12 +66,12 @@ def test_everything_else_can_be_stored() -> None:
         "\u3164\u2800\u200b",
     ],
 )
-def test_what_nobody_can_see_is_blank(text: str) -> None:
+def test_invisible_text_is_blank(text: str) -> None:
     assert is_blank(text)
 
 
 @pytest.mark.parametrize("text", ["a", ".", " 李", "\u200b!", "\U0001f600", "0", "ـ"])
-def test_what_somebody_can_see_is_not_blank(text: str) -> None:
+def test_visible_text_is_not_blank(text: str) -> None:
     assert not is_blank(text)
 
 
@@ -93,7 +93,7 @@ def test_what_somebody_can_see_is_not_blank(text: str) -> None:
         ("\U0001f469\u200d\U0001f467", None),
     ],
 )
-def test_what_disturbs_is_dropped_and_what_scripts_need_is_kept(typed: str, kept: str | None) -> None:
+def test_disruptive_characters_are_dropped_and_those_that_scripts_need_are_kept(typed: str, kept: str | None) -> None:
     assert readable(typed) == (typed if kept is None else kept)
 
 
@@ -109,11 +109,11 @@ def test_what_disturbs_is_dropped_and_what_scripts_need_is_kept(typed: str, kept
         ("\u2066\u202ba\u2069b\u202c", "\u2066\u202ba\u2069b"),
     ],
 )
-def test_directions_never_reach_beyond_their_line(typed: str, kept: str) -> None:
+def test_direction_marks_end_with_their_line(typed: str, kept: str) -> None:
     assert readable(typed) == kept
 
 
-def test_marks_on_one_letter_are_capped() -> None:
+def test_combining_marks_on_one_letter_are_limited() -> None:
     zalgo = "".join("\u0300\u0316\u0321\u0332"[i % 4] for i in range(100))
     assert len(readable(f"Z{zalgo}!")) <= MAX_MARKS + 2
 
@@ -122,7 +122,7 @@ def test_marks_on_one_letter_are_capped() -> None:
     "between",
     ["\u200d", "\u200c", "\u200e", "\xad", "\u200b", "\u2060", "\u061c", "\u0903", "\u034f", "\u1160", "\u3164"],
 )
-def test_invisible_characters_between_marks_begin_no_new_letter(between: str) -> None:
+def test_invisible_characters_between_marks_do_not_start_a_new_letter(between: str) -> None:
     read = readable("a" + ("\u0301" * 6 + between) * 1000)
     assert sum(map(unicodedata.combining, read)) <= 230 * MAX_MARKS
     assert single_line(read).count("\u0301") <= MAX_MARKS
@@ -187,20 +187,20 @@ def test_letters_that_scripts_need_are_kept(text: str) -> None:
 
 
 @pytest.mark.parametrize("char", ["a", "é", "\u3000", "\U0001f600", "\U0001fae9", "\u0378", "\u0301"])
-def test_letters_newer_than_pythons_tables_are_printable(char: str) -> None:
+def test_letters_newer_than_the_unicode_tables_of_python_are_printable(char: str) -> None:
     assert is_printable(char)
 
 
 @pytest.mark.parametrize(
     "char", ["\0", "\x1b", "\x85", "\u202e", "\u200b", "\ud800", "\ue000", "\ufdd0", "\uffff", "\u2028"]
 )
-def test_what_a_terminal_could_obey_is_not_printable(char: str) -> None:
+def test_terminal_control_characters_are_not_printable(char: str) -> None:
     assert not is_printable(char)
     assert printable(f"a{char}b") == "a b"
 
 
 @given(ANY_TEXT)
-def test_reading_twice_changes_nothing_more(text: str) -> None:
+def test_cleaning_twice_is_the_same_as_cleaning_once(text: str) -> None:
     once = readable(text)
     assert readable(once) == once
     assert is_storable(once)
@@ -208,7 +208,7 @@ def test_reading_twice_changes_nothing_more(text: str) -> None:
 
 
 @given(ANY_TEXT)
-def test_a_single_line_is_one_line_and_stays_as_it_is(text: str) -> None:
+def test_a_single_line_stays_one_line_and_unchanged(text: str) -> None:
     line = single_line(text)
     assert single_line(line) == line
     assert len(line.splitlines()) <= 1
@@ -224,7 +224,7 @@ def test_a_single_line_is_one_line_and_stays_as_it_is(text: str) -> None:
         ("&amp;lt;", "&lt;"),
     ],
 )
-def test_references_are_decoded_once_and_smuggle_nothing_in(typed: str, meant: str) -> None:
+def test_character_references_are_decoded_only_once(typed: str, meant: str) -> None:
     assert decoded(typed) == meant
 
 
@@ -239,5 +239,5 @@ def test_references_are_decoded_once_and_smuggle_nothing_in(typed: str, meant: s
         ("ab\U0001f44d\U0001f3fdc", 3, "", "ab"),
     ],
 )
-def test_a_cut_never_splits_what_is_read_as_one_character(text: str, limit: int, ending: str, cut: str) -> None:
+def test_truncation_never_splits_a_grapheme(text: str, limit: int, ending: str, cut: str) -> None:
     assert cropped(text, limit, ending) == cut

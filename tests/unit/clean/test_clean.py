@@ -44,7 +44,7 @@ def test_a_comment_keeps_its_raw_text_beside_the_clean_one() -> None:
     assert (comment.source_url, comment.title, comment.blog_name, comment.author_id) == (None, None, None, None)
 
 
-def test_all_fields_at_fault_are_named_at_once() -> None:
+def test_all_invalid_fields_are_named_at_once() -> None:
     found = refused(author="", email="nobody", url="javascript:alert(1)", text="\u200b", parent=0, idempotency_key="\n")
     assert list(found) == ["author", "email", "url", "text", "parent", "idempotency_key"]
 
@@ -52,17 +52,17 @@ def test_all_fields_at_fault_are_named_at_once() -> None:
 @pytest.mark.parametrize(
     "text", ["", " \n", "\u3164", "<p></p>", "&nbsp;&#8203;", "<b> </b><br>", "<a href=https://a.example></a>"]
 )
-def test_a_text_without_anything_to_see_is_refused(text: str) -> None:
+def test_a_text_without_visible_characters_is_refused(text: str) -> None:
     assert refused(text=text) == {"text": "Write something first."}
 
 
 @pytest.mark.parametrize("field", ["author", "email", "url", "text"])
 @pytest.mark.parametrize("value", ["a\0b", "\ud800abc"])
-def test_what_no_database_can_hold_is_refused_in_every_field(field: str, value: str) -> None:
+def test_characters_that_no_database_can_hold_are_refused_in_every_field(field: str, value: str) -> None:
     assert list(refused(**{field: value})) == [field]
 
 
-def test_a_text_over_the_limit_is_refused_and_one_at_the_limit_is_whole() -> None:
+def test_a_text_over_the_limit_is_refused_and_one_at_the_limit_is_kept_whole() -> None:
     policy = Policy(max_length=20)
     assert "at most 20" in refused(text="x" * 21, policy=policy)["text"]
     assert cleaned(text="x" * 20, policy=policy).body.html == f"<p>{'x' * 20}</p>"
@@ -74,14 +74,14 @@ def test_the_author_may_be_optional() -> None:
     assert list(refused(author="x" * 101)) == ["author"]
 
 
-def test_a_vouched_author_is_taken_from_the_host_and_never_from_the_form() -> None:
+def test_an_author_given_by_the_host_replaces_the_fields_of_the_form() -> None:
     identity = Author("Aki\u202e", "aki@host.example", "https://host.example/aki", "17")
     comment = cleaned(identity=identity, author="Somebody else", email="nobody", url="javascript:x")
     assert (comment.author, comment.author_id) == ("Aki", "17")
     assert (comment.email, comment.url) == ("aki@host.example", "https://host.example/aki")
 
 
-def test_what_a_host_has_wrong_about_its_author_is_left_out() -> None:
+def test_invalid_author_fields_given_by_the_host_are_left_out() -> None:
     comment = cleaned(
         identity=Author("A" * 300, "broken", "/users/1"), email="form@mail.example", url="https://form.example"
     )
@@ -89,17 +89,17 @@ def test_what_a_host_has_wrong_about_its_author_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("parent", [0, -1, 2**63])
-def test_a_parent_that_no_database_has_is_refused(parent: int) -> None:
+def test_a_parent_id_beyond_the_range_of_the_database_is_refused(parent: int) -> None:
     assert list(refused(parent=parent)) == ["parent"]
 
 
-def test_one_text_in_two_spellings_has_one_key() -> None:
+def test_one_text_in_two_spellings_has_the_same_key() -> None:
     assert (
         cleaned(text="Hello  WORLD").text_key == cleaned(text="hello\nworld").text_key != cleaned(text="hello").text_key
     )
 
 
-def test_what_clients_send_along_is_bounded_and_storable() -> None:
+def test_metadata_from_clients_is_limited_and_can_be_stored() -> None:
     comment = cleaned(client=Client("1" * 99, "x\0\n" * 5000, "r\ud800" * 5000), honeypot="h\0" * 5000)
     assert len(comment.client.ip) <= 64
     for value in (comment.client.user_agent, comment.client.referrer, comment.honeypot):
@@ -108,7 +108,7 @@ def test_what_clients_send_along_is_bounded_and_storable() -> None:
 
 
 @PINGS
-def test_a_ping_says_who_wrote_what_and_where(kind: Kind) -> None:
+def test_a_ping_has_an_author_a_text_and_a_source(kind: Kind) -> None:
     ping = pinged(kind, title="A &amp; <b>B</b>", blog_name="The Blog", text="It says <i>this</i> https://a.example")
     assert (ping.title, ping.blog_name, ping.author) == ("A & B", "The Blog", "The Blog")
     assert (ping.url, ping.source_url, ping.source_key) == (
@@ -122,13 +122,13 @@ def test_a_ping_says_who_wrote_what_and_where(kind: Kind) -> None:
 
 
 @PINGS
-def test_a_ping_that_names_nothing_is_named_by_its_address(kind: Kind) -> None:
+def test_a_ping_without_names_is_named_after_its_address(kind: Kind) -> None:
     ping = pinged(kind, source_url="https://Blog.example:8080/post?x=1")
     assert (ping.title, ping.blog_name) == ("https://Blog.example:8080/post?x=1", "blog.example")
     assert (ping.body.html, ping.text_key) == ("", "")
 
 
-def test_what_a_ping_says_is_cropped_and_never_refused() -> None:
+def test_texts_of_a_ping_are_truncated_and_never_refused() -> None:
     ping = pinged(title="t\0" * 5000, blog_name="b" * 500, text="e\ud800" * 50_000)
     assert ping.title == "t" * 250
     assert ping.blog_name == "b" * 100
@@ -144,19 +144,19 @@ def test_a_ping_without_a_usable_source_is_refused(source: str | None) -> None:
     assert list(refused(kind=Kind.TRACKBACK, source_url=source)) == ["source"]
 
 
-def test_a_ping_never_carries_markup_whatever_it_says() -> None:
+def test_no_text_of_a_ping_carries_markup() -> None:
     ping = pinged(title="<script>alert(1)</script>", text="&lt;img src=x onerror=alert(1)&gt;")
     assert ping.title == "alert(1)"
     assert ping.body.html == "<p>&lt;img src=x onerror=alert(1)&gt;</p>"
 
 
 @pytest.mark.parametrize("name", ["\u3164", "\u2800\u2800", "\U000e0041\u200b", "\u115f\u1160", "\ufffc"])
-def test_a_name_without_anything_to_see_is_no_name(name: str) -> None:
+def test_a_name_without_visible_characters_is_ignored(name: str) -> None:
     assert refused(author=name) == {"author": "Tell us your name."}
 
 
 @PINGS
-def test_a_ping_without_a_title_is_called_by_its_address_in_letters_that_can_be_broken(kind: Kind) -> None:
+def test_a_ping_without_a_title_is_named_after_its_address_with_line_breaks_possible(kind: Kind) -> None:
     ping = pinged(kind, source_url="https://blog.example/" + "\u1100" * 1000)
     assert ping.title is not None
     assert "\u1100" not in ping.title

@@ -27,7 +27,7 @@ EVIL = "https://evil.example/x?a=1#b"
         ("javascript:alert(1)", "javascript:alert(1)", ""),
     ],
 )
-def test_an_address_is_shown_as_dns_knows_it_with_nothing_invisible(url: str, address: str, spelled: str) -> None:
+def test_an_address_is_shown_in_its_dns_form_without_invisible_characters(url: str, address: str, spelled: str) -> None:
     found = destination("text", url, "words")
     assert (found.address, found.spelled) == (address, spelled)
 
@@ -57,21 +57,21 @@ def test_only_a_web_address_has_a_host_and_may_become_a_link() -> None:
         ("index.html, version 1.2, e.g. this", ""),
     ],
 )
-def test_words_that_name_another_host_than_the_link_leads_to_are_marked(words: str, named: str) -> None:
+def test_link_text_naming_a_host_other_than_the_destination_is_marked(words: str, named: str) -> None:
     assert destination("text", EVIL, words).named == named
 
 
-def test_a_host_that_only_begins_like_the_named_one_is_another() -> None:
+def test_a_host_that_only_begins_like_the_named_one_differs() -> None:
     assert destination("text", "https://bank.example.evil.example/", "bank.example").named == "bank.example"
     assert destination("text", "https://bank.example/", "www.bank.example").named == ""
 
 
-def test_words_are_told_where_they_say_more_than_the_address() -> None:
+def test_link_text_is_listed_where_it_adds_to_the_address() -> None:
     told = [destination("text", EVIL, words).words for words in (EVIL, "evil.example", " the\n page\u202e ", "x" * 500)]
     assert told == ["", "", "the page", "x" * 119 + "…"]
 
 
-def test_every_link_of_a_text_is_found_with_all_its_words() -> None:
+def test_every_link_of_a_text_is_found_with_its_whole_link_text() -> None:
     html = '<p><a href="https://a.example/?a=1&amp;b=2" rel="x">one <b>&amp;</b> two</a> <a title="t">none</a></p>'
     assert anchors(html) == [("https://a.example/?a=1&b=2", "one & two")]
     assert anchors("no link") == []

@@ -83,7 +83,7 @@ BOTH = pytest.mark.parametrize("policy", [BLEACH, NH3], ids=["bleach", "nh3"])
         ("\0\ud800a", "<p>a</p>"),
     ],
 )
-def test_a_text_becomes_the_html_that_its_author_meant(policy: Policy, typed: str, shown: str | None) -> None:
+def test_a_text_is_rendered_as_the_intended_html(policy: Policy, typed: str, shown: str | None) -> None:
     html = render(typed, policy).html
     if shown is not None:
         assert meaning(html) == meaning(shown)
@@ -91,7 +91,7 @@ def test_a_text_becomes_the_html_that_its_author_meant(policy: Policy, typed: st
     assert is_stable(html)
 
 
-def test_lists_and_quotes_are_flattened_beyond_a_depth_that_fits_a_page() -> None:
+def test_lists_and_quotes_are_flattened_beyond_the_maximum_depth() -> None:
     html = render("<blockquote>" * 40 + "deep" + "</blockquote>" * 40 + "after", BLEACH).html
     assert 5 < html.count("<blockquote>") <= 12
     assert html.endswith("<p>after</p>")
@@ -154,7 +154,7 @@ def test_code_within_preformatted_text_keeps_its_text() -> None:
         "&lt;b&gt; <b&gt;x</b>",
     ],
 )
-def test_what_is_not_surely_a_tag_is_shown_as_it_was_typed(policy: Policy, typed: str) -> None:
+def test_unclear_tags_are_shown_as_typed(policy: Policy, typed: str) -> None:
     shown = text_of(render(typed, policy).html)
     assert shown.split() == typed.replace("&lt;", "<").replace("&gt;", ">").split()
 
@@ -171,11 +171,11 @@ def test_what_is_not_surely_a_tag_is_shown_as_it_was_typed(policy: Policy, typed
         ('<b id="x" data-y="z" aria-label=w onclick="v">a</b>', "<p><b>a</b></p>"),
     ],
 )
-def test_tags_are_told_from_text_that_looks_like_them(policy: Policy, typed: str, shown: str) -> None:
+def test_tags_are_distinguished_from_text_that_resembles_them(policy: Policy, typed: str, shown: str) -> None:
     assert meaning(render(typed, policy).html) == meaning(shown)
 
 
-def test_a_text_of_very_many_paragraphs_goes_on_with_line_breaks_and_then_without() -> None:
+def test_a_text_of_very_many_paragraphs_falls_back_to_line_breaks_and_then_to_none() -> None:
     for text in ("a\n\n" * 2600, "<b>a</b>\n\n" + "a\n\n" * 2600, "<p>a." * 150 + "\n\nb" * 1500):
         html = render(text, BLEACH).html
         assert html.count("<p>") <= 101
@@ -203,7 +203,7 @@ def test_a_text_of_very_many_paragraphs_goes_on_with_line_breaks_and_then_withou
         ("<a href=https://a.example>https://b.example</a>", "https://a.example", "https://b.example"),
     ],
 )
-def test_links_are_kept_and_carry_the_sites_own_rel(policy: Policy, typed: str, href: str, text: str) -> None:
+def test_links_are_kept_and_get_the_configured_rel(policy: Policy, typed: str, href: str, text: str) -> None:
     shown = render(typed, policy)
     assert shown.links == (href,)
     assert REL in shown.html
@@ -240,7 +240,7 @@ def test_links_are_kept_and_carry_the_sites_own_rel(policy: Policy, typed: str, 
         "feed:https://a.example",
     ],
 )
-def test_a_link_that_leads_nowhere_stays_as_it_was_typed(policy: Policy, href: str) -> None:
+def test_a_link_without_a_valid_destination_is_shown_as_typed(policy: Policy, href: str) -> None:
     typed = f'see <a href="{href}">this</a>'
     shown = render(typed, policy)
     assert text_of(shown.html).replace("\n", "") == readable(decoded(typed)).replace("\n", "")
@@ -253,13 +253,13 @@ def test_addresses_in_code_are_not_linked(policy: Policy) -> None:
     assert render("<code>https://a.example</code> <pre>https://b.example</pre>", policy).links == ()
 
 
-def test_links_are_told_in_order_and_with_repeats() -> None:
+def test_links_are_listed_in_order_and_with_repeats() -> None:
     text = "https://a.example https://b.example <a href='https://a.example'>again</a>"
     assert render(text, BLEACH).links == ("https://a.example", "https://b.example", "https://a.example")
     assert render("https://a.example https://a.example", BLEACH).links == ("https://a.example", "https://a.example")
 
 
-def test_a_text_with_too_many_brackets_is_shown_as_it_was_typed() -> None:
+def test_a_text_with_too_many_brackets_is_shown_as_typed() -> None:
     shown = render("<b>x</b>" * 201, BLEACH)
     assert shown.html.startswith("<p>&lt;b&gt;x&lt;/b&gt;")
     assert "<b>" in render("<b>x</b>" * 200, BLEACH).html
@@ -282,11 +282,11 @@ def test_a_policy_cannot_be_widened(wrong: dict[str, object]) -> None:
         Policy(**wrong)  # type: ignore[arg-type]
 
 
-def test_the_name_of_a_policy_tells_all_that_html_depends_on() -> None:
+def test_the_name_of_a_policy_covers_everything_that_affects_the_html() -> None:
     assert Policy(sanitizer="nh3", markup="markdown").name == "2.markdown.nh3"
 
 
-def test_markdown_is_rendered_and_cleaned_alike() -> None:
+def test_markdown_is_rendered_and_sanitized_like_html() -> None:
     source = "*a* **b** ~~c~~ `<d>`\nnext\n\n> q\n\n- l\n\n```\n  code <b>\n```\n\n[x](https://a.example 'T')"
     html = render(source, Policy(markup="markdown")).html
     assert meaning(html) == meaning(
@@ -311,7 +311,7 @@ def test_markdown_is_rendered_and_cleaned_alike() -> None:
         "a\n===",
     ],
 )
-def test_markdown_gives_no_headings_pictures_html_or_other_addresses(source: str) -> None:
+def test_markdown_produces_no_headings_images_html_or_unsafe_addresses(source: str) -> None:
     policy = Policy(markup="markdown")
     shown = render(source, policy)
     assert strangers(shown.html, policy) == []
@@ -320,11 +320,11 @@ def test_markdown_gives_no_headings_pictures_html_or_other_addresses(source: str
 
 
 @pytest.mark.parametrize("source", ["# heading", "---", "a\n===", "<b>html</b>", "!pic"])
-def test_what_markdown_leaves_out_is_shown_as_it_was_typed(source: str) -> None:
+def test_unsupported_markdown_is_shown_as_typed(source: str) -> None:
     assert text_of(render(source, Policy(markup="markdown")).html) == source
 
 
-def test_addresses_in_markdown_are_not_taken_for_emphasis() -> None:
+def test_underscores_in_addresses_are_not_taken_for_emphasis_in_markdown() -> None:
     shown = render("see https://a.example/_b_/*c*d, _really_", Policy(markup="markdown"))
     assert shown.links == ("https://a.example/_b_/*c*d",)
     assert "<em>really</em>" in shown.html
@@ -346,7 +346,7 @@ def test_addresses_in_markdown_are_not_taken_for_emphasis() -> None:
         ("[](https://a.example)", "https://a.example", "https://a.example"),
     ],
 )
-def test_links_in_markdown_lead_where_they_say(typed: str, href: str, words: str) -> None:
+def test_links_in_markdown_have_the_typed_destination(typed: str, href: str, words: str) -> None:
     shown = render(typed, Policy(markup="markdown"))
     assert shown.links == (href,)
     assert text_of(shown.html) == words
@@ -365,12 +365,12 @@ def test_links_in_markdown_lead_where_they_say(typed: str, href: str, words: str
         "1\\. no list",
     ],
 )
-def test_markdown_loses_no_address_and_no_word(typed: str) -> None:
+def test_markdown_drops_no_address_and_no_word(typed: str) -> None:
     shown = text_of(render(typed, Policy(markup="markdown")).html)
     assert shown.split() == typed.replace("\\", "").split()
 
 
-def test_of_reference_definitions_only_those_that_links_use_are_taken_out() -> None:
+def test_only_used_reference_definitions_are_removed_from_markdown() -> None:
     shown = render("[x][a]\n\n[a]: https://a.example\n[a]: https://b.example\n[c]: https://c.example", MARKDOWN)
     assert set(shown.links) == {"https://a.example", "https://b.example", "https://c.example"}
     assert text_of(shown.html).split() == ["x", "a:", "https://b.example", "[c]:", "https://c.example"]
@@ -419,7 +419,7 @@ def test_lines_in_markdown_keep_their_indentation() -> None:
     assert render("one\n  two\n     three", MARKDOWN).html == render("one\n  two\n     three", BLEACH).html
 
 
-def test_markdown_that_makes_too_many_tags_is_shown_as_it_was_typed() -> None:
+def test_markdown_that_makes_too_many_tags_is_shown_as_typed() -> None:
     assert render("*a* " * 1300, Policy(markup="markdown")).html.startswith("<p>*a* *a*")
 
 
@@ -453,11 +453,11 @@ def test_an_excerpt_has_no_markup_and_no_links() -> None:
         "<",
     ],
 )
-def test_what_a_sanitizer_should_never_return_is_not_shown(html: str) -> None:
+def test_unexpected_output_of_a_sanitizer_is_not_shown(html: str) -> None:
     assert verified(html, BLEACH) is None
 
 
-def test_what_a_sanitizer_returns_is_read_in_either_kind_of_quotes() -> None:
+def test_output_of_a_sanitizer_is_read_with_either_kind_of_quotes() -> None:
     html = f"<p>a<br><a href='https://a.example/?b&amp;c' {REL}>x</a> > y</p>"
     assert verified(html, BLEACH) == Rendered(html, ("https://a.example/?b&c",))
 
@@ -474,7 +474,7 @@ def test_what_a_sanitizer_returns_is_read_in_either_kind_of_quotes() -> None:
         "<a href='/relative'>z</a>",
     ],
 )
-def test_the_last_two_steps_hold_without_our_layout(policy: Policy, hostile: str) -> None:
+def test_the_last_two_steps_are_safe_without_the_layout_step(policy: Policy, hostile: str) -> None:
     html = sanitized(hostile, policy)
     assert set(strangers(html, policy)) <= {"a link without rel", "a href=//evil.example", "a href=/relative"}
     shown = verified(html, policy)
@@ -513,7 +513,7 @@ def test_nh3_refuses_relative_addresses_by_itself() -> None:
         ("<a" + " " * 18) * 399,
     ],
 )
-def test_the_worst_texts_that_are_taken_stay_cheap(policy: Policy, text: str) -> None:
+def test_the_most_expensive_accepted_texts_are_rendered_quickly(policy: Policy, text: str) -> None:
     assert len(text) <= 8100
     start = process_time()
     shown = render(text, policy)
@@ -523,7 +523,7 @@ def test_the_worst_texts_that_are_taken_stay_cheap(policy: Policy, text: str) ->
 
 
 @BOTH
-def test_threads_never_see_each_others_texts(policy: Policy) -> None:
+def test_concurrent_threads_do_not_mix_their_texts(policy: Policy) -> None:
     def own(number: int) -> bool:
         return render(f"<b>{number}</b> <i>of many</i> " * 8, policy).html.count(f"<b>{number}</b>") == 8
 
@@ -537,7 +537,7 @@ def test_threads_never_see_each_others_texts(policy: Policy) -> None:
 
 
 @pytest.mark.parametrize("policy", [BLEACH, NH3, Policy(markup="markdown")], ids=["bleach", "nh3", "markdown"])
-def test_what_is_installed_is_ready_at_the_start(policy: Policy) -> None:
+def test_installed_extras_are_loaded_at_the_start(policy: Policy) -> None:
     prepare(policy)
 
 
@@ -545,7 +545,7 @@ def test_what_is_installed_is_ready_at_the_start(policy: Policy) -> None:
     ("missing", "policy", "key"),
     [("nh3", NH3, "MODERATE_SANITIZER"), ("markdown_it", Policy(markup="markdown"), "MODERATE_MARKUP")],
 )
-def test_a_missing_extra_stops_the_start_with_its_name(
+def test_a_missing_extra_stops_the_start_and_is_named(
     monkeypatch: pytest.MonkeyPatch, missing: str, policy: Policy, key: str
 ) -> None:
     from moderate.text import html, markdown

@@ -139,7 +139,7 @@ def letters_of(text: str) -> str:
 @BOTH
 @settings(max_examples=300, deadline=None)
 @given(pieces=LOOSE)
-def test_no_typed_word_vanishes(policy: Policy, pieces: list[tuple[str, str]]) -> None:
+def test_no_typed_word_is_lost(policy: Policy, pieces: list[tuple[str, str]]) -> None:
     html = render(joined(pieces), policy).html
     shown, at = letters_of(text_of(html)), 0
     for piece, _ in pieces:
@@ -152,14 +152,14 @@ def test_no_typed_word_vanishes(policy: Policy, pieces: list[tuple[str, str]]) -
 @pytest.mark.parametrize("policy", [BLEACH, NH3, Policy(markup="text")], ids=lambda policy: policy.name)
 @settings(max_examples=200, deadline=None)
 @given(pieces=UNPAIRED)
-def test_a_text_of_tags_without_ends_is_shown_whole(policy: Policy, pieces: list[tuple[str, str]]) -> None:
+def test_a_text_of_unclosed_tags_is_shown_whole(policy: Policy, pieces: list[tuple[str, str]]) -> None:
     typed = joined(pieces)
     assert letters_of(text_of(render(typed, policy).html)) == letters_of(typed)
 
 
 @settings(max_examples=200, deadline=None)
 @given(pieces=UNPAIRED)
-def test_markdown_shows_html_whole(pieces: list[tuple[str, str]]) -> None:
+def test_markdown_shows_html_source_whole(pieces: list[tuple[str, str]]) -> None:
     typed = "See: " + joined([(piece, " ") for piece, _ in pieces]).replace("\n", "")
     assert letters_of(text_of(render(typed, MARKDOWN).html)) == letters_of(typed)
 
@@ -167,7 +167,7 @@ def test_markdown_shows_html_whole(pieces: list[tuple[str, str]]) -> None:
 @BOTH
 @settings(max_examples=150, deadline=None)
 @given(text=PLAIN)
-def test_a_text_without_markup_means_the_same_on_the_short_way_and_on_the_long_one(policy: Policy, text: str) -> None:
+def test_a_text_without_markup_gives_the_same_html_by_the_fast_and_the_full_path(policy: Policy, text: str) -> None:
     short, long = render(text, policy), render_with_sanitizer(readable(text), policy)
     assert meaning(short.html) == meaning(long.html)
     assert short.links == long.links
@@ -176,7 +176,7 @@ def test_a_text_without_markup_means_the_same_on_the_short_way_and_on_the_long_o
 @BOTH
 @settings(max_examples=150, deadline=None)
 @given(text=MARKED)
-def test_nothing_outside_the_policy_is_left(policy: Policy, text: str) -> None:
+def test_no_markup_outside_the_policy_remains(policy: Policy, text: str) -> None:
     shown = render(text, policy)
     assert strangers(shown.html, policy) == []
     assert is_stable(shown.html)
@@ -188,21 +188,21 @@ def test_nothing_outside_the_policy_is_left(policy: Policy, text: str) -> None:
 @BOTH
 @settings(max_examples=150, deadline=None)
 @given(text=MARKED)
-def test_sanitizing_what_was_sanitized_changes_nothing(policy: Policy, text: str) -> None:
+def test_sanitizing_sanitized_html_changes_nothing(policy: Policy, text: str) -> None:
     html = render(text, policy).html
     assert meaning(sanitized(html, policy)) == meaning(html)
 
 
 @settings(max_examples=150, deadline=None)
 @given(text=MARKED)
-def test_both_sanitizers_show_the_same(text: str) -> None:
+def test_both_sanitizers_give_the_same_result(text: str) -> None:
     assert meaning(render(text, BLEACH).html) == meaning(render(text, NH3).html)
 
 
 @BOTH
 @settings(max_examples=150, deadline=None)
 @given(text=MARKED)
-def test_the_layout_is_such_that_no_sanitizer_has_to_change_it(policy: Policy, text: str) -> None:
+def test_no_sanitizer_changes_the_output_of_the_layout_step(policy: Policy, text: str) -> None:
     layout = Layout(policy)
     for token in lexed(readable(text), policy):
         layout.feed(token)
@@ -213,7 +213,7 @@ def test_the_layout_is_such_that_no_sanitizer_has_to_change_it(policy: Policy, t
 
 @settings(max_examples=150, deadline=None)
 @given(text=MARKED_DOWN)
-def test_markdown_leaves_nothing_outside_the_policy(text: str) -> None:
+def test_markdown_output_has_no_markup_outside_the_policy(text: str) -> None:
     shown = render(text, MARKDOWN)
     assert strangers(shown.html, MARKDOWN) == []
     assert is_stable(shown.html)
@@ -221,7 +221,7 @@ def test_markdown_leaves_nothing_outside_the_policy(text: str) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(text=st.text() | MARKED)
-def test_markup_turned_off_shows_every_visible_character(text: str) -> None:
+def test_every_visible_character_is_shown_with_markup_turned_off(text: str) -> None:
     shown = render(text, Policy(markup="text"))
     lines = [line for line in readable(text).split("\n") if not is_blank(line)]
     assert "".join(text_of(shown.html).split()) == "".join("".join(lines).split())

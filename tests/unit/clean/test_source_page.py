@@ -55,7 +55,7 @@ def hentry(body: str) -> HEntry:
         f"{ARTICLE}?",
     ],
 )
-def test_other_spellings_of_the_address_are_the_same_link(href: str) -> None:
+def test_equivalent_spellings_of_the_address_are_the_same_link(href: str) -> None:
     assert found(f'<p><a href="{href}">x</a>')
 
 
@@ -81,7 +81,7 @@ def test_other_spellings_of_the_address_are_the_same_link(href: str) -> None:
         "https://nеws.example/article/1",
     ],
 )
-def test_other_addresses_are_no_link_to_the_article(href: str) -> None:
+def test_links_to_other_addresses_do_not_count(href: str) -> None:
     assert found(f'<p><a href="{href.replace(chr(34), "")}">x</a>') is None
 
 
@@ -110,7 +110,7 @@ def test_other_addresses_are_no_link_to_the_article(href: str) -> None:
         "",
     ],
 )
-def test_what_no_reader_can_follow_is_no_link(body: str) -> None:
+def test_links_that_no_reader_can_follow_do_not_count(body: str) -> None:
     assert found(body.replace("{}", ARTICLE)) is None
 
 
@@ -142,24 +142,24 @@ def test_webmention_takes_every_element_that_names_an_address(body: str) -> None
     assert found(body.replace("{}", ARTICLE), any_element=True)
 
 
-def test_relative_links_start_from_the_base_and_that_from_where_the_redirects_ended() -> None:
+def test_relative_links_resolve_against_the_base_and_the_final_address() -> None:
     assert found('<base href="https://news.example/"><base href="/no"><a href="article/1">x</a>')
     assert found('<a href="../article/1">x</a>', targets=["https://blog.example/article/1"])
     assert found('<base href="javascript:x"><a href="/1">x</a>', targets=["https://blog.example/1"])
 
 
-def test_any_of_several_targets_will_do() -> None:
+def test_any_one_of_several_targets_suffices() -> None:
     link = found('<a href="https://news.example/1/">x</a>', targets=[ARTICLE, "https://news.example/1/", "no address"])
     assert link is not None
     assert link.url == "https://news.example/1/"
 
 
-def test_a_page_that_is_the_article_itself_does_not_link_to_it() -> None:
+def test_the_target_page_itself_does_not_count_as_linking_to_it() -> None:
     article = page(f'<a href="{ARTICLE}">permalink</a>', url=f"{ARTICLE}#top")
     assert find_link(article, Targets([ARTICLE]), any_element=True) is None
 
 
-def test_deep_and_broken_markup_hides_no_link() -> None:
+def test_links_are_found_in_deep_and_broken_markup() -> None:
     assert found(f"{'<div><b>' * 5000}<a href='{ARTICLE}'>x</a>")
     assert found(f"<x\"y><a:b c=d><p></i></div><a href='{ARTICLE}'>&#1;\x01&#xffff;x</a>")
 
@@ -182,7 +182,7 @@ def test_text_and_json_sources_match_as_a_whole(text: str) -> None:
 # --- what stands around it ------------------------------------------------------------------------
 
 
-def test_the_link_comes_with_its_words_and_its_sentence() -> None:
+def test_the_link_is_returned_with_its_text_and_its_sentence() -> None:
     link = found(
         f"<p>Before.<p>I read <a rel='NoFollow ugc' href='{ARTICLE}'>this <b>fine</b>\n piece</a>, and liked it."
         "<p>After."
@@ -192,7 +192,7 @@ def test_the_link_comes_with_its_words_and_its_sentence() -> None:
     )
 
 
-def test_long_surroundings_are_cut_between_words() -> None:
+def test_long_context_is_cut_between_words() -> None:
     link = found(f"<p>{'before ' * 50}<a href='{ARTICLE}'>{'link ' * 50}</a>{' after' * 50}</p>")
     assert link is not None
     assert link.context.startswith("…before before")
@@ -201,25 +201,25 @@ def test_long_surroundings_are_cut_between_words() -> None:
     assert len(link.context) < 320
 
 
-def test_text_without_blanks_is_cut_too() -> None:
+def test_text_without_spaces_is_cut_too() -> None:
     link = found(f"<p>{'前' * 500}<a href='{ARTICLE}'>記事</a>{'後' * 500}</p>")
     assert link is not None
     assert link.context == f"…{'前' * 100}記事{'後' * 100}…"
 
 
-def test_the_link_with_prose_around_it_is_preferred_to_the_one_in_the_menu() -> None:
+def test_a_link_within_prose_is_preferred_to_one_in_a_menu() -> None:
     link = found(f"<ul><li><a href='{ARTICLE}'>Menu</a></ul><p>As <a href='{ARTICLE}'>they</a> say.")
     assert link is not None
     assert link.context == "As they say."
 
 
-def test_what_browsers_do_not_show_is_no_part_of_the_text() -> None:
+def test_text_hidden_by_browsers_is_left_out() -> None:
     link = found(f"<p>a <iframe>b</iframe><noscript>c</noscript><!--d--><script>e</script><a href='{ARTICLE}'>x</a>")
     assert link is not None
     assert link.context == "a x"
 
 
-def test_markup_in_the_text_stays_text() -> None:
+def test_markup_shown_as_text_stays_text() -> None:
     link = found(f"<p>&lt;script&gt;x <a href='{ARTICLE}'>y</a><script>alert(1)</script>")
     assert link is not None
     assert link.context == "<script>x y"
@@ -236,20 +236,20 @@ def test_title_canonical_address_and_outgoing_links_are_read() -> None:
     assert (read.title, read.canonical, read.outgoing_links) == ("A & B", "https://blog.example/post", 2)
 
 
-def test_a_title_may_come_from_open_graph_and_is_bounded() -> None:
+def test_a_title_may_come_from_open_graph_and_is_limited() -> None:
     assert page("<meta property='og:title' content='From there'>").title == "From there"
     assert len(page(f"<title>{'x' * 5000}").title or "") == 201
     assert page("<svg><title>drawing</title></svg>").title is None
 
 
-def test_a_canonical_address_on_another_host_is_not_believed() -> None:
+def test_a_canonical_address_on_another_host_is_ignored() -> None:
     assert page("<link rel=canonical href='https://evil.example/'>").canonical is None
 
 
 @pytest.mark.parametrize(
     "body", ["<meta http-equiv='Status' content='410 Gone'>", "<META HTTP-EQUIV=status CONTENT=410>"]
 )
-def test_a_page_may_say_that_it_is_gone(body: str) -> None:
+def test_a_page_may_declare_itself_gone(body: str) -> None:
     assert page(body).is_gone
     assert read_page(Fetched("https://blog.example/", 410, "", b"")).is_gone
     assert not page("<meta http-equiv=status content='4100'><p>410 Gone").is_gone
@@ -275,11 +275,13 @@ def test_a_page_may_say_that_it_is_gone(body: str) -> None:
         ("<title>日本語</title>".encode(), "text/html; charset=unicode_escape"),
     ],
 )
-def test_the_charset_is_that_of_mark_header_or_meta(body: bytes, content_type: str) -> None:
+def test_the_charset_comes_from_the_byte_order_mark_the_header_or_the_meta_element(
+    body: bytes, content_type: str
+) -> None:
     assert page(body, content_type).title == "日本語"
 
 
-def test_without_any_charset_it_is_utf_8_or_else_windows_1252() -> None:
+def test_the_default_charset_is_utf_8_with_a_fallback_to_windows_1252() -> None:
     assert page(b"<title>caf\xe9 \x93x\x94").title == "café “x”"
     assert page(b"<title>a\xff\x81</title>").title == "aÿ\ufffd"
 
@@ -295,18 +297,18 @@ def test_without_any_charset_it_is_utf_8_or_else_windows_1252() -> None:
         ("日本語のテスト", "utf-8", "text/html; charset=shift_jis"),
     ],
 )
-def test_a_charset_that_does_not_fit_the_bytes_is_not_believed(title: str, codec: str, content_type: str) -> None:
+def test_a_declared_charset_that_does_not_fit_the_bytes_is_ignored(title: str, codec: str, content_type: str) -> None:
     body = f"<title>{title}</title>".encode(codec)
     assert page(body, content_type).title == title
 
 
-def test_a_wrong_header_does_not_outweigh_a_right_meta() -> None:
+def test_a_correct_meta_charset_wins_over_a_wrong_header() -> None:
     body = "<meta charset=windows-1251><title>Привет</title>".encode("cp1251")
     assert page(body, "text/html; charset=utf-8").title == "Привет"
 
 
 @pytest.mark.parametrize(("text", "label"), [("Grüße", "utf-8"), ("日本語のテスト", "shift_jis")])
-def test_a_broken_byte_leaves_the_rest_of_the_page_readable(text: str, label: str) -> None:
+def test_a_broken_byte_does_not_affect_the_rest_of_the_page(text: str, label: str) -> None:
     body = f"<title>{text}</title><p>{text * 9}".encode(label) + b"\xff"
     assert page(body, f"text/html; charset={label}").title == text
 
@@ -314,7 +316,7 @@ def test_a_broken_byte_leaves_the_rest_of_the_page_readable(text: str, label: st
 # --- microformats ---------------------------------------------------------------------------------
 
 
-def test_an_entry_tells_author_title_text_and_time() -> None:
+def test_author_title_text_and_time_of_an_entry_are_read() -> None:
     entry = hentry(
         "<article class=h-entry><a class='p-author h-card' href=/me><img alt='' src=x>Ann</a>"
         "<h1 class=p-name>Re: it</h1>"
@@ -349,11 +351,11 @@ def test_an_entry_tells_author_title_text_and_time() -> None:
         ("<p class=p-rsvp>yes</p>", "mention"),
     ],
 )
-def test_the_type_of_response_counts_only_towards_the_target(markup: str, type_: str) -> None:
+def test_the_type_of_response_requires_a_link_to_the_target(markup: str, type_: str) -> None:
     assert hentry(f"<div class=h-entry>{markup.replace('{}', ARTICLE)}</div>").type == type_
 
 
-def test_of_several_entries_the_one_that_links_is_read() -> None:
+def test_the_entry_with_the_link_is_read_out_of_several() -> None:
     entry = hentry(
         "<div class=h-feed><p class='p-author h-card'>Feed</p><div class=h-entry><p class=p-name>One</p></div>"
         f"<div class=h-entry><p class=p-name>Two</p><a href='{ARTICLE}'>x</a></div></div>"
@@ -361,7 +363,7 @@ def test_of_several_entries_the_one_that_links_is_read() -> None:
     assert (entry.name, entry.author_name) == ("Two", "Feed")
 
 
-def test_classic_markup_of_blog_themes_is_read_too() -> None:
+def test_classic_markup_of_blog_themes_is_read() -> None:
     entry = hentry(
         "<div class='post hentry'><h2 class=entry-title>T</h2>"
         "<span class='author vcard'><a class='url fn n' href=//a.example>Bob</a>"
@@ -371,7 +373,7 @@ def test_classic_markup_of_blog_themes_is_read_too() -> None:
     assert entry.published == datetime(2020, 5, 1, tzinfo=UTC)
 
 
-def test_nothing_was_written_in_the_future_and_broken_dates_are_left_out() -> None:
+def test_future_and_broken_dates_are_left_out() -> None:
     def published(text: str) -> datetime | None:
         return hentry(f"<p class=h-entry><time class=dt-published datetime='{text}'></time>").published
 
@@ -380,7 +382,7 @@ def test_nothing_was_written_in_the_future_and_broken_dates_are_left_out() -> No
     assert published("0001-01-01T00:00+23:00") is None
 
 
-def test_a_name_that_only_repeats_the_text_and_a_hostile_author_are_left_out() -> None:
+def test_a_title_that_repeats_the_text_and_a_hostile_author_are_left_out() -> None:
     entry = hentry(
         "<div class=h-entry><p class='p-name e-content'>A note</p>"
         f"<a class='p-author h-card' href='javascript:x'>{'N' * 500}</a>"
@@ -389,12 +391,12 @@ def test_a_name_that_only_repeats_the_text_and_a_hostile_author_are_left_out() -
     assert len(entry.author_name or "") == 81
 
 
-def test_of_a_long_text_the_summary_is_shown() -> None:
+def test_the_summary_of_a_long_text_is_shown() -> None:
     entry = hentry(f"<div class=h-entry><p class=p-summary>Short.</p><p class=e-content>{'long ' * 300}</p></div>")
     assert entry.content == "Short."
 
 
-def test_a_page_without_entries_is_still_a_mention() -> None:
+def test_a_page_without_entries_is_read_as_a_mention() -> None:
     assert read_hentry(page(f"<a href='{ARTICLE}'>x</a>"), Targets([ARTICLE]), now=NOW) is None
 
 
@@ -420,7 +422,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("odd", ["\0", "\x1f", "\ud800", "a" * 2048])
-def test_the_host_is_not_asked_about_addresses_that_no_target_can_have(odd: str) -> None:
+def test_the_host_is_not_asked_about_addresses_that_cannot_be_targets(odd: str) -> None:
     """JSON can hold what no page can; the finder may pass it on to a database that takes it for an error."""
     asked: list[str] = []
     links = [f"https://news.example/{odd}x", "https://news.example/other"]
@@ -454,7 +456,7 @@ def test_pages_with_too_many_elements_or_characters_are_not_read() -> None:
 
 
 @pytest.mark.parametrize("body", ["[" * 100_000, "{", "9" * 10_000, ""])
-def test_what_is_not_the_json_that_it_says_fails_cleanly(body: str) -> None:
+def test_invalid_json_is_refused_cleanly(body: str) -> None:
     with pytest.raises(FetchFailed) as failure:
         page(body, "application/json")
     assert failure.value.kind == "bad-response"

@@ -28,17 +28,17 @@ from moderate.text import clean as fields
         ("a\x01\x1b[31m", "a[31m"),
     ],
 )
-def test_a_name_is_one_line_and_what_it_seems(typed: str, kept: str) -> None:
+def test_a_name_is_one_line_without_deceptive_characters(typed: str, kept: str) -> None:
     assert fields.author_name(typed) == kept
 
 
 @pytest.mark.parametrize("typed", ["a\0b", "\ud800abc", "n" * 101, "n" * 100_000])
-def test_names_that_cannot_be_kept_are_refused(typed: str) -> None:
+def test_names_that_cannot_be_stored_are_refused(typed: str) -> None:
     with pytest.raises(ValueError, match=r"characters"):
         fields.author_name(typed)
 
 
-def test_a_name_of_a_hundred_characters_is_taken() -> None:
+def test_a_name_of_a_hundred_characters_is_accepted() -> None:
     assert fields.author_name("名" * 100) == "名" * 100
 
 
@@ -50,12 +50,12 @@ def test_an_e_mail_address_is_optional_and_its_host_is_in_lower_case() -> None:
 @pytest.mark.parametrize(
     "typed", ["a@b.example\0", "a@b.example\nBcc: x@y.example", "nobody", "a" * 300 + "@b.example"]
 )
-def test_wrong_e_mail_addresses_are_refused(typed: str) -> None:
+def test_invalid_e_mail_addresses_are_refused(typed: str) -> None:
     with pytest.raises(ValueError):
         fields.email(typed)
 
 
-def test_a_web_address_is_optional_and_stays_as_typed() -> None:
+def test_a_web_address_is_optional_and_kept_as_typed() -> None:
     assert fields.web_address(" \n") is None
     assert fields.web_address(" https://Blog.example/A?b#c\n") == "https://Blog.example/A?b#c"
 
@@ -63,7 +63,7 @@ def test_a_web_address_is_optional_and_stays_as_typed() -> None:
 @pytest.mark.parametrize(
     "typed", ["javascript:alert(1)", "blog.example", "https://a.example/\0", "https://a.example/\ud800"]
 )
-def test_wrong_web_addresses_are_refused(typed: str) -> None:
+def test_invalid_web_addresses_are_refused(typed: str) -> None:
     with pytest.raises(ValueError):
         fields.web_address(typed)
 
@@ -74,12 +74,12 @@ def test_a_web_address_may_have_a_limit_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("typed", ["", " \n", "\u200b\ufeff", "\u2800\u3164", "\x01\x02"])
-def test_a_text_without_anything_to_see_is_refused(typed: str) -> None:
+def test_a_text_without_visible_characters_is_refused(typed: str) -> None:
     with pytest.raises(ValueError, match="Write something"):
         fields.body_text(typed)
 
 
-def test_an_over_long_text_is_refused_and_never_cut() -> None:
+def test_an_over_long_text_is_refused_and_never_truncated() -> None:
     assert fields.body_text("a" * 20, 20) == "a" * 20
     with pytest.raises(ValueError, match="at most 20 characters; this has 21"):
         fields.body_text("a" * 21, 20)
@@ -106,15 +106,15 @@ def test_a_text_keeps_its_lines_and_indents() -> None:
         ("<!-- c -->\u200b", ""),
     ],
 )
-def test_titles_of_other_sites_are_plain_text_and_cropped(sent: str, kept: str) -> None:
+def test_titles_of_other_sites_become_plain_text_and_are_truncated(sent: str, kept: str) -> None:
     assert fields.title(sent) == kept
 
 
-def test_names_of_other_sites_are_cropped_to_a_hundred_characters() -> None:
+def test_names_of_other_sites_are_truncated_to_a_hundred_characters() -> None:
     assert fields.blog_name("b" * 101) == "b" * 100
 
 
-def test_an_excerpt_of_255_characters_stays_and_a_longer_one_ends_in_dots() -> None:
+def test_an_excerpt_over_255_characters_is_truncated_with_dots() -> None:
     assert fields.excerpt("x" * 255) == "x" * 255
     assert fields.excerpt("x" * 256) == "x" * 252 + "..."
 
@@ -122,23 +122,23 @@ def test_an_excerpt_of_255_characters_stays_and_a_longer_one_ends_in_dots() -> N
 @pytest.mark.parametrize(
     "other", ["buy  PILLS\nnow!", "Ｂｕｙ pills now！", "b\u200buy pi\xadlls\u3000now!", " Buy pills now! "]
 )
-def test_one_text_in_other_spellings_has_one_key(other: str) -> None:
+def test_different_spellings_of_a_text_have_the_same_key(other: str) -> None:
     assert fields.text_key(other) == fields.text_key("Buy pills now!")
 
 
 @pytest.mark.parametrize("other", ["Buy pills now", "Buy pill snow!", ""])
-def test_another_text_has_another_key(other: str) -> None:
+def test_different_texts_have_different_keys(other: str) -> None:
     assert fields.text_key(other) != fields.text_key("Buy pills now!")
 
 
-def test_a_text_without_anything_to_see_has_no_key() -> None:
+def test_a_text_without_visible_characters_has_no_key() -> None:
     assert fields.text_key(" \u200b\u2800") == ""
 
 
 @pytest.mark.parametrize(
     "unit", ["\ufdfa", "\u0390", "\u0316\u0300", "\u202a", "\u2069", " ", "<a", "&amp;", "\u200b", "("]
 )
-def test_no_text_of_the_greatest_length_costs_much(unit: str) -> None:
+def test_a_text_of_the_maximum_length_is_processed_quickly(unit: str) -> None:
     text = (unit * 8000)[:8000]
     start = process_time()
     fields.text_key(text)

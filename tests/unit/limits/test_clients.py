@@ -26,18 +26,18 @@ from moderate.limits.policy import UNKNOWN, ClientNet, client_net, keyed
         ("::1", ClientNet("::/64", "::/48")),
     ],
 )
-def test_addresses_count_by_what_one_subscriber_holds(address: str, net: ClientNet) -> None:
+def test_addresses_are_grouped_by_the_network_of_one_subscriber(address: str, net: ClientNet) -> None:
     assert client_net(address) == net
 
 
 @pytest.mark.parametrize(
     "address", [None, "", "unix:", "1.2.3.4:80", "[::1]", "010.1.1.1", "1.2.3", "x" * 9999, "٣.1.1.1"]
 )
-def test_what_cannot_be_read_shares_one_bucket(address: str | None) -> None:
+def test_unreadable_addresses_share_one_bucket(address: str | None) -> None:
     assert client_net(address) == ClientNet(UNKNOWN)
 
 
-def test_an_unreadable_address_is_said_once_and_cut_short(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreadable_address_is_logged_once_and_truncated(caplog: pytest.LogCaptureFixture) -> None:
     policy._unreadable_logged.clear()
     with caplog.at_level(logging.WARNING, "moderate"):
         for _ in range(3):
@@ -48,14 +48,14 @@ def test_an_unreadable_address_is_said_once_and_cut_short(caplog: pytest.LogCapt
 
 
 @given(st.ip_addresses(v=6))
-def test_all_addresses_of_a_64_are_one_client(address: ipaddress.IPv6Address) -> None:
+def test_all_addresses_of_an_ipv6_64_network_are_one_client(address: ipaddress.IPv6Address) -> None:
     if address.ipv4_mapped is None:
         first = ipaddress.IPv6Address(int(address) >> 64 << 64)
         if first.ipv4_mapped is None:
             assert client_net(str(address)) == client_net(str(first))
 
 
-def test_keys_differ_by_secret_scope_and_subject_and_are_stable() -> None:
+def test_keys_depend_on_secret_scope_and_subject_and_are_stable() -> None:
     keys = {
         keyed(secret, scope, subject)
         for secret in (b"one", b"two")

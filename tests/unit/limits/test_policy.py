@@ -40,7 +40,7 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-def test_an_empty_table_limits_nothing_and_asks_nobody(clock: ManualClock) -> None:
+def test_an_empty_table_limits_nothing_and_calls_no_limiter(clock: ManualClock) -> None:
     limits = Limits(parse_limits({}), Unasked(), secret=lambda: b"secret", clock=clock)
     limits.tighten(50, 3600)
     assert limits.spend(Costs("comments", "192.0.2.1")) == Taken(0.0)
@@ -53,13 +53,13 @@ class Unasked:
         raise AssertionError("asked")
 
 
-def test_clients_do_not_spend_from_each_others_budgets(clock: ManualClock) -> None:
+def test_each_client_has_a_budget_of_its_own(clock: ManualClock) -> None:
     limits = limits_of(clock, comments=["5/minute per client"])
     assert passes(limits, Costs("comments", "192.0.2.1")) == 5
     assert passes(limits, Costs("comments", "192.0.2.2")) == 5
 
 
-def test_an_ipv6_client_cannot_multiply_itself_within_its_64_nor_without_end_within_its_48(clock: ManualClock) -> None:
+def test_the_addresses_of_an_ipv6_64_share_a_budget_and_those_of_a_48_a_larger_one(clock: ManualClock) -> None:
     limits = limits_of(clock, comments=["5/minute per client"])
     assert sum(passes(limits, Costs("comments", f"2001:db8::{n:x}"), 2) for n in range(1, 20)) == 5
     own_48 = [Costs("comments", f"2001:db8:7:{n:x}::1") for n in range(100)]
@@ -71,12 +71,12 @@ def test_requests_without_a_readable_address_share_one_budget(clock: ManualClock
     assert sum(passes(limits, Costs("comments", address), 5) for address in ("", "unix:", "1.2.3.4:80")) == 5
 
 
-def test_a_scope_that_a_request_does_not_have_does_not_limit_it(clock: ManualClock) -> None:
+def test_a_scope_missing_from_a_request_does_not_limit_it(clock: ManualClock) -> None:
     limits = limits_of(clock, pings=["1/hour per source-host", "1/hour per author", "2/hour per article"])
     assert passes(limits, Costs("trackback", "192.0.2.1")) == 1000
 
 
-def test_names_of_hosts_and_authors_count_alike_however_they_are_written(clock: ManualClock) -> None:
+def test_names_of_hosts_and_authors_count_alike_in_every_spelling(clock: ManualClock) -> None:
     limits = limits_of(clock, pings=["2/hour per source-host"], comments=["2/hour per author"])
     for host in ("Blog.Example", "blog.example."):
         limits.spend(Costs("webmention", "192.0.2.1", source_host=host))
@@ -85,7 +85,7 @@ def test_names_of_hosts_and_authors_count_alike_however_they_are_written(clock: 
     assert passes(limits, Costs("comments", "192.0.2.9", author="jo")) == 1
 
 
-def test_who_only_claims_to_be_a_blog_does_not_use_up_its_budget(clock: ManualClock) -> None:
+def test_a_false_claim_to_be_a_blog_does_not_use_up_its_budget(clock: ManualClock) -> None:
     limits = limits_of(clock, pings=["5/minute per source-host"])
     assert passes(limits, Costs("webmention", "192.0.2.66", source_host="blog.example"), 99) == 5
     assert passes(limits, Costs("webmention", "192.0.2.1", source_host="blog.example"), 99) == 5
@@ -102,12 +102,12 @@ def test_the_three_protocols_share_the_budget_of_pings(clock: ManualClock) -> No
         limits.spend(Costs("trackback", "192.0.2.1", source_host="blog.example"))
 
 
-def test_an_action_that_does_not_exist_is_a_bug(clock: ManualClock) -> None:
+def test_an_unknown_action_raises_an_error(clock: ManualClock) -> None:
     with pytest.raises(KeyError):
         limits_of(clock).spend(Costs("commments", "192.0.2.1"))
 
 
-def test_one_sender_never_uses_up_a_shared_budget(clock: ManualClock) -> None:
+def test_one_sender_cannot_use_up_a_shared_budget(clock: ManualClock) -> None:
     limits = Limits(parse_limits(DEFAULT_LIMITS), LocalLimiter(clock), secret=lambda: b"secret", clock=clock)
     for _ in range(120):
         passes(limits, Costs("comments", "192.0.2.1", article="a"), 10)
@@ -117,7 +117,7 @@ def test_one_sender_never_uses_up_a_shared_budget(clock: ManualClock) -> None:
     assert limits.spend(Costs("trackback", "192.0.2.9", article="a", source_host="blog.example")).passed
 
 
-def test_comments_beyond_a_shared_budget_are_held_and_only_much_later_refused(clock: ManualClock) -> None:
+def test_comments_beyond_a_shared_budget_are_held_and_far_beyond_it_refused(clock: ManualClock) -> None:
     limits = limits_of(clock, comments=["10/hour per article"])
     costs = Costs("comments", "192.0.2.1", article="a")
     crowded = [limits.spend(costs).crowded for _ in range(10 * OVERDRAFT)]
@@ -127,7 +127,7 @@ def test_comments_beyond_a_shared_budget_are_held_and_only_much_later_refused(cl
     assert limits.spend(Costs("comments", "192.0.2.1", article="another")).crowded == ()
 
 
-def test_looking_foresees_what_spending_says_about_a_shared_budget(clock: ManualClock) -> None:
+def test_peeking_agrees_with_spending_for_a_shared_budget(clock: ManualClock) -> None:
     limits = limits_of(clock, comments=["2/hour per article"])
     costs = Costs("comments", "192.0.2.1", article="a")
     for _ in range(2 * OVERDRAFT):
@@ -140,7 +140,7 @@ def test_pings_beyond_a_shared_budget_are_refused(clock: ManualClock) -> None:
     assert passes(limits, Costs("trackback", "192.0.2.1", article="a")) == 10
 
 
-def test_failed_sign_ins_are_looked_at_before_and_charged_after(clock: ManualClock) -> None:
+def test_failed_sign_ins_are_checked_before_and_charged_after_the_attempt(clock: ManualClock) -> None:
     limits = limits_of(clock, moderation=["2/hour per client"])
     costs = Costs("moderation", "192.0.2.1")
     for _ in range(2):
@@ -150,7 +150,7 @@ def test_failed_sign_ins_are_looked_at_before_and_charged_after(clock: ManualClo
         limits.look(costs)
 
 
-def test_a_spam_wave_makes_a_senders_own_limits_stricter_for_a_while(clock: ManualClock) -> None:
+def test_a_spam_wave_tightens_the_limits_of_each_sender_for_a_while(clock: ManualClock) -> None:
     limits = limits_of(clock, comments=["10/hour per client", "100/hour per article"], previews=["10/hour per client"])
     limits.tighten(5, seconds=600)
     costs = Costs("comments", "192.0.2.1", article="a")
@@ -164,12 +164,12 @@ def test_a_spam_wave_makes_a_senders_own_limits_stricter_for_a_while(clock: Manu
 
 
 @pytest.mark.parametrize("factor", [0, 0.5, 101, float("nan")])
-def test_a_wave_makes_limits_stricter_only_and_within_reason(clock: ManualClock, factor: float) -> None:
+def test_a_wave_only_tightens_limits_and_within_bounds(clock: ManualClock, factor: float) -> None:
     with pytest.raises(ValueError, match="1 to 100"):
         limits_of(clock).tighten(factor, 60)
 
 
-def test_a_refusal_says_when_to_come_again_in_whole_seconds_and_names_all_limits(clock: ManualClock) -> None:
+def test_a_refusal_has_retry_after_in_whole_seconds_and_names_all_limits(clock: ManualClock) -> None:
     limits = limits_of(clock, comments=["2/minute per client", "7/hour burst 3 per client"])
     costs = Costs("comments", "192.0.2.1")
     limits.spend(costs)
@@ -187,7 +187,7 @@ def test_a_refusal_says_when_to_come_again_in_whole_seconds_and_names_all_limits
     assert limits.spend(costs).passed
 
 
-def test_what_passed_carries_the_fields_without_a_retry(clock: ManualClock) -> None:
+def test_an_accepted_request_has_the_limit_fields_without_retry_after(clock: ManualClock) -> None:
     limits = limits_of(clock, comments=["10/hour per article"])
     costs = Costs("comments", "192.0.2.1", article="a")
     assert ratelimit_headers(limits.spend(costs)) == [
@@ -199,13 +199,13 @@ def test_what_passed_carries_the_fields_without_a_retry(clock: ManualClock) -> N
     assert dict(ratelimit_headers(taken))["RateLimit"] == '"10/hour per article";r=0;t=1440'
 
 
-def test_an_untouched_budget_has_nothing_to_wait_for(clock: ManualClock) -> None:
+def test_an_unused_budget_has_no_waiting_time(clock: ManualClock) -> None:
     limits = limits_of(clock, comments=["10/hour per client"])
     looked = limits.look(Costs("comments", "192.0.2.1"))
     assert dict(ratelimit_headers(looked))["RateLimit"] == '"10/hour per client";r=10'
 
 
-def test_no_limits_means_no_fields() -> None:
+def test_no_header_fields_are_sent_without_limits() -> None:
     assert ratelimit_headers(Taken(0.0)) == []
 
 
@@ -215,7 +215,7 @@ def test_retry_after_is_rounded_up_and_never_zero(wait: float, seconds: int) -> 
     assert retry_after_seconds(ServiceDown("redis", retry_after=wait)) == seconds
 
 
-def test_the_memory_of_the_limiter_in_process_is_bounded(clock: ManualClock) -> None:
+def test_the_memory_of_the_in_process_limiter_is_bounded(clock: ManualClock) -> None:
     limiter = LocalLimiter(clock, max_buckets=100)
     keeper = Bucket("keeper", "keeper", Rate(1000, 3600))
     for number in range(1000):
@@ -225,7 +225,7 @@ def test_the_memory_of_the_limiter_in_process_is_bounded(clock: ManualClock) -> 
     assert limiter.take([keeper]).passed is False
 
 
-def test_budgets_that_are_full_again_are_forgotten(clock: ManualClock) -> None:
+def test_full_budgets_are_removed_from_memory(clock: ManualClock) -> None:
     limiter = LocalLimiter(clock)
     for number in range(50):
         limiter.take([Bucket("b", str(number), Rate(5, 60))])

@@ -23,7 +23,7 @@ from moderate.limits.rates import SCOPES, Limit, Rate, parse_limit
         ("  5 / Minute   per CLIENT ", Limit(Rate(5, 60), "client")),
     ],
 )
-def test_a_limit_reads_as_it_is_said(text: str, limit: Limit) -> None:
+def test_limits_are_parsed(text: str, limit: Limit) -> None:
     assert parse_limit(text) == limit
 
 
@@ -46,52 +46,52 @@ def test_a_limit_reads_as_it_is_said(text: str, limit: Limit) -> None:
         ("9" * 5000 + "/minute per client", "is not a limit"),
     ],
 )
-def test_what_is_no_limit_is_told_with_what_is_accepted(text: str, said: str) -> None:
+def test_an_invalid_limit_is_refused_with_the_accepted_forms(text: str, said: str) -> None:
     with pytest.raises(ValueError, match="comments: ") as wrong:
         parse_limits({"comments": [text]})
     assert said in str(wrong.value)
 
 
 @given(st.integers(1, 9999), st.integers(1, 86400), st.integers(0, 20), st.sampled_from(SCOPES))
-def test_the_canonical_text_reads_back_as_the_same_limit(count: int, seconds: int, burst: int, scope: str) -> None:
+def test_the_canonical_text_parses_to_the_same_limit(count: int, seconds: int, burst: int, scope: str) -> None:
     limit = Limit(Rate(count, seconds, burst), scope)
     if limit.rate.capacity * seconds <= count * 31 * 86400:
         assert parse_limit(limit.text) == limit
 
 
-def test_an_unknown_action_is_told_with_the_known_ones() -> None:
+def test_the_error_for_an_unknown_action_lists_the_known_ones() -> None:
     with pytest.raises(ValueError, match="no action 'coments'; actions are comments, pings"):
         parse_limits({"coments": ["5/minute per client"]})
 
 
 @pytest.mark.parametrize("row", ["5/minute per client", [5], [None]])
-def test_a_row_is_a_list_of_texts(row: object) -> None:
+def test_a_row_must_be_a_list_of_texts(row: object) -> None:
     with pytest.raises(ValueError, match="comments: give a list of texts"):
         parse_limits({"comments": row})
 
 
-def test_the_same_limit_twice_is_told() -> None:
+def test_a_repeated_limit_is_reported() -> None:
     with pytest.raises(ValueError, match="'60/minute per client' stands there twice"):
         parse_limits({"comments": ["60/minute per client", "60/60 seconds per client"]})
 
 
-def test_a_table_replaces_the_default_as_a_whole() -> None:
+def test_a_table_replaces_the_whole_default() -> None:
     table = parse_limits({"comments": ["5/minute per client"]})
     assert [table.row(action).limits for action in ACTIONS if action != "comments"] == [()] * (len(ACTIONS) - 1)
 
 
-def test_pings_hold_for_all_three_protocols_unless_one_has_its_own_row() -> None:
+def test_the_row_for_pings_applies_to_each_protocol_without_a_row_of_its_own() -> None:
     table = parse_limits({"pings": ["20/minute per source-host"], "webmention": ["9/minute per source-host"]})
     assert table.row("trackback").name == table.row("pingback").name == "pings"
     assert table.row("webmention").name == "webmention"
 
 
-def test_an_action_that_does_not_exist_is_a_bug_and_not_unlimited() -> None:
+def test_an_unknown_action_raises_an_error_instead_of_being_unlimited() -> None:
     with pytest.raises(KeyError):
         parse_limits({}).row("commments")
 
 
-def test_the_defaults_can_be_read_and_let_nobody_use_up_a_shared_budget_alone() -> None:
+def test_the_defaults_are_valid_and_let_no_single_client_use_up_a_shared_budget() -> None:
     table = parse_limits(DEFAULT_LIMITS)
     assert table.remarks() == ()
     assert table.row("reads").limits == ()
@@ -99,6 +99,6 @@ def test_the_defaults_can_be_read_and_let_nobody_use_up_a_shared_budget_alone() 
 
 
 @pytest.mark.parametrize("own", [[], ["60/minute per client"], ["1/minute burst 60 per client"]])
-def test_a_shared_budget_that_one_client_could_use_up_is_remarked(own: list[str]) -> None:
+def test_a_warning_names_a_shared_budget_that_one_client_could_use_up(own: list[str]) -> None:
     (remark,) = parse_limits({"comments": [*own, "60/minute per article"]}).remarks()
     assert remark.startswith("comments: one client alone can use up '60/minute per article'")

@@ -31,7 +31,7 @@ def block_of(title: str = "On ferries", url: str = ARTICLE.url, ping: str = f"{B
     return str(rdf_block(replace(ARTICLE, title=title, url=url), replace(ENDPOINTS, trackback=ping)))
 
 
-def test_the_header_fields_are_these_and_link_is_first() -> None:
+def test_the_header_fields_are_exact_and_link_is_first() -> None:
     assert headers(ENDPOINTS) == [
         ("Link", f'<{BASE}/webmention>; rel="webmention"'),
         ("X-Pingback", f"{BASE}/pingback"),
@@ -69,14 +69,14 @@ def test_an_item_of_a_feed_names_the_ping_address_with_its_own_namespace() -> No
 
 
 @pytest.mark.parametrize("key", ["a&b", "<x>]]>", "日本語", "'\"--"])
-def test_no_address_breaks_a_feed(key: str) -> None:
+def test_every_address_is_safe_in_a_feed(key: str) -> None:
     element = feed_elements(replace(ENDPOINTS, trackback=f"{BASE}/trackback/{key}"))
     found = ET.fromstring(element)
     assert found.text is not None
     assert unquote(found.text) == f"{BASE}/trackback/{key}"
 
 
-def test_what_is_not_offered_is_not_told() -> None:
+def test_protocols_turned_off_are_not_announced() -> None:
     assert feed_elements(Endpoints()) == ""
     assert headers(Endpoints()) == []
     assert head_links(Endpoints()) == ""
@@ -85,7 +85,7 @@ def test_what_is_not_offered_is_not_told() -> None:
 
 
 @pytest.mark.parametrize("title", HOSTILE)
-def test_no_title_leaves_its_comment_or_breaks_the_xml(title: str) -> None:
+def test_no_title_can_end_its_comment_or_break_the_xml(title: str) -> None:
     block = block_of(title)
     inside = block.removeprefix("<!--").removesuffix("-->\n")
     assert "--" not in inside
@@ -107,7 +107,7 @@ def test_no_title_leaves_its_comment_or_breaks_the_xml(title: str) -> None:
         (f"{BASE}/trackback/2026/05/it's", "/discuss/trackback/2026/05/it%27s"),
     ],
 )
-def test_endpoints_hold_nothing_that_any_reader_would_have_to_undo(ping: str, path: str) -> None:
+def test_endpoint_addresses_need_no_unescaping(ping: str, path: str) -> None:
     block = block_of(ping=ping)
     assert f'trackback:ping="https://site.example{path}" />' in block
     (found,) = re.findall(r'rel="trackback"[^>]*href="([^"]*)"', str(head_links(replace(ENDPOINTS, trackback=ping))))
@@ -118,7 +118,7 @@ def test_endpoints_hold_nothing_that_any_reader_would_have_to_undo(ping: str, pa
         assert not re.search(r"[\s&]", value.replace("; rel", ""))
 
 
-def test_the_article_keeps_its_address_because_readers_compare_it() -> None:
+def test_the_article_address_is_announced_unchanged() -> None:
     block = block_of(url="https://site.example/?p=1&q=it's")
     assert 'dc:identifier="https://site.example/?p=1&amp;q=it\'s"' in block
 
@@ -158,20 +158,20 @@ def test_dotclear_finds_all_three() -> None:
     assert found[1] == ENDPOINTS.webmention
 
 
-def test_the_expression_of_the_pingback_specification_finds_the_server() -> None:
+def test_the_regular_expression_of_the_pingback_specification_finds_the_server() -> None:
     found = re.search(r'<link rel="pingback" href="([^"]+)" ?/?>', PAGE[:5000])
     assert found
     assert found[1] == ENDPOINTS.pingback
 
 
-def test_wordpress_finds_the_server_by_the_next_href() -> None:
+def test_wordpress_takes_the_server_from_the_next_href() -> None:
     start = PAGE.index('rel="pingback"')
     found = re.compile('href="([^"]+)"').search(PAGE, start)
     assert found
     assert found[1] == ENDPOINTS.pingback
 
 
-def test_indieweb_utils_looks_inside_comments_only() -> None:
+def test_indieweb_utils_searches_comments_only() -> None:
     comments = re.findall(r"<!--(.*?)-->", PAGE, re.DOTALL)
     assert any("trackback:ping" in comment and ET.fromstring(comment) is not None for comment in comments)
 

@@ -97,7 +97,7 @@ def npm_code(body: str) -> int:
 
 
 @pytest.mark.parametrize("reader", [serendipity_pingback, npm_pingback, mention_client])
-def test_every_pingback_sender_tells_success_from_a_fault(reader: Callable[[str], bool]) -> None:
+def test_every_pingback_sender_distinguishes_success_from_a_fault(reader: Callable[[str], bool]) -> None:
     from moderate.protocols.pingback import REGISTERED
 
     assert reader(response(REGISTERED).decode())
@@ -105,7 +105,7 @@ def test_every_pingback_sender_tells_success_from_a_fault(reader: Callable[[str]
     assert npm_code(fault(33, "No.").decode()) == 33
 
 
-def test_nothing_stands_before_the_xml_and_nothing_after_it() -> None:
+def test_the_response_holds_only_the_xml_document() -> None:
     for body in (SUCCESS, failure("x").data, response("x"), fault(1, "x")):
         assert body.startswith(b'<?xml version="1.0" encoding="utf-8"?>\n')
         assert body.endswith(b">\n")

@@ -33,12 +33,12 @@ def code(client: FlaskClient, *parameters: object, method: str = "pingback.ping"
     return int(raised.value.faultCode)
 
 
-def test_a_ping_is_registered_with_one_string(client: FlaskClient, site: Site) -> None:
+def test_a_successful_ping_returns_a_single_string(client: FlaskClient, site: Site) -> None:
     assert "fault" not in call(client, SOURCE, TARGET).lower()
     assert (site.last.source_url, site.last.target_url, site.last.article) == (SOURCE, TARGET, None)
 
 
-def test_the_target_is_kept_as_the_source_has_it(client: FlaskClient, site: Site) -> None:
+def test_the_target_is_stored_as_the_source_writes_it(client: FlaskClient, site: Site) -> None:
     call(client, SOURCE, TARGET + "?utm_source=x#top")
     assert site.last.target_url == TARGET + "?utm_source=x#top"
 
@@ -64,7 +64,7 @@ def test_the_target_is_kept_as_the_source_has_it(client: FlaskClient, site: Site
         (("http://SITE.example:80/a/1/", TARGET), 0),
     ],
 )
-def test_bad_calls_have_their_codes(
+def test_invalid_calls_get_their_fault_codes(
     client: FlaskClient, site: Site, parameters: tuple[object, ...], expected: int
 ) -> None:
     assert code(client, *parameters) == expected
@@ -72,7 +72,7 @@ def test_bad_calls_have_their_codes(
 
 
 @pytest.mark.parametrize("method", ["system.multicall", "system.listMethods", "pingback", "__class__", "demo.sayHello"])
-def test_no_other_method_exists(client: FlaskClient, method: str) -> None:
+def test_no_other_method_is_available(client: FlaskClient, method: str) -> None:
     assert code(client, SOURCE, TARGET, method=method) == -32601
     assert code(client, [{"methodName": "pingback.ping", "params": [SOURCE, TARGET]}], method=method) == -32601
 
@@ -88,12 +88,14 @@ def test_no_other_method_exists(client: FlaskClient, method: str) -> None:
         (Invalid.field("source", "No."), 0),
     ],
 )
-def test_refusals_have_their_codes(client: FlaskClient, site: Site, error: Closed | ServiceDown, expected: int) -> None:
+def test_refusals_get_their_fault_codes(
+    client: FlaskClient, site: Site, error: Closed | ServiceDown, expected: int
+) -> None:
     site.refuses = error
     assert code(client, SOURCE, TARGET) == expected
 
 
-def test_what_a_fault_says_holds_no_secret_and_no_markup(client: FlaskClient, site: Site) -> None:
+def test_fault_texts_hold_no_secret_and_no_markup(client: FlaskClient, site: Site) -> None:
     site.refuses = ServiceDown("database", "secret words")
     body = xmlrpc.client.dumps((SOURCE, TARGET), "pingback.ping")
     assert b"secret" not in client.post("/discuss/pingback", data=body).data
@@ -101,7 +103,7 @@ def test_what_a_fault_says_holds_no_secret_and_no_markup(client: FlaskClient, si
     assert b"<script" not in client.post("/discuss/pingback", data=body).data
 
 
-def test_named_parameters_may_come_in_any_order(client: FlaskClient, site: Site) -> None:
+def test_named_parameters_are_accepted_in_any_order(client: FlaskClient, site: Site) -> None:
     params = "".join(
         f"<param><name>{name}</name><value>{value}</value></param>"
         for name, value in (("targetURI", TARGET), ("sourceURI", SOURCE))
@@ -111,12 +113,12 @@ def test_named_parameters_may_come_in_any_order(client: FlaskClient, site: Site)
     assert site.last.source_url == SOURCE
 
 
-def test_a_body_above_the_limit_is_413(client: FlaskClient) -> None:
+def test_a_body_above_the_limit_gets_status_413(client: FlaskClient) -> None:
     assert client.post("/discuss/pingback", data=b"<" * 16_385).status_code == 413
     assert client.post("/discuss/pingback", data=b"<" * 16_384).status_code == 200
 
 
-def test_other_methods_are_told_to_post(client: FlaskClient) -> None:
+def test_other_http_methods_get_405_with_allow_post(client: FlaskClient) -> None:
     answer = client.get("/discuss/pingback")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
     assert answer.text == "XML-RPC server accepts POST requests only."

@@ -45,7 +45,7 @@ def read_trackback(site: Site, port: int, request: bytes) -> None:
     assert site.last.kind is Kind.TRACKBACK
 
 
-def test_wordpress_sends_no_charset_and_escaped_texts(site: Site, port: int) -> None:
+def test_pings_of_wordpress_without_charset_and_with_escaped_texts_are_read(site: Site, port: int) -> None:
     body = (
         b"title=A+%26amp%3B+B&url=https%3A%2F%2Fwp.example%2F2026%2F%25e6%2597%25a5%2F&blog_name=WP"
         b"&excerpt=Text+%E2%80%94+%26amp%3B+%26hellip%3B"
@@ -68,7 +68,7 @@ def test_wordpress_sends_no_charset_and_escaped_texts(site: Site, port: int) -> 
     assert site.last.client.user_agent == "WordPress/6.1.9; https://wp.example"
 
 
-def test_movable_type_says_its_charset_in_the_header(site: Site, port: int) -> None:
+def test_pings_of_movable_type_with_the_charset_in_the_header_are_read(site: Site, port: int) -> None:
     body = (
         b"title=%C6%FC%CB%DC%B8%EC&url=https%3A%2F%2Fmt.example%2F1.html"
         b"&excerpt=%A5%C6%A5%B9%A5%C8&blog_name=%A5%D6%A5%ED%A5%B0"
@@ -105,19 +105,21 @@ ISO_2022_JP = (
         pytest.param(b"charset=ISO-2022-JP&" + ISO_2022_JP, FORM, id="ISO-2022-JP"),
     ],
 )
-def test_japanese_software_is_understood_whatever_it_declares(site: Site, port: int, body: bytes, field: str) -> None:
+def test_pings_of_japanese_software_are_read_with_any_declared_charset(
+    site: Site, port: int, body: bytes, field: str
+) -> None:
     read_trackback(site, port, post(TRACKBACK, body, field))
     assert (site.last.title, site.last.text, site.last.blog_name) == JAPANESE
 
 
-def test_serendipity_encodes_blanks_by_percent(site: Site, port: int) -> None:
+def test_pings_of_serendipity_with_percent_encoded_spaces_are_read(site: Site, port: int) -> None:
     body = b"url=https%3A%2F%2Fs9y.example%2F1&title=Two%20words&blog_name=Ann&excerpt=More%20words"
     agent = "User-Agent: HTTP_Request2/2.7.0 (http://pear.php.net/package/http_request2) PHP/8.2"
     read_trackback(site, port, post(TRACKBACK, body, agent, FORM))
     assert (site.last.title, site.last.text) == ("Two words", "More words")
 
 
-def test_dotclear_speaks_http_1_0_and_its_forwarded_for_is_not_believed(site: Site, port: int) -> None:
+def test_pings_of_dotclear_by_http_1_0_are_read_and_forwarded_for_is_ignored(site: Site, port: int) -> None:
     body = b"title=Le+titre&excerpt=%C3%A9t%C3%A9&url=https%3A%2F%2Fdc.example%2F1&blog_name=DC"
     fields = ("User-Agent: Dotclear - https://dotclear.org/", "X-Forwarded-For: 203.0.113.9", f"{FORM}; charset=UTF-8")
     read_trackback(site, port, post(TRACKBACK, body, *fields, version="1.0"))
@@ -138,7 +140,7 @@ def test_dotclear_speaks_http_1_0_and_its_forwarded_for_is_not_believed(site: Si
         "X-None: no Content-Type at all",
     ],
 )
-def test_the_content_type_may_be_spelt_in_any_way_or_be_missing(site: Site, port: int, field: str) -> None:
+def test_the_content_type_may_be_missing_or_in_any_spelling(site: Site, port: int, field: str) -> None:
     read_trackback(site, port, post(TRACKBACK, b"url=https%3A%2F%2Fa.example%2F&title=Gr%C3%B6%C3%9Fe", field))
     assert site.last.title == "Größe"
 
@@ -157,37 +159,37 @@ def test_the_content_type_may_be_spelt_in_any_way_or_be_missing(site: Site, port
         ),
     ],
 )
-def test_hand_written_scripts_are_understood(site: Site, port: int, body: bytes, source: str) -> None:
+def test_pings_of_hand_written_scripts_are_read(site: Site, port: int, body: bytes, source: str) -> None:
     read_trackback(site, port, post(TRACKBACK, body, FORM))
     assert site.last.source_url == source
 
 
-def test_a_line_end_after_the_announced_length_does_no_harm(site: Site, port: int) -> None:
+def test_a_line_end_after_the_announced_length_is_harmless(site: Site, port: int) -> None:
     body = b"url=https://a.example/1"
     read_trackback(site, port, post(TRACKBACK, body + b"\r\n", FORM, length=len(body)))
     assert site.last.source_url == "https://a.example/1"
 
 
-def test_raw_bytes_without_percent_encoding_are_understood(site: Site, port: int) -> None:
+def test_raw_bytes_without_percent_encoding_are_read(site: Site, port: int) -> None:
     read_trackback(site, port, post(TRACKBACK, "url=https://a.example/1&title=日本語のテスト".encode("cp932"), FORM))
     assert site.last.title == "日本語のテスト"
 
 
-def test_a_chunked_body_is_read_to_its_end(site: Site, port: int) -> None:
+def test_a_chunked_body_is_read_to_the_end(site: Site, port: int) -> None:
     head = f"POST {TRACKBACK} HTTP/1.1\r\nHost: x\r\n{FORM}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
     body = b"a\r\nurl=https:\r\nd\r\n//a.example/1\r\n0\r\n\r\n"
     read_trackback(site, port, head.encode() + body)
     assert site.last.source_url == "https://a.example/1"
 
 
-def test_curl_is_told_to_continue(site: Site, port: int) -> None:
+def test_curl_gets_100_continue(site: Site, port: int) -> None:
     body = b"url=https://a.example/1&excerpt=" + b"x" * 2000
     answer = exchange(port, post(TRACKBACK, body, FORM, "Expect: 100-continue"))
     assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\n")
     assert answer.endswith(SUCCESS)
 
 
-def test_multipart_forms_are_understood_in_any_charset(site: Site, port: int) -> None:
+def test_multipart_forms_are_read_in_any_charset(site: Site, port: int) -> None:
     parts = {"url": b"https://a.example/1", "title": "日本語のテスト".encode("euc_jp")}
     body = b"".join(
         b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (name.encode(), value)
@@ -204,7 +206,7 @@ def test_the_query_string_does_not_override_the_body(site: Site, port: int) -> N
 
 
 @pytest.mark.parametrize("way", ["trackback/1", "pingback", "webmention"])
-def test_a_body_that_ends_before_its_announced_length_is_not_taken(site: Site, port: int, way: str) -> None:
+def test_a_body_shorter_than_its_announced_length_is_refused(site: Site, port: int, way: str) -> None:
     body = b"url=https://a.example/1&source=https://a.example/1&target=https://site.example/a/1"
     answer = exchange(port, post(f"/discuss/{way}", body, FORM, length=5000), hang_up=True)
     assert answer.split()[1] in {b"200", b"400"}
@@ -229,7 +231,7 @@ def read_pingback(site: Site, port: int, request: bytes) -> None:
     assert site.last.kind is Kind.PINGBACK
 
 
-def test_wordpress_pingback(site: Site, port: int) -> None:
+def test_a_pingback_of_wordpress_is_accepted(site: Site, port: int) -> None:
     body = CALL.format("https://wp.example/1", "https://site.example/a?x=1&amp;y=2#frag").encode()
     agent = "User-Agent: The Incutio XML-RPC PHP Library -- WordPress/6.1.9"
     read_pingback(site, port, post("/discuss/pingback", body, agent, "Content-Type: text/xml"))
@@ -237,24 +239,24 @@ def test_wordpress_pingback(site: Site, port: int) -> None:
     assert site.last.target_url == "https://site.example/a?x=1&y=2#frag"
 
 
-def test_serendipity_pingback_comes_as_html_with_raw_utf_8(site: Site, port: int) -> None:
+def test_a_pingback_of_serendipity_as_html_with_raw_utf_8_is_accepted(site: Site, port: int) -> None:
     body = CALL.format("https://s9y.example/日本", TARGET).replace("<string>", "\n  <string>\n   ").encode()
     read_pingback(site, port, post("/discuss/pingback", body, "Content-Type: text/html"))
     assert site.last.source_url == "https://s9y.example/日本"
 
 
-def test_webmention_app_pingback_comes_as_a_form_with_bare_ampersands(site: Site, port: int) -> None:
+def test_a_pingback_of_webmention_app_as_a_form_with_bare_ampersands_is_accepted(site: Site, port: int) -> None:
     body = CALL.format("https://r.example/?a=1&b=2", TARGET).encode()
     read_pingback(site, port, post("/discuss/pingback", body, FORM))
     assert site.last.source_url == "https://r.example/?a=1&b=2"
 
 
-def test_npm_pingback_asks_for_a_range_and_gets_all(site: Site, port: int) -> None:
+def test_a_pingback_of_the_npm_client_with_a_range_header_gets_the_whole_answer(site: Site, port: int) -> None:
     fields = ("Content-Type: application/xml; charset=utf-8", "Range: bytes=0-5120")
     read_pingback(site, port, post("/discuss/pingback", CALL.format(SOURCE, TARGET).encode(), *fields))
 
 
-def test_dotclear_pingback_speaks_http_1_0(site: Site, port: int) -> None:
+def test_a_pingback_of_dotclear_by_http_1_0_is_accepted(site: Site, port: int) -> None:
     fields = ("User-Agent: Dotclear XML/RPC Client", "Content-Type: text/xml")
     request = post("/discuss/pingback", CALL.format(SOURCE, TARGET).encode(), *fields, version="1.0")
     read_pingback(site, port, request)
@@ -273,7 +275,7 @@ def test_dotclear_pingback_speaks_http_1_0(site: Site, port: int) -> None:
         pytest.param(("Accept: */*",), id="no type"),
     ],
 )
-def test_webmention_senders_get_201_and_where_to_look(site: Site, port: int, fields: tuple[str, ...]) -> None:
+def test_webmention_senders_get_201_and_a_status_address(site: Site, port: int, fields: tuple[str, ...]) -> None:
     body = b"source=https%3A%2F%2Fblog.example%2Fpost&target=https%3A%2F%2Fsite.example%2Fa%2F1&vouch=x&code=y"
     answer = exchange(port, post("/discuss/webmention", body, *fields))
     assert answer.split()[1] == b"201"

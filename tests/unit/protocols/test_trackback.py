@@ -46,7 +46,7 @@ def failed(answer: TestResponse, status: int = 200) -> str:
     return message.decode()
 
 
-def test_success_is_these_bytes_and_no_others(client: FlaskClient) -> None:
+def test_the_success_response_is_byte_exact(client: FlaskClient) -> None:
     answer = ping(client)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "text/xml; charset=utf-8"
@@ -63,7 +63,7 @@ def test_success_is_these_bytes_and_no_others(client: FlaskClient) -> None:
         "https://blog.example\\@evil.example/",
     ],
 )  # fmt: skip
-def test_an_address_that_is_none_is_an_error_with_a_message(client: FlaskClient, site: Site, url: str) -> None:
+def test_an_invalid_address_gets_an_error_with_a_message(client: FlaskClient, site: Site, url: str) -> None:
     answer = client.post(PING, data=b"url=" + urlencode({"": url}, errors="surrogatepass").encode()[1:])
     assert "url" in failed(answer)
     assert site.received == []
@@ -74,7 +74,7 @@ def test_a_ping_without_url_is_an_error(client: FlaskClient) -> None:
     assert failed(client.post(PING)) == "The parameter url is missing."
 
 
-def test_texts_are_kept_as_they_came_and_made_plain_once(client: FlaskClient, site: Site) -> None:
+def test_texts_are_stored_as_received_and_made_plain_once(client: FlaskClient, site: Site) -> None:
     ping(client, title=" <b>Bold</b>\x00 &amp;\n &lt;i&gt; ", excerpt="1 < 2 <br/> e\u0301", blog_name="A\x07B")
     assert site.last.title == "<b>Bold</b>\x00 &amp;\n &lt;i&gt;"
     assert site.cleaned.title == "Bold & <i>"
@@ -82,31 +82,31 @@ def test_texts_are_kept_as_they_came_and_made_plain_once(client: FlaskClient, si
     assert site.cleaned.blog_name == "AB"
 
 
-def test_entities_are_undone_once_only(client: FlaskClient, site: Site) -> None:
+def test_entities_are_decoded_only_once(client: FlaskClient, site: Site) -> None:
     ping(client, title="&amp;lt;b&amp;gt;")
     assert site.cleaned.title == "&lt;b&gt;"
 
 
-def test_long_texts_are_cropped_by_characters(client: FlaskClient, site: Site) -> None:
+def test_long_texts_are_truncated_by_characters(client: FlaskClient, site: Site) -> None:
     ping(client, title="語" * 300, excerpt="é" * 300, blog_name="x" * 300)
     assert site.cleaned.title == "語" * 250
     assert site.cleaned.body.html == f"<p>{'é' * 252}...</p>"
     assert site.cleaned.blog_name == "x" * 100
 
 
-def test_a_letter_is_not_parted_from_its_accent(client: FlaskClient, site: Site) -> None:
+def test_a_letter_is_not_separated_from_its_combining_accent(client: FlaskClient, site: Site) -> None:
     ping(client, blog_name="x" * 99 + "q\u0323\u0301", excerpt="y" * 251 + "👩\u200d🚀" + "z" * 9)
     assert site.cleaned.blog_name == "x" * 99
     assert site.cleaned.body.html == f"<p>{'y' * 251}...</p>"
 
 
-def test_missing_texts_are_left_for_the_source_to_give(client: FlaskClient, site: Site) -> None:
+def test_missing_texts_are_left_to_be_read_from_the_source(client: FlaskClient, site: Site) -> None:
     ping(client)
     assert (site.last.title, site.last.blog_name, site.last.text) == (None, None, "")
     assert site.last.article == "1"
 
 
-def test_too_much_is_turned_away_in_the_protocols_tongue(client: FlaskClient, site: Site) -> None:
+def test_too_large_requests_are_refused_in_the_form_of_the_protocol(client: FlaskClient, site: Site) -> None:
     failed(client.post(PING, data=b"url=https://a.example/&excerpt=" + b"x" * 65_536), 413)
     failed(client.post(PING, data=b"url=https://a.example/" + b"&a=b" * 32), 413)
     ping(client, **{f"field{n}": "x" for n in range(31)})
@@ -128,7 +128,7 @@ def test_a_broken_multipart_form_is_an_error(client: FlaskClient, boundary: str)
         (ServiceDown("database", "secret"), 503, "This is not available right now. Please try again later."),
     ],
 )
-def test_refusals_have_words_and_a_fitting_status(
+def test_refusals_have_a_message_and_a_fitting_status(
     client: FlaskClient, site: Site, error: Closed | ServiceDown, status: int, words: str
 ) -> None:
     site.refuses = error
@@ -144,7 +144,7 @@ def test_an_unknown_article_is_an_error(client: FlaskClient) -> None:
 # --- the other methods -----------------------------------------------------------------------------
 
 
-def test_a_person_who_follows_the_address_gets_to_the_article(client: FlaskClient, site: Site) -> None:
+def test_a_person_who_opens_the_address_is_sent_to_the_article(client: FlaskClient, site: Site) -> None:
     for query in ("", "?__mode=view&entry_id=1", "?__mode=nonsense"):
         answer = client.get(PING + query)
         assert (answer.status_code, answer.location) == (302, ARTICLE.url)
@@ -159,13 +159,13 @@ def test_a_ping_by_get_is_refused(client: FlaskClient, site: Site) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-def test_other_methods_are_refused_with_what_is_allowed(client: FlaskClient, method: str) -> None:
+def test_other_methods_are_refused_with_the_allowed_ones(client: FlaskClient, method: str) -> None:
     answer = client.open(PING, method=method)
     failed(answer, 405)
     assert answer.headers["Allow"] == "GET, HEAD, OPTIONS, POST"
 
 
-def test_head_is_get_without_a_body_and_options_tells_the_methods(client: FlaskClient) -> None:
+def test_head_is_get_without_a_body_and_options_lists_the_methods(client: FlaskClient) -> None:
     answer = client.head(PING)
     assert (answer.status_code, answer.data) == (302, b"")
     answer = client.options(PING)
@@ -177,7 +177,7 @@ def test_get_of_an_unknown_article_is_not_found(client: FlaskClient) -> None:
     failed(client.get("/discuss/trackback/none?__mode=rss"), 404)
 
 
-def test_the_list_holds_public_pings_only(client: FlaskClient, site: Site) -> None:
+def test_the_list_holds_only_public_pings(client: FlaskClient, site: Site) -> None:
     site.listed = [
         item(status=Status.APPROVED, title="A <b>", html="<p>x &amp; y</p>", source_url="https://a.example/?a=1&b=2"),
         item(title="Hidden"),

@@ -31,7 +31,7 @@ def mention(
     return client.post(ENDPOINT, data={"source": source, "target": target}, headers=headers)
 
 
-def test_a_mention_is_created_with_a_place_to_look(client: FlaskClient, site: Site) -> None:
+def test_a_mention_gets_201_and_a_status_address(client: FlaskClient, site: Site) -> None:
     answer = mention(client)
     assert answer.status_code == 201
     assert answer.headers["Location"] == "https://site.example/discuss/webmention/token-7"
@@ -48,7 +48,9 @@ def test_a_mention_is_created_with_a_place_to_look(client: FlaskClient, site: Si
         (TARGET, TARGET), (TARGET + "#a", TARGET), ("http://site.example/a/1/", TARGET), (SOURCE, "https://[x"),
     ],
 )  # fmt: skip
-def test_garbage_and_self_mentions_are_bad_requests(client: FlaskClient, site: Site, source: str, target: str) -> None:
+def test_invalid_addresses_and_self_mentions_are_bad_requests(
+    client: FlaskClient, site: Site, source: str, target: str
+) -> None:
     answer = mention(client, source, target)
     assert answer.status_code == 400
     assert answer.mimetype == "application/problem+json"
@@ -61,7 +63,7 @@ def test_garbage_and_self_mentions_are_bad_requests(client: FlaskClient, site: S
 @pytest.mark.parametrize(
     "body", [b"", b"source", b"&&&", b"\xff\xfe=\x00", b'{"source": "x"}', b"source=%ff&target=%00"]
 )
-def test_bodies_that_hold_no_addresses_are_bad_requests(client: FlaskClient, body: bytes) -> None:
+def test_bodies_without_addresses_are_bad_requests(client: FlaskClient, body: bytes) -> None:
     assert client.post(ENDPOINT, data=body).status_code == 400
 
 
@@ -69,7 +71,7 @@ def test_bodies_that_hold_no_addresses_are_bad_requests(client: FlaskClient, bod
     ("error", "status"),
     [(UnknownArticle(), 400), (Closed(), 400), (Forbidden(), 400), (RateLimited(3), 429), (ServiceDown("db"), 503)],
 )
-def test_any_fault_of_the_sender_is_400_but_haste(
+def test_every_sender_error_gets_400_except_rate_limits(
     client: FlaskClient, site: Site, error: Closed | ServiceDown, status: int
 ) -> None:
     site.refuses = error
@@ -80,7 +82,7 @@ def test_any_fault_of_the_sender_is_400_but_haste(
     assert ("Retry-After" in answer.headers) == (status != 400)
 
 
-def test_more_than_two_addresses_need_is_refused(client: FlaskClient) -> None:
+def test_a_body_longer_than_two_addresses_need_is_refused(client: FlaskClient) -> None:
     assert mention(client, SOURCE + "x" * 20_000).status_code == 400
 
 
@@ -96,7 +98,7 @@ def test_the_endpoint_shows_a_form_to_people(client: FlaskClient) -> None:
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD, OPTIONS, POST")
 
 
-def test_people_with_browsers_get_pages(client: FlaskClient) -> None:
+def test_browsers_get_html_pages(client: FlaskClient) -> None:
     answer = mention(client, headers=BROWSER)
     assert (answer.status_code, answer.mimetype) == (201, "text/html")
     assert 'href="https://site.example/discuss/webmention/token-7"' in answer.text
@@ -105,7 +107,7 @@ def test_people_with_browsers_get_pages(client: FlaskClient) -> None:
     assert "The parameter source is not an absolute" in answer.text
 
 
-def test_a_form_that_the_host_has_read_already_is_not_lost(site: Site) -> None:
+def test_a_form_already_parsed_by_the_host_is_read(site: Site) -> None:
     @site.app.before_request
     def nosy() -> None:
         from flask import request
@@ -125,18 +127,18 @@ def test_a_form_that_the_host_has_read_already_is_not_lost(site: Site) -> None:
         (Status.TRASH, None, "deleted"),
     ],
 )
-def test_the_status_tells_where_a_mention_stands(status: Status, awaiting: Awaiting | None, told: str) -> None:
+def test_the_status_page_shows_the_state_of_a_mention(status: Status, awaiting: Awaiting | None, told: str) -> None:
     shown = status_json(item(status=status, awaiting=awaiting))
     assert (shown["status"], shown["source"], shown["target"]) == (told, SOURCE, TARGET)
     assert shown["summary"]
 
 
-def test_spam_reads_like_what_waits_for_a_moderator() -> None:
+def test_spam_looks_the_same_as_a_mention_awaiting_moderation() -> None:
     spam = status_json(item(status=Status.SPAM, awaiting=None))
     assert spam == status_json(item(status=Status.PENDING, awaiting=Awaiting.MODERATOR))
 
 
-def test_the_status_page_is_json_or_html_and_never_listed(site: Site) -> None:
+def test_the_status_page_is_json_or_html_and_never_indexed(site: Site) -> None:
     hostile = item(source_url='https://blog.example/"><script>')
     edge: Any = StandInEdge()
     with site.app.test_request_context():
@@ -151,7 +153,7 @@ def test_the_status_page_is_json_or_html_and_never_listed(site: Site) -> None:
         assert answer.headers["Vary"] == "Accept"
 
 
-def test_a_form_encoded_by_hand_is_read_from_the_body_alone(client: FlaskClient, site: Site) -> None:
+def test_a_hand_encoded_form_is_read_from_the_body_only(client: FlaskClient, site: Site) -> None:
     query = urlencode({"source": "https://evil.example/", "target": "https://evil.example/x"})
     body = urlencode({"source": SOURCE, "target": TARGET})
     assert client.post(f"{ENDPOINT}?{query}", data=body).status_code == 201

@@ -44,7 +44,7 @@ def call(source: str = f"<string>{SOURCE}</string>", target: str = f"<string>{TA
         xmlrpc.client.dumps((SOURCE, TARGET), "pingback.ping").encode(),
     ],
 )
-def test_calls_in_all_common_spellings_are_understood(body: bytes) -> None:
+def test_calls_in_all_common_spellings_are_parsed(body: bytes) -> None:
     assert read_call(body) == PING
 
 
@@ -54,12 +54,12 @@ def test_declared_latin_1_and_undeclared_utf_8_are_decoded() -> None:
     assert read_call(call("https://a.example/日本").encode()).parameters[0].text == "https://a.example/日本"
 
 
-def test_bare_ampersands_are_mended_and_references_kept() -> None:
+def test_bare_ampersands_are_repaired_and_references_kept() -> None:
     body = call("https://a.example/?a=1&b=2&amp;c=3&#38;d&copy=4").encode()
     assert read_call(body).parameters[0].text == "https://a.example/?a=1&b=2&c=3&d&copy=4"
 
 
-def test_only_short_pings_without_declarations_are_mended() -> None:
+def test_only_short_pings_without_declarations_are_repaired() -> None:
     bare = call("https://a.example/?a&b")
     for body in (bare + "<!-- c -->", bare.replace("pingback.ping", "other"), bare + "<?x" + "x" * 8192 + "?>"):
         with pytest.raises(BadCall) as refused:
@@ -87,7 +87,7 @@ def test_any_document_type_is_refused(head: str) -> None:
 @pytest.mark.parametrize(
     "label", ["utf-7", "utf-16", "shift_jis", "unicode_escape", "zlib_codec", "idna", "cp037", "x"]
 )
-def test_other_charsets_are_refused_before_any_codec_is_asked(label: str) -> None:
+def test_other_charsets_are_refused_before_any_codec_is_looked_up(label: str) -> None:
     with pytest.raises(BadCall) as refused:
         read_call(call(head=f'<?xml version="1.0" encoding="{label}"?>').encode())
     assert refused.value.code == BAD_ENCODING
@@ -120,7 +120,7 @@ def test_bytes_that_do_not_fit_the_charset_are_refused(broken: bytes) -> None:
         call() + "x",
     ],
 )
-def test_what_is_no_xml_is_not_well_formed(body: str) -> None:
+def test_text_that_is_no_xml_gets_the_fault_not_well_formed(body: str) -> None:
     with pytest.raises(BadCall) as refused:
         read_call(body.encode())
     assert refused.value.code == NOT_WELL_FORMED
@@ -141,7 +141,7 @@ def test_what_is_no_xml_is_not_well_formed(body: str) -> None:
         call("x" * 9000),
     ],
 )
-def test_what_is_no_call_is_said_to_be_none(body: str) -> None:
+def test_xml_that_is_no_call_gets_its_own_fault(body: str) -> None:
     with pytest.raises(BadCall) as refused:
         read_call(body.encode())
     assert refused.value.code == NOT_A_CALL
@@ -153,7 +153,7 @@ def test_what_is_no_call_is_said_to_be_none(body: str) -> None:
      "<struct><member><name>a</name><value>b</value></member></struct>",
      "<array><data><value>x</value></data></array>", f"<weird>{SOURCE}</weird>", f"<string>{SOURCE}<b/></string>"],
 )  # fmt: skip
-def test_values_of_other_types_are_not_taken_for_strings(value: str) -> None:
+def test_values_of_other_types_are_not_read_as_strings(value: str) -> None:
     assert read_call(call(value).encode()).parameters == (Parameter(None), Parameter(TARGET))
 
 
@@ -162,7 +162,7 @@ def test_named_parameters_keep_their_names() -> None:
     assert [given.name for given in read_call(body.encode()).parameters] == ["n", "n"]
 
 
-def test_answers_are_read_back_by_the_standard_library() -> None:
+def test_responses_can_be_parsed_by_the_standard_library() -> None:
     assert xmlrpc.client.loads(response("a < b & c"))[0] == ("a < b & c",)
     with pytest.raises(xmlrpc.client.Fault) as raised:
         xmlrpc.client.loads(fault(17, "a < b & c"))

@@ -28,7 +28,7 @@ def refused(url: str, *allow: str) -> bool:
 @pytest.mark.parametrize(
     "address", ["8.8.8.8", "93.184.215.14", "9.255.255.255", "172.32.0.1", "2606:2800:21f::1", "2620:fe::fe"]
 )
-def test_public_addresses_may_be_reached(address: str) -> None:
+def test_public_addresses_are_allowed(address: str) -> None:
     assert allowed(address)
 
 
@@ -42,16 +42,16 @@ def test_public_addresses_may_be_reached(address: str) -> None:
         *("::127.0.0.1", "::8.8.8.8", "::ffff:0:127.0.0.1", "::ffff:10.0.0.1", "2606:2800:21f::1%eth0"),
     ],
 )
-def test_addresses_that_are_not_public_may_not(address: str) -> None:
+def test_addresses_that_are_not_public_are_refused(address: str) -> None:
     assert not allowed(address)
 
 
-def test_a_mapped_public_address_counts_as_the_address_within() -> None:
+def test_a_mapped_public_address_is_judged_by_the_address_inside() -> None:
     assert allowed("::ffff:8.8.8.8")
     assert allowed("::ffff:10.1.2.3", "10.0.0.0/8")
 
 
-def test_allowed_networks_may_be_reached_though_not_public() -> None:
+def test_allowed_networks_may_be_reached_although_they_are_not_public() -> None:
     assert allowed("10.1.2.3", "10.0.0.0/8")
     assert allowed("fd12::1", "fd00::/8")
     assert not allowed("192.168.0.1", "10.0.0.0/8")
@@ -60,7 +60,7 @@ def test_allowed_networks_may_be_reached_though_not_public() -> None:
 @pytest.mark.parametrize(
     "address", ["168.63.129.16", "169.254.169.254", "100.100.100.200", "192.0.0.192", "fd00:ec2::254"]
 )
-def test_the_addresses_of_clouds_stay_closed_whatever_is_allowed(address: str) -> None:
+def test_metadata_addresses_of_clouds_are_always_refused(address: str) -> None:
     assert not allowed(address, "0.0.0.0/0", "::/0")
 
 
@@ -91,7 +91,7 @@ def test_the_addresses_of_clouds_stay_closed_whatever_is_allowed(address: str) -
         *("http://a.example/%0d%0aX:1", "http://a.example/%00", "http://a.example/\ud800", "http://%61.example/"),
     ],
 )
-def test_what_is_not_plainly_a_web_address_is_refused(url: str) -> None:
+def test_unclear_web_addresses_are_refused(url: str) -> None:
     assert refused(url)
 
 
@@ -109,24 +109,24 @@ def test_what_is_not_plainly_a_web_address_is_refused(url: str) -> None:
         ("https://127.0.0.1.blog.example/", "https://127.0.0.1.blog.example/"),
     ],
 )
-def test_web_addresses_get_one_spelling_for_the_wire(url: str, wire: str) -> None:
+def test_web_addresses_are_normalized_for_the_request(url: str, wire: str) -> None:
     assert fetchable(url, ports=PORTS).url == wire
 
 
-def test_an_address_may_stand_for_a_host_only_where_it_is_allowed() -> None:
+def test_an_address_literal_is_accepted_as_host_only_where_it_is_allowed() -> None:
     allow = networks(["127.0.0.0/8", "::1/128"])
     assert fetchable("http://127.0.0.1:80/", ports=PORTS, allow=allow).host == "127.0.0.1"
     assert fetchable("http://[::1]/x", ports=PORTS, allow=allow).url == "http://[::1]/x"
     assert refused("http://169.254.169.254/", "169.254.0.0/16")
 
 
-def test_ports_are_those_that_were_named() -> None:
+def test_only_the_configured_ports_are_allowed() -> None:
     assert fetchable("http://a.example:8080/", ports=(8080,)).authority == "a.example:8080"
     with pytest.raises(FetchFailed):
         fetchable("http://a.example/", ports=(8080,))
 
 
-def test_length_is_bounded() -> None:
+def test_the_length_of_an_address_is_limited() -> None:
     url = "https://a.example/".ljust(MAX_ADDRESS, "x")
     assert fetchable(url, ports=PORTS)
     assert refused(url + "x")
@@ -141,7 +141,7 @@ def test_length_is_bounded() -> None:
         ("https://b.example:443/x#y", "https://b.example/x"),
     ],
 )
-def test_redirects_are_followed_as_references(location: str, leads_to: str) -> None:
+def test_redirects_are_resolved_as_relative_references(location: str, leads_to: str) -> None:
     base = fetchable("http://a.example/dir/page", ports=PORTS)
     assert redirected(base, location, ports=PORTS, allow=()).url == leads_to
 
@@ -158,13 +158,13 @@ def test_redirects_are_followed_as_references(location: str, leads_to: str) -> N
         "http://a:b@c/",
     ],
 )
-def test_redirects_keep_to_the_rule(location: str) -> None:
+def test_redirects_obey_the_same_address_rules(location: str) -> None:
     base = fetchable("http://a.example/", ports=PORTS)
     with pytest.raises(FetchFailed):
         redirected(base, location, ports=PORTS, allow=())
 
 
-def test_no_redirect_leads_from_https_to_http() -> None:
+def test_a_redirect_from_https_to_http_is_refused() -> None:
     base = fetchable("https://a.example/", ports=PORTS)
     with pytest.raises(FetchFailed) as failure:
         redirected(base, "http://a.example/", ports=PORTS, allow=())

@@ -75,14 +75,14 @@ def test_a_good_comment_is_ham(service: AkismetService) -> None:
     assert (answer.word, answer.recheck_after, answer.guid) == (SpamWord.HAM, None, "stand-in-1")
 
 
-def test_spam_and_blatant_spam_are_told_apart(service: AkismetService) -> None:
+def test_spam_and_blatant_spam_are_distinguished(service: AkismetService) -> None:
     assert service.check(replace(SAMPLE, comment_author="akismet-guaranteed-spam")).word is SpamWord.SPAM
     by_mail = replace(SAMPLE, comment_author_email="akismet-guaranteed-spam@example.com")
     assert service.check(by_mail).word is SpamWord.SPAM
     assert service.check(said("akismet-guaranteed-discard")).word is SpamWord.DISCARD
 
 
-def test_every_field_of_the_sample_arrives_as_it_was_submitted(server: AkismetStandIn, service: AkismetService) -> None:
+def test_every_field_of_the_sample_is_sent_as_submitted(server: AkismetStandIn, service: AkismetService) -> None:
     service.check(replace(SAMPLE, recheck_reason="edit"))
     fields = server.received[0].fields
     for name, value in SAMPLE.to_json().items():
@@ -95,7 +95,7 @@ def test_every_field_of_the_sample_arrives_as_it_was_submitted(server: AkismetSt
     assert not {"user_role", "is_test"} & set(fields)
 
 
-def test_feedback_sends_exactly_what_the_check_sent(server: AkismetStandIn, service: AkismetService) -> None:
+def test_feedback_sends_the_same_sample_as_the_check(server: AkismetStandIn, service: AkismetService) -> None:
     """Reporting the moderator's own address as a spammer's is a well-known mistake."""
     service.check(SAMPLE)
     stored = SpamSample.from_json(SAMPLE.to_json())
@@ -106,13 +106,13 @@ def test_feedback_sends_exactly_what_the_check_sent(server: AkismetStandIn, serv
     assert check.fields == spam.fields == ham.fields
 
 
-def test_a_provisional_answer_says_when_to_ask_again(service: AkismetService) -> None:
+def test_a_provisional_answer_has_the_time_of_the_recheck(service: AkismetService) -> None:
     answer = service.check(said("akismet-recheck-after"))
     assert (answer.word, answer.recheck_after) == (SpamWord.HAM, 120.0)
     assert service.check(replace(said("akismet-recheck-after"), recheck_reason="recheck")).recheck_after is None
 
 
-def test_a_warning_about_the_account_is_passed_on(service: AkismetService) -> None:
+def test_a_warning_about_the_account_is_reported(service: AkismetService) -> None:
     answer = service.check(said("akismet-alert"))
     assert (answer.alert_code, answer.alert_msg) == ("10011", "Over the monthly limit")
 
@@ -130,14 +130,14 @@ def test_a_warning_about_the_account_is_passed_on(service: AkismetService) -> No
         ("akismet-long", "refused", 20),
     ],
 )
-def test_no_failure_is_taken_for_an_answer(service: AkismetService, marker: str, kind: str, minutes: int) -> None:
+def test_no_failure_is_read_as_a_verdict(service: AkismetService, marker: str, kind: str, minutes: int) -> None:
     with pytest.raises(ServiceDown) as caught:
         service.check(said(marker))
     assert (caught.value.service, caught.value.kind) == ("akismet", kind)
     assert caught.value.retry_after == minutes * 60
 
 
-def test_feedback_that_is_not_thanked_for_is_a_failure(server: AkismetStandIn) -> None:
+def test_feedback_without_the_expected_answer_is_a_failure(server: AkismetStandIn) -> None:
     bad = AkismetService("bad-key", "https://news.example.org/", clock=ManualClock(), base_url=server.url)
     with pytest.raises(ServiceDown) as caught:
         bad.teach(SAMPLE, is_spam=True)
@@ -145,20 +145,20 @@ def test_feedback_that_is_not_thanked_for_is_a_failure(server: AkismetStandIn) -
     bad.close()
 
 
-def test_the_key_is_verified_by_an_exact_answer(server: AkismetStandIn, service: AkismetService) -> None:
+def test_the_key_is_verified_only_by_an_exact_answer(server: AkismetStandIn, service: AkismetService) -> None:
     assert service.verify()
     bad = AkismetService("bad-key", "https://news.example.org/", clock=ManualClock(), base_url=server.url)
     assert not bad.verify()
     bad.close()
 
 
-def test_usage_is_read_and_the_key_stays_out_of_the_address(server: AkismetStandIn, service: AkismetService) -> None:
+def test_usage_is_read_and_the_key_is_not_in_the_address(server: AkismetStandIn, service: AkismetService) -> None:
     usage = service.usage()
     assert (usage.limit, usage.used, usage.percentage, usage.throttled) == (500, 25, 5.0, False)
     assert server.received[0].get("api_key") == KEY
 
 
-def test_a_silent_server_costs_no_more_than_the_timeout(server: AkismetStandIn) -> None:
+def test_a_silent_server_is_left_after_the_timeout(server: AkismetStandIn) -> None:
     clock = SystemClock()
     service = AkismetService(KEY, "https://news.example.org/", clock=clock, base_url=server.url, timeout=0.2)
     started = clock.monotonic()
@@ -169,7 +169,7 @@ def test_a_silent_server_costs_no_more_than_the_timeout(server: AkismetStandIn) 
     service.close()
 
 
-def test_a_server_that_drips_bytes_cannot_stretch_the_timeout() -> None:
+def test_a_server_that_drips_bytes_cannot_extend_the_timeout() -> None:
     """Every byte renews a client's own time-out; the deadline of the whole call does not move."""
     stop = threading.Event()
 
@@ -199,7 +199,7 @@ def test_a_server_that_drips_bytes_cannot_stretch_the_timeout() -> None:
         service.close()
 
 
-def test_a_closed_port_is_refused() -> None:
+def test_a_closed_port_is_reported_as_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     service = AkismetService(KEY, "https://news.example.org/", clock=ManualClock(), base_url=url)
@@ -209,7 +209,7 @@ def test_a_closed_port_is_refused() -> None:
     service.close()
 
 
-def test_a_service_that_keeps_failing_is_left_in_peace_and_tried_again(
+def test_a_service_that_keeps_failing_is_paused_and_tried_again(
     server: AkismetStandIn, service: AkismetService, clock: ManualClock
 ) -> None:
     for _ in range(5):
@@ -223,7 +223,7 @@ def test_a_service_that_keeps_failing_is_left_in_peace_and_tried_again(
     assert service.check(SAMPLE).word is SpamWord.HAM
 
 
-def test_the_key_stands_in_no_error_log_or_repr(
+def test_the_key_is_in_no_error_log_or_repr(
     server: AkismetStandIn, service: AkismetService, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -241,7 +241,7 @@ def test_the_key_stands_in_no_error_log_or_repr(
     assert [text for text in texts if KEY in text] == []
 
 
-def test_a_service_that_quotes_the_key_does_not_bring_it_into_our_texts(server: AkismetStandIn) -> None:
+def test_a_key_quoted_by_the_service_is_removed_from_messages(server: AkismetStandIn) -> None:
     quoting = AkismetService("the blog URI", "https://news.example.org/", clock=ManualClock(), base_url=server.url)
     with pytest.raises(ServiceDown) as caught:
         quoting.check(said("akismet-status-500"))
@@ -254,7 +254,7 @@ def test_a_service_that_quotes_the_key_does_not_bring_it_into_our_texts(server: 
     parsed.close()
 
 
-def test_threads_share_one_client_and_never_each_others_answers(server: AkismetStandIn) -> None:
+def test_threads_share_one_client_without_mixing_answers(server: AkismetStandIn) -> None:
     service = AkismetService(KEY, "https://news.example.org/", clock=SystemClock(), base_url=server.url, timeout=20)
     markers = {"akismet-alert": "10011", "akismet-recheck-after": "", "hello": ""}
 
@@ -273,7 +273,7 @@ def test_threads_share_one_client_and_never_each_others_answers(server: AkismetS
     service.close()
 
 
-def test_one_connection_serves_call_after_call(server: AkismetStandIn, service: AkismetService) -> None:
+def test_one_connection_serves_successive_calls(server: AkismetStandIn, service: AkismetService) -> None:
     for _ in range(5):
         service.check(SAMPLE)
     assert server.connections == 1
@@ -284,7 +284,7 @@ def in_child(service: AkismetService, answers: multiprocessing.Queue[str]) -> No
     service.close()
 
 
-def test_a_forked_process_makes_a_client_of_its_own(server: AkismetStandIn, service: AkismetService) -> None:
+def test_a_forked_process_makes_its_own_client(server: AkismetStandIn, service: AkismetService) -> None:
     """Two processes on one socket would read each other's answers."""
     service.check(SAMPLE)
     context = multiprocessing.get_context("fork")
@@ -298,12 +298,12 @@ def test_a_forked_process_makes_a_client_of_its_own(server: AkismetStandIn, serv
     answers.close()
 
 
-def test_a_sample_survives_storage_and_unknown_names() -> None:
+def test_a_sample_survives_storage_with_unknown_field_names() -> None:
     assert SpamSample.from_json({**SAMPLE.to_json(), "of_a_later_version": "x"}) == SAMPLE
     assert SpamSample.from_json({}) == SpamSample(user_ip="")
 
 
-def test_a_name_server_that_does_not_answer_is_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_name_server_is_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     answered = threading.Event()
 
     def resolver(*_: Any, **__: Any) -> list[tuple[Any, ...]]:
@@ -323,7 +323,7 @@ def test_a_name_server_that_does_not_answer_is_a_timeout(monkeypatch: pytest.Mon
     service.close()
 
 
-def test_an_unknown_host_name_is_named() -> None:
+def test_an_unknown_host_name_is_reported() -> None:
     url = "http://akismet.invalid"
     service = AkismetService(KEY, "https://news.example.org/", clock=SystemClock(), base_url=url)
     with pytest.raises(ServiceDown, match=r"akismet\.invalid could not be") as caught:
@@ -332,7 +332,7 @@ def test_an_unknown_host_name_is_named() -> None:
     service.close()
 
 
-def test_an_address_that_refuses_leaves_the_next_one_its_turn(server: AkismetStandIn) -> None:
+def test_the_next_address_is_tried_after_a_refused_connection(server: AkismetStandIn) -> None:
     port = urlsplit(server.url).port or 0
 
     def resolver(*_: Any, **__: Any) -> list[tuple[Any, ...]]:

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 # --- what a good site gets ------------------------------------------------------------------------
 
 
-def test_a_page_comes_back_whole() -> None:
+def test_a_page_is_returned_whole() -> None:
     page = fetched_from(lambda c: c.answer(b"<p>hello", content_type="text/html; charset=utf-8"), "/a?b=c#d")
     assert (page.status, page.body, page.content_type) == (200, b"<p>hello", "text/html; charset=utf-8")
     assert page.url.endswith("/a?b=c")
 
 
-def test_the_request_says_who_and_why_and_nothing_else() -> None:
+def test_the_request_has_only_the_documented_header_fields() -> None:
     with serving(lambda c: c.answer(b"x")) as server:
         fetcher(server).fetch(server.url("/a%20b"), about=ABOUT)
         sent = server.connections[0].lines
@@ -50,7 +50,7 @@ def test_the_request_says_who_and_why_and_nothing_else() -> None:
     ]
 
 
-def test_what_the_caller_says_about_itself_cannot_break_the_request() -> None:
+def test_header_injection_through_the_user_agent_is_impossible() -> None:
     with serving(lambda c: c.answer(b"x")) as server:
         fetcher(server).fetch(server.url(), about="a)\r\nX-Evil: 1\r\n\r\n(ü" + "b" * 1000)
         (agent,) = [line for line in server.connections[0].lines if line.startswith("User-Agent")]
@@ -59,23 +59,23 @@ def test_what_the_caller_says_about_itself_cannot_break_the_request() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP", "deflate"])
-def test_compressed_pages_are_unpacked(encoding: str) -> None:
+def test_compressed_pages_are_decompressed(encoding: str) -> None:
     packed = zlib.compress(b"page" * 1000) if encoding == "deflate" else gzip.compress(b"page" * 1000)
     assert fetched_from(lambda c: c.answer(packed, content_encoding=encoding)).body == b"page" * 1000
 
 
-def test_chunked_pages_are_put_together() -> None:
+def test_chunked_pages_are_joined() -> None:
     answer = HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
     assert fetched_from(lambda c: c.send(answer)).body == b"abcde"
 
 
 @pytest.mark.parametrize("status", [404, 410, 403, 429, 500, 503])
-def test_refusals_and_failures_of_the_site_come_back_with_their_status_and_without_a_body(status: int) -> None:
+def test_error_statuses_are_returned_without_a_body(status: int) -> None:
     page = fetched_from(lambda c: c.answer(b"\x89PNG", status=status, content_type="image/png"))
     assert (page.status, page.body) == (status, b"")
 
 
-def test_cookies_are_neither_kept_nor_sent() -> None:
+def test_cookies_are_neither_stored_nor_sent() -> None:
     with serving(lambda c: c.answer(b"x", set_cookie="a=b")) as server:
         source = fetcher(server)
         source.fetch(server.url(), about=ABOUT)
@@ -83,7 +83,7 @@ def test_cookies_are_neither_kept_nor_sent() -> None:
         assert not [line for line in server.connections[1].lines if line.lower().startswith("cookie")]
 
 
-def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_settings_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(lambda c: c.answer(b"proxy")) as proxy, serving(lambda c: c.answer(b"page")) as server:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"):
             monkeypatch.setenv(name, proxy.url())
@@ -95,7 +95,7 @@ def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirects_are_followed_and_the_last_address_is_told(status: int) -> None:
+def test_redirects_are_followed_and_the_final_address_is_returned(status: int) -> None:
     def behave(connection: Connection) -> None:
         if connection.path == "/end":
             connection.answer(b"page")
@@ -115,7 +115,7 @@ def test_a_loop_of_redirects_ends_after_five() -> None:
         assert len(server.connections) == 6
 
 
-def test_a_redirect_to_a_port_that_is_not_allowed_makes_no_connection() -> None:
+def test_a_redirect_to_a_forbidden_port_opens_no_connection() -> None:
     with serving(lambda c: c.answer(b"secret")) as inner:
         failure = failure_of(lambda c: c.answer(status=302, location=inner.url()))
         assert failure.kind == "blocked"
@@ -125,7 +125,7 @@ def test_a_redirect_to_a_port_that_is_not_allowed_makes_no_connection() -> None:
 # --- names and addresses --------------------------------------------------------------------------
 
 
-def test_the_connection_goes_to_the_address_that_was_checked_and_names_are_asked_once() -> None:
+def test_the_connection_uses_the_checked_address_and_names_are_resolved_once() -> None:
     with serving(lambda c: c.answer(c.host.encode())) as server:
         source, internet, resolver = behind({"blog.example": [[PUBLIC], ["127.0.0.1"]]}, server)
         assert source.fetch("http://blog.example/", about=ABOUT).body == b"blog.example"
@@ -133,7 +133,7 @@ def test_the_connection_goes_to_the_address_that_was_checked_and_names_are_asked
         assert resolver.asked == ["blog.example"]
 
 
-def test_a_name_that_turns_to_a_private_address_between_two_hops_is_refused() -> None:
+def test_a_host_that_resolves_to_a_private_address_on_the_next_hop_is_refused() -> None:
     with serving(lambda c: c.answer(status=302, location="/next")) as server:
         source, internet, _ = behind({"blog.example": [[PUBLIC], ["10.0.0.1"]]}, server)
         with pytest.raises(FetchFailed) as failure:
@@ -143,7 +143,7 @@ def test_a_name_that_turns_to_a_private_address_between_two_hops_is_refused() ->
 
 
 @pytest.mark.parametrize("location", ["http://inner.example/", "http://10.0.0.1/", "http://127.0.0.1/", "//[::1]/"])
-def test_a_redirect_to_a_private_address_makes_no_connection(location: str) -> None:
+def test_a_redirect_to_a_private_address_opens_no_connection(location: str) -> None:
     with serving(lambda c: c.answer(status=302, location=location)) as server:
         source, internet, _ = behind({"blog.example": [[PUBLIC]], "inner.example": [["192.168.0.1"]]}, server)
         with pytest.raises(FetchFailed) as failure:
@@ -153,7 +153,7 @@ def test_a_redirect_to_a_private_address_makes_no_connection(location: str) -> N
 
 
 @pytest.mark.parametrize("answers", [[PUBLIC, "10.0.0.1"], ["10.0.0.1", PUBLIC], [PUBLIC, "::1"], ["::ffff:127.0.0.1"]])
-def test_one_private_address_among_many_is_enough_to_refuse(answers: list[str]) -> None:
+def test_one_private_address_among_many_refuses_the_host(answers: list[str]) -> None:
     with serving(lambda c: c.answer(b"x")) as server:
         source, internet, _ = behind({"blog.example": [answers]}, server)
         with pytest.raises(FetchFailed) as failure:
@@ -162,7 +162,7 @@ def test_one_private_address_among_many_is_enough_to_refuse(answers: list[str]) 
         assert internet.connected == []
 
 
-def test_a_blocked_name_is_tried_again_as_one_that_does_not_resolve_is() -> None:
+def test_blocked_and_unresolved_names_are_retried_alike() -> None:
     with serving(lambda c: c.answer(b"x")) as server:
         source, _, _ = behind({"inner.example": [["10.0.0.1"]]}, server)
         blocked, unknown = (failed(source, f"http://{name}.example/") for name in ("inner", "unknown"))
@@ -171,7 +171,7 @@ def test_a_blocked_name_is_tried_again_as_one_that_does_not_resolve_is() -> None
     assert blocked.public == unknown.public
 
 
-def test_when_the_first_address_does_not_answer_the_next_one_is_tried() -> None:
+def test_the_next_address_is_tried_when_the_first_does_not_answer() -> None:
     class FirstRefuses(Internet):
         def connect_tcp(self, host: str, port: int, *args: Any, **options: Any) -> Any:
             return super().connect_tcp(host, 81 if ":" in host else port, *args, **options)
@@ -182,7 +182,7 @@ def test_when_the_first_address_does_not_answer_the_next_one_is_tried() -> None:
         assert source.fetch("http://blog.example/", about=ABOUT).body == b"page"
 
 
-def test_nobody_listening_is_refused_with_the_same_words_as_blocked() -> None:
+def test_a_closed_port_gives_the_same_message_as_a_blocked_address() -> None:
     with serving(lambda c: c.answer()) as server:
         source = fetcher(server)
     refused, blocked = failed(source, server.url()), failed(source, "http://10.0.0.1/")
@@ -190,7 +190,7 @@ def test_nobody_listening_is_refused_with_the_same_words_as_blocked() -> None:
     assert refused.public == blocked.public
 
 
-def test_a_connection_that_ends_elsewhere_is_not_used() -> None:
+def test_a_connection_with_an_unexpected_peer_is_not_used() -> None:
     class Diverted(Internet):
         def connect_tcp(self, host: str, port: int, *args: Any, **options: Any) -> Any:
             return super().connect_tcp("203.0.113.5", port, *args, **options)
@@ -200,7 +200,7 @@ def test_a_connection_that_ends_elsewhere_is_not_used() -> None:
         assert failed(source, "http://blog.example/").kind == "blocked"
 
 
-def test_a_name_server_that_never_answers_costs_no_more_than_the_deadline() -> None:
+def test_a_silent_name_server_is_left_at_the_deadline() -> None:
     answered = threading.Event()
 
     def resolver(host: str, port: int, *, type: int) -> list[Any]:  # noqa: A002
@@ -218,7 +218,7 @@ def test_a_name_server_that_never_answers_costs_no_more_than_the_deadline() -> N
     assert len(stuck) <= 2
 
 
-def test_the_site_itself_is_never_fetched() -> None:
+def test_pages_of_the_site_itself_are_never_fetched() -> None:
     with serving(lambda c: c.answer(b"x")) as server:
         source, internet, _ = behind({"news.example": [[PUBLIC]]}, server, own=["https://news.example/x"])
         assert failed(source, "http://NEWS.example/article").kind == "blocked"

@@ -57,14 +57,14 @@ if TYPE_CHECKING:
     ],
     ids=["silence", "head", "body", "chunks", "body-to-the-end", "continue"],
 )
-def test_a_slow_server_is_left_at_the_deadline_however_it_drips(behave: Handler) -> None:
+def test_a_slow_server_is_left_at_the_deadline_in_every_phase(behave: Handler) -> None:
     with takes_no_longer_than(TIMEOUT + 2):
         failure = failure_of(behave, timeout=TIMEOUT)
     assert failure.kind == "timeout"
     assert failure.is_temporary
 
 
-def test_the_deadline_holds_for_all_redirects_together() -> None:
+def test_one_deadline_covers_all_redirects() -> None:
     def slowly(connection: Connection) -> None:
         connection.stop.wait(0.2)
         connection.answer(status=302, location=f"{connection.path}x")
@@ -92,25 +92,25 @@ def test_the_deadline_holds_for_all_redirects_together() -> None:
     ],
     ids=["endless", "chunked", "tiny-chunks", "length", "fields", "field", "100", "head", "one-more", "packed"],
 )
-def test_too_much_is_cut_off_and_nothing_of_it_kept(behave: Handler) -> None:
+def test_a_page_beyond_the_limit_is_cut_off_and_discarded(behave: Handler) -> None:
     with takes_no_longer_than(AMPLE / 2):
         failure = failure_of(behave)
     assert failure.kind == "too-large"
     assert not failure.is_temporary
 
 
-def test_as_much_as_is_accepted_is_taken() -> None:
+def test_a_page_of_exactly_the_limit_is_accepted() -> None:
     assert len(fetched_from(lambda c: c.answer(b"x" * 100_000)).body) == 100_000
     packed = gzip.compress(b"x" * 100_000)
     assert len(fetched_from(lambda c: c.answer(packed, content_encoding="gzip")).body) == 100_000
 
 
-def test_a_bomb_is_not_unfolded(bomb: bytes) -> None:
+def test_a_compression_bomb_is_not_unpacked(bomb: bytes) -> None:
     with takes_no_longer_than(AMPLE / 2):
         assert failure_of(lambda c: c.answer(bomb, content_encoding="gzip")).kind == "too-large"
 
 
-def test_a_bomb_is_given_no_more_memory_than_is_accepted(bomb: bytes) -> None:
+def test_a_compression_bomb_gets_no_more_memory_than_the_limit(bomb: bytes) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(FetchFailed):
@@ -144,12 +144,12 @@ def bomb() -> bytes:
         b"",
     ],
 )
-def test_what_is_no_proper_answer_fails_cleanly(raw: bytes) -> None:
+def test_malformed_responses_fail_cleanly(raw: bytes) -> None:
     assert failure_of(lambda c: c.send(raw)).kind == "bad-response"
 
 
 @pytest.mark.parametrize("content_type", ["image/png", "application/octet-stream", "video/mp4", "text/css", ""])
-def test_what_holds_no_links_is_not_read(content_type: str) -> None:
+def test_types_without_links_are_not_read(content_type: str) -> None:
     failure = failure_of(lambda c: c.answer(b"x", content_type=content_type))
     assert failure.kind == "content-type"
 
@@ -163,7 +163,7 @@ def test_textual_types_are_read(content_type: str) -> None:
 
 
 @pytest.mark.parametrize("status", [300, 304, 305, 306, 399])
-def test_other_statuses_are_no_page(status: int) -> None:
+def test_other_statuses_are_not_returned_as_pages(status: int) -> None:
     assert failure_of(lambda c: c.answer(status=status, location="/x")).kind == "status"
 
 
@@ -196,13 +196,13 @@ def over_tls(authority: trustme.CA, certificate: trustme.LeafCert) -> tuple[list
     return named, fetch
 
 
-def test_tls_is_verified_for_the_host_of_the_url_not_for_the_address(authority: trustme.CA) -> None:
+def test_tls_is_verified_for_the_host_name_and_not_for_the_address(authority: trustme.CA) -> None:
     named, fetch = over_tls(authority, authority.issue_cert("blog.example"))
     page = fetch()
     assert (page.body, page.url, named) == (b"blog.example", "https://blog.example/", ["blog.example"])
 
 
-def test_a_certificate_for_another_host_an_expired_and_an_unknown_one_are_refused(authority: trustme.CA) -> None:
+def test_wrong_expired_and_unknown_certificates_are_refused(authority: trustme.CA) -> None:
     yesterday = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
     for certificate in (
         authority.issue_cert("other.example"),
@@ -216,7 +216,7 @@ def test_a_certificate_for_another_host_an_expired_and_an_unknown_one_are_refuse
         assert failure.value.kind == "refused"
 
 
-def test_a_handshake_that_drips_is_left_at_the_deadline() -> None:
+def test_a_dripping_tls_handshake_is_left_at_the_deadline() -> None:
     with serving(lambda c: c.drip(b"\x16\x03\x03\x40\x00" + bytes(16384))) as server:
         source, _, _ = behind({"blog.example": [[PUBLIC]]}, server, timeout=TIMEOUT)
         with takes_no_longer_than(TIMEOUT + 2):
@@ -226,7 +226,7 @@ def test_a_handshake_that_drips_is_left_at_the_deadline() -> None:
 # --- courtesy -------------------------------------------------------------------------------------
 
 
-def test_few_connections_at_once_go_to_one_host_and_not_many_in_all() -> None:
+def test_connections_are_limited_per_host_and_in_total() -> None:
     at_once, most, lock, full = 0, 0, threading.Lock(), threading.Event()
 
     def behave(connection: Connection) -> None:
@@ -254,7 +254,7 @@ def test_few_connections_at_once_go_to_one_host_and_not_many_in_all() -> None:
     assert most == 2
 
 
-def test_waiting_for_a_place_ends_at_the_deadline() -> None:
+def test_waiting_for_a_slot_ends_at_the_deadline() -> None:
     with serving(lambda c: c.silence()) as server:
         source = fetcher(server, per_host=1, timeout=TIMEOUT)
         with takes_no_longer_than(TIMEOUT + 2):
@@ -268,7 +268,7 @@ def test_waiting_for_a_place_ends_at_the_deadline() -> None:
     assert set(kinds) <= {"busy", "timeout"}
 
 
-def test_a_busy_host_does_not_hold_up_the_others() -> None:
+def test_a_busy_host_does_not_delay_others() -> None:
     hosts = HostSemaphore(SystemClock(), per_host=1, total=3)
     with hosts.hold("slow", 0), pytest.raises(TimeoutError), hosts.hold("slow", 0.01):
         pass
@@ -281,7 +281,7 @@ def test_a_busy_host_does_not_hold_up_the_others() -> None:
     assert not waiting.is_alive()
 
 
-def test_places_are_bounded_over_all_hosts() -> None:
+def test_slots_are_limited_over_all_hosts() -> None:
     hosts = HostSemaphore(SystemClock(), per_host=2, total=2)
     with (
         hosts.hold("one", 0),
@@ -294,7 +294,7 @@ def test_places_are_bounded_over_all_hosts() -> None:
         pass
 
 
-def test_any_number_of_names_for_a_slow_server_gets_no_more_places_than_one() -> None:
+def test_many_names_of_one_server_share_its_slots() -> None:
     hosts = [f"{name}.example" for name in ("one", "two", "three")]
     with serving(lambda c: c.silence()) as slow, serving(lambda c: c.answer(b"<p>quick</p>")) as quick:
         source = fetcher(slow, quick, resolver=Names({host: [["127.0.0.1"]] for host in hosts}), timeout=4)
@@ -310,13 +310,13 @@ def test_any_number_of_names_for_a_slow_server_gets_no_more_places_than_one() ->
         assert source.fetch(quick.url().replace(HOST, hosts[2]), about=ABOUT).status == 200
 
 
-def test_a_line_of_ipv6_is_one_customer() -> None:
+def test_an_ipv6_network_counts_as_one_server() -> None:
     near, far = (ipaddress.IPv6Address(f"2001:db8:0:{number}::1") for number in (1, 2))
     assert line_of(near) == line_of(near + 99) != line_of(far)
     assert line_of(ipaddress.IPv4Address("192.0.2.1")) != line_of(ipaddress.IPv4Address("192.0.2.2"))
 
 
-def test_places_that_the_parent_holds_are_free_in_its_child() -> None:
+def test_slots_held_by_the_parent_are_free_in_a_forked_child() -> None:
     hosts = HostSemaphore(SystemClock(), per_host=1, total=1)
     with hosts.hold("slow", 0):
         with warnings.catch_warnings():

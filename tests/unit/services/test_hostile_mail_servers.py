@@ -142,7 +142,7 @@ SERVERS = [
 
 @pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-def test_no_server_keeps_a_worker_or_gets_what_is_secret(server: Server, security: str) -> None:
+def test_no_server_blocks_a_worker_or_receives_secrets(server: Server, security: str) -> None:
     started = time.monotonic()
     with speaking(server) as (port, heard), pytest.raises((ServiceDown, Undeliverable)) as told:
         send(port, security=security)
@@ -154,7 +154,7 @@ def test_no_server_keeps_a_worker_or_gets_what_is_secret(server: Server, securit
     assert b"secret" not in heard
 
 
-def test_a_server_that_never_ends_its_answers_is_left() -> None:
+def test_a_server_with_endless_responses_is_left() -> None:
     for server in (dripping, dripping_lines, babbling):
         started = time.monotonic()
         with speaking(server) as (port, _), pytest.raises(ServiceDown):
@@ -163,7 +163,7 @@ def test_a_server_that_never_ends_its_answers_is_left() -> None:
 
 
 @pytest.mark.parametrize("timeout", [0.1, 10, 60])
-def test_a_conversation_ends_before_another_worker_may_take_its_task(timeout: float) -> None:
+def test_a_session_ends_before_the_lease_of_its_task(timeout: float) -> None:
     clock = ManualClock()
     budget = budget_of(clock, timeout)
     clock.advance(seconds=LEASE)
@@ -201,7 +201,7 @@ class Scripted:
                 stream.sendall(f"{answer}\r\n".encode())
 
 
-def test_a_server_that_keeps_hanging_is_left_alone_for_a_while_and_then_asked_again() -> None:
+def test_a_server_that_keeps_hanging_is_paused_and_tried_again() -> None:
     clock, asked = ManualClock(), []
 
     def hanging(_: socket.socket, __: threading.Event) -> None:
@@ -221,12 +221,12 @@ def test_a_server_that_keeps_hanging_is_left_alone_for_a_while_and_then_asked_ag
 
 
 @pytest.mark.parametrize("goodbye", ["421 4.4.2 timeout", "500 what", "reset", "silence", "garbage", "250"])
-def test_what_the_server_has_taken_is_sent_whatever_follows(goodbye: str) -> None:
+def test_mail_accepted_by_the_server_counts_as_sent_whatever_follows(goodbye: str) -> None:
     with speaking(Scripted(QUIT=goodbye)) as (port, _):
         send(port, account=None)
 
 
-def test_every_answer_with_a_two_at_the_front_takes_the_mail() -> None:
+def test_every_response_code_starting_with_2_accepts_the_mail() -> None:
     for answer in ("250-queued\r\n250 as 1", "252 will try", "251 forwarded"):
         with speaking(Scripted(MAIL=answer, RCPT=answer, END=answer)) as (port, _):
             send(port, account=None)
@@ -256,7 +256,7 @@ def test_every_answer_with_a_two_at_the_front_takes_the_mail() -> None:
         (Scripted(EHLO="250-mail\r\n250 AUTH LOGIN", AUTH="reset"), "it broke the connection off"),
     ],
 )
-def test_each_way_of_failing_has_its_own_words(server: Server, words: str) -> None:
+def test_each_kind_of_failure_has_its_own_message(server: Server, words: str) -> None:
     with speaking(server) as (port, _), pytest.raises(ServiceDown) as told:
         send(port)
     assert words in str(told.value)
@@ -272,7 +272,7 @@ def with_token(*command: str) -> Account:
     return Account("news@mail.example", token_command=command)
 
 
-def test_a_token_that_a_command_prints_signs_in() -> None:
+def test_a_token_printed_by_a_command_signs_in() -> None:
     server = Scripted(EHLO=XOAUTH2, AUTH="235 welcome")
     with speaking(server) as (port, _):
         send(port, account=with_token(sys.executable, "-c", "print('ya29.a_$HOME')"))
@@ -282,7 +282,7 @@ def test_a_token_that_a_command_prints_signs_in() -> None:
     assert base64.b64decode(response) == b"user=news@mail.example\x01auth=Bearer ya29.a_$HOME\x01\x01"
 
 
-def test_a_refused_token_ends_the_exchange_and_is_told() -> None:
+def test_a_refused_token_ends_the_exchange_and_is_reported() -> None:
     reason = base64.b64encode(b'{"status":"400"}').decode()
     server = Scripted(EHLO=XOAUTH2, AUTH=f"334 {reason}", **{"": "535 5.7.8 no"})
     with speaking(server) as (port, _), pytest.raises(ServiceDown, match=r"the token of MODERATE_MAIL_TOKEN_COMMAND"):
@@ -300,18 +300,18 @@ def test_a_refused_token_ends_the_exchange_and_is_told() -> None:
         ("import subprocess; print('s3cret', flush=True); subprocess.run(['sleep', '60'])", "did not end within"),
     ],
 )
-def test_a_command_that_fails_is_told_without_what_it_printed(code: str, words: str) -> None:
+def test_a_failing_token_command_is_reported_without_its_output(code: str, words: str) -> None:
     with speaking(Scripted(EHLO=XOAUTH2)) as (port, _), pytest.raises(ServiceDown, match=words) as told:
         send(port, account=with_token(sys.executable, "-c", code), timeout=2)
     assert "s3cret" not in str(told.value)
 
 
-def test_a_command_that_is_not_there_is_told() -> None:
+def test_a_missing_token_command_is_reported() -> None:
     with pytest.raises(ServiceDown, match="MODERATE_MAIL_TOKEN_COMMAND is not there"):
         send(1, account=with_token("/no/such/program"))
 
 
-def test_a_program_that_a_command_leaves_running_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_background_process_of_a_token_command_is_not_waited_for(tmp_path: Path) -> None:
     number = tmp_path / "pid"
     command = ("/bin/sh", "-c", f"setsid sleep 300 & echo $! > {number}; echo ya29")
     try:

@@ -131,7 +131,7 @@ EXPECTED = [
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize("end", BREAKS, ids=ascii)
 @pytest.mark.parametrize("kind", [Kind.COMMENT, Kind.PINGBACK])
-def test_no_field_can_add_a_header_or_a_line_of_its_own(field: str, end: str, kind: Kind) -> None:
+def test_no_field_can_inject_a_header_or_a_line(field: str, end: str, kind: Kind) -> None:
     hostile = f"x{end}{INJECTED}{end}{end}Approve: https://evil.example/"
     mail = made(replace(ITEM, kind=kind, **{field: hostile}))
     assert mail.message.keys() == EXPECTED
@@ -147,7 +147,7 @@ def test_no_field_can_add_a_header_or_a_line_of_its_own(field: str, end: str, ki
 
 
 @given(st.text(max_size=300), st.text(max_size=300), st.text(max_size=600))
-def test_whatever_the_words_the_headers_are_ours_and_the_lines_are_short(author: str, title: str, text: str) -> None:
+def test_headers_are_fixed_and_lines_are_short_for_any_text(author: str, title: str, text: str) -> None:
     mail = made(replace(ITEM, author=author, article_title=title, text=text))
     assert mail.message.keys() == EXPECTED
     assert all(len(line) <= 998 for line in mail.raw.split(b"\r\n"))
@@ -160,14 +160,14 @@ def test_whatever_the_words_the_headers_are_ours_and_the_lines_are_short(author:
 
 
 @given(st.text(max_size=300))
-def test_the_html_part_has_no_markup_but_ours(text: str) -> None:
+def test_the_html_part_holds_only_the_markup_of_the_template(text: str) -> None:
     html = made(replace(ITEM, author=f"{text}<img src=x onerror=alert(1)>", text=f"</blockquote><script>{text}")).html
     assert "<img" not in html
     assert "<script" not in html
     assert html.count("</blockquote>") == 1
 
 
-def test_html_in_names_reasons_and_addresses_is_shown_and_not_obeyed() -> None:
+def test_html_in_names_reasons_and_addresses_is_escaped() -> None:
     item = replace(
         ITEM,
         article_title='"><style>*{display:none}</style>',
@@ -181,7 +181,7 @@ def test_html_in_names_reasons_and_addresses_is_shown_and_not_obeyed() -> None:
     assert 'href="javascript' not in html
 
 
-def test_half_characters_and_directions_go_and_joiners_stay() -> None:
+def test_surrogates_and_direction_marks_are_removed_and_joiners_kept() -> None:
     assert visible("a\ud800b\u202ec") == "a b c"
     assert one_line("می\u200cخواهم 👩\u200d🚀") == "می\u200cخواهم 👩\u200d🚀"
     # An emoji of Unicode 16, which Python's tables do not have.
@@ -189,7 +189,7 @@ def test_half_characters_and_directions_go_and_joiners_stay() -> None:
     assert quoted("a\u2028Approve: x") == "> a\n> Approve: x"
 
 
-def test_long_texts_are_cut_and_say_so() -> None:
+def test_long_texts_are_truncated_with_a_notice() -> None:
     mail = made(replace(ITEM, text="word " * 10_000))
     assert len(mail.text) < 4000
     assert "…" in mail.text
@@ -202,20 +202,20 @@ def test_a_digest_shows_every_item_with_its_own_links() -> None:
     assert "https://news.example/mail/7-2-spam-Mori" in mail.html
 
 
-def test_long_addresses_in_headers_stay_whole() -> None:
+def test_long_addresses_in_headers_are_kept_whole() -> None:
     mail = made(ITEM)
     line = next(line for line in mail.raw.split(b"\r\n") if line.startswith(b"List-Unsubscribe: "))
     assert line == f"List-Unsubscribe: <{Links().unsubscribe(MORI)}>".encode()
 
 
-def test_names_of_all_scripts_arrive() -> None:
+def test_names_of_all_scripts_are_sent_intact() -> None:
     mail = made(replace(ITEM, author="三日月 🌙", article_title="Ґрунт"), to=Recipient('森 , "M"', "mori@mail.example"))
     assert mail.subject == "Comment by 三日月 🌙 on Ґрунт"
     assert mail.message["To"].addresses[0].display_name == '森 , "M"'
     assert mail.message["To"].addresses[0].addr_spec == "mori@mail.example"
 
 
-def test_a_mail_tells_what_was_found_and_neither_address_nor_ip() -> None:
+def test_a_mail_lists_the_findings_and_neither_e_mail_address_nor_ip() -> None:
     mail = made(ITEM)
     assert "Found: three links" in mail.text
     assert "192.0.2.7" not in mail.text + mail.html
@@ -251,7 +251,7 @@ def latin(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("item", EVERY_ITEM, ids=lambda item: item.kind.value)
-def test_a_mail_to_a_moderator_who_reads_japanese_has_no_english_word(item: Item) -> None:
+def test_a_japanese_mail_to_a_moderator_has_no_english_word(item: Item) -> None:
     for items in ((item,), (item, item)):
         mail = made(*items, to=MORI_JA)
         assert latin(mail.subject) == []
@@ -260,7 +260,7 @@ def test_a_mail_to_a_moderator_who_reads_japanese_has_no_english_word(item: Item
         assert '<html lang="ja">' in mail.html
 
 
-def test_a_japanese_mail_tells_what_was_found_and_has_all_links() -> None:
+def test_a_japanese_mail_lists_the_findings_and_has_all_links() -> None:
     item = replace(QUIET, findings=(Finding("links", Lean.HOLD, "3 links, where up to 2 pass"),))
     mail = made(item, to=MORI_JA)
     assert mail.subject == "「雪解け」へのコメント：三日月"
@@ -273,13 +273,13 @@ def test_a_japanese_mail_tells_what_was_found_and_has_all_links() -> None:
     assert made(replace(item, edited_at=NOON), to=MORI_JA).subject == "変更：「雪解け」へのコメント：三日月"
 
 
-def test_one_item_is_told_in_the_singular() -> None:
+def test_a_mail_about_one_item_uses_the_singular() -> None:
     one = replace(notice(ITEM), is_digest=True)
     assert notifier(Kept()).mail(one).subject == "1 item waits for a moderator"
     assert notifier(Kept()).mail(replace(one, total=1200)).subject == "1,200 items wait for a moderator"
 
 
-def test_places_in_strangers_words_are_not_filled_in() -> None:
+def test_placeholders_in_texts_of_users_are_not_filled_in() -> None:
     mail = made(replace(ITEM, author="{title} {0}", article_title="{name.__class__}"), to=MORI_JA)
     assert mail.subject == "「{name.__class__}」へのコメント：{title} {0}"
 
@@ -290,7 +290,7 @@ SUBJECTS = st.text(st.sampled_from('abc 三日月👩\u200d🚀é=?_,"<>@.「」
 
 
 @given(SUBJECTS.map(one_line).filter(bool))
-def test_every_subject_comes_out_of_its_encoding_as_it_went_in(subject: str) -> None:
+def test_every_subject_decodes_to_the_original_text(subject: str) -> None:
     message = EmailMessage(policy=POLICY)
     message["Subject"] = encoded(subject)
     raw = message.as_bytes()
@@ -331,7 +331,7 @@ def contexts(authority: trustme.CA) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return ours, theirs
 
 
-def test_starttls_and_a_login(authority: trustme.CA) -> None:
+def test_mail_is_sent_with_starttls_and_a_login(authority: trustme.CA) -> None:
     ours, theirs = contexts(authority)
     options = {"authenticator": knows("news", "a secret word"), "auth_required": True, "auth_require_tls": True}
     with MailServer(ours, require_starttls=True, **options) as server:
@@ -348,7 +348,7 @@ def test_starttls_and_a_login(authority: trustme.CA) -> None:
         assert told.value.__cause__ is None
 
 
-def test_a_server_that_cannot_prove_who_it_is_gets_neither_password_nor_mail(authority: trustme.CA) -> None:
+def test_a_server_without_a_valid_certificate_gets_neither_password_nor_mail(authority: trustme.CA) -> None:
     ours, _ = contexts(authority)
     with MailServer(ours) as server:
         with pytest.raises(ServiceDown, match="not from an authority that is trusted here"):
@@ -356,7 +356,7 @@ def test_a_server_that_cannot_prove_who_it_is_gets_neither_password_nor_mail(aut
         assert server.offered == 0
 
 
-def test_tls_from_the_first_byte(authority: trustme.CA) -> None:
+def test_mail_is_sent_with_implicit_tls(authority: trustme.CA) -> None:
     ours, theirs = contexts(authority)
     with MailServer(ssl_context=ours) as server:
         notifier(transport(server.port, security="tls", ssl_context=theirs)).deliver(notice(ITEM))
@@ -366,13 +366,13 @@ def test_tls_from_the_first_byte(authority: trustme.CA) -> None:
         assert len(server.mails) == 1
 
 
-def test_without_tls_on_the_other_side_nothing_is_sent_in_the_clear(server: MailServer) -> None:
+def test_nothing_is_sent_in_clear_text_when_the_server_has_no_tls(server: MailServer) -> None:
     with pytest.raises(ServiceDown, match="does not offer STARTTLS; set MODERATE_MAIL_SECURITY"):
         notifier(transport(server.port, security="starttls")).deliver(notice(ITEM))
     assert server.offered == 0
 
 
-def test_a_server_that_is_away_or_silent_is_a_service_that_is_down(server: MailServer) -> None:
+def test_an_absent_or_silent_server_raises_service_down(server: MailServer) -> None:
     server.stop()
     with pytest.raises(ServiceDown, match="cannot be reached"):
         notifier(transport(server.port)).deliver(notice(ITEM))
@@ -384,7 +384,9 @@ def test_a_server_that_is_away_or_silent_is_a_service_that_is_down(server: MailS
     ("answer", "error"),
     [("451 later", ServiceDown), ("452 full", ServiceDown), ("550 no", Undeliverable), ("554 spam", Undeliverable)],
 )
-def test_refusals_for_now_and_for_good_are_told_apart(server: MailServer, answer: str, error: type[Exception]) -> None:
+def test_temporary_and_permanent_refusals_are_distinguished(
+    server: MailServer, answer: str, error: type[Exception]
+) -> None:
     server.refusal = answer
     with pytest.raises(error, match=answer):
         notifier(transport(server.port)).deliver(notice(ITEM))
@@ -393,7 +395,7 @@ def test_refusals_for_now_and_for_good_are_told_apart(server: MailServer, answer
         notifier(transport(server.port)).deliver(notice(ITEM))
 
 
-def test_lines_of_one_dot_do_not_end_the_mail(server: MailServer) -> None:
+def test_a_line_with_a_single_dot_does_not_end_the_mail(server: MailServer) -> None:
     notifier(transport(server.port)).deliver(notice(replace(ITEM, text="a\r\n.\r\nMAIL FROM:<x@y.example>\r\n.\r\n")))
     (mail,) = server.mails
     assert "> MAIL FROM:<x@y.example>" in mail.text
@@ -420,7 +422,7 @@ def test_lines_of_one_dot_do_not_end_the_mail(server: MailServer) -> None:
         ("DATA", "421 closing", "refused the mail (it is busy or closing): 421"),
     ],
 )
-def test_each_refusal_has_its_own_words_and_repeats_no_address(
+def test_each_refusal_has_its_own_message_without_addresses(
     server: MailServer, stage: str, answer: str, words: str
 ) -> None:
     server.answers[stage] = answer
@@ -446,6 +448,6 @@ def test_names_and_passwords_of_all_scripts_sign_in(name: str, password: str, me
 
 
 @pytest.mark.parametrize("password", ["\udcff", "a\0b"])
-def test_a_password_that_cannot_be_sent_is_told_as_that(server: MailServer, password: str) -> None:
+def test_a_password_that_cannot_be_sent_is_reported_as_such(server: MailServer, password: str) -> None:
     with pytest.raises(ServiceDown, match="MODERATE_MAIL_PASSWORD has characters that cannot be sent"):
         transport(server.port, account=Account("news", password)).probe()

@@ -81,7 +81,7 @@ def test_a_call_is_json_signed_with_each_secret() -> None:
     assert told["data"]["queue"] == "https://news.example/queue"
 
 
-def test_the_example_for_receivers_accepts_our_calls_and_no_others() -> None:
+def test_the_documented_receiver_accepts_only_correctly_signed_calls() -> None:
     page = (ROOT / "docs" / "notifications.md").read_text(encoding="utf-8")
     example: dict[str, Any] = {}
     exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], example)
@@ -94,7 +94,7 @@ def test_the_example_for_receivers_accepts_our_calls_and_no_others() -> None:
     assert not example["is_ours"](b"guessed", fields, b"{}")
 
 
-def test_a_call_tells_no_address_of_the_writer() -> None:
+def test_a_call_holds_no_address_of_the_author() -> None:
     bodies = []
 
     def receive(connection: Connection) -> None:
@@ -124,12 +124,12 @@ def test_a_redirect_is_not_followed(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503])
-def test_what_is_not_accepted_is_to_be_tried_again(status: int) -> None:
+def test_a_call_that_is_not_accepted_is_retried(status: int) -> None:
     with serving(lambda connection: connection.answer(status=status)) as server, pytest.raises(ServiceDown):
         caller(server.url()).deliver(notice(ITEM))
 
 
-def test_an_address_that_is_gone_is_given_up() -> None:
+def test_a_receiver_that_is_gone_is_given_up() -> None:
     with serving(lambda connection: connection.answer(status=410)) as server, pytest.raises(Undeliverable):
         caller(server.url()).deliver(notice(ITEM))
 
@@ -146,7 +146,7 @@ def test_an_address_that_is_gone_is_given_up() -> None:
     ],
     ids=["silent", "slow", "endless", "endless hints", "no HTTP", "hung up"],
 )
-def test_a_receiver_that_misbehaves_is_left_in_time(behaviour: Any) -> None:
+def test_a_misbehaving_receiver_is_left_in_time(behaviour: Any) -> None:
     clock = SystemClock()
     with serving(behaviour) as server:
         began = clock.monotonic()
@@ -155,7 +155,7 @@ def test_a_receiver_that_misbehaves_is_left_in_time(behaviour: Any) -> None:
         assert clock.monotonic() - began < 20
 
 
-def test_a_receiver_that_keeps_failing_is_left_alone_for_a_while_and_then_asked_again() -> None:
+def test_a_receiver_that_keeps_failing_is_paused_and_tried_again() -> None:
     clock = ManualClock()
     with serving(lambda connection: connection.answer(status=500)) as server:
         hook = caller(server.url(), clock=clock)
@@ -169,7 +169,7 @@ def test_a_receiver_that_keeps_failing_is_left_alone_for_a_while_and_then_asked_
         assert len(server.connections) == 6
 
 
-def test_nothing_that_is_raised_or_shown_tells_the_path_or_a_secret() -> None:
+def test_no_error_or_repr_holds_the_path_or_a_secret() -> None:
     hook = Hook("http://127.0.0.1:9/services/T0/secret-path?key=1", (NEW,), frozenset({Event.WAITING}))
     with pytest.raises(ServiceDown) as told:
         caller(hook.url).deliver(notice(ITEM))

@@ -54,7 +54,7 @@ def walk(nodes: list[Node], level: int = 0) -> Iterator[tuple[Node, int]]:
 
 
 @given(threads(), st.integers(1, 6))
-def test_every_comment_stands_once_and_none_deeper_than_the_page_shows(items: list[Item], max_depth: int) -> None:
+def test_every_comment_appears_once_and_no_deeper_than_the_maximum(items: list[Item], max_depth: int) -> None:
     found = list(walk(tree(items, max_depth)))
     there = {item.id for item in items}
     gone = {item.parent for item in items} - there - {None}
@@ -64,7 +64,7 @@ def test_every_comment_stands_once_and_none_deeper_than_the_page_shows(items: li
 
 
 @given(threads(), st.integers(1, 6))
-def test_an_answer_stands_inside_what_it_answers_or_says_what_it_answers(items: list[Item], max_depth: int) -> None:
+def test_a_reply_is_nested_in_its_parent_or_names_it(items: list[Item], max_depth: int) -> None:
     inside = {child.item.id: node.item.id for node, _ in walk(tree(items, max_depth)) for child in node.children}
     for node, _ in walk(tree(items, max_depth)):
         parent = node.item.parent
@@ -79,12 +79,12 @@ def test_an_answer_stands_inside_what_it_answers_or_says_what_it_answers(items: 
             assert node.depth == 0
 
 
-def test_an_answer_to_a_comment_of_another_page_names_it_at_the_top() -> None:
+def test_a_reply_to_a_comment_on_another_page_names_it_at_the_top() -> None:
     (node,) = tree([a_comment(7, 3)], 5, {3: a_comment(3, None)})
     assert (node.depth, node.is_elsewhere, node.answered and node.answered.id) == (0, True, 3)
 
 
-def test_the_stub_of_a_removed_comment_stands_where_it_stood_and_tells_nothing_of_it() -> None:
+def test_the_stub_of_a_removed_comment_keeps_its_place_and_reveals_nothing() -> None:
     removed = replace(a_comment(3, 2), status=Status.TRASH, html="<p>Secret</p>", author="Eve")
     (top,) = tree([a_comment(2, None), a_comment(7, 3), a_comment(8, 3)], 5, {3: removed}, "Removed.")
     (stub,) = top.children
@@ -92,6 +92,6 @@ def test_the_stub_of_a_removed_comment_stands_where_it_stood_and_tells_nothing_o
     assert [child.item.id for child in stub.children] == [7, 8]
 
 
-def test_a_very_long_chain_of_answers_makes_no_deep_tree() -> None:
+def test_a_very_long_chain_of_replies_makes_no_deep_tree() -> None:
     chain = [a_comment(number, number - 1 or None) for number in range(1, 5001)]
     assert max(level for _, level in walk(tree(chain, 5))) == 4
