@@ -49,7 +49,7 @@ def config(site: Host) -> Any:
     return site.app.test_cli_runner().invoke(args=["moderate", "check-config"])
 
 
-def test_a_warning_about_the_account_is_kept_and_shown_until_it_is_gone(site: Host) -> None:
+def test_a_warning_about_the_account_is_shown_until_it_is_resolved(site: Host) -> None:
     site.comment("akismet-alert")
     work(site)
     assert notes(site)["alert"] == "Warning 10011: Over the monthly limit"
@@ -61,7 +61,7 @@ def test_a_warning_about_the_account_is_kept_and_shown_until_it_is_gone(site: Ho
     assert details(site)["akismet"] == "ok"
 
 
-def test_the_usage_of_the_month_is_asked_for_once_an_hour_and_shown(site: Host, akismet: AkismetStandIn) -> None:
+def test_the_monthly_usage_is_requested_once_an_hour_and_shown(site: Host, akismet: AkismetStandIn) -> None:
     for _ in range(3):
         work(site)
     assert len(asked(akismet, "usage-limit")) == 1
@@ -72,7 +72,7 @@ def test_the_usage_of_the_month_is_asked_for_once_an_hour_and_shown(site: Host, 
     assert len(asked(akismet, "usage-limit")) == 2
 
 
-def test_the_usage_of_the_month_alarms_nobody_until_few_calls_are_left(site: Host, akismet: AkismetStandIn) -> None:
+def test_the_monthly_usage_raises_no_alarm_until_few_calls_are_left(site: Host, akismet: AkismetStandIn) -> None:
     work(site)
     page = site.client.get("/discuss/moderation/", headers=site.token()).text
     assert '<footer class="foot-note"><p>Akismet: 25 calls this month, of 500 (5 %)</p></footer>' in page
@@ -86,7 +86,7 @@ def test_the_usage_of_the_month_alarms_nobody_until_few_calls_are_left(site: Hos
     assert list(notes(site)) == ["scarce"]
 
 
-def test_a_refused_key_is_told_once_in_six_hours(
+def test_a_refused_key_is_reported_once_in_six_hours(
     tmp_path: Path, akismet: AkismetStandIn, caplog: pytest.LogCaptureFixture
 ) -> None:
     with closing(a_site(tmp_path, akismet.url, MODERATE_AKISMET_KEY="bad-key-0123456789")) as site:
@@ -103,7 +103,7 @@ def test_a_refused_key_is_told_once_in_six_hours(
         assert site.counts()["comments"] == 0
 
 
-def test_the_services_own_id_is_kept_with_the_sample(site: Host) -> None:
+def test_the_id_given_by_the_service_is_stored_with_the_sample(site: Host) -> None:
     number = site.comment("A good text").json["id"]
     work(site)
     sample = site.state.desk.store.samples.get(number)
@@ -111,13 +111,13 @@ def test_the_services_own_id_is_kept_with_the_sample(site: Host) -> None:
     assert sample.verdict == "ham"
 
 
-def test_a_provisional_answer_leaves_no_sample_to_contradict(site: Host) -> None:
+def test_a_provisional_answer_stores_no_sample(site: Host) -> None:
     number = site.comment("akismet-recheck-after").json["id"]
     work(site)
     assert site.state.desk.store.samples.get(number) is None
 
 
-def test_what_was_not_asked_is_told_with_the_reason(site: Host) -> None:
+def test_skipped_checks_are_listed_with_the_reason(site: Host) -> None:
     item = stored(site, site.trapped().json["id"])
     assert [(finding["check"], finding["lean"]) for finding in item["findings"]] == [
         ("honeypot", "spam"),
@@ -129,7 +129,7 @@ def test_what_was_not_asked_is_told_with_the_reason(site: Host) -> None:
     assert "source-link" not in skipped
 
 
-def test_every_check_that_has_a_say_is_told_of_exactly_once(site: Host) -> None:
+def test_every_relevant_check_is_listed_exactly_once(site: Host) -> None:
     for fields in ({}, {"homepage": "x"}, {"text": MANY_LINKS}, {"text": "akismet-guaranteed-spam"}):
         number = site.comment(**fields).json["id"]
         for _ in range(2):
@@ -140,7 +140,7 @@ def test_every_check_that_has_a_say_is_told_of_exactly_once(site: Host) -> None:
             work(site)
 
 
-def test_trust_ends_the_look_and_says_so(site: Host) -> None:
+def test_trust_ends_the_checks_with_a_finding(site: Host) -> None:
     site.author = Author("Ada", id="u:1")
     for number in range(4):
         item = stored(site, site.comment(f"A good text, {number * 7919}").json["id"])
@@ -149,7 +149,7 @@ def test_trust_ends_the_look_and_says_so(site: Host) -> None:
     assert "trusted-author was certain (trust)" in {entry["reason"] for entry in item["skipped"]}
 
 
-def test_an_author_is_told_what_holds_the_comment(site: Host) -> None:
+def test_an_author_sees_what_holds_the_comment(site: Host) -> None:
     answer = site.comment(MANY_LINKS).json
     assert answer["held_for"] == ["links"]
     assert site.client.get(f"/discuss/items/{answer['id']}").json["held_for"] == ["links"]
@@ -157,7 +157,7 @@ def test_an_author_is_told_what_holds_the_comment(site: Host) -> None:
     assert "findings" not in answer
 
 
-def test_others_are_told_nothing(site: Host) -> None:
+def test_other_readers_see_no_reason(site: Host) -> None:
     number = site.comment("A good text").json["id"]
     work(site)
     public = site.app.test_client().get(f"/discuss/items/{number}").json
@@ -166,7 +166,7 @@ def test_others_are_told_nothing(site: Host) -> None:
 
 
 @pytest.mark.parametrize("fields", [{"homepage": "x"}, {"text": "akismet-guaranteed-spam"}, {}])
-def test_nobody_learns_from_it_how_spam_is_found(site: Host, fields: dict[str, str]) -> None:
+def test_reasons_for_authors_do_not_reveal_how_spam_is_detected(site: Host, fields: dict[str, str]) -> None:
     number = site.comment(**fields).json["id"]
     if "text" in fields:
         work(site)

@@ -87,7 +87,7 @@ def test_an_item_is_never_public_while_akismet_has_not_answered(site: Host, akis
         ("akismet-recheck-after", "pending", "checks"),
     ],
 )
-def test_each_answer_and_what_the_item_does(site: Host, marker: str, status: str, awaiting: str | None) -> None:
+def test_each_answer_leads_to_the_documented_status(site: Host, marker: str, status: str, awaiting: str | None) -> None:
     number = site.comment(f"A text with {marker} in it").json["id"]
     work(site)
     item = stored(site, number)
@@ -95,7 +95,7 @@ def test_each_answer_and_what_the_item_does(site: Host, marker: str, status: str
 
 
 @pytest.mark.parametrize("marker", ["akismet-error", "akismet-invalid", "akismet-garbage", "akismet-status-500"])
-def test_what_stays_open_goes_to_a_person_after_three_days_with_the_reason(
+def test_an_unanswered_item_is_left_to_a_moderator_with_the_reason_after_three_days(
     site: Host, akismet: AkismetStandIn, marker: str
 ) -> None:
     number = site.comment(f"A text with {marker} in it").json["id"]
@@ -108,7 +108,7 @@ def test_what_stays_open_goes_to_a_person_after_three_days_with_the_reason(
     assert len(asked(akismet)) > 3
 
 
-def test_a_service_that_refuses_connections_holds_and_is_asked_again_within_twenty_minutes(tmp_path: Path) -> None:
+def test_a_service_that_refuses_connections_holds_items_and_is_retried_within_twenty_minutes(tmp_path: Path) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         with closing(a_site(tmp_path, f"http://127.0.0.1:{closed.getsockname()[1]}")) as site:
@@ -119,7 +119,7 @@ def test_a_service_that_refuses_connections_holds_and_is_asked_again_within_twen
             assert (due - site.clock.now()).total_seconds() <= 20 * 60
 
 
-def test_a_provisional_answer_is_held_until_it_was_asked_again(site: Host, akismet: AkismetStandIn) -> None:
+def test_an_item_with_a_provisional_answer_is_held_until_the_recheck(site: Host, akismet: AkismetStandIn) -> None:
     number = site.comment("akismet-recheck-after").json["id"]
     work(site)
     assert stored(site, number)["status"] == "pending"
@@ -132,7 +132,7 @@ def test_a_provisional_answer_is_held_until_it_was_asked_again(site: Host, akism
     assert asked(akismet)[-1].get("recheck_reason") == "recheck"
 
 
-def test_blatant_spam_is_dropped_where_a_setting_says_so(tmp_path: Path, akismet: AkismetStandIn) -> None:
+def test_blatant_spam_is_discarded_when_configured(tmp_path: Path, akismet: AkismetStandIn) -> None:
     with closing(a_site(tmp_path, akismet.url, MODERATE_AKISMET_DISCARD=True)) as site:
         number = site.comment("akismet-guaranteed-discard").json["id"]
         work(site)
@@ -141,13 +141,13 @@ def test_blatant_spam_is_dropped_where_a_setting_says_so(tmp_path: Path, akismet
         assert site.total() == 0
 
 
-def test_akismet_is_never_asked_for_what_local_rules_have_decided(site: Host, akismet: AkismetStandIn) -> None:
+def test_akismet_is_not_called_for_items_decided_by_local_rules(site: Host, akismet: AkismetStandIn) -> None:
     site.trapped()
     work(site)
     assert asked(akismet) == []
 
 
-def test_all_that_the_service_takes_is_sent_as_it_was_submitted(site: Host, akismet: AkismetStandIn) -> None:
+def test_all_fields_of_the_sample_are_sent_as_submitted(site: Host, akismet: AkismetStandIn) -> None:
     parent = site.comment("First of all").json["id"]
     work(site)
     site.client.post(
@@ -185,7 +185,7 @@ def test_all_that_the_service_takes_is_sent_as_it_was_submitted(site: Host, akis
     ("text", "decision", "path"),
     [("akismet-guaranteed-spam", "approve", "submit-ham"), ("A good text", "spam", "submit-spam")],
 )
-def test_a_contradicting_decision_is_told_with_the_sample_as_it_was_checked(
+def test_a_contradicting_decision_is_reported_with_the_checked_sample(
     site: Host, akismet: AkismetStandIn, text: str, decision: str, path: str
 ) -> None:
     number = site.comment(text).json["id"]
@@ -204,7 +204,7 @@ def test_a_contradicting_decision_is_told_with_the_sample_as_it_was_checked(
         assert told[0].get(name) == checked.get(name)
 
 
-def test_a_decision_that_agrees_is_not_told(site: Host, akismet: AkismetStandIn) -> None:
+def test_an_agreeing_decision_is_not_reported(site: Host, akismet: AkismetStandIn) -> None:
     number = site.comment("akismet-guaranteed-spam").json["id"]
     work(site)
     site.decide(number, "trash", stored(site, number)["version"])
@@ -212,7 +212,7 @@ def test_a_decision_that_agrees_is_not_told(site: Host, akismet: AkismetStandIn)
     assert asked(akismet, "submit-spam") == asked(akismet, "submit-ham") == []
 
 
-def test_a_decision_taken_back_is_told_as_taken_back(site: Host, akismet: AkismetStandIn) -> None:
+def test_an_undone_decision_is_reported_as_undone(site: Host, akismet: AkismetStandIn) -> None:
     number = site.comment("A good text").json["id"]
     work(site)
     for decision in ("spam", "approve"):
@@ -221,7 +221,7 @@ def test_a_decision_taken_back_is_told_as_taken_back(site: Host, akismet: Akisme
     assert len(asked(akismet, "submit-spam")) == len(asked(akismet, "submit-ham")) == 1
 
 
-def test_a_late_verdict_does_not_move_what_a_person_has_decided(site: Host) -> None:
+def test_a_late_verdict_does_not_change_the_decision_of_a_moderator(site: Host) -> None:
     number = site.comment("akismet-guaranteed-spam").json["id"]
     site.decide(number, "approve", 1)
     work(site)
@@ -230,7 +230,7 @@ def test_a_late_verdict_does_not_move_what_a_person_has_decided(site: Host) -> N
     assert site.counts()["comments"] == 1
 
 
-def test_what_a_momentary_check_held_stays_held_when_a_task_judges_again(site: Host) -> None:
+def test_an_item_held_by_a_request_check_stays_held_after_a_recheck(site: Host) -> None:
     """The form's age is known to the request alone; a task must not publish what it held."""
     token = site.client.get("/discuss/comments/thaw").headers["Moderate-Form-Token"]
     form = {"author": "Mika", "text": "Typed by nobody, in no time at all, and rather long", "form_token": token}
@@ -241,7 +241,9 @@ def test_what_a_momentary_check_held_stays_held_when_a_task_judges_again(site: H
     assert [finding["check"] for finding in item["findings"]] == ["timing"]
 
 
-def test_the_key_is_nowhere_to_be_read(site: Host, akismet: AkismetStandIn, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_key_is_not_disclosed_anywhere(
+    site: Host, akismet: AkismetStandIn, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(0)
     for text in ("akismet-error", "akismet-invalid", "akismet-status-500", "akismet-echo", "plain"):
         site.comment(f"{text} with the word x")
@@ -269,7 +271,7 @@ def test_an_edited_text_is_checked_as_an_edit(site: Host, akismet: AkismetStandI
     assert item["awaiting"] == "moderator"
 
 
-def test_the_learned_filter_is_taught_by_decisions_and_holds_what_looks_alike(tmp_path: Path) -> None:
+def test_the_learned_filter_learns_from_decisions_and_holds_similar_items(tmp_path: Path) -> None:
     site = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_PREMODERATION="none")
     for number in range(14):
         spam = site.comment(f"cheap pills casino {number} buy now discount winner").json["id"]
@@ -287,7 +289,7 @@ def test_the_learned_filter_is_taught_by_decisions_and_holds_what_looks_alike(tm
     assert "pills" in judged["findings"][0]["reason"]
 
 
-def test_a_person_who_holds_what_still_awaits_checks_is_not_overruled_by_a_late_good_word(site: Host) -> None:
+def test_a_late_good_verdict_does_not_overrule_a_moderator_who_holds_the_item(site: Host) -> None:
     number = site.comment("A good text").json["id"]
     assert site.decide(number, "hold", 1).status_code == 200
     work(site)

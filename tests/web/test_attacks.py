@@ -74,7 +74,7 @@ def edit(host: Host, item: dict[str, Any], text: str) -> Any:
 # --- to be public without a moderator --------------------------------------------------------------
 
 
-def test_what_was_held_as_too_fast_is_not_published_by_editing_it(tmp_path: Path) -> None:
+def test_editing_does_not_publish_a_comment_held_as_too_fast(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_PREMODERATION="none")
     form = {"author": "Mika", "text": "Sent by a program.", "form_token": form_token(host)}
     held: Any = host.client.post("/discuss/comments/thaw", data=form, headers=JSON)
@@ -83,7 +83,7 @@ def test_what_was_held_as_too_fast_is_not_published_by_editing_it(tmp_path: Path
     assert host.counts() == {"comments": 0, "trackbacks": 0}
 
 
-def test_what_was_held_in_a_crowd_is_not_published_by_editing_it(tmp_path: Path) -> None:
+def test_editing_does_not_publish_a_comment_held_during_a_wave(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={"comments": ["1/minute per article"]}, MODERATE_PREMODERATION="none")
     assert host.comment("The first one.").status_code == 201
     held = host.comment("One of the crowd.")
@@ -95,7 +95,7 @@ def test_what_was_held_in_a_crowd_is_not_published_by_editing_it(tmp_path: Path)
 
 
 @pytest.mark.parametrize("status", ["pending", "approved"])
-def test_spam_in_a_sites_name_takes_no_place_of_its_own_ping(site: Host, blog: Blog, status: str) -> None:
+def test_spam_in_the_name_of_a_site_does_not_replace_its_own_ping(site: Host, blog: Blog, status: str) -> None:
     webmention(site, blog.write("/1", LINKS))
     work(site)
     if status == "approved":
@@ -107,7 +107,7 @@ def test_spam_in_a_sites_name_takes_no_place_of_its_own_ping(site: Host, blog: B
     assert after["proposed"] is None
 
 
-def test_spam_in_a_sites_name_does_not_keep_its_own_ping_out(site: Host, blog: Blog) -> None:
+def test_spam_in_the_name_of_a_site_does_not_block_its_own_ping(site: Host, blog: Blog) -> None:
     trackback(site, blog.write("/1", LINKS), **SPAM)
     assert only(site)["status"] == "spam"
     webmention(site, blog.url("/1"))
@@ -117,7 +117,7 @@ def test_spam_in_a_sites_name_does_not_keep_its_own_ping_out(site: Host, blog: B
     assert found["html"] == "<p>Someone wrote about the thaw, and well.</p>"
 
 
-def test_what_a_moderator_took_for_spam_stays_there_whoever_pings(site: Host, blog: Blog) -> None:
+def test_a_ping_marked_as_spam_by_a_moderator_stays_spam_when_it_is_repeated(site: Host, blog: Blog) -> None:
     webmention(site, blog.write("/1", LINKS))
     work(site)
     site.decide(only(site)["id"], "spam", only(site)["version"])
@@ -127,7 +127,7 @@ def test_what_a_moderator_took_for_spam_stays_there_whoever_pings(site: Host, bl
     assert only(site)["status"] == "spam"
 
 
-def test_a_repeated_mention_proposes_nothing_where_its_page_has_not_changed(site: Host, blog: Blog) -> None:
+def test_a_repeated_mention_of_an_unchanged_page_proposes_no_change(site: Host, blog: Blog) -> None:
     webmention(site, blog.write("/1", LINKS))
     work(site)
     site.decide(only(site)["id"], "approve", only(site)["version"])
@@ -147,7 +147,7 @@ def sister(tmp_path: Path) -> Host:
     return Host(tmp_path / "sister", MODERATE_LIMITS={})
 
 
-def test_an_edit_token_opens_no_item_of_another_site(host: Host, sister: Host) -> None:
+def test_an_edit_token_is_invalid_on_another_site(host: Host, sister: Host) -> None:
     ours, theirs = host.comment("Ours.").json, sister.comment("Theirs.").json
     assert ours["id"] == theirs["id"]
     stranger = sister.app.test_client()
@@ -157,7 +157,7 @@ def test_an_edit_token_opens_no_item_of_another_site(host: Host, sister: Host) -
     assert changed.status_code == 404
 
 
-def test_the_cookie_of_another_site_shows_nothing(host: Host, sister: Host) -> None:
+def test_the_cookie_of_another_site_shows_no_hidden_items(host: Host, sister: Host) -> None:
     host.comment("Ours.")
     sister.comment("Theirs.")
     cookie = host.client.get_cookie("moderate_own")
@@ -169,7 +169,7 @@ def test_the_cookie_of_another_site_shows_nothing(host: Host, sister: Host) -> N
     assert "Theirs." not in stranger.get("/thaw").text
 
 
-def test_a_sign_in_link_of_another_site_signs_nobody_in(host: Host, sister: Host) -> None:
+def test_a_sign_in_link_of_another_site_is_invalid(host: Host, sister: Host) -> None:
     made = sister.app.test_cli_runner().invoke(args=["moderate", "token", "link", "mallory"])
     address = made.output.split()[-1]
     assert sister.app.test_client().get(address).status_code == 200
@@ -179,7 +179,7 @@ def test_a_sign_in_link_of_another_site_signs_nobody_in(host: Host, sister: Host
 # --- to see what is somebody else's ----------------------------------------------------------------
 
 
-def test_a_page_with_somebodys_waiting_comment_is_kept_by_no_shared_cache(host: Host) -> None:
+def test_a_page_with_a_pending_comment_of_its_reader_is_not_stored_by_shared_caches(host: Host) -> None:
     assert "Cache-Control" not in host.client.get("/thaw").headers
     host.comment("Only for me to see.")
     mine = host.client.get("/thaw")
@@ -188,7 +188,7 @@ def test_a_page_with_somebodys_waiting_comment_is_kept_by_no_shared_cache(host: 
     assert "Cache-Control" not in host.app.test_client().get("/thaw").headers
 
 
-def test_who_repeats_a_comment_with_the_token_of_a_cached_page_gets_no_hold_of_it(tmp_path: Path) -> None:
+def test_repeating_a_comment_with_the_token_of_a_cached_page_gives_no_access_to_it(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_PREMODERATION="none")
     form = {"author": "Mika", "text": "For all to read.", "form_token": form_token(host)}
     host.clock.advance(minutes=1)
@@ -205,7 +205,7 @@ def test_who_repeats_a_comment_with_the_token_of_a_cached_page_gets_no_hold_of_i
 # --- to get around the limits ----------------------------------------------------------------------
 
 
-def test_a_fragment_behind_the_target_brings_no_budget_of_its_own(tmp_path: Path) -> None:
+def test_a_fragment_of_the_target_gives_no_separate_budget(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={"pings": ["2/minute per article"]}, MODERATE_VERIFY_PINGS="off")
     host.client.get("/thaw")
     pings = [{"source": f"http://blog{n}.example/", "target": f"{TARGET}#{n}"} for n in range(4)]
@@ -216,7 +216,7 @@ def test_a_fragment_behind_the_target_brings_no_budget_of_its_own(tmp_path: Path
 # --- to show readers something old -----------------------------------------------------------------
 
 
-def test_another_key_for_the_same_article_has_the_same_tag(tmp_path: Path) -> None:
+def test_another_key_of_the_same_article_has_the_same_etag(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_PREMODERATION="none")
     host.moderate.article_loader(lambda key: host.articles.get(key.lower()))
     reader = host.app.test_client()
@@ -228,7 +228,7 @@ def test_another_key_for_the_same_article_has_the_same_tag(tmp_path: Path) -> No
 # --- to keep the site busy -------------------------------------------------------------------------
 
 
-def test_a_flood_of_pings_keeps_no_comment_from_its_checks(tmp_path: Path, blog: Blog) -> None:
+def test_a_flood_of_pings_does_not_delay_the_checks_of_comments(tmp_path: Path, blog: Blog) -> None:
     with AkismetStandIn() as akismet:
         host = Host(
             tmp_path,
@@ -250,7 +250,7 @@ def test_a_flood_of_pings_keeps_no_comment_from_its_checks(tmp_path: Path, blog:
     assert blog.asked == []
 
 
-def test_whoever_asks_for_our_health_does_not_ask_akismet(tmp_path: Path) -> None:
+def test_health_requests_do_not_call_akismet(tmp_path: Path) -> None:
     with AkismetStandIn() as akismet:
         host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_AKISMET_KEY="key", MODERATE_AKISMET_URL=akismet.url)
         assert [host.client.get("/discuss/health").status_code for _ in range(20)] == [200] * 20
@@ -258,14 +258,14 @@ def test_whoever_asks_for_our_health_does_not_ask_akismet(tmp_path: Path) -> Non
         host.close()
 
 
-def test_no_host_field_breaks_the_feed(host: Host) -> None:
+def test_no_host_field_makes_the_feed_invalid(host: Host) -> None:
     # Below the test client, which cannot take such a field itself.
     environ = create_environ("/discuss/feed") | {"HTTP_HOST": "xn--"}
     _, status, _ = run_wsgi_app(host.app.wsgi_app, environ, buffered=True)
     assert status == "200 OK"
 
 
-def test_host_fields_of_strangers_do_not_fill_the_table_of_addresses(host: Host) -> None:
+def test_forged_host_fields_do_not_fill_the_table_of_addresses(host: Host) -> None:
     """A host whose loader makes the address of the request, as many do."""
     host.moderate.article_loader(lambda key: Article(key, "Thaw", f"{request.host_url}{key}"))
     names = [f"http://host{number}.example" for number in range(120)]
@@ -278,6 +278,6 @@ def test_host_fields_of_strangers_do_not_fill_the_table_of_addresses(host: Host)
     assert known[-1] == names[-1]
 
 
-def test_every_answer_of_ours_says_that_it_is_what_it_says(host: Host) -> None:
+def test_every_response_forbids_content_sniffing(host: Host) -> None:
     for path in ("/discuss/counts?article=thaw", "/discuss/comments/thaw", "/discuss/nothing", "/discuss/webmention"):
         assert host.client.get(path).headers["X-Content-Type-Options"] == "nosniff"

@@ -38,7 +38,9 @@ def without_traces(body: Any) -> Any:
 
 
 @pytest.mark.parametrize("decision", ["spam", None])
-def test_who_takes_a_comment_back_cannot_tell_that_it_lay_in_spam(tmp_path: Path, decision: str | None) -> None:
+def test_the_response_to_a_withdrawal_does_not_reveal_that_the_comment_was_spam(
+    tmp_path: Path, decision: str | None
+) -> None:
     (tmp_path / "waits").mkdir()
     waiting = Host(tmp_path / "waits", MODERATE_LIMITS={})
     text = "https://a.example/ https://b.example/ https://c.example/"
@@ -55,7 +57,7 @@ def test_who_takes_a_comment_back_cannot_tell_that_it_lay_in_spam(tmp_path: Path
 
 
 @pytest.mark.parametrize("decision", ["spam", "trash"])
-def test_no_undo_publishes_what_its_author_took_back_meanwhile(host: Host, decision: str) -> None:
+def test_an_undo_does_not_publish_a_comment_withdrawn_by_its_author(host: Host, decision: str) -> None:
     item = host.comment().json
     host.decide(item["id"], "approve")
     body = {"decision": decision, "items": [{"id": item["id"], "version": 2}]}
@@ -68,7 +70,7 @@ def test_no_undo_publishes_what_its_author_took_back_meanwhile(host: Host, decis
 
 @pytest.mark.parametrize("status", ["pending", "spam", "trash"])
 @pytest.mark.parametrize("text", ["An answer.", ""])
-def test_an_answer_tells_nobody_which_hidden_items_there_are(host: Host, status: str, text: str) -> None:
+def test_responses_do_not_reveal_which_hidden_items_exist(host: Host, status: str, text: str) -> None:
     hidden = host.comment("Hidden.").json["id"]
     if status != "pending":
         host.decide(hidden, status)
@@ -77,7 +79,7 @@ def test_an_answer_tells_nobody_which_hidden_items_there_are(host: Host, status:
     assert answers[0].data == answers[1].data
 
 
-def test_an_edit_token_shows_a_hidden_text_for_a_month_and_no_longer(host: Host) -> None:
+def test_an_edit_token_shows_a_hidden_text_for_one_month_only(host: Host) -> None:
     item = host.comment().json
     address = f"/discuss/items/{item['id']}?edit_token={item['edit_token']}"
     host.clock.advance(days=29)
@@ -86,7 +88,7 @@ def test_an_edit_token_shows_a_hidden_text_for_a_month_and_no_longer(host: Host)
     assert host.app.test_client().get(address).status_code == 404
 
 
-def test_a_moderators_name_as_author_opens_nothing(host: Host) -> None:
+def test_the_name_of_a_moderator_as_author_gives_no_access(host: Host) -> None:
     host.moderator = None
     item: Any = host.client.post("/discuss/comments/thaw", json={"author": "mori", "text": "Let me in."}).json
     assert host.client.get("/discuss/moderation/items").status_code == 401

@@ -82,7 +82,7 @@ def test_a_forged_host_field_gets_into_no_stored_address(tmp_path: Path) -> None
     assert "evil.example" not in page
 
 
-def test_a_page_that_was_shown_under_a_forged_host_takes_no_pings_for_it(tmp_path: Path) -> None:
+def test_pages_shown_under_a_forged_host_accept_no_pings_for_it(tmp_path: Path) -> None:
     host = naive(tmp_path, MODERATE_SITE_URL="https://news.example")
     host.client.get("/discuss/comments/thaw", headers=FORGED)
     with host.app.test_request_context(headers=FORGED):
@@ -94,7 +94,7 @@ def test_a_page_that_was_shown_under_a_forged_host_takes_no_pings_for_it(tmp_pat
     assert [answer.status_code for answer in mentions] == [400, 400, 201]
 
 
-def test_an_address_at_a_host_of_the_sites_own_choice_stays(tmp_path: Path) -> None:
+def test_an_article_address_at_a_host_chosen_by_the_site_is_kept(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_SITE_URL="https://news.example")
     host.add_article("thaw", url="https://shop.example:8443/thaw?a=1#top", aliases=("http://evil.example/thaw",))
     host.client.post("/discuss/comments/thaw", json={"author": "M", "text": "Hi."}, headers=FORGED)
@@ -116,7 +116,7 @@ def test_a_forged_former_host_takes_no_address_from_another_article(tmp_path: Pa
     assert [item["article"] for item in reversed(items)] == ["frost", "thaw"]
 
 
-def test_flasks_own_list_of_hosts_guards_a_site_without_an_address(tmp_path: Path) -> None:
+def test_trusted_hosts_of_flask_protect_a_site_without_site_url(tmp_path: Path) -> None:
     host = naive(tmp_path, TRUSTED_HOSTS=["localhost"])
     sent = {"author": "M", "text": "Hi."}
     assert host.client.post("/discuss/comments/thaw", json=sent, headers=FORGED).status_code == 400
@@ -147,7 +147,7 @@ def reasons(item: dict[str, Any]) -> str:
     return " ".join(finding["reason"] for finding in item["findings"])
 
 
-def test_a_site_without_an_address_of_its_own_is_not_made_to_ask_itself(tmp_path: Path, blog: Blog) -> None:
+def test_a_site_without_site_url_does_not_fetch_its_own_pages(tmp_path: Path, blog: Blog) -> None:
     host = reading(tmp_path, blog.port)
     host.add_article("thaw", url=blog.url("/thaw"))
     blog.write("/other", LINK)
@@ -159,7 +159,7 @@ def test_a_site_without_an_address_of_its_own_is_not_made_to_ask_itself(tmp_path
     assert blog.asked == []
 
 
-def test_trust_in_a_host_is_not_lent_by_its_redirects(tmp_path: Path, blog: Blog) -> None:
+def test_trust_in_a_host_does_not_extend_to_its_redirects(tmp_path: Path, blog: Blog) -> None:
     page = blog.write("/a", LINK)
     with redirecting("127.0.0.2", page) as source:
         port = int(source.split(":")[2].partition("/")[0])
@@ -173,7 +173,7 @@ def test_trust_in_a_host_is_not_lent_by_its_redirects(tmp_path: Path, blog: Blog
         assert direct["status"] == "approved", direct["findings"]
 
 
-def test_trust_in_a_host_counts_for_nothing_where_pages_are_not_read(tmp_path: Path) -> None:
+def test_trust_in_a_host_has_no_effect_when_pages_are_not_read(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_VERIFY_PINGS="off", MODERATE_PREMODERATION="strangers")
     rule = {"kind": "host", "value": "blog.example", "effect": "trust"}
     assert host.client.post("/discuss/moderation/rules", json=rule, headers=host.token()).status_code == 201
@@ -183,7 +183,7 @@ def test_trust_in_a_host_counts_for_nothing_where_pages_are_not_read(tmp_path: P
 # --- a blog's good name ---------------------------------------------------------------------------------
 
 
-def test_who_pings_in_a_blogs_name_does_not_use_up_its_budget(tmp_path: Path) -> None:
+def test_pings_in_the_name_of_a_blog_do_not_use_up_its_budget(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={"pings": ["3/hour per source-host"]})
 
     def pings(client: str, number: int) -> list[bool]:

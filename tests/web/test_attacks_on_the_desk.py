@@ -40,7 +40,7 @@ BAITS = pytest.mark.parametrize("switch", [replaced, rewritten])
 
 
 @BAITS
-def test_a_button_for_all_publishes_no_text_that_came_after_its_page(
+def test_a_bulk_button_publishes_no_text_that_arrived_after_its_page(
     host: Host, switch: Callable[[Host, dict[str, Any]], None]
 ) -> None:
     items = harmless(host)
@@ -57,7 +57,7 @@ def test_a_button_for_all_publishes_no_text_that_came_after_its_page(
 
 
 @BAITS
-def test_a_program_can_decide_about_exactly_what_it_has_looked_at(
+def test_an_api_client_can_decide_on_exactly_the_version_that_it_read(
     host: Host, switch: Callable[[Host, dict[str, Any]], None]
 ) -> None:
     items, headers = harmless(host), host.token()
@@ -98,7 +98,7 @@ def test_a_program_can_decide_about_exactly_what_it_has_looked_at(
         {"items": []},
     ],
 )
-def test_no_confusion_of_types_widens_a_decision(host: Host, body: dict[str, Any]) -> None:
+def test_values_of_wrong_types_do_not_widen_a_decision(host: Host, body: dict[str, Any]) -> None:
     host.comment()
     answer = host.client.post(DECISIONS, json={"decision": "approve", **body}, headers=host.token())
     assert answer.status_code == 422
@@ -106,7 +106,7 @@ def test_no_confusion_of_types_widens_a_decision(host: Host, body: dict[str, Any
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_decisions_undos_and_second_thoughts_all_at_once_leave_numbers_that_are_right(
+def test_concurrent_decisions_undos_and_edits_leave_correct_counters(
     tmp_path: Path, database: str, request: pytest.FixtureRequest
 ) -> None:
     settings = {"MODERATE_DATABASE_URL": request.getfixturevalue("pg_url")} if database == "postgresql" else {}

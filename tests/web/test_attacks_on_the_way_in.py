@@ -29,7 +29,7 @@ def exhaust(host: Host, path: str, **request: Any) -> None:
     assert [host.client.get(path, **request).status_code for _ in range(4)][-1] == 429
 
 
-def test_guesses_from_a_shared_address_keep_no_moderator_out(tmp_path: Path) -> None:
+def test_guesses_from_a_shared_address_do_not_block_moderators(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS=STRICT)
     mine, address = host.token(), link(host)
     exhaust(host, ITEMS, headers={"Authorization": "Bearer mod_0_x"})
@@ -39,7 +39,7 @@ def test_guesses_from_a_shared_address_keep_no_moderator_out(tmp_path: Path) -> 
     assert host.client.get(ITEMS, headers={"Authorization": "Bearer mod_0_y"}).status_code == 429
 
 
-def test_a_link_made_before_its_moderator_was_revoked_signs_nobody_in(host: Host) -> None:
+def test_a_link_made_before_its_moderator_was_revoked_does_not_sign_in(host: Host) -> None:
     leaked = link(host)
     host.clock.advance(minutes=1)
     host.app.test_cli_runner().invoke(args=["moderate", "token", "revoke", "mori"])
@@ -51,7 +51,7 @@ def test_a_link_made_before_its_moderator_was_revoked_signs_nobody_in(host: Host
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_of_many_who_use_one_link_at_once_one_comes_in(
+def test_only_one_of_many_concurrent_uses_of_a_link_signs_in(
     tmp_path: Path, database: str, request: pytest.FixtureRequest
 ) -> None:
     settings = {"MODERATE_DATABASE_URL": request.getfixturevalue("pg_url")} if database == "postgresql" else {}
@@ -95,5 +95,5 @@ def at_once(calls: list[Callable[[], Any]]) -> list[Any]:
         {"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost"},
     ],
 )
-def test_no_spelling_of_another_origin_signs_anybody_in(host: Host, headers: dict[str, str]) -> None:
+def test_no_spelling_of_another_origin_can_sign_in(host: Host, headers: dict[str, str]) -> None:
     assert host.client.post(link(host), headers=headers).status_code == 403

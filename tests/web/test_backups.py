@@ -66,7 +66,7 @@ def backup(host: Host, tmp_path: Path) -> Path:
     return made
 
 
-def test_a_backup_is_one_whole_file_that_is_made_while_the_site_goes_on(host: Host, path: Path, tmp_path: Path) -> None:
+def test_a_backup_of_a_running_site_is_one_complete_file(host: Host, path: Path, tmp_path: Path) -> None:
     made = tmp_path / "out" / "backup.sqlite3"
     made.parent.mkdir()
     with host.app.app_context(), host.state.desk.store.database.write():
@@ -81,7 +81,7 @@ def test_a_backup_is_one_whole_file_that_is_made_while_the_site_goes_on(host: Ho
     assert files_in(made.parent) == {"backup.sqlite3"}
 
 
-def test_a_backup_overwrites_a_file_only_where_it_is_told_to(host: Host, tmp_path: Path) -> None:
+def test_a_backup_overwrites_a_file_only_when_asked(host: Host, tmp_path: Path) -> None:
     made = tmp_path / "backup.sqlite3"
     made.write_text("Something else.", encoding="ascii")
     refused = run(host, "backup", made)
@@ -97,13 +97,13 @@ def test_a_backup_never_replaces_the_database_itself(host: Host, path: Path) -> 
     assert texts(host) == {"Before"}
 
 
-def test_a_backup_into_a_folder_that_is_not_there_is_told_in_one_line(host: Host, tmp_path: Path) -> None:
+def test_a_backup_into_a_missing_folder_fails_with_one_line(host: Host, tmp_path: Path) -> None:
     refused = run(host, "backup", tmp_path / "none" / "backup.sqlite3")
     assert refused.exit_code == 1
     assert "could not be written: No such file or directory" in refused.output
 
 
-def test_a_restore_brings_back_the_backup_and_keeps_what_was_there(host: Host, path: Path, backup: Path) -> None:
+def test_a_restore_brings_back_the_backup_and_keeps_the_previous_file(host: Host, path: Path, backup: Path) -> None:
     assert texts(host) == {"Before", "After"}
     done = run(host, "restore", backup)
     assert done.exit_code == 0, done.output
@@ -117,7 +117,7 @@ def test_a_restore_brings_back_the_backup_and_keeps_what_was_there(host: Host, p
     assert run(host, "db", "check").exit_code == 0
 
 
-def test_a_restore_through_a_symbolic_link_replaces_the_file_that_it_leads_to(tmp_path: Path, backup: Path) -> None:
+def test_a_restore_through_a_symbolic_link_replaces_its_target(tmp_path: Path, backup: Path) -> None:
     """The folder of the instance may be on another volume than the data, and be made anew by each deploy."""
     data, folder = tmp_path / "data", tmp_path / "linked"
     data.mkdir()
@@ -134,7 +134,7 @@ def test_a_restore_through_a_symbolic_link_replaces_the_file_that_it_leads_to(tm
         assert raw.execute("SELECT text FROM moderate_items").fetchall() == [("Before",)]
 
 
-def test_what_a_killed_process_left_beside_the_database_does_not_undo_a_restore(tmp_path: Path, path: Path) -> None:
+def test_files_left_by_a_killed_process_do_not_undo_a_restore(tmp_path: Path, path: Path) -> None:
     """The same by `cp` gave back the newer comments, or a damaged database."""
     code = (
         "import os, shutil, sys; from tests.sites import Host; from pathlib import Path\n"
@@ -153,7 +153,7 @@ def test_what_a_killed_process_left_beside_the_database_does_not_undo_a_restore(
     assert run(host, "db", "check").exit_code == 0
 
 
-def test_a_database_that_is_damaged_can_be_replaced(host: Host, path: Path, backup: Path) -> None:
+def test_a_damaged_database_can_be_replaced(host: Host, path: Path, backup: Path) -> None:
     host.close()
     path.write_bytes(b"rubbish" * 2000)
     path.with_name("moderate.sqlite3-wal").write_bytes(b"rubbish" * 2000)
@@ -165,7 +165,9 @@ def test_a_database_that_is_damaged_can_be_replaced(host: Host, path: Path, back
     assert {path.with_name(name).read_bytes() for name in kept} == {b"rubbish" * 2000}
 
 
-def test_a_damaged_database_says_what_to_do(host: Host, path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_error_for_a_damaged_database_has_instructions(
+    host: Host, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     host.close()
     path.write_bytes(b"rubbish" * 2000)
     damaged = Host(path.parent, MODERATE_LIMITS={})
@@ -181,7 +183,7 @@ def test_a_new_database_is_named_in_the_log(tmp_path: Path, caplog: pytest.LogCa
     assert caplog.messages == [f"A new and empty database was made: {tmp_path / 'moderate.sqlite3'}"]
 
 
-def test_a_restore_on_a_new_machine_needs_no_database_before(tmp_path: Path, backup: Path) -> None:
+def test_a_restore_on_a_new_machine_needs_no_existing_database(tmp_path: Path, backup: Path) -> None:
     host = Host(tmp_path / "new", MODERATE_LIMITS={})
     host.close()
     (tmp_path / "new" / "moderate.sqlite3").unlink()
@@ -225,7 +227,7 @@ def other_database(backup: Path) -> Path:
         (lambda file: file.with_name("none.sqlite3"), "There is no file"),
     ],
 )
-def test_a_file_that_is_no_usable_backup_is_refused_and_changes_nothing(
+def test_an_unusable_backup_file_is_refused_without_changes(
     host: Host, path: Path, backup: Path, change: Any, words: str
 ) -> None:
     refused = run(host, "restore", change(backup))
@@ -237,7 +239,7 @@ def test_a_file_that_is_no_usable_backup_is_refused_and_changes_nothing(
     assert files_in(path.parent) == {"moderate.sqlite3"}
 
 
-def test_a_backup_of_an_older_version_is_brought_up_to_date(
+def test_a_backup_of_an_older_version_is_upgraded(
     host: Host, backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install_next_version(tmp_path / "migrations", monkeypatch)
@@ -265,7 +267,7 @@ def another_process(path: Path, statement: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("mode", ["WAL", "DELETE"])
 @pytest.mark.parametrize("statement", ["SELECT count(*) FROM moderate_items", "BEGIN IMMEDIATE"])
-def test_a_restore_waits_for_nobody_and_is_refused_while_another_process_has_the_database_open(
+def test_a_restore_is_refused_at_once_while_another_process_has_the_database_open(
     tmp_path: Path, mode: str, statement: str
 ) -> None:
     """A process that is idle holds a lock in WAL mode only."""
@@ -299,7 +301,7 @@ def texts_in(path: Path) -> set[str]:
         return {row[0] for row in raw.execute("SELECT text FROM moderate_items")}
 
 
-def test_a_database_that_is_replaced_under_a_running_site_is_used_from_then_on(
+def test_a_running_site_uses_a_replaced_database_from_then_on(
     host: Host, path: Path, backup: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     other = Host(path.parent, MODERATE_LIMITS={})
@@ -320,7 +322,7 @@ def test_a_database_that_is_replaced_under_a_running_site_is_used_from_then_on(
     assert not [name for name in files_in(path.parent) if "-wal" in name or "-shm" in name]
 
 
-def test_a_database_that_is_moved_away_is_an_outage_until_it_is_back(host: Host, path: Path) -> None:
+def test_a_moved_database_is_an_outage_until_it_is_back(host: Host, path: Path) -> None:
     moved = path.rename(path.with_name("moved.sqlite3"))
     host.clock.advance(seconds=1)
     for _ in range(2):
@@ -339,7 +341,7 @@ def test_a_database_that_is_moved_away_is_an_outage_until_it_is_back(host: Host,
 @pytest.mark.parametrize(
     ("server", "tools"), [("pg_url", ("pg_dump", "pg_restore")), ("mariadb_url", ("mariadb-dump", "mariadb "))]
 )
-def test_a_server_is_backed_up_by_its_own_tool_which_is_named(
+def test_the_backup_tool_of_a_database_server_is_named(
     tmp_path: Path, request: pytest.FixtureRequest, server: str, tools: tuple[str, str]
 ) -> None:
     host = Host(tmp_path, MODERATE_DATABASE_URL=request.getfixturevalue(server))
@@ -350,7 +352,7 @@ def test_a_server_is_backed_up_by_its_own_tool_which_is_named(
     assert not (tmp_path / "file").exists()
 
 
-def test_postgresql_comes_back_by_its_own_tools(tmp_path: Path, postgresql: PostgreSQL, pg_url: str) -> None:
+def test_postgresql_is_restored_by_its_own_tools(tmp_path: Path, postgresql: PostgreSQL, pg_url: str) -> None:
     folder = postgresql.initdb.parent
     host = Host(tmp_path, MODERATE_DATABASE_URL=pg_url, MODERATE_LIMITS={})
     run(host, "db", "upgrade")
@@ -367,7 +369,7 @@ def test_postgresql_comes_back_by_its_own_tools(tmp_path: Path, postgresql: Post
     assert host.comment("Later").status_code == 202
 
 
-def test_mariadb_comes_back_by_its_own_tools(tmp_path: Path, mariadb: MariaDB, mariadb_url: str) -> None:
+def test_mariadb_is_restored_by_its_own_tools(tmp_path: Path, mariadb: MariaDB, mariadb_url: str) -> None:
     host = Host(tmp_path, MODERATE_DATABASE_URL=mariadb_url, MODERATE_LIMITS={})
     run(host, "db", "upgrade")
     host.comment("Before 🎉")

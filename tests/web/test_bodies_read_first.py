@@ -153,7 +153,7 @@ def stored(host: Host) -> list[dict[str, Any]]:
     return items[::-1]
 
 
-def test_comments_come_in_as_they_were_typed(early: Early) -> None:
+def test_comments_are_stored_as_typed(early: Early) -> None:
     fields = {"author": "Jürgen", "text": TEXT}
     page = {"Accept": "text/html"}
     assert early.client.post("/discuss/comments/thaw", data=fields, headers=page).status_code == 303
@@ -194,7 +194,7 @@ def test_trackbacks_keep_their_charset(early: Early, codec: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["text/xml", FORM])
-def test_pingbacks_and_webmentions_come_in(early: Early, kind: str) -> None:
+def test_pingbacks_and_webmentions_are_received(early: Early, kind: str) -> None:
     call = (
         "<?xml version='1.0'?><methodCall><methodName>pingback.ping</methodName><params>"
         "<param><value>http://blog.example/a?b=1&amp;c=2</value></param>"
@@ -209,7 +209,7 @@ def test_pingbacks_and_webmentions_come_in(early: Early, kind: str) -> None:
     assert sources == ["http://blog.example/a?b=1&c=2", mention["source"]]
 
 
-def test_moderators_decide_by_form_and_by_program(early: Early) -> None:
+def test_moderators_can_decide_by_form_and_by_api(early: Early) -> None:
     for number in range(3):
         early.comment(f"Number {number}.")
     early.moderator = Moderator("mori")
@@ -233,7 +233,7 @@ def test_signing_in_by_a_link_works(early: Early) -> None:
 
 
 @pytest.mark.parametrize("again", ["", "1"])
-def test_one_click_ends_the_mails_and_the_other_button_brings_them_back(early: Early, again: str) -> None:
+def test_one_click_unsubscribe_and_resubscribe_work(early: Early, again: str) -> None:
     with early.app.test_request_context():
         token = early.state.signer.sign("unsubscribe", "somebody")
     sent = {"List-Unsubscribe": "One-Click", **({"again": again} if again else {})}
@@ -258,7 +258,7 @@ def test_one_click_ends_the_mails_and_the_other_button_brings_them_back(early: E
     ],
 )
 @pytest.mark.parametrize("reader", ["form", "stream"])
-def test_what_is_too_large_is_refused_by_moderate_itself(
+def test_too_large_bodies_are_refused_by_moderate_itself(
     tmp_path: Path, reader: str, method: str, path: str, fields: dict[str, Any]
 ) -> None:
     host = Early(tmp_path, reader)
@@ -294,7 +294,7 @@ def plain(path: str, kind: str, body: bytes, length: int | None = None) -> bytes
 
 
 @pytest.mark.parametrize("reader", ON_SOCKETS)
-def test_a_request_on_a_real_line_comes_in_whole(tmp_path: Path, reader: str) -> None:
+def test_a_request_over_a_socket_is_read_whole(tmp_path: Path, reader: str) -> None:
     host = Early(tmp_path, reader)
     words = WORDS["euc_jp"]
     ping = b"url=http://blog.example/1&charset=EUC-JP&title=" + quote_plus(words.encode("euc_jp")).encode()
@@ -307,7 +307,7 @@ def test_a_request_on_a_real_line_comes_in_whole(tmp_path: Path, reader: str) ->
     assert [item.get("title") or item["text"] for item in stored(host)] == [words, TEXT, f"{TEXT}!"]
 
 
-def test_a_chunked_body_is_read_once_and_within_bounds(tmp_path: Path) -> None:
+def test_a_chunked_body_is_read_once_and_within_limits(tmp_path: Path) -> None:
     host = Early(tmp_path, "form")
     comment = f"author=Mika&text={quote_plus(TEXT)}".encode()
     with serving(host.app) as port:
@@ -319,7 +319,7 @@ def test_a_chunked_body_is_read_once_and_within_bounds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["comments/thaw", "trackback/thaw", "pingback", "webmention", "preview"])
-def test_a_body_that_breaks_off_is_refused_in_words(tmp_path: Path, path: str) -> None:
+def test_a_truncated_body_is_refused_with_a_message(tmp_path: Path, path: str) -> None:
     host = Early(tmp_path, "form")
     with serving(host.app) as port:
         answer = exchange(port, plain(f"/discuss/{path}", FORM, b"author=Mika", 500), hang_up=True)
@@ -336,7 +336,7 @@ class Breaking(BytesIO):
 
 @pytest.mark.parametrize(("stream", "words"), [(BytesIO, "ended early"), (Breaking, "cannot be read")])
 @pytest.mark.parametrize("path", ["comments/thaw", "trackback/thaw", "pingback", "webmention", "preview"])
-def test_a_server_that_notices_no_end_or_fails_in_its_own_way_leaves_nothing_half(
+def test_a_failing_or_unnoticed_end_of_the_body_stores_nothing_partial(
     tmp_path: Path, stream: type[BytesIO], words: str, path: str
 ) -> None:
     """As gunicorn does, which calls the input of every request terminated."""
@@ -352,9 +352,7 @@ def test_a_server_that_notices_no_end_or_fails_in_its_own_way_leaves_nothing_hal
     assert host.total() == 0
 
 
-def test_middleware_that_leaves_no_body_is_named_in_the_log_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_middleware_that_consumes_the_body_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={})
     inner = host.app.wsgi_app
 

@@ -43,14 +43,16 @@ ASKED_FOR_AGAIN = ["/comments/thaw", "/items/1", "/counts?article=thaw", "/feed"
 
 
 @pytest.mark.parametrize(("method", "path", "sent"), KEPT_BY_NOBODY, ids=lambda value: str(value)[:40])
-def test_what_is_for_one_moment_is_kept_by_nobody(host: Host, method: str, path: str, sent: dict[str, object]) -> None:
+def test_momentary_responses_are_stored_by_no_cache(
+    host: Host, method: str, path: str, sent: dict[str, object]
+) -> None:
     answer = host.client.open(f"/discuss{path}", method=method, **sent)  # type: ignore[arg-type]
     assert answer.headers["Cache-Control"] == "no-store"
     assert "ETag" not in answer.headers
 
 
 @pytest.mark.parametrize("path", ASKED_FOR_AGAIN)
-def test_what_everybody_may_see_is_kept_but_asked_for_again(host: Host, path: str) -> None:
+def test_public_responses_are_stored_and_revalidated(host: Host, path: str) -> None:
     host.comment()
     host.decide(1, "approve")
     reader = host.app.test_client()
@@ -62,7 +64,7 @@ def test_what_everybody_may_see_is_kept_but_asked_for_again(host: Host, path: st
 
 
 @pytest.mark.parametrize("path", ["/comments/thaw", "/items/1"])
-def test_what_waits_is_kept_by_its_author_alone(host: Host, path: str) -> None:
+def test_pending_items_are_cached_only_for_their_author(host: Host, path: str) -> None:
     host.comment()
     answer = host.client.get(f"/discuss{path}")
     assert answer.status_code == 200
@@ -99,7 +101,7 @@ CACHES = [by_flask_caching, by_a_block_of_the_template, by_a_dictionary_of_respo
 
 
 @pytest.mark.parametrize("cache", CACHES)
-def test_a_cached_page_holds_nothing_of_the_reader_who_came_first(host: Host, cache: Callable[[Host], None]) -> None:
+def test_a_cached_page_holds_nothing_of_its_first_reader(host: Host, cache: Callable[[Host], None]) -> None:
     cache(host)
     host.author = Author("Aino", id="7")
     landing = host.client.post("/discuss/comments/thaw", data=FORM).headers["Location"]
@@ -119,7 +121,7 @@ def test_a_cached_page_holds_nothing_of_the_reader_who_came_first(host: Host, ca
 
 
 @pytest.mark.parametrize("client", [{"use_cookies": True}, {"use_cookies": False}])
-def test_a_cache_that_asks_whether_a_page_is_personal_shows_authors_what_waits(
+def test_a_cache_that_checks_for_personal_pages_shows_authors_their_pending_items(
     host: Host, client: dict[str, bool]
 ) -> None:
     by_flask_caching(host, unless=host.moderate.is_personal, query_string=True)
@@ -132,7 +134,7 @@ def test_a_cache_that_asks_whether_a_page_is_personal_shows_authors_what_waits(
     assert stranger.get("/thaw").text == before
 
 
-def test_a_streamed_page_shows_its_reader_what_waits(host: Host) -> None:
+def test_a_streamed_page_shows_pending_items_to_their_author(host: Host) -> None:
     source = "{{ moderate_thread(key) }}"
     host.app.view_functions["article"] = lambda key: stream_template_string(source, key=key)
     landing = host.client.post("/discuss/comments/thaw", data=FORM).headers["Location"]
@@ -156,7 +158,7 @@ def by_a_streamed_page(host: Host, fields: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("said", [by_the_view, by_the_app, by_a_streamed_page])
 @pytest.mark.parametrize("client", [{"use_cookies": True}, {"use_cookies": False}])
-def test_no_cache_on_the_way_keeps_what_waits_whatever_the_host_says_of_its_pages(
+def test_no_shared_cache_stores_pending_items_whatever_the_host_sets(
     host: Host, said: Callable[[Host, dict[str, str]], None], client: dict[str, bool]
 ) -> None:
     """Varnish, nginx and CDNs put some of these fields above Cache-Control."""
@@ -176,7 +178,7 @@ def test_no_cache_on_the_way_keeps_what_waits_whatever_the_host_says_of_its_page
     assert public.items() <= dict(stranger.headers).items()
 
 
-def test_a_page_with_something_personal_is_never_answered_by_an_older_copy(host: Host) -> None:
+def test_a_page_with_personal_content_is_never_answered_by_304(host: Host) -> None:
     """A host that tags what its view returns, as Flask's documentation shows it."""
 
     def view(key: str) -> Any:
@@ -192,7 +194,7 @@ def test_a_page_with_something_personal_is_never_answered_by_an_older_copy(host:
     assert (own.status_code, "is waiting for a moderator" in own.text, "ETag" in own.headers) == (200, True, False)
 
 
-def test_the_host_decides_about_its_own_pages(host: Host) -> None:
+def test_the_host_controls_the_caching_of_its_own_pages(host: Host) -> None:
     assert "Cache-Control" not in host.client.get("/thaw").headers
     style = host.client.get("/discuss/static/moderate.css")
     assert style.headers["Cache-Control"] == "no-cache"

@@ -41,14 +41,14 @@ def checked(folder: Path, **config: Any) -> tuple[int, dict[str, str]]:
     return result.exit_code, dict(lines)
 
 
-def test_what_is_not_used_is_no_fault(tmp_path: Path) -> None:
+def test_unused_services_are_no_error(tmp_path: Path) -> None:
     code, said = checked(tmp_path)
     assert code == 0
     assert list(said) == ["settings", "database", "redis", "akismet", "tasks", "retention", "mail"]
     assert said["mail"] == "not used. Set MODERATE_MAIL_SERVER to have moderators written to."
 
 
-def test_the_database_in_use_is_named_without_its_password(tmp_path: Path, pg_url: str) -> None:
+def test_the_database_is_named_without_its_password(tmp_path: Path, pg_url: str) -> None:
     assert checked(tmp_path)[1]["database"] == f"ok. SQLite, {tmp_path / 'moderate.sqlite3'}."
     host = Host(tmp_path, MODERATE_DATABASE_URL=pg_url)
     assert host.app.test_cli_runner().invoke(args=["moderate", "db", "upgrade"]).exit_code == 0
@@ -60,12 +60,12 @@ def test_the_database_in_use_is_named_without_its_password(tmp_path: Path, pg_ur
     assert said == f"ok. postgresql, {name} at {hosts[0]} and {hosts[1]}."
 
 
-def test_a_missing_secret_key_is_told(tmp_path: Path) -> None:
+def test_a_missing_secret_key_is_reported(tmp_path: Path) -> None:
     assert "SECRET_KEY" not in checked(tmp_path)[1]["settings"]
     assert "SECRET_KEY is not set" in checked(tmp_path, SECRET_KEY=None)[1]["settings"]
 
 
-def test_a_database_without_its_tables_says_what_to_run(tmp_path: Path) -> None:
+def test_a_database_without_tables_is_reported_with_the_command_to_run(tmp_path: Path) -> None:
     code, said = checked(tmp_path, MODERATE_DATABASE_URL=f"sqlite:///{tmp_path / 'empty.db'}")
     assert (code, said["database"]) == (1, "outdated. Run: flask moderate db upgrade")
     assert said["tasks"] == "unknown. They are in the database: see there."
@@ -82,7 +82,7 @@ def test_a_database_without_its_tables_says_what_to_run(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_database_that_lets_nobody_in_is_told_in_words(
+def test_a_database_that_refuses_the_login_is_reported_with_a_message(
     tmp_path: Path, pg_url: str, change: tuple[str, str], words: str
 ) -> None:
     code, said = checked(tmp_path, MODERATE_DATABASE_URL=pg_url.replace(*change))
@@ -92,7 +92,7 @@ def test_a_database_that_lets_nobody_in_is_told_in_words(
     assert "hunter2" not in str(said)
 
 
-def test_a_redis_that_was_stopped_is_told(tmp_path: Path) -> None:
+def test_a_stopped_redis_is_reported(tmp_path: Path) -> None:
     with Redis() as server:
         assert checked(tmp_path, MODERATE_REDIS_URL=server.url)[0] == 0
         url = server.url
@@ -101,7 +101,7 @@ def test_a_redis_that_was_stopped_is_told(tmp_path: Path) -> None:
     assert said["redis"].startswith("the connection was refused: is the server running there? Check MODERATE_REDIS_URL")
 
 
-def test_a_key_that_akismet_refuses_is_told(tmp_path: Path) -> None:
+def test_an_invalid_akismet_key_is_reported(tmp_path: Path) -> None:
     with AkismetStandIn() as akismet:
         settings = {"MODERATE_AKISMET_URL": akismet.url, "MODERATE_SITE_URL": "http://localhost"}
         assert checked(tmp_path, MODERATE_AKISMET_KEY="a key", **settings)[0] == 0
@@ -110,7 +110,7 @@ def test_a_key_that_akismet_refuses_is_told(tmp_path: Path) -> None:
     assert "Check MODERATE_AKISMET_KEY" in said["akismet"]
 
 
-def test_a_mail_server_is_signed_in_to_and_gets_no_mail(tmp_path: Path) -> None:
+def test_the_mail_server_login_is_tested_without_sending_mail(tmp_path: Path) -> None:
     with MailServer() as server:
         code, said = checked(tmp_path, MODERATE_MAIL_PORT=server.port, **MAIL)
         assert (code, said["mail"]) == (0, "ok.")
@@ -121,7 +121,7 @@ def test_a_mail_server_is_signed_in_to_and_gets_no_mail(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("host", "is_warned"), [("0.0.0.0", True), ("127.0.0.1", False)])
-def test_a_password_that_crosses_a_network_in_the_clear_is_warned_of(
+def test_a_password_sent_in_clear_text_over_a_network_is_warned_about(
     tmp_path: Path, host: str, is_warned: bool
 ) -> None:
     account = {"MODERATE_MAIL_SERVER": host, "MODERATE_MAIL_USERNAME": "news", "MODERATE_MAIL_PASSWORD": "a word"}
@@ -132,17 +132,17 @@ def test_a_password_that_crosses_a_network_in_the_clear_is_warned_of(
 
 
 @pytest.mark.parametrize(("folder", "code"), [("file:mails", 0), ("file:taken/mails", 1)])
-def test_a_folder_for_mails_must_be_one_that_can_be_written(tmp_path: Path, folder: str, code: int) -> None:
+def test_the_mail_folder_must_be_writable(tmp_path: Path, folder: str, code: int) -> None:
     (tmp_path / "taken").write_text("a file")
     assert checked(tmp_path, **{**MAIL, "MODERATE_MAIL_SERVER": folder})[0] == code
 
 
-def test_recipients_who_want_no_mails_are_no_fault(tmp_path: Path) -> None:
+def test_recipients_who_want_no_mails_are_no_error(tmp_path: Path) -> None:
     nobody = {**MAIL, "MODERATE_MAIL_TO": [{"email": "mori@mail.example", "notify": "off"}]}
     assert checked(tmp_path, **nobody)[1]["mail"] == "not used. Nobody in MODERATE_MAIL_TO is to be written to."
 
 
-def test_webhooks_are_connected_to_and_not_called(tmp_path: Path) -> None:
+def test_webhook_hosts_are_connected_to_without_a_call(tmp_path: Path) -> None:
     called: list[bytes] = []
 
     def receive(connection: Connection) -> None:
@@ -171,7 +171,7 @@ class Skewed(SystemClock):
 
 
 @pytest.mark.parametrize("kind", ["pg_url", "mariadb_url"])
-def test_hosts_whose_clocks_differ_go_by_that_of_the_database(
+def test_hosts_with_different_clocks_use_the_clock_of_the_database(
     tmp_path: Path, request: pytest.FixtureRequest, kind: str
 ) -> None:
     url = request.getfixturevalue(kind)
@@ -191,7 +191,7 @@ def test_hosts_whose_clocks_differ_go_by_that_of_the_database(
 
 
 @pytest.mark.parametrize("minutes", [-60, -5, 5, 60])
-def test_a_worker_whose_clock_is_set_goes_by_that_of_the_database_before_it_takes_a_task(
+def test_a_worker_adopts_the_clock_of_the_database_before_its_first_task(
     tmp_path: Path, pg_url: str, minutes: float
 ) -> None:
     """Others would take a lease that is taken by a wrong clock for ended."""

@@ -49,7 +49,7 @@ def test_help_names_every_command(host: Host) -> None:
 # --- database -------------------------------------------------------------------------------------
 
 
-def test_tables_are_made_told_and_checked(fresh: Host) -> None:
+def test_tables_are_created_reported_and_checked(fresh: Host) -> None:
     assert run(fresh, "db", "current").output.strip() == "no tables yet"
     missing = run(fresh, "db", "check")
     assert missing.exit_code == 1
@@ -62,7 +62,7 @@ def test_tables_are_made_told_and_checked(fresh: Host) -> None:
     assert fresh.comment().status_code == 202
 
 
-def test_tables_that_somebody_changed_are_named(host: Host) -> None:
+def test_changed_tables_are_named(host: Host) -> None:
     with host.app.app_context(), host.state.desk.store.database.write() as conn:
         conn.execute(text("ALTER TABLE moderate_items ADD COLUMN extra TEXT"))
     found = run(host, "db", "check")
@@ -70,7 +70,7 @@ def test_tables_that_somebody_changed_are_named(host: Host) -> None:
     assert "extra" in found.output
 
 
-def test_a_site_moves_to_another_database_with_one_command(fresh: Host, tmp_path: Path) -> None:
+def test_a_site_is_copied_to_another_database_with_one_command(fresh: Host, tmp_path: Path) -> None:
     run(fresh, "db", "upgrade")
     fresh.comment("It stays with us")
     address = f"sqlite:///{tmp_path / 'new.sqlite3'}"
@@ -85,7 +85,7 @@ def test_a_site_moves_to_another_database_with_one_command(fresh: Host, tmp_path
 
 
 @pytest.mark.parametrize("address", ["nonsense", "oracle://host/name", ""])
-def test_an_address_that_is_none_is_explained(host: Host, address: str) -> None:
+def test_an_invalid_address_is_explained(host: Host, address: str) -> None:
     result = run(host, "db", "copy", "--to", address)
     assert result.exit_code == 2
     assert "postgresql://user:password@host/name" in result.output
@@ -94,7 +94,7 @@ def test_an_address_that_is_none_is_explained(host: Host, address: str) -> None:
 # --- tokens ---------------------------------------------------------------------------------------
 
 
-def test_a_new_token_stands_alone_on_the_last_line_and_works(host: Host) -> None:
+def test_a_new_token_is_printed_alone_on_the_last_line_and_works(host: Host) -> None:
     made = run(host, "token", "create", "Mori Ōgai")
     assert made.exit_code == 0
     token = made.stdout.splitlines()[-1]
@@ -132,7 +132,7 @@ def test_tokens_are_listed_without_their_secrets_and_revoked_by_name_or_id(host:
 # --- counters -------------------------------------------------------------------------------------
 
 
-def test_counters_that_are_right_are_left_alone(host: Host) -> None:
+def test_correct_counters_are_left_unchanged(host: Host) -> None:
     host.comment()
     for words in ([], ["--dry-run"]):
         result = run(host, "recount", *words)
@@ -141,7 +141,7 @@ def test_counters_that_are_right_are_left_alone(host: Host) -> None:
         assert "Counting" in result.output
 
 
-def test_counters_that_have_drifted_are_told_first_and_mended_then(host: Host) -> None:
+def test_wrong_counters_are_reported_first_and_repaired_on_request(host: Host) -> None:
     host.add_article("frost")
     host.comment()
     host.comment(article="frost")
@@ -162,7 +162,7 @@ def test_counters_that_have_drifted_are_told_first_and_mended_then(host: Host) -
 # --- the queue ------------------------------------------------------------------------------------
 
 
-def test_the_queue_shows_what_waits_and_no_text_can_command_the_terminal(host: Host) -> None:
+def test_the_queue_shows_pending_items_without_terminal_control_characters(host: Host) -> None:
     hostile = "red\x1b[31m \u202ereversed\r\nsecond line\x9b2J \u2028 \u200b"
     with host.app.app_context():
         host.moderate.submit("thaw", "Plain", author="Mika")
@@ -176,14 +176,14 @@ def test_the_queue_shows_what_waits_and_no_text_can_command_the_terminal(host: H
     assert hostile not in shown.output
 
 
-def test_the_queue_shows_characters_that_are_newer_than_pythons_tables(host: Host) -> None:
+def test_the_queue_shows_characters_newer_than_the_unicode_tables_of_python(host: Host) -> None:
     host.comment("So tired \U0001fae9", author="Mika \U0001fadf")
     shown = run(host, "queue").output
     assert "So tired \U0001fae9" in shown
     assert "Mika \U0001fadf" in shown
 
 
-def test_the_queue_tells_what_there_is_to_decide_about(tmp_path: Path) -> None:
+def test_the_queue_shows_the_details_needed_for_a_decision(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_FETCH_TIMEOUT=1)
     host.comment("See https://a.example https://b.example https://c.example", author="Many")
     host.client.post("/discuss/trackback/thaw", data={"url": "http://127.0.0.1:1/post", "title": "On ice"})
@@ -194,7 +194,7 @@ def test_the_queue_tells_what_there_is_to_decide_about(tmp_path: Path) -> None:
     assert "hold: 3 links, where up to 2 pass (links)" in shown
 
 
-def test_the_queue_tells_where_links_lead_and_times_to_the_second(host: Host) -> None:
+def test_the_queue_shows_link_destinations_and_times_to_the_second(host: Host) -> None:
     host.comment('<a href="https://evil.example/x">bank.example\x1b[31m</a>', url="https://shop.example/")
     shown = run(host, "queue").output
     assert 'link https://evil.example/x "bank.example' in shown
@@ -203,7 +203,7 @@ def test_the_queue_tells_where_links_lead_and_times_to_the_second(host: Host) ->
     assert re.search(r"  \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  Mika\n", shown)
 
 
-def test_the_queue_takes_a_status_and_a_number(host: Host) -> None:
+def test_the_queue_accepts_a_status_and_a_number(host: Host) -> None:
     for n in range(3):
         host.comment(f"Number {n}")
     host.decide(2, "spam")
@@ -212,7 +212,7 @@ def test_the_queue_takes_a_status_and_a_number(host: Host) -> None:
     assert run(host, "queue", "--status", "lost").exit_code == 2
 
 
-def test_a_decision_at_the_terminal_is_one_like_any_other(host: Host) -> None:
+def test_a_decision_at_the_terminal_is_recorded_like_any_other(host: Host) -> None:
     host.comment()
     done = run(host, "decide", "1", "approve", "--by", "mori", "--note", "fine")
     assert (done.exit_code, done.output) == (0, "Item 1 is approved, version 2.\n")
@@ -223,7 +223,7 @@ def test_a_decision_at_the_terminal_is_one_like_any_other(host: Host) -> None:
     assert (again.exit_code, again.output) == (0, "Item 1 is approved, version 2.\n")
 
 
-def test_a_decision_about_nothing_is_told_in_one_line(host: Host) -> None:
+def test_a_decision_about_an_unknown_item_fails_with_one_line(host: Host) -> None:
     result = run(host, "decide", "999", "spam")
     assert result.exit_code == 1
     assert result.output == "Error: There is no such item.\n"
@@ -233,7 +233,7 @@ def test_a_decision_about_nothing_is_told_in_one_line(host: Host) -> None:
     "words",
     [["decide", "1", "delete"], ["decide", "9" * 20, "spam"], ["decide", "x", "spam"], ["decide"], ["token", "create"]],
 )
-def test_words_that_mean_nothing_end_with_the_usage(host: Host, words: list[str]) -> None:
+def test_unknown_arguments_print_the_usage(host: Host, words: list[str]) -> None:
     result = run(host, *words)
     assert result.exit_code == 2
     assert "Usage:" in result.output
@@ -242,7 +242,7 @@ def test_words_that_mean_nothing_end_with_the_usage(host: Host, words: list[str]
 # --- operating ------------------------------------------------------------------------------------
 
 
-def test_the_worker_does_what_is_due_and_stops(tmp_path: Path) -> None:
+def test_the_worker_processes_due_tasks_and_stops(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_FETCH_TIMEOUT=1)
     assert run(host, "worker", "--once").output == "Nothing was due.\n"
     host.client.post("/discuss/trackback/thaw", data={"url": "http://127.0.0.1:1/post", "title": "On ice"})
@@ -250,7 +250,7 @@ def test_the_worker_does_what_is_due_and_stops(tmp_path: Path) -> None:
     assert run(host, "worker", "--once").output == "1 task done.\n"
 
 
-def test_check_config_says_what_works(host: Host) -> None:
+def test_check_config_reports_working_parts(host: Host) -> None:
     result = run(host, "check-config")
     assert result.exit_code == 0
     assert "database: ok" in result.output
@@ -258,7 +258,7 @@ def test_check_config_says_what_works(host: Host) -> None:
         assert f"{name}:" in result.output
 
 
-def test_check_config_says_what_to_do_about_what_does_not(tmp_path: Path) -> None:
+def test_check_config_explains_how_to_fix_failing_parts(tmp_path: Path) -> None:
     settings: dict[str, Any] = {
         "MODERATE_DATABASE_URL": f"sqlite:///{tmp_path / 'empty.sqlite3'}",
         "MODERATE_REDIS_URL": "redis://:hunter2@127.0.0.1:1/0",
@@ -284,7 +284,7 @@ def test_check_config_says_what_to_do_about_what_does_not(tmp_path: Path) -> Non
         ["worker", "--once"],
     ],
 )
-def test_without_tables_every_command_says_what_to_run_first(fresh: Host, words: list[str]) -> None:
+def test_every_command_names_the_command_to_run_when_tables_are_missing(fresh: Host, words: list[str]) -> None:
     result = run(fresh, *words)
     assert result.exit_code == 1
     assert "flask moderate db upgrade" in result.output
@@ -298,14 +298,16 @@ def test_without_tables_every_command_says_what_to_run_first(fresh: Host, words:
         (("tasks", "late"), "Nothing is late."),
     ],
 )
-def test_an_empty_list_says_so_beside_its_output(host: Host, words: tuple[str, ...], said: str) -> None:
+def test_a_notice_about_an_empty_list_is_separate_from_the_output(
+    host: Host, words: tuple[str, ...], said: str
+) -> None:
     listed = run(host, *words)
     assert said in listed.stderr
     assert listed.stdout == ""
 
 
 @pytest.mark.parametrize("words", [["moderate", "queue"], ["moderate", "--help"], ["run", "--port", "1"]])
-def test_a_wrong_setting_ends_any_command_with_one_line(tmp_path: Path, words: list[str]) -> None:
+def test_an_invalid_setting_ends_any_command_with_one_line(tmp_path: Path, words: list[str]) -> None:
     (tmp_path / "app.py").write_text(
         "from flask import Flask\nfrom moderate import Moderate\n"
         "app = Flask(__name__)\napp.config['MODERATE_MAX_LENGTH'] = 'long'\nModerate(app)\n"
@@ -327,7 +329,7 @@ def all_commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tup
 
 
 @pytest.mark.parametrize("words", [words for words, _ in all_commands(build_cli())], ids=" ".join)
-def test_each_command_explains_itself(host: Host, words: tuple[str, ...]) -> None:
+def test_each_command_has_a_help_text(host: Host, words: tuple[str, ...]) -> None:
     shown = run(host, *words, "--help").output
     assert len(re.split(r"\n\n", shown)) >= 3
     above = run(host, *words[:-1], "--help").output
@@ -338,7 +340,7 @@ def test_each_command_explains_itself(host: Host, words: tuple[str, ...]) -> Non
 
 
 @pytest.mark.parametrize("command", ["create", "link"])
-def test_a_moderator_without_a_name_gets_nothing(host: Host, command: str) -> None:
+def test_a_moderator_without_a_name_gets_no_token(host: Host, command: str) -> None:
     for name in ("", "  ", "x" * 201):
         result = run(host, "token", command, name)
         assert result.exit_code == 1
@@ -346,14 +348,14 @@ def test_a_moderator_without_a_name_gets_nothing(host: Host, command: str) -> No
     assert run(host, "token", "list").stdout == ""
 
 
-def test_a_task_that_was_not_given_up_cannot_be_tried_again(host: Host) -> None:
+def test_a_task_that_was_not_given_up_cannot_be_retried(host: Host) -> None:
     result = run(host, "tasks", "replay", "77")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "No task 77 was given up" in result.output
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1", "shift_jis"])
-def test_lists_go_to_any_terminal_and_may_be_cut_off(tmp_path: Path, encoding: str) -> None:
+def test_lists_are_printed_on_any_terminal_and_into_closed_pipes(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "app.py").write_text(
         "from flask import Flask\nfrom moderate import Article, Moderate\napp = Flask(__name__)\n"
         "app.config['MODERATE_LIMITS'] = {}\nmoderate = Moderate()\n"

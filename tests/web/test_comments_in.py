@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FORM = {"author": "Mika", "text": "The river froze twice."}
 
 
-def test_a_comment_in_json_waits_and_is_returned_with_its_address_and_an_edit_token(host: Host) -> None:
+def test_a_json_comment_is_pending_and_returned_with_its_address_and_an_edit_token(host: Host) -> None:
     answer = host.comment()
     assert answer.status_code == 202
     assert answer.json["status"] == "pending"
@@ -33,7 +33,7 @@ def test_without_premoderation_a_comment_is_public_at_once(tmp_path: Any) -> Non
     assert host.counts() == {"comments": 1, "trackbacks": 0}
 
 
-def test_a_form_goes_back_to_the_article_at_the_comment(host: Host) -> None:
+def test_a_form_redirects_to_the_comment_on_the_article(host: Host) -> None:
     answer = host.client.post("/discuss/comments/thaw", data=FORM)
     assert answer.status_code == 303
     page = answer.headers["Location"]
@@ -50,7 +50,7 @@ def test_a_multipart_form_is_read_like_any_other(host: Host) -> None:
     assert host.total() == 1
 
 
-def test_nobody_else_sees_what_waits(host: Host) -> None:
+def test_pending_comments_are_hidden_from_others(host: Host) -> None:
     item = host.comment().json
     other = host.app.test_client()
     assert "comment-1" not in other.get("/thaw").text
@@ -59,7 +59,7 @@ def test_nobody_else_sees_what_waits(host: Host) -> None:
     assert other.get(f"/discuss/items/{item['id']}?edit_token={item['edit_token']}").json["id"] == item["id"]
 
 
-def test_what_is_public_holds_no_personal_data(host: Host) -> None:
+def test_public_responses_hold_no_personal_data(host: Host) -> None:
     item = host.comment(email="mika@mail.example", url="https://mika.example/").json
     host.decide(item["id"], "approve")
     public = host.app.test_client().get("/discuss/comments/thaw")
@@ -71,7 +71,7 @@ def test_what_is_public_holds_no_personal_data(host: Host) -> None:
 
 
 @pytest.mark.parametrize("kind", ["header", "form"])
-def test_a_double_click_is_one_comment(host: Host, kind: str) -> None:
+def test_a_double_click_stores_one_comment(host: Host, kind: str) -> None:
     if kind == "header":
         first, second = (
             host.client.post("/discuss/comments/thaw", json=FORM, headers={"Idempotency-Key": "k-1"}) for _ in range(2)
@@ -86,7 +86,7 @@ def test_a_double_click_is_one_comment(host: Host, kind: str) -> None:
     assert host.total() == 1
 
 
-def test_a_refused_form_keeps_what_was_typed_with_the_words_beside_the_field(host: Host) -> None:
+def test_a_refused_form_keeps_the_typed_text_with_the_error_beside_the_field(host: Host) -> None:
     answer = host.client.post(
         "/discuss/comments/thaw", data={"author": "Mika", "email": "not an address", "text": "Kept <b>text</b>"}
     )
@@ -98,7 +98,7 @@ def test_a_refused_form_keeps_what_was_typed_with_the_words_beside_the_field(hos
     assert host.total() == 0
 
 
-def test_answers_stand_under_the_comment_they_answer(host: Host) -> None:
+def test_replies_are_shown_below_their_parent(host: Host) -> None:
     parent = host.comment().json["id"]
     host.decide(parent, "approve")
     answer = host.comment("Three times.", parent=parent)
@@ -107,7 +107,7 @@ def test_answers_stand_under_the_comment_they_answer(host: Host) -> None:
 
 
 @pytest.mark.parametrize("parent", [0, -1, 999, 2**63 - 1, 2**63, "1", 1.5, True, [1], {"id": 1}])
-def test_a_parent_that_is_none_of_this_article_is_refused(host: Host, parent: object) -> None:
+def test_a_parent_that_does_not_exist_is_refused(host: Host, parent: object) -> None:
     answer = host.comment(parent=parent)
     assert answer.status_code == 422
     assert answer.json["code"] == "invalid"
@@ -141,7 +141,7 @@ def test_a_parent_of_another_article_is_refused(host: Host) -> None:
         ({"text": None}, "text"),
     ],
 )
-def test_bad_fields_are_named_and_nothing_is_stored(host: Host, body: dict[str, object], field: str) -> None:
+def test_invalid_fields_are_named_and_nothing_is_stored(host: Host, body: dict[str, object], field: str) -> None:
     fields = {"author": "Mika", "text": "Fine", **body} if body else {"author": "Mika"}
     answer = host.client.post("/discuss/comments/thaw", json=fields)
     assert answer.status_code == 422
@@ -165,9 +165,7 @@ def test_bad_fields_are_named_and_nothing_is_stored(host: Host, body: dict[str, 
         (b"<x/>", "application/xml", 415, "unsupported-media-type"),
     ],
 )
-def test_bodies_that_cannot_be_read_are_refused(
-    host: Host, data: bytes, content_type: str, status: int, code: str
-) -> None:
+def test_unreadable_bodies_are_refused(host: Host, data: bytes, content_type: str, status: int, code: str) -> None:
     answer = host.client.post("/discuss/comments/thaw", data=data, content_type=content_type)
     assert answer.status_code == status
     assert answer.json["code"] == code
@@ -184,13 +182,13 @@ def test_bodies_that_cannot_be_read_are_refused(
         b"&".join([b"a=1"] * 90),
     ],
 )
-def test_forms_that_are_not_utf_8_or_not_forms_are_refused(host: Host, data: bytes) -> None:
+def test_forms_in_other_encodings_or_types_are_refused(host: Host, data: bytes) -> None:
     answer = host.client.post("/discuss/comments/thaw", data=data, content_type="application/x-www-form-urlencoded")
     assert answer.status_code == 422
     assert host.total() == 0
 
 
-def test_a_multipart_form_that_is_not_utf_8_is_refused_and_a_typed_replacement_character_is_not(host: Host) -> None:
+def test_a_multipart_form_must_be_utf_8_and_may_hold_a_replacement_character(host: Host) -> None:
     def body(text: bytes) -> bytes:
         part = b'--X\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
         return part % (b"author", b"Mika") + part % (b"text", text) + b"--X--\r\n"
@@ -202,13 +200,13 @@ def test_a_multipart_form_that_is_not_utf_8_is_refused_and_a_typed_replacement_c
 
 
 @pytest.mark.parametrize(("article", "status"), [("nowhere", 404), ("x" * 201, 404), ("a%00b", 404)])
-def test_an_article_that_is_not_there_is_refused(host: Host, article: str, status: int) -> None:
+def test_a_missing_article_is_refused(host: Host, article: str, status: int) -> None:
     answer = host.client.post(f"/discuss/comments/{article}", json=FORM)
     assert (answer.status_code, answer.json["code"]) == (status, "unknown-article")
     assert host.total() == 0
 
 
-def test_a_closed_article_takes_no_comments(host: Host) -> None:
+def test_a_closed_article_accepts_no_comments(host: Host) -> None:
     host.add_article("thaw", comments_open=False)
     answer = host.comment()
     assert (answer.status_code, answer.json["code"]) == (403, "closed")
@@ -216,7 +214,7 @@ def test_a_closed_article_takes_no_comments(host: Host) -> None:
     assert "closed" in host.client.get("/thaw").text
 
 
-def test_a_key_with_slashes_and_other_scripts_is_a_key(host: Host) -> None:
+def test_keys_with_slashes_and_other_scripts_are_accepted(host: Host) -> None:
     host.add_article("2026/雪解け")
     answer = host.comment(article="2026/雪解け")
     assert answer.status_code == 202
@@ -226,14 +224,14 @@ def test_a_key_with_slashes_and_other_scripts_is_a_key(host: Host) -> None:
 
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete", "trace"])
-def test_other_methods_are_told_which_ones_there_are(host: Host, method: str) -> None:
+def test_other_methods_get_405_with_the_allowed_ones(host: Host, method: str) -> None:
     answer = host.client.open("/discuss/comments/thaw", method=method.upper())
     assert answer.status_code == 405
     assert answer.json["code"] == "method-not-allowed"
     assert answer.headers["Allow"] == "GET, HEAD, OPTIONS, POST"
 
 
-def test_an_address_that_is_not_ours_is_a_problem_document(host: Host) -> None:
+def test_an_unknown_address_gets_a_problem_document(host: Host) -> None:
     answer = host.client.get("/discuss/nothing/here")
     assert (answer.status_code, answer.json["code"]) == (404, "not-found")
 
@@ -241,7 +239,7 @@ def test_an_address_that_is_not_ours_is_a_problem_document(host: Host) -> None:
 LINKS = "https://a.example/ https://b.example/ https://c.example/"
 
 
-def test_who_fills_in_the_hidden_field_is_told_the_same_and_ends_as_spam(host: Host) -> None:
+def test_a_filled_hidden_field_gets_the_usual_response_and_makes_spam(host: Host) -> None:
     answer = host.client.post(
         "/discuss/comments/thaw", json={**FORM, "homepage": "https://pills.example/", "text": LINKS}
     )
@@ -251,14 +249,14 @@ def test_who_fills_in_the_hidden_field_is_told_the_same_and_ends_as_spam(host: H
     assert host.counts() == {"comments": 0, "trackbacks": 0}
 
 
-def test_a_form_filler_in_the_hidden_field_alone_makes_a_comment_wait(host: Host) -> None:
+def test_a_hidden_field_filled_by_the_browser_only_holds_the_comment(host: Host) -> None:
     host.app.config["MODERATE_PREMODERATION"] = "none"
     assert host.comment(homepage="https://mika.example/").status_code == 202
     (item,) = host.client.get("/discuss/moderation/items?status=pending", headers=host.token()).json["items"]
     assert [(finding["check"], finding["lean"]) for finding in item["findings"]] == [("honeypot", "hold")]
 
 
-def test_the_hosts_own_login_comments_under_its_own_name(host: Host) -> None:
+def test_a_user_signed_in_at_the_host_comments_under_the_name_of_the_account(host: Host) -> None:
     host.author = Author("Editor", "editor@news.example", id="7")
     answer = host.comment(author="Somebody else", email="other@mail.example")
     assert answer.json["author"]["name"] == "Editor"
@@ -269,14 +267,14 @@ def test_the_hosts_own_login_comments_under_its_own_name(host: Host) -> None:
 @pytest.mark.parametrize(
     "headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}]
 )
-def test_another_sites_page_cannot_comment_under_a_readers_login(host: Host, headers: dict[str, str]) -> None:
+def test_a_page_of_another_site_cannot_comment_under_the_login_of_a_reader(host: Host, headers: dict[str, str]) -> None:
     host.author = Author("Editor", id="7")
     answer = host.client.post("/discuss/comments/thaw", json=FORM, headers=headers)
     assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
     assert host.total() == 0
 
 
-def test_the_body_cap_holds_before_anything_is_read(host: Host) -> None:
+def test_the_body_size_limit_applies_before_anything_is_read(host: Host) -> None:
     answer = host.client.post("/discuss/comments/thaw", data={"author": "M", "text": "x" * 2_000_000})
     assert answer.status_code == 413
     assert host.total() == 0
@@ -293,7 +291,7 @@ def field(page: str, name: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("unit", ["x", "é", "雪", "🙂", "x\r\n"])
-def test_a_text_as_long_as_the_form_allows_is_taken_and_one_more_is_not(host: Host, unit: str) -> None:
+def test_a_text_of_the_maximum_length_is_accepted_and_a_longer_one_refused(host: Host, unit: str) -> None:
     limit = int(field(host.client.get("/thaw").text, "text")["maxlength"])
     # A browser counts a line break as one character, and sends it as two.
     text = unit * (limit // len(unit.replace("\r", "")) - 1)
@@ -310,7 +308,7 @@ def test_a_text_as_long_as_the_form_allows_is_taken_and_one_more_is_not(host: Ho
 
 
 @pytest.mark.parametrize("name", ["author", "email", "url"])
-def test_a_field_as_long_as_the_form_allows_is_taken(host: Host, name: str) -> None:
+def test_a_field_of_the_maximum_length_is_accepted(host: Host, name: str) -> None:
     limit = int(field(host.client.get("/thaw").text, name)["maxlength"])
     domain = ".".join(["a" * 60] * 4)
     longest = {
@@ -337,7 +335,7 @@ def test_a_field_as_long_as_the_form_allows_is_taken(host: Host, name: str) -> N
     ],
 )
 @pytest.mark.parametrize("way", ["form", "json"])
-def test_a_website_without_a_scheme_gets_one(host: Host, typed: str, stored: str | None, way: str) -> None:
+def test_a_website_without_a_scheme_is_completed(host: Host, typed: str, stored: str | None, way: str) -> None:
     fields = {**FORM, "url": typed}
     sent = host.client.post("/discuss/comments/thaw", **({"data": fields} if way == "form" else {"json": fields}))
     assert sent.status_code in {202, 303}, sent.text
@@ -371,7 +369,7 @@ def test_a_website_without_a_scheme_gets_one(host: Host, typed: str, stored: str
         "://example.org",
     ],
 )
-def test_what_is_no_web_address_stays_refused(host: Host, typed: str) -> None:
+def test_invalid_web_addresses_are_refused(host: Host, typed: str) -> None:
     answer = host.comment(url=typed)
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json["errors"]] == ["url"]
@@ -379,7 +377,7 @@ def test_what_is_no_web_address_stays_refused(host: Host, typed: str) -> None:
 
 
 @pytest.mark.parametrize("typed", ["https://mika:secret@example.org/", "http://mika@example.org"])
-def test_a_password_in_a_website_is_refused_in_words_of_its_own(host: Host, typed: str) -> None:
+def test_a_password_in_a_website_is_refused_with_its_own_message(host: Host, typed: str) -> None:
     answer = host.comment(url=typed)
     assert answer.status_code == 422
     assert answer.json["errors"][0]["message"] == "Leave the user name and the password out of the address."
@@ -390,7 +388,7 @@ def test_a_password_in_a_website_is_refused_in_words_of_its_own(host: Host, type
 @pytest.mark.parametrize(
     "typed", [" mika@mail.example ", "mika@MAIL.example\t", "\u3000mika@mail.example", "mika＠mail.example"]
 )
-def test_blanks_around_an_email_address_make_no_difference(host: Host, typed: str) -> None:
+def test_spaces_around_an_email_address_are_ignored(host: Host, typed: str) -> None:
     assert host.comment(email=typed).status_code == 202
     item = host.client.get("/discuss/moderation/items", headers=host.token()).json["items"][0]
     assert item["email"] == "mika@mail.example"
@@ -418,7 +416,7 @@ def test_a_refused_reply_stays_a_reply(host: Host, parent: int) -> None:
 
 
 @pytest.mark.parametrize("gone", ["trash", "spam", "hold", "deleted"])
-def test_a_reply_whose_parent_is_gone_can_be_sent_as_a_comment(host: Host, parent: int, gone: str) -> None:
+def test_a_reply_to_a_deleted_comment_can_be_sent_as_a_comment(host: Host, parent: int, gone: str) -> None:
     host.decide(parent, "trash" if gone == "deleted" else gone, version=2)
     if gone == "deleted":
         host.client.delete(f"/discuss/moderation/items/{parent}", headers=host.token())
@@ -441,14 +439,14 @@ def test_a_reply_whose_parent_is_gone_can_be_sent_as_a_comment(host: Host, paren
     assert (newest["parent"], newest["text"]) == (None, typed["text"])
 
 
-def test_a_program_is_told_which_field_names_a_parent_that_is_gone(host: Host, parent: int) -> None:
+def test_the_problem_document_names_the_field_of_a_missing_parent(host: Host, parent: int) -> None:
     host.decide(parent, "trash", version=2)
     answer = host.comment("The one below.", parent=parent)
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json["errors"]] == ["parent"]
 
 
-def test_every_tag_that_the_hint_below_the_form_names_works(host: Host) -> None:
+def test_every_tag_named_in_the_form_hint_works(host: Host) -> None:
     hint = re.search(r'id="moderate-text-hint">(.*?)</span>', host.client.get("/thaw").text, re.DOTALL)
     assert hint is not None
     named = re.findall(r"<code>&lt;(\w+)", hint[1])

@@ -97,7 +97,7 @@ def cookie(browser: FlaskClient) -> str | None:
 # --- the whole way --------------------------------------------------------------------------------
 
 
-def test_a_site_under_a_name_beyond_ascii_is_named_in_its_own_letters(tmp_path: Path, mail: MailServer) -> None:
+def test_a_site_with_an_internationalized_name_is_named_in_unicode(tmp_path: Path, mail: MailServer) -> None:
     site = confirming_site(tmp_path, mail.port, MODERATE_SITE_URL="https://例え.jp")
     _, got = got_mail(site, mail)
     assert "例え.jp" in got.subject
@@ -105,7 +105,7 @@ def test_a_site_under_a_name_beyond_ascii_is_named_in_its_own_letters(tmp_path: 
     assert got.message["X-Auto-Response-Suppress"] == "All"
 
 
-def test_whoever_confirms_an_address_is_trusted_after_some_approved_comments(site: Host, mail: MailServer) -> None:
+def test_a_confirmed_address_is_trusted_after_some_approved_comments(site: Host, mail: MailServer) -> None:
     first, got = got_mail(site, mail)
     assert got.to == MIKA
     assert mail.mails == [got]
@@ -125,7 +125,7 @@ def test_whoever_confirms_an_address_is_trusted_after_some_approved_comments(sit
     assert trust["reason"] == "confirmed e-mail address, with 2 approved comments and no spam within 90 days"
 
 
-def test_an_address_that_is_typed_alone_is_never_trusted(site: Host, mail: MailServer) -> None:
+def test_an_unconfirmed_address_is_never_trusted(site: Host, mail: MailServer) -> None:
     first, got = got_mail(site, mail)
     site.client.post(link(got))
     site.decide(first, "approve")
@@ -136,7 +136,7 @@ def test_an_address_that_is_typed_alone_is_never_trusted(site: Host, mail: MailS
     assert author_id(site, stolen_name["id"]) is None
 
 
-def test_the_cookie_with_another_address_is_nobodys(site: Host, mail: MailServer) -> None:
+def test_the_cookie_does_not_apply_to_another_address(site: Host, mail: MailServer) -> None:
     first, got = got_mail(site, mail)
     site.client.post(link(got))
     assert author_id(site, comment(site)["id"]) == author_id(site, first)
@@ -146,7 +146,7 @@ def test_the_cookie_with_another_address_is_nobodys(site: Host, mail: MailServer
     assert author_id(site, comment(site, email=" mika@Readers.EXAMPLE ")["id"]) == author_id(site, first)
 
 
-def test_whoever_types_a_victims_address_gains_nothing_by_the_victims_click(site: Host, mail: MailServer) -> None:
+def test_an_attacker_gains_nothing_when_the_owner_of_an_address_confirms_it(site: Host, mail: MailServer) -> None:
     attacker, victim = site.app.test_client(), site.app.test_client()
     planted, got = got_mail(site, mail, attacker)
     page = victim.get(link(got))
@@ -162,14 +162,14 @@ def test_whoever_types_a_victims_address_gains_nothing_by_the_victims_click(site
     assert author_id(site, planted) is None
 
 
-def test_an_item_of_this_browser_that_came_with_another_address_stays_nobodys(site: Host, mail: MailServer) -> None:
+def test_an_item_sent_with_another_address_is_not_confirmed(site: Host, mail: MailServer) -> None:
     other = comment(site, email="nao@readers.example")["id"]
     _, got = got_mail(site, mail)
     site.client.post(link(got))
     assert author_id(site, other) is None
 
 
-def test_confirming_leaves_version_and_history_for_the_moderator_who_looks(site: Host, mail: MailServer) -> None:
+def test_confirming_keeps_the_version_and_the_history_of_the_item(site: Host, mail: MailServer) -> None:
     number, got = got_mail(site, mail)
     before = stands(site, number)
     site.client.post(link(got))
@@ -179,7 +179,7 @@ def test_confirming_leaves_version_and_history_for_the_moderator_who_looks(site:
     assert site.decide(number, "approve", before["version"]).status_code == 200
 
 
-def test_spam_of_a_confirmed_address_ends_its_trust(site: Host, mail: MailServer) -> None:
+def test_spam_from_a_confirmed_address_ends_its_trust(site: Host, mail: MailServer) -> None:
     first, got = got_mail(site, mail)
     site.client.post(link(got))
     site.decide(first, "approve")
@@ -188,7 +188,7 @@ def test_spam_of_a_confirmed_address_ends_its_trust(site: Host, mail: MailServer
     assert comment(site)["status"] == "pending"
 
 
-def test_spam_that_was_deleted_ends_the_trust_as_well(site: Host, mail: MailServer) -> None:
+def test_deleted_spam_also_ends_the_trust(site: Host, mail: MailServer) -> None:
     first, got = got_mail(site, mail)
     site.client.post(link(got))
     site.decide(first, "approve")
@@ -199,7 +199,7 @@ def test_spam_that_was_deleted_ends_the_trust_as_well(site: Host, mail: MailServ
     assert comment(site)["status"] == "pending"
 
 
-def test_a_changed_text_stays_its_authors(site: Host, mail: MailServer) -> None:
+def test_an_edited_text_keeps_its_confirmed_author(site: Host, mail: MailServer) -> None:
     number, got = got_mail(site, mail)
     site.client.post(link(got))
     made = comment(site)
@@ -212,7 +212,7 @@ def test_a_changed_text_stays_its_authors(site: Host, mail: MailServer) -> None:
 # --- logins of the host ---------------------------------------------------------------------------
 
 
-def test_a_login_goes_before_the_cookie(site: Host, mail: MailServer) -> None:
+def test_a_login_takes_precedence_over_the_cookie(site: Host, mail: MailServer) -> None:
     _, got = got_mail(site, mail)
     site.client.post(link(got))
     site.author = Author("Mori", MIKA, id="7")
@@ -221,7 +221,7 @@ def test_a_login_goes_before_the_cookie(site: Host, mail: MailServer) -> None:
     assert author_id(site, comment(site)["id"]) is None
 
 
-def test_an_id_of_the_hosts_cannot_pose_as_a_confirmed_address(site: Host, mail: MailServer) -> None:
+def test_an_author_id_of_the_host_cannot_imitate_a_confirmed_address(site: Host, mail: MailServer) -> None:
     number, got = got_mail(site, mail)
     site.client.post(link(got))
     known = author_id(site, number)
@@ -233,7 +233,7 @@ def test_an_id_of_the_hosts_cannot_pose_as_a_confirmed_address(site: Host, mail:
     assert author_id(site, comment(site)["id"]) == f"login:login:{known}"
 
 
-def test_what_a_login_has_sent_is_not_taken_over(site: Host, mail: MailServer) -> None:
+def test_comments_of_a_signed_in_author_are_not_reassigned(site: Host, mail: MailServer) -> None:
     site.author = Author("Mori", MIKA, id="7")
     number = comment(site)["id"]
     site.author = None
@@ -247,7 +247,7 @@ def test_what_a_login_has_sent_is_not_taken_over(site: Host, mail: MailServer) -
 # --- the mail -------------------------------------------------------------------------------------
 
 
-def test_the_mail_holds_no_word_of_the_commenters(site: Host, mail: MailServer) -> None:
+def test_the_mail_holds_no_text_of_the_commenter(site: Host, mail: MailServer) -> None:
     typed = {"author": "Buy Pills", "url": "https://pills.example/", "text": "Cheap pills at pills.example now"}
     _, got = got_mail(site, mail, **typed)
     raw = got.raw.decode() + got.text + got.html
@@ -264,7 +264,7 @@ def test_the_mail_holds_no_word_of_the_commenters(site: Host, mail: MailServer) 
     }
 
 
-def test_no_part_of_the_address_stands_in_links_or_in_what_is_public(site: Host, mail: MailServer) -> None:
+def test_no_part_of_the_address_appears_in_links_or_public_output(site: Host, mail: MailServer) -> None:
     number, got = got_mail(site, mail)
     done = site.client.post(link(got))
     known = author_id(site, number) or ""
@@ -275,7 +275,7 @@ def test_no_part_of_the_address_stands_in_links_or_in_what_is_public(site: Host,
         assert known.removeprefix("email:") not in told
 
 
-def test_a_header_cannot_be_broken_by_a_title_or_an_address(site: Host, mail: MailServer) -> None:
+def test_a_title_or_an_address_cannot_inject_a_header(site: Host, mail: MailServer) -> None:
     site.add_article("thaw", title="Thaw\r\nBcc: all@readers.example\r\n\r\nHello")
     _, got = got_mail(site, mail)
     assert got.message["Bcc"] is None
@@ -286,7 +286,7 @@ def test_a_header_cannot_be_broken_by_a_title_or_an_address(site: Host, mail: Ma
     assert answer.status_code == 422
 
 
-def test_an_address_that_no_server_takes_gets_no_button_and_no_mail(site: Host, mail: MailServer) -> None:
+def test_an_undeliverable_address_gets_no_button_and_no_mail(site: Host, mail: MailServer) -> None:
     number = comment(site, email="ミカ@readers.example")["id"]
     assert "Confirm my e-mail address" not in site.client.get("/thaw").text
     assert ask(site, number).status_code == 202
@@ -295,12 +295,12 @@ def test_an_address_that_no_server_takes_gets_no_button_and_no_mail(site: Host, 
     assert not open_tasks(site)
 
 
-def test_an_internationalised_host_is_written_to_in_ascii(site: Host, mail: MailServer) -> None:
+def test_mail_to_an_internationalised_host_uses_its_ascii_form(site: Host, mail: MailServer) -> None:
     _, got = got_mail(site, mail, email="mika@b\u00fccher.example")
     assert got.to == "mika@xn--bcher-kva.example"
 
 
-def test_the_mail_speaks_the_language_of_the_site(tmp_path: Path, mail: MailServer) -> None:
+def test_the_mail_is_written_in_the_language_of_the_site(tmp_path: Path, mail: MailServer) -> None:
     site = confirming_site(tmp_path, mail.port, MODERATE_LANGUAGE="ja")
     _, got = got_mail(site, mail)
     assert got.subject == "localhostでのメールアドレスの確認"
@@ -311,7 +311,7 @@ def test_the_mail_speaks_the_language_of_the_site(tmp_path: Path, mail: MailServ
 # --- who may ask, and what is told ----------------------------------------------------------------
 
 
-def test_the_button_stands_beside_the_notice_for_its_author_alone(site: Host) -> None:
+def test_the_button_is_shown_only_to_the_author(site: Host) -> None:
     comment(site)
     mine = site.client.get("/thaw")
     assert "Confirm my e-mail address" in mine.text
@@ -328,7 +328,7 @@ def test_a_comment_without_an_address_has_nothing_to_confirm(site: Host) -> None
     assert (answer.status_code, answer.json["code"]) == (422, "invalid")
 
 
-def test_a_program_asks_by_the_edit_token(site: Host, mail: MailServer) -> None:
+def test_an_api_client_asks_for_the_mail_with_the_edit_token(site: Host, mail: MailServer) -> None:
     made = comment(site)
     program = site.app.test_client()
     for sent in ({}, {"json": {}}, {"json": {"edit_token": "wrong"}}):
@@ -340,7 +340,7 @@ def test_a_program_asks_by_the_edit_token(site: Host, mail: MailServer) -> None:
 
 
 @pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}])
-def test_another_sites_page_can_ask_confirm_and_forget_nothing(
+def test_a_page_of_another_site_cannot_ask_confirm_or_forget(
     site: Host, mail: MailServer, headers: dict[str, str]
 ) -> None:
     number = comment(site)["id"]
@@ -355,7 +355,7 @@ def test_another_sites_page_can_ask_confirm_and_forget_nothing(
     assert cookie(site.client)
 
 
-def test_a_browser_that_calls_our_own_form_origin_null_may_confirm(site: Host, mail: MailServer) -> None:
+def test_a_browser_that_sends_origin_null_for_a_form_of_the_site_may_confirm(site: Host, mail: MailServer) -> None:
     _, got = got_mail(site, mail)
     foreign = {"Origin": "null", "Sec-Fetch-Site": "cross-site"}
     assert site.client.post(link(got), headers=foreign).status_code == 403
@@ -363,7 +363,7 @@ def test_a_browser_that_calls_our_own_form_origin_null_may_confirm(site: Host, m
         assert site.client.post(link(got), headers=ours).status_code == 200
 
 
-def test_a_comment_from_another_sites_form_is_nobodys(site: Host, mail: MailServer) -> None:
+def test_a_comment_sent_from_a_form_of_another_site_is_not_confirmed(site: Host, mail: MailServer) -> None:
     _, got = got_mail(site, mail)
     site.client.post(link(got))
     fields = {"author": "Mika", "email": MIKA, "text": next(TEXTS)}
@@ -372,7 +372,7 @@ def test_a_comment_from_another_sites_form_is_nobodys(site: Host, mail: MailServ
     assert author_id(site, answer.json["id"]) is None
 
 
-def test_asking_has_a_budget_of_its_own(tmp_path: Path, mail: MailServer) -> None:
+def test_requests_for_mails_have_a_limit_of_their_own(tmp_path: Path, mail: MailServer) -> None:
     site = confirming_site(tmp_path, mail.port, MODERATE_LIMITS={"confirmations": ["2/hour per client"]})
     number = comment(site)["id"]
     assert [ask(site, number).status_code for _ in range(3)] == [202, 202, 429]
@@ -382,7 +382,7 @@ def test_asking_has_a_budget_of_its_own(tmp_path: Path, mail: MailServer) -> Non
     assert ask(site, number, json={}).json["code"] == "rate-limited"
 
 
-def test_a_mailbox_gets_one_mail_a_day_and_the_answer_is_the_same(site: Host, mail: MailServer) -> None:
+def test_a_mailbox_gets_one_mail_a_day_and_the_response_is_the_same(site: Host, mail: MailServer) -> None:
     answers = []
     # Many providers put all of these into one mailbox.
     for address in (MIKA, MIKA, "Mi.ka+x@readers.example", "MIKA@readers.example"):
@@ -401,14 +401,14 @@ def test_a_mailbox_gets_one_mail_a_day_and_the_answer_is_the_same(site: Host, ma
     ["\uff52eaders.example", "read\uff45r\u017f.example", "stra\xdfe.example"],
     ids=ascii,
 )
-def test_a_host_that_only_looks_like_the_one_it_leads_to_gets_no_mail(site: Host, mail: MailServer, host: str) -> None:
+def test_a_host_that_imitates_the_real_destination_gets_no_mail(site: Host, mail: MailServer, host: str) -> None:
     """Full-width letters and the like become others in IDNA: each mixture of them would be a mailbox of its own."""
     assert ask(site, comment(site, email=f"mika@{host}")["id"]).status_code == 202
     work(site)
     assert mail.mails == []
 
 
-def test_a_host_in_its_own_letters_and_in_ascii_has_one_mailbox(site: Host, mail: MailServer) -> None:
+def test_a_host_in_unicode_and_in_ascii_is_one_mailbox(site: Host, mail: MailServer) -> None:
     got_mail(site, mail, email="mika@b\xfccher.example")
     browser = site.app.test_client()
     assert ask(site, comment(site, browser, email="mika@xn--bcher-kva.example")["id"], browser).status_code == 202
@@ -416,7 +416,7 @@ def test_a_host_in_its_own_letters_and_in_ascii_has_one_mailbox(site: Host, mail
     assert [got.to for got in mail.mails] == ["mika@xn--bcher-kva.example"]
 
 
-def test_whoever_wants_no_more_is_never_mailed_again(site: Host, mail: MailServer) -> None:
+def test_an_address_that_declined_mails_is_never_mailed_again(site: Host, mail: MailServer) -> None:
     _, got = got_mail(site, mail)
     # As a mail program does it (RFC 8058): from nowhere, with nothing but this.
     stopped = site.app.test_client().post(got.unsubscribe, data={"List-Unsubscribe": "One-Click"})
@@ -431,7 +431,7 @@ def test_whoever_wants_no_more_is_never_mailed_again(site: Host, mail: MailServe
     got_mail(site, mail)
 
 
-def test_who_has_declined_is_kept_by_a_keyed_hash_alone(site: Host, mail: MailServer) -> None:
+def test_declined_addresses_are_stored_only_as_a_keyed_hash(site: Host, mail: MailServer) -> None:
     from sqlalchemy import select
 
     from moderate.database.schema import mailboxes
@@ -447,7 +447,7 @@ def test_who_has_declined_is_kept_by_a_keyed_hash_alone(site: Host, mail: MailSe
 # --- the link -------------------------------------------------------------------------------------
 
 
-def test_a_scanner_that_opens_every_link_changes_nothing(site: Host, mail: MailServer) -> None:
+def test_a_mail_scanner_that_opens_every_link_changes_nothing(site: Host, mail: MailServer) -> None:
     number, got = got_mail(site, mail)
     before = snapshot(site)
     scanner = site.app.test_client()
@@ -461,7 +461,7 @@ def test_a_scanner_that_opens_every_link_changes_nothing(site: Host, mail: MailS
     assert author_id(site, number) is not None
 
 
-def test_the_page_behind_a_link_is_kept_to_itself(site: Host, mail: MailServer) -> None:
+def test_the_page_behind_a_link_is_private(site: Host, mail: MailServer) -> None:
     _, got = got_mail(site, mail)
     for page in (site.client.get(link(got)), site.client.post(link(got)), site.client.get(got.unsubscribe)):
         assert page.headers["Cache-Control"] == "no-store"
@@ -470,7 +470,7 @@ def test_the_page_behind_a_link_is_kept_to_itself(site: Host, mail: MailServer) 
         assert "<script" not in page.text
 
 
-def test_a_link_works_once_and_says_so(site: Host, mail: MailServer) -> None:
+def test_a_used_link_is_refused_with_a_message(site: Host, mail: MailServer) -> None:
     _, got = got_mail(site, mail)
     site.client.post(link(got))
     # Whoever loads the page once more is not frightened.
@@ -483,14 +483,14 @@ def test_a_link_works_once_and_says_so(site: Host, mail: MailServer) -> None:
     assert cookie(other) is None
 
 
-def test_a_link_ends_after_a_day(site: Host, mail: MailServer) -> None:
+def test_a_link_expires_after_a_day(site: Host, mail: MailServer) -> None:
     number, got = got_mail(site, mail)
     site.clock.advance(hours=24, seconds=1)
     assert [site.client.open(link(got), method=method).status_code for method in ("GET", "POST")] == [410, 410]
     assert author_id(site, number) is None
 
 
-def test_links_of_another_app_purpose_or_making_open_nothing(tmp_path: Path, mail: MailServer, site: Host) -> None:
+def test_links_of_another_app_purpose_or_key_are_invalid(tmp_path: Path, mail: MailServer, site: Host) -> None:
     other = confirming_site(tmp_path / "other", mail.port)
     number, got = got_mail(site, mail)
     comment(other)
@@ -505,13 +505,13 @@ def test_links_of_another_app_purpose_or_making_open_nothing(tmp_path: Path, mai
     assert author_id(site, number) is None
 
 
-def test_guessing_links_costs(tmp_path: Path, mail: MailServer) -> None:
+def test_guessing_links_is_rate_limited(tmp_path: Path, mail: MailServer) -> None:
     site = confirming_site(tmp_path, mail.port, MODERATE_LIMITS={"edits": ["2/minute per client"]})
     answers = [site.client.post("/discuss/confirmation/guess").status_code for _ in range(3)]
     assert answers == [410, 410, 429]
 
 
-def test_a_comment_that_was_deleted_meanwhile_leaves_a_link_that_says_so(site: Host, mail: MailServer) -> None:
+def test_a_link_for_a_deleted_comment_shows_a_message(site: Host, mail: MailServer) -> None:
     number, got = got_mail(site, mail)
     site.decide(number, "trash")
     site.client.delete(f"/discuss/moderation/items/{number}", headers=site.token())
@@ -521,7 +521,7 @@ def test_a_comment_that_was_deleted_meanwhile_leaves_a_link_that_says_so(site: H
 # --- the cookie -----------------------------------------------------------------------------------
 
 
-def test_the_cookie_is_for_no_script_and_no_other_site_and_ends(site: Host, mail: MailServer) -> None:
+def test_the_cookie_is_http_only_same_site_and_expires(site: Host, mail: MailServer) -> None:
     _, got = got_mail(site, mail)
     done = site.client.post(link(got), base_url="https://localhost")
     own = next(value for value in done.headers.getlist("Set-Cookie") if value.startswith(COOKIE))
@@ -533,13 +533,13 @@ def test_the_cookie_is_for_no_script_and_no_other_site_and_ends(site: Host, mail
 
 
 @pytest.mark.parametrize("forged", ["", "x", "email:0123", "WyJlbWFpbCJd.AAAA"])
-def test_a_forged_cookie_is_none(site: Host, forged: str) -> None:
+def test_a_forged_cookie_is_ignored(site: Host, forged: str) -> None:
     site.client.set_cookie(COOKIE, forged)
     assert author_id(site, comment(site)["id"]) is None
     assert "Forget the address here" not in site.client.get("/thaw").text
 
 
-def test_a_cookie_of_another_app_is_none(tmp_path: Path, mail: MailServer, site: Host) -> None:
+def test_a_cookie_of_another_app_is_ignored(tmp_path: Path, mail: MailServer, site: Host) -> None:
     other = confirming_site(tmp_path / "other", mail.port)
     _, got = got_mail(other, mail)
     other.client.post(link(got))
@@ -547,7 +547,7 @@ def test_a_cookie_of_another_app_is_none(tmp_path: Path, mail: MailServer, site:
     assert author_id(site, comment(site)["id"]) is None
 
 
-def test_an_address_can_be_forgotten_where_it_is_known(site: Host, mail: MailServer) -> None:
+def test_an_address_can_be_forgotten_on_the_device_that_confirmed_it(site: Host, mail: MailServer) -> None:
     first, got = got_mail(site, mail)
     site.client.post(link(got))
     site.decide(first, "approve")
@@ -564,7 +564,7 @@ def test_an_address_can_be_forgotten_where_it_is_known(site: Host, mail: MailSer
 # --- mail servers ---------------------------------------------------------------------------------
 
 
-def test_a_mail_server_that_is_down_costs_patience_and_no_request(
+def test_mails_are_retried_while_the_mail_server_is_down(
     site: Host, mail: MailServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     mail.stop()
@@ -581,7 +581,7 @@ def test_a_mail_server_that_is_down_costs_patience_and_no_request(
     assert "readers.example" not in caplog.text
 
 
-def test_a_mail_server_that_is_down_for_a_day_is_left_to_a_person(site: Host, mail: MailServer) -> None:
+def test_a_mail_is_given_up_after_a_day_of_outage(site: Host, mail: MailServer) -> None:
     mail.refusal = f"451 not now, <{MIKA}>"
     ask(site, comment(site)["id"])
     for _ in range(40):
@@ -594,7 +594,7 @@ def test_a_mail_server_that_is_down_for_a_day_is_left_to_a_person(site: Host, ma
     assert not open_tasks(site)
 
 
-def test_an_address_that_does_not_exist_is_nobodys_trouble(
+def test_mail_to_a_nonexistent_address_is_dropped_silently(
     site: Host, mail: MailServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     mail.refused_address = f"550 no such user <{MIKA}>"
@@ -609,7 +609,7 @@ def test_an_address_that_does_not_exist_is_nobodys_trouble(
 # --- switched off, or wrong -----------------------------------------------------------------------
 
 
-def test_where_it_is_not_wanted_nothing_of_it_is_there(tmp_path: Path, mail: MailServer) -> None:
+def test_confirmation_can_be_turned_off_completely(tmp_path: Path, mail: MailServer) -> None:
     site = confirming_site(tmp_path, mail.port, MODERATE_CONFIRM_EMAIL=False)
     number = comment(site)["id"]
     assert "Confirm my e-mail address" not in site.client.get("/thaw").text
@@ -619,7 +619,7 @@ def test_where_it_is_not_wanted_nothing_of_it_is_there(tmp_path: Path, mail: Mai
 
 
 @pytest.mark.parametrize("missing", ["MODERATE_MAIL_SERVER", "MODERATE_MAIL_FROM", "MODERATE_SITE_URL"])
-def test_the_start_stops_where_the_mails_could_not_be_written(tmp_path: Path, missing: str) -> None:
+def test_the_start_fails_when_the_mails_could_not_be_written(tmp_path: Path, missing: str) -> None:
     with pytest.raises(ConfigError) as stopped:
         confirming_site(tmp_path, 1, **{missing: None})
     assert missing in str(stopped.value)

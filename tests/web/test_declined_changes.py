@@ -50,7 +50,7 @@ def texts(host: Host, article: str = "thaw") -> list[str]:
 # --- programs -------------------------------------------------------------------------------------
 
 
-def test_readers_go_on_with_the_text_that_they_know(host: Host) -> None:
+def test_readers_keep_seeing_the_approved_text(host: Host) -> None:
     number = change(host)
     before = host.client.get("/discuss/comments/thaw")
     answer = decline(host, number)
@@ -65,14 +65,14 @@ def test_readers_go_on_with_the_text_that_they_know(host: Host) -> None:
     assert (line["act"], line["by"], line["from"], line["to"]) == ("declined", "mori", "approved", "approved")
 
 
-def test_without_the_word_the_change_is_taken_as_ever(host: Host) -> None:
+def test_accepting_a_change_publishes_the_new_text(host: Host) -> None:
     number = change(host)
     post(host, f"items/{number}/decisions", {"decision": "approve", "version": 3, "change": "accept"})
     assert texts(host) == [CHANGED]
 
 
 @pytest.mark.parametrize("word", ["refuse", "", None, True])
-def test_another_word_is_refused_and_decides_nothing(host: Host, word: Any) -> None:
+def test_an_unknown_value_of_change_is_refused_without_a_decision(host: Host, word: Any) -> None:
     number = change(host)
     for where in (f"items/{number}/decisions", "decisions"):
         body = {"decision": "approve", "version": 3} if "items" in where else {"decision": "approve", "items": []}
@@ -82,14 +82,14 @@ def test_another_word_is_refused_and_decides_nothing(host: Host, word: Any) -> N
     assert stands(host, number)["version"] == 3
 
 
-def test_it_is_declined_on_the_version_that_was_seen(host: Host) -> None:
+def test_a_change_is_declined_for_the_version_that_was_seen(host: Host) -> None:
     number = change(host)
     answer = decline(host, number, version=2)
     assert (answer.status_code, answer.json["code"]) == (409, "decided-meanwhile")
     assert answer.json["item"]["proposed"]["text"] == CHANGED
 
 
-def test_who_comes_second_with_another_wish_is_told_and_with_the_same_is_not(host: Host) -> None:
+def test_a_later_contradicting_decision_conflicts_and_an_equal_one_does_not(host: Host) -> None:
     number = change(host)
     decline(host, number, by="sato")
     assert decline(host, number).status_code == 200
@@ -98,7 +98,7 @@ def test_who_comes_second_with_another_wish_is_told_and_with_the_same_is_not(hos
     assert texts(host) == [FIRST]
 
 
-def test_lists_and_filters_decline_and_one_undo_brings_all_of_it_back(host: Host) -> None:
+def test_lists_and_filters_decline_changes_and_one_undo_restores_them(host: Host) -> None:
     numbers = [change(host, f"First {at}.", f"Second {at}.") for at in range(3)]
     listed = {
         "decision": "approve",
@@ -131,7 +131,7 @@ def a_judged_site(tmp_path: Path, akismet: AkismetStandIn) -> Host:
     return a_site(tmp_path, 25, MODERATE_MAIL_SERVER="", MODERATE_PREMODERATION="none", **asked)
 
 
-def test_the_spam_service_is_not_told_that_the_declined_text_was_good(tmp_path: Path) -> None:
+def test_the_declined_text_is_not_reported_as_good_to_the_spam_service(tmp_path: Path) -> None:
     with AkismetStandIn() as akismet:
         host = a_judged_site(tmp_path, akismet)
         made = host.comment().json
@@ -151,7 +151,7 @@ def test_the_spam_service_is_not_told_that_the_declined_text_was_good(tmp_path: 
         host.close()
 
 
-def test_a_verdict_that_comes_late_finds_nothing_to_judge(tmp_path: Path) -> None:
+def test_a_late_verdict_on_a_declined_text_is_ignored(tmp_path: Path) -> None:
     with AkismetStandIn() as akismet:
         host = a_judged_site(tmp_path, akismet)
         made = host.comment().json
@@ -168,7 +168,7 @@ def test_a_verdict_that_comes_late_finds_nothing_to_judge(tmp_path: Path) -> Non
         host.close()
 
 
-def test_programs_hear_that_the_item_stands_as_it_did(tmp_path: Path) -> None:
+def test_webhooks_report_an_unchanged_status(tmp_path: Path) -> None:
     receiver = Receiver()
     with serving(receiver) as server:
         host = a_hooked_site(tmp_path, {"url": server.url("/hook"), "events": ["waiting", "approved", "spam"]})
@@ -182,7 +182,7 @@ def test_programs_hear_that_the_item_stands_as_it_did(tmp_path: Path) -> None:
         assert (approved["version"], approved["awaiting"]) == (4, None)
 
 
-def test_a_page_that_goes_on_saying_what_was_declined_is_not_shown_again(tmp_path: Path) -> None:
+def test_a_page_that_repeats_declined_text_is_not_queued_again(tmp_path: Path) -> None:
     with Blog() as blog:
         host = Host(
             tmp_path, MODERATE_LIMITS={}, MODERATE_FETCH_ALLOW=["127.0.0.0/8"], MODERATE_FETCH_PORTS=[blog.port]
@@ -241,7 +241,7 @@ def test_a_card_offers_both_texts_and_both_buttons(desk: Host) -> None:
     assert "Take the change" not in desk.client.get(f"{API}/?status=approved").text
 
 
-def test_a_selection_keeps_its_public_texts_and_approves_nothing_else(desk: Host) -> None:
+def test_declining_for_a_selection_approves_no_pending_item(desk: Host) -> None:
     number = change(desk)
     waiting = desk.comment("Never seen before.").json["id"]
     answer = press(desk, "selected", item=[f"{number}:3", f"{waiting}:1"])
@@ -250,14 +250,14 @@ def test_a_selection_keeps_its_public_texts_and_approves_nothing_else(desk: Host
     assert texts(desk) == [FIRST]
 
 
-def test_somebody_elses_decision_is_told_to_who_wants_to_keep(desk: Host) -> None:
+def test_a_conflicting_decision_is_reported_to_the_moderator_who_declines(desk: Host) -> None:
     number = change(desk)
     desk.decide(number, "hold", 3, **desk.token("sato"))
     answer = press(desk, "selected", item=[f"{number}:3"])
     assert told(desk, answer) == f"Item {number}: sato has decided meanwhile: on hold."
 
 
-def test_all_that_match_keep_their_public_texts(desk: Host) -> None:
+def test_declining_for_all_matches_keeps_their_public_texts(desk: Host) -> None:
     for at in range(2):
         change(desk, f"First {at}.", f"Second {at}.")
     desk.comment("Never seen before.")
@@ -297,7 +297,7 @@ def test_a_mail_shows_both_texts_and_its_link_keeps_the_old_one(tmp_path: Path) 
         assert texts(host) == [FIRST]
 
 
-def test_a_change_is_declined_at_the_terminal(host: Host) -> None:
+def test_a_change_can_be_declined_at_the_terminal(host: Host) -> None:
     number = change(host)
     words = ["moderate", "decide", str(number), "approve", "--decline-change"]
     done = host.app.test_cli_runner().invoke(args=words)

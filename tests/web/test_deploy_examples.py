@@ -259,7 +259,7 @@ def site(
 
 
 @pytest.mark.parametrize("site", [Compose, Systemd], indirect=True)
-def test_a_site_by_production_toml_takes_comments_and_pings(site: Site) -> None:
+def test_a_site_with_production_toml_accepts_comments_and_pings(site: Site) -> None:
     before = len(site.log())
     assert "river" not in site.ask("GET", "/articles/first")[1]
     assert site.mention(1) == 201
@@ -278,7 +278,7 @@ def test_a_site_by_production_toml_takes_comments_and_pings(site: Site) -> None:
 
 
 @pytest.mark.parametrize("site", [Systemd], indirect=True)
-def test_check_config_finds_nothing_wrong_with_the_documented_environment(site: Systemd) -> None:
+def test_check_config_reports_no_fault_in_the_documented_environment(site: Systemd) -> None:
     flask, *_ = site.commands("migrate", "ExecStart")[0]
     done = subprocess.run(
         [flask, "moderate", "check-config"], cwd=site.folder, env=site.environment("migrate"),
@@ -290,7 +290,7 @@ def test_check_config_finds_nothing_wrong_with_the_documented_environment(site: 
 
 
 @pytest.mark.parametrize("site", [Systemd], indirect=True)
-def test_processes_are_replaced_without_a_refused_request_or_a_lost_task(site: Systemd) -> None:
+def test_processes_are_replaced_without_refused_requests_or_lost_tasks(site: Systemd) -> None:
     answers: list[object] = []
     is_over = threading.Event()
 
@@ -331,7 +331,7 @@ def test_processes_are_replaced_without_a_refused_request_or_a_lost_task(site: S
 
 
 @pytest.mark.parametrize("site", [Systemd], indirect=True)
-def test_a_reload_of_a_site_that_cannot_be_loaded_changes_nothing(site: Systemd) -> None:
+def test_a_reload_of_a_broken_site_changes_nothing(site: Systemd) -> None:
     path = site.folder / "wsgi.py"
     works = path.read_text(encoding="utf-8")
     path.write_text(works.replace("import click", "import no_such_module"), encoding="utf-8")
@@ -343,7 +343,7 @@ def test_a_reload_of_a_site_that_cannot_be_loaded_changes_nothing(site: Systemd)
 
 
 @pytest.mark.parametrize("site", [Systemd], indirect=True)
-def test_the_backup_is_whole_and_old_ones_go(site: Systemd) -> None:
+def test_the_backup_is_complete_and_old_ones_are_deleted(site: Systemd) -> None:
     assert unit("news-backup.service")["StateDirectory"] == ["news-backup"]
     folder = site.state / "news-backup"
     folder.mkdir(parents=True)
@@ -359,7 +359,7 @@ def test_the_backup_is_whole_and_old_ones_go(site: Systemd) -> None:
     assert "moderate_items" in listed
 
 
-def test_a_missing_environment_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_missing_environment_is_reported_in_one_line(tmp_path: Path) -> None:
     for path in (DEPLOY / "wsgi.py", ROOT / "config" / "production.toml"):
         shutil.copy(path, tmp_path)
     env = {"PATH": os.defpath, "PYTHONPATH": str(ROOT / "src"), "SECRET_KEY": "for tests only"}
@@ -392,7 +392,7 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
             assert graded.returncode == 0, graded.stdout
 
 
-def test_nothing_is_killed_before_it_may_have_ended() -> None:
+def test_no_process_is_killed_before_its_stop_timeout() -> None:
     assert seconds(*unit("news-web.service")["TimeoutStopSec"]) > GRACEFUL
     assert seconds(COMPOSE["web"]["stop_grace_period"]) > GRACEFUL
     # A worker's task may wait for a mail server or a webhook, ten seconds for each answer.
@@ -406,7 +406,7 @@ def test_nothing_is_killed_before_it_may_have_ended() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(COMPOSE))
-def test_a_service_of_the_compose_file_comes_back_and_waits_for_what_it_needs(name: str) -> None:
+def test_services_of_the_compose_file_restart_and_wait_for_their_dependencies(name: str) -> None:
     service = COMPOSE[name]
     assert service["restart"] == ("no" if name == "migrate" else "unless-stopped")
     assert name in {"migrate", "worker"} or "healthcheck" in service
@@ -420,7 +420,7 @@ def test_a_service_of_the_compose_file_comes_back_and_waits_for_what_it_needs(na
         assert "PASSWORD" not in key or value.startswith("${"), "secrets stand in .env"
 
 
-def test_the_image_holds_what_the_package_is_built_from(tmp_path: Path) -> None:
+def test_the_image_holds_everything_that_the_package_is_built_from(tmp_path: Path) -> None:
     build = COMPOSE["web"]["build"]
     context = (DEPLOY / build["context"]).resolve()
     text = (context / build["dockerfile"]).read_text(encoding="utf-8")
@@ -445,7 +445,7 @@ def test_the_image_holds_what_the_package_is_built_from(tmp_path: Path) -> None:
     assert {"wsgi.py", "gunicorn.conf.py", "production.toml"} == set(os.listdir(tmp_path / "srv" / "news"))
 
 
-def test_redis_runs_by_the_command_of_the_compose_file() -> None:
+def test_redis_starts_with_the_command_of_the_compose_file() -> None:
     name, *options = shlex.split(COMPOSE["redis"]["command"])
     assert name == "redis-server"
     with Redis(*options) as server:

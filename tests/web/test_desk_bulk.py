@@ -33,7 +33,7 @@ def statuses(host: Host) -> dict[int, str]:
     return {item["id"]: item["status"] for item in get(host, "items?limit=200")["items"]}
 
 
-def test_a_list_is_decided_and_what_was_decided_otherwise_meanwhile_is_told(host: Host) -> None:
+def test_a_list_of_items_is_decided_and_conflicts_are_reported(host: Host) -> None:
     fill(host, 4)
     host.decide(2, "spam", **host.token("sato"))
     host.decide(3, "approve", **host.token("sato"))
@@ -56,7 +56,7 @@ def test_a_list_is_decided_and_what_was_decided_otherwise_meanwhile_is_told(host
     )  # fmt: skip
 
 
-def test_a_filter_decides_what_it_matches_when_these_are_as_many_as_expected(host: Host) -> None:
+def test_a_filter_decides_its_matches_when_their_number_is_as_expected(host: Host) -> None:
     fill(host, 3)
     host.comment("Buy casino chips")
     wanted = {"decision": "spam", "filter": {"status": "pending", "q": "casino"}, "expect": 1}
@@ -64,7 +64,7 @@ def test_a_filter_decides_what_it_matches_when_these_are_as_many_as_expected(hos
     assert statuses(host) == {1: "pending", 2: "pending", 3: "pending", 4: "spam"}
 
 
-def test_a_filter_that_matches_another_number_decides_nothing(host: Host) -> None:
+def test_a_filter_with_an_unexpected_number_of_matches_decides_nothing(host: Host) -> None:
     fill(host, 3)
     for expect in (2, 4):
         answer = post(host, "decisions", {"decision": "trash", "filter": {"status": "pending"}, "expect": expect})
@@ -72,7 +72,7 @@ def test_a_filter_that_matches_another_number_decides_nothing(host: Host) -> Non
     assert set(statuses(host).values()) == {"pending"}
 
 
-def test_more_than_one_transaction_makes_one_batch_and_every_item_is_announced_after_its_commit(host: Host) -> None:
+def test_several_transactions_make_one_batch_and_items_are_announced_after_commit(host: Host) -> None:
     fill(host, 120)
     heard: list[tuple[int, str]] = []
 
@@ -92,7 +92,7 @@ def test_more_than_one_transaction_makes_one_batch_and_every_item_is_announced_a
         assert not any(host.state.desk.store.counters.recount(repair=False))
 
 
-def test_an_undo_leaves_what_was_decided_again_since_and_says_so(host: Host) -> None:
+def test_an_undo_skips_and_reports_items_decided_again_since(host: Host) -> None:
     fill(host, 3)
     seen = [{"id": number, "version": 1} for number in (1, 2, 3)]
     batch = post(host, "decisions", {"decision": "spam", "items": seen}).json["batch"]
@@ -116,7 +116,7 @@ def test_an_undo_can_be_undone(host: Host) -> None:
     assert host.counts()["comments"] == 2
 
 
-def test_one_decision_is_undone_by_its_line_in_the_log(host: Host) -> None:
+def test_a_single_decision_is_undone_by_its_log_entry(host: Host) -> None:
     fill(host, 1)
     host.decide(1, "approve", **host.token("mori"))
     received, decided = get(host, "items/1")["history"]
@@ -131,7 +131,7 @@ def test_one_decision_is_undone_by_its_line_in_the_log(host: Host) -> None:
     "body",
     [{"batch": "no-such"}, {"history": 99}],
 )
-def test_what_was_never_decided_cannot_be_undone(host: Host, body: dict[str, Any]) -> None:
+def test_a_decision_that_does_not_exist_cannot_be_undone(host: Host, body: dict[str, Any]) -> None:
     answer = post(host, "undo", body)
     assert (answer.status_code, answer.json["code"]) == (404, "unknown-decision")
 
@@ -160,7 +160,7 @@ def test_what_was_never_decided_cannot_be_undone(host: Host, body: dict[str, Any
         ("undo", {"history": 0}),
     ],
 )
-def test_a_wrong_body_is_refused_with_its_fields_and_decides_nothing(host: Host, where: str, body: Any) -> None:
+def test_an_invalid_body_is_refused_with_its_fields_and_decides_nothing(host: Host, where: str, body: Any) -> None:
     fill(host, 1)
     answer = post(host, where, body)
     assert (answer.status_code, answer.json["code"]) == (422, "invalid")
@@ -169,7 +169,7 @@ def test_a_wrong_body_is_refused_with_its_fields_and_decides_nothing(host: Host,
 
 
 @pytest.mark.parametrize("where", ["decisions", "undo", "history", "rules", "articles"])
-def test_strangers_get_nothing(host: Host, where: str) -> None:
+def test_unauthenticated_clients_get_no_access(host: Host, where: str) -> None:
     for method in ("GET", "POST"):
         answer = host.client.open(f"{API}/{where}", method=method, json={})
         assert answer.status_code in {401, 405}
@@ -178,7 +178,7 @@ def test_strangers_get_nothing(host: Host, where: str) -> None:
     assert answer.status_code in {403, 405}
 
 
-def test_the_log_is_told_newest_first_in_pages_and_by_moderator_item_and_batch(host: Host) -> None:
+def test_the_log_is_listed_newest_first_in_pages_and_by_moderator_item_and_batch(host: Host) -> None:
     fill(host, 3)
     batch = post(host, "decisions", {"decision": "approve", "filter": {}, "expect": 3}).json["batch"]
     host.decide(2, "spam", 2, **host.token("sato"))
@@ -194,7 +194,7 @@ def test_the_log_is_told_newest_first_in_pages_and_by_moderator_item_and_batch(h
     assert answer.status_code == 422
 
 
-def test_an_item_comes_with_what_else_came_from_the_same_hand(host: Host) -> None:
+def test_an_item_is_shown_with_others_of_the_same_author(host: Host) -> None:
     host.comment("First", email="mika@mail.example")
     host.comment("Second", email="mika@mail.example")
     host.comment("Third")

@@ -32,7 +32,7 @@ def item(host: Host, number: int) -> Any:
     return host.client.get(f"/discuss/moderation/items/{number}", headers=host.token()).json
 
 
-def test_a_rule_holds_at_once_and_counts_what_it_meets(host: Host) -> None:
+def test_a_rule_takes_effect_at_once_and_counts_its_matches(host: Host) -> None:
     host.comment("Try our casino")
     made = add(host, "word", " casino ", "spam", note="since May")
     assert made.status_code == 201
@@ -64,7 +64,7 @@ def test_the_log_and_the_findings_name_the_rule(host: Host) -> None:
     assert item(host, 2)["history"][0]["cause"] is None
 
 
-def test_an_edit_that_meets_the_same_rule_again_is_no_second_hit(host: Host) -> None:
+def test_an_edit_that_matches_the_same_rule_again_is_counted_once(host: Host) -> None:
     add(host, "word", "casino", "hold")
     sent = host.comment("A casino").json
     body = {"text": "Still a casino", "edit_token": sent["edit_token"]}
@@ -72,7 +72,7 @@ def test_an_edit_that_meets_the_same_rule_again_is_no_second_hit(host: Host) -> 
     assert rules(host)[0]["hits"] == 1
 
 
-def test_a_deleted_rule_holds_no_longer(host: Host) -> None:
+def test_a_deleted_rule_has_no_effect(host: Host) -> None:
     add(host, "word", "casino")
     answer = host.client.delete(f"{RULES}/1", headers=host.token())
     assert (answer.status_code, answer.data) == (204, b"")
@@ -83,7 +83,7 @@ def test_a_deleted_rule_holds_no_longer(host: Host) -> None:
         assert (answer.status_code, answer.json["code"]) == (404, "unknown-rule")
 
 
-def test_another_process_hears_of_a_rule_within_seconds(tmp_path: Path) -> None:
+def test_another_process_applies_a_new_rule_within_seconds(tmp_path: Path) -> None:
     one, other = (Host(tmp_path, MODERATE_LIMITS={}) for _ in range(2))
     other.comment("Before the casino")
     add(one, "word", "casino")
@@ -93,7 +93,7 @@ def test_another_process_hears_of_a_rule_within_seconds(tmp_path: Path) -> None:
     assert [item(one, number)["status"] for number in (1, 2, 3)] == ["pending", "pending", "spam"]
 
 
-def test_the_same_value_again_changes_effect_and_note_and_stays_one_rule(host: Host) -> None:
+def test_repeating_a_value_updates_the_effect_and_the_note_of_the_rule(host: Host) -> None:
     add(host, "ip", "192.0.2.7")
     again = add(host, "ip", "192.0.2.7/32", "hold", note="milder")
     assert (again.status_code, again.json["id"], again.json["effect"], again.json["note"]) == (200, 1, "hold", "milder")
@@ -110,7 +110,7 @@ def test_the_same_value_again_changes_effect_and_note_and_stays_one_rule(host: H
         ("email", "@mail.example", "@mail.example"),
     ],
 )
-def test_values_are_kept_in_one_spelling(host: Host, kind: str, value: str, stored: str) -> None:
+def test_values_are_stored_in_one_spelling(host: Host, kind: str, value: str, stored: str) -> None:
     assert add(host, kind, value).json["value"] == stored
 
 
@@ -134,13 +134,13 @@ def test_values_are_kept_in_one_spelling(host: Host, kind: str, value: str, stor
     ],
 )
 @pytest.mark.parametrize("query", ["", "?dry_run=1"])
-def test_a_rule_that_makes_no_sense_is_refused(host: Host, body: dict[str, Any], query: str) -> None:
+def test_an_invalid_rule_is_refused(host: Host, body: dict[str, Any], query: str) -> None:
     answer = host.client.post(f"{RULES}{query}", json=body, headers=host.token())
     assert (answer.status_code, answer.json["code"]) == (422, "invalid")
     assert rules(host) == []
 
 
-def test_a_dry_run_tells_what_the_rule_would_have_done_and_what_moderators_had_decided(host: Host) -> None:
+def test_a_dry_run_lists_matches_and_earlier_decisions_of_moderators(host: Host) -> None:
     for number in range(3):
         host.comment(f"Casino {number}")
     host.comment("About rivers")
@@ -161,7 +161,7 @@ def test_a_dry_run_tells_what_the_rule_would_have_done_and_what_moderators_had_d
     assert add(host, "word", "casino", "hold", "?dry_run=yes").status_code == 422
 
 
-def test_a_dry_run_of_trust_only_meets_what_is_proven(host: Host) -> None:
+def test_a_dry_run_of_a_trust_rule_matches_only_verified_authors(host: Host) -> None:
     host.comment("Hello", email="mika@mail.example")
     assert add(host, "email", "mika@mail.example", "trust", "?dry_run=1").json["matched"] == 0
     assert add(host, "email", "mika@mail.example", "hold", "?dry_run=1").json["matched"] == 1
@@ -174,7 +174,7 @@ def put(host: Host, article: str, **body: Any) -> Any:
     return host.client.put(f"{ARTICLES}/{article}", json=body, headers=host.token())
 
 
-def test_moderators_close_and_open_an_article_against_the_host(host: Host) -> None:
+def test_moderators_can_close_and_open_an_article_against_the_setting_of_the_host(host: Host) -> None:
     host.add_article("2026/über alles", comments_open=False)
     told = put(host, "2026/über alles", comments_open=True).json
     assert (told["comments_open"], told["pings_open"], told["premoderation"]) == (True, None, None)
@@ -190,7 +190,7 @@ def test_moderators_close_and_open_an_article_against_the_host(host: Host) -> No
 
 
 @pytest.mark.parametrize("body", [{"comments_open": 1}, {"premoderation": "some"}, {"title": "x"}])
-def test_wrong_overrides_are_refused(host: Host, body: dict[str, Any]) -> None:
+def test_invalid_overrides_are_refused(host: Host, body: dict[str, Any]) -> None:
     assert put(host, "thaw", **body).json["code"] == "invalid"
     assert put(host, "no-such", comments_open=True).json["code"] == "unknown-article"
 
@@ -219,12 +219,12 @@ def test_all_known_articles_older_than_a_date_are_closed_at_once(host: Host) -> 
         {"older_than": "2026-01-01", "comments_open": "no"},
     ],
 )
-def test_a_bulk_change_says_what_and_since_when(host: Host, body: dict[str, Any]) -> None:
+def test_a_bulk_change_reports_what_it_did_and_since_when(host: Host, body: dict[str, Any]) -> None:
     answer = host.client.post(ARTICLES, json=body, headers=host.token())
     assert (answer.status_code, answer.json["code"]) == (422, "invalid")
 
 
-def test_a_date_alone_is_its_midnight_in_utc(host: Host) -> None:
+def test_a_date_without_a_time_is_midnight_in_utc(host: Host) -> None:
     for key, hour in (("before", 23), ("after", 1)):
         day = 31 if hour == 23 else 1
         month = 12 if hour == 23 else 1

@@ -33,13 +33,13 @@ def csrf(host: Host) -> str:
     return page.split('name="csrf_token" value="')[1].split('"')[0]
 
 
-def test_nothing_is_reachable_until_a_way_in_is_set_up(host: Host) -> None:
+def test_the_queue_is_unreachable_until_a_login_is_configured(host: Host) -> None:
     host.comment()
     for path in (QUEUE, ITEMS, f"{ITEMS}/1", "/discuss/moderation/history", "/discuss/moderation/rules"):
         assert host.client.get(path).status_code == 401
 
 
-def test_the_link_shows_a_button_and_only_the_button_signs_in(host: Host) -> None:
+def test_only_the_button_behind_a_link_signs_in(host: Host) -> None:
     address = link(host)
     for _ in range(3):
         page = host.client.get(address)
@@ -62,7 +62,7 @@ def test_the_link_shows_a_button_and_only_the_button_signs_in(host: Host) -> Non
     assert host.client.get(ITEMS).status_code == 200
 
 
-def test_over_https_the_cookie_never_travels_in_clear(host: Host) -> None:
+def test_the_cookie_is_secure_over_https(host: Host) -> None:
     entered = host.client.post(link(host), base_url="https://localhost")
     assert "Secure" in entered.headers["Set-Cookie"]
 
@@ -87,7 +87,7 @@ def test_a_used_link_shows_no_button(host: Host) -> None:
     assert 'method="post"' not in shown.text
 
 
-def test_a_browser_without_cookies_is_told_and_the_link_stays_good(host: Host) -> None:
+def test_a_browser_without_cookies_gets_a_message_and_the_link_stays_valid(host: Host) -> None:
     address = link(host)
     forgetful = host.app.test_client(use_cookies=False)
     page = forgetful.get(address)
@@ -104,7 +104,7 @@ def test_a_browser_without_cookies_is_told_and_the_link_stays_good(host: Host) -
     assert browser.get(ITEMS).status_code == 200
 
 
-def test_a_link_ends_after_ten_minutes(host: Host) -> None:
+def test_a_link_expires_after_ten_minutes(host: Host) -> None:
     address = link(host)
     host.clock.advance(minutes=10, seconds=1)
     assert host.client.get(address).status_code == 403
@@ -113,7 +113,7 @@ def test_a_link_ends_after_ten_minutes(host: Host) -> None:
 
 
 @pytest.mark.parametrize("token", ["x", "e30", "W10.sig", "a" * 5000, "%00", "é"])
-def test_a_link_that_was_not_made_here_is_refused_in_words(host: Host, token: str) -> None:
+def test_a_forged_link_is_refused_with_a_message(host: Host, token: str) -> None:
     for answer in (
         host.client.get(f"/discuss/moderation/sign-in/{token}"),
         host.client.post(f"/discuss/moderation/sign-in/{token}"),
@@ -122,21 +122,21 @@ def test_a_link_that_was_not_made_here_is_refused_in_words(host: Host, token: st
         assert "flask moderate token link" in answer.text
 
 
-def test_another_site_cannot_sign_anybody_in(host: Host) -> None:
+def test_another_site_cannot_sign_a_user_in(host: Host) -> None:
     address = link(host)
     for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
         assert host.client.post(address, headers=headers).status_code == 403
     assert host.client.post(address).status_code == 303, "the attempts have not used it up"
 
 
-def test_a_browser_that_hides_the_origin_of_our_own_form_can_sign_in(host: Host) -> None:
+def test_a_browser_that_hides_the_origin_of_the_form_can_sign_in(host: Host) -> None:
     """The page tells no referrer, and the Fetch standard then calls the origin "null"."""
     assert host.client.post(link(host), headers={"Origin": "null"}).status_code == 403
     ours = {"Origin": "null", "Sec-Fetch-Site": "same-origin"}
     assert host.client.post(link(host), headers=ours).status_code == 303
 
 
-def test_tries_are_limited(tmp_path: Path) -> None:
+def test_sign_in_attempts_are_limited(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={"moderation": ["3/minute per client"]})
     answers = [host.client.post("/discuss/moderation/sign-in/guess") for _ in range(5)]
     assert [answer.status_code for answer in answers] == [403, 403, 403, 429, 429]
@@ -146,7 +146,7 @@ def test_tries_are_limited(tmp_path: Path) -> None:
     assert host.client.post("/discuss/moderation/sign-in/guess").status_code == 403
 
 
-def test_a_session_ends_by_itself(host: Host) -> None:
+def test_a_session_expires(host: Host) -> None:
     sign_in(host)
     host.clock.advance(hours=11, minutes=59)
     assert host.client.get(ITEMS).status_code == 200
@@ -154,7 +154,7 @@ def test_a_session_ends_by_itself(host: Host) -> None:
     assert host.client.get(ITEMS).status_code == 401
 
 
-def test_a_session_is_revoked_by_the_moderators_name(host: Host) -> None:
+def test_a_session_is_revoked_by_the_name_of_its_moderator(host: Host) -> None:
     sign_in(host)
     listed = host.app.test_cli_runner().invoke(args=["moderate", "token", "list"]).output
     assert "mori" in listed
@@ -163,7 +163,7 @@ def test_a_session_is_revoked_by_the_moderators_name(host: Host) -> None:
     assert host.client.get(ITEMS).status_code == 401
 
 
-def test_who_signs_out_is_out_even_with_a_copy_of_the_cookie(host: Host) -> None:
+def test_a_copy_of_the_cookie_is_invalid_after_signing_out(host: Host) -> None:
     sign_in(host)
     copy = host.client.get_cookie("moderate_session", path=QUEUE)
     assert copy is not None
@@ -177,7 +177,7 @@ def test_who_signs_out_is_out_even_with_a_copy_of_the_cookie(host: Host) -> None
     assert host.client.get(ITEMS).status_code == 401
 
 
-def test_a_change_in_a_session_needs_the_pages_token_and_the_same_site(host: Host) -> None:
+def test_a_change_in_a_session_needs_the_csrf_token_and_the_same_site(host: Host) -> None:
     host.comment()
     sign_in(host)
     body = {"decision": "spam", "items": [{"id": 1, "version": 1}]}
@@ -190,7 +190,7 @@ def test_a_change_in_a_session_needs_the_pages_token_and_the_same_site(host: Hos
     assert (done.status_code, done.json["conflicts"]) == (200, [])
 
 
-def test_a_moderator_cannot_use_the_token_of_anothers_page(host: Host) -> None:
+def test_the_csrf_token_of_another_moderator_is_refused(host: Host) -> None:
     host.comment()
     sign_in(host, "mori")
     token = csrf(host)
@@ -200,7 +200,7 @@ def test_a_moderator_cannot_use_the_token_of_anothers_page(host: Host) -> None:
     assert answer.status_code == 403
 
 
-def test_the_hosts_own_login_goes_before_the_session(host: Host) -> None:
+def test_the_login_of_the_host_takes_precedence_over_the_session(host: Host) -> None:
     host.comment()
     sign_in(host, "mori")
     host.moderator = Moderator("host-login")
@@ -211,24 +211,24 @@ def test_the_hosts_own_login_goes_before_the_session(host: Host) -> None:
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "mod_1_x", "a" * 4000])
-def test_a_cookie_that_was_not_made_here_opens_nothing(host: Host, cookie: str) -> None:
+def test_a_forged_cookie_gives_no_access(host: Host, cookie: str) -> None:
     host.client.set_cookie("moderate_session", cookie, path=QUEUE)
     assert host.client.get(ITEMS).status_code == 401
 
 
-def test_a_hostile_name_stays_a_name(host: Host) -> None:
+def test_a_hostile_name_is_escaped(host: Host) -> None:
     page = host.client.get(link(host, "<script>alert(1)</script>"))
     assert "<script>" not in page.text
 
 
-def test_the_link_is_whole_where_the_site_tells_its_address(tmp_path: Path) -> None:
+def test_the_link_is_absolute_when_site_url_is_set(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_SITE_URL="https://news.example")
     done = host.app.test_cli_runner().invoke(args=["moderate", "token", "link", "mori"])
     assert done.stdout.strip().startswith("https://news.example/discuss/moderation/sign-in/")
     assert host.app.test_cli_runner().invoke(args=["moderate", "token", "link", " "]).exit_code == 1
 
 
-def test_the_queue_offers_to_end_our_own_session_and_no_session_of_the_hosts(host: Host) -> None:
+def test_the_queue_offers_to_sign_out_of_its_own_session_only(host: Host) -> None:
     sign_in(host)
     page = host.client.get(QUEUE).text
     assert 'action="/discuss/moderation/sign-out"' in page

@@ -92,7 +92,7 @@ def post(client: FlaskClient, page: str, article: str) -> Any:
     )
 
 
-def test_the_lines_in_the_readme_give_an_article_a_discussion(here: Path) -> None:
+def test_the_code_in_the_readme_gives_an_article_a_discussion(here: Path) -> None:
     (source,) = python_blocks("README.md").values()
     assert len([line for line in source.splitlines() if line.strip()]) <= 14
     app = load(source, here).app
@@ -107,7 +107,7 @@ def test_the_lines_in_the_readme_give_an_article_a_discussion(here: Path) -> Non
     assert "Comments (1)" in app.test_client().get("/first").text
 
 
-def test_a_hosts_own_feed_tells_where_an_article_takes_trackbacks(tmp_path: Path) -> None:
+def test_a_feed_of_the_host_announces_the_trackback_address_of_an_article(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "embedding.md").read_text(encoding="utf-8")
     (item,) = re.findall(r"^```xml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     host = Host(tmp_path)
@@ -184,7 +184,7 @@ ARTICLES: dict[str, Callable[[dict[str, Any], Path], str]] = {
 
 
 @pytest.mark.parametrize("heading", EMBEDDING)
-def test_each_way_of_embedding_takes_a_comment(heading: str, here: Path) -> None:
+def test_each_way_of_embedding_accepts_a_comment(heading: str, here: Path) -> None:
     names = vars(load(EMBEDDING[heading], here))
     apps = [(names.get("app") or names["one"], "/news/discuss" if "news" in names else "/discuss")]
     if "other" in names:
@@ -210,7 +210,7 @@ def test_the_test_in_the_docs_passes_with_warnings_as_errors(here: Path) -> None
     assert "1 passed" in done.stdout, done.stdout
 
 
-def test_two_apps_of_one_factory_share_nothing(here: Path) -> None:
+def test_two_apps_of_one_factory_share_no_state(here: Path) -> None:
     names = vars(load(EMBEDDING["Application factories"], here))
     one, other = names["one"], names["other"]
     run(other, "db", "upgrade")
@@ -222,7 +222,7 @@ def test_two_apps_of_one_factory_share_nothing(here: Path) -> None:
 @pytest.mark.parametrize(
     ("template", "gone"), [("_styles.html", "moderate.css"), ("_scripts.html", "thread.js"), ("thread.html", "<form")]
 )
-def test_an_empty_template_of_the_host_takes_the_place_of_ours(here: Path, template: str, gone: str) -> None:
+def test_an_empty_template_of_the_host_overrides_the_built_in_one(here: Path, template: str, gone: str) -> None:
     (source,) = python_blocks("README.md").values()
     folder = here / "templates" / "moderate"
     folder.mkdir(parents=True)
@@ -233,7 +233,7 @@ def test_an_empty_template_of_the_host_takes_the_place_of_ours(here: Path, templ
     assert gone not in client.get("/first").text
 
 
-def test_the_page_of_a_refused_form_can_be_the_hosts_own(here: Path) -> None:
+def test_the_host_can_replace_the_page_of_a_refused_form(here: Path) -> None:
     (source,) = python_blocks("README.md").values()
     example = files_on("docs/embedding.md")["templates/moderate/form_page.html"]
     folder = here / "templates" / "moderate"

@@ -34,7 +34,7 @@ def public(host: Host) -> list[str]:
     return [item["html"] for item in page["items"]]
 
 
-def test_a_waiting_comment_gets_its_new_text_and_goes_on_waiting(host: Host) -> None:
+def test_a_pending_comment_gets_its_new_text_and_stays_pending(host: Host) -> None:
     item = host.comment().json
     answer = edit(host, item)
     assert answer.status_code == 200
@@ -45,7 +45,7 @@ def test_a_waiting_comment_gets_its_new_text_and_goes_on_waiting(host: Host) -> 
     assert [entry["act"] for entry in found["history"]] == ["received", "revised"]
 
 
-def test_an_approved_text_stays_public_while_the_new_one_waits(host: Host) -> None:
+def test_an_approved_text_stays_public_while_the_new_one_is_pending(host: Host) -> None:
     item = host.comment().json
     host.decide(item["id"], "approve")
     assert edit(host, item).status_code == 200
@@ -62,7 +62,7 @@ def test_an_approved_text_stays_public_while_the_new_one_waits(host: Host) -> No
     assert host.counts() == {"comments": 1, "trackbacks": 0}
 
 
-def test_a_changed_text_is_no_way_round_the_checks(tmp_path: Path) -> None:
+def test_an_edited_text_is_checked_again(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_PREMODERATION="none")
     item = host.comment().json
     assert item["status"] == "approved"
@@ -75,7 +75,7 @@ def test_a_changed_text_is_no_way_round_the_checks(tmp_path: Path) -> None:
     assert public(host)[1] == "<p>A better one.</p>"
 
 
-def test_a_decision_on_the_text_before_it_was_changed_is_refused(host: Host) -> None:
+def test_a_decision_on_a_text_edited_meanwhile_is_refused(host: Host) -> None:
     item = host.comment().json
     edit(host, item, "Buy pills")
     assert host.decide(item["id"], "approve", 1).status_code == 409
@@ -83,7 +83,7 @@ def test_a_decision_on_the_text_before_it_was_changed_is_refused(host: Host) -> 
 
 
 @pytest.mark.parametrize("decision", ["spam", "trash"])
-def test_what_lies_in_spam_or_trash_stays_there_whatever_its_author_does(host: Host, decision: str) -> None:
+def test_spam_and_deleted_items_stay_so_after_an_edit(host: Host, decision: str) -> None:
     item = host.comment().json
     host.decide(item["id"], decision)
     assert edit(host, item).status_code == 200
@@ -93,7 +93,7 @@ def test_what_lies_in_spam_or_trash_stays_there_whatever_its_author_does(host: H
     assert public(host) == []
 
 
-def test_the_window_closes_to_the_second(host: Host) -> None:
+def test_the_edit_window_ends_to_the_second(host: Host) -> None:
     item = host.comment().json
     host.clock.advance(minutes=15)
     assert edit(host, item, "Just in time").status_code == 200
@@ -103,7 +103,7 @@ def test_the_window_closes_to_the_second(host: Host) -> None:
     assert seen(host, item)["text"] == "Just in time"
 
 
-def test_an_edit_does_not_open_the_window_anew(host: Host) -> None:
+def test_an_edit_does_not_extend_the_edit_window(host: Host) -> None:
     item = host.comment().json
     host.clock.advance(minutes=14)
     edit(host, item)
@@ -111,7 +111,7 @@ def test_an_edit_does_not_open_the_window_anew(host: Host) -> None:
     assert edit(host, item, "Again").status_code == 403
 
 
-def test_a_site_may_allow_no_second_thoughts(tmp_path: Path) -> None:
+def test_editing_can_be_turned_off(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_EDIT_WINDOW=0)
     item = host.comment().json
     host.clock.advance(seconds=1)
@@ -119,7 +119,7 @@ def test_a_site_may_allow_no_second_thoughts(tmp_path: Path) -> None:
     assert withdraw(host, item).status_code == 403
 
 
-def test_only_the_items_own_token_opens_it(host: Host) -> None:
+def test_only_the_token_of_the_item_allows_an_edit(host: Host) -> None:
     item, other = host.comment().json, host.comment("Another").json
     forged = [other["edit_token"], item["edit_token"][:-2], item["edit_token"] + "x", "", "x" * 5000, "ü"]
     form = host.client.get("/discuss/comments/thaw").headers["Moderate-Form-Token"]
@@ -133,7 +133,7 @@ def test_only_the_items_own_token_opens_it(host: Host) -> None:
     assert seen(host, item)["text"] == "The river froze twice."
 
 
-def test_a_cookie_alone_changes_nothing(host: Host) -> None:
+def test_a_cookie_alone_allows_no_change(host: Host) -> None:
     """A page of another site can make a browser send the cookie; it cannot know the token."""
     item = host.comment().json
     assert host.client.patch(f"/discuss/items/{item['id']}", json={"text": "Mine now"}).status_code == 404
@@ -154,7 +154,7 @@ def test_a_cookie_alone_changes_nothing(host: Host) -> None:
         ({"text": 5}, 422, "text"),
     ],
 )
-def test_a_new_text_is_held_to_the_same_rules(host: Host, body: dict[str, Any], status: int, field: str) -> None:
+def test_a_new_text_is_validated_by_the_same_rules(host: Host, body: dict[str, Any], status: int, field: str) -> None:
     item = host.comment().json
     answer = host.client.patch(f"/discuss/items/{item['id']}", json={"edit_token": item["edit_token"], **body})
     assert answer.status_code == status
@@ -163,19 +163,19 @@ def test_a_new_text_is_held_to_the_same_rules(host: Host, body: dict[str, Any], 
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
-def test_an_edit_is_json(host: Host, kind: str) -> None:
+def test_an_edit_must_be_json(host: Host, kind: str) -> None:
     item = host.comment().json
     answer = host.client.patch(f"/discuss/items/{item['id']}", data=b"text=x", content_type=kind)
     assert (answer.status_code, answer.json["code"]) == (415, "unsupported-media-type")
 
 
-def test_the_same_text_again_changes_nothing(host: Host) -> None:
+def test_an_unchanged_text_changes_nothing(host: Host) -> None:
     item = host.comment().json
     assert edit(host, item, "The river froze twice.").status_code == 200
     assert seen(host, item)["version"] == 1
 
 
-def test_what_is_taken_back_is_gone_for_readers_and_kept_for_moderators(host: Host) -> None:
+def test_a_withdrawn_comment_is_hidden_from_readers_and_kept_for_moderators(host: Host) -> None:
     item = host.comment().json
     host.decide(item["id"], "approve")
     assert withdraw(host, item).status_code == 204
@@ -186,26 +186,26 @@ def test_what_is_taken_back_is_gone_for_readers_and_kept_for_moderators(host: Ho
     assert withdraw(host, item).status_code == 204
 
 
-def test_the_token_may_come_in_the_body_of_a_delete(host: Host) -> None:
+def test_the_token_of_a_delete_may_be_in_the_body(host: Host) -> None:
     item = host.comment().json
     answer = host.client.delete(f"/discuss/items/{item['id']}", json={"edit_token": item["edit_token"]})
     assert answer.status_code == 204
 
 
-def test_a_comment_under_a_verified_name_stays_under_it(host: Host) -> None:
+def test_a_comment_under_a_verified_name_keeps_that_name(host: Host) -> None:
     host.author = Author("Editor", id="7")
     item = host.comment().json
     host.author = None
     assert edit(host, item).json["author"]["name"] == "Editor"
 
 
-def test_nothing_is_changed_once_the_article_is_closed(host: Host) -> None:
+def test_no_edit_is_accepted_once_the_article_is_closed(host: Host) -> None:
     item = host.comment().json
     host.add_article("thaw", comments_open=False)
     assert edit(host, item).status_code == 403
 
 
-def test_guessing_tokens_costs(tmp_path: Path) -> None:
+def test_guessing_tokens_is_rate_limited(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={"edits": ["3/minute per client"]})
     item = host.comment().json
     answers = [edit(host, item, token="guess").status_code for _ in range(5)]
