@@ -214,7 +214,9 @@ def schemas(operations: Iterable[Operation], settings: Settings) -> dict[str, Js
     sent = {model for operation in operations for reply in operation.replies for model in reply.models}
     bodies = chain.from_iterable(operation.bodies.items() for operation in operations)
     taken = [(model, kind) for kind, model in bodies if model is not None]
-    found = definitions(sent | {Problem}, {in_use(model, settings) for model, _ in taken})
+    # The site's own model of comments has its honeypot.
+    read = {model_for(settings.honeypot) if model is CommentIn else model for model, _ in taken}
+    found = definitions(sent | {Problem}, read)
     bound(found, settings)
     if settings.require_author and "CommentIn" in found:
         found["CommentIn"]["required"].append("author")
@@ -222,11 +224,6 @@ def schemas(operations: Iterable[Operation], settings: Settings) -> dict[str, Js
         if kind in {FORM, MULTIPART}:
             found[f"{model.__name__}Form"] = form_schema(found[model.__name__])
     return found
-
-
-def in_use(model: type[BaseModel], settings: Settings) -> type[BaseModel]:
-    """Return the model that this site validates with: that of comments has the site's honeypot."""
-    return model_for(settings.honeypot) if model is CommentIn else model
 
 
 def definitions(sent: Iterable[type[BaseModel]], read: Iterable[type[BaseModel]]) -> dict[str, Json]:
