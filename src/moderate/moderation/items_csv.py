@@ -96,14 +96,11 @@ def items() -> ResponseReturnValue:
     for_moderators()
     lines = lines_of(chain((first,), pages), translator(language()))
     response = Response(stream_with_context(lines), mimetype="text/csv")
-    response.headers["Content-Disposition"] = f'attachment; filename="{file_name(which, state.desk.clock.now())}"'
+    name = f"items-{which.status.value if which.status else 'all'}-{state.desk.clock.now():%Y-%m-%d}.csv"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     response.headers["Cache-Control"] = "no-store"
     response.vary.add("Accept-Language")
     return response
-
-
-def file_name(which: ItemFilter, now: datetime) -> str:
-    return f"items-{which.status.value if which.status else 'all'}-{now:%Y-%m-%d}.csv"
 
 
 def pages_of(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from moderate.http.state import State
-    from moderate.model import Left, Moderator
+    from moderate.model import Moderator
     from moderate.moderation.decide import Outcome
 
 #: Seconds for which the address shows the notice again.
@@ -51,16 +51,14 @@ def pack(state: State, who: Moderator, outcome: Outcome | None, button: str | No
             **facts,
             "done": len(outcome.done),
             "one": outcome.done[0].item.id if len(outcome.done) == 1 else None,
-            "left": [left_facts(left) for left in outcome.left[:NAMED]],
+            "left": [
+                [left.id, left.code, (left.by or "")[:60], left.now.status.value if left.now else None]
+                for left in outcome.left[:NAMED]
+            ],
             "more": max(0, len(outcome.left) - NAMED),
             "batch": outcome.batch if button and any(done.changed for done in outcome.done) else None,
         }
     return state.signer.sign("notice", [who.name, facts])
-
-
-def left_facts(left: Left) -> list[Any]:
-    status = left.now.status.value if left.now else None
-    return [left.id, left.code, (left.by or "")[:60], status]
 
 
 def unpack(state: State, who: Moderator, token: str | None) -> Notice | None:
