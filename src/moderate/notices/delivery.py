@@ -189,7 +189,9 @@ def finish(desk: Desk, task: Task, notifier: Notifier, notice: Notice) -> None:
 def notify_person(desk: Desk, task: Task, notifier: Notifier, notice: Notice, per_hour: int) -> None:
     """Deliver a notice on its own, or have it wait for the next digest, or send that digest."""
     box = desk.store.mailboxes.get(notifier.key)
-    asked = asked_at(task)
+    # The time at which the item's state came about.
+    at = task.payload.get("at")
+    asked = datetime.fromtimestamp(at, UTC) if isinstance(at, int | float) else task.created_at
     if box.unsubscribed_at is not None or (box.digest_at is not None and asked <= box.digest_at):
         finish(desk, task, notifier, notice)
         return
@@ -204,12 +206,6 @@ def notify_person(desk: Desk, task: Task, notifier: Notifier, notice: Notice, pe
         desk.store.tasks.retry(task, due, "gathered for the next digest")
     else:
         send_digest(desk, task, notifier, notice, replace(box, digest_due=due))
-
-
-def asked_at(task: Task) -> datetime:
-    """Return the time at which the item's state came about."""
-    at = task.payload.get("at")
-    return datetime.fromtimestamp(at, UTC) if isinstance(at, int | float) else task.created_at
 
 
 def digest_due(box: Mailbox, per_hour: int, asked: datetime, now: datetime) -> datetime | None:

@@ -55,7 +55,9 @@ class Account:
         """
         name = sendable(self.name, "MODERATE_MAIL_USERNAME")
         if self.token_command:
-            return xoauth2(name, token(self.token_command, seconds))
+            access_token = token(self.token_command, seconds)
+            # A refusal comes as a challenge, which an empty answer turns into an error.
+            return (("XOAUTH2", b"user=%b\x01auth=Bearer %b\x01\x01" % (name, access_token), lambda _: b""),)
         return by_password(name, sendable(self.password, "MODERATE_MAIL_PASSWORD"))
 
 
@@ -95,11 +97,6 @@ def has_md5() -> bool:
     except ValueError:
         return False
     return True
-
-
-def xoauth2(name: bytes, access_token: bytes) -> Mechanisms:
-    """Return XOAUTH2. A refusal comes as a challenge, which an empty answer turns into an error."""
-    return (("XOAUTH2", b"user=%b\x01auth=Bearer %b\x01\x01" % (name, access_token), lambda _: b""),)
 
 
 def sign_in(server: smtplib.SMTP, mechanisms: Mechanisms) -> None:
