@@ -105,7 +105,9 @@ def rdf_block(article: Article, endpoints: Endpoints) -> Markup:
     # The article's address is only escaped for XML: readers compare it with the one that they link to.
     about = within_comment(quoted(storable(article.url)))
     ping = within_comment(endpoint(endpoints.trackback))
-    block = RDF.format(about=about, title=title_within_comment(article.title), ping=ping, module=MODULE)
+    # On one line, and without a run of hyphens.
+    title = quoted(re.sub("--+", "-", " ".join(storable(article.title).split())))
+    block = RDF.format(about=about, title=title, ping=ping, module=MODULE)
     return Markup(block)  # noqa: S704 - every part of it was escaped above
 
 
@@ -122,9 +124,3 @@ def quoted(text: str) -> str:
 def within_comment(value: str) -> str:
     """Escape the second of two hyphens, which a comment must not contain; the address stays equivalent."""
     return value.replace("--", "-%2D")
-
-
-def title_within_comment(title: str) -> str:
-    """Escape a title for an attribute within a comment: one line, no run of hyphens."""
-    one_line = " ".join(storable(title).split())
-    return quoted(re.sub("--+", "-", one_line))
