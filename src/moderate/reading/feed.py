@@ -130,7 +130,8 @@ def entry(item: Item, entry_id: str) -> ET.Element:
     add(made, "id", entry_id)
     add(made, "title", title_of(item))
     add(made, "published", moment(item.created_at))
-    add(made, "updated", changed(item))
+    # When readers last saw a change: an approval long after the item was written is one.
+    add(made, "updated", moment(max(filter(None, (item.created_at, item.edited_at, item.public_at)))))
     author = add(made, "author")
     # A name is required, and not every site asks for one.
     add(author, "name", item.author or "Anonymous")
@@ -156,11 +157,6 @@ def add(parent: ET.Element, name: str, text: str | None = None, **attributes: st
     made = ET.SubElement(parent, name, kept)
     made.text = None if text is None else storable(text)
     return made
-
-
-def changed(item: Item) -> str:
-    """Return when readers last saw a change of an item: an approval long after it was written is one."""
-    return moment(max(filter(None, (item.created_at, item.edited_at, item.public_at))))
 
 
 def moment(when: datetime) -> str:
