@@ -176,15 +176,11 @@ def patch(item_id: int) -> ResponseReturnValue:
         url=found.url or "",
         text=fields.text,
         parent=found.parent,
-        identity=identity_of(found),
+        # The verified author, where there is one.
+        identity=Author(found.author, found.email, found.url, found.author_id) if found.author_id else None,
     )
     changed = edit(state.desk, found, raw)
     return jsonify(state.edge.item_json(changed, for_author=True))
-
-
-def identity_of(found: Item) -> Author | None:
-    """Return the verified author of a comment, None where there is none."""
-    return Author(found.author, found.email, found.url, found.author_id) if found.author_id else None
 
 
 @Operation(
