@@ -61,7 +61,7 @@ def test_one_extension_serves_two_apps_with_their_own_settings_and_items(tmp_pat
             assert moderate.counts(["thaw"])["thaw"].comments == 1
 
 
-def test_hooks_may_be_plugged_in_after_the_app(tmp_path: Path) -> None:
+def test_hooks_may_be_registered_after_the_app(tmp_path: Path) -> None:
     moderate = Moderate()
     app = Flask("site", instance_path=str(tmp_path))
     moderate.init_app(app)
@@ -70,7 +70,7 @@ def test_hooks_may_be_plugged_in_after_the_app(tmp_path: Path) -> None:
     moderate.close(app)
 
 
-def test_an_app_that_is_given_as_current_app_is_served_whole(tmp_path: Path) -> None:
+def test_current_app_may_be_passed_to_the_extension(tmp_path: Path) -> None:
     """Signals go by the app itself, and worker threads run where `current_app` stands for none."""
     moderate = Moderate()
     app = a_site(tmp_path, moderate)
@@ -85,7 +85,7 @@ def test_an_app_that_is_given_as_current_app_is_served_whole(tmp_path: Path) -> 
     moderate.close(app)
 
 
-def test_an_extension_without_an_article_loader_says_what_is_missing(tmp_path: Path) -> None:
+def test_an_extension_without_an_article_loader_raises_a_clear_error(tmp_path: Path) -> None:
     app = Flask("site", instance_path=str(tmp_path))
     app.testing = True
     Moderate(app)
@@ -93,20 +93,20 @@ def test_an_extension_without_an_article_loader_says_what_is_missing(tmp_path: P
         app.test_client().get("/discuss/comments/thaw")
 
 
-def test_the_same_app_twice_is_a_mistake(tmp_path: Path) -> None:
+def test_initializing_an_app_twice_raises_an_error(tmp_path: Path) -> None:
     app = Flask("site", instance_path=str(tmp_path))
     moderate = Moderate(app)
     with pytest.raises(RuntimeError, match="already initialised"):
         moderate.init_app(app)
 
 
-def test_an_app_without_the_extension_is_told_so(tmp_path: Path) -> None:
+def test_using_an_app_without_the_extension_raises_a_clear_error(tmp_path: Path) -> None:
     moderate = Moderate()
     with Flask("bare").app_context(), pytest.raises(RuntimeError, match="not initialised on this app"):
         moderate.counts(["thaw"])
 
 
-def test_below_a_mount_point_every_address_carries_it(tmp_path: Path) -> None:
+def test_every_address_includes_the_mount_point(tmp_path: Path) -> None:
     moderate = Moderate()
     app = a_site(tmp_path, moderate)
     moderate.moderator_loader(lambda: Moderator("mori"))
@@ -129,7 +129,7 @@ def test_below_a_mount_point_every_address_carries_it(tmp_path: Path) -> None:
     assert answer.headers["Location"].startswith("/news/discuss/moderation/")
 
 
-def test_a_comment_on_one_site_of_a_host_does_not_hide_what_waits_on_another(tmp_path: Path) -> None:
+def test_a_comment_on_one_site_does_not_hide_pending_items_on_another(tmp_path: Path) -> None:
     mounts = {}
     for name in ("news", "blog"):
         app = a_site(tmp_path / name, moderate := Moderate())
@@ -143,7 +143,7 @@ def test_a_comment_on_one_site_of_a_host_does_not_hide_what_waits_on_another(tmp
         assert "is waiting for a moderator" in client.get(f"{mount}/thaw").text
 
 
-def test_without_a_secret_key_tokens_are_signed_with_one_that_the_database_keeps(tmp_path: Path) -> None:
+def test_without_a_secret_key_tokens_are_signed_with_a_stored_key(tmp_path: Path) -> None:
     moderate = Moderate()
     tokens = []
     for _ in range(2):
@@ -157,7 +157,7 @@ def test_without_a_secret_key_tokens_are_signed_with_one_that_the_database_keeps
     assert app.test_client().get(f"/discuss/items/{number}?edit_token={token}").status_code == 200
 
 
-def test_a_changed_secret_key_takes_the_fallbacks_tokens(tmp_path: Path) -> None:
+def test_tokens_signed_with_a_fallback_key_stay_valid(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={})
     item = host.comment().json
     host.app.config.update(SECRET_KEY="another", SECRET_KEY_FALLBACKS=["for tests only"])
@@ -167,7 +167,7 @@ def test_a_changed_secret_key_takes_the_fallbacks_tokens(tmp_path: Path) -> None
     assert host.app.test_client().get(address).status_code == 404
 
 
-def test_nothing_of_the_host_is_taken_over(tmp_path: Path) -> None:
+def test_the_configuration_of_the_host_is_left_unchanged(tmp_path: Path) -> None:
     app = Flask("site", instance_path=str(tmp_path))
     app.config.update(SECRET_KEY="for tests only")
     levels = {name: logging.getLogger(name).level for name in ("", "site", "werkzeug", "moderate")}
@@ -205,7 +205,7 @@ def test_nothing_of_the_host_is_taken_over(tmp_path: Path) -> None:
     assert all(name.startswith("moderate/") for name in app.blueprints["moderate"].jinja_loader.list_templates())
 
 
-def test_the_hosts_error_pages_stay_its_own(host: Host) -> None:
+def test_error_pages_of_the_host_are_left_unchanged(host: Host) -> None:
     host.app.register_error_handler(404, lambda error: ("The host's own words", 404))
     host.app.register_error_handler(Exception, lambda error: ("The host's own words", 500))
     assert host.client.get("/none/such").text == "The host's own words"
@@ -214,7 +214,7 @@ def test_the_hosts_error_pages_stay_its_own(host: Host) -> None:
     assert host.client.put("/discuss/comments/thaw").json["code"] == "method-not-allowed"
 
 
-def test_the_hosts_own_hooks_see_our_requests_and_may_refuse_them(host: Host) -> None:
+def test_request_hooks_of_the_host_run_and_may_refuse_requests(host: Host) -> None:
     @host.app.before_request
     def closed_for_repairs() -> Any:
         return abort(418) if request.headers.get("X-Closed") else None
@@ -223,13 +223,13 @@ def test_the_hosts_own_hooks_see_our_requests_and_may_refuse_them(host: Host) ->
     assert host.client.get("/discuss/comments/thaw").status_code == 200
 
 
-def test_an_abort_within_the_hosts_loader_is_the_hosts_answer(host: Host) -> None:
+def test_an_abort_within_the_article_loader_is_passed_on(host: Host) -> None:
     host.moderate.moderator_loader(lambda: abort(403, "Sign in over there"))
     answer = host.client.get("/discuss/moderation/items")
     assert (answer.status_code, answer.mimetype) == (403, "text/html")
 
 
-def test_a_host_puts_its_own_template_in_place_of_ours(tmp_path: Path) -> None:
+def test_a_host_can_override_a_template(tmp_path: Path) -> None:
     (tmp_path / "templates" / "moderate").mkdir(parents=True)
     (tmp_path / "templates" / "moderate" / "_styles.html").write_text("<!-- the host's own dress -->")
     moderate = Moderate()
@@ -258,7 +258,7 @@ def protected(request: pytest.FixtureRequest, tmp_path: Path) -> Flask:
     return app
 
 
-def test_csrf_protection_of_the_host_lets_comments_and_pings_through(protected: Flask) -> None:
+def test_csrf_protection_of_the_host_does_not_block_comments_and_pings(protected: Flask) -> None:
     client = protected.test_client()
     assert client.post("/discuss/comments/thaw", data=COMMENT).status_code == 303
     assert client.post("/discuss/comments/thaw", json=COMMENT).status_code == 202
@@ -271,7 +271,7 @@ def test_csrf_protection_of_the_host_lets_comments_and_pings_through(protected: 
     assert client.post("/discuss/preview", json={"text": "x"}).status_code == 200
 
 
-def test_csrf_protection_of_the_host_still_guards_its_own_forms(protected: Flask) -> None:
+def test_csrf_protection_of_the_host_still_protects_its_own_forms(protected: Flask) -> None:
     client = protected.test_client()
     for _ in range(2):
         assert client.post("/newsletter").status_code == 400
@@ -281,7 +281,7 @@ def test_csrf_protection_of_the_host_still_guards_its_own_forms(protected: Flask
         client.post("/discuss/comments/thaw", data=COMMENT)
 
 
-def test_moderators_decisions_are_guarded_by_our_own_token(protected: Flask) -> None:
+def test_decisions_are_protected_by_a_csrf_token_of_their_own(protected: Flask) -> None:
     client = protected.test_client()
     client.post("/discuss/comments/thaw", json=COMMENT)
     form = {"version": "1", "decision": "approve"}
@@ -327,7 +327,7 @@ def members(tmp_path: Path) -> Flask:
     return app
 
 
-def test_a_login_of_the_host_decides_who_moderates(members: Flask) -> None:
+def test_the_login_of_the_host_decides_who_moderates(members: Flask) -> None:
     anybody, member, editor = (members.test_client() for _ in range(3))
     member.post("/login/mika")
     editor.post("/login/editor")
@@ -342,7 +342,7 @@ def test_a_login_of_the_host_decides_who_moderates(members: Flask) -> None:
     assert editor.post("/discuss/moderation/queue/1", data=form).status_code == 303
 
 
-def test_members_comment_under_the_name_that_the_host_knows(members: Flask) -> None:
+def test_members_comment_under_their_name_at_the_host(members: Flask) -> None:
     client = members.test_client()
     client.post("/login/aino")
     item = client.post("/discuss/comments/thaw", json={"author": "Somebody else", "text": "Hello"}).json
@@ -399,7 +399,7 @@ def shared(tmp_path: Path) -> Iterator[Shared]:
         host.db.engine.dispose()
 
 
-def test_a_shared_database_is_never_touched_before_it_is_upgraded_and_says_so(
+def test_a_shared_database_is_not_used_before_its_upgrade_and_an_error_says_so(
     shared: Shared, caplog: pytest.LogCaptureFixture
 ) -> None:
     answer = shared.app.test_client().post("/discuss/comments/thaw", json=COMMENT)
@@ -412,7 +412,7 @@ def test_a_shared_database_is_never_touched_before_it_is_upgraded_and_says_so(
     assert shared.app.test_client().post("/discuss/comments/thaw", json=COMMENT).status_code == 202
 
 
-def test_the_hosts_session_and_our_writes_live_side_by_side(shared: Shared) -> None:
+def test_the_session_of_the_host_and_writes_of_moderate_coexist(shared: Shared) -> None:
     shared.upgrade()
     client = shared.app.test_client()
     assert client.post("/visit").text == "0 1"
@@ -423,7 +423,7 @@ def test_the_hosts_session_and_our_writes_live_side_by_side(shared: Shared) -> N
         assert shared.moderate.counts(["thaw"])["thaw"].pending == 3
 
 
-def test_the_hosts_engine_is_left_as_it_is(shared: Shared) -> None:
+def test_the_engine_of_the_host_is_left_unchanged(shared: Shared) -> None:
     with shared.app.app_context():
         before = pragmas(shared)
     shared.upgrade()
@@ -465,7 +465,7 @@ def pragmas(shared: Shared) -> list[object]:
         ("WORKER", "celery", "'thread', 'external'"),
     ],
 )
-def test_a_wrong_setting_stops_the_start_with_key_value_and_what_is_accepted(
+def test_an_invalid_setting_stops_the_start_with_key_value_and_accepted_values(
     tmp_path: Path, name: str, value: object, accepted: str
 ) -> None:
     moderate = Moderate()
@@ -497,7 +497,7 @@ def test_a_wrong_setting_stops_the_start_with_key_value_and_what_is_accepted(
         ("AKISMET_KEY", {"key": "hunter2"}),
     ],
 )
-def test_a_wrong_secret_stops_the_start_and_is_never_shown(tmp_path: Path, name: str, value: object) -> None:
+def test_an_invalid_secret_stops_the_start_and_is_not_shown(tmp_path: Path, name: str, value: object) -> None:
     import traceback
 
     with pytest.raises(ConfigError) as caught:
@@ -508,20 +508,18 @@ def test_a_wrong_secret_stops_the_start_and_is_never_shown(tmp_path: Path, name:
     assert not [line for line in shown.splitlines() if "hunter2" in line and "Error" in line]
 
 
-def test_a_misspelt_setting_stops_the_start_and_the_right_one_is_named(tmp_path: Path) -> None:
+def test_a_misspelt_setting_stops_the_start_and_the_correct_one_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean MODERATE_PREMODERATION"):
         Host(tmp_path, MODERATE_PREMODERATE="all")
 
 
-def test_akismet_without_the_sites_own_address_is_said_in_the_log(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_warning_is_logged_for_akismet_without_site_url(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     Host(tmp_path, MODERATE_AKISMET_KEY="a-key").client.get("/discuss/counts")
     assert "MODERATE_SITE_URL is not set" in caplog.text
     assert "a-key" not in caplog.text
 
 
-def test_secrets_come_from_the_environment_too_and_the_config_wins(
+def test_secrets_are_read_from_the_environment_with_priority_for_the_config(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MODERATE_DATABASE_URL", f"sqlite:///{tmp_path / 'elsewhere.sqlite3'}")
@@ -533,14 +531,14 @@ def test_secrets_come_from_the_environment_too_and_the_config_wins(
     assert chosen.state.settings.database_url == "sqlite://"
 
 
-def test_settings_are_frozen_and_never_print_a_secret(tmp_path: Path) -> None:
+def test_settings_are_immutable_and_never_print_a_secret(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_DATABASE_URL="postgresql://user:hunter2@127.0.0.1:1/name")
     assert "hunter2" not in repr(host.state.settings)
     with pytest.raises(AttributeError):
         host.state.settings.max_length = 5
 
 
-def test_limits_in_one_process_are_said_once_when_the_site_is_served(
+def test_a_notice_about_in_process_limits_is_logged_once_when_the_site_is_served(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     host = Host(tmp_path)
@@ -553,12 +551,12 @@ def test_limits_in_one_process_are_said_once_when_the_site_is_served(
     ]
 
 
-def test_nothing_is_said_of_limits_where_there_are_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_notice_about_limits_is_logged_without_limits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     Host(tmp_path, MODERATE_LIMITS={}).client.get("/discuss/counts")
     assert "MODERATE_REDIS_URL" not in caplog.text
 
 
-def test_the_hosts_session_is_left_alone(host: Host) -> None:
+def test_the_session_of_the_host_is_not_modified(host: Host) -> None:
     host.app.add_url_rule("/session", "session", lambda: ",".join(sorted(session)))
     host.comment()
     host.client.get("/thaw")

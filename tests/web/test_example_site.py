@@ -73,7 +73,7 @@ def test_the_example_site_starts_with_seeds_and_starts_again_on_the_same_data(tm
         assert ask("GET", f"{site}discuss/moderation/", cookie)[0] == 200, "who was signed in still is"
 
 
-def test_the_example_site_uses_public_names_only() -> None:
+def test_the_example_site_imports_only_public_names() -> None:
     taken = set()
     for path in (ROOT / "examples").rglob("*.py"):
         taken |= set(

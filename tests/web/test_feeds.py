@@ -42,7 +42,7 @@ def texts(element: ET.Element, path: str) -> list[str | None]:
     return [found.text for found in element.findall(path)]
 
 
-def test_a_feed_has_what_is_approved_and_nothing_else(host: Host) -> None:
+def test_a_feed_has_exactly_the_approved_items(host: Host) -> None:
     host.add_article("frost")
     shown, other = approved(host), approved(host, "About the frost", article="frost")
     host.comment("Still waiting")
@@ -54,7 +54,7 @@ def test_a_feed_has_what_is_approved_and_nothing_else(host: Host) -> None:
     ]
 
 
-def test_ids_stay_whatever_becomes_of_scheme_host_and_addresses(tmp_path: Path) -> None:
+def test_ids_are_independent_of_scheme_host_and_addresses(tmp_path: Path) -> None:
     old = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_SITE_URL="http://news.example")
     old.add_article("thaw", url="http://news.example/thaw")
     approved(old)
@@ -72,7 +72,7 @@ def test_ids_stay_whatever_becomes_of_scheme_host_and_addresses(tmp_path: Path) 
     assert links(feed(moved))[1] == "https://www.news.example/paper/2026/thaw?from=feed&moderate_at=1#comment-1"
 
 
-def test_two_sites_never_share_an_id(tmp_path: Path) -> None:
+def test_ids_of_two_sites_differ(tmp_path: Path) -> None:
     hosts = [Host(tmp_path / name) for name in ("here", "there")]
     for host in hosts:
         approved(host)
@@ -80,7 +80,7 @@ def test_two_sites_never_share_an_id(tmp_path: Path) -> None:
     assert not set(here) & set(there)
 
 
-def test_a_feed_is_in_the_order_of_becoming_public(host: Host) -> None:
+def test_a_feed_is_ordered_by_time_of_publication(host: Host) -> None:
     """A comment that is approved long after later ones were comes first, and says that it has changed."""
     late = host.comment("Written first.").json["id"]
     numbers = [approved(host, f"Number {number}.") for number in range(3)]
@@ -95,7 +95,7 @@ def test_a_feed_is_in_the_order_of_becoming_public(host: Host) -> None:
     assert host.client.get("/discuss/feed", headers={"If-None-Match": tag}).status_code == 200
 
 
-def test_a_feed_lists_what_became_public_last_however_many_came_in_since(host: Host) -> None:
+def test_a_feed_lists_the_latest_publications_even_after_many_new_items(host: Host) -> None:
     late = host.comment("Written first.").json["id"]
     for number in range(55):
         approved(host, f"Number {number}.")
@@ -105,7 +105,7 @@ def test_a_feed_lists_what_became_public_last_however_many_came_in_since(host: H
     assert links(feed(host))[0] == f"http://localhost/thaw?moderate_at={late}#comment-{late}"
 
 
-def test_a_feed_has_all_that_the_format_wants(host: Host) -> None:
+def test_a_feed_has_all_required_elements(host: Host) -> None:
     approved(host, url="https://mika.example/")
     root = feed(host)
     assert root.tag == f"{A}feed"
@@ -123,12 +123,12 @@ def test_a_feed_has_all_that_the_format_wants(host: Host) -> None:
     assert entry.findtext(f"{A}updated") == "2026-01-13T20:22:00.000000Z"
 
 
-def test_a_feed_of_nothing_is_a_feed(host: Host) -> None:
+def test_an_empty_feed_is_valid(host: Host) -> None:
     assert texts(feed(host), f"{A}entry") == []
     assert feed(host).findtext(f"{A}updated") == "1970-01-01T00:00:00Z"
 
 
-def test_hostile_text_stays_text(host: Host) -> None:
+def test_hostile_text_is_escaped(host: Host) -> None:
     host.add_article("<&>", title="</title>\x0b<script>")
     approved(host, HOSTILE, article="<&>", author="</name><script>")
     root = feed(host, "/discuss/feed/%3C%26%3E")
@@ -141,7 +141,7 @@ def test_hostile_text_stays_text(host: Host) -> None:
     assert "</title><script>" in (root.findtext(f"{A}title") or "")
 
 
-def test_a_ping_leads_to_its_source(host: Host) -> None:
+def test_a_ping_links_to_its_source(host: Host) -> None:
     with host.app.app_context():
         item = host.moderate.submit(
             "thaw", "About ice", kind="trackback", source_url="https://blog.example/1?a&b", title="Ice"
@@ -155,7 +155,7 @@ def test_a_ping_leads_to_its_source(host: Host) -> None:
     ]
 
 
-def test_who_has_a_feed_already_is_sent_nothing(host: Host) -> None:
+def test_an_unchanged_feed_gets_304(host: Host) -> None:
     approved(host)
     tag = host.client.get("/discuss/feed").headers["ETag"]
     again = host.client.get("/discuss/feed", headers={"If-None-Match": tag})
@@ -164,11 +164,11 @@ def test_who_has_a_feed_already_is_sent_nothing(host: Host) -> None:
     assert host.client.get("/discuss/feed", headers={"If-None-Match": tag}).status_code == 200
 
 
-def test_a_feed_of_no_article_is_not_there(host: Host) -> None:
+def test_the_feed_of_an_unknown_article_is_not_found(host: Host) -> None:
     assert host.client.get("/discuss/feed/nowhere").json["code"] == "unknown-article"
 
 
-def test_addresses_of_a_feed_do_not_come_from_a_strangers_host_field(tmp_path: Path) -> None:
+def test_addresses_in_a_feed_do_not_come_from_the_host_field(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_SITE_URL="https://news.example")
     answer = host.client.get("/discuss/feed", headers={"Host": "evil.example"})
     assert "evil.example" not in answer.text
@@ -177,7 +177,7 @@ def test_addresses_of_a_feed_do_not_come_from_a_strangers_host_field(tmp_path: P
 
 @pytest.mark.parametrize("below", ["/paper", ""])
 @pytest.mark.parametrize("config", [{}, {"MODERATE_SITE_URL": "https://news.example/paper"}])
-def test_addresses_that_leave_the_site_hold_its_sub_path(tmp_path: Path, config: dict[str, str], below: str) -> None:
+def test_absolute_addresses_include_the_sub_path(tmp_path: Path, config: dict[str, str], below: str) -> None:
     """With the path in the setting also behind a proxy that strips it; without, as SCRIPT_NAME has it."""
     host = Host(tmp_path, **{"MODERATE_LIMITS": {}, "MODERATE_SITE_URL": "https://news.example", **config})
     environ = {"environ_overrides": {"SCRIPT_NAME": below}}
@@ -194,7 +194,7 @@ def test_addresses_that_leave_the_site_hold_its_sub_path(tmp_path: Path, config:
 
 
 @pytest.mark.parametrize("changes", [{}, {"pings_open": False}])
-def test_an_article_page_tells_of_its_feed(host: Host, changes: dict[str, bool]) -> None:
+def test_an_article_page_announces_its_feed(host: Host, changes: dict[str, bool]) -> None:
     host.add_article("thaw", **changes)
     page = host.client.get("/thaw").text
     link = (

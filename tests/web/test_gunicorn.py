@@ -107,7 +107,7 @@ def at_once(work: Callable[[int], Any], times: int, threads: int = 12) -> list[A
         return list(pool.map(work, range(times)))
 
 
-def test_a_hundred_approvals_at_once_end_in_exactly_a_hundred(site: Site) -> None:
+def test_a_hundred_concurrent_approvals_are_counted_exactly(site: Site) -> None:
     posted = at_once(lambda n: site.comment(f"Number {n}"), 100)
     assert {status for status, _ in posted} == {202}
     ids = [item["id"] for _, item in posted]
@@ -119,7 +119,7 @@ def test_a_hundred_approvals_at_once_end_in_exactly_a_hundred(site: Site) -> Non
     assert "Nothing had drifted." in site.run("recount", "--dry-run")
 
 
-def test_different_decisions_at_once_leave_one_winner_each_and_right_counters(site: Site) -> None:
+def test_concurrent_conflicting_decisions_have_one_winner_and_correct_counters(site: Site) -> None:
     ids = [site.comment(f"Number {n}")[1]["id"] for n in range(10)]
 
     def decide(n: int) -> int:
@@ -133,7 +133,7 @@ def test_different_decisions_at_once_leave_one_winner_each_and_right_counters(si
     assert "Nothing had drifted." in site.run("recount", "--dry-run")
 
 
-def test_one_idempotency_key_stores_one_comment_however_many_send_it_at_once(site: Site) -> None:
+def test_one_idempotency_key_stores_one_comment_for_many_concurrent_requests(site: Site) -> None:
     answers = at_once(lambda _: site.comment("Once", **{"Idempotency-Key": "the-same"}), 24)
     assert {status for status, _ in answers} == {202}
     assert len({item["id"] for _, item in answers}) == 1
@@ -162,7 +162,7 @@ def test_no_acknowledged_comment_is_lost_when_workers_are_killed(site: Site) -> 
     assert "Nothing had drifted." in site.run("recount", "--dry-run")
 
 
-def test_two_processes_that_start_at_once_on_an_empty_file_both_come_up(tmp_path: Path) -> None:
+def test_two_processes_starting_at_once_on_an_empty_file_both_succeed(tmp_path: Path) -> None:
     """Each makes the tables by itself, switches to WAL, and takes a comment."""
     code = (
         "import sys; from tests.gunicorn_site import create_app; print('ready', flush=True); sys.stdin.readline();"

@@ -59,7 +59,7 @@ def worker_looks(host: Host) -> bool:
         return check_up(host.state.desk)
 
 
-def test_a_look_writes_one_row_of_its_own_and_asks_no_other_site(site: Host, akismet: AkismetStandIn) -> None:
+def test_a_health_check_writes_one_row_of_its_own_and_calls_no_other_site(site: Host, akismet: AkismetStandIn) -> None:
     look(site)
     asked = []
     event.listen(site.state.desk.store.database.engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
@@ -71,14 +71,16 @@ def test_a_look_writes_one_row_of_its_own_and_asks_no_other_site(site: Host, aki
     assert akismet.received == []
 
 
-def test_what_a_worker_found_is_told_by_every_process(site: Host, tmp_path: Path, akismet: AkismetStandIn) -> None:
+def test_results_found_by_a_worker_are_reported_by_every_process(
+    site: Host, tmp_path: Path, akismet: AkismetStandIn
+) -> None:
     assert worker_looks(site)
     other = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_AKISMET_KEY="a key", MODERATE_AKISMET_URL=akismet.url)
     assert look(other).json["akismet"] == "ok"
     other.close()
 
 
-def test_workers_ask_once_in_ten_minutes_all_together(site: Host, akismet: AkismetStandIn) -> None:
+def test_all_workers_together_check_services_once_in_ten_minutes(site: Host, akismet: AkismetStandIn) -> None:
     assert [worker_looks(site) for _ in range(3)] == [True, False, False]
     assert len(akismet.received) == 1
     site.clock.advance(minutes=10)
@@ -86,7 +88,7 @@ def test_workers_ask_once_in_ten_minutes_all_together(site: Host, akismet: Akism
     assert len(akismet.received) == 2
 
 
-def test_a_service_that_is_away_is_down_and_a_word_of_old_is_not_believed(lonely: Host) -> None:
+def test_an_unreachable_service_is_down_and_old_results_are_ignored(lonely: Host) -> None:
     worker_looks(lonely)
     answer = look(lonely)
     assert (answer.status_code, answer.json["status"], answer.json["akismet"]) == (503, "degraded", "down")
@@ -94,7 +96,7 @@ def test_a_service_that_is_away_is_down_and_a_word_of_old_is_not_believed(lonely
     assert look(lonely).json["akismet"] == "unknown"
 
 
-def test_a_moderator_has_it_asked_now_and_is_told_what_to_do(lonely: Host) -> None:
+def test_a_moderator_can_start_a_check_and_gets_instructions(lonely: Host) -> None:
     answer = look(lonely, "?deep=1", **lonely.token())
     assert answer.status_code == 503
     assert "Akismet" not in answer.json["details"]["database"]
@@ -103,7 +105,7 @@ def test_a_moderator_has_it_asked_now_and_is_told_what_to_do(lonely: Host) -> No
     assert look(lonely, "?deep=1").status_code == 401
 
 
-def test_one_part_may_decide_alone(lonely: Host) -> None:
+def test_the_status_can_be_that_of_a_single_part(lonely: Host) -> None:
     worker_looks(lonely)
     assert look(lonely, "?part=database").status_code == 200
     assert look(lonely, "?part=database").json["akismet"] == "down"
@@ -111,7 +113,7 @@ def test_one_part_may_decide_alone(lonely: Host) -> None:
     assert look(lonely, "?part=weather").json["code"] == "invalid"
 
 
-def test_without_its_database_nothing_waits_for_it_twice(tmp_path: Path) -> None:
+def test_requests_wait_only_once_for_a_missing_database(tmp_path: Path) -> None:
     site = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_DATABASE_URL=f"sqlite:///{tmp_path / 'no' / 'where.db'}")
     answer = look(site)
     assert answer.status_code == 503
@@ -141,7 +143,7 @@ def is_ill(host: Host, part: str, words: str) -> bool:
     return words in said and words in look(host, "?deep=1").json["details"][part]
 
 
-def test_a_standby_of_postgresql_is_ill(tmp_path: Path, postgresql: PostgreSQL, pg_url: str) -> None:
+def test_a_standby_of_postgresql_is_unhealthy(tmp_path: Path, postgresql: PostgreSQL, pg_url: str) -> None:
     site = a_site(tmp_path, MODERATE_DATABASE_URL=pg_url)
     assert look(site).status_code == 200
     postgresql.run(f'ALTER DATABASE "{urlsplit(pg_url).path[1:]}" SET default_transaction_read_only = on')
@@ -151,7 +153,7 @@ def test_a_standby_of_postgresql_is_ill(tmp_path: Path, postgresql: PostgreSQL, 
     assert site.client.get("/thaw").status_code == 200
 
 
-def test_a_user_who_lacks_rights_on_postgresql_is_ill(tmp_path: Path, postgresql: PostgreSQL, pg_url: str) -> None:
+def test_a_user_without_rights_on_postgresql_is_unhealthy(tmp_path: Path, postgresql: PostgreSQL, pg_url: str) -> None:
     a_site(tmp_path, MODERATE_DATABASE_URL=pg_url).state.desk.store.database.dispose()
     postgresql.run("DROP ROLE IF EXISTS reader")
     postgresql.run("CREATE ROLE reader LOGIN PASSWORD 'moderate'")
@@ -167,7 +169,7 @@ def test_a_user_who_lacks_rights_on_postgresql_is_ill(tmp_path: Path, postgresql
     host.state.desk.store.database.dispose()
 
 
-def test_a_mariadb_that_is_read_only_is_ill(tmp_path: Path, mariadb_url: str) -> None:
+def test_a_read_only_mariadb_is_unhealthy(tmp_path: Path, mariadb_url: str) -> None:
     a_site(tmp_path, MODERATE_DATABASE_URL=mariadb_url).state.desk.store.database.dispose()
     url = f"{mariadb_url}&init_command=SET SESSION TRANSACTION READ ONLY"
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_DATABASE_URL=url)
@@ -177,7 +179,7 @@ def test_a_mariadb_that_is_read_only_is_ill(tmp_path: Path, mariadb_url: str) ->
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])
-def test_a_file_that_can_only_be_read_is_ill_and_its_pages_go_out(tmp_path: Path, mode: str) -> None:
+def test_a_read_only_file_is_unhealthy_and_its_pages_are_still_served(tmp_path: Path, mode: str) -> None:
     file = tmp_path / "site.sqlite3"
     first = a_site(tmp_path, MODERATE_DATABASE_URL=f"sqlite:///{file}")
     first.state.close()
@@ -191,7 +193,7 @@ def test_a_file_that_can_only_be_read_is_ill_and_its_pages_go_out(tmp_path: Path
     assert 'name="form_token"' in page.text
 
 
-def test_a_disk_that_takes_no_more_is_ill(tmp_path: Path) -> None:
+def test_a_full_disk_is_unhealthy(tmp_path: Path) -> None:
     """What is rolled back never reaches the disk, so only a commit can tell."""
     site = a_site(tmp_path)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -206,7 +208,7 @@ def test_a_disk_that_takes_no_more_is_ill(tmp_path: Path) -> None:
     assert look(site).status_code == 200
 
 
-def test_a_disk_without_room_for_a_long_comment_is_ill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_without_room_for_a_long_comment_is_unhealthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A small write may succeed for long on such a disk: it fits into what the ``-wal`` has left."""
     site = a_site(tmp_path)
     usage = shutil.disk_usage(tmp_path)
@@ -216,7 +218,7 @@ def test_a_disk_without_room_for_a_long_comment_is_ill(tmp_path: Path, monkeypat
     assert look(site).status_code == 200
 
 
-def test_a_database_that_another_process_writes_to_is_ill_for_that_time(tmp_path: Path) -> None:
+def test_a_database_locked_by_another_process_is_unhealthy_meanwhile(tmp_path: Path) -> None:
     site = a_site(tmp_path)
     with closing(sqlite3.connect(tmp_path / "moderate.sqlite3", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -225,7 +227,7 @@ def test_a_database_that_another_process_writes_to_is_ill_for_that_time(tmp_path
     assert look(site).status_code == 200
 
 
-def test_a_table_that_is_gone_is_ill(tmp_path: Path) -> None:
+def test_a_missing_table_is_unhealthy(tmp_path: Path) -> None:
     site = a_site(tmp_path)
     with site.state.desk.store.database.write() as conn:
         conn.execute(text("DROP TABLE moderate_history"))
@@ -242,7 +244,7 @@ REDIS = {
 
 
 @pytest.mark.parametrize("sort", REDIS)
-def test_a_redis_that_answers_a_ping_and_cannot_limit_is_ill(tmp_path: Path, sort: str) -> None:
+def test_a_redis_that_answers_ping_but_cannot_limit_is_unhealthy(tmp_path: Path, sort: str) -> None:
     options, command, words = REDIS[sort]
     with Redis(*options) as server:
         with redis.Redis.from_url(server.url) as client:
@@ -264,7 +266,7 @@ def test_a_redis_that_answers_a_ping_and_cannot_limit_is_ill(tmp_path: Path, sor
         ("redis://no-such-host.invalid/0", "its host name could not be found (DNS)"),
     ],
 )
-def test_a_wrong_address_of_redis_is_told_by_what_is_wrong(
+def test_the_error_for_a_wrong_redis_address_names_the_fault(
     tmp_path: Path, redis_url: str, url: str, words: str
 ) -> None:
     place = redis_url.partition("://")[2].partition("/")[0]
@@ -273,7 +275,7 @@ def test_a_wrong_address_of_redis_is_told_by_what_is_wrong(
     site.state.close()
 
 
-def test_a_redis_user_who_may_do_no_more_than_limits_need_is_well(tmp_path: Path) -> None:
+def test_a_redis_user_with_only_the_rights_for_limits_is_healthy(tmp_path: Path) -> None:
     rights = ("+evalsha", "+eval", "+time", "+mget", "+set")
     with Redis() as server:
         with redis.Redis.from_url(server.url) as client:
@@ -283,7 +285,7 @@ def test_a_redis_user_who_may_do_no_more_than_limits_need_is_well(tmp_path: Path
         site.state.close()
 
 
-def test_one_node_of_a_cluster_is_told_whether_it_has_our_keys_or_not(tmp_path: Path) -> None:
+def test_a_single_cluster_node_is_reported_as_such(tmp_path: Path) -> None:
     words = "this is one node of a Redis Cluster: hand a RedisCluster client to Moderate(redis="
     found = []
     with RedisCluster() as cluster:
@@ -300,13 +302,13 @@ def test_one_node_of_a_cluster_is_told_whether_it_has_our_keys_or_not(tmp_path: 
 
 
 @pytest.mark.parametrize("given", [redis.asyncio.Redis(), redis.Redis, 6379, {"host": "localhost"}, lambda: "redis"])
-def test_what_is_no_redis_client_stops_the_start_in_words(tmp_path: Path, given: object) -> None:
+def test_an_invalid_redis_client_stops_the_start_with_a_message(tmp_path: Path, given: object) -> None:
     with pytest.raises(TypeError, match=r"Moderate\(redis=.* is not usable: accepted is a redis-py client"):
         Host(tmp_path, extension={"redis": given})
 
 
 @pytest.mark.parametrize("as_callable", [False, True])
-def test_an_address_or_a_callable_stands_for_a_redis_client(tmp_path: Path, redis_url: str, as_callable: bool) -> None:
+def test_an_address_or_a_callable_may_replace_a_redis_client(tmp_path: Path, redis_url: str, as_callable: bool) -> None:
     with redis.Redis.from_url(redis_url) as client:
         given = (lambda: client) if as_callable else redis_url
         site = Host(tmp_path, extension={"redis": given})
@@ -316,12 +318,12 @@ def test_an_address_or_a_callable_stands_for_a_redis_client(tmp_path: Path, redi
 
 
 @pytest.mark.parametrize("given", [5, {"url": "sqlite://"}, Session, object()])
-def test_what_is_no_engine_stops_the_start_in_words(tmp_path: Path, given: object) -> None:
+def test_an_invalid_engine_stops_the_start_with_a_message(tmp_path: Path, given: object) -> None:
     with pytest.raises(TypeError, match=r"Moderate\(engine=.* is not usable: accepted is an SQLAlchemy engine"):
         Host(tmp_path, extension={"engine": given})
 
 
-def test_a_callable_that_returns_no_engine_is_told_in_words(tmp_path: Path) -> None:
+def test_a_callable_that_returns_no_engine_is_reported_with_a_message(tmp_path: Path) -> None:
     host = Host(tmp_path, extension={"engine": lambda: "db"})
     result = host.app.test_cli_runner().invoke(args=["moderate", "check-config"])
     assert result.exit_code == 1
@@ -341,7 +343,7 @@ def test_a_callable_that_returns_no_engine_is_told_in_words(tmp_path: Path) -> N
         ("REDIS_URL", "rediss://mo:secret/word?@redis.example:6379/0"),
     ],
 )
-def test_a_password_that_is_not_encoded_is_told_and_not_shown(tmp_path: Path, key: str, url: str) -> None:
+def test_a_password_that_is_not_url_encoded_is_reported_without_being_shown(tmp_path: Path, key: str, url: str) -> None:
     with pytest.raises(ConfigError, match=f"MODERATE_{key} .* must be percent-encoded") as wrong:
         Host(tmp_path, **{f"MODERATE_{key}": url})
     assert not [
@@ -352,13 +354,13 @@ def test_a_password_that_is_not_encoded_is_told_and_not_shown(tmp_path: Path, ke
 
 
 @pytest.mark.parametrize("url", ["sqlite+aiosqlite:///x.db", "postgresql+asyncpg://mo:pw@db.example/site"])
-def test_an_asynchronous_driver_is_refused_in_words(tmp_path: Path, url: str) -> None:
+def test_an_asynchronous_driver_is_refused_with_a_message(tmp_path: Path, url: str) -> None:
     with pytest.raises(ConfigError, match="is an asynchronous driver"):
         Host(tmp_path, MODERATE_DATABASE_URL=url)
 
 
 @pytest.mark.parametrize("obstacle", ["a file", "a folder that cannot be written"])
-def test_an_instance_folder_that_cannot_be_used_is_named(tmp_path: Path, obstacle: str) -> None:
+def test_an_unusable_instance_folder_is_named(tmp_path: Path, obstacle: str) -> None:
     place = tmp_path / "instance"
     if obstacle == "a file":
         place.write_text("")

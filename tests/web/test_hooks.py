@@ -94,7 +94,7 @@ MODERATORS_ACTS = (
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_wrong_answer_of_the_moderator_loader_lets_nobody_in_anywhere(
+def test_an_invalid_result_of_the_moderator_loader_gives_no_access(
     host: Host, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     host.comment(email="mika@reader.example")
@@ -113,20 +113,20 @@ def test_a_wrong_answer_of_the_moderator_loader_lets_nobody_in_anywhere(
 
 
 @pytest.mark.parametrize("answer", [None, False])
-def test_none_and_false_mean_that_nobody_moderates(host: Host, answer: object) -> None:
+def test_none_and_false_mean_no_moderator(host: Host, answer: object) -> None:
     host.moderate.moderator_loader(lambda: answer)
     assert host.client.get("/discuss/moderation/items").status_code == 401
     assert host.client.get("/discuss/moderation/items", headers=host.token()).status_code == 200
 
 
-def test_a_wrong_answer_is_raised_where_the_host_is_tested(host: Host) -> None:
+def test_an_invalid_result_is_raised_when_the_host_is_testing(host: Host) -> None:
     host.app.testing = True
     host.moderate.moderator_loader(User)
     with pytest.raises(HookError, match=r"^moderator_loader must return Moderator or None, not .*User\.$"):
         host.client.get("/discuss/moderation/")
 
 
-def test_a_coroutine_that_nobody_awaits_is_closed_without_a_warning(host: Host) -> None:
+def test_an_unawaited_coroutine_is_closed_without_a_warning(host: Host) -> None:
     host.moderate.moderator_loader(a_coroutine)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
@@ -136,7 +136,7 @@ def test_a_coroutine_that_nobody_awaits_is_closed_without_a_warning(host: Host) 
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_wrong_answer_of_the_author_loader_stores_no_comment(host: Host, name: str) -> None:
+def test_an_invalid_result_of_the_author_loader_stores_no_comment(host: Host, name: str) -> None:
     host.moderate.author_loader(MISTAKES[name])
     assert host.comment().status_code == 500
     assert host.client.post("/discuss/comments/thaw", data={"text": "The river froze."}).status_code == 500
@@ -145,7 +145,7 @@ def test_a_wrong_answer_of_the_author_loader_stores_no_comment(host: Host, name:
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_wrong_answer_of_the_article_loader_serves_and_stores_nothing(host: Host, name: str) -> None:
+def test_an_invalid_result_of_the_article_loader_serves_and_stores_nothing(host: Host, name: str) -> None:
     host.comment()
     host.decide(1, "approve")
     host.moderate.article_loader(lambda _: MISTAKES[name]())
@@ -167,7 +167,7 @@ def test_a_wrong_answer_of_the_article_loader_serves_and_stores_nothing(host: Ho
 
 
 @pytest.mark.parametrize("protocol", ["webmention", "pingback"])
-def test_a_wrong_answer_of_the_article_finder_stores_no_ping(host: Host, protocol: str) -> None:
+def test_an_invalid_result_of_the_article_finder_stores_no_ping(host: Host, protocol: str) -> None:
     host.moderate.article_finder(lambda url: {"key": "thaw", "url": url})
     source, target = "http://blog.example/one", "http://localhost/thaw"
     if protocol == "webmention":
@@ -182,7 +182,7 @@ def test_a_wrong_answer_of_the_article_finder_stores_no_ping(host: Host, protoco
     assert host.total() == 0
 
 
-def test_the_moderator_of_one_request_is_not_that_of_the_next_within_one_app_context(host: Host) -> None:
+def test_the_moderator_is_loaded_anew_for_each_request_within_one_app_context(host: Host) -> None:
     """Hosts' tests often push an app context around several requests, which then share `flask.g`."""
     host.moderator = Moderator("mori")
     with host.app.app_context():
@@ -191,7 +191,7 @@ def test_the_moderator_of_one_request_is_not_that_of_the_next_within_one_app_con
         assert host.client.get("/discuss/moderation/items").status_code == 401
 
 
-def test_the_language_of_one_request_is_not_that_of_the_next_within_one_app_context(host: Host) -> None:
+def test_the_language_is_chosen_anew_for_each_request_within_one_app_context(host: Host) -> None:
     host.moderator = Moderator("mori")
     with host.app.app_context():
         assert 'lang="ja"' in host.client.get("/discuss/moderation/", headers={"Accept-Language": "ja"}).text
@@ -203,7 +203,7 @@ def test_the_language_of_one_request_is_not_that_of_the_next_within_one_app_cont
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_an_article_loader_may_abort_where_there_is_no_article(host: Host, status: int) -> None:
+def test_an_article_loader_may_abort_for_a_missing_article(host: Host, status: int) -> None:
     """Loaders often end in ``get_or_404``."""
     number = host.comment().json["id"]
     host.decide(number, "approve")
@@ -217,7 +217,7 @@ def test_an_article_loader_may_abort_where_there_is_no_article(host: Host, statu
 
 
 @pytest.mark.parametrize("code", [404, 410])
-def test_a_loader_that_aborts_keeps_readers_words_and_answers_pings_in_their_protocol(host: Host, code: int) -> None:
+def test_a_loader_that_aborts_keeps_the_typed_text_and_answers_pings_in_their_protocol(host: Host, code: int) -> None:
     host.moderate.article_loader(lambda key: host.articles.get(key) or abort(code))
     form = host.client.post("/discuss/comments/frost", data={"author": "Mika", "text": "Typed with care."})
     assert (form.status_code, "Typed with care." in form.text) == (404, True)
@@ -229,9 +229,7 @@ def test_a_loader_that_aborts_keeps_readers_words_and_answers_pings_in_their_pro
 
 
 @pytest.mark.parametrize("code", [404, 410])
-def test_a_finder_that_aborts_as_it_finds_nothing_is_answered_in_the_words_of_the_protocol(
-    host: Host, code: int
-) -> None:
+def test_a_finder_that_aborts_gets_the_answer_of_the_protocol(host: Host, code: int) -> None:
     host.moderate.article_finder(lambda url: abort(code))
     target = "http://localhost/frost"
     mention = {"source": "http://blog.example/one", "target": target}
@@ -246,7 +244,7 @@ def test_a_finder_that_aborts_as_it_finds_nothing_is_answered_in_the_words_of_th
 
 
 @pytest.mark.parametrize("sent", [{"json": {"text": "Hello."}}, {"data": {"text": "Hello."}}])
-def test_an_abort_within_the_author_loader_is_the_hosts_answer(host: Host, sent: dict[str, Any]) -> None:
+def test_an_abort_within_the_author_loader_is_passed_on(host: Host, sent: dict[str, Any]) -> None:
     """A site that has shut a reader out, say."""
     host.moderate.author_loader(lambda: abort(403, "You are shut out."))
     answer = host.client.post("/discuss/comments/thaw", **sent)
@@ -255,7 +253,7 @@ def test_an_abort_within_the_author_loader_is_the_hosts_answer(host: Host, sent:
     assert host.total() == 0
 
 
-def test_other_aborts_of_a_loader_are_the_answer_of_the_host(host: Host) -> None:
+def test_other_aborts_of_a_loader_are_passed_on(host: Host) -> None:
     host.moderate.article_loader(lambda key: abort(403))
     assert host.comment().status_code == 403
 
@@ -313,7 +311,7 @@ ARTICLE = {"key": "thaw", "title": "The thaw", "url": "https://news.example/thaw
         ("published_at", datetime.min.replace(tzinfo=timezone(timedelta(hours=9)))),
     ],
 )
-def test_a_wrong_field_of_an_article_is_a_type_error_that_names_it(field: str, value: Any) -> None:
+def test_an_invalid_field_of_an_article_is_a_type_error_that_names_it(field: str, value: Any) -> None:
     with pytest.raises(TypeError, match=rf"^Article\.{field} "):
         Article(**{**ARTICLE, field: value})
 
@@ -327,7 +325,7 @@ def test_a_wrong_field_of_an_article_is_a_type_error_that_names_it(field: str, v
         *(("id", value) for value in (True, 1.5, b"7", "", "x" * 256, "a\x00", object())),
     ],
 )
-def test_a_wrong_field_of_an_author_is_a_type_error_that_names_it(field: str, value: Any) -> None:
+def test_an_invalid_field_of_an_author_is_a_type_error_that_names_it(field: str, value: Any) -> None:
     with pytest.raises(TypeError, match=rf"^Author\.{field} "):
         Author(**{"name": "Mika", field: value})
 
@@ -336,7 +334,7 @@ def test_a_wrong_field_of_an_author_is_a_type_error_that_names_it(field: str, va
     ("field", "value"),
     [*(("name", value) for value in (None, 5, True, "", "  ", "x" * 256)), ("email", 5), ("email", b"m@news.example")],
 )
-def test_a_wrong_field_of_a_moderator_is_a_type_error_that_names_it(field: str, value: Any) -> None:
+def test_an_invalid_field_of_a_moderator_is_a_type_error_that_names_it(field: str, value: Any) -> None:
     with pytest.raises(TypeError, match=rf"^Moderator\.{field} "):
         Moderator(**{"name": "Mori", field: value})
 
@@ -353,7 +351,7 @@ class Section(str, enum.Enum):  # noqa: UP042
     NEWS = "news"
 
 
-def test_fields_are_kept_as_plain_text() -> None:
+def test_fields_are_stored_as_plain_text() -> None:
     article = Article(
         Section.NEWS, Markup("The <b>thaw</b>"), "https://news.example/thaw", aliases=["https://x.example/"]
     )
@@ -374,7 +372,7 @@ MIDNIGHT = datetime(2026, 1, 13, tzinfo=UTC)
         datetime(2026, 1, 13, 9, tzinfo=timezone(timedelta(hours=9))),
     ],
 )
-def test_a_date_of_any_kind_closes_comments_on_time(tmp_path: Path, published_at: date) -> None:
+def test_a_closing_date_of_any_type_closes_comments_on_time(tmp_path: Path, published_at: date) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_CLOSE_COMMENTS_AFTER=7)
     assert host.add_article("thaw", published_at=published_at).published_at == MIDNIGHT
     host.clock.advance(seconds=(MIDNIGHT - host.clock.now()).total_seconds() + timedelta(days=7).total_seconds())
@@ -399,7 +397,7 @@ def asked_for(host: Host) -> list[object]:
     return asked
 
 
-def test_a_number_is_a_key_everywhere(host: Host) -> None:
+def test_a_number_is_accepted_as_article_key_everywhere(host: Host) -> None:
     asked = asked_for(host)
     with host.app.test_request_context("/"):
         assert host.moderate.submit(1, "The river froze.", author="Mika").article.key == "1"
@@ -421,7 +419,7 @@ def test_a_number_is_a_key_everywhere(host: Host) -> None:
 
 
 @pytest.mark.parametrize("key", [None, True, 1.5, b"1"])
-def test_what_is_no_key_is_a_type_error_for_templates_and_code(host: Host, key: Any) -> None:
+def test_an_invalid_key_is_a_type_error_in_templates_and_code(host: Host, key: Any) -> None:
     helpers = host.app.jinja_env.globals
     with host.app.test_request_context("/"):
         for call in (
@@ -437,13 +435,13 @@ def test_what_is_no_key_is_a_type_error_for_templates_and_code(host: Host, key: 
                 call()
 
 
-def test_counts_takes_no_text_for_a_list_of_its_letters(host: Host) -> None:
+def test_counts_refuses_a_string_instead_of_a_list(host: Host) -> None:
     with host.app.app_context(), pytest.raises(TypeError, match="several keys"):
         host.moderate.counts("thaw")
 
 
 @pytest.mark.parametrize("name", ["", "  ", "\u200b"])
-def test_an_author_whom_the_host_knows_without_a_name_comments_all_the_same(host: Host, name: str) -> None:
+def test_an_author_without_a_name_at_the_host_can_comment(host: Host, name: str) -> None:
     """The form has no field in which such a reader could mend it."""
     host.author = Author(name, id=7)
     answer = host.client.post("/discuss/comments/thaw", data={"text": "The river froze twice."})
@@ -453,7 +451,7 @@ def test_an_author_whom_the_host_knows_without_a_name_comments_all_the_same(host
 
 
 @pytest.mark.parametrize("key", ["", "x" * 201, "a\x00b", "\ud800"])
-def test_the_host_is_not_asked_for_keys_that_no_article_can_have(host: Host, key: str) -> None:
+def test_the_host_is_not_asked_for_impossible_keys(host: Host, key: str) -> None:
     asked = asked_for(host)
     with host.app.test_request_context("/"):
         assert host.moderate.counts([key])[key].comments == 0
@@ -462,7 +460,7 @@ def test_the_host_is_not_asked_for_keys_that_no_article_can_have(host: Host, key
     assert asked == []
 
 
-def test_counts_of_numbers_are_found_on_postgresql(tmp_path: Path, pg_url: str) -> None:
+def test_counts_of_numeric_keys_are_found_on_postgresql(tmp_path: Path, pg_url: str) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_DATABASE_URL=pg_url)
     asked_for(host)
     with host.app.app_context():
@@ -473,7 +471,7 @@ def test_counts_of_numbers_are_found_on_postgresql(tmp_path: Path, pg_url: str) 
 
 
 @pytest.mark.parametrize("missing", ["tables", "database"])
-def test_counts_are_zeros_with_a_line_in_the_log_while_the_database_is_away(
+def test_counts_are_zero_with_a_log_line_while_the_database_is_down(
     tmp_path: Path, missing: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     place = tmp_path / "later.sqlite3" if missing == "tables" else tmp_path / "no such folder" / "x.sqlite3"
@@ -486,7 +484,7 @@ def test_counts_are_zeros_with_a_line_in_the_log_while_the_database_is_away(
 # --- an article of another key than was asked for -------------------------------------------------
 
 
-def test_an_article_is_kept_under_the_key_that_the_loader_gives_it(host: Host) -> None:
+def test_an_article_is_stored_under_the_key_given_by_the_loader(host: Host) -> None:
     host.moderate.article_loader(lambda key: host.articles.get(key.lower()))
     assert host.comment(article="THAW").status_code == 202
     host.decide(1, "approve")
@@ -498,7 +496,7 @@ def test_an_article_is_kept_under_the_key_that_the_loader_gives_it(host: Host) -
 
 
 @pytest.mark.parametrize("url", ["/thaw", "thaw", "https://news.example/thaw", "http://localhost/thaw"])
-def test_an_address_is_at_the_site_url_within_requests(tmp_path: Path, url: str) -> None:
+def test_an_address_uses_site_url_within_requests(tmp_path: Path, url: str) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_SITE_URL="https://news.example")
     host.add_article("thaw", url=url)
     answer = host.client.get("/discuss/trackback/thaw")
@@ -506,7 +504,7 @@ def test_an_address_is_at_the_site_url_within_requests(tmp_path: Path, url: str)
 
 
 @pytest.mark.parametrize("url", ["/thaw", "https://news.example/thaw"])
-def test_an_address_is_at_the_site_url_outside_of_requests(tmp_path: Path, url: str) -> None:
+def test_an_address_uses_site_url_outside_of_requests(tmp_path: Path, url: str) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_SITE_URL="https://news.example")
     host.add_article("thaw", url=url, aliases=("/old", "https://other.example/thaw"))
     with host.app.app_context():
@@ -515,7 +513,7 @@ def test_an_address_is_at_the_site_url_outside_of_requests(tmp_path: Path, url: 
     assert article.aliases == ("https://news.example/old", "https://other.example/thaw")
 
 
-def test_the_loader_is_asked_once_in_a_request(host: Host) -> None:
+def test_the_loader_is_called_once_in_a_request(host: Host) -> None:
     host.add_article("1")
     asked = asked_for(host)
     host.client.get("/1")

@@ -213,7 +213,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", HOSTS)
-def test_every_page_is_the_same_whatever_the_host_has_set_in_jinja(
+def test_every_page_is_the_same_with_any_jinja_settings_of_the_host(
     kind: str, plain: dict[str, str], tmp_path: Path
 ) -> None:
     changed = pages(make(tmp_path / "site", *HOSTS[kind]))
@@ -221,7 +221,7 @@ def test_every_page_is_the_same_whatever_the_host_has_set_in_jinja(
         assert changed[name] == page, name
 
 
-def test_pages_escape_what_strangers_have_typed(plain: dict[str, str]) -> None:
+def test_pages_escape_texts_of_users(plain: dict[str, str]) -> None:
     """The pages that the ones beside changed hosts are compared with are not wrong themselves."""
     shown = {name for name, page in plain.items() if "&lt;img src=x onerror=alert(1)&gt;" in page}
     assert shown >= {"thread", "reply", "refused form", "own comment", "queue", "sign in"}
@@ -259,9 +259,7 @@ OWN = {
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_replaced_page_uses_the_usual_delimiters_within_a_host_that_has_its_own(
-    is_async: bool, tmp_path: Path
-) -> None:
+def test_a_replaced_page_uses_the_default_delimiters(is_async: bool, tmp_path: Path) -> None:
     class Own(Bracketed):
         jinja_options = {  # noqa: RUF012
             **Bracketed.jinja_options,
@@ -286,7 +284,7 @@ def test_a_replaced_page_uses_the_usual_delimiters_within_a_host_that_has_its_ow
     assert 'value="&lt;b&gt;"' in page.text
 
 
-def test_a_replaced_part_of_the_thread_uses_what_the_host_has_in_its_environment(tmp_path: Path) -> None:
+def test_a_replaced_part_of_the_thread_uses_the_environment_of_the_host(tmp_path: Path) -> None:
     own = """{% macro ping(item) %}<li>{{ item.title }} {{ moderate_moment(item.created_at) }} {{ motto|shout }}
 {{ site_name }}</li>{% endmacro %}"""
     host = make(tmp_path / "site", Bracketed)

@@ -84,14 +84,14 @@ def placed(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     site.moderate.close(site.app)
 
 
-def test_the_blueprint_is_at_its_host_and_nowhere_else(placed: Placed) -> None:
+def test_the_blueprint_is_served_only_at_its_host(placed: Placed) -> None:
     at = f"http://{placed.host}"
     assert placed.client.get("/discuss/counts?article=thaw", base_url=at).json["thaw"]["comments"] == 0
     elsewhere = f"http://other.{placed.site}"
     assert placed.client.get("/discuss/counts?article=thaw", base_url=elsewhere).status_code == 404
 
 
-def test_every_address_on_an_article_page_leads_there(placed: Placed) -> None:
+def test_every_address_on_an_article_page_uses_the_configured_host(placed: Placed) -> None:
     answer = placed.page()
     assert answer.status_code == 200
     written = answer.text + str(answer.headers.getlist("Link")) + answer.headers["X-Pingback"]
@@ -107,7 +107,7 @@ def test_every_address_on_an_article_page_leads_there(placed: Placed) -> None:
     style.close()
 
 
-def test_discovered_addresses_are_absolute_and_have_the_sites_scheme(placed: Placed) -> None:
+def test_discovered_addresses_are_absolute_with_the_scheme_of_the_site(placed: Placed) -> None:
     answer = placed.page()
     assert answer.headers["X-Pingback"] == f"{placed.scheme}://{placed.host}/discuss/pingback"
     feed = placed.client.get("/discuss/feed/thaw", base_url=f"{placed.scheme}://{placed.host}").text
@@ -115,7 +115,7 @@ def test_discovered_addresses_are_absolute_and_have_the_sites_scheme(placed: Pla
     assert f'href="{placed.scheme}://{placed.site}/thaw"' in feed
 
 
-def test_a_comment_is_sent_and_approved_there(placed: Placed) -> None:
+def test_a_comment_is_sent_and_approved_at_the_configured_host(placed: Placed) -> None:
     at = f"{placed.scheme}://{placed.host}"
     client = placed.client
     form = {**COMMENT, "form_token": ""}
@@ -132,7 +132,7 @@ def test_a_comment_is_sent_and_approved_there(placed: Placed) -> None:
 
 
 @pytest.mark.parametrize(("origin", "status"), [("https://news.example", 202), ("https://blog.news.example", 403)])
-def test_members_comment_from_article_pages_at_the_sites_host_and_from_no_other(
+def test_members_comment_from_article_pages_at_the_host_of_the_site_only(
     tmp_path: Path, origin: str, status: int
 ) -> None:
     site = Placed(tmp_path, *PLACES["subdomain"])
@@ -149,7 +149,7 @@ def test_the_host_links_to_the_queue_from_its_own_pages(placed: Placed) -> None:
     assert queue == f"http://{placed.host}/discuss/moderation/"
 
 
-def test_mails_lead_to_the_blueprints_host(tmp_path: Path) -> None:
+def test_mails_link_to_the_host_of_the_blueprint(tmp_path: Path) -> None:
     made_with, config, host = PLACES["subdomain"]
     mails = {"MODERATE_MAIL_SERVER": f"file:{tmp_path / 'mails'}", "MODERATE_MAIL_FROM": "news@news.example"}
     to = {"MODERATE_MAIL_TO": ["mori@news.example"]}
@@ -191,7 +191,7 @@ def test_mails_lead_to_the_blueprints_host(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_place_that_nobody_could_reach_stops_the_start_in_words(
+def test_an_unreachable_host_or_subdomain_stops_the_start_with_a_message(
     tmp_path: Path, made_with: dict[str, Any], config: dict[str, Any], key: str, words: str
 ) -> None:
     app = Flask("site", instance_path=str(tmp_path), **made_with)
@@ -201,7 +201,7 @@ def test_a_place_that_nobody_could_reach_stops_the_start_in_words(
     assert "moderate" not in app.blueprints
 
 
-def test_subdomains_are_matched_without_one_of_our_own(tmp_path: Path) -> None:
+def test_subdomain_matching_works_without_a_subdomain_for_moderate(tmp_path: Path) -> None:
     app = Flask("site", instance_path=str(tmp_path), subdomain_matching=True)
     app.config.update(SERVER_NAME="news.example", MODERATE_LIMITS={}, MODERATE_WORKER="external")
     moderate = Moderate()

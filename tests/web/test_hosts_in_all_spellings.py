@@ -89,7 +89,7 @@ def last(host: Host) -> Any:
 
 
 @pytest.mark.parametrize("names", SPELLINGS, ids=lambda names: names[0])
-def test_a_budget_per_source_host_is_not_renewed_by_another_spelling(tmp_path: Path, names: tuple[str, ...]) -> None:
+def test_another_spelling_of_a_source_host_gives_no_new_budget(tmp_path: Path, names: tuple[str, ...]) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={"pings": ["1/hour per source-host"]}, MODERATE_VERIFY_PINGS="off")
     assert trackback(host, f"https://{names[0]}/a") == "taken"
     for number, name in enumerate(names):
@@ -98,7 +98,7 @@ def test_a_budget_per_source_host_is_not_renewed_by_another_spelling(tmp_path: P
 
 
 @pytest.mark.parametrize("names", SPELLINGS, ids=lambda names: names[0])
-def test_the_budget_of_all_clients_together_is_not_renewed_either(tmp_path: Path, names: tuple[str, ...]) -> None:
+def test_another_spelling_gives_no_new_budget_over_all_clients(tmp_path: Path, names: tuple[str, ...]) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={"pings": ["1/hour per source-host"]}, MODERATE_VERIFY_PINGS="off")
     taken = [
         trackback(host, f"https://{names[number % len(names)]}/{number}", REMOTE_ADDR=f"198.51.100.{number}")
@@ -115,7 +115,7 @@ def test_another_host_has_a_budget_of_its_own(tmp_path: Path, one: str, other: s
 
 
 @pytest.mark.parametrize("protocol", ["webmention", "pingback"])
-def test_the_budget_holds_for_every_kind_of_ping(tmp_path: Path, protocol: str) -> None:
+def test_the_budget_applies_to_every_kind_of_ping(tmp_path: Path, protocol: str) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={"pings": ["1/hour per source-host"]}, MODERATE_VERIFY_PINGS="off")
     assert trackback(host, "https://bücher.example/a") == "taken"
     source, target = "https://xn--bcher-kva.example/b", "http://localhost/thaw"
@@ -130,7 +130,7 @@ def test_the_budget_holds_for_every_kind_of_ping(tmp_path: Path, protocol: str) 
 
 
 @pytest.mark.parametrize("names", SPELLINGS, ids=lambda names: names[0])
-def test_a_rule_on_a_host_meets_it_in_every_spelling_that_is_taken(tmp_path: Path, names: tuple[str, ...]) -> None:
+def test_a_host_rule_matches_every_accepted_spelling(tmp_path: Path, names: tuple[str, ...]) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_VERIFY_PINGS="off")
     assert add(host, "host", names[-1] if "@" not in names[-1] else names[0]).status_code == 201
     met = 0
@@ -145,7 +145,7 @@ def test_a_rule_on_a_host_meets_it_in_every_spelling_that_is_taken(tmp_path: Pat
 
 
 @pytest.mark.parametrize(("one", "other"), APART)
-def test_a_rule_on_a_host_does_not_meet_another_one(tmp_path: Path, one: str, other: str) -> None:
+def test_a_host_rule_does_not_match_another_host(tmp_path: Path, one: str, other: str) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_VERIFY_PINGS="off")
     add(host, "host", one)
     for meant, status in ((one, "spam"), (other, "pending")):
@@ -155,19 +155,19 @@ def test_a_rule_on_a_host_does_not_meet_another_one(tmp_path: Path, one: str, ot
         assert last(host)["status"] == status, meant
 
 
-def test_a_rule_is_stored_as_the_host_is_called_in_dns(host: Host) -> None:
+def test_a_host_rule_is_stored_in_its_dns_form(host: Host) -> None:
     stored = [add(host, "host", value).json["value"] for value in ("straße.example", "https://Bücher.example./x")]
     assert stored == ["xn--strae-oqa.example", "xn--bcher-kva.example"]
 
 
-def test_a_rule_that_was_stored_under_the_old_spelling_goes_on_matching_it(host: Host) -> None:
+def test_a_rule_stored_in_the_old_spelling_still_matches(host: Host) -> None:
     assert add(host, "host", "strasse.example").json["value"] == "strasse.example"
     host.comment("About rivers", url="https://strasse.example/")
     assert last(host)["status"] == "spam"
 
 
 @pytest.mark.parametrize(("one", "other"), APART[:3])
-def test_a_rule_on_a_mail_domain_does_not_meet_another_one(host: Host, one: str, other: str) -> None:
+def test_a_mail_domain_rule_does_not_match_another_domain(host: Host, one: str, other: str) -> None:
     add(host, "email", f"@{one}")
     add(host, "email", f"jo@sub.{one}")
     for name, domain, status in (
@@ -180,7 +180,7 @@ def test_a_rule_on_a_mail_domain_does_not_meet_another_one(host: Host, one: str,
         assert last(host)["status"] == status, domain
 
 
-def test_a_rule_on_a_mail_domain_meets_it_in_letters_and_in_ascii(host: Host) -> None:
+def test_a_mail_domain_rule_matches_in_unicode_and_in_ascii(host: Host) -> None:
     add(host, "email", "@xn--bcher-kva.example")
     host.comment("About rivers", email="jo@BÜCHER.example")
     assert last(host)["status"] == "spam"
@@ -202,7 +202,7 @@ def test_a_repeated_ping_is_one_item_in_all_spellings_of_its_address(tmp_path: P
 
 
 @pytest.mark.parametrize("url", ["httpſ://blog.example/", "HTTPſ://blog.example/"])
-def test_a_scheme_that_only_folds_to_https_is_none(host: Host, url: str) -> None:
+def test_a_scheme_that_only_folds_to_https_is_refused(host: Host, url: str) -> None:
     assert host.comment(url=url).status_code == 422
     host.comment(f"see {url} now")
     assert "<a " not in last(host)["html"]

@@ -102,7 +102,7 @@ def tables(url: str) -> set[str]:
         engine.dispose()
 
 
-def test_the_hosts_migrations_leave_comments_alone(tmp_path: Path, url: str) -> None:
+def test_migrations_of_the_host_do_not_affect_comments(tmp_path: Path, url: str) -> None:
     site = Site(tmp_path, FLASK_MIGRATE, SITE_DATABASE=url, SITE_FILTER="extension")
     assert "New and empty tables were made" in site.flask("moderate", "db", "upgrade")
     assert "stored 1" in site.python(FILL)
@@ -118,14 +118,14 @@ def test_the_hosts_migrations_leave_comments_alone(tmp_path: Path, url: str) -> 
 
 
 @pytest.mark.parametrize("kind", ["package", "composed", "object"])
-def test_each_way_to_leave_the_tables_out_is_known(tmp_path: Path, kind: str) -> None:
+def test_each_way_to_exclude_the_tables_is_recognized(tmp_path: Path, kind: str) -> None:
     url = f"sqlite:///{tmp_path / 'site.sqlite3'}"
     site = Site(tmp_path, FLASK_MIGRATE, SITE_DATABASE=url, SITE_FILTER=kind)
     site.flask("moderate", "db", "upgrade")
     assert "migrations: ok." in site.flask("moderate", "check-config")
 
 
-def test_without_a_filter_there_is_a_warning_and_the_loss_is_noticed(tmp_path: Path, pg_url: str) -> None:
+def test_a_missing_filter_is_warned_about_and_lost_tables_are_noticed(tmp_path: Path, pg_url: str) -> None:
     site = Site(tmp_path, FLASK_MIGRATE, SITE_DATABASE=pg_url, SITE_FILTER="none")
     site.flask("moderate", "db", "upgrade")
     said = site.flask("moderate", "check-config")
@@ -145,7 +145,7 @@ def test_without_a_filter_there_is_a_warning_and_the_loss_is_noticed(tmp_path: P
     assert "moderate_items" not in tables(pg_url)
 
 
-def test_a_database_of_moderates_own_needs_no_filter(tmp_path: Path) -> None:
+def test_a_separate_database_needs_no_filter(tmp_path: Path) -> None:
     site = Site(
         tmp_path, FLASK_MIGRATE.replace("engine=lambda: db.engine", ""), SITE_DATABASE="sqlite://", SITE_FILTER="none"
     )
@@ -188,7 +188,7 @@ INI = "[alembic]\nscript_location = scripts\nprepend_sys_path = .\npath_separato
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["other database", "same database"])
-def test_a_plain_alembic_may_create_the_app_on_a_new_machine(tmp_path: Path, shared: bool) -> None:
+def test_plain_alembic_may_create_the_app_on_a_new_machine(tmp_path: Path, shared: bool) -> None:
     site = Site(tmp_path, FACTORY)
     site.run("alembic", "init", "scripts")
     database = tmp_path / ("instance/moderate.sqlite3" if shared else "site.sqlite3")

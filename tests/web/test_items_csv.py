@@ -101,7 +101,7 @@ def test_the_file_has_a_row_for_each_item_newest_first(host: Host) -> None:
     assert (second["status"], second["decided_by"], second["version"]) == ("approved", "mori", "2")
 
 
-def test_spreadsheets_know_its_encoding_and_browsers_keep_it_a_file(host: Host) -> None:
+def test_the_encoding_is_detected_by_spreadsheets_and_browsers_download_the_file(host: Host) -> None:
     host.comment()
     answer = download(host, "status=pending")
     assert answer.data.startswith(b'\xef\xbb\xbf"id","kind",')
@@ -115,7 +115,7 @@ def test_spreadsheets_know_its_encoding_and_browsers_keep_it_a_file(host: Host) 
     assert host.client.head(ADDRESS, headers=host.token()).status_code == 200
 
 
-def test_it_takes_the_filters_of_the_list_and_goes_on_from_a_cursor(host: Host) -> None:
+def test_the_export_accepts_the_filters_of_the_list_and_a_cursor(host: Host) -> None:
     for number in range(1, 6):
         host.comment(f"The river froze {number} times.", author="Mika" if number % 2 else "Nao")
     host.decide(1, "spam")
@@ -129,7 +129,7 @@ def test_it_takes_the_filters_of_the_list_and_goes_on_from_a_cursor(host: Host) 
         assert host.client.get(f"{ADDRESS}?{wrong}", headers=host.token()).status_code == 422
 
 
-def test_only_moderators_get_it(host: Host) -> None:
+def test_only_moderators_can_export(host: Host) -> None:
     host.comment()
     assert host.client.get(ADDRESS).status_code == 401
     assert host.client.get(ADDRESS, headers={"Authorization": "Bearer guessed"}).status_code == 401
@@ -138,7 +138,7 @@ def test_only_moderators_get_it(host: Host) -> None:
     assert host.client.get(ADDRESS).status_code == 200
 
 
-def test_what_checks_found_is_told_in_the_moderators_language(host: Host) -> None:
+def test_findings_are_in_the_language_of_the_moderator(host: Host) -> None:
     host.comment("http://a.example http://b.example http://c.example")
     assert "links: 3 links, where up to 2 pass" in rows(download(host))[0]["findings"]
     told = rows(download(host, **{"Accept-Language": "ja"}))[0]
@@ -146,7 +146,7 @@ def test_what_checks_found_is_told_in_the_moderators_language(host: Host) -> Non
     assert told["status"] == "pending"
 
 
-def test_a_changed_text_stands_beside_the_public_one(host: Host) -> None:
+def test_a_changed_text_has_a_column_beside_the_public_one(host: Host) -> None:
     item = host.comment("Once.").json
     host.decide(1, "approve")
     host.client.patch("/discuss/items/1", json={"text": "Twice.", "edit_token": item["edit_token"]})
@@ -158,7 +158,7 @@ def test_a_changed_text_stands_beside_the_public_one(host: Host) -> None:
 
 
 @pytest.mark.parametrize("text", FORMULAS)
-def test_no_cell_of_a_strangers_begins_as_a_formula(host: Host, text: str) -> None:
+def test_no_cell_with_user_text_starts_as_a_formula(host: Host, text: str) -> None:
     with host.app.app_context():
         submission = a_comment(text=f"{text} {text}", author=text, email=text, url=text, idempotency_key="k")
         host.state.desk.store.items.record(submission, HELD, [], NOON)
@@ -171,7 +171,7 @@ def test_no_cell_of_a_strangers_begins_as_a_formula(host: Host, text: str) -> No
     assert not [piece for piece in pieces if begins_a_formula(piece)]
 
 
-def test_all_that_folds_to_the_beginning_of_a_formula_is_known() -> None:
+def test_all_characters_that_fold_to_the_start_of_a_formula_are_covered() -> None:
     triggers = set(TRIGGERS.replace("\\", ""))
     folded = {
         char
@@ -194,7 +194,7 @@ HOSTILE = st.text(st.sampled_from("=+-@＝−'\"“ \t\r\n;,a\u200b\ufeff"), max
 
 
 @given(HOSTILE)
-def test_the_apostrophes_can_be_taken_away_again(text: str) -> None:
+def test_the_protective_apostrophes_can_be_removed_again(text: str) -> None:
     shown = re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", " ", text)
     assert documented_way_back()(disarmed(text)) == shown
     assert not any(begins_a_formula(piece) for piece in re.split(f"[{ENDS}]", disarmed(text)))
@@ -202,19 +202,19 @@ def test_the_apostrophes_can_be_taken_away_again(text: str) -> None:
 
 
 @given(st.lists(st.lists(HOSTILE, min_size=len(COLUMNS), max_size=len(COLUMNS)), max_size=3))
-def test_whatever_is_written_is_read_back(table: list[list[str]]) -> None:
+def test_every_written_value_is_read_back(table: list[list[str]]) -> None:
     from moderate.moderation.items_csv import cell, written
 
     cells = [[cell(value) for value in line] for line in table]
     assert list(csv.reader(io.StringIO(written(cells), newline=""), strict=True)) == cells
 
 
-def test_ordinary_texts_stay_as_they_are() -> None:
+def test_ordinary_texts_are_unchanged() -> None:
     for text in ("The river froze, +1!", "a - b", "mika@mail.example", "1; 2; 3", "“Ice”, she said", "三日月 = 🌙", ""):
         assert disarmed(text) == text
 
 
-def test_no_text_takes_long_to_look_through() -> None:
+def test_any_text_is_escaped_quickly() -> None:
     for text in ("\n" * 200_000, " " * 200_000, "'" * 200_000, ";'" * 100_000, ("; " * 3 + "x") * 30_000):
         assert len(disarmed(text)) >= len(text)
 
@@ -237,7 +237,7 @@ def fill(host: Host, number: int) -> None:
             )
 
 
-def test_ten_times_the_items_take_no_more_memory(host: Host) -> None:
+def test_ten_times_the_items_use_no_more_memory(host: Host) -> None:
     fill(host, PAGE * 20)
     peaks = []
     for limit in (PAGE * 2, PAGE * 20):
@@ -251,7 +251,7 @@ def test_ten_times_the_items_take_no_more_memory(host: Host) -> None:
     assert peaks[1] < peaks[0] * 1.2
 
 
-def test_pages_meet_without_a_gap_or_a_repeat_while_items_come_and_go(host: Host) -> None:
+def test_pages_have_no_gap_or_repeat_while_items_are_added_and_deleted(host: Host) -> None:
     fill(host, PAGE * 2 + 1)
     with host.app.app_context():
         store = host.state.desk.store
@@ -265,7 +265,7 @@ def test_pages_meet_without_a_gap_or_a_repeat_while_items_come_and_go(host: Host
     assert next(lines_of([], translator("en"))).startswith(b"\xef\xbb\xbf")
 
 
-def test_an_outage_before_the_first_row_is_told_as_one(host: Host) -> None:
+def test_an_outage_before_the_first_row_is_reported_as_such(host: Host) -> None:
     headers = host.token()
     with host.app.app_context(), host.state.desk.store.database.engine.begin() as conn:
         conn.exec_driver_sql("ALTER TABLE moderate_articles RENAME TO away")
@@ -276,7 +276,7 @@ def test_an_outage_before_the_first_row_is_told_as_one(host: Host) -> None:
 # --- the page and the terminal --------------------------------------------------------------------
 
 
-def test_the_queue_page_links_to_the_file_of_what_it_shows(host: Host) -> None:
+def test_the_queue_page_links_to_the_export_of_its_filter(host: Host) -> None:
     host.comment("One.", author="Nao")
     host.comment("Two.", author="Mika")
     host.moderator = Moderator("mori")
@@ -288,7 +288,7 @@ def test_the_queue_page_links_to_the_file_of_what_it_shows(host: Host) -> None:
     assert "items.csv" not in host.client.get("/discuss/moderation/?author=Nobody").text
 
 
-def test_the_terminal_writes_the_same_file(host: Host) -> None:
+def test_the_command_writes_the_same_file(host: Host) -> None:
     for text in ("One.", "=1+1", "red\nfine"):
         host.comment(text)
     host.decide(1, "approve")
@@ -299,7 +299,7 @@ def test_the_terminal_writes_the_same_file(host: Host) -> None:
     assert approved.stdout_bytes == download(host, "status=approved").data
 
 
-def test_a_terminal_is_commanded_by_no_text_of_the_file(host: Host) -> None:
+def test_no_text_of_the_file_can_control_a_terminal(host: Host) -> None:
     with host.app.app_context():
         submission = a_comment(text="red\x1b[31m \x9b2J \x07", author="\x1b]0;title\x07")
         host.state.desk.store.items.record(submission, HELD, [], NOON)

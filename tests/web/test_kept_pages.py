@@ -31,7 +31,7 @@ def replies(page: str) -> list[str]:
     return re.findall(r'href="([^"]*)#moderate-comment-form" rel="nofollow"', page)
 
 
-def test_strangers_see_at_once_what_another_process_has_changed(tmp_path: Path) -> None:
+def test_changes_of_another_process_are_visible_to_anonymous_readers_at_once(tmp_path: Path) -> None:
     here, there = Host(tmp_path, MODERATE_LIMITS={}), Host(tmp_path, MODERATE_LIMITS={})
     first = approved(here, "The river froze twice.")
     for _ in range(2):
@@ -43,7 +43,7 @@ def test_strangers_see_at_once_what_another_process_has_changed(tmp_path: Path) 
     assert "froze twice" not in shown(here)
 
 
-def test_a_kept_page_is_the_page_that_was_made_anew(host: Host) -> None:
+def test_a_cached_page_equals_a_newly_rendered_one(host: Host) -> None:
     approved(host, "The river froze twice.")
     token = re.compile(r'name="form_token" value="([^"]+)"')
     first, then = shown(host), shown(host)
@@ -51,7 +51,7 @@ def test_a_kept_page_is_the_page_that_was_made_anew(host: Host) -> None:
     assert token.findall(first) != token.findall(then)
 
 
-def test_nobody_elses_waiting_comment_is_kept(host: Host) -> None:
+def test_pending_comments_of_other_readers_are_not_cached(host: Host) -> None:
     approved(host, "The river froze twice.")
     host.comment("Mine, and waiting.")
     assert "Mine, and waiting" in host.client.get("/thaw").text
@@ -59,7 +59,7 @@ def test_nobody_elses_waiting_comment_is_kept(host: Host) -> None:
     assert "Mine, and waiting" in host.client.get("/thaw").text
 
 
-def test_reply_links_carry_the_query_of_the_page_that_they_are_on(host: Host) -> None:
+def test_reply_links_keep_the_query_of_their_page(host: Host) -> None:
     item = approved(host, "The river froze twice.")
     assert replies(shown(host)) == [f"?moderate_reply={item}"]
     assert replies(shown(host, '?page=2&q=a"<b')) == [f"?page=2&amp;q=a%22%3Cb&amp;moderate_reply={item}"]
@@ -77,7 +77,7 @@ def test_a_closed_article_has_no_reply_links(host: Host) -> None:
 
 
 @pytest.mark.parametrize("name", ["_comment", "thread"])
-def test_a_sites_own_template_is_asked_for_each_reader(host: Host, name: str) -> None:
+def test_a_template_of_the_site_is_rendered_for_each_reader(host: Host, name: str) -> None:
     own = "{% macro comments(nodes) %}for {{ request.args.who }}: {{ nodes[0].item.html }}{% endmacro %}"
     if name == "thread":
         own = "for {{ request.args.who }}: {{ nodes[0].item.html }}"
@@ -90,7 +90,7 @@ def test_a_sites_own_template_is_asked_for_each_reader(host: Host, name: str) ->
     assert len(host.state.listings) == 0
 
 
-def test_the_form_is_kept_once_for_all_articles_and_goes_to_its_own(host: Host) -> None:
+def test_the_cached_form_is_shared_by_all_articles_and_posts_to_the_right_one(host: Host) -> None:
     host.add_article("frost")
     pages = [str(host.app.test_client().get(path).text) for path in ("/thaw", "/frost", "/thaw")]
     actions = [re.findall(r'class="moderate-form" method="post" action="([^"]*)"', page) for page in pages]
@@ -98,7 +98,7 @@ def test_the_form_is_kept_once_for_all_articles_and_goes_to_its_own(host: Host) 
     assert len(host.state.forms) == 1
 
 
-def test_a_form_below_a_prefix_sends_and_previews_there(host: Host) -> None:
+def test_a_form_below_a_prefix_posts_and_previews_there(host: Host) -> None:
     below = {"environ_overrides": {"SCRIPT_NAME": "/blog"}}
     hows: tuple[dict[str, Any], ...] = ({}, below, {}, below)
     pages = [str(host.app.test_client().get("/thaw", **how).text) for how in hows]
@@ -106,7 +106,7 @@ def test_a_form_below_a_prefix_sends_and_previews_there(host: Host) -> None:
     assert [page.count('"/blog/discuss/preview"') for page in pages] == [0, 1, 0, 1]
 
 
-def test_a_sites_own_form_is_asked_for_each_reader(host: Host) -> None:
+def test_a_form_of_the_site_is_rendered_for_each_reader(host: Host) -> None:
     own = "for {{ request.args.who }}: {{ form.action }}"
     templates: Any = host.app.jinja_loader
     host.app.jinja_loader = ChoiceLoader([DictLoader({"moderate/_form.html": own}), templates])
@@ -114,7 +114,7 @@ def test_a_sites_own_form_is_asked_for_each_reader(host: Host) -> None:
         assert f"for {who}: /discuss/comments/thaw" in shown(host, f"?who={who}")
 
 
-def test_whom_the_host_knows_sees_the_own_name_and_nobody_else_does(host: Host) -> None:
+def test_a_signed_in_author_sees_the_own_name_and_other_readers_do_not(host: Host) -> None:
     assert "You comment as" not in shown(host)
     host.author = Author(id="7", name="Aino")
     assert "You comment as <b><bdi>Aino</bdi></b>" in shown(host)
@@ -122,7 +122,7 @@ def test_whom_the_host_knows_sees_the_own_name_and_nobody_else_does(host: Host) 
     assert "You comment as" not in shown(host)
 
 
-def test_an_article_page_asks_once_what_moderators_have_set(host: Host) -> None:
+def test_an_article_page_reads_the_overrides_of_moderators_once(host: Host) -> None:
     shown(host)
     statements = host.statements()
     shown(host)

@@ -101,14 +101,14 @@ def test_a_closed_app_still_answers_and_starts_no_threads(serving: tuple[Flask, 
     assert files_below(tmp_path) == []
 
 
-def test_no_thread_starts_in_a_hosts_tests(tmp_path: Path) -> None:
+def test_no_thread_starts_in_tests_of_a_host(tmp_path: Path) -> None:
     app, moderate = an_app(tmp_path, TESTING=True)
     assert comment_on(app) == 202
     assert threads() == set()
     moderate.close(app)
 
 
-def test_threads_start_in_a_hosts_tests_where_it_has_asked_for_them(tmp_path: Path) -> None:
+def test_threads_start_in_tests_of_a_host_on_request(tmp_path: Path) -> None:
     app, moderate = an_app(tmp_path, TESTING=True, MODERATE_WORKER="thread")
     assert comment_on(app) == 202
     assert threads()
@@ -116,7 +116,7 @@ def test_threads_start_in_a_hosts_tests_where_it_has_asked_for_them(tmp_path: Pa
     assert threads() == set()
 
 
-def test_apps_that_are_dropped_leave_no_thread_and_no_open_file(tmp_path: Path) -> None:
+def test_discarded_apps_leave_no_thread_and_no_open_file(tmp_path: Path) -> None:
     dropped = []
     for number in range(6):
         app, _ = an_app(tmp_path / str(number), TESTING=True)
@@ -143,9 +143,7 @@ def test_an_engine_of_the_host_stays_open(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("worker", ["thread", "external"])
-def test_connections_to_redis_are_closed_but_for_those_of_the_hosts_client(
-    tmp_path: Path, redis_url: str, worker: str
-) -> None:
+def test_connections_to_redis_are_closed_except_those_of_the_host(tmp_path: Path, redis_url: str, worker: str) -> None:
     client = Redis.from_url(redis_url)
     own = client.client_id()
     ours = Host(tmp_path / "a", MODERATE_REDIS_URL=redis_url, MODERATE_WORKER=worker)
@@ -185,7 +183,7 @@ def post_comments(url: str, number: int) -> None:
         ("external", 2, ["--threads", "2"]),
     ],
 )
-def test_after_a_stop_the_one_file_of_sqlite_holds_every_comment(
+def test_sqlite_keeps_every_comment_in_one_file_after_a_stop(
     gunicorn_app: Callable[..., Gunicorn], tmp_path: Path, worker: str, workers: int, options: list[str]
 ) -> None:
     env = {"SITE_FOLDER": str(tmp_path), "MODERATE_WORKER": worker}
@@ -196,7 +194,7 @@ def test_after_a_stop_the_one_file_of_sqlite_holds_every_comment(
     assert items_in(tmp_path / "moderate.sqlite3") == 10
 
 
-def test_after_a_worker_has_ended_the_one_file_of_sqlite_is_whole(tmp_path: Path) -> None:
+def test_the_sqlite_file_is_complete_after_a_worker_has_ended(tmp_path: Path) -> None:
     path = tmp_path / "moderate.sqlite3"
     program = "import os; from tests.gunicorn_site import create_app; app = create_app(); " + (
         "body = {'author': 'Mika', 'text': 'The river froze.'}; "
@@ -220,7 +218,7 @@ def test_after_a_worker_has_ended_the_one_file_of_sqlite_is_whole(tmp_path: Path
     assert items_in(path) == 1
 
 
-def test_after_ctrl_c_the_one_file_of_flask_run_is_whole(tmp_path: Path) -> None:
+def test_the_sqlite_file_is_complete_after_flask_run_ends_by_ctrl_c(tmp_path: Path) -> None:
     env = {**os.environ, "SITE_FOLDER": str(tmp_path), "MODERATE_WORKER": "thread"}
     env["PYTHONPATH"] = f"{ROOT}:{ROOT / 'src'}"
     port = str(free_port())
@@ -239,7 +237,7 @@ def test_after_ctrl_c_the_one_file_of_flask_run_is_whole(tmp_path: Path) -> None
     assert items_in(tmp_path / "moderate.sqlite3") == 3
 
 
-def test_an_app_that_lives_to_the_end_of_its_process_warns_of_nothing(tmp_path: Path) -> None:
+def test_an_app_that_lives_until_its_process_ends_gives_no_warning(tmp_path: Path) -> None:
     """On Python 3.13 a connection to SQLite that nobody closes is a ResourceWarning."""
     program = f"""
         from flask import Flask

@@ -23,7 +23,7 @@ def limited(tmp_path: Path, **rows: list[str]) -> Host:
     return Host(tmp_path, MODERATE_LIMITS=rows)
 
 
-def test_too_many_are_told_when_the_next_one_passes(tmp_path: Path) -> None:
+def test_a_limited_client_gets_the_time_of_the_next_allowed_request(tmp_path: Path) -> None:
     host = limited(tmp_path, comments=["2/minute per client", "20/hour per client"])
     assert [host.comment(f"Number {n}").status_code for n in range(3)] == [202, 202, 429]
     answer = host.comment("Again")
@@ -39,7 +39,7 @@ def test_too_many_are_told_when_the_next_one_passes(tmp_path: Path) -> None:
     assert host.comment("In time").status_code == 202
 
 
-def test_a_refused_form_says_when_and_keeps_what_was_typed(tmp_path: Path) -> None:
+def test_a_refused_form_shows_the_waiting_time_and_keeps_the_typed_text(tmp_path: Path) -> None:
     host = limited(tmp_path, comments=["1/10 minutes per client"])
     host.client.post("/discuss/comments/thaw", data=FORM)
     answer = host.client.post("/discuss/comments/thaw", data={**FORM, "text": "Kept <i>words</i>"})
@@ -69,7 +69,7 @@ def test_a_refused_form_says_when_and_keeps_what_was_typed(tmp_path: Path) -> No
         (b'{"author":"M","text":"x","is_admin":true}', "application/json"),
     ],
 )
-def test_what_cannot_be_read_costs_as_much_as_what_can(tmp_path: Path, data: bytes, kind: str) -> None:
+def test_unreadable_requests_cost_as_much_as_readable_ones(tmp_path: Path, data: bytes, kind: str) -> None:
     host = limited(tmp_path, comments=["2/minute per client"])
     answers = [host.client.post("/discuss/comments/thaw", data=data, content_type=kind) for _ in range(3)]
     assert [answer.status_code for answer in answers[:2]] != [429, 429]
@@ -77,12 +77,12 @@ def test_what_cannot_be_read_costs_as_much_as_what_can(tmp_path: Path, data: byt
     assert host.comment().status_code == 429
 
 
-def test_unknown_articles_cost_too(tmp_path: Path) -> None:
+def test_requests_for_unknown_articles_are_charged_too(tmp_path: Path) -> None:
     host = limited(tmp_path, comments=["2/minute per client"])
     assert [host.comment(article=f"nowhere-{n}").status_code for n in range(3)] == [404, 404, 429]
 
 
-def test_one_sender_is_no_other(tmp_path: Path) -> None:
+def test_each_sender_has_a_budget_of_its_own(tmp_path: Path) -> None:
     host = limited(tmp_path, comments=["1/minute per client"])
 
     def post(ip: str) -> int:
@@ -93,14 +93,14 @@ def test_one_sender_is_no_other(tmp_path: Path) -> None:
     assert [post("2001:db8::1"), post("2001:db8::2"), post("2001:db8:0:1::1")] == [202, 429, 202]
 
 
-def test_the_header_of_a_stranger_makes_nobody_another_sender(tmp_path: Path) -> None:
+def test_a_forwarded_header_of_a_client_does_not_make_another_sender(tmp_path: Path) -> None:
     host = limited(tmp_path, comments=["1/minute per client"])
     host.comment()
     for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP", "CF-Connecting-IP"):
         assert host.client.post("/discuss/comments/thaw", json=FORM, headers={name: "192.0.2.9"}).status_code == 429
 
 
-def test_a_verified_author_has_a_budget_of_their_own_wherever_they_are(tmp_path: Path) -> None:
+def test_a_verified_author_has_one_budget_at_every_address(tmp_path: Path) -> None:
     host = limited(tmp_path, comments=["1/minute per author"])
     host.author = Author("Editor", id="7")
     answers = [
@@ -110,7 +110,7 @@ def test_a_verified_author_has_a_budget_of_their_own_wherever_they_are(tmp_path:
     assert [answer.status_code for answer in answers] == [202, 429]
 
 
-def test_a_crowded_article_holds_comments_instead_of_refusing_them(tmp_path: Path) -> None:
+def test_an_article_over_its_limit_holds_comments_instead_of_refusing_them(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={"comments": ["2/minute per article"]}, MODERATE_PREMODERATION="none")
     assert [host.comment(f"Number {n}").status_code for n in range(8)] == [201, 201, 202, 202, 202, 202, 202, 202]
     assert host.comment("One too many").status_code == 429
@@ -124,7 +124,7 @@ def test_an_empty_table_turns_all_limits_off(tmp_path: Path) -> None:
     assert {host.comment(f"Number {n}").status_code for n in range(40)} == {202}
 
 
-def test_the_defaults_let_a_reader_write_five_a_minute(tmp_path: Path) -> None:
+def test_the_defaults_allow_a_reader_five_comments_a_minute(tmp_path: Path) -> None:
     host = Host(tmp_path)
     assert [host.comment(f"Number {n}").status_code for n in range(6)] == [202] * 5 + [429]
 
@@ -149,7 +149,7 @@ def test_each_row_limits_its_own_action(
     assert host.comment().status_code == 202
 
 
-def test_pings_are_limited_in_their_own_tongue(tmp_path: Path) -> None:
+def test_pings_over_the_limit_get_the_error_form_of_their_protocol(tmp_path: Path) -> None:
     host = limited(tmp_path, pings=["1/minute per client"])
     ping = {"url": "https://blog.example/1", "title": "On ice"}
     first, second = (host.client.post("/discuss/trackback/thaw", data=ping) for _ in range(2))
@@ -159,7 +159,9 @@ def test_pings_are_limited_in_their_own_tongue(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spellings", [("THAW", "Thaw", "thaw", "tHAW"), ("thaw", "THAW", "thaw", "THAW")])
-def test_all_spellings_of_a_key_share_the_articles_budget_for_pings(tmp_path: Path, spellings: tuple[str, ...]) -> None:
+def test_all_spellings_of_a_key_share_the_ping_budget_of_the_article(
+    tmp_path: Path, spellings: tuple[str, ...]
+) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={"pings": ["3/hour per article"]}, MODERATE_VERIFY_PINGS="off")
     host.moderate.article_loader(lambda key: host.articles.get(key.lower()))
     answers = [
@@ -170,7 +172,7 @@ def test_all_spellings_of_a_key_share_the_articles_budget_for_pings(tmp_path: Pa
     assert host.total() == 3
 
 
-def test_all_spellings_of_a_key_share_the_articles_budget_for_comments(tmp_path: Path) -> None:
+def test_all_spellings_of_a_key_share_the_comment_budget_of_the_article(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={"comments": ["1/hour per article"]}, MODERATE_PREMODERATION="none")
     host.moderate.article_loader(lambda key: host.articles.get(key.lower()))
     answers = [
@@ -180,7 +182,7 @@ def test_all_spellings_of_a_key_share_the_articles_budget_for_comments(tmp_path:
     assert [answer.status_code for answer in answers] == [201, 202, 202, 202, 429]
 
 
-def test_all_protocols_and_addresses_share_the_articles_budget(tmp_path: Path) -> None:
+def test_all_protocols_and_addresses_share_the_budget_of_the_article(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={"pings": ["2/hour per article"]}, MODERATE_VERIFY_PINGS="off")
     host.moderate.article_loader(lambda key: host.articles.get(key.lower()))
     host.moderate.article_finder(lambda url: host.articles.get(url.rpartition("/")[2].lower()))
@@ -195,13 +197,13 @@ def test_all_protocols_and_addresses_share_the_articles_budget(tmp_path: Path) -
     assert host.client.post("/discuss/trackback/thaw", data={"url": "http://blog.example/4"}).status_code == 429
 
 
-def test_an_article_that_does_not_exist_still_costs_its_sender(tmp_path: Path) -> None:
+def test_an_unknown_article_still_charges_the_sender(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={"comments": ["2/hour per client", "50/hour per article"]})
     assert [host.comment(article=key).status_code for key in ("no-1", "no-2", "no-3")] == [404, 404, 429]
 
 
 @pytest.mark.parametrize("limit", ["2/hour per client", "2/hour per article", "2/hour per site"])
-def test_sites_with_one_secret_on_one_redis_share_no_budgets_unasked(
+def test_sites_with_one_secret_on_one_redis_have_separate_budgets_by_default(
     tmp_path: Path, redis_url: str, limit: str
 ) -> None:
     config = {"MODERATE_LIMITS": {"comments": [limit]}, "MODERATE_REDIS_URL": redis_url}
@@ -222,7 +224,7 @@ def test_sites_with_one_prefix_and_one_secret_share_their_budgets(tmp_path: Path
         assert {key.decode().partition("}")[0] for key in client.scan_iter()} == {"{news", "{other"}
 
 
-def test_keeping_sites_apart_asks_the_database_nothing_for_a_request(tmp_path: Path, redis_url: str) -> None:
+def test_separate_budgets_need_no_database_query_per_request(tmp_path: Path, redis_url: str) -> None:
     numbers = []
     for config in ({"MODERATE_REDIS_URL": redis_url}, {}):
         host = Host(tmp_path / str(len(config)), MODERATE_LIMITS={"comments": ["9/hour per client"]}, **config)

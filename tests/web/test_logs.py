@@ -124,7 +124,7 @@ def run_sql(engine: Any, statements: list[str]) -> None:
 
 
 @pytest.mark.parametrize("refusal", [TRIGGERS, CONSTRAINTS], ids=["trigger", "constraint"])
-def test_a_row_that_the_database_refuses_is_told_without_its_content(
+def test_a_row_refused_by_the_database_is_logged_without_its_content(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, engine: Any, refusal: dict[str, list[str]]
 ) -> None:
     caplog.set_level(logging.DEBUG, "moderate")
@@ -136,9 +136,7 @@ def test_a_row_that_the_database_refuses_is_told_without_its_content(
     assert leaked(caplog) == []
 
 
-def test_nothing_that_was_sent_is_in_the_log_when_everything_fails(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_no_request_data_is_logged_when_everything_fails(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "moderate")
 
     class Failing:
@@ -168,7 +166,7 @@ def test_nothing_that_was_sent_is_in_the_log_when_everything_fails(
     assert leaked(caplog, token["Authorization"].removeprefix("Bearer ")) == []
 
 
-def test_no_command_and_no_page_for_operators_shows_what_is_secret_or_was_written(
+def test_no_command_or_operator_page_shows_secrets_or_user_texts(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With everything away that the site depends on, at the level DEBUG for all libraries."""
@@ -197,7 +195,7 @@ def test_no_command_and_no_page_for_operators_shows_what_is_secret_or_was_writte
         host.close()
 
 
-def test_an_outage_of_the_database_is_one_line_and_its_end_another(
+def test_an_outage_of_the_database_and_its_end_are_one_log_line_each(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, postgresql: PostgreSQL, pg_url: str
 ) -> None:
     caplog.set_level(logging.INFO, "moderate")
@@ -229,7 +227,7 @@ def told(caplog: pytest.LogCaptureFixture, service: str) -> list[tuple[str, str]
     return [(record.levelname, record.getMessage()) for record in found]
 
 
-def test_an_outage_of_the_mail_server_is_one_line_and_its_end_another(
+def test_an_outage_of_the_mail_server_and_its_end_are_one_log_line_each(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "moderate")
@@ -250,7 +248,9 @@ def test_an_outage_of_the_mail_server_is_one_line_and_its_end_another(
     assert re.search(r"mail: it is back after \d+ s; it failed \d+ times", told(caplog, "mail")[1][1])
 
 
-def test_what_is_given_up_is_a_line_without_the_servers_words(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_task_given_up_is_logged_without_the_response_of_the_server(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "moderate")
     with MailServer() as server:
         server.answers["DATA"] = f"554 5.7.1 not with {MARKS['url']} in it"
@@ -265,7 +265,7 @@ def test_what_is_given_up_is_a_line_without_the_servers_words(tmp_path: Path, ca
     assert leaked(caplog) == []
 
 
-def test_an_unforeseen_error_behind_a_link_is_told_without_the_links_token(
+def test_an_unexpected_error_behind_a_link_is_logged_without_the_token(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with MailServer() as server:
@@ -282,7 +282,7 @@ def test_an_unforeseen_error_behind_a_link_is_told_without_the_links_token(
     assert link.rpartition("/")[2] not in caplog.text
 
 
-def test_limits_that_refuse_everything_during_an_outage_are_one_line(
+def test_limits_that_refuse_everything_during_an_outage_are_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "moderate")
@@ -294,7 +294,9 @@ def test_limits_that_refuse_everything_during_an_outage_are_one_line(
     assert [record for record in caplog.records if record.getMessage().startswith("redis: ")] == []
 
 
-def test_an_outage_of_akismet_is_one_line_and_its_end_another(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_outage_of_akismet_and_its_end_are_one_log_line_each(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "moderate")
     with AkismetStandIn() as akismet:
         host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_AKISMET_KEY="key", MODERATE_AKISMET_URL=akismet.url)

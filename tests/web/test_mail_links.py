@@ -42,9 +42,7 @@ def got(site: Host, mail: MailServer) -> Mail:
 
 
 @pytest.mark.parametrize(("label", "status"), [("Approve", "approved"), ("Spam", "spam"), ("Trash", "trash")])
-def test_the_button_behind_a_link_decides_in_the_moderators_name(
-    site: Host, got: Mail, label: str, status: str
-) -> None:
+def test_the_button_behind_a_link_decides_as_its_moderator(site: Host, got: Mail, label: str, status: str) -> None:
     page = site.client.get(got.link(label))
     assert page.status_code == 200
     assert page.text.count("<form") == page.text.count("<button") == 1
@@ -57,7 +55,7 @@ def test_the_button_behind_a_link_decides_in_the_moderators_name(
     assert item["history"][-1]["note"] == "from a mail"
 
 
-def test_the_pages_behind_the_links_speak_the_moderators_language(site: Host, got: Mail) -> None:
+def test_pages_behind_links_use_the_language_of_the_moderator(site: Host, got: Mail) -> None:
     japanese = {"Accept-Language": "ja,en;q=0.5"}
     spam, trash = got.link("Spam"), got.link("Trash")
     asked = site.client.get(spam, headers=japanese).text
@@ -73,7 +71,7 @@ def test_the_pages_behind_the_links_speak_the_moderators_language(site: Host, go
 
 
 @pytest.mark.parametrize(("own", "browser", "told"), [("en", "ja", "en"), ("ja", "en", "ja")])
-def test_the_pages_behind_a_link_speak_the_language_that_its_mail_had(
+def test_pages_behind_a_link_use_the_language_of_its_mail(
     tmp_path: Path, mail: MailServer, own: str, browser: str, told: str
 ) -> None:
     """Whatever the site's language is, and the browser's."""
@@ -90,7 +88,7 @@ def test_the_pages_behind_a_link_speak_the_language_that_its_mail_had(
     assert [f'<html lang="{told}">' in page.text for page in pages] == [True] * 6
 
 
-def test_the_page_shows_where_links_lead_and_folds_a_long_text(site: Host, mail: MailServer) -> None:
+def test_the_page_shows_link_destinations_and_folds_a_long_text(site: Host, mail: MailServer) -> None:
     site.comment('<a href="https://evil.example/x">bank.example</a> ' + "word " * 400)
     work(site)
     page = site.client.get(mail.mails[0].link("Approve")).text
@@ -99,7 +97,7 @@ def test_the_page_shows_where_links_lead_and_folds_a_long_text(site: Host, mail:
     assert "Show all of it" in page
 
 
-def test_the_page_shows_the_item_and_runs_nothing_of_it(site: Host, got: Mail) -> None:
+def test_the_page_shows_the_item_with_its_markup_escaped(site: Host, got: Mail) -> None:
     page = site.client.get(got.link("Approve"))
     assert "<script>" not in page.text
     assert "<i>" not in page.text
@@ -110,7 +108,7 @@ def test_the_page_shows_the_item_and_runs_nothing_of_it(site: Host, got: Mail) -
     assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
 
 
-def test_a_mail_scanner_that_opens_everything_changes_nothing(site: Host, got: Mail) -> None:
+def test_a_mail_scanner_that_opens_every_link_changes_nothing(site: Host, got: Mail) -> None:
     before = snapshot(site)
     addresses = [*got.links, str(got.message["List-Unsubscribe"]).strip("<>")]
     assert len(addresses) >= 6
@@ -156,7 +154,7 @@ def test_a_link_works_once(site: Host, got: Mail) -> None:
     assert stands(site, 1)["status"] == "pending"
 
 
-def test_after_one_link_was_used_the_others_are_stale_and_say_who_decided(site: Host, got: Mail) -> None:
+def test_after_one_link_is_used_the_others_are_stale_and_name_the_decision(site: Host, got: Mail) -> None:
     site.client.post(got.link("Approve"))
     other = site.client.post(got.link("Spam"))
     assert other.status_code == 409
@@ -165,7 +163,7 @@ def test_after_one_link_was_used_the_others_are_stale_and_say_who_decided(site: 
     assert stands(site, 1)["status"] == "approved"
 
 
-def test_a_link_is_for_the_version_that_the_mail_showed(site: Host, mail: MailServer) -> None:
+def test_a_link_is_valid_for_the_version_shown_in_the_mail(site: Host, mail: MailServer) -> None:
     made = site.comment("Harmless.").json
     work(site)
     site.client.patch("/discuss/items/1", json={"text": "Buy pills.", "edit_token": made["edit_token"]})
@@ -179,7 +177,7 @@ def test_a_link_is_for_the_version_that_the_mail_showed(site: Host, mail: MailSe
     assert site.client.post(mail.mails[1].link("Approve")).status_code == 200
 
 
-def test_a_link_lasts_seven_days(site: Host, got: Mail) -> None:
+def test_a_link_expires_after_seven_days(site: Host, got: Mail) -> None:
     site.clock.advance(days=6, hours=23)
     assert site.client.get(got.link("Approve")).status_code == 200
     site.clock.advance(hours=2)
@@ -190,13 +188,13 @@ def test_a_link_lasts_seven_days(site: Host, got: Mail) -> None:
     assert stands(site, 1)["status"] == "pending"
 
 
-def test_a_link_about_an_item_that_is_gone_says_so(site: Host, got: Mail) -> None:
+def test_a_link_about_a_deleted_item_shows_a_message(site: Host, got: Mail) -> None:
     site.decide(1, "trash")
     site.client.delete("/discuss/moderation/items/1", headers=site.token())
     assert site.client.post(got.link("Approve")).status_code == 404
 
 
-def test_links_of_a_moderator_who_was_taken_out_of_the_settings_do_nothing(
+def test_links_of_a_moderator_removed_from_the_settings_are_invalid(
     tmp_path: Path, got: Mail, mail: MailServer
 ) -> None:
     later = a_site(tmp_path, mail.port, NAO)
@@ -230,7 +228,7 @@ ABUSES: dict[str, Callable[[Host, str], str]] = {
 
 
 @pytest.mark.parametrize("abuse", ABUSES)
-def test_what_is_no_link_of_ours_is_refused_and_changes_nothing(site: Host, got: Mail, abuse: str) -> None:
+def test_forged_links_are_refused_and_change_nothing(site: Host, got: Mail, abuse: str) -> None:
     before = snapshot(site)
     token = ABUSES[abuse](site, got.link("Approve").rpartition("/")[2])
     for method in ("GET", "POST"):
@@ -243,19 +241,19 @@ def test_what_is_no_link_of_ours_is_refused_and_changes_nothing(site: Host, got:
     assert snapshot(site) == before
 
 
-def test_a_link_is_for_one_item(site: Host, got: Mail) -> None:
+def test_a_link_is_valid_for_one_item_only(site: Host, got: Mail) -> None:
     site.comment("Another.")
     site.client.post(got.link("Approve"))
     assert stands(site, 2)["status"] == "pending"
 
 
-def test_guessing_is_limited(tmp_path: Path, mail: MailServer) -> None:
+def test_guessing_links_is_rate_limited(tmp_path: Path, mail: MailServer) -> None:
     site = a_site(tmp_path, mail.port, MODERATE_LIMITS={"moderation": ["3/minute per client"]})
     answers = [site.client.get(f"/discuss/moderation/mail/guess{n}").status_code for n in range(5)]
     assert answers == [410, 410, 410, 429, 429]
 
 
-def test_no_login_is_asked_for_and_none_is_given(site: Host, got: Mail) -> None:
+def test_links_need_no_login_and_start_no_session(site: Host, got: Mail) -> None:
     answer = site.client.post(got.link("Approve"), headers={"Sec-Fetch-Site": "none"})
     assert answer.status_code == 200
     assert "Set-Cookie" not in answer.headers
@@ -274,7 +272,7 @@ def test_no_login_is_asked_for_and_none_is_given(site: Host, got: Mail) -> None:
         ({}, ""),
     ],
 )
-def test_links_lead_below_the_path_that_the_site_lies_under(
+def test_links_include_the_sub_path_of_the_site(
     tmp_path: Path, mail: MailServer, config: dict[str, str], below: str
 ) -> None:
     site = a_site(tmp_path, mail.port, **config)
@@ -291,7 +289,7 @@ def test_links_lead_below_the_path_that_the_site_lies_under(
     assert client.get(urlsplit(signing_in).path).status_code == 200
 
 
-def test_a_worker_in_another_process_knows_the_sub_path_too(tmp_path: Path, mail: MailServer) -> None:
+def test_a_worker_in_another_process_uses_the_same_sub_path(tmp_path: Path, mail: MailServer) -> None:
     a_site(tmp_path, mail.port).client.post(
         "/discuss/comments/thaw", json={"author": "Mika", "text": "Hello."}, environ_overrides={"SCRIPT_NAME": "/news"}
     )
@@ -302,7 +300,7 @@ def test_a_worker_in_another_process_knows_the_sub_path_too(tmp_path: Path, mail
 @pytest.mark.parametrize(
     "root", ["@evil.example", "//evil.example?", "/news\\..", "/a/../b", "/x y\n", "/" + "x" * 300]
 )
-def test_a_sub_path_that_a_stranger_made_up_gets_into_no_link(tmp_path: Path, mail: MailServer, root: str) -> None:
+def test_a_forged_sub_path_gets_into_no_link(tmp_path: Path, mail: MailServer, root: str) -> None:
     site = a_site(tmp_path, mail.port)
     site.client.post(
         "/discuss/comments/thaw", json={"author": "Mika", "text": "Hello."}, environ_overrides={"SCRIPT_NAME": root}
@@ -311,7 +309,7 @@ def test_a_sub_path_that_a_stranger_made_up_gets_into_no_link(tmp_path: Path, ma
     assert [got.link("Spam").startswith("/discuss/moderation/mail/") for got in mail.mails] == [True]
 
 
-def test_only_a_moderator_changes_the_sub_path_that_is_known(tmp_path: Path, mail: MailServer) -> None:
+def test_only_a_request_of_a_moderator_changes_the_stored_sub_path(tmp_path: Path, mail: MailServer) -> None:
     """Some servers take SCRIPT_NAME from a header field, as gunicorn does from proxies on the same machine."""
     site = a_site(tmp_path, mail.port)
 
@@ -348,7 +346,7 @@ def test_a_request_below_another_path_than_the_settings_name_is_logged_once(
     assert "http://localhost/blog/discuss" in told
 
 
-def test_check_config_tells_where_links_lead_and_when_requests_come_in_elsewhere(
+def test_check_config_shows_the_base_of_links_and_warns_of_another_request_path(
     tmp_path: Path, mail: MailServer
 ) -> None:
     def links(site: Host) -> str:
@@ -370,7 +368,7 @@ def test_check_config_tells_where_links_lead_and_when_requests_come_in_elsewhere
 # --- no more mails --------------------------------------------------------------------------------
 
 
-def test_one_click_ends_the_mails_as_rfc_8058_has_it(site: Host, got: Mail, mail: MailServer) -> None:
+def test_one_click_unsubscribe_follows_rfc_8058(site: Host, got: Mail, mail: MailServer) -> None:
     assert got.message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     raw_line = next(line for line in got.raw.split(b"\r\n") if line.startswith(b"List-Unsubscribe: "))
     assert raw_line.startswith(b"List-Unsubscribe: <http")
@@ -382,7 +380,7 @@ def test_one_click_ends_the_mails_as_rfc_8058_has_it(site: Host, got: Mail, mail
     assert len(mail.mails) == 1
 
 
-def test_looking_at_the_page_ends_nothing_and_its_button_can_be_taken_back(
+def test_viewing_the_page_changes_nothing_and_unsubscribing_can_be_undone(
     site: Host, got: Mail, mail: MailServer
 ) -> None:
     page = site.client.get(got.unsubscribe)
@@ -400,7 +398,7 @@ def test_looking_at_the_page_ends_nothing_and_its_button_can_be_taken_back(
     assert len(mail.mails) == 3
 
 
-def test_one_moderator_leaves_and_the_others_stay(tmp_path: Path, mail: MailServer) -> None:
+def test_one_moderator_unsubscribes_without_effect_on_others(tmp_path: Path, mail: MailServer) -> None:
     site = a_site(tmp_path, mail.port, MORI, NAO)
     site.comment("One.")
     work(site)
@@ -410,6 +408,6 @@ def test_one_moderator_leaves_and_the_others_stay(tmp_path: Path, mail: MailServ
     assert [got.to for got in mail.mails[2:]] == [NAO["email"]]
 
 
-def test_the_way_out_of_an_old_mail_still_works(site: Host, got: Mail, mail: MailServer) -> None:
+def test_the_unsubscribe_link_of_an_old_mail_still_works(site: Host, got: Mail, mail: MailServer) -> None:
     site.clock.advance(days=400)
     assert site.client.post(got.unsubscribe).status_code == 200

@@ -34,7 +34,7 @@ def numbers(host: Host) -> dict[tuple[str, ...], float]:
     }
 
 
-def test_items_are_told_as_the_counters_have_them(public: Host) -> None:
+def test_item_metrics_equal_the_counters(public: Host) -> None:
     for number in range(3):
         public.comment(f"Text number {number}")
     public.decide(1, "approve")
@@ -46,7 +46,7 @@ def test_items_are_told_as_the_counters_have_them(public: Host) -> None:
     assert found["moderate_oldest_waiting_seconds",] == 90
 
 
-def test_waiting_is_counted_from_when_an_item_came_to_wait_on_the_queue_page_too(public: Host) -> None:
+def test_waiting_time_counts_from_when_an_item_became_pending(public: Host) -> None:
     public.comment()
     public.decide(1, "approve")
     public.clock.advance(days=320)
@@ -57,7 +57,7 @@ def test_waiting_is_counted_from_when_an_item_came_to_wait_on_the_queue_page_too
     assert "The oldest has waited for less than a minute." in public.client.get("/discuss/moderation/").text
 
 
-def test_a_moderators_word_against_a_check_is_told_with_the_check(public: Host) -> None:
+def test_decisions_against_a_check_are_counted_for_that_check(public: Host) -> None:
     public.trapped("Good words")
     public.trapped("Bad words")
     public.decide(1, "approve")
@@ -67,7 +67,7 @@ def test_a_moderators_word_against_a_check_is_told_with_the_check(public: Host) 
     assert found["moderate_decisions_total", "decided", "approved", "spam"] == 1
 
 
-def test_what_was_counted_once_is_kept_and_counted_no_more(public: Host) -> None:
+def test_counted_events_are_stored_and_not_counted_again(public: Host) -> None:
     """Housekeeping keeps what has settled; the numbers are the same before, after, and in another process."""
     public.trapped("One")
     public.clock.advance(seconds=600)
@@ -87,14 +87,14 @@ def test_what_was_counted_once_is_kept_and_counted_no_more(public: Host) -> None
     assert numbers(public)["moderate_verdicts_total", "honeypot", "spam"] == 2
 
 
-def test_a_recount_is_told_with_its_time(public: Host) -> None:
+def test_a_recount_is_reported_with_its_time(public: Host) -> None:
     assert not [name for name in numbers(public) if name[0] == "moderate_counters_drifted"]
     public.app.test_cli_runner().invoke(args=["moderate", "recount"])
     assert numbers(public)["moderate_counters_drifted",] == 0
     assert numbers(public)["moderate_last_recount_timestamp_seconds",] == public.clock.now().timestamp()
 
 
-def test_this_process_tells_what_its_checks_took_and_found(public: Host) -> None:
+def test_the_duration_and_findings_of_checks_are_reported_per_process(public: Host) -> None:
     public.trapped("One")
     public.comment("Two")
     found = numbers(public)
@@ -103,25 +103,25 @@ def test_this_process_tells_what_its_checks_took_and_found(public: Host) -> None
     assert found["moderate_process_check_seconds_bucket", "honeypot", "+Inf"] == 2
 
 
-def test_two_sites_in_one_process_do_not_meet(public: Host, tmp_path: Path) -> None:
+def test_metrics_of_two_sites_in_one_process_are_separate(public: Host, tmp_path: Path) -> None:
     other = Host(tmp_path / "other", MODERATE_LIMITS={}, MODERATE_METRICS="public")
     public.comment("Here")
     assert numbers(public)["moderate_items", "comment", "pending"] == 1
     assert numbers(other)["moderate_items", "comment", "pending"] == 0
 
 
-def test_by_default_moderators_may_read_them(host: Host) -> None:
+def test_moderators_may_read_metrics_by_default(host: Host) -> None:
     assert host.client.get("/discuss/metrics").status_code == 401
     assert host.client.get("/discuss/metrics", headers=host.token()).status_code == 200
 
 
-def test_a_site_can_do_without(tmp_path: Path) -> None:
+def test_metrics_can_be_turned_off(tmp_path: Path) -> None:
     site = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_METRICS="off")
     answer = site.client.get("/discuss/metrics", headers=site.token())
     assert (answer.status_code, answer.json["code"]) == (404, "not-found")
 
 
-def test_a_moderator_is_told_what_to_install(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_missing_extra_names_what_to_install(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     hidden: Any = None
     monkeypatch.setitem(sys.modules, "prometheus_client", hidden)
     answer = host.client.get("/discuss/metrics", headers=host.token())

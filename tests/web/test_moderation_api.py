@@ -38,7 +38,7 @@ def listed(host: Host, query: str = "") -> list[int]:
     [("GET", ITEMS), ("GET", f"{ITEMS}/1"), ("DELETE", f"{ITEMS}/1"), ("POST", DECISIONS), ("GET", f"{ITEMS}/999")],
 )
 @pytest.mark.parametrize("token", [None, "", "mod_0_x", "nonsense", "Bearer", "mod_é_x"])
-def test_strangers_are_turned_away_before_anything_is_looked_at(
+def test_unauthenticated_requests_are_refused_before_anything_is_read(
     host: Host, method: str, address: str, token: str | None
 ) -> None:
     host.comment()
@@ -49,7 +49,7 @@ def test_strangers_are_turned_away_before_anything_is_looked_at(
     assert listed(host, "status=pending") == [1]
 
 
-def test_a_revoked_token_is_a_strangers(host: Host) -> None:
+def test_a_revoked_token_gives_no_access(host: Host) -> None:
     headers = host.token("mori")
     assert host.client.get(ITEMS, headers=headers).status_code == 200
     with host.app.app_context():
@@ -57,13 +57,13 @@ def test_a_revoked_token_is_a_strangers(host: Host) -> None:
     assert host.client.get(ITEMS, headers=headers).status_code == 401
 
 
-def test_the_secret_of_a_token_belongs_to_its_id(host: Host) -> None:
+def test_the_secret_of_a_token_is_valid_only_for_its_id(host: Host) -> None:
     first, second = (host.token(name)["Authorization"].removeprefix("Bearer ") for name in ("mori", "sato"))
     mixed = "_".join([*first.split("_")[:2], second.split("_", 2)[2]])
     assert host.client.get(ITEMS, headers={"Authorization": f"Bearer {mixed}"}).status_code == 401
 
 
-def test_who_guesses_tokens_is_soon_not_answered_any_more_and_nobody_else_suffers(tmp_path: Path) -> None:
+def test_guessing_tokens_is_rate_limited_without_effect_on_other_clients(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={"moderation": ["3/minute per client"]})
     guesses = [host.client.get(ITEMS, headers={"Authorization": "Bearer mod_0_x"}) for _ in range(5)]
     assert [answer.status_code for answer in guesses] == [401, 401, 401, 429, 429]
@@ -73,7 +73,7 @@ def test_who_guesses_tokens_is_soon_not_answered_any_more_and_nobody_else_suffer
     assert host.client.get(ITEMS, headers={"Authorization": "Bearer mod_0_y"}).status_code == 429
 
 
-def test_a_bearer_token_needs_no_other_proof_even_beside_a_cookie_from_another_site(host: Host) -> None:
+def test_a_bearer_token_needs_no_csrf_token_even_with_a_cookie_from_another_site(host: Host) -> None:
     host.comment()
     sign_in(host)
     headers = {**host.token(), "Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
@@ -97,7 +97,9 @@ def test_a_bearer_token_needs_no_other_proof_even_beside_a_cookie_from_another_s
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
-def test_a_login_by_cookie_decides_from_our_own_pages_alone(host: Host, method: str, headers: dict[str, str]) -> None:
+def test_a_login_by_cookie_can_decide_only_from_pages_of_the_site(
+    host: Host, method: str, headers: dict[str, str]
+) -> None:
     host.comment()
     token = sign_in(host)
     sent = {name: value.replace("TOKEN", token) for name, value in headers.items()}
@@ -108,14 +110,14 @@ def test_a_login_by_cookie_decides_from_our_own_pages_alone(host: Host, method: 
 
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": "http://localhost"}, {"Sec-Fetch-Site": "same-origin"}])
-def test_the_page_of_the_queue_may_decide(host: Host, headers: dict[str, str]) -> None:
+def test_the_page_of_the_queue_can_decide(host: Host, headers: dict[str, str]) -> None:
     host.comment()
     headers = {"X-CSRF-Token": sign_in(host), **headers}
     answer = host.client.post(DECISIONS, json={"decision": "approve", "version": 1}, headers=headers)
     assert (answer.status_code, answer.json["status"]) == (200, "approved")
 
 
-def test_a_csrf_token_is_for_one_moderator_and_one_working_day(host: Host) -> None:
+def test_a_csrf_token_is_valid_for_one_moderator_and_one_working_day(host: Host) -> None:
     host.comment()
     token = sign_in(host, "mori")
     host.moderator = Moderator("sato")
@@ -129,7 +131,7 @@ def test_a_csrf_token_is_for_one_moderator_and_one_working_day(host: Host) -> No
 
 
 @pytest.mark.parametrize("purpose", ["form", "edit"])
-def test_no_other_token_of_ours_passes_for_a_csrf_token(host: Host, purpose: str) -> None:
+def test_no_other_kind_of_token_is_accepted_as_csrf_token(host: Host, purpose: str) -> None:
     item = host.comment().json
     form = host.client.get("/discuss/comments/thaw").headers["Moderate-Form-Token"]
     sign_in(host)
@@ -138,7 +140,7 @@ def test_no_other_token_of_ours_passes_for_a_csrf_token(host: Host, purpose: str
     assert host.client.post(DECISIONS, json=body, headers=headers).status_code == 403
 
 
-def test_looking_never_changes_anything(host: Host) -> None:
+def test_reading_never_changes_anything(host: Host) -> None:
     host.comment()
     host.client.get("/thaw")
     sign_in(host)
@@ -176,7 +178,7 @@ def test_looking_never_changes_anything(host: Host) -> None:
     ("decision", "status", "counts"),
     [("approve", "approved", 1), ("spam", "spam", 0), ("trash", "trash", 0), ("hold", "pending", 0)],
 )
-def test_a_decision_moves_the_item_and_its_counters(host: Host, decision: str, status: str, counts: int) -> None:
+def test_a_decision_updates_the_item_and_the_counters(host: Host, decision: str, status: str, counts: int) -> None:
     host.comment()
     answer = host.decide(1, decision)
     assert answer.status_code == 200
@@ -186,7 +188,7 @@ def test_a_decision_moves_the_item_and_its_counters(host: Host, decision: str, s
     assert totals == {"pending": 0, "approved": 0, "spam": 0, "trash": 0} | {status: 1}
 
 
-def test_every_decision_is_legal_from_every_status(host: Host) -> None:
+def test_every_decision_is_allowed_from_every_status(host: Host) -> None:
     host.comment()
     version = 1
     names = ["approve", "spam", "trash", "hold"]
@@ -199,7 +201,7 @@ def test_every_decision_is_legal_from_every_status(host: Host) -> None:
         assert [drift for drift in host.state.desk.store.counters.recount(repair=False) if drift] == []
 
 
-def test_who_decides_on_what_another_has_decided_is_told_so(host: Host) -> None:
+def test_a_conflicting_decision_gets_409_with_the_current_state(host: Host) -> None:
     host.comment()
     host.decide(1, "spam", **host.token("mori"))
     answer = host.decide(1, "approve", **host.token("sato"))
@@ -209,7 +211,7 @@ def test_who_decides_on_what_another_has_decided_is_told_so(host: Host) -> None:
     assert host.decide(1, "approve", 2).status_code == 200
 
 
-def test_the_same_decision_again_changes_nothing_whatever_the_version(host: Host) -> None:
+def test_the_same_decision_again_changes_nothing_at_any_version(host: Host) -> None:
     host.comment()
     first = host.decide(1, "approve").json
     for version in (1, 2, 99):
@@ -220,7 +222,7 @@ def test_the_same_decision_again_changes_nothing_whatever_the_version(host: Host
     assert host.counts() == {"comments": 1, "trackbacks": 0}
 
 
-def test_a_decision_is_kept_with_who_made_it_and_why(host: Host) -> None:
+def test_a_decision_is_stored_with_its_moderator_and_reason(host: Host) -> None:
     host.comment()
     body = {"decision": "trash", "version": 1, "note": "off topic"}
     host.client.post(DECISIONS, json=body, headers=host.token("sato"))
@@ -245,7 +247,7 @@ def test_a_decision_is_kept_with_who_made_it_and_why(host: Host) -> None:
         ({"decision": "approve", "version": 1, "note": "x" * 1001}, "note"),
     ],
 )
-def test_a_decision_that_means_nothing_is_refused(host: Host, body: dict[str, Any], field: str) -> None:
+def test_an_invalid_decision_is_refused(host: Host, body: dict[str, Any], field: str) -> None:
     host.comment()
     answer = host.client.post(DECISIONS, json=body, headers=host.token())
     assert (answer.status_code, answer.json["code"]) == (422, "invalid")
@@ -265,7 +267,7 @@ def test_a_decision_that_means_nothing_is_refused(host: Host, body: dict[str, An
         (b'{"decision":"spam","version":1}', "text/plain", 415),
     ],
 )
-def test_a_decision_that_cannot_be_read_is_refused(host: Host, data: bytes, kind: str, status: int) -> None:
+def test_an_unreadable_decision_is_refused(host: Host, data: bytes, kind: str, status: int) -> None:
     host.comment()
     answer = host.client.post(DECISIONS, data=data, content_type=kind, headers=host.token())
     assert answer.status_code == status
@@ -273,7 +275,7 @@ def test_a_decision_that_cannot_be_read_is_refused(host: Host, data: bytes, kind
     assert listed(host, "status=pending") == [1]
 
 
-def test_only_spam_and_trash_are_deleted_for_good(host: Host) -> None:
+def test_only_spam_and_trash_can_be_deleted_permanently(host: Host) -> None:
     host.comment()
     headers = host.token()
     for decision, version in (("hold", 1), ("approve", 1)):
@@ -291,7 +293,7 @@ def test_only_spam_and_trash_are_deleted_for_good(host: Host) -> None:
 # --- the list -------------------------------------------------------------------------------------
 
 
-def test_the_list_is_walked_newest_first_and_nothing_is_met_twice_while_more_comes_in(host: Host) -> None:
+def test_the_list_is_paged_newest_first_without_repeats_while_items_arrive(host: Host) -> None:
     for n in range(5):
         host.comment(f"Number {n}")
     first = host.client.get(f"{ITEMS}?limit=2", headers=host.token()).json
@@ -303,7 +305,7 @@ def test_the_list_is_walked_newest_first_and_nothing_is_met_twice_while_more_com
     assert third["next"] is None
 
 
-def test_the_list_holds_all_statuses_until_one_is_asked_for(host: Host) -> None:
+def test_the_list_holds_all_statuses_by_default(host: Host) -> None:
     for n, decision in enumerate(["approve", "spam", "trash", "hold"], start=1):
         host.comment(f"Number {n}")
         host.decide(n, decision)
@@ -313,7 +315,7 @@ def test_the_list_holds_all_statuses_until_one_is_asked_for(host: Host) -> None:
     assert listed(host, "awaiting=moderator") == [4]
 
 
-def test_the_list_is_narrowed_by_everything_that_a_moderator_sees(host: Host) -> None:
+def test_the_list_can_be_filtered_by_everything_that_a_moderator_sees(host: Host) -> None:
     host.add_article("frost/2026")
     host.comment("The ice is 100% thick", email="mika@mail.example")
     host.comment("snow_drift", article="frost/2026", author="Aino")
@@ -356,12 +358,12 @@ def test_the_list_is_narrowed_by_everything_that_a_moderator_sees(host: Host) ->
         "article=" + "x" * 201,
     ],
 )
-def test_a_filter_that_no_item_can_match_is_refused(host: Host, query: str) -> None:
+def test_a_filter_that_cannot_match_is_refused(host: Host, query: str) -> None:
     answer = host.client.get(f"{ITEMS}?{query}", headers=host.token())
     assert (answer.status_code, answer.json["code"]) == (422, "invalid")
 
 
-def test_moderators_see_everything_about_an_item_and_no_cache_keeps_it(host: Host) -> None:
+def test_moderators_see_every_field_of_an_item_and_caches_do_not_store_it(host: Host) -> None:
     host.comment("Hello", email="mika@mail.example", url="https://mika.example/")
     answer = host.client.get(f"{ITEMS}/1", headers=host.token())
     assert answer.headers["Cache-Control"] == "no-store"

@@ -67,7 +67,7 @@ def works(site: Host) -> bool:
     return said in site.client.get("/thaw").text
 
 
-def test_after_a_rollback_the_older_code_serves_and_says_that_the_tables_are_newer(
+def test_older_code_works_after_a_rollback_and_warns_of_newer_tables(
     new_site: Callable[[], Host],
 ) -> None:
     migrate(new_site(), *ADDITIONS)
@@ -86,7 +86,7 @@ def test_after_a_rollback_the_older_code_serves_and_says_that_the_tables_are_new
     assert works(site)
 
 
-def test_old_and_new_processes_work_side_by_side_while_the_tables_are_upgraded(new_site: Callable[[], Host]) -> None:
+def test_old_and_new_processes_work_side_by_side_during_an_upgrade(new_site: Callable[[], Host]) -> None:
     old = new_site()
     # So often that the driver has prepared its statements.
     for _ in range(7):
@@ -102,7 +102,7 @@ def test_old_and_new_processes_work_side_by_side_while_the_tables_are_upgraded(n
         assert not any(old.state.desk.store.counters.recount(repair=False))
 
 
-def test_where_older_code_cannot_work_with_the_tables_the_site_starts_and_says_what_to_install(
+def test_older_code_that_cannot_use_the_tables_starts_and_names_the_version_to_install(
     new_site: Callable[[], Host],
 ) -> None:
     migrate(new_site(), "ALTER TABLE moderate_items DROP COLUMN blog_name")
@@ -119,7 +119,7 @@ def test_where_older_code_cannot_work_with_the_tables_the_site_starts_and_says_w
         assert "flask moderate db upgrade" not in result.output
 
 
-def test_tables_without_their_version_are_not_to_be_upgraded(new_site: Callable[[], Host]) -> None:
+def test_tables_without_a_version_are_not_upgraded(new_site: Callable[[], Host]) -> None:
     site = new_site()
     with site.state.desk.store.database.write() as conn:
         conn.execute(text(f"DELETE FROM {VERSION_TABLE}"))

@@ -34,7 +34,7 @@ def site(tmp_path: Path, mail: MailServer) -> Host:
     return a_site(tmp_path, mail.port)
 
 
-def test_an_item_that_waits_is_told_once_to_each_moderator(tmp_path: Path, mail: MailServer) -> None:
+def test_a_pending_item_is_mailed_once_to_each_moderator(tmp_path: Path, mail: MailServer) -> None:
     site = a_site(tmp_path, mail.port, MORI, NAO)
     number = site.comment("The river froze twice.").json["id"]
     assert mail.mails == []  # Never within the request.
@@ -60,7 +60,7 @@ def test_an_item_that_waits_is_told_once_to_each_moderator(tmp_path: Path, mail:
         ("Новости.example", "xn--b1amnebsh.example"),
     ],
 )
-def test_a_site_under_a_name_beyond_ascii_sends_its_mails(
+def test_a_site_with_an_internationalized_name_sends_its_mails(
     tmp_path: Path, mail: MailServer, host: str, in_dns: str
 ) -> None:
     to = {"name": "Mori", "email": f"mori@{host.partition(':')[0]}"}
@@ -80,7 +80,7 @@ def test_a_site_under_a_name_beyond_ascii_sends_its_mails(
     assert host not in got.text
 
 
-def test_a_mail_tells_where_links_lead_and_which_of_them_pretend(site: Host, mail: MailServer) -> None:
+def test_a_mail_shows_link_destinations_and_marks_deceptive_links(site: Host, mail: MailServer) -> None:
     text = '<a href="https://evil.example/x?a=1&b=2">www.bank.example</a> https://аpple.com/'
     site.comment(text, author="<b>Mika</b>", url="https://shop.example/")
     work(site)
@@ -94,13 +94,13 @@ def test_a_mail_tells_where_links_lead_and_which_of_them_pretend(site: Host, mai
     assert "<b>Mika</b>" not in got.html
 
 
-def test_a_mail_lists_no_more_links_than_can_be_read(site: Host, mail: MailServer) -> None:
+def test_a_mail_lists_a_limited_number_of_links(site: Host, mail: MailServer) -> None:
     site.comment(" ".join(f"https://site{number}.example/" for number in range(100)))
     work(site)
     assert mail.mails[0].text.count("Link: ") == 20
 
 
-def test_each_moderator_is_written_to_in_a_language_of_their_own(tmp_path: Path, mail: MailServer) -> None:
+def test_each_moderator_gets_mails_in_the_own_language(tmp_path: Path, mail: MailServer) -> None:
     site = a_site(tmp_path, mail.port, {**MORI, "language": "ja"}, NAO)
     site.comment("川が凍った。", author="三日月")
     work(site)
@@ -113,7 +113,7 @@ def test_each_moderator_is_written_to_in_a_language_of_their_own(tmp_path: Path,
     assert site.counts() == {"comments": 1, "trackbacks": 0}
 
 
-def test_the_sites_language_is_that_of_mails_where_a_moderator_names_none(tmp_path: Path, mail: MailServer) -> None:
+def test_mails_use_the_language_of_the_site_by_default(tmp_path: Path, mail: MailServer) -> None:
     site = a_site(tmp_path, mail.port, MORI, {**NAO, "language": "en"}, MODERATE_LANGUAGE="ja")
     site.comment()
     work(site)
@@ -124,7 +124,7 @@ def test_the_sites_language_is_that_of_mails_where_a_moderator_names_none(tmp_pa
     }
 
 
-def test_nobody_is_told_of_spam_nor_of_what_is_public_already(tmp_path: Path, mail: MailServer) -> None:
+def test_no_mail_is_sent_about_spam_or_public_items(tmp_path: Path, mail: MailServer) -> None:
     site = a_site(tmp_path, mail.port, MODERATE_PREMODERATION="none")
     assert site.trapped("I fill in what people do not see.").status_code == 202
     assert site.comment("Nothing is wrong with me.").status_code == 201
@@ -133,7 +133,7 @@ def test_nobody_is_told_of_spam_nor_of_what_is_public_already(tmp_path: Path, ma
     assert mail.mails == []
 
 
-def test_nothing_is_told_before_the_checks_that_take_time_have_spoken(tmp_path: Path, mail: MailServer) -> None:
+def test_no_mail_is_sent_before_slow_checks_have_finished(tmp_path: Path, mail: MailServer) -> None:
     site, service = asked_service(tmp_path, mail, ServiceDown("akismet", "down"), "ham")
     site.comment()
     work(site)
@@ -144,7 +144,7 @@ def test_nothing_is_told_before_the_checks_that_take_time_have_spoken(tmp_path: 
     assert len(service.samples) == 2
 
 
-def test_what_a_late_verdict_calls_spam_is_told_to_nobody(tmp_path: Path, mail: MailServer) -> None:
+def test_no_mail_is_sent_about_an_item_found_to_be_spam_by_a_late_verdict(tmp_path: Path, mail: MailServer) -> None:
     site, _ = asked_service(tmp_path, mail, "spam")
     site.comment()
     work(site)
@@ -153,7 +153,7 @@ def test_what_a_late_verdict_calls_spam_is_told_to_nobody(tmp_path: Path, mail: 
     assert not open_tasks(site)
 
 
-def test_a_check_that_never_answers_is_told_when_a_person_is_asked(tmp_path: Path, mail: MailServer) -> None:
+def test_a_mail_is_sent_when_a_check_that_never_answers_is_given_up(tmp_path: Path, mail: MailServer) -> None:
     site, _ = asked_service(tmp_path, mail, ServiceDown("akismet", "down"))
     site.comment()
     work(site)
@@ -184,13 +184,13 @@ def asked_service(folder: Path, mail: MailServer, *answers: object) -> tuple[Hos
     return site, service
 
 
-def test_what_was_decided_before_the_mail_went_is_not_told(site: Host, mail: MailServer) -> None:
+def test_no_mail_is_sent_about_an_item_decided_before_sending(site: Host, mail: MailServer) -> None:
     site.decide(site.comment().json["id"], "approve")
     work(site)
     assert mail.mails == []
 
 
-def test_a_changed_text_is_told_anew_in_the_same_conversation(site: Host, mail: MailServer) -> None:
+def test_a_changed_text_is_mailed_again_in_the_same_thread(site: Host, mail: MailServer) -> None:
     made = site.comment().json
     work(site)
     site.client.patch(f"/discuss/items/{made['id']}", json={"text": "Thrice.", "edit_token": made["edit_token"]})
@@ -206,7 +206,7 @@ def test_a_changed_text_is_told_anew_in_the_same_conversation(site: Host, mail: 
     assert len(mail.mails) == 2
 
 
-def test_a_moderator_who_holds_an_item_is_not_told_of_it(site: Host, mail: MailServer) -> None:
+def test_a_moderator_who_holds_an_item_gets_no_mail_about_it(site: Host, mail: MailServer) -> None:
     number = site.comment().json["id"]
     work(site)
     site.decide(number, "approve", 1)
@@ -218,7 +218,7 @@ def test_a_moderator_who_holds_an_item_is_not_told_of_it(site: Host, mail: MailS
 # --- many -----------------------------------------------------------------------------------------
 
 
-def test_a_wave_of_300_items_gives_a_handful_of_mails(site: Host, mail: MailServer) -> None:
+def test_a_wave_of_300_items_causes_a_handful_of_mails(site: Host, mail: MailServer) -> None:
     for number in range(300):
         site.comment(f"Wave {number}.")
     work(site)
@@ -236,7 +236,7 @@ def test_a_wave_of_300_items_gives_a_handful_of_mails(site: Host, mail: MailServ
     assert not open_tasks(site)
 
 
-def test_after_a_digest_the_next_item_is_told_on_its_own_again(site: Host, mail: MailServer) -> None:
+def test_the_first_item_after_a_digest_is_mailed_alone_again(site: Host, mail: MailServer) -> None:
     for number in range(8):
         site.comment(f"Wave {number}.")
     work(site)
@@ -250,7 +250,7 @@ def test_after_a_digest_the_next_item_is_told_on_its_own_again(site: Host, mail:
     ]
 
 
-def test_what_was_decided_while_it_was_gathered_makes_no_digest(site: Host, mail: MailServer) -> None:
+def test_items_decided_while_a_digest_is_collected_are_left_out(site: Host, mail: MailServer) -> None:
     numbers = [site.comment(f"Wave {number}.").json["id"] for number in range(8)]
     work(site)
     for number in numbers[5:]:
@@ -264,7 +264,7 @@ def test_what_was_decided_while_it_was_gathered_makes_no_digest(site: Host, mail
     assert "> New." in mail.mails[5].text
 
 
-def test_two_workers_at_once_send_one_digest(site: Host, mail: MailServer) -> None:
+def test_two_concurrent_workers_send_one_digest(site: Host, mail: MailServer) -> None:
     for number in range(7):
         site.comment(f"Wave {number}.")
     work(site)
@@ -285,7 +285,7 @@ def test_two_workers_at_once_send_one_digest(site: Host, mail: MailServer) -> No
     assert not open_tasks(site)
 
 
-def test_a_ping_that_is_sent_again_and_says_nothing_new_is_told_once(tmp_path: Path, mail: MailServer) -> None:
+def test_a_repeated_ping_without_changes_is_mailed_once(tmp_path: Path, mail: MailServer) -> None:
     site = a_site(tmp_path, mail.port, MODERATE_VERIFY_PINGS="off")
     ping = {"url": "http://blog.example/1", "title": "On thaw", "excerpt": "They wrote.", "blog_name": "A blog"}
     for _ in range(3):
@@ -295,9 +295,7 @@ def test_a_ping_that_is_sent_again_and_says_nothing_new_is_told_once(tmp_path: P
     assert [got.subject for got in mail.mails] == ["Trackback by A blog on About thaw"]
 
 
-def test_who_wants_digests_gets_one_an_hour_and_who_wants_nothing_gets_nothing(
-    tmp_path: Path, mail: MailServer
-) -> None:
+def test_digests_are_sent_once_an_hour_and_never_to_unsubscribed_moderators(tmp_path: Path, mail: MailServer) -> None:
     site = a_site(tmp_path, mail.port, {**MORI, "notify": "digest"}, {**NAO, "notify": "off"})
     site.comment("One.")
     site.comment("Two.")
@@ -315,7 +313,7 @@ def test_who_wants_digests_gets_one_an_hour_and_who_wants_nothing_gets_nothing(
 # --- failures -------------------------------------------------------------------------------------
 
 
-def test_mails_wait_for_a_server_that_is_down(site: Host, mail: MailServer) -> None:
+def test_mails_are_retried_when_the_server_is_down(site: Host, mail: MailServer) -> None:
     mail.stop()
     site.comment()
     work(site)
@@ -328,9 +326,7 @@ def test_mails_wait_for_a_server_that_is_down(site: Host, mail: MailServer) -> N
     assert not open_tasks(site)
 
 
-def test_a_server_that_refuses_for_now_is_asked_again_and_the_moderator_gets_one_mail(
-    site: Host, mail: MailServer
-) -> None:
+def test_a_temporary_refusal_is_retried_and_sends_one_mail(site: Host, mail: MailServer) -> None:
     mail.refusal = "451 4.3.0 try again later"
     site.comment()
     work(site)
@@ -340,9 +336,7 @@ def test_a_server_that_refuses_for_now_is_asked_again_and_the_moderator_gets_one
     assert (mail.offered, len(mail.mails)) == (2, 1)
 
 
-def test_an_address_that_is_refused_for_good_is_left_to_a_person_who_can_try_again(
-    site: Host, mail: MailServer
-) -> None:
+def test_a_permanently_refused_mail_is_given_up_and_can_be_retried(site: Host, mail: MailServer) -> None:
     mail.refused_address = "550 5.1.1 no such user"
     site.comment()
     work(site)
@@ -358,7 +352,7 @@ def test_an_address_that_is_refused_for_good_is_left_to_a_person_who_can_try_aga
     assert dead(site) == []
 
 
-def test_a_server_that_stays_away_for_days_is_given_up_and_can_be_tried_again(site: Host, mail: MailServer) -> None:
+def test_a_mail_is_given_up_after_days_of_outage_and_can_be_retried(site: Host, mail: MailServer) -> None:
     mail.stop()
     site.comment()
     for _ in range(12):
@@ -374,9 +368,7 @@ def test_a_server_that_stays_away_for_days_is_given_up_and_can_be_tried_again(si
     assert len(mail.mails) == 1
 
 
-def test_a_worker_that_dies_after_the_mail_and_before_its_note_sends_the_same_mail_again(
-    site: Host, mail: MailServer
-) -> None:
+def test_a_worker_that_dies_before_recording_the_mail_sends_the_same_mail_again(site: Host, mail: MailServer) -> None:
     """At least once: the receiver can tell the repeat by its id."""
     site.comment()
     store = site.state.desk.store
@@ -402,9 +394,7 @@ class SettableClock(ManualClock):
         self._now += timedelta(hours=hours)
 
 
-def test_a_clock_that_is_set_ahead_does_not_end_the_leases_of_workers_that_are_busy(
-    tmp_path: Path, mail: MailServer
-) -> None:
+def test_a_clock_set_ahead_does_not_end_the_leases_of_busy_workers(tmp_path: Path, mail: MailServer) -> None:
     """Two workers on one host: the mail of the one must not be sent by the other as well."""
     clock = SettableClock()
     site = a_site(tmp_path, mail.port, extension={"clock": clock})
@@ -441,7 +431,7 @@ def die(*_: object) -> bool:
     raise Died
 
 
-def test_a_moderator_who_left_the_settings_gets_what_was_meant_for_nobody(
+def test_mail_for_a_moderator_removed_from_the_settings_is_dropped(
     tmp_path: Path, site: Host, mail: MailServer
 ) -> None:
     site.comment()
@@ -451,7 +441,7 @@ def test_a_moderator_who_left_the_settings_gets_what_was_meant_for_nobody(
     assert not open_tasks(later)
 
 
-def test_without_a_mail_server_no_task_is_written(tmp_path: Path) -> None:
+def test_no_task_is_stored_without_a_mail_server(tmp_path: Path) -> None:
     site = a_site(tmp_path, 25, MODERATE_MAIL_SERVER="")
     site.comment()
     assert not open_tasks(site)
@@ -460,7 +450,7 @@ def test_without_a_mail_server_no_task_is_written(tmp_path: Path) -> None:
 # --- for development ------------------------------------------------------------------------------
 
 
-def test_mails_can_go_to_a_folder(tmp_path: Path) -> None:
+def test_mails_can_be_written_to_a_folder(tmp_path: Path) -> None:
     site = a_site(tmp_path, 25, MODERATE_MAIL_SERVER="file:mails")
     site.comment()
     work(site)
@@ -468,7 +458,9 @@ def test_mails_can_go_to_a_folder(tmp_path: Path) -> None:
     assert b"Subject: Comment by Mika on About thaw" in kept.read_bytes()
 
 
-def test_mails_can_go_to_the_terminal_and_do_nothing_to_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mails_can_be_printed_without_terminal_control_characters(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     site = a_site(tmp_path, 25, MODERATE_MAIL_SERVER="console")
     site.comment("Ring \x07 the \x1b[31mbell.", author="Mi\x1b[2Jka")
     work(site)
@@ -477,7 +469,7 @@ def test_mails_can_go_to_the_terminal_and_do_nothing_to_it(tmp_path: Path, capsy
     assert not [char for char in told if not char.isprintable() and char != "\n"]
 
 
-def test_a_trial_mail_tells_whether_the_server_takes_it(site: Host, mail: MailServer) -> None:
+def test_a_test_mail_reports_whether_the_server_accepts_it(site: Host, mail: MailServer) -> None:
     runner = site.app.test_cli_runner()
     assert "no item yet" in runner.invoke(args=["moderate", "mail", "try", "mori@mail.example"]).output
     site.comment()

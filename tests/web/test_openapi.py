@@ -45,7 +45,7 @@ def methods(host: Host, rule: Rule) -> set[str]:
     return {name.strip() for name in answer.headers["Allow"].split(",")} - {"HEAD", "OPTIONS"}
 
 
-def test_every_route_is_described_and_every_description_has_a_route(host: Host) -> None:
+def test_every_route_has_a_description_and_every_description_a_route(host: Host) -> None:
     rules = [
         rule
         for rule in host.app.url_map.iter_rules()
@@ -61,7 +61,7 @@ def test_every_route_is_described_and_every_description_has_a_route(host: Host) 
     assert sorted(described - there) == [], "these are described, but nothing answers there"
 
 
-def test_no_route_is_without_a_declaration(host: Host) -> None:
+def test_every_route_has_a_declaration(host: Host) -> None:
     routes = {rule.endpoint for rule in host.app.url_map.iter_rules() if rule.endpoint.startswith("moderate.")}
     declared = {f"moderate.{operation.endpoint}" for operation in operations_of(host)}
     assert routes - declared == NOT_DESCRIBED
@@ -78,7 +78,7 @@ def test_every_declared_view_is_mounted(host: Host) -> None:
     assert {str(one) for one in declared} - {str(one) for one in operations_of(host)} == set()
 
 
-def test_every_route_for_moderators_refuses_strangers(host: Host) -> None:
+def test_every_moderator_route_refuses_unauthenticated_clients(host: Host) -> None:
     host.comment("Hello")
     for operation in operations_of(host):
         path = re.sub(r"<int:\w+>", "1", operation.rule).replace("<path:article>", "thaw").replace("<token>", "x")
@@ -91,19 +91,19 @@ def operations_of(host: Host) -> Any:
     return cast("ApiBlueprint", host.app.blueprints["moderate"]).operations
 
 
-def test_the_document_says_where_the_app_is_mounted(host: Host) -> None:
+def test_the_document_names_the_mount_point_of_the_app(host: Host) -> None:
     assert document(host)["servers"] == [{"url": "/discuss"}]
     below = host.client.get("/discuss/openapi.json", environ_overrides={"SCRIPT_NAME": "/news"})
     assert below.json["servers"] == [{"url": "/news/discuss"}]
     assert document(host)["servers"] == [{"url": "/discuss"}]
 
 
-def test_who_has_the_document_already_is_sent_nothing(host: Host) -> None:
+def test_an_unchanged_document_gets_304(host: Host) -> None:
     tag = host.client.get("/discuss/openapi.json").headers["ETag"]
     assert host.client.get("/discuss/openapi.json", headers={"If-None-Match": tag}).status_code == 304
 
 
-def test_limits_and_fields_are_those_of_the_site(tmp_path: Path) -> None:
+def test_limits_and_fields_match_the_settings_of_the_site(tmp_path: Path) -> None:
     site = Host(tmp_path, MODERATE_MAX_LENGTH=123, MODERATE_HONEYPOT="fax", MODERATE_REQUIRE_AUTHOR=False)
     found = document(site)["components"]["schemas"]
     assert found["CommentIn"]["properties"]["text"]["maxLength"] == 123
@@ -111,21 +111,21 @@ def test_limits_and_fields_are_those_of_the_site(tmp_path: Path) -> None:
     assert found["CommentIn"]["required"] == ["text"]
 
 
-def test_a_form_has_no_null(host: Host) -> None:
+def test_form_fields_are_never_null(host: Host) -> None:
     found = document(host)["components"]["schemas"]
     forms = {name: schema for name, schema in found.items() if name.endswith("Form")}
     assert forms
     assert '"null"' not in json.dumps(forms)
 
 
-def test_all_references_lead_somewhere(host: Host) -> None:
+def test_all_references_can_be_resolved(host: Host) -> None:
     text = host.client.get("/discuss/openapi.json").text
     names = set(re.findall(r'"#/components/schemas/(\w+)"', text))
     assert names
     assert names <= set(document(host)["components"]["schemas"])
 
 
-def test_changes_need_a_token_or_a_login_with_its_second_token(host: Host) -> None:
+def test_changes_need_a_token_or_a_login_with_a_csrf_token(host: Host) -> None:
     paths = document(host)["paths"]
     assert paths["/moderation/items"]["get"]["security"] == [{"bearer": []}, {"login": []}]
     assert paths["/moderation/undo"]["post"]["security"] == [{"bearer": []}, {"login": [], "csrf": []}]
@@ -175,23 +175,23 @@ def assert_is(model: Any, answer: Any) -> None:
 
 
 @pytest.mark.parametrize(("path", "model"), [*PUBLIC_ANSWERS, *MODERATORS_ANSWERS])
-def test_real_answers_are_as_described(busy: Host, path: str, model: Any) -> None:
+def test_real_responses_match_their_description(busy: Host, path: str, model: Any) -> None:
     assert_is(model, busy.client.get(f"/discuss{path}", headers=busy.token()))
 
 
-def test_what_is_received_and_previewed_is_as_described(host: Host) -> None:
+def test_responses_to_submissions_and_previews_match_their_description(host: Host) -> None:
     assert_is(item_json.ReceivedItem, host.comment())
     assert_is(reading.PreviewOut, host.client.post("/discuss/preview", json={"text": "Hello"}))
 
 
-def test_a_trial_of_a_rule_is_as_described(busy: Host) -> None:
+def test_a_dry_run_of_a_rule_matches_its_description(busy: Host) -> None:
     rule = {"kind": "word", "value": "two", "effect": "hold"}
     answer = busy.client.post("/discuss/moderation/rules?dry_run=1", json=rule, headers=busy.token())
     assert_is(rules.TrialOut, answer)
     assert answer.json["items"]
 
 
-def test_problems_are_as_described(busy: Host) -> None:
+def test_problem_documents_match_their_description(busy: Host) -> None:
     conflict = busy.decide(1, "spam", 1)
     answers = [
         conflict,

@@ -43,7 +43,7 @@ def broken(tmp_path: Path) -> Host:
 @pytest.mark.parametrize(
     ("method", "address", "sent"), REQUESTS, ids=lambda part: part if isinstance(part, str) else ""
 )
-def test_without_a_database_every_answer_says_try_again_soon(
+def test_every_response_has_retry_after_during_an_outage_of_the_database(
     broken: Host, caplog: pytest.LogCaptureFixture, method: str, address: str, sent: dict[str, Any]
 ) -> None:
     answer = broken.client.open(address, method=method, **sent)
@@ -56,7 +56,7 @@ def test_without_a_database_every_answer_says_try_again_soon(
     assert {record.levelno for record in caplog.records if "database" in record.getMessage()} == {logging.ERROR}
 
 
-def test_the_log_tells_of_an_outage_without_what_was_sent(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_reports_an_outage_without_request_data(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     host = Host(tmp_path, MODERATE_DATABASE_URL=f"sqlite:///{tmp_path / 'empty.sqlite3'}")
     for sent in ({"json": FORM}, {"data": FORM}):
         assert host.client.post("/discuss/comments/thaw", **sent).status_code == 503
@@ -65,7 +65,7 @@ def test_the_log_tells_of_an_outage_without_what_was_sent(tmp_path: Path, caplog
 
 
 @pytest.mark.parametrize("secret_key", ["for tests only", None])
-def test_a_form_keeps_what_was_typed_while_the_database_is_away(broken: Host, secret_key: str | None) -> None:
+def test_a_form_keeps_the_typed_text_during_an_outage_of_the_database(broken: Host, secret_key: str | None) -> None:
     broken.app.config["SECRET_KEY"] = secret_key
     answer = broken.client.post("/discuss/comments/thaw", data=FORM)
     assert (answer.status_code, answer.mimetype) == (503, "text/html")
@@ -75,7 +75,9 @@ def test_a_form_keeps_what_was_typed_while_the_database_is_away(broken: Host, se
     assert answer.headers["Retry-After"]
 
 
-def test_an_article_page_goes_out_without_its_comments(broken: Host, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_article_page_is_served_without_comments_during_an_outage(
+    broken: Host, caplog: pytest.LogCaptureFixture
+) -> None:
     page = broken.client.get("/thaw")
     assert page.status_code == 200
     assert "About thaw" in page.text
@@ -85,7 +87,7 @@ def test_an_article_page_goes_out_without_its_comments(broken: Host, caplog: pyt
     assert caplog.text.count("Pages go out without comments") == 1
 
 
-def test_the_end_of_an_outage_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_end_of_an_outage_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_DATABASE_URL=f"sqlite:///{tmp_path / 'later.sqlite3'}")
     host.client.get("/thaw")
@@ -113,7 +115,7 @@ PING = {"source": "https://blog.example/1", "target": "http://localhost/new"}
 
 
 @pytest.mark.parametrize("secret_key", ["for tests only", None])
-def test_pages_are_whole_while_another_process_writes(
+def test_pages_are_complete_while_another_process_writes(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, secret_key: str | None
 ) -> None:
     """Where a page waited for the lock, each part of it would wait ten seconds, and then be left out."""
@@ -147,7 +149,7 @@ def stored_address(folder: Path) -> set[str]:
         return {url for (url,) in conn.execute("SELECT url FROM moderate_article_urls")}
 
 
-def test_an_article_that_is_stored_already_is_shown_without_a_write(tmp_path: Path) -> None:
+def test_a_known_article_is_shown_without_a_write(tmp_path: Path) -> None:
     assert Host(tmp_path, MODERATE_LIMITS={}).client.get("/thaw").status_code == 200
     later = Host(tmp_path, MODERATE_LIMITS={})
     asked = later.statements()
@@ -156,25 +158,25 @@ def test_an_article_that_is_stored_already_is_shown_without_a_write(tmp_path: Pa
     assert not [statement for statement in asked if statement.startswith(("BEGIN", "INSERT", "UPDATE"))]
 
 
-def test_pings_are_told_in_their_own_tongue(broken: Host) -> None:
+def test_pings_during_an_outage_get_the_error_form_of_their_protocol(broken: Host) -> None:
     answer = broken.client.post("/discuss/trackback/thaw", data={"url": "https://blog.example/1"})
     assert answer.status_code == 503
     assert "<error>1</error>" in answer.text
 
 
-def test_the_queue_page_of_a_signed_in_moderator_says_it_too(broken: Host) -> None:
+def test_the_queue_page_reports_an_outage_to_a_signed_in_moderator(broken: Host) -> None:
     broken.moderator = Moderator("mori")
     assert broken.client.get("/discuss/moderation/").status_code == 503
 
 
-def test_health_names_the_part_that_is_ill_and_no_more(broken: Host, tmp_path: Path) -> None:
+def test_the_health_response_names_only_the_failing_part(broken: Host, tmp_path: Path) -> None:
     answer = broken.client.get("/discuss/health")
     assert answer.status_code == 503
     assert (answer.json["status"], answer.json["database"]) == ("degraded", "down")
     assert str(tmp_path) not in answer.text
 
 
-def test_health_is_well_where_everything_answers(host: Host) -> None:
+def test_health_is_ok_when_every_part_answers(host: Host) -> None:
     answer = host.client.get("/discuss/health")
     assert answer.status_code == 200
     assert answer.json == {
@@ -186,7 +188,7 @@ def test_a_preview_needs_no_database(broken: Host) -> None:
     assert broken.client.post("/discuss/preview", json={"text": "Hello"}).status_code == 200
 
 
-def test_after_a_restart_of_postgresql_everything_goes_on(tmp_path: Path, postgresql: PostgreSQL, pg_url: str) -> None:
+def test_requests_succeed_after_a_restart_of_postgresql(tmp_path: Path, postgresql: PostgreSQL, pg_url: str) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_DATABASE_URL=pg_url)
     with host.app.app_context():
         host.state.tables.upgrade()
@@ -206,7 +208,7 @@ def test_after_a_restart_of_postgresql_everything_goes_on(tmp_path: Path, postgr
 
 
 @pytest.mark.parametrize(("policy", "status"), [("local", 202), ("open", 202), ("closed", 503)])
-def test_while_redis_is_away_the_setting_says_what_holds(tmp_path: Path, policy: str, status: int) -> None:
+def test_the_setting_decides_about_limits_during_an_outage_of_redis(tmp_path: Path, policy: str, status: int) -> None:
     host = Host(tmp_path, MODERATE_REDIS_URL="redis://127.0.0.1:1/0", MODERATE_LIMITER_OUTAGE=policy)
     answer = host.comment()
     assert answer.status_code == status

@@ -52,13 +52,13 @@ def faults(html: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_has_no_fault(client: FlaskClient, page: str) -> None:
+def test_every_page_is_valid_html(client: FlaskClient, page: str) -> None:
     answer = client.get(page)
     assert answer.status_code == 200
     assert faults(answer.text) == []
 
 
-def test_the_page_of_a_refused_form_has_no_fault(client: FlaskClient) -> None:
+def test_the_page_of_a_refused_form_is_valid_html(client: FlaskClient) -> None:
     typed = {"author": "", "email": "nowhere", "url": "javascript:1", "text": ""}
     answer = client.post(f"/discuss/comments/{TRAM}", data=typed)
     assert answer.status_code == 422
@@ -67,7 +67,7 @@ def test_the_page_of_a_refused_form_has_no_fault(client: FlaskClient) -> None:
     assert answer.text.count(" autofocus") == 1
 
 
-def test_the_page_for_whoever_is_not_signed_in_has_no_fault(client: FlaskClient) -> None:
+def test_the_sign_in_page_is_valid_html(client: FlaskClient) -> None:
     answer = client.application.test_client().get("/discuss/moderation/")
     assert answer.status_code == 401
     assert faults(answer.text) == []

@@ -81,7 +81,7 @@ def approve(site: Host) -> None:
 
 
 @pytest.mark.parametrize("ping", PINGS)
-def test_nothing_is_fetched_within_the_request(site: Host, blog: Blog, ping: Any) -> None:
+def test_no_source_is_fetched_within_the_request(site: Host, blog: Blog, ping: Any) -> None:
     assert ping(site, blog.write("/1", LINKS)).status_code in {200, 201}
     assert blog.asked == []
     assert only(site)["awaiting"] == "checks"
@@ -90,7 +90,7 @@ def test_nothing_is_fetched_within_the_request(site: Host, blog: Blog, ping: Any
 
 
 @pytest.mark.parametrize("ping", PINGS)
-def test_a_source_that_links_here_waits_for_a_moderator_and_then_counts(site: Host, blog: Blog, ping: Any) -> None:
+def test_a_ping_with_a_link_is_pending_and_counted_when_approved(site: Host, blog: Blog, ping: Any) -> None:
     ping(site, blog.write("/1", LINKS))
     work(site)
     item = only(site)
@@ -106,7 +106,7 @@ def test_a_source_that_links_here_waits_for_a_moderator_and_then_counts(site: Ho
 
 
 @pytest.mark.parametrize("ping", [pingback, webmention])
-def test_title_and_text_come_from_the_page_where_the_protocol_gives_none(site: Host, blog: Blog, ping: Any) -> None:
+def test_title_and_text_come_from_the_page_when_the_protocol_has_none(site: Host, blog: Blog, ping: Any) -> None:
     ping(site, blog.write("/1", LINKS))
     work(site)
     item = only(site)
@@ -114,7 +114,7 @@ def test_title_and_text_come_from_the_page_where_the_protocol_gives_none(site: H
     assert "Someone wrote about the thaw, and well." in item["html"]
 
 
-def test_a_trackbacks_own_words_are_kept(site: Host, blog: Blog) -> None:
+def test_the_texts_of_a_trackback_are_kept(site: Host, blog: Blog) -> None:
     trackback(site, blog.write("/1", LINKS), title="My title", excerpt="My words", blog_name="My blog")
     work(site)
     item = only(site)
@@ -134,7 +134,7 @@ def test_a_trackbacks_own_words_are_kept(site: Host, blog: Blog) -> None:
         f"<p><a href='http://evil.example/?{TARGET}'>elsewhere</a></p>",
     ],
 )
-def test_a_source_without_a_link_reaches_nobody(site: Host, blog: Blog, ping: Any, page: str) -> None:
+def test_a_ping_without_a_link_is_never_shown_or_mailed(site: Host, blog: Blog, ping: Any, page: str) -> None:
     ping(site, blog.write("/1", page))
     work(site)
     item = only(site)
@@ -144,9 +144,7 @@ def test_a_source_without_a_link_reaches_nobody(site: Host, blog: Blog, ping: An
 
 
 @pytest.mark.parametrize("ping", PINGS)
-def test_an_unreachable_source_is_tried_again_and_in_the_end_given_to_a_person(
-    site: Host, blog: Blog, ping: Any
-) -> None:
+def test_an_unreachable_source_is_retried_and_finally_left_to_a_moderator(site: Host, blog: Blog, ping: Any) -> None:
     ping(site, blog.url("/missing"))
     work(site)
     first = only(site)
@@ -161,7 +159,7 @@ def test_an_unreachable_source_is_tried_again_and_in_the_end_given_to_a_person(
     assert len(blog.asked) > 3
 
 
-def test_the_first_retry_comes_within_twenty_minutes(site: Host, blog: Blog) -> None:
+def test_the_first_retry_is_within_twenty_minutes(site: Host, blog: Blog) -> None:
     pingback(site, blog.url("/1"))
     work(site)
     blog.write("/1", LINKS)
@@ -170,7 +168,7 @@ def test_the_first_retry_comes_within_twenty_minutes(site: Host, blog: Blog) -> 
     assert only(site)["awaiting"] == "moderator"
 
 
-def test_a_source_inside_our_own_network_is_never_fetched_and_reads_like_any_other(tmp_path: Path, blog: Blog) -> None:
+def test_a_source_in_a_private_network_is_never_fetched_and_looks_like_any_other(tmp_path: Path, blog: Blog) -> None:
     site = Host(tmp_path, MODERATE_LIMITS={})
     site.client.get("/thaw")
     answers = [webmention(site, blog.write("/1", LINKS)), webmention(site, "http://192.0.2.1/x")]
@@ -181,7 +179,7 @@ def test_a_source_inside_our_own_network_is_never_fetched_and_reads_like_any_oth
     assert states == ["queued", "queued"]
 
 
-def test_three_protocols_make_one_item(site: Host, blog: Blog) -> None:
+def test_pings_by_three_protocols_make_one_item(site: Host, blog: Blog) -> None:
     source = blog.write("/1", LINKS)
     for ping in PINGS:
         ping(site, source)
@@ -190,7 +188,7 @@ def test_three_protocols_make_one_item(site: Host, blog: Blog) -> None:
     assert len(items(site)) == 1
 
 
-def test_a_source_is_fetched_at_most_once_in_ten_minutes_and_no_repeat_is_lost(site: Host, blog: Blog) -> None:
+def test_a_source_is_fetched_once_in_ten_minutes_and_no_repeat_is_lost(site: Host, blog: Blog) -> None:
     webmention(site, blog.write("/1", LINKS))
     work(site)
     approve(site)
@@ -203,7 +201,7 @@ def test_a_source_is_fetched_at_most_once_in_ten_minutes_and_no_repeat_is_lost(s
     assert len(blog.asked) == 2
 
 
-def test_a_changed_text_of_an_approved_ping_waits_while_the_approved_one_stays(site: Host, blog: Blog) -> None:
+def test_a_changed_text_of_an_approved_ping_is_pending_while_the_old_one_stays_public(site: Host, blog: Blog) -> None:
     webmention(site, blog.write("/1", LINKS))
     work(site)
     approve(site)
@@ -230,7 +228,7 @@ def test_a_changed_text_of_an_approved_ping_waits_while_the_approved_one_stays(s
     ],
 )
 @pytest.mark.parametrize("days", [1, 7, 30])
-def test_an_approved_ping_is_looked_at_again_and_leaves_when_its_link_is_gone(
+def test_an_approved_ping_is_rechecked_and_removed_when_its_link_is_gone(
     site: Host, blog: Blog, gone: tuple[str, int], days: int
 ) -> None:
     webmention(site, blog.write("/1", LINKS))
@@ -252,7 +250,7 @@ def test_an_approved_ping_is_looked_at_again_and_leaves_when_its_link_is_gone(
     assert site.counts()["trackbacks"] == 0
 
 
-def test_a_page_that_is_a_notice_of_maintenance_for_a_moment_takes_no_ping_away(site: Host, blog: Blog) -> None:
+def test_a_temporary_maintenance_page_removes_no_ping(site: Host, blog: Blog) -> None:
     webmention(site, blog.write("/1", LINKS))
     work(site)
     approve(site)
@@ -287,7 +285,7 @@ def lose_its_link(site: Host, blog: Blog) -> None:
     assert only(site)["status"] == "trash"
 
 
-def test_a_ping_that_checks_withdrew_is_judged_anew_when_its_source_links_again(site: Host, blog: Blog) -> None:
+def test_a_ping_withdrawn_by_checks_is_judged_again_when_its_source_links_again(site: Host, blog: Blog) -> None:
     lose_its_link(site, blog)
     blog.write("/1", LINKS)
     webmention(site, blog.url("/1"))
@@ -299,7 +297,7 @@ def test_a_ping_that_checks_withdrew_is_judged_anew_when_its_source_links_again(
     assert site.counts()["trackbacks"] == 1
 
 
-def test_what_a_moderator_put_away_stays_there_whoever_pings(site: Host, blog: Blog) -> None:
+def test_a_ping_removed_by_a_moderator_stays_removed_when_it_is_repeated(site: Host, blog: Blog) -> None:
     lose_its_link(site, blog)
     item = only(site)
     site.decide(item["id"], "approve", item["version"])
@@ -311,7 +309,7 @@ def test_what_a_moderator_put_away_stays_there_whoever_pings(site: Host, blog: B
     assert only(site)["status"] == "trash"
 
 
-def test_a_link_that_is_lost_as_a_moderator_puts_its_ping_away_makes_that_no_withdrawal(site: Host, blog: Blog) -> None:
+def test_a_lost_link_during_a_decision_of_a_moderator_is_no_withdrawal(site: Host, blog: Blog) -> None:
     webmention(site, blog.write("/1", LINKS))
     work(site)
     approve(site)
@@ -326,9 +324,7 @@ def test_a_link_that_is_lost_as_a_moderator_puts_its_ping_away_makes_that_no_wit
     assert only(site)["status"] == "trash"
 
 
-def test_a_source_that_says_something_else_again_and_again_overtakes_a_moderator_once_in_ten_minutes(
-    site: Host, blog: Blog
-) -> None:
+def test_a_changing_source_conflicts_with_a_moderator_once_in_ten_minutes_at_most(site: Host, blog: Blog) -> None:
     source = blog.write("/1", LINKS)
     trackback(site, source, title="A title", excerpt="First words")
     work(site)
@@ -347,7 +343,7 @@ def test_a_source_that_says_something_else_again_and_again_overtakes_a_moderator
     assert "number 8" in item["proposed"]["text"]
 
 
-def test_a_ping_stays_when_its_page_is_only_away(site: Host, blog: Blog) -> None:
+def test_a_ping_stays_when_its_page_is_temporarily_unavailable(site: Host, blog: Blog) -> None:
     webmention(site, blog.write("/1", LINKS))
     work(site)
     approve(site)
@@ -358,7 +354,7 @@ def test_a_ping_stays_when_its_page_is_only_away(site: Host, blog: Blog) -> None
     assert only(site)["status"] == "approved"
 
 
-def test_whoever_asks_to_delete_only_starts_a_look(site: Host, blog: Blog) -> None:
+def test_a_request_to_delete_only_starts_a_recheck(site: Host, blog: Blog) -> None:
     """Anybody may send a webmention for a source; what becomes of the item is what the source itself says."""
     webmention(site, blog.write("/1", LINKS))
     work(site)
@@ -369,13 +365,13 @@ def test_whoever_asks_to_delete_only_starts_a_look(site: Host, blog: Blog) -> No
     assert only(site)["status"] == "approved"
 
 
-def test_without_verification_a_ping_goes_to_the_moderator_at_once(tmp_path: Path) -> None:
+def test_without_verification_a_ping_is_pending_at_once(tmp_path: Path) -> None:
     site = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_VERIFY_PINGS="off")
     trackback(site, "http://192.0.2.1/x", title="T")
     assert (only(site)["status"], only(site)["awaiting"]) == ("pending", "moderator")
 
 
-def test_as_a_signal_a_missing_link_only_holds(tmp_path: Path, blog: Blog) -> None:
+def test_a_missing_link_only_holds_the_ping_when_configured_as_a_signal(tmp_path: Path, blog: Blog) -> None:
     site = Host(
         tmp_path,
         MODERATE_LIMITS={},
@@ -390,7 +386,7 @@ def test_as_a_signal_a_missing_link_only_holds(tmp_path: Path, blog: Blog) -> No
 
 
 @pytest.mark.parametrize("ping", PINGS)
-def test_a_closed_article_takes_no_pings_and_shows_no_endpoints(site: Host, ping: Any) -> None:
+def test_a_closed_article_accepts_no_pings_and_shows_no_endpoints(site: Host, ping: Any) -> None:
     site.add_article("thaw", pings_open=False)
     answer = ping(site, "http://blog.example/1")
     assert items(site) == []
@@ -407,14 +403,14 @@ def test_a_target_that_is_no_article_is_refused(site: Host, target: str) -> None
     assert items(site) == []
 
 
-def test_a_host_may_find_its_articles_by_address_itself(tmp_path: Path) -> None:
+def test_the_host_may_map_addresses_to_articles(tmp_path: Path) -> None:
     site = Host(tmp_path, MODERATE_LIMITS={})
     site.moderate.article_finder(lambda url: site.articles["thaw"] if url.endswith("?p=1") else None)
     assert webmention(site, "http://blog.example/1", "http://localhost/?p=1").status_code == 201
     assert items(site)[0]["article"] == "thaw"
 
 
-def test_the_rss_list_names_approved_pings_only(site: Host, blog: Blog) -> None:
+def test_the_rss_list_holds_only_approved_pings(site: Host, blog: Blog) -> None:
     trackback(site, blog.write("/1", LINKS), title="Shown")
     work(site)
     assert b"Shown" not in site.client.get("/discuss/trackback/thaw?__mode=rss").data
@@ -422,7 +418,7 @@ def test_the_rss_list_names_approved_pings_only(site: Host, blog: Blog) -> None:
     assert b"<title>Shown</title>" in site.client.get("/discuss/trackback/thaw?__mode=rss").data
 
 
-def test_the_fetcher_says_who_it_is_and_why(site: Host, blog: Blog) -> None:
+def test_the_user_agent_of_the_fetcher_names_the_site_and_the_purpose(site: Host, blog: Blog) -> None:
     pingback(site, blog.write("/1", LINKS))
     work(site)
     agent = blog.asked[0][1]["User-Agent"]
@@ -430,7 +426,7 @@ def test_the_fetcher_says_who_it_is_and_why(site: Host, blog: Blog) -> None:
     assert "verifying pingback from 127.0.0.1" in agent
 
 
-def test_discovery_stands_in_headers_head_and_thread(site: Host) -> None:
+def test_endpoints_are_announced_in_headers_head_and_thread(site: Host) -> None:
     answer = site.client.get("/thaw")
     assert answer.headers.getlist("Link")[0] == '<http://localhost/discuss/webmention>; rel="webmention"'
     assert answer.headers["X-Pingback"] == "http://localhost/discuss/pingback"

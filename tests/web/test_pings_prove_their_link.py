@@ -73,7 +73,7 @@ VARIANTS = [
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("link", VARIANTS)
-def test_any_address_that_the_finder_maps_to_the_article_proves_the_ping(
+def test_a_link_to_any_address_of_the_article_verifies_the_ping(
     site: Host, blog: Blog, found: list[str], protocol: str, link: str
 ) -> None:
     source = blog.write("/1", linking("https://other.example/", link))
@@ -83,7 +83,9 @@ def test_any_address_that_the_finder_maps_to_the_article_proves_the_ping(
 
 
 @pytest.mark.parametrize("link", VARIANTS)
-def test_the_page_may_use_another_address_than_the_ping(site: Host, blog: Blog, found: list[str], link: str) -> None:
+def test_the_page_may_link_to_another_address_than_the_ping_names(
+    site: Host, blog: Blog, found: list[str], link: str
+) -> None:
     webmention(site, blog.write("/1", linking(link)), f"{HOME}/one")
     work(site)
     assert standing(site) == ("pending", "moderator")
@@ -93,7 +95,7 @@ def test_the_page_may_use_another_address_than_the_ping(site: Host, blog: Blog, 
 @pytest.mark.parametrize(
     "link", [f"{HOME}/two", f"{HOME}/two/?utm_source=x", f"{HOME}/?p=two", "https://sho.rt/two", HOME]
 )
-def test_an_address_of_another_article_proves_nothing(
+def test_an_address_of_another_article_verifies_nothing(
     site: Host, blog: Blog, found: list[str], protocol: str, link: str
 ) -> None:
     PROTOCOLS[protocol](site, blog.write("/1", linking(link)), f"{HOME}/one?utm_source=x")
@@ -103,7 +105,7 @@ def test_an_address_of_another_article_proves_nothing(
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize(("own", "link"), [("https", "http"), ("http", "https")])
-def test_without_a_finder_http_and_https_are_one_in_the_proof_as_on_the_way_in(
+def test_http_and_https_addresses_are_equivalent_without_a_finder(
     site: Host, blog: Blog, protocol: str, own: str, link: str
 ) -> None:
     site.add_article("thaw", url=f"{own}://news.example/one")
@@ -114,7 +116,7 @@ def test_without_a_finder_http_and_https_are_one_in_the_proof_as_on_the_way_in(
     assert standing(site) == ("pending", "moderator")
 
 
-def test_an_address_that_the_article_had_before_proves_a_ping_to_it(site: Host, blog: Blog) -> None:
+def test_an_earlier_address_of_the_article_verifies_a_ping(site: Host, blog: Blog) -> None:
     old = "http://localhost/old-address"
     site.add_article("thaw", url=old)
     site.client.get("/thaw")
@@ -126,7 +128,7 @@ def test_an_address_that_the_article_had_before_proves_a_ping_to_it(site: Host, 
 
 
 @pytest.mark.parametrize("link", [f"{HOME}/one/", "https://sho.rt/one"])
-def test_later_looks_take_the_same_address_for_a_proof(site: Host, blog: Blog, found: list[str], link: str) -> None:
+def test_rechecks_accept_the_same_address(site: Host, blog: Blog, found: list[str], link: str) -> None:
     source = blog.write("/1", linking(link))
     webmention(site, source, link)
     work(site)
@@ -140,7 +142,7 @@ def test_later_looks_take_the_same_address_for_a_proof(site: Host, blog: Blog, f
     assert only(site)["findings"] == []
 
 
-def test_later_looks_know_the_address_that_was_received(site: Host, blog: Blog) -> None:
+def test_rechecks_use_the_received_address(site: Host, blog: Blog) -> None:
     site.moderate.article_finder(lambda url: site.articles["thaw"] if url.endswith("/redirected") else None)
     target = "http://localhost/redirected"
     webmention(site, blog.write("/1", linking(target)), target)
@@ -154,7 +156,7 @@ def test_later_looks_know_the_address_that_was_received(site: Host, blog: Blog) 
     assert standing(site) == ("approved", None)
 
 
-def test_a_ping_that_comes_again_for_another_address_is_proven_by_that(
+def test_a_ping_repeated_for_another_address_is_verified_by_that_address(
     site: Host, blog: Blog, found: list[str]
 ) -> None:
     source = blog.write("/1", linking(f"{HOME}/one"))
@@ -179,7 +181,7 @@ def in_requests(site: Host) -> Callable[[str], Any]:
     return find
 
 
-def test_a_finder_that_needs_a_request_makes_no_spam_of_a_genuine_ping(
+def test_a_finder_that_needs_a_request_does_not_turn_a_genuine_ping_into_spam(
     site: Host, blog: Blog, caplog: pytest.LogCaptureFixture
 ) -> None:
     site.moderate.article_finder(in_requests(site))
@@ -189,7 +191,7 @@ def test_a_finder_that_needs_a_request_makes_no_spam_of_a_genuine_ping(
     assert standing(site) == ("pending", "moderator")
 
 
-def test_a_finder_that_fails_holds_what_would_be_spam_and_says_so(
+def test_a_failing_finder_holds_pings_with_a_reason_instead_of_marking_spam(
     site: Host, blog: Blog, caplog: pytest.LogCaptureFixture
 ) -> None:
     site.moderate.article_finder(in_requests(site))
@@ -203,7 +205,7 @@ def test_a_finder_that_fails_holds_what_would_be_spam_and_says_so(
     assert "outside of a request" in line
 
 
-def test_a_finder_that_aborts_for_what_it_does_not_know_has_not_failed(site: Host, blog: Blog) -> None:
+def test_a_finder_that_aborts_for_unknown_addresses_has_not_failed(site: Host, blog: Blog) -> None:
     """As one that goes by Werkzeug's routing or Flask-SQLAlchemy's `first_or_404` does."""
     site.moderate.article_finder(lambda url: site.articles.get(urlsplit(url).path.strip("/")) or abort(404))
     webmention(site, blog.write("/1", linking("https://other.example/", "https://third.example/")), f"{HOME}/thaw")
@@ -211,7 +213,7 @@ def test_a_finder_that_aborts_for_what_it_does_not_know_has_not_failed(site: Hos
     assert standing(site) == ("spam", None)
 
 
-def test_a_page_of_very_many_links_asks_the_finder_so_many_times_and_no_more(
+def test_the_finder_is_called_a_limited_number_of_times_for_a_page_of_many_links(
     site: Host, blog: Blog, found: list[str]
 ) -> None:
     links = [f"https://farm{number}.example/" for number in range(3000)]
@@ -241,7 +243,7 @@ NOTE = """<title>On ice</title><article class=h-entry><h1 class=p-name>Two winte
 
 @pytest.mark.parametrize("ping", [webmention, pingback])
 @pytest.mark.parametrize("markup", ["html", "markdown", "text"])
-def test_the_text_of_a_page_keeps_its_form(blog: Blog, ping: Any, markup: str, tmp_path: Path) -> None:
+def test_the_text_of_a_page_keeps_its_structure(blog: Blog, ping: Any, markup: str, tmp_path: Path) -> None:
     site = a_site(tmp_path, blog, MODERATE_MARKUP=markup)
     source = blog.write("/1", NOTE.format(target="http://localhost/thaw"))
     ping(site, source)
@@ -260,7 +262,7 @@ def test_the_text_of_a_page_keeps_its_form(blog: Blog, ping: Any, markup: str, t
     assert "<pre><code>def f():\n    return 1</code></pre>" in site.client.get("/thaw").text
 
 
-def test_a_long_page_is_cut_where_no_tag_is_open_and_not_made_tall(site: Host, blog: Blog) -> None:
+def test_a_long_page_is_cut_outside_of_tags_and_limited_in_height(site: Host, blog: Blog) -> None:
     lines = "".join(f"<p>{number} <b>bold <i>and more" for number in range(400))
     body = f"<article class=h-entry><div class=e-content><a href='http://localhost/thaw'>x</a>{lines}</div></article>"
     webmention(site, blog.write("/1", body))
@@ -282,7 +284,7 @@ def test_a_page_of_long_addresses_makes_no_long_text(site: Host, blog: Blog) -> 
     assert len(html) < 3000
 
 
-def test_another_look_at_an_unchanged_page_is_no_news(site: Host, blog: Blog) -> None:
+def test_a_recheck_of_an_unchanged_page_keeps_the_version(site: Host, blog: Blog) -> None:
     webmention(site, blog.write("/1", NOTE.format(target="http://localhost/thaw")))
     work(site)
     approve(site)
@@ -292,7 +294,7 @@ def test_another_look_at_an_unchanged_page_is_no_news(site: Host, blog: Blog) ->
     assert only(site)["version"] == version
 
 
-def test_a_page_whose_header_names_a_wrong_charset_keeps_its_words(site: Host, blog: Blog) -> None:
+def test_a_page_with_a_wrong_charset_in_its_header_is_decoded_correctly(site: Host, blog: Blog) -> None:
     body = "<title>Grüße & Café</title><p>Ein <a href='http://localhost/thaw'>schöner Gruß</a>".encode("cp1252")
     webmention(site, blog.write("/1", body, kind="text/html; charset=utf-8"))
     work(site)

@@ -92,7 +92,7 @@ def fail(error: BaseException) -> Callable[[], object]:
         (fail(NoException()), "the judge task failed (NoException)"),
     ],
 )
-def test_a_check_that_always_fails_keeps_no_thread_and_goes_to_a_moderator(
+def test_a_check_that_always_fails_blocks_no_thread_and_is_left_to_a_moderator(
     tmp_path: Path, act: Callable[[], object], reason: str
 ) -> None:
     site = a_site(tmp_path, act, MODERATE_WORKER="thread")
@@ -112,7 +112,7 @@ def hanging() -> Iterator[threading.Event]:
     end.set()
 
 
-def test_a_check_that_never_ends_is_given_to_a_moderator_and_others_go_on(
+def test_a_check_that_never_ends_is_left_to_a_moderator_while_others_continue(
     tmp_path: Path, hanging: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
     began = threading.Event()
@@ -133,7 +133,7 @@ def test_a_check_that_never_ends_is_given_to_a_moderator_and_others_go_on(
     assert status(site, poisoned) == "pending moderator"
 
 
-def test_a_task_of_a_newer_version_is_left_to_it_and_told_to_a_person_after_three_days(tmp_path: Path) -> None:
+def test_a_task_of_a_newer_version_is_reported_after_three_days(tmp_path: Path) -> None:
     site = a_site(tmp_path, lambda: None)
     number = site.comment(GOOD).json["id"]
     store = site.state.desk.store
@@ -151,7 +151,7 @@ def test_a_task_of_a_newer_version_is_left_to_it_and_told_to_a_person_after_thre
     assert site.client.get("/discuss/health").json["tasks"] == "ok"
 
 
-def test_akismet_is_told_of_a_decision_for_two_days_and_then_a_person_is(tmp_path: Path) -> None:
+def test_reporting_a_decision_to_akismet_is_given_up_after_two_days(tmp_path: Path) -> None:
     settings = {"MODERATE_AKISMET_KEY": "k", "MODERATE_SITE_URL": "http://localhost"}
     with AkismetStandIn() as akismet:
         site = a_site(tmp_path, lambda: None, MODERATE_AKISMET_URL=akismet.url, **settings)

@@ -15,20 +15,22 @@ if TYPE_CHECKING:
 FORWARDED = {"X-Forwarded-For": "203.0.113.9"}
 
 
-def test_a_forwarded_request_without_proxyfix_is_warned_of_once(host: Host, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_forwarded_request_without_proxyfix_is_warned_about_once(
+    host: Host, caplog: pytest.LogCaptureFixture
+) -> None:
     for _ in range(3):
         host.client.get("/discuss/counts?article=thaw", headers=FORWARDED)
     assert sum("ProxyFix" in record.message for record in caplog.records) == 1
 
 
-def test_with_proxyfix_nothing_is_said(host: Host, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_warning_is_logged_with_proxyfix(host: Host, caplog: pytest.LogCaptureFixture) -> None:
     host.app.wsgi_app = ProxyFix(host.app.wsgi_app)  # type: ignore[method-assign]
     with caplog.at_level(logging.WARNING):
         host.client.get("/discuss/counts?article=thaw", headers=FORWARDED)
     assert "ProxyFix" not in caplog.text
 
 
-def test_a_strangers_header_does_not_change_whose_limit_is_used(tmp_path: object) -> None:
+def test_a_forwarded_header_of_a_client_does_not_change_its_limit(tmp_path: object) -> None:
     from pathlib import Path
 
     from tests.sites import Host

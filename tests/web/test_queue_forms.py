@@ -53,14 +53,14 @@ def pending(desk: Host) -> int:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("changes", [{"csrf_token": ""}, {"csrf_token": "made up"}])
-def test_no_form_acts_without_the_pages_own_token(desk: Host, form: str, changes: dict[str, str]) -> None:
+def test_every_form_needs_its_csrf_token(desk: Host, form: str, changes: dict[str, str]) -> None:
     answer = send(desk, form, item="1:1", expect="4", batch="x", **changes)
     assert (answer.status_code, answer.mimetype) == (403, "text/html")
     assert pending(desk) == 4
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_no_form_acts_for_strangers(desk: Host, form: str) -> None:
+def test_every_form_refuses_unauthenticated_clients(desk: Host, form: str) -> None:
     token = csrf(desk)
     desk.moderator = None
     data = {"csrf_token": token, "decision": "spam", "version": "1", "item": "1:1", "expect": "4"}
@@ -71,7 +71,7 @@ def test_no_form_acts_for_strangers(desk: Host, form: str) -> None:
 
 
 @pytest.mark.parametrize("page", ["queue/like", "queue/news"])
-def test_nothing_is_shown_to_strangers(desk: Host, page: str) -> None:
+def test_unauthenticated_clients_see_no_items(desk: Host, page: str) -> None:
     desk.moderator = None
     answer = desk.client.get(QUEUE + page)
     assert answer.status_code == 401
@@ -79,7 +79,7 @@ def test_nothing_is_shown_to_strangers(desk: Host, page: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_no_form_acts_by_get(desk: Host, form: str) -> None:
+def test_every_form_refuses_get(desk: Host, form: str) -> None:
     assert desk.client.get(f"{QUEUE}{form}?decision=spam&version=1&item=1:1&expect=4").status_code == 405
     assert pending(desk) == 4
 
@@ -100,21 +100,19 @@ def test_no_form_acts_by_get(desk: Host, form: str) -> None:
         ("queue/all", {"expect": "4", "decision": ""}),
     ],
 )
-def test_what_means_nothing_is_refused_with_a_page_and_decides_nothing(
-    desk: Host, form: str, fields: dict[str, Any]
-) -> None:
+def test_an_invalid_form_gets_an_error_page_and_decides_nothing(desk: Host, form: str, fields: dict[str, Any]) -> None:
     answer = send(desk, form, **fields)
     assert (answer.status_code, answer.mimetype) == (422, "text/html")
     assert pending(desk) == 4
 
 
 @pytest.mark.parametrize("batch", ["", "nothing", "x" * 5000, "a\0b"])
-def test_a_batch_that_never_was_cannot_be_undone(desk: Host, batch: str) -> None:
+def test_an_unknown_batch_cannot_be_undone(desk: Host, batch: str) -> None:
     answer = send(desk, "queue/undo", batch=batch)
     assert (answer.status_code, answer.mimetype) == (404, "text/html")
 
 
-def test_a_filter_decides_about_what_was_seen_and_about_nothing_else(desk: Host) -> None:
+def test_a_filter_decides_only_on_the_items_that_were_shown(desk: Host) -> None:
     answer = send(desk, "queue/all", expect="3", filter_status="pending", filter_author="Reader 0")
     assert answer.status_code == 409
     assert "2 items match" in answer.text
@@ -124,18 +122,18 @@ def test_a_filter_decides_about_what_was_seen_and_about_nothing_else(desk: Host)
     assert pending(desk) == 2
 
 
-def test_an_item_that_is_gone_and_one_that_was_decided_are_told_beside_what_was_done(desk: Host) -> None:
+def test_deleted_and_conflicting_items_are_reported_beside_the_decided_ones(desk: Host) -> None:
     desk.decide(2, "approve", **desk.token("sato"))
     answer = send(desk, "queue/selected", item=["1:1", "2:1", "99:1"])
     assert told(desk, answer) == ("Item 1: spam. Item 2: sato has decided meanwhile: approved. Item 99 is gone.")
 
 
-def test_a_hundred_conflicts_are_counted_and_a_few_named(desk: Host) -> None:
+def test_a_hundred_conflicts_are_counted_and_a_few_listed(desk: Host) -> None:
     answer = send(desk, "queue/selected", item=[f"{number}:1" for number in range(100, 120)])
     assert told(desk, answer).endswith("And 17 more.")
 
 
-def test_a_notice_is_for_the_moderator_who_acted_and_for_an_hour(desk: Host) -> None:
+def test_a_notice_is_valid_for_its_moderator_and_for_an_hour(desk: Host) -> None:
     location = send(desk, "queue/selected", item="1:1").headers["Location"]
     assert "Item 1: spam." in desk.client.get(location).text
     desk.moderator = Moderator("sato")
@@ -150,7 +148,7 @@ def test_a_signed_text_of_another_purpose_is_no_notice(desk: Host) -> None:
     assert "5 items" not in desk.client.get(f"{QUEUE}?notice={forged}").text
 
 
-def test_an_undo_is_told_and_offers_no_undo_of_itself(desk: Host) -> None:
+def test_an_undo_is_reported_without_an_offer_to_undo_it(desk: Host) -> None:
     location = send(desk, "queue/selected", item=["1:1", "2:1"]).headers["Location"]
     batch = re.search(r'name="batch" value="([^"]+)"', desk.client.get(location).text)
     assert batch
@@ -161,14 +159,14 @@ def test_an_undo_is_told_and_offers_no_undo_of_itself(desk: Host) -> None:
     assert pending(desk) == 4
 
 
-def test_news_are_numbers_and_nothing_else(desk: Host) -> None:
+def test_the_news_response_holds_only_numbers(desk: Host) -> None:
     answer = desk.client.get(f"{QUEUE}queue/news?status=pending&after=2")
     totals = {"pending": 4, "approved": 0, "spam": 0, "trash": 0, "changed": 0}
     assert answer.json == {"new": 2, "totals": totals}
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_the_desk_tells_of_a_wave_of_late_checks_and_of_the_account(desk: Host) -> None:
+def test_the_queue_page_reports_a_wave_late_checks_and_account_warnings(desk: Host) -> None:
     with desk.app.app_context():
         store, now = desk.state.desk.store, desk.clock.now()
         store.tasks.add(1, [NewTask(kind="judge", due_at=now)], now)
@@ -180,7 +178,7 @@ def test_the_desk_tells_of_a_wave_of_late_checks_and_of_the_account(desk: Host) 
     assert "The oldest has waited for 2 hours." in html
 
 
-def test_the_desk_tells_what_a_worker_has_found_of_akismet(tmp_path: Path) -> None:
+def test_the_queue_page_reports_the_state_of_akismet_found_by_a_worker(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_AKISMET_KEY="k", MODERATE_SITE_URL="https://news.example", MODERATE_LANGUAGE="ja")
     host.moderator = Moderator("mori")
     with host.app.app_context():
@@ -189,7 +187,7 @@ def test_the_desk_tells_what_a_worker_has_found_of_akismet(tmp_path: Path) -> No
     host.close()
 
 
-def test_a_site_that_has_just_started_says_nothing_of_what_it_is_about_to_do(desk: Host) -> None:
+def test_a_newly_started_site_reports_no_missing_worker(desk: Host) -> None:
     worker, store = desk.state.worker, desk.state.desk.store
     worker.work()
     worker.stop()
@@ -204,7 +202,7 @@ def test_a_site_that_has_just_started_says_nothing_of_what_it_is_about_to_do(des
 @pytest.mark.parametrize(
     ("accept", "language"), [("ja", "ja"), ("ja-JP, en;q=0.5", "ja"), ("de, en;q=0.8", "en"), ("", "en"), ("*", "en")]
 )
-def test_the_page_speaks_the_moderators_language_where_it_can(desk: Host, accept: str, language: str) -> None:
+def test_the_page_uses_the_language_of_the_moderator_where_available(desk: Host, accept: str, language: str) -> None:
     answer = desk.client.get(QUEUE, headers={"Accept-Language": accept})
     assert f'<html lang="{language}">' in answer.text
     assert "Accept-Language" in answer.headers["Vary"]

@@ -75,7 +75,7 @@ def press(host: Host, page: Page, item: int, decision: str) -> Any:
     return host.client.post(form["action"], data={**form["fields"], "decision": decision})
 
 
-def test_a_button_decides_and_comes_back_to_the_queue_with_a_word_about_it(desk: Host) -> None:
+def test_a_button_decides_and_returns_to_the_queue_with_a_notice(desk: Host) -> None:
     desk.comment()
     answer = press(desk, shown(desk), 1, "approve")
     assert answer.status_code == 303
@@ -86,14 +86,14 @@ def test_a_button_decides_and_comes_back_to_the_queue_with_a_word_about_it(desk:
 
 
 @pytest.mark.parametrize(("decision", "status"), [("spam", "spam"), ("trash", "trash")])
-def test_what_was_decided_stands_under_its_own_tab(desk: Host, decision: str, status: str) -> None:
+def test_decided_items_are_listed_under_their_own_tab(desk: Host, decision: str, status: str) -> None:
     desk.comment()
     press(desk, shown(desk), 1, decision)
     assert shown(desk, f"?status={status}").form_of(1)["buttons"]
     assert decision not in shown(desk, f"?status={status}").form_of(1)["buttons"]
 
 
-def test_tabs_links_and_forms_keep_the_moderators_place(desk: Host) -> None:
+def test_tabs_links_and_forms_keep_the_position_of_the_moderator(desk: Host) -> None:
     for n in range(60):
         desk.comment(f"Number {n}")
     page = shown(desk, "?status=pending&kind=comment&q=Number")
@@ -105,7 +105,7 @@ def test_tabs_links_and_forms_keep_the_moderators_place(desk: Host) -> None:
     assert (back["status"], back["kind"], back["q"]) == (["pending"], ["comment"], ["Number"])
 
 
-def test_the_second_of_two_moderators_is_told_what_the_first_decided(desk: Host) -> None:
+def test_the_second_of_two_moderators_sees_the_decision_of_the_first(desk: Host) -> None:
     desk.comment()
     page = shown(desk)
     desk.decide(1, "spam", **desk.token("sato"))
@@ -152,7 +152,7 @@ def test_a_form_of_another_site_decides_nothing(desk: Host, changes: dict[str, A
         ({"version": "9" * 40}, 422),
     ],
 )
-def test_a_form_that_means_nothing_is_refused_with_a_page(desk: Host, changes: dict[str, str], status: int) -> None:
+def test_an_invalid_form_gets_an_error_page(desk: Host, changes: dict[str, str], status: int) -> None:
     desk.comment()
     form = shown(desk).form_of(1)
     answer = desk.client.post(form["action"], data={**form["fields"], "decision": "approve", **changes})
@@ -160,14 +160,14 @@ def test_a_form_that_means_nothing_is_refused_with_a_page(desk: Host, changes: d
     assert desk.counts() == {"comments": 0, "trackbacks": 0}
 
 
-def test_an_item_that_is_gone_is_told_with_a_page(desk: Host) -> None:
+def test_a_deleted_item_gets_an_error_page(desk: Host) -> None:
     desk.comment()
     form = shown(desk).form_of(1)
     answer = desk.client.post("/discuss/moderation/queue/999", data={**form["fields"], "decision": "spam"})
     assert (answer.status_code, answer.mimetype) == (404, "text/html")
 
 
-def test_strangers_get_a_page_that_tells_them_to_sign_in(host: Host) -> None:
+def test_unauthenticated_visitors_get_a_page_that_asks_them_to_sign_in(host: Host) -> None:
     host.comment("Nobody may read this yet")
     answer = host.client.get(QUEUE)
     assert (answer.status_code, answer.mimetype) == (401, "text/html")
@@ -175,7 +175,7 @@ def test_strangers_get_a_page_that_tells_them_to_sign_in(host: Host) -> None:
     assert host.client.post("/discuss/moderation/queue/1", data={"decision": "approve"}).status_code == 401
 
 
-def test_the_page_runs_no_script_but_its_own_and_is_framed_by_nobody(desk: Host) -> None:
+def test_the_page_runs_only_its_own_script_and_cannot_be_framed(desk: Host) -> None:
     answer = desk.client.get(QUEUE)
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
@@ -186,7 +186,7 @@ def test_the_page_runs_no_script_but_its_own_and_is_framed_by_nobody(desk: Host)
     assert "onclick" not in answer.text
 
 
-def test_hostile_words_are_words_everywhere_on_the_page(desk: Host) -> None:
+def test_hostile_text_is_escaped_everywhere_on_the_page(desk: Host) -> None:
     hostile = '"><img src=x onerror=alert(1)>'
     desk.comment(hostile, author=hostile)
     for query in ("", "?notice=" + hostile, "?q=" + hostile, "?author=" + hostile, "?article=" + hostile):
@@ -206,7 +206,7 @@ def test_hostile_words_are_words_everywhere_on_the_page(desk: Host) -> None:
         ("host=" + "x" * 201, "Host: At most 200 characters, and none of them NUL."),
     ],
 )
-def test_an_address_that_means_nothing_is_answered_by_the_queue_itself(desk: Host, query: str, said: str) -> None:
+def test_an_invalid_query_is_answered_by_the_queue_page(desk: Host, query: str, said: str) -> None:
     desk.comment("Nothing of this is listed.")
     answer = desk.client.get(f"{QUEUE}?{query}")
     assert (answer.status_code, answer.mimetype) == (422, "text/html")
@@ -220,7 +220,7 @@ def test_an_address_that_means_nothing_is_answered_by_the_queue_itself(desk: Hos
     assert {desk.client.get(link.replace("&amp;", "&")).status_code for link in again} == {200}
 
 
-def test_the_fields_keep_what_was_typed_beside_what_is_wrong(desk: Host) -> None:
+def test_the_fields_keep_the_typed_values_beside_the_errors(desk: Host) -> None:
     html = desk.client.get(f"{QUEUE}?status=spam&kind=webmention&awaiting=moderator&q=tram+stop&cursor=garbage").text
     assert 'value="tram stop"' in html
     assert '<option value="webmention" selected>' in html
@@ -229,13 +229,13 @@ def test_the_fields_keep_what_was_typed_beside_what_is_wrong(desk: Host) -> None
     assert "garbage" not in html
 
 
-def test_hostile_words_in_a_wrong_address_are_words(desk: Host) -> None:
+def test_hostile_text_in_an_invalid_query_is_escaped(desk: Host) -> None:
     hostile = '"><img src=x onerror=alert(1)>'
     for name in ("q", "status", "kind", "author", "like", "cursor"):
         assert "<img" not in desk.client.get(QUEUE, query_string={name: hostile, "awaiting": "x"}).text
 
 
-def test_strangers_are_told_how_to_get_in_and_are_not_led_in_a_circle(host: Host, tmp_path: Path) -> None:
+def test_the_sign_in_page_explains_how_to_sign_in_without_redirect_loops(host: Host, tmp_path: Path) -> None:
     with_login = host.client.get(QUEUE)
     without = without_login(tmp_path).test_client().get(QUEUE)
     for answer in (with_login, without):
@@ -248,7 +248,7 @@ def test_strangers_are_told_how_to_get_in_and_are_not_led_in_a_circle(host: Host
     assert "sign in the way you always do" not in without.text
 
 
-def test_the_way_out_leads_to_the_site_wherever_it_lies(tmp_path: Path) -> None:
+def test_the_link_back_leads_to_the_site_at_any_mount_point(tmp_path: Path) -> None:
     app = without_login(tmp_path, MODERATE_SITE_URL="https://news.example")
     assert Page(app.test_client().get(QUEUE).text).links[1:] == ["https://news.example/"]
     below = without_login(tmp_path / "below").test_client().get(QUEUE, base_url="http://localhost/paper")
@@ -264,7 +264,7 @@ def without_login(folder: Path, **config: Any) -> Flask:
     return app
 
 
-def test_an_author_who_is_signed_in_is_marked_and_a_typed_name_cannot_look_like_it(desk: Host) -> None:
+def test_a_signed_in_author_is_marked_and_a_typed_name_cannot_imitate_the_mark(desk: Host) -> None:
     desk.comment("Typed.", author="✓ signed in")
     desk.author = Author("Aki", id="17")
     desk.comment("Proven.")
@@ -283,14 +283,14 @@ def test_an_author_who_is_signed_in_is_marked_and_a_typed_name_cannot_look_like_
     assert "author_id" not in desk.client.get("/discuss/comments/thaw").text
 
 
-def test_checks_that_found_something_say_so_and_the_others_are_named(desk: Host) -> None:
+def test_checks_with_findings_are_shown_with_reasons_and_the_others_named(desk: Host) -> None:
     desk.comment(" ".join(f"https://site{n}.example/" for n in range(5)))
     html = shown(desk).html
     assert "5 links" in html
     assert "honeypot" in html
 
 
-def test_what_checks_say_and_are_called_is_in_the_moderators_language(desk: Host) -> None:
+def test_names_and_reasons_of_checks_are_in_the_language_of_the_moderator(desk: Host) -> None:
     desk.comment(" ".join(f"https://site{n}.example/" for n in range(5)))
     desk.trapped()
     html = desk.client.get(f"{QUEUE}?status=", headers={"Accept-Language": "ja"}).text
@@ -301,7 +301,7 @@ def test_what_checks_say_and_are_called_is_in_the_moderators_language(desk: Host
     assert "honeypot" not in html
 
 
-def test_reasons_stored_as_sentences_read_as_those_that_are_stored_now(desk: Host, tmp_path: Path) -> None:
+def test_reasons_stored_as_sentences_read_like_those_stored_now(desk: Host, tmp_path: Path) -> None:
     """Rows from before messages were stored with their values hold the English sentences alone."""
     desk.comment(" ".join(f"https://site{n}.example/" for n in range(5)))
     desk.trapped()
@@ -329,7 +329,7 @@ HIDDEN_LINK = 'The <a href="https://evil.example/very/long?aff=77">page of www.b
 
 
 @pytest.mark.parametrize("query", ["", "queue/like?status=pending&author=Mika"])
-def test_a_card_shows_where_its_links_lead_and_which_of_them_pretend(desk: Host, query: str) -> None:
+def test_a_card_shows_link_destinations_and_marks_deceptive_links(desk: Host, query: str) -> None:
     desk.comment(f"{HIDDEN_LINK} and https://аpple.com/x", url="https://shop.example/buy")
     html = shown(desk, query).html
     assert 'https://<b>evil.example</b>/very/long?aff=77</bdi></a> <strong class="elsewhere">' in html
@@ -340,7 +340,7 @@ def test_a_card_shows_where_its_links_lead_and_which_of_them_pretend(desk: Host,
     assert html.count("Its words name another host") == 1
 
 
-def test_links_of_a_changed_text_are_told_apart_from_the_public_ones(desk: Host) -> None:
+def test_links_of_a_changed_text_are_distinguished_from_the_public_ones(desk: Host) -> None:
     posted = desk.comment("Nothing to see.").json
     desk.decide(1, "approve")
     desk.client.patch("/discuss/items/1", json={"text": HIDDEN_LINK, "edit_token": posted["edit_token"]})
@@ -375,7 +375,7 @@ def test_a_card_with_a_hundred_links_folds_their_list(desk: Host) -> None:
         ("status=approved", "An honest text.", "hold"),
     ],
 )
-def test_the_likely_decision_on_many_comes_first_and_is_the_only_filled_button(
+def test_the_likely_bulk_decision_comes_first_and_is_the_only_filled_button(
     desk: Host, query: str, text: str, first: str
 ) -> None:
     rule = {"kind": "word", "value": "casino", "effect": "spam"}
@@ -391,7 +391,7 @@ def test_the_likely_decision_on_many_comes_first_and_is_the_only_filled_button(
     assert f'class="{first} likely"' in page.html
 
 
-def test_all_that_matches_can_be_unfolded_before_it_is_decided(desk: Host) -> None:
+def test_all_matches_can_be_unfolded_before_they_are_decided(desk: Host) -> None:
     for number in range(9):
         desk.comment(f"Number {number}.")
     html = shown(desk, "queue/like?status=pending&author=Mika").html
@@ -400,7 +400,7 @@ def test_all_that_matches_can_be_unfolded_before_it_is_decided(desk: Host) -> No
     assert [f"Number {number}." in rest for number in range(9)] == [True] * 4 + [False] * 5
 
 
-def test_cards_are_told_as_they_stand_now_to_moderators_alone(desk: Host) -> None:
+def test_cards_show_the_current_state_to_moderators_only(desk: Host) -> None:
     for number in range(3):
         desk.comment(f"Number {number}.")
     desk.decide(2, "spam")
@@ -460,7 +460,7 @@ REFUSED_FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-def test_no_page_of_the_desk_falls_into_english(tmp_path: Path) -> None:
+def test_no_page_of_the_queue_falls_back_to_english(tmp_path: Path) -> None:
     settings = {"MODERATE_AKISMET_KEY": "k", "MODERATE_SITE_URL": "http://localhost", "MODERATE_LIMITS": {}}
     with closing(Host(tmp_path, MODERATE_LANGUAGE="ja", **settings)) as desk:
         desk.add_article("thaw", title="雪解け")
@@ -493,7 +493,7 @@ def test_no_page_of_the_desk_falls_into_english(tmp_path: Path) -> None:
         assert [Told(page.text).english() for page in pages] == [[]] * len(pages)
 
 
-def test_a_browser_at_a_wrong_address_of_the_desk_is_shown_the_way(desk: Host) -> None:
+def test_an_unknown_queue_address_gets_a_page_with_a_link_to_the_queue(desk: Host) -> None:
     browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
     answer = desk.client.get(f"{QUEUE}settings", headers=browser)
     assert (answer.status_code, answer.mimetype) == (404, "text/html")

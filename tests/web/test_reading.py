@@ -50,13 +50,13 @@ def walked(client: FlaskClient, order: str, limit: int) -> list[int]:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 200])
-def test_a_thread_is_walked_in_pages_from_either_end(host: Host, limit: int) -> None:
+def test_a_thread_is_paged_from_either_end(host: Host, limit: int) -> None:
     ids = [approved(host, f"Number {n}") for n in range(5)]
     assert walked(reader(host), "oldest", limit) == ids
     assert walked(reader(host), "newest", limit) == ids[::-1]
 
 
-def test_own_pending_comments_have_their_place_in_the_pages_of_their_author_alone(host: Host) -> None:
+def test_own_pending_comments_are_in_the_pages_of_their_author_only(host: Host) -> None:
     first = approved(host, "One")
     waiting = host.comment("Two").json["id"]
     last = approved(host, "Three")
@@ -65,7 +65,7 @@ def test_own_pending_comments_have_their_place_in_the_pages_of_their_author_alon
     assert walked(reader(host), "oldest", 1) == [first, last]
 
 
-def test_a_page_carries_the_articles_numbers_and_a_token_for_the_form(host: Host) -> None:
+def test_a_page_has_the_counters_of_the_article_and_a_form_token(host: Host) -> None:
     approved(host)
     answer = reader(host).get(THREAD)
     assert answer.json["counts"] == {"comments": 1, "trackbacks": 0}
@@ -91,7 +91,7 @@ def test_a_page_carries_the_articles_numbers_and_a_token_for_the_form(host: Host
         "limit=1%00",
     ],
 )
-def test_a_query_that_means_nothing_is_refused(host: Host, query: str) -> None:
+def test_an_invalid_query_is_refused(host: Host, query: str) -> None:
     answer = reader(host).get(f"{THREAD}?{query}")
     assert (answer.status_code, answer.json["code"]) == (422, "invalid")
 
@@ -103,13 +103,13 @@ def test_a_cursor_past_the_end_is_an_empty_page(host: Host) -> None:
 
 
 @pytest.mark.parametrize("key", ["nowhere", "x" * 201, "a%00b", "%F0%9F%90%9F"])
-def test_a_thread_of_no_article_is_not_found(host: Host, key: str) -> None:
+def test_the_thread_of_an_unknown_article_is_not_found(host: Host, key: str) -> None:
     answer = reader(host).get(f"/discuss/comments/{key}")
     assert (answer.status_code, answer.json["code"]) == (404, "unknown-article")
 
 
 @pytest.mark.parametrize("value", ["9" * 30, "-1", "x", "١", "", "9223372036854775808", "1%00"])
-def test_an_article_page_takes_no_harm_from_a_strange_link_to_it(host: Host, value: str) -> None:
+def test_an_article_page_ignores_invalid_query_parameters(host: Host, value: str) -> None:
     approved(host)
     for name in sorted(OURS):
         assert reader(host).get(f"/thaw?{name}={value}").status_code == 200
@@ -150,7 +150,7 @@ def forgetful(host: Host) -> FlaskClient:
     return host.app.test_client(use_cookies=False)
 
 
-def test_a_long_thread_is_read_in_pages_in_both_directions(long: Host) -> None:
+def test_a_long_thread_is_paged_in_both_directions(long: Host) -> None:
     first = reader(long).get("/thaw?from=front").text
     assert shown(first) == list(range(1, 501))
     assert "Earlier comments" not in first
@@ -166,7 +166,7 @@ def test_a_long_thread_is_read_in_pages_in_both_directions(long: Host) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 500, 501, 777, 1000, 1001, 1002])
-def test_the_address_of_a_comment_leads_to_the_page_that_holds_it(long: Host, number: int) -> None:
+def test_the_address_of_a_comment_leads_to_its_page(long: Host, number: int) -> None:
     page = reader(long).get(f"/thaw?moderate_at={number}").text
     assert number in shown(page)
     permalink = f'class="moderate-permalink" href="?moderate_at={number}#comment-{number}"'
@@ -175,7 +175,7 @@ def test_the_address_of_a_comment_leads_to_the_page_that_holds_it(long: Host, nu
     assert shown(page)[0] in {1, 501, 1001}
 
 
-def test_a_number_that_cannot_be_shown_gives_the_plain_thread(long: Host) -> None:
+def test_an_unavailable_number_gives_the_plain_thread(long: Host) -> None:
     store = long.state.desk.store
     long.add_article("frost")
     long.client.get("/frost")
@@ -190,13 +190,13 @@ def test_a_number_that_cannot_be_shown_gives_the_plain_thread(long: Host) -> Non
     assert shown(reader(long).get("/thaw?moderate_at=900").text) == plain
 
 
-def test_a_place_in_the_thread_that_is_gone_gives_the_first_page(long: Host) -> None:
+def test_an_invalid_cursor_gives_the_first_page(long: Host) -> None:
     plain = shown(reader(long).get("/thaw").text)
     for query in ("moderate_after=1002", "moderate_after=5000", "moderate_before=1", "moderate_before=300"):
         assert shown(reader(long).get(f"/thaw?{query}").text) == plain
 
 
-def test_what_was_approved_late_is_found_where_its_links_lead(long: Host) -> None:
+def test_a_comment_approved_late_is_found_at_its_address(long: Host) -> None:
     late = long.comment("Written before the others.").json["id"]
     fill_thread(long.state.desk.store, 600)
     long.decide(late, "approve")
@@ -207,7 +207,7 @@ def test_what_was_approved_late_is_found_where_its_links_lead(long: Host) -> Non
 
 @pytest.mark.parametrize("who", [reader, forgetful])
 @pytest.mark.parametrize("premoderation", ["all", "none"])
-def test_who_posts_in_a_long_thread_sees_the_comment_where_the_form_leads(
+def test_a_form_in_a_long_thread_redirects_to_the_page_of_the_new_comment(
     tmp_path: Path, who: Callable[[Host], FlaskClient], premoderation: str
 ) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_PREMODERATION=premoderation)
@@ -225,7 +225,7 @@ def test_who_posts_in_a_long_thread_sees_the_comment_where_the_form_leads(
     assert "Later comments" not in page
 
 
-def test_own_waiting_comments_are_on_every_page_for_their_author_alone(long: Host) -> None:
+def test_own_pending_comments_are_on_every_page_for_their_author_only(long: Host) -> None:
     posted(long, long.client)
     for query in ("", "?moderate_after=500", "?moderate_before=1001", "?moderate_at=1002"):
         answer = long.client.get(f"/thaw{query}")
@@ -235,7 +235,7 @@ def test_own_waiting_comments_are_on_every_page_for_their_author_alone(long: Hos
         assert 1003 not in shown(reader(long).get(f"/thaw{query}").text)
 
 
-def test_the_address_after_the_form_shows_what_waits_to_its_sender_and_for_some_minutes(host: Host) -> None:
+def test_the_address_after_the_form_shows_a_pending_comment_to_its_sender_for_some_minutes(host: Host) -> None:
     sender = forgetful(host)
     address = posted(host, sender)[0].partition("#")[0]
     answer = sender.get(address)
@@ -253,7 +253,7 @@ def test_the_address_after_the_form_shows_what_waits_to_its_sender_and_for_some_
     assert shown(sender.get(address).text) == []
 
 
-def test_spam_is_shown_to_its_sender_as_waiting_without_cookies_too(host: Host) -> None:
+def test_spam_is_shown_to_its_sender_as_pending_also_without_cookies(host: Host) -> None:
     _, page = posted(
         host, forgetful(host), homepage="filled in", text="https://a.example/ https://b.example/ https://c.example/"
     )
@@ -269,7 +269,7 @@ def test_spam_is_shown_to_its_sender_as_waiting_without_cookies_too(host: Host) 
         ("http://localhost/thaw#top", "http://localhost/thaw?moderate_at=1#comment-1"),
     ],
 )
-def test_an_articles_own_query_is_kept(tmp_path: Path, url: str, landing: str) -> None:
+def test_the_query_of_an_article_address_is_kept(tmp_path: Path, url: str, landing: str) -> None:
     host = Host(tmp_path, MODERATE_PREMODERATION="none")
     host.add_article("thaw", url=url)
     answer = host.client.post("/discuss/comments/thaw", data={"author": "Mika", "text": "Mine."})
@@ -277,7 +277,7 @@ def test_an_articles_own_query_is_kept(tmp_path: Path, url: str, landing: str) -
     assert html.escape(landing) in host.client.get("/discuss/feed").text
 
 
-def test_pings_are_paged_apart_from_comments(long: Host) -> None:
+def test_pings_are_paged_separately_from_comments(long: Host) -> None:
     store = long.state.desk.store
     source = {"kind": "trackback", "source_url": "https://blog.example/1"}
     fill_thread(store, 502, **source)
@@ -292,7 +292,7 @@ def test_pings_are_paged_apart_from_comments(long: Host) -> None:
     assert listed.count("<item>") == 200
 
 
-def test_one_ping_among_many_comments_is_on_each_of_their_pages(long: Host) -> None:
+def test_a_single_ping_is_on_each_page_of_comments(long: Host) -> None:
     fill_thread(long.state.desk.store, 1, kind="trackback", source_url="https://blog.example/1")
     for query in ("", "?moderate_at=1002"):
         page = reader(long).get(f"/thaw{query}").text
@@ -301,7 +301,7 @@ def test_one_ping_among_many_comments_is_on_each_of_their_pages(long: Host) -> N
         assert "No other site has linked here yet" not in page
 
 
-def test_an_answer_says_what_it_answers_on_another_page(long: Host) -> None:
+def test_a_reply_names_its_parent_on_another_page(long: Host) -> None:
     answer = approved(long, "An answer.", parent=3)
     page = reader(long).get(f"/thaw?a=1&moderate_at={answer}").text
     (address,) = re.findall(r'in reply to <a href="([^"]*)"><bdi>Reader 3</bdi></a>', page)
@@ -311,7 +311,7 @@ def test_an_answer_says_what_it_answers_on_another_page(long: Host) -> None:
     assert 'in reply to <a href="?moderate_at=3#comment-3">' in again
 
 
-def test_a_removed_comment_with_answers_leaves_a_stub(host: Host) -> None:
+def test_a_removed_comment_with_replies_leaves_a_stub(host: Host) -> None:
     top = approved(host, "What they should not have written.", author="Eve")
     answer = approved(host, "An answer.", parent=top)
     host.decide(top, "trash", version=2)
@@ -327,7 +327,7 @@ def test_a_removed_comment_with_answers_leaves_a_stub(host: Host) -> None:
     assert shown(reader(host).get("/thaw").text) == []
 
 
-def test_a_reply_link_answers_a_comment_of_any_page(long: Host) -> None:
+def test_a_reply_link_works_for_a_comment_of_any_page(long: Host) -> None:
     page = reader(long).get("/thaw?moderate_reply=777").text
     assert 777 in shown(page)
     assert 'You are replying to <a href="#comment-777">' in page
@@ -335,7 +335,7 @@ def test_a_reply_link_answers_a_comment_of_any_page(long: Host) -> None:
         assert "You are replying to" not in reader(long).get(f"/thaw?moderate_reply={number}").text
 
 
-def test_a_page_of_a_thread_takes_as_many_statements_however_long_the_thread_is(long: Host) -> None:
+def test_the_number_of_statements_for_a_page_is_independent_of_the_thread_length(long: Host) -> None:
     long.add_article("frost")
     approved(long, article="frost")
     posted(long, long.client)
@@ -366,7 +366,7 @@ def is_current(client: FlaskClient, etag: str, address: str = THREAD) -> bool:
     return bool(answer.status_code == 304)
 
 
-def test_what_readers_cannot_see_leaves_their_copy_good(host: Host) -> None:
+def test_changes_invisible_to_readers_keep_the_etag(host: Host) -> None:
     approved(host)
     etag = tag(reader(host))
     waiting = host.comment("Another").json["id"]
@@ -376,7 +376,7 @@ def test_what_readers_cannot_see_leaves_their_copy_good(host: Host) -> None:
         assert is_current(reader(host), etag), decision
 
 
-def test_what_readers_see_makes_their_copy_old(host: Host) -> None:
+def test_changes_visible_to_readers_change_the_etag(host: Host) -> None:
     item = host.comment().json
     seen = {tag(reader(host))}
     steps = [
@@ -396,7 +396,7 @@ def test_what_readers_see_makes_their_copy_old(host: Host) -> None:
         seen.add(new)
 
 
-def test_a_changed_text_makes_copies_old_when_it_is_approved_and_not_before(host: Host) -> None:
+def test_a_changed_text_changes_the_etag_only_when_it_is_approved(host: Host) -> None:
     item = host.comment().json
     host.decide(item["id"], "approve")
     etag = tag(reader(host))
@@ -410,7 +410,7 @@ def test_a_changed_text_makes_copies_old_when_it_is_approved_and_not_before(host
     assert "froze once" in reader(host).get(THREAD).text
 
 
-def test_authors_copies_change_with_what_they_alone_see(host: Host) -> None:
+def test_the_etag_of_an_author_depends_on_items_that_only_the_author_sees(host: Host) -> None:
     approved(host)
     item = host.comment("Mine").json
     etag = tag(host.client)
@@ -422,27 +422,27 @@ def test_authors_copies_change_with_what_they_alone_see(host: Host) -> None:
     assert not is_current(host.client, etag)
 
 
-def test_authors_and_readers_never_share_a_copy(host: Host) -> None:
+def test_authors_and_other_readers_never_share_an_etag(host: Host) -> None:
     host.comment("Mine")
     assert not is_current(reader(host), tag(host.client))
     assert not is_current(host.client, tag(reader(host)))
     assert "Cookie" in host.client.get(THREAD).headers["Vary"]
 
 
-def test_each_page_of_a_thread_has_a_tag_of_its_own(host: Host) -> None:
+def test_each_page_of_a_thread_has_its_own_etag(host: Host) -> None:
     for n in range(3):
         approved(host, f"Number {n}")
     queries = ["", "?limit=1", "?limit=2", "?order=newest", "?cursor=1", "?cursor=1&limit=1"]
     assert len({tag(reader(host), THREAD + query) for query in queries}) == len(queries)
 
 
-def test_the_tag_of_one_article_is_none_of_another(host: Host) -> None:
+def test_etags_of_different_articles_differ(host: Host) -> None:
     host.add_article("frost")
     assert tag(reader(host)) != tag(reader(host), "/discuss/comments/frost")
 
 
 @pytest.mark.parametrize("address", [THREAD, "/discuss/counts?article=thaw"])
-def test_a_tag_that_a_proxy_has_weakened_or_one_of_several_still_matches(host: Host, address: str) -> None:
+def test_a_weak_etag_or_one_of_several_still_matches(host: Host, address: str) -> None:
     etag = tag(reader(host), address)
     assert is_current(reader(host), f"W/{etag}", address)
     assert is_current(reader(host), f'"other", {etag}', address)
@@ -450,7 +450,7 @@ def test_a_tag_that_a_proxy_has_weakened_or_one_of_several_still_matches(host: H
     assert not is_current(reader(host), '"other"', address)
 
 
-def test_a_copy_that_is_still_good_brings_a_fresh_form_token(host: Host) -> None:
+def test_a_304_response_has_a_fresh_form_token(host: Host) -> None:
     etag = tag(reader(host))
     answer = reader(host).get(THREAD, headers={"If-None-Match": etag})
     assert answer.status_code == 304
@@ -459,7 +459,7 @@ def test_a_copy_that_is_still_good_brings_a_fresh_form_token(host: Host) -> None
     assert answer.headers["Cache-Control"] == "no-cache"
 
 
-def test_head_has_the_fields_of_get_and_no_body(host: Host) -> None:
+def test_head_has_the_header_fields_of_get_and_no_body(host: Host) -> None:
     got, head = reader(host).get(THREAD), reader(host).head(THREAD)
     assert head.status_code == 200
     assert head.data == b""
@@ -469,7 +469,7 @@ def test_head_has_the_fields_of_get_and_no_body(host: Host) -> None:
 # --- counters -------------------------------------------------------------------------------------
 
 
-def test_counters_of_many_articles_come_at_once_and_unknown_ones_count_nothing(host: Host) -> None:
+def test_counters_of_many_articles_are_read_at_once_and_are_zero_for_unknown_ones(host: Host) -> None:
     host.add_article("2026/雪解け")
     approved(host)
     approved(host, article="2026/雪解け")
@@ -495,11 +495,11 @@ def test_counters_of_many_articles_come_at_once_and_unknown_ones_count_nothing(h
         (["a\x00b"], 422),
     ],
 )
-def test_counters_are_asked_for_a_hundred_articles_at_most(host: Host, keys: list[str], status: int) -> None:
+def test_counters_are_limited_to_a_hundred_articles_per_request(host: Host, keys: list[str], status: int) -> None:
     assert reader(host).get("/discuss/counts", query_string={"article": keys}).status_code == status
 
 
-def test_the_copy_of_counters_is_good_until_a_number_changes(host: Host) -> None:
+def test_the_etag_of_counters_changes_only_with_a_number(host: Host) -> None:
     address = "/discuss/counts?article=thaw&article=frost"
     etag = tag(reader(host), address)
     item = host.comment().json["id"]
@@ -508,7 +508,7 @@ def test_the_copy_of_counters_is_good_until_a_number_changes(host: Host) -> None
     assert not is_current(reader(host), etag, address)
 
 
-def test_a_page_of_fifty_articles_costs_one_query(host: Host) -> None:
+def test_a_page_of_fifty_articles_needs_one_query(host: Host) -> None:
     statements = host.statements()
     with host.app.app_context():
         counts = host.moderate.counts([f"article {n}" for n in range(50)])
@@ -529,7 +529,7 @@ def test_an_item_is_public_when_it_is_approved(host: Host) -> None:
     assert reader(host).get(address).status_code == 404
 
 
-def test_authors_see_their_own_item_by_cookie_or_by_token_and_others_do_not(host: Host) -> None:
+def test_authors_alone_see_their_own_item_by_cookie_or_by_token(host: Host) -> None:
     item, other = host.comment().json, host.comment("Other").json
     address = f"/discuss/items/{item['id']}"
     assert host.client.get(address).json["status"] == "pending"
@@ -538,7 +538,7 @@ def test_authors_see_their_own_item_by_cookie_or_by_token_and_others_do_not(host
         assert reader(host).get(address, query_string={"edit_token": token}).status_code == 404
 
 
-def test_what_the_checks_took_for_spam_is_shown_to_its_author_as_pending(host: Host) -> None:
+def test_spam_is_shown_to_its_author_as_pending(host: Host) -> None:
     item = host.trapped().json
     assert item["status"] == "pending"
     assert host.client.get(f"/discuss/items/{item['id']}").json["status"] == "pending"
@@ -547,13 +547,13 @@ def test_what_the_checks_took_for_spam_is_shown_to_its_author_as_pending(host: H
 
 
 @pytest.mark.parametrize("number", ["0", "999", "9223372036854775807", "9223372036854775808", "9" * 400])
-def test_a_number_that_no_item_has_is_not_found(host: Host, number: str) -> None:
+def test_an_unknown_item_number_is_not_found(host: Host, number: str) -> None:
     for address in (f"/discuss/items/{number}", f"/discuss/moderation/items/{number}"):
         answer = host.client.get(address, headers=host.token())
         assert (answer.status_code, answer.json["code"]) == (404, "unknown-item")
 
 
-def test_a_preview_shows_the_text_as_it_would_be_and_stores_nothing(host: Host) -> None:
+def test_a_preview_shows_the_final_text_and_stores_nothing(host: Host) -> None:
     typed = "Look: https://ice.example\n\n<b>Bold</b><script>alert(1)</script>"
     shown = host.client.post("/discuss/preview", json={"text": typed})
     posted = host.comment(typed)
@@ -567,13 +567,13 @@ def test_a_preview_shows_the_text_as_it_would_be_and_stores_nothing(host: Host) 
     ("json", "status"),
     [({"text": "x" * 8001}, 413), ({"text": "a\0b"}, 422), ({"text": 5}, 422), ({"unknown": "x"}, 422), ([], 422)],
 )
-def test_a_text_that_could_not_be_posted_has_no_preview(host: Host, json: object, status: int) -> None:
+def test_a_text_that_cannot_be_posted_has_no_preview(host: Host, json: object, status: int) -> None:
     answer = host.client.post("/discuss/preview", json=json)
     assert answer.status_code == status
     assert answer.mimetype == "application/problem+json"
 
 
-def test_why_there_is_no_preview_is_told_in_the_readers_language(tmp_path: Path) -> None:
+def test_the_error_of_a_preview_is_in_the_language_of_the_reader(tmp_path: Path) -> None:
     japanese = Host(tmp_path, MODERATE_LANGUAGE="ja", MODERATE_LIMITS={"previews": ["2/minute per client"]})
     told = japanese.client.post("/discuss/preview", data={"text": "x" * 8001}).json
     assert (told["code"], told["detail"]) == ("too-large", "8000文字まで。")
@@ -591,7 +591,7 @@ def test_why_there_is_no_preview_is_told_in_the_readers_language(tmp_path: Path)
 # --- what a process keeps -------------------------------------------------------------------------
 
 
-def test_readers_of_one_process_see_at_once_what_another_has_changed(tmp_path: Path) -> None:
+def test_changes_of_another_process_are_visible_at_once(tmp_path: Path) -> None:
     here, there = Host(tmp_path, MODERATE_LIMITS={}), Host(tmp_path, MODERATE_LIMITS={})
     first = approved(here)
     for _ in range(2):
@@ -603,7 +603,7 @@ def test_readers_of_one_process_see_at_once_what_another_has_changed(tmp_path: P
     assert [item["id"] for item in reader(here).get(THREAD).json["items"]] == [second]
 
 
-def test_what_is_kept_for_strangers_is_never_what_an_author_sees_of_their_own(host: Host) -> None:
+def test_the_shared_cache_never_serves_the_view_of_an_author(host: Host) -> None:
     approved(host)
     host.comment("Mine, and waiting.")
     assert len(host.client.get(THREAD).json["items"]) == 2

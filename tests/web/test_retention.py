@@ -105,7 +105,7 @@ def health(host: Host, query: str = "") -> tuple[int, Any]:
     return answer.status_code, answer.json
 
 
-def test_what_is_old_is_forgotten_on_each_database(site: Site) -> None:
+def test_old_data_is_deleted_on_each_database(site: Site) -> None:
     site.clock.advance(days=29)
     look_after(site)
     assert left(site) == (OLD, 1)
@@ -118,7 +118,7 @@ def test_what_is_old_is_forgotten_on_each_database(site: Site) -> None:
     assert health(site)[1].get("retention") is None
 
 
-def test_a_time_limit_of_the_server_makes_the_steps_smaller(timed: Host, pg_url: str) -> None:
+def test_a_statement_timeout_of_the_server_makes_the_batches_smaller(timed: Host, pg_url: str) -> None:
     execute(pg_url, SLOW.format(one=0.003))
     timed.clock.advance(days=91)
     look_after(timed)
@@ -126,7 +126,7 @@ def test_a_time_limit_of_the_server_makes_the_steps_smaller(timed: Host, pg_url:
     assert health(timed)[1].get("retention") is None
 
 
-def test_a_row_that_cannot_be_changed_keeps_no_other(timed: Host, pg_url: str) -> None:
+def test_a_row_that_cannot_be_changed_does_not_block_others(timed: Host, pg_url: str) -> None:
     execute(pg_url, SLOW.format(one=2))
     timed.clock.advance(days=91)
     look_after(timed)
@@ -142,7 +142,7 @@ def test_a_row_that_cannot_be_changed_keeps_no_other(timed: Host, pg_url: str) -
     assert health(timed)[1].get("retention") is None
 
 
-def test_a_kind_that_fails_keeps_no_other(timed: Host, pg_url: str) -> None:
+def test_a_failing_kind_of_data_does_not_block_others(timed: Host, pg_url: str) -> None:
     execute(pg_url, REFUSES)
     timed.clock.advance(days=91)
     look_after(timed)
@@ -153,7 +153,7 @@ def test_a_kind_that_fails_keeps_no_other(timed: Host, pg_url: str) -> None:
     assert "retention: late, spam: " in result.output
 
 
-def test_it_goes_on_where_another_worker_has_ended(site: Site) -> None:
+def test_retention_continues_where_another_worker_has_stopped(site: Site) -> None:
     site.clock.advance(days=91)
     site.clock.step = 2.0
     with site.app.app_context():
@@ -165,7 +165,7 @@ def test_it_goes_on_where_another_worker_has_ended(site: Site) -> None:
     assert left(site) == (0, 0)
 
 
-def test_a_site_without_workers_says_that_nothing_is_forgotten(tmp_path: Path) -> None:
+def test_a_site_without_workers_warns_that_no_data_is_deleted(tmp_path: Path) -> None:
     host = filled(tmp_path, None)
     assert health(host)[1].get("retention") is None
     host.clock.advance(days=32)

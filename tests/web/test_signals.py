@@ -48,7 +48,7 @@ def ears(host: Host) -> Iterator[Ears]:
         getattr(moderate, name).disconnect(receiver, sender=host.app)
 
 
-def test_a_comment_is_told_when_it_is_stored(host: Host, ears: Ears) -> None:
+def test_a_signal_is_sent_when_a_comment_is_stored(host: Host, ears: Ears) -> None:
     host.comment()
     assert ears.heard == ["item_received", "item_held", "counts_changed"]
     assert ears.carried[0]["item"].text == "The river froze twice."
@@ -58,7 +58,7 @@ def test_a_comment_is_told_when_it_is_stored(host: Host, ears: Ears) -> None:
 @pytest.mark.parametrize(
     ("decision", "name"), [("approve", "item_approved"), ("spam", "item_marked_spam"), ("trash", "item_trashed")]
 )
-def test_a_decision_is_told_with_who_made_it(host: Host, ears: Ears, decision: str, name: str) -> None:
+def test_a_signal_about_a_decision_names_its_moderator(host: Host, ears: Ears, decision: str, name: str) -> None:
     host.comment()
     ears.heard.clear()
     ears.carried.clear()
@@ -67,7 +67,7 @@ def test_a_decision_is_told_with_who_made_it(host: Host, ears: Ears, decision: s
     assert ears.carried[0]["by"] == "sato"
 
 
-def test_what_changes_nothing_is_no_news(host: Host, ears: Ears) -> None:
+def test_no_signal_is_sent_without_a_change(host: Host, ears: Ears) -> None:
     headers = {"Idempotency-Key": "k-1"}
     form = {"author": "Mika", "text": "The river froze twice."}
     host.client.post("/discuss/comments/thaw", json=form, headers=headers)
@@ -80,7 +80,7 @@ def test_what_changes_nothing_is_no_news(host: Host, ears: Ears) -> None:
     assert ears.heard == []
 
 
-def test_an_author_who_takes_a_comment_back_is_heard(host: Host, ears: Ears) -> None:
+def test_a_signal_is_sent_when_an_author_withdraws_a_comment(host: Host, ears: Ears) -> None:
     item = host.comment().json
     ears.heard.clear()
     host.client.delete(f"/discuss/items/{item['id']}?edit_token={item['edit_token']}")
@@ -88,14 +88,14 @@ def test_an_author_who_takes_a_comment_back_is_heard(host: Host, ears: Ears) -> 
     assert ears.carried[-2]["by"] is None
 
 
-def test_another_apps_items_are_not_heard(host: Host, ears: Ears, tmp_path: Any) -> None:
+def test_signals_of_another_app_are_not_received(host: Host, ears: Ears, tmp_path: Any) -> None:
     from tests.sites import Host
 
     Host(tmp_path / "other").comment()
     assert ears.heard == []
 
 
-def test_a_receiver_that_fails_harms_neither_the_request_nor_the_others(
+def test_a_failing_receiver_affects_neither_the_request_nor_other_receivers(
     host: Host, ears: Ears, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fails(sender: object, **carried: Any) -> None:
@@ -112,7 +112,7 @@ def test_a_receiver_that_fails_harms_neither_the_request_nor_the_others(
     assert "A receiver of moderate-item-approved failed." in caplog.text
 
 
-def test_a_receiver_may_use_the_store_for_writing(host: Host) -> None:
+def test_a_receiver_may_write_to_the_store(host: Host) -> None:
     """No transaction is open any more, or SQLite would lock the receiver out."""
 
     def answers(sender: object, item: Any, by: object) -> None:

@@ -44,7 +44,7 @@ def site(tmp_path: Path) -> Host:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize(("link", "value"), KINDS, ids=lambda kind: getattr(kind, "purpose", ""))
 @pytest.mark.parametrize("is_valid", [True, False])
-def test_every_page_behind_a_link_keeps_its_address_secret(
+def test_every_page_behind_a_link_has_the_header_fields_for_secret_addresses(
     site: Host, link: SignedLink, value: Any, method: str, is_valid: bool
 ) -> None:
     address = link.issue(site.state.signer, "/discuss", value(site))

@@ -102,7 +102,7 @@ ACTS = {
 
 
 @pytest.mark.parametrize("act", ACTS.values(), ids=ACTS.keys())
-def test_the_bell_rings_for_whatever_leaves_a_task(
+def test_workers_are_woken_by_every_change_that_leaves_a_task(
     site: Host, listener: Listener, act: Callable[[Host, int], Any]
 ) -> None:
     number = site.comment().json["id"]
@@ -111,7 +111,7 @@ def test_the_bell_rings_for_whatever_leaves_a_task(
     assert listener.hears()
 
 
-def test_what_is_due_much_later_or_came_to_nothing_wakes_nobody(site: Host, listener: Listener) -> None:
+def test_distant_tasks_and_decisions_without_effect_wake_no_worker(site: Host, listener: Listener) -> None:
     number = site.comment().json["id"]
     site.decide(number, "spam")
     listener.silence()
@@ -122,7 +122,7 @@ def test_what_is_due_much_later_or_came_to_nothing_wakes_nobody(site: Host, list
     assert not listener.hears()
 
 
-def test_the_thread_of_the_process_hears_of_a_decision_at_once(tmp_path: Path) -> None:
+def test_the_worker_thread_of_the_process_is_woken_by_a_decision_at_once(tmp_path: Path) -> None:
     with AkismetStandIn() as akismet:
         site = Host(tmp_path, MODERATE_AKISMET_URL=akismet.url, **SITE)
         site.state.worker.work()
@@ -144,7 +144,7 @@ class HastyClock(ManualClock):
         return super().now()
 
 
-def test_housekeeping_has_its_turn_while_there_is_more_to_do(tmp_path: Path) -> None:
+def test_housekeeping_runs_even_while_tasks_are_waiting(tmp_path: Path) -> None:
     clock = HastyClock()
     site = Host(tmp_path, MODERATE_LIMITS={}, extension={"clock": clock})
     desk = site.state.desk
@@ -170,7 +170,7 @@ def test_two_sites_with_one_secret_on_one_redis_wake_only_their_own_workers(
     assert channels[0] == channels[2] != channels[1]
 
 
-def test_a_client_that_is_closed_while_a_worker_listens_only_makes_it_deaf(redis_url: str) -> None:
+def test_closing_the_redis_client_of_a_listening_worker_only_stops_notifications(redis_url: str) -> None:
     """As at the end of a process, whose threads are still waiting."""
     client = redis.Redis.from_url(redis_url)
     channel = WorkerChannel(client, ManualClock(), lambda: "work")

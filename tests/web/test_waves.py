@@ -62,7 +62,7 @@ def heard(signal: Any) -> Iterator[list[Any]]:
         yield waves
 
 
-def test_a_burst_on_one_article_holds_everything_on_the_whole_site(site: Host) -> None:
+def test_a_burst_on_one_article_holds_all_items_on_the_whole_site(site: Host) -> None:
     flood(site, 11)
     assert status(site) == "approved"
     flood(site, 1)
@@ -73,20 +73,20 @@ def test_a_burst_on_one_article_holds_everything_on_the_whole_site(site: Host) -
     assert "under a spam wave" in item["findings"][0]["reason"]
 
 
-def test_nearly_equal_texts_over_articles_begin_a_wave(site: Host) -> None:
+def test_similar_texts_on_many_articles_start_a_wave(site: Host) -> None:
     for number in range(12):
         write(site, changed(SPAM, number), f"a{number}", ip=f"192.0.2.{number}")
     assert "nearly the same text" in str(reason(site))
     assert status(site) == "pending"
 
 
-def test_many_senders_begin_a_wave(site: Host) -> None:
+def test_many_senders_start_a_wave(site: Host) -> None:
     for number in range(20):
         write(site, f"{number * 7919} things{LINKS}", f"a{number}", ip=f"192.0.2.{number}")
     assert "20 different senders" in str(reason(site))
 
 
-def test_hardly_anything_but_spam_begins_a_wave_and_the_same_among_much_good_does_not(site: Host) -> None:
+def test_a_high_share_of_spam_starts_a_wave_and_a_low_share_does_not(site: Host) -> None:
     for number in range(40):
         write(site, f"{number * 7919} things{LINKS}", f"a{number}")
         if number < 30:
@@ -98,20 +98,22 @@ def test_hardly_anything_but_spam_begins_a_wave_and_the_same_among_much_good_doe
     assert "30 of 30 items" in str(reason(site))
 
 
-def test_a_lively_article_is_no_wave(site: Host) -> None:
+def test_a_lively_article_starts_no_wave(site: Host) -> None:
     for number in range(40):
         write(site, f"{GOOD} {number * 7919}", ip=f"192.0.2.{number}")
     assert reason(site) is None
 
 
-def test_what_premoderation_holds_is_no_sign_of_spam(tmp_path: Path) -> None:
+def test_items_held_by_premoderation_do_not_count_as_spam(tmp_path: Path) -> None:
     site = Host(tmp_path, MODERATE_LIMITS={})
     for number in range(40):
         write(site, f"{GOOD} {number * 7919}")
     assert reason(site) is None
 
 
-def test_a_wave_ends_by_itself_and_is_told_once_at_each_end(site: Host, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wave_ends_automatically_and_is_reported_once_at_each_end(
+    site: Host, caplog: pytest.LogCaptureFixture
+) -> None:
     with heard(wave_started) as started, heard(wave_ended) as ended:
         flood(site, 60)
         assert len(started) == 1
@@ -127,7 +129,7 @@ def test_a_wave_ends_by_itself_and_is_told_once_at_each_end(site: Host, caplog: 
     assert ended[0].seen == 49
 
 
-def test_a_wave_goes_on_as_long_as_spam_comes(site: Host) -> None:
+def test_a_wave_continues_while_spam_arrives(site: Host) -> None:
     flood(site)
     for _ in range(6):
         site.clock.advance(minutes=11)
@@ -137,7 +139,7 @@ def test_a_wave_goes_on_as_long_as_spam_comes(site: Host) -> None:
     assert status(site) == "approved"
 
 
-def test_what_the_wave_itself_holds_does_not_keep_it_alive(site: Host) -> None:
+def test_items_held_by_the_wave_do_not_prolong_it(site: Host) -> None:
     flood(site)
     for number in range(40):
         site.clock.advance(seconds=50)
@@ -145,7 +147,7 @@ def test_what_the_wave_itself_holds_does_not_keep_it_alive(site: Host) -> None:
     assert status(site) == "approved"
 
 
-def test_a_worker_ends_a_wave_where_nobody_comes(site: Host) -> None:
+def test_a_worker_ends_a_wave_without_requests(site: Host) -> None:
     flood(site)
     site.clock.advance(minutes=40)
     with heard(wave_ended) as ended:
@@ -153,7 +155,7 @@ def test_a_worker_ends_a_wave_where_nobody_comes(site: Host) -> None:
     assert len(ended) == 1
 
 
-def test_a_trusted_author_may_go_on_and_one_who_only_claims_to_be_may_not(site: Host) -> None:
+def test_a_wave_does_not_hold_a_trusted_author_unless_the_identity_is_only_claimed(site: Host) -> None:
     site.author = Author("Ada", "ada@mail.example", id="u:1")
     for number in range(3):
         assert write(site, f"{GOOD} {number}")["status"] == "approved"
@@ -166,7 +168,7 @@ def test_a_trusted_author_may_go_on_and_one_who_only_claims_to_be_may_not(site: 
     assert status(site) == "pending"
 
 
-def test_a_trackback_is_held_as_well(tmp_path: Path) -> None:
+def test_a_trackback_is_held_during_a_wave(tmp_path: Path) -> None:
     site = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_PREMODERATION="none", MODERATE_VERIFY_PINGS="off")
     site.add_article("a0")
     flood(site)
@@ -175,7 +177,7 @@ def test_a_trackback_is_held_as_well(tmp_path: Path) -> None:
     assert (item["status"], [finding["check"] for finding in item["findings"]]) == ("pending", ["wave"])
 
 
-def test_limits_are_stricter_while_it_lasts(tmp_path: Path) -> None:
+def test_limits_are_stricter_during_a_wave(tmp_path: Path) -> None:
     site = Host(tmp_path, MODERATE_LIMITS={"comments": ["40/minute per client"]}, MODERATE_PREMODERATION="none")
     site.add_article("a0")
     flood(site)
@@ -187,7 +189,7 @@ def test_limits_are_stricter_while_it_lasts(tmp_path: Path) -> None:
     assert sum("id" in write(site, f"{GOOD} and {number}", ip="192.0.2.98") for number in range(20)) == 20
 
 
-def test_another_process_learns_of_the_wave_within_seconds(site: Host, tmp_path: Path) -> None:
+def test_another_process_applies_the_wave_within_seconds(site: Host, tmp_path: Path) -> None:
     other = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_PREMODERATION="none")
     assert status(other) == "approved"
     flood(site)
@@ -195,7 +197,7 @@ def test_another_process_learns_of_the_wave_within_seconds(site: Host, tmp_path:
     assert status(other) == "pending"
 
 
-def test_a_clean_comment_costs_no_statement_more_than_every_few_seconds(site: Host) -> None:
+def test_a_clean_comment_needs_one_more_statement_every_few_seconds_only(site: Host) -> None:
     status(site)
     asked: list[str] = []
 

@@ -66,7 +66,7 @@ def a_hooked_site(folder: Path, *hooks: dict[str, Any], **config: Any) -> Host:
     return a_site(folder, 25, MODERATE_MAIL_SERVER="", MODERATE_WEBHOOKS=wanted, **config)
 
 
-def test_a_program_is_told_what_waits_and_by_default_nothing_else(tmp_path: Path, receiver: Receiver) -> None:
+def test_webhooks_report_only_pending_items_by_default(tmp_path: Path, receiver: Receiver) -> None:
     site = a_hooked_site(tmp_path, {"url": receiver.url})
     number = site.comment().json["id"]
     site.trapped()
@@ -78,7 +78,7 @@ def test_a_program_is_told_what_waits_and_by_default_nothing_else(tmp_path: Path
     assert not open_tasks(site)
 
 
-def test_who_wants_to_hear_of_decisions_hears_where_an_item_stands(tmp_path: Path, receiver: Receiver) -> None:
+def test_webhooks_for_decisions_report_the_status_of_an_item(tmp_path: Path, receiver: Receiver) -> None:
     events = ["waiting", "approved", "spam", "trash"]
     site = a_hooked_site(tmp_path, {"url": receiver.url, "events": events})
     number = site.comment().json["id"]
@@ -91,7 +91,7 @@ def test_who_wants_to_hear_of_decisions_hears_where_an_item_stands(tmp_path: Pat
     assert len(set(receiver.ids)) == 5
 
 
-def test_a_decision_that_was_taken_back_at_once_is_told_as_what_it_came_to(tmp_path: Path, receiver: Receiver) -> None:
+def test_a_decision_undone_at_once_is_reported_with_its_final_status(tmp_path: Path, receiver: Receiver) -> None:
     site = a_hooked_site(tmp_path, {"url": receiver.url, "events": ["approved", "trash"]})
     number = site.comment().json["id"]
     site.decide(number, "approve", 1)
@@ -100,7 +100,7 @@ def test_a_decision_that_was_taken_back_at_once_is_told_as_what_it_came_to(tmp_p
     assert receiver.events == ["item.trash"]
 
 
-def test_an_author_who_takes_a_comment_back_is_told_of_once(tmp_path: Path, receiver: Receiver) -> None:
+def test_a_withdrawal_by_the_author_is_reported_once(tmp_path: Path, receiver: Receiver) -> None:
     site = a_hooked_site(tmp_path, {"url": receiver.url, "events": ["approved", "trash"]})
     comment = site.comment().json
     site.decide(comment["id"], "approve")
@@ -114,7 +114,7 @@ def test_an_author_who_takes_a_comment_back_is_told_of_once(tmp_path: Path, rece
     assert not open_tasks(site)
 
 
-def test_a_withdrawal_is_nothing_to_who_only_hears_what_waits(tmp_path: Path, receiver: Receiver) -> None:
+def test_a_withdrawal_is_not_reported_to_webhooks_for_pending_items(tmp_path: Path, receiver: Receiver) -> None:
     site = a_hooked_site(tmp_path, {"url": receiver.url})
     comment = site.comment().json
     site.app.test_client().delete(f"/discuss/items/{comment['id']}?edit_token={comment['edit_token']}")
@@ -122,7 +122,7 @@ def test_a_withdrawal_is_nothing_to_who_only_hears_what_waits(tmp_path: Path, re
     assert receiver.events == []
 
 
-def test_a_ping_whose_link_is_gone_is_told_of(tmp_path: Path, receiver: Receiver) -> None:
+def test_a_ping_whose_link_is_gone_is_reported(tmp_path: Path, receiver: Receiver) -> None:
     with Blog() as blog:
         fetching = {"MODERATE_FETCH_ALLOW": ["127.0.0.0/8"], "MODERATE_FETCH_PORTS": [80, 443, blog.port]}
         site = a_hooked_site(tmp_path, {"url": receiver.url, "events": ["waiting", "trash"]}, **fetching)
@@ -140,7 +140,7 @@ def test_a_ping_whose_link_is_gone_is_told_of(tmp_path: Path, receiver: Receiver
     assert receiver.told[1]["data"]["id"] == number
 
 
-def test_a_receiver_that_fails_is_tried_again_with_the_same_id(tmp_path: Path, receiver: Receiver) -> None:
+def test_a_failed_call_is_retried_with_the_same_id(tmp_path: Path, receiver: Receiver) -> None:
     site = a_hooked_site(tmp_path, {"url": receiver.url})
     receiver.status = 503
     site.comment()
@@ -154,7 +154,7 @@ def test_a_receiver_that_fails_is_tried_again_with_the_same_id(tmp_path: Path, r
     assert len(set(receiver.ids)) == 1
 
 
-def test_one_receiver_that_fails_holds_up_no_other(tmp_path: Path, receiver: Receiver) -> None:
+def test_a_failing_receiver_does_not_delay_others(tmp_path: Path, receiver: Receiver) -> None:
     broken = Receiver()
     broken.status = 500
     with serving(broken) as server:
@@ -165,9 +165,7 @@ def test_one_receiver_that_fails_holds_up_no_other(tmp_path: Path, receiver: Rec
     assert open_tasks(site)
 
 
-def test_what_nobody_took_for_days_lies_in_the_dead_letters_and_can_be_replayed(
-    tmp_path: Path, receiver: Receiver
-) -> None:
+def test_an_undelivered_call_becomes_a_dead_letter_and_can_be_replayed(tmp_path: Path, receiver: Receiver) -> None:
     site = a_hooked_site(tmp_path, {"url": receiver.url})
     receiver.status = 500
     site.comment()
@@ -186,7 +184,7 @@ def test_what_nobody_took_for_days_lies_in_the_dead_letters_and_can_be_replayed(
     assert runner.invoke(args=["moderate", "tasks", "replay"]).exit_code == 2
 
 
-def test_a_receiver_that_is_gone_is_left_alone_for_a_day(tmp_path: Path, receiver: Receiver) -> None:
+def test_a_receiver_that_is_gone_is_not_called_for_a_day(tmp_path: Path, receiver: Receiver) -> None:
     site = a_hooked_site(tmp_path, {"url": receiver.url})
     receiver.status = 410
     for number in (1, 2):
@@ -207,7 +205,7 @@ def test_a_receiver_that_is_gone_is_left_alone_for_a_day(tmp_path: Path, receive
 
 
 @pytest.mark.parametrize(("status", "wait"), [(429, "7200"), (503, "Tue, 13 Jan 2026 22:22:00 GMT")])
-def test_a_receiver_that_asks_to_wait_is_not_called_before(
+def test_a_receiver_that_sends_retry_after_is_not_called_before(
     tmp_path: Path, receiver: Receiver, status: int, wait: str
 ) -> None:
     site = a_hooked_site(tmp_path, {"url": receiver.url})
@@ -228,7 +226,7 @@ def test_a_receiver_that_asks_to_wait_is_not_called_before(
     assert len(receiver.told) == 2
 
 
-def test_a_person_may_replay_to_a_receiver_that_asked_to_wait(tmp_path: Path, receiver: Receiver) -> None:
+def test_a_moderator_may_replay_to_a_receiver_that_sent_retry_after(tmp_path: Path, receiver: Receiver) -> None:
     site = a_hooked_site(tmp_path, {"url": receiver.url})
     receiver.status = 500
     site.comment()
@@ -248,7 +246,7 @@ def test_a_person_may_replay_to_a_receiver_that_asked_to_wait(tmp_path: Path, re
     assert len(receiver.told) == 2
 
 
-def test_a_clock_that_was_set_back_prolongs_no_wait(tmp_path: Path, receiver: Receiver) -> None:
+def test_a_clock_set_back_does_not_prolong_a_wait(tmp_path: Path, receiver: Receiver) -> None:
     site = a_hooked_site(tmp_path, {"url": receiver.url})
     receiver.status, receiver.headers = 429, {"Retry-After": "3600"}
     site.comment()
@@ -260,7 +258,7 @@ def test_a_clock_that_was_set_back_prolongs_no_wait(tmp_path: Path, receiver: Re
     assert receiver.events == ["item.waiting"]
 
 
-def test_a_redirect_is_not_followed_but_told(tmp_path: Path, receiver: Receiver) -> None:
+def test_a_redirect_is_reported_and_not_followed(tmp_path: Path, receiver: Receiver) -> None:
     site = a_hooked_site(tmp_path, {"url": receiver.url})
     receiver.status, receiver.headers = 301, {"Location": receiver.url}
     site.comment()
@@ -271,7 +269,7 @@ def test_a_redirect_is_not_followed_but_told(tmp_path: Path, receiver: Receiver)
     assert "answered 301, a redirect, which is not followed" in task.error
 
 
-def test_what_was_given_up_can_be_deleted_and_ends_by_itself(tmp_path: Path, receiver: Receiver) -> None:
+def test_dead_letters_can_be_deleted_and_expire(tmp_path: Path, receiver: Receiver) -> None:
     site = a_hooked_site(tmp_path, {"url": receiver.url})
     receiver.status = 410
     for number in (1, 2, 3, 4):
@@ -293,7 +291,7 @@ def test_what_was_given_up_can_be_deleted_and_ends_by_itself(tmp_path: Path, rec
     assert runner.invoke(args=["moderate", "tasks", "delete", "--all"]).output == "1 deleted.\n"
 
 
-def test_a_hook_that_was_taken_out_of_the_settings_is_called_no_more(tmp_path: Path, receiver: Receiver) -> None:
+def test_a_hook_removed_from_the_settings_is_no_longer_called(tmp_path: Path, receiver: Receiver) -> None:
     site = a_hooked_site(tmp_path, {"url": receiver.url})
     site.comment()
     later = Host(tmp_path, MODERATE_LIMITS={})
@@ -331,7 +329,7 @@ GOOD = {"url": "https://hook.example/", "secret": SECRET}
         [GOOD, GOOD],
     ],
 )
-def test_a_wrong_hook_stops_the_start_and_its_secret_is_not_shown(value: object) -> None:
+def test_an_invalid_hook_stops_the_start_without_showing_its_secret(value: object) -> None:
     with pytest.raises(ConfigError) as told:
         Settings.from_config({"MODERATE_WEBHOOKS": value})
     assert "(not shown)" in str(told.value)
@@ -339,13 +337,13 @@ def test_a_wrong_hook_stops_the_start_and_its_secret_is_not_shown(value: object)
 
 
 @pytest.mark.parametrize(("part", "value"), [("url", "ftp://x"), ("secrets", ["short"]), ("events", ["all"])])
-def test_the_wrong_part_of_a_hook_is_named(part: str, value: object) -> None:
+def test_the_invalid_part_of_a_hook_is_named(part: str, value: object) -> None:
     hook = {"url": GOOD["url"], "secrets": [SECRET], part: value}
     with pytest.raises(ConfigError, match=f"look at the {part}"):
         Settings.from_config({"MODERATE_WEBHOOKS": [hook]})
 
 
-def test_a_hook_below_a_host_name_beyond_ascii_is_called_by_its_name_in_dns() -> None:
+def test_a_hook_with_an_internationalized_host_is_called_by_its_dns_name() -> None:
     settings = Settings.from_config(
         {"MODERATE_WEBHOOKS": [{**GOOD, "url": "https://b\u00fccher.example:8443/hook?a=1"}]}
     )
@@ -374,7 +372,7 @@ def test_a_hook_below_a_host_name_beyond_ascii_is_called_by_its_name_in_dns() ->
         {"MODERATE_MAIL_SECURITY": "ssl"},
     ],
 )
-def test_a_wrong_setting_about_mail_stops_the_start(config: dict[str, Any]) -> None:
+def test_an_invalid_mail_setting_stops_the_start(config: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(config))):
         Settings.from_config(config)
 
@@ -393,7 +391,7 @@ def test_a_mail_server_is_a_name_or_an_address(typed: str, read: str) -> None:
     assert Settings.from_config({"MODERATE_MAIL_SERVER": typed}).mail_server == read
 
 
-def test_secrets_come_from_the_environment_and_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_are_read_from_the_environment_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODERATE_MAIL_PASSWORD", "the word of the server")
     monkeypatch.setenv("MODERATE_WEBHOOKS", json.dumps([GOOD]))
     settings = Settings.from_config({})
@@ -404,11 +402,11 @@ def test_secrets_come_from_the_environment_and_are_never_shown(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("missing", ["MODERATE_SITE_URL", "MODERATE_MAIL_FROM"])
-def test_what_mails_need_beside_a_server_is_asked_for_at_the_start(tmp_path: Path, missing: str) -> None:
+def test_mail_settings_that_need_others_are_checked_at_the_start(tmp_path: Path, missing: str) -> None:
     with pytest.raises(ConfigError, match=missing):
         a_site(tmp_path, 25, **{missing: ""})
 
 
-def test_hooks_need_the_sites_address(tmp_path: Path) -> None:
+def test_hooks_need_site_url(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="MODERATE_SITE_URL"):
         a_hooked_site(tmp_path, GOOD, MODERATE_SITE_URL="")

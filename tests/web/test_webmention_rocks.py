@@ -52,7 +52,7 @@ def linking_to(*keys: str, words: str = "First words") -> str:
     return f'<div class="h-entry"><p class="p-summary">{words}</p> {links}</div>'
 
 
-def test_receiver_1_a_valid_mention_gets_201_and_a_status_that_can_be_read(site: Host, blog: Blog) -> None:
+def test_receiver_1_a_valid_mention_gets_201_and_a_readable_status(site: Host, blog: Blog) -> None:
     answer = send(site, blog.write("/1", linking_to("part-1")), "http://localhost/part-1")
     assert answer.status_code == 201
     location = answer.headers["Location"]
@@ -68,16 +68,16 @@ def test_receiver_1_a_valid_mention_gets_201_and_a_status_that_can_be_read(site:
     ("source", "target"),
     [("garbage", "http://localhost/part-1"), ("http://blog.example/1", "garbage"), ("garbage", "rubbish"), ("", "")],
 )
-def test_receiver_2_garbage_gets_400(site: Host, source: str, target: str) -> None:
+def test_receiver_2_an_invalid_request_gets_400(site: Host, source: str, target: str) -> None:
     assert send(site, source, target).status_code == 400
     assert site.total() == 0
 
 
-def test_a_status_that_nobody_was_given_is_not_there(site: Host) -> None:
+def test_an_unknown_status_address_is_not_found(site: Host) -> None:
     assert site.client.get("/discuss/webmention/made-up-token").status_code == 404
 
 
-def test_update_1_a_link_that_is_added_later_is_a_mention_of_its_own(site: Host, blog: Blog) -> None:
+def test_update_1_a_link_added_later_is_a_separate_mention(site: Host, blog: Blog) -> None:
     source = blog.write("/1", linking_to("part-1"))
     send(site, source, "http://localhost/part-1")
     work(site)
@@ -92,7 +92,7 @@ def test_update_1_a_link_that_is_added_later_is_a_mention_of_its_own(site: Host,
     assert site.counts("part-1")["trackbacks"] == site.counts("part-2")["trackbacks"] == 1
 
 
-def test_update_2_a_link_that_is_removed_takes_its_mention_away_and_no_other(site: Host, blog: Blog) -> None:
+def test_update_2_a_removed_link_removes_only_its_own_mention(site: Host, blog: Blog) -> None:
     source = blog.write("/1", linking_to("part-1", "part-2"))
     for key in ("part-1", "part-2"):
         send(site, source, f"http://localhost/{key}")
@@ -113,7 +113,7 @@ def test_update_2_a_link_that_is_removed_takes_its_mention_away_and_no_other(sit
 
 
 @pytest.mark.parametrize("status", [410, 200])
-def test_delete_1_a_page_that_is_gone_takes_its_mention_along(site: Host, blog: Blog, status: int) -> None:
+def test_delete_1_a_deleted_page_removes_its_mention(site: Host, blog: Blog, status: int) -> None:
     source = blog.write("/1", linking_to("part-1"))
     location = send(site, source, "http://localhost/part-1").headers["Location"]
     work(site)
@@ -134,7 +134,7 @@ def test_a_page_cannot_mention_itself(site: Host) -> None:
     assert site.total() == 0
 
 
-def test_a_title_that_speaks_of_a_tag_keeps_it_through_verification(site: Host, blog: Blog) -> None:
+def test_a_title_that_mentions_a_tag_keeps_it_through_verification(site: Host, blog: Blog) -> None:
     source = blog.write("/1", linking_to("part-1"))
     sent = {"url": source, "title": "How to use &lt;b&gt;", "blog_name": "Tags &amp;amp; co"}
     site.client.post("/discuss/trackback/part-1", data=sent)

@@ -50,7 +50,7 @@ def keyed(host: Host, key: str, *, ip: str = "192.0.2.1", **fields: Any) -> Any:
 
 
 @pytest.mark.parametrize("headers", ELSEWHERE)
-def test_another_sites_form_displaces_nothing_of_the_readers_own(host: Host, headers: dict[str, str]) -> None:
+def test_a_form_of_another_site_does_not_replace_comments_of_the_reader(host: Host, headers: dict[str, str]) -> None:
     reader = host.app.test_client()
     assert post(host, reader, text="My own words.").status_code == 303
     # The browser leaves the cookie out of such a request.
@@ -63,7 +63,9 @@ def test_another_sites_form_displaces_nothing_of_the_readers_own(host: Host, hea
 
 
 @pytest.mark.parametrize("headers", ELSEWHERE)
-def test_another_sites_form_with_the_readers_cookie_displaces_nothing(host: Host, headers: dict[str, str]) -> None:
+def test_a_form_of_another_site_with_the_cookie_of_the_reader_replaces_nothing(
+    host: Host, headers: dict[str, str]
+) -> None:
     reader = host.app.test_client()
     post(host, reader, text="My own words.")
     for number in range(40):
@@ -81,13 +83,13 @@ def test_the_sender_of_a_form_on_a_static_page_sees_the_notice_on_the_article(ho
 
 
 @pytest.mark.parametrize("headers", HERE)
-def test_a_form_of_the_site_itself_is_remembered(host: Host, headers: dict[str, str]) -> None:
+def test_the_sender_of_a_form_of_the_site_is_remembered(host: Host, headers: dict[str, str]) -> None:
     reader = host.app.test_client()
     post(host, reader, headers=headers)
     assert WORDS["text"] in reader.get("/thaw").text
 
 
-def test_programs_on_other_sites_get_no_cookie_either(host: Host) -> None:
+def test_programs_on_other_sites_get_no_cookie(host: Host) -> None:
     answer = host.client.post("/discuss/comments/thaw", json=WORDS, headers=ELSEWHERE[0])
     assert answer.status_code == 202
     assert "Set-Cookie" not in answer.headers
@@ -96,7 +98,7 @@ def test_programs_on_other_sites_get_no_cookie_either(host: Host) -> None:
 # --- keys in the header -------------------------------------------------------------------------------
 
 
-def test_a_key_of_one_client_is_no_key_of_another(host: Host) -> None:
+def test_an_idempotency_key_is_valid_for_one_client_only(host: Host) -> None:
     first = keyed(host, "order-1")
     other = keyed(host, "order-1", ip="192.0.2.2")
     assert first.status_code == other.status_code == 202
@@ -108,13 +110,13 @@ def test_a_key_of_one_client_is_no_key_of_another(host: Host) -> None:
     assert host.total() == 2
 
 
-def test_one_household_on_ipv6_is_one_client(host: Host) -> None:
+def test_an_ipv6_network_is_one_client(host: Host) -> None:
     first = keyed(host, "k", ip="2001:db8:1:1::1")
     assert keyed(host, "k", ip="2001:db8:1:1::2").json["id"] == first.json["id"]
     assert keyed(host, "k", ip="2001:db8:1:2::1").json["id"] != first.json["id"]
 
 
-def test_two_logins_behind_one_address_have_keys_of_their_own(host: Host) -> None:
+def test_two_logins_behind_one_address_have_separate_idempotency_keys(host: Host) -> None:
     host.author = Author("One", id="1")
     first = keyed(host, "k").json
     host.author = Author("Two", id="2")
@@ -123,7 +125,7 @@ def test_two_logins_behind_one_address_have_keys_of_their_own(host: Host) -> Non
     assert second["author"]["name"] == "Two"
 
 
-def test_a_key_that_its_own_client_used_for_another_text_is_refused_in_words(host: Host) -> None:
+def test_a_key_reused_for_another_text_is_refused_with_a_message(host: Host) -> None:
     keyed(host, "k")
     again = keyed(host, "k", text="Something else.")
     assert again.status_code == 422
@@ -154,7 +156,7 @@ def test_a_form_sent_twice_is_one_comment(host: Host, token: str) -> None:
 @pytest.mark.parametrize(
     "changes", [{"text": "A second thought."}, {"author": "Mika S."}, {"email": "other@mail.example"}]
 )
-def test_back_and_other_words_are_another_comment(host: Host, token: str, changes: dict[str, str]) -> None:
+def test_a_form_resent_with_another_text_is_another_comment(host: Host, token: str, changes: dict[str, str]) -> None:
     first = number_of(post(host, form_token=token))
     second = number_of(post(host, form_token=token, **changes))
     assert first != second
@@ -164,18 +166,18 @@ def test_back_and_other_words_are_another_comment(host: Host, token: str, change
     assert host.total() == 2
 
 
-def test_two_readers_behind_one_address_may_have_one_form_from_a_cache(host: Host, token: str) -> None:
+def test_two_readers_behind_one_address_may_use_one_cached_form(host: Host, token: str) -> None:
     one = number_of(post(host, form_token=token, author="Mika", text="I agree."))
     other = number_of(post(host, form_token=token, author="Nao", email="nao@mail.example", text="I agree."))
     assert one != other
     assert host.total() == 2
 
 
-def test_the_same_words_from_two_addresses_are_two_comments(host: Host, token: str) -> None:
+def test_the_same_text_from_two_addresses_is_two_comments(host: Host, token: str) -> None:
     assert number_of(post(host, form_token=token)) != number_of(post(host, form_token=token, ip="192.0.2.2"))
 
 
-def test_the_same_words_as_a_reply_are_another_comment(host: Host, token: str) -> None:
+def test_the_same_text_as_a_reply_is_another_comment(host: Host, token: str) -> None:
     parent = number_of(post(host, text="Which kitchen?"))
     host.decide(int(parent), "approve")
     assert number_of(post(host, form_token=token)) != number_of(post(host, form_token=token, parent=parent))

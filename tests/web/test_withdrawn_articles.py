@@ -66,7 +66,7 @@ def withdrawn(host: Host) -> Host:
         "/discuss/trackback/secret?__mode=rss",
     ],
 )
-def test_everything_of_a_withdrawn_article_is_not_found(withdrawn: Host, address: str) -> None:
+def test_every_address_of_a_withdrawn_article_is_not_found(withdrawn: Host, address: str) -> None:
     for client in (withdrawn.client, withdrawn.app.test_client()):
         answer = client.get(address)
         assert answer.status_code == 404
@@ -74,7 +74,7 @@ def test_everything_of_a_withdrawn_article_is_not_found(withdrawn: Host, address
 
 
 @pytest.mark.parametrize("method", ["patch", "delete"])
-def test_a_wrong_token_does_not_tell_an_item_of_a_withdrawn_article_from_none(withdrawn: Host, method: str) -> None:
+def test_a_wrong_token_does_not_reveal_an_item_of_a_withdrawn_article(withdrawn: Host, method: str) -> None:
     guess = {"edit_token": "made up"} | ({"text": "Changed."} if method == "patch" else {})
     send = getattr(withdrawn.app.test_client(), method)
     answers = [send(f"/discuss/items/{number}", json=guess) for number in (1, 2, 99)]
@@ -82,18 +82,18 @@ def test_a_wrong_token_does_not_tell_an_item_of_a_withdrawn_article_from_none(wi
     assert len({answer.text for answer in answers}) == 1
 
 
-def test_everything_is_there_again_when_the_article_is(withdrawn: Host) -> None:
+def test_every_address_works_again_when_the_article_is_back(withdrawn: Host) -> None:
     withdrawn.add_article("secret")
     for address in ("/discuss/comments/secret", "/discuss/items/1", "/discuss/feed/secret", "/discuss/feed"):
         assert SECRET in withdrawn.client.get(address).text
     assert withdrawn.counts("secret") == {"comments": 1, "trackbacks": 1}
 
 
-def test_a_withdrawn_article_counts_nothing_where_it_is_asked_for_alone(withdrawn: Host) -> None:
+def test_the_counters_of_a_single_withdrawn_article_are_zero(withdrawn: Host) -> None:
     assert withdrawn.counts("secret") == {"comments": 0, "trackbacks": 0}
 
 
-def test_the_host_is_asked_about_no_key_of_a_list_of_counts(host: Host) -> None:
+def test_a_list_of_counters_makes_no_call_to_the_host(host: Host) -> None:
     asked: list[str] = []
     host.moderate.article_loader(lambda key: asked.append(key) or host.articles.get(key))
     host.client.get("/discuss/counts?article=thaw&article=frost")
@@ -102,13 +102,13 @@ def test_the_host_is_asked_about_no_key_of_a_list_of_counts(host: Host) -> None:
     assert asked == ["thaw"]
 
 
-def test_the_sites_feed_leaves_a_withdrawn_article_out(withdrawn: Host) -> None:
+def test_the_feed_of_the_site_leaves_out_a_withdrawn_article(withdrawn: Host) -> None:
     publish(withdrawn, "thaw", "The river froze.")
     assert entries(withdrawn) == ["<p>The river froze.</p>"]
     assert "Embargoed" not in withdrawn.client.get("/discuss/feed").text
 
 
-def test_the_sites_feed_is_full_however_many_newer_items_are_withdrawn(host: Host) -> None:
+def test_the_feed_of_the_site_is_full_despite_many_newer_withdrawn_items(host: Host) -> None:
     host.add_article("secret")
     asked: list[str] = []
     with host.app.app_context():
@@ -125,7 +125,7 @@ def test_the_sites_feed_is_full_however_many_newer_items_are_withdrawn(host: Hos
 
 
 @pytest.mark.parametrize("code", [401, 403, 404, 410, 451])
-def test_a_loader_that_aborts_for_one_article_leaves_the_sites_feed_to_the_others(host: Host, code: int) -> None:
+def test_the_feed_of_the_site_skips_an_article_whose_loader_aborts(host: Host, code: int) -> None:
     asked: list[str] = []
     host.add_article("members")
     for number in range(2):
@@ -143,7 +143,7 @@ def test_a_loader_that_aborts_for_one_article_leaves_the_sites_feed_to_the_other
     assert host.client.get("/discuss/items/1").status_code == (404 if code == 410 else code)
 
 
-def test_a_feed_of_members_is_not_kept_for_strangers(host: Host) -> None:
+def test_a_feed_for_members_is_not_cached_for_others(host: Host) -> None:
     """The loader may know who asks: what one reader has is never taken for another's copy."""
     host.add_article("members")
     publish(host, "members", "For members.")
@@ -156,7 +156,7 @@ def test_a_feed_of_members_is_not_kept_for_strangers(host: Host) -> None:
     assert host.client.get("/discuss/feed", headers={"If-None-Match": tag}).status_code == 200
 
 
-def test_an_author_takes_a_comment_back_but_does_not_change_it_once_its_article_is_withdrawn(host: Host) -> None:
+def test_an_author_can_withdraw_but_not_edit_a_comment_on_a_withdrawn_article(host: Host) -> None:
     host.add_article("secret")
     answer = host.comment(SECRET, article="secret").json
     number, token = answer["id"], answer["edit_token"]
@@ -189,7 +189,7 @@ def test_the_status_of_a_mention_is_not_found_once_its_article_is_withdrawn(host
 
 
 @pytest.mark.parametrize("post", ["comment", "reply", "trackback", "webmention"])
-def test_nothing_comes_in_for_a_withdrawn_article(withdrawn: Host, post: str) -> None:
+def test_no_submission_is_accepted_for_a_withdrawn_article(withdrawn: Host, post: str) -> None:
     ways: dict[str, Callable[[], object]] = {
         "comment": lambda: withdrawn.comment("One more.", article="secret"),
         "reply": lambda: withdrawn.comment("One more.", article="secret", parent=1),
