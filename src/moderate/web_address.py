@@ -340,7 +340,7 @@ def _is_disguised(label: str) -> bool:
         folded = ascii_host(label)
     except ValueError:
         return True
-    return label.isdigit() or not folded.startswith("xn--") or "." in folded
+    return label.isdigit() or not folded.startswith("xn--") or "." in unicodedata.normalize("NFKC", label) + folded
 
 
 def _ip(host: str) -> str | None:

@@ -532,6 +532,7 @@ def test_a_site_is_found_in_each_spelling_that_may_be_stored(url: str, sites: se
         ("http://१२७.example/", True),
         ("http://[::ffff:203.0.113.7]/", True),
         ("https://bücher．example/", True),
+        ("http://\xe9\u2488/", True),
     ],
 )
 def test_a_host_that_is_a_name_only_after_folding_is_disguised(url: str, is_disguised: bool) -> None:
