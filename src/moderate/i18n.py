@@ -32,6 +32,9 @@ CHECK = "check"
 #: A place in a message that a value fills: ``{name}``.
 PLACE = re.compile(r"\{(\w+)\}")
 
+#: A number as messages hold it.
+NUMBER = re.compile(r"\d[\d,.]*")
+
 #: Stored sentences longer than this are not looked up by pattern.
 LONGEST = 1000
 
@@ -151,10 +154,10 @@ class Translator:
     # Rows from before messages were stored with their values hold the English sentence alone.
 
     def _by_pattern(self, text: str) -> str:
-        for pattern, template in self._patterns:
-            match = pattern.fullmatch(text)
-            if match is not None:
-                return template.format(**{name: self._part(name, part) for name, part in match.groupdict().items()})
+        for message, template in self._patterns:
+            values = values_in(text, message)
+            if values is not None:
+                return template.format(**{name: self._part(name, part) for name, part in values.items()})
         return text
 
     def _part(self, place: str, part: str) -> str:
@@ -166,24 +169,37 @@ class Translator:
         return self.translate(part)
 
     @cached_property
-    def _patterns(self) -> list[tuple[re.Pattern[str], str]]:
-        """All messages with places as patterns; those with the most words of their own first."""
+    def _patterns(self) -> list[tuple[str, str]]:
+        """All messages with places and their translations; those with the most words of their own first."""
         # Keys that are no strings are those of messages about a number.
         known = [key for key in vars(self._catalog)["_catalog"] if isinstance(key, str) and PLACE.search(key)]
         own = {message: len(PLACE.sub("", message).strip()) for message in known}
         ranked = sorted((message for message in known if own[message] >= 4), key=lambda message: -own[message])
-        return [(pattern_of(message), self.template(message)) for message in ranked]
+        return [(message, self.template(message)) for message in ranked]
 
 
-def pattern_of(message: str) -> re.Pattern[str]:
-    """Return the pattern of the sentences that a message with places becomes."""
-    parts = PLACE.split(message)
-    return re.compile("".join(_place(part) if at % 2 else re.escape(part) for at, part in enumerate(parts)), re.DOTALL)
+def values_in(text: str, message: str) -> dict[str, str] | None:
+    """Return the values with which *message* becomes *text*, each as short as possible; None where it cannot.
 
-
-def _place(name: str) -> str:
-    # A number is known as one, or "5 calls within 10 minutes" would be taken for so many minutes.
-    return rf"(?P<{name}>\d[\d,.]*)" if name == "n" else f"(?P<{name}>.+?)"
+    Takes linear time, unlike a regular expression with several open places: *text* may be a stranger's.
+    """
+    first, *rest = PLACE.split(message)
+    if not text.startswith(first):
+        return None
+    values: dict[str, str] = {}
+    start = len(first)
+    for at in range(0, len(rest), 2):
+        name, after = rest[at], rest[at + 1]
+        if at == len(rest) - 2:
+            end = len(text) - len(after) if text.endswith(after) else -1
+        else:
+            end = text.find(after, start + 1)
+        # A number is known as one, or "5 calls within 10 minutes" would be taken for so many minutes.
+        if end <= start or (name == "n" and not NUMBER.fullmatch(text, start, end)):
+            return None
+        values[name] = text[start:end]
+        start = end + len(after)
+    return values
 
 
 translator = cache(Translator)
