@@ -24,7 +24,7 @@ def write(page: Page, text: str, author: str = "Hoshino") -> None:
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without JavaScript"])
-def test_a_comment_goes_from_the_form_over_the_queue_to_the_article(
+def test_a_comment_is_sent_approved_in_the_queue_and_shown_on_the_article(
     newsroom: Newsroom, reader: Callable[..., Page], javascript: bool
 ) -> None:
     author = reader(javascript=javascript)
@@ -65,7 +65,7 @@ def test_a_comment_goes_from_the_form_over_the_queue_to_the_article(
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without JavaScript"])
-def test_a_double_click_posts_once(newsroom: Newsroom, reader: Callable[..., Page], javascript: bool) -> None:
+def test_a_double_click_sends_one_comment(newsroom: Newsroom, reader: Callable[..., Page], javascript: bool) -> None:
     page = reader(javascript=javascript)
     page.goto(newsroom.article())
     page.get_by_label("Name").fill("Hoshino")
@@ -76,9 +76,7 @@ def test_a_double_click_posts_once(newsroom: Newsroom, reader: Callable[..., Pag
     assert newsroom.counts().pending == 1
 
 
-def test_a_form_that_is_sent_again_from_the_history_is_one_comment(
-    newsroom: Newsroom, reader: Callable[..., Page]
-) -> None:
+def test_a_form_resent_from_the_history_is_one_comment(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
     page = reader(javascript=False)
     page.goto(newsroom.article())
     body = {
@@ -94,9 +92,7 @@ def test_a_form_that_is_sent_again_from_the_history_is_one_comment(
     assert newsroom.counts().pending == 1
 
 
-def test_a_reply_without_javascript_stands_below_what_it_answers(
-    newsroom: Newsroom, reader: Callable[..., Page]
-) -> None:
+def test_a_reply_without_javascript_is_shown_below_its_parent(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
     newsroom.post("Which kitchen?", author="Tegata resident")
     page = reader(javascript=False)
     page.goto(f"{newsroom.article()}?from=front")
@@ -112,7 +108,7 @@ def test_a_reply_without_javascript_stands_below_what_it_answers(
     expect(answer).to_contain_text("The one with the lantern.")
 
 
-def test_a_chain_of_answers_deeper_than_the_page_shows_is_shown_whole(
+def test_a_chain_of_replies_deeper_than_the_maximum_is_shown_whole(
     newsroom: Newsroom, reader: Callable[..., Page]
 ) -> None:
     parent = None
@@ -129,7 +125,9 @@ def test_a_chain_of_answers_deeper_than_the_page_shows_is_shown_whole(
     expect(page.locator(f"#comment-{parent}")).to_contain_text("in reply to Reader 38")
 
 
-def test_pings_stand_apart_with_source_title_and_excerpt(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
+def test_pings_are_listed_separately_with_source_title_and_excerpt(
+    newsroom: Newsroom, reader: Callable[..., Page]
+) -> None:
     newsroom.post(
         "The last guests can stay.",
         author="",
@@ -151,16 +149,14 @@ def test_pings_stand_apart_with_source_title_and_excerpt(newsroom: Newsroom, rea
     expect(page.locator("#comments .moderate-comment")).to_have_count(0)
 
 
-def test_a_closed_article_says_so_and_has_no_form(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
+def test_a_closed_article_shows_a_notice_and_no_form(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
     page = reader()
     page.goto(newsroom.article(CLOSED_STORY))
     expect(page.get_by_text("Comments are closed.")).to_be_visible()
     expect(page.locator("form.moderate-form")).to_have_count(0)
 
 
-def test_the_preview_shows_what_readers_would_see_and_stores_nothing(
-    newsroom: Newsroom, reader: Callable[..., Page]
-) -> None:
+def test_the_preview_shows_the_final_text_and_stores_nothing(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
     page = reader()
     page.goto(newsroom.article())
     page.get_by_label("Comment", exact=True).fill("<b>Bold</b> <script>window.ran = 1</script>")
@@ -171,7 +167,7 @@ def test_the_preview_shows_what_readers_would_see_and_stores_nothing(
     assert newsroom.counts(STORY).pending == 0
 
 
-def test_times_are_told_in_the_readers_own_zone_and_without_javascript_in_utc(
+def test_times_are_in_the_time_zone_of_the_reader_or_in_utc_without_javascript(
     newsroom: Newsroom, reader: Callable[..., Page]
 ) -> None:
     item = newsroom.post("When?")

@@ -36,7 +36,7 @@ def busy(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Newsroom]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_page_shuts_anybody_out(busy: Newsroom, reader: Callable[..., Page], scheme: str) -> None:
+def test_every_page_is_accessible(busy: Newsroom, reader: Callable[..., Page], scheme: str) -> None:
     page = reader(color_scheme=scheme)
     found: dict[str, list[str]] = {}
     page.goto(busy.article())
@@ -66,7 +66,7 @@ def test_no_page_shuts_anybody_out(busy: Newsroom, reader: Callable[..., Page], 
     assert {name: problems for name, problems in found.items() if problems} == {}
 
 
-def test_the_page_of_a_sign_in_link_shuts_nobody_out(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
+def test_the_page_of_a_sign_in_link_is_accessible(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
     with newsroom.app.app_context():
         link = new_link(newsroom.app.extensions["moderate"], "Mori")
     page = reader()
@@ -75,14 +75,16 @@ def test_the_page_of_a_sign_in_link_shuts_nobody_out(newsroom: Newsroom, reader:
     assert grave_findings(page) == []
 
 
-def test_the_checker_itself_finds_what_is_wrong(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
+def test_the_accessibility_checker_finds_faults(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
     page = reader()
     newsroom.sign_in(page)
     page.evaluate("document.querySelector('label[for=q]').remove(); document.getElementById('q').placeholder = ''")
     assert [problem for problem in grave_findings(page) if "critical: label" in problem]
 
 
-def test_forced_colours_leave_the_focus_the_tab_and_the_edges(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
+def test_forced_colours_keep_focus_selected_tab_and_borders_visible(
+    newsroom: Newsroom, reader: Callable[..., Page]
+) -> None:
     newsroom.post("Seen in every colour.", decision=None)
     page = reader(forced_colors="active")
     newsroom.sign_in(page)
@@ -95,7 +97,7 @@ def test_forced_colours_leave_the_focus_the_tab_and_the_edges(newsroom: Newsroom
     assert here != page.locator(".tabs a:not([aria-current])").first.evaluate(border)
 
 
-def test_the_language_follows_the_moderators_browser_and_the_readers_page_does_not(
+def test_the_queue_follows_the_language_of_the_browser_and_the_article_page_does_not(
     newsroom: Newsroom, reader: Callable[..., Page]
 ) -> None:
     newsroom.post("Which language?", decision=None)
@@ -110,7 +112,7 @@ def test_the_language_follows_the_moderators_browser_and_the_readers_page_does_n
     expect(page.get_by_role("heading", name="Comments (1)")).to_be_visible()
 
 
-def test_a_japanese_site_speaks_japanese_to_everybody(tmp_path: Path, reader: Callable[..., Page]) -> None:
+def test_a_japanese_site_is_shown_in_japanese_to_everyone(tmp_path: Path, reader: Callable[..., Page]) -> None:
     with serve(tmp_path, MODERATE_LANGUAGE="ja") as newsroom:
         page = reader()
         page.goto(newsroom.article())

@@ -54,7 +54,9 @@ def texts(desk: Newsroom, reader: Callable[..., Page]) -> str:
     return page.locator("body").inner_text()
 
 
-def test_a_key_keeps_the_public_text_and_another_takes_the_change(desk: Newsroom, reader: Callable[..., Page]) -> None:
+def test_one_key_keeps_the_public_text_and_another_accepts_the_change(
+    desk: Newsroom, reader: Callable[..., Page]
+) -> None:
     page = opened(desk, reader())
     expect(cards(page)).to_have_count(3)
     page.keyboard.press("j")
@@ -76,7 +78,7 @@ def test_a_key_keeps_the_public_text_and_another_takes_the_change(desk: Newsroom
     assert "Other words" not in public
 
 
-def test_where_no_changed_text_waits_the_key_does_nothing(desk: Newsroom, reader: Callable[..., Page]) -> None:
+def test_the_key_does_nothing_without_a_changed_text(desk: Newsroom, reader: Callable[..., Page]) -> None:
     page = opened(desk, reader(), "?status=pending")
     page.keyboard.press("j")
     page.keyboard.press("d")
@@ -84,7 +86,9 @@ def test_where_no_changed_text_waits_the_key_does_nothing(desk: Newsroom, reader
     assert desk.counts().pending == 1
 
 
-def test_a_selection_drops_the_changes_and_approves_nothing_else(desk: Newsroom, reader: Callable[..., Page]) -> None:
+def test_declining_for_a_selection_drops_changes_and_approves_nothing_else(
+    desk: Newsroom, reader: Callable[..., Page]
+) -> None:
     page = opened(desk, reader(), "?status=")
     page.get_by_label("All of this page").check()
     page.get_by_role("button", name="Keep the public text of what is selected").click()
@@ -100,7 +104,7 @@ def test_a_selection_drops_the_changes_and_approves_nothing_else(desk: Newsroom,
     expect(card.get_by_role("button", name="Take the change")).to_be_visible()
 
 
-def test_who_comes_second_is_told_what_the_first_did(desk: Newsroom, reader: Callable[..., Page]) -> None:
+def test_the_second_moderator_sees_the_decision_of_the_first(desk: Newsroom, reader: Callable[..., Page]) -> None:
     mine, hers = opened(desk, reader()), reader()
     desk.sign_in(hers, "Sakai")
     hers.goto(desk.queue + CHANGED)
@@ -111,7 +115,7 @@ def test_who_comes_second_is_told_what_the_first_did(desk: Newsroom, reader: Cal
     assert "First words 3." in texts(desk, reader)
 
 
-def test_the_list_of_keys_names_it(desk: Newsroom, reader: Callable[..., Page]) -> None:
+def test_the_list_of_keys_includes_the_key_for_declining(desk: Newsroom, reader: Callable[..., Page]) -> None:
     page = opened(desk, reader())
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("drop the change: the public text stays")
@@ -119,7 +123,7 @@ def test_the_list_of_keys_names_it(desk: Newsroom, reader: Callable[..., Page]) 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1200])
-def test_both_texts_shut_nobody_out_and_nothing_scrolls_sideways(
+def test_cards_with_both_texts_are_accessible_and_do_not_scroll_sideways(
     desk: Newsroom, reader: Callable[..., Page], width: int, scheme: str
 ) -> None:
     page = opened(desk, reader(viewport={"width": width, "height": 800}, color_scheme=scheme))

@@ -65,7 +65,7 @@ def link_of(site: Newsroom, mail: MailServer) -> str:
     return next(place for place in got.links if place.startswith(f"{site.url}/discuss/confirmation/"))
 
 
-def test_a_reader_without_javascript_confirms_an_address(
+def test_an_address_can_be_confirmed_without_javascript(
     site: Newsroom, mail: MailServer, reader: Callable[..., Page]
 ) -> None:
     page = reader(javascript=False)

@@ -76,7 +76,7 @@ def full_of_it(newsroom: Newsroom) -> Newsroom:
     return newsroom
 
 
-def test_nothing_runs_for_readers(full_of_it: Newsroom, reader: Callable[..., Page]) -> None:
+def test_no_hostile_text_is_executed_for_readers(full_of_it: Newsroom, reader: Callable[..., Page]) -> None:
     watched = WatchedPage(reader())
     watched.open(full_of_it.article())
     assert watched.page.locator(".moderate-comment").count() >= 2 * len(HOSTILE)
@@ -85,7 +85,7 @@ def test_nothing_runs_for_readers(full_of_it: Newsroom, reader: Callable[..., Pa
     assert watched.happened == []
 
 
-def test_nothing_runs_for_moderators(full_of_it: Newsroom, reader: Callable[..., Page]) -> None:
+def test_no_hostile_text_is_executed_for_moderators(full_of_it: Newsroom, reader: Callable[..., Page]) -> None:
     page = reader()
     full_of_it.sign_in(page)
     watched = WatchedPage(page)
@@ -103,7 +103,9 @@ def test_nothing_runs_for_moderators(full_of_it: Newsroom, reader: Callable[...,
 
 
 @pytest.mark.parametrize("width", [360, 1000])
-def test_no_text_breaks_the_page_of_the_queue(newsroom: Newsroom, reader: Callable[..., Page], width: int) -> None:
+def test_no_text_breaks_the_layout_of_the_queue_page(
+    newsroom: Newsroom, reader: Callable[..., Page], width: int
+) -> None:
     sent = 0
     for number, text in enumerate((*UNRULY, *HOSTILE)):
         for fields in ({"text": text}, {"text": f"By {number}.", "author": text[:90]}):
@@ -131,7 +133,7 @@ def test_no_text_breaks_the_page_of_the_queue(newsroom: Newsroom, reader: Callab
     assert (counted.spam, counted.trash) == (1, 1)
 
 
-def test_hostile_names_of_moderators_articles_and_rules_are_words(
+def test_hostile_names_of_moderators_articles_and_rules_are_escaped(
     newsroom: Newsroom, reader: Callable[..., Page]
 ) -> None:
     item = newsroom.post("Who decides?", decision=None)
@@ -153,7 +155,9 @@ def test_hostile_names_of_moderators_articles_and_rules_are_words(
     assert watched.happened == []
 
 
-def test_nothing_runs_on_the_page_of_a_refused_form(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
+def test_no_hostile_text_is_executed_on_the_page_of_a_refused_form(
+    newsroom: Newsroom, reader: Callable[..., Page]
+) -> None:
     watched = WatchedPage(reader())
     for text in HOSTILE:
         watched.open(newsroom.article())
@@ -175,7 +179,7 @@ def test_nothing_runs_on_the_page_of_a_refused_form(newsroom: Newsroom, reader: 
     "markup",
     ["<script>window.ran = 1</script>", "<img src=x onerror='window.ran = 1'>", "<iframe srcdoc='x'></iframe>"],
 )
-def test_the_watch_itself_notices_what_runs(newsroom: Newsroom, reader: Callable[..., Page], markup: str) -> None:
+def test_the_test_detects_executed_scripts(newsroom: Newsroom, reader: Callable[..., Page], markup: str) -> None:
     page = reader()
     page.route(
         newsroom.article(),

@@ -69,7 +69,7 @@ def tab_with_script_free_page(page: Page, name: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_scrolls_sideways_on_a_narrow_screen(
+def test_no_page_scrolls_sideways_on_a_narrow_screen(
     newsroom: Newsroom, reader: Callable[..., Page], scheme: str
 ) -> None:
     wide = "unbroken" * 60
@@ -89,7 +89,7 @@ def test_nothing_scrolls_sideways_on_a_narrow_screen(
     assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
-def test_text_from_right_to_left_stands_on_its_own_side(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
+def test_right_to_left_text_is_aligned_to_the_right(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
     newsroom.post("שלום לכולם", author="דנה")
     newsroom.post("Hello everybody", author="Dana")
     page = reader()

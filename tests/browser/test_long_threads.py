@@ -47,7 +47,7 @@ def is_in_sight(page: Page, number: int) -> None:
 
 @pytest.mark.parametrize("number", [502, 5001])
 @pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without JavaScript"])
-def test_nothing_is_lost_from_sight_in_a_long_thread(
+def test_every_comment_of_a_long_thread_can_be_reached(
     newsroom: Newsroom, reader: Callable[..., Page], number: int, javascript: bool
 ) -> None:
     page = reader(javascript=javascript)
@@ -83,7 +83,9 @@ def test_nothing_is_lost_from_sight_in_a_long_thread(
 
 
 @pytest.mark.parametrize("way", ["reply", "article", "reload"])
-def test_what_was_typed_is_there_on_the_next_page(newsroom: Newsroom, reader: Callable[..., Page], way: str) -> None:
+def test_text_typed_into_the_form_is_kept_on_the_next_page(
+    newsroom: Newsroom, reader: Callable[..., Page], way: str
+) -> None:
     newsroom.post("Which kitchen?", author="Tegata resident")
     page = reader()
     page.goto(newsroom.article())
@@ -107,9 +109,7 @@ def test_what_was_typed_is_there_on_the_next_page(newsroom: Newsroom, reader: Ca
     expect(page.locator("form.moderate-form [name=text]")).to_have_value("")
 
 
-def test_a_draft_outlives_a_form_that_could_not_be_sent_and_stays_in_its_tab(
-    newsroom: Newsroom, reader: Callable[..., Page]
-) -> None:
+def test_a_draft_survives_a_failed_submission_within_its_tab(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
     page = reader()
     newsroom.post("Which kitchen?")
     page.goto(newsroom.article())
@@ -126,7 +126,7 @@ def test_a_draft_outlives_a_form_that_could_not_be_sent_and_stays_in_its_tab(
     expect(other.locator("form.moderate-form [name=text]")).to_have_value("")
 
 
-def test_a_refused_form_keeps_its_draft_on_the_way_back_to_the_article(
+def test_a_refused_form_keeps_its_draft_when_going_back_to_the_article(
     newsroom: Newsroom, reader: Callable[..., Page]
 ) -> None:
     page = reader()
@@ -139,9 +139,7 @@ def test_a_refused_form_keeps_its_draft_on_the_way_back_to_the_article(
     expect(page.locator("form.moderate-form [name=text]")).to_have_value(DRAFT)
 
 
-def test_who_is_shown_a_cached_page_is_told_that_the_comment_waits(
-    newsroom: Newsroom, reader: Callable[..., Page]
-) -> None:
+def test_a_cached_page_shows_that_the_comment_is_pending(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
     """A cache that was set up with no regard to queries and cookies."""
     views = newsroom.app.view_functions
     views["article"] = Cache(newsroom.app, config={"CACHE_TYPE": "SimpleCache"}).cached(timeout=60)(views["article"])

@@ -26,9 +26,7 @@ def moderator(newsroom: Newsroom, reader: Callable[..., Page]) -> Page:
     return page
 
 
-def test_the_sign_in_link_asks_before_it_signs_in_and_works_once(
-    newsroom: Newsroom, reader: Callable[..., Page]
-) -> None:
+def test_the_sign_in_link_asks_for_confirmation_and_works_once(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
     page = reader(javascript=False)
     newsroom.sign_in(page)
     (link,) = page.context.cookies()
@@ -36,7 +34,7 @@ def test_the_sign_in_link_asks_before_it_signs_in_and_works_once(
     assert newsroom.app.extensions["newsroom.links"] == {}
 
 
-def test_whoever_is_not_signed_in_sees_no_item(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
+def test_no_item_is_shown_without_signing_in(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
     newsroom.post("A secret text.", decision=None)
     page = reader()
     answer = page.goto(newsroom.queue)
@@ -47,7 +45,7 @@ def test_whoever_is_not_signed_in_sees_no_item(newsroom: Newsroom, reader: Calla
 
 
 @pytest.mark.parametrize(("button", "tab"), [("Approve", "Approved 1"), ("Spam", "Spam 1"), ("Trash", "Trash 1")])
-def test_each_button_moves_the_item_and_the_numbers_on_the_tabs(
+def test_each_button_moves_the_item_and_updates_the_tab_counters(
     newsroom: Newsroom, moderator: Page, button: str, tab: str
 ) -> None:
     newsroom.post("Where does this go?", decision=None)
@@ -63,7 +61,7 @@ def test_each_button_moves_the_item_and_the_numbers_on_the_tabs(
     assert newsroom.counts().pending == 1
 
 
-def test_a_card_tells_what_the_checks_found_and_who_sent_it(newsroom: Newsroom, moderator: Page) -> None:
+def test_a_card_shows_the_findings_of_checks_and_the_sender(newsroom: Newsroom, moderator: Page) -> None:
     links = " ".join(f"https://shop.example/{number}" for number in range(4))
     newsroom.post(f"Buy {links}", decision=None, author="Shop", email="shop@example.org", ip="192.0.2.9")
     moderator.reload()
@@ -77,7 +75,7 @@ def test_a_card_tells_what_the_checks_found_and_who_sent_it(newsroom: Newsroom, 
     expect(raw).to_be_visible()
 
 
-def test_a_decision_that_somebody_else_made_meanwhile_is_told_and_stands(
+def test_a_conflicting_decision_is_shown_and_kept(
     newsroom: Newsroom, moderator: Page, reader: Callable[..., Page]
 ) -> None:
     newsroom.post("Two people look at this.", decision=None)
@@ -90,7 +88,7 @@ def test_a_decision_that_somebody_else_made_meanwhile_is_told_and_stands(
     assert newsroom.counts().comments == 1
 
 
-def test_a_decision_leads_back_to_the_same_filters(newsroom: Newsroom, moderator: Page) -> None:
+def test_a_decision_returns_to_the_same_filters(newsroom: Newsroom, moderator: Page) -> None:
     newsroom.post("The tram is late.", decision=None)
     newsroom.post("The tram is early.", decision=None)
     newsroom.post("The snow is late.", OTHER_STORY, decision=None)
@@ -105,7 +103,7 @@ def test_a_decision_leads_back_to_the_same_filters(newsroom: Newsroom, moderator
     expect(moderator.get_by_role("article")).to_have_count(2)
 
 
-def test_long_queues_come_in_pages(newsroom: Newsroom, moderator: Page) -> None:
+def test_long_queues_are_paged(newsroom: Newsroom, moderator: Page) -> None:
     for number in range(53):
         newsroom.post(f"Comment number {number}.", decision=None)
     moderator.reload()
@@ -117,7 +115,7 @@ def test_long_queues_come_in_pages(newsroom: Newsroom, moderator: Page) -> None:
     expect(moderator.get_by_role("article")).to_have_count(2)
 
 
-def test_a_form_without_the_pages_own_token_decides_nothing(newsroom: Newsroom, moderator: Page) -> None:
+def test_a_form_without_its_csrf_token_decides_nothing(newsroom: Newsroom, moderator: Page) -> None:
     item = newsroom.post("Forged?", decision=None)
     answer = moderator.request.post(
         f"{newsroom.queue}queue/{item.id}", form={"decision": "approve", "version": str(item.version)}
@@ -126,7 +124,7 @@ def test_a_form_without_the_pages_own_token_decides_nothing(newsroom: Newsroom, 
     assert newsroom.counts().comments == 0
 
 
-def test_the_queue_runs_no_script_and_may_not_be_framed(newsroom: Newsroom, moderator: Page) -> None:
+def test_the_queue_runs_no_foreign_script_and_cannot_be_framed(newsroom: Newsroom, moderator: Page) -> None:
     answer = moderator.goto(newsroom.queue)
     assert answer is not None
     policy = answer.headers["content-security-policy"]
@@ -136,7 +134,7 @@ def test_the_queue_runs_no_script_and_may_not_be_framed(newsroom: Newsroom, mode
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_broken_link_of_the_queue_leads_on_and_shuts_nobody_out(
+def test_a_broken_link_of_the_queue_gets_an_accessible_page_with_a_way_on(
     newsroom: Newsroom, reader: Callable[..., Page], scheme: str
 ) -> None:
     newsroom.post("Still here.", decision=None)
@@ -153,7 +151,7 @@ def test_a_broken_link_of_the_queue_leads_on_and_shuts_nobody_out(
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_a_stranger_is_led_to_the_site_and_not_in_a_circle(
+def test_a_visitor_without_rights_is_led_to_the_site_without_a_loop(
     newsroom: Newsroom, reader: Callable[..., Page], javascript: bool
 ) -> None:
     page = reader(width=360, javascript=javascript)
@@ -169,7 +167,7 @@ def buttons(card: Locator) -> list[str]:
     return card.locator("form.decide").get_by_role("button").all_inner_texts()
 
 
-def test_the_card_of_a_clash_follows_what_somebody_else_decided(
+def test_the_card_of_a_conflict_shows_the_decision_of_the_other_moderator(
     newsroom: Newsroom, reader: Callable[..., Page]
 ) -> None:
     newsroom.post("Two people look at this.", decision=None)
@@ -193,7 +191,7 @@ def test_the_card_of_a_clash_follows_what_somebody_else_decided(
     assert newsroom.counts().trash == 1
 
 
-def test_a_card_that_stays_on_the_page_follows_decisions_and_their_undo(
+def test_a_card_that_stays_on_the_page_shows_decisions_and_their_undo(
     newsroom: Newsroom, reader: Callable[..., Page]
 ) -> None:
     newsroom.post("Where does this go?", decision=None)
@@ -217,7 +215,9 @@ def test_a_card_that_stays_on_the_page_follows_decisions_and_their_undo(
     assert buttons(card) == ["Approve", "Hold", "Trash"]
 
 
-def test_the_card_of_a_deleted_item_says_so_and_offers_nothing(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
+def test_the_card_of_a_deleted_item_shows_a_notice_and_no_buttons(
+    newsroom: Newsroom, reader: Callable[..., Page]
+) -> None:
     item = newsroom.post("Soon gone.", decision="spam")
     newsroom.post("Still here.", decision="spam")
     page = reader()
@@ -235,7 +235,7 @@ def test_the_card_of_a_deleted_item_says_so_and_offers_nothing(newsroom: Newsroo
     expect(page.locator(".chosen")).to_have_text("1 selected")
 
 
-def test_a_text_that_changed_meanwhile_is_on_the_card_before_it_can_be_decided_again(
+def test_a_text_changed_meanwhile_is_shown_before_the_next_decision(
     newsroom: Newsroom, reader: Callable[..., Page]
 ) -> None:
     source = {"kind": "trackback", "author": "", "source_url": "https://blog.example/1"}
@@ -250,7 +250,7 @@ def test_a_text_that_changed_meanwhile_is_on_the_card_before_it_can_be_decided_a
     assert newsroom.counts().trackbacks == 0
 
 
-def test_nothing_selected_is_nothing_to_decide(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
+def test_bulk_buttons_do_nothing_without_a_selection(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
     newsroom.post("Pick me.", decision=None)
     page = reader()
     newsroom.sign_in(page)
@@ -271,7 +271,7 @@ UNBREAKABLE = ("\u1100", "\U0001f468\u200d", "\u0c95\u0ccd", "\U0001d165", "\u0b
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_no_text_name_title_or_address_widens_or_lengthens_the_desk(
+def test_no_text_name_title_or_address_breaks_the_layout_of_the_queue(
     newsroom: Newsroom, reader: Callable[..., Page], width: int
 ) -> None:
     for number, letters in enumerate(UNBREAKABLE):
@@ -295,7 +295,7 @@ def test_no_text_name_title_or_address_widens_or_lengthens_the_desk(
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_a_long_text_opens_with_its_buttons_in_sight(
+def test_a_long_text_unfolds_with_its_buttons_visible(
     newsroom: Newsroom, reader: Callable[..., Page], javascript: bool
 ) -> None:
     newsroom.post("a\n\n" * 1000 + "The end.", decision=None)
@@ -315,7 +315,7 @@ def test_a_long_text_opens_with_its_buttons_in_sight(
     expect(end).not_to_be_in_viewport()
 
 
-def test_on_a_phone_the_first_card_is_in_sight_and_its_box_can_be_hit(
+def test_the_first_card_is_visible_and_its_checkbox_usable_on_a_phone(
     newsroom: Newsroom, reader: Callable[..., Page]
 ) -> None:
     newsroom.post("Here I am.", decision=None)

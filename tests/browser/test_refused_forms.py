@@ -28,7 +28,7 @@ def send(page: Page) -> None:
     page.get_by_role("button", name="Post comment").click()
 
 
-def test_the_words_stand_beside_the_field_and_everything_typed_is_kept(
+def test_the_error_is_beside_the_field_and_every_typed_value_is_kept(
     newsroom: Newsroom, reader: Callable[..., Page]
 ) -> None:
     page = reader(javascript=False)
@@ -56,7 +56,7 @@ def test_the_words_stand_beside_the_field_and_everything_typed_is_kept(
     assert newsroom.counts().pending == 1
 
 
-def test_a_refused_reply_is_still_a_reply_when_it_is_mended(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
+def test_a_refused_reply_is_still_a_reply_after_correction(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
     parent = newsroom.post("Which kitchen?")
     page = reader(javascript=False)
     page.goto(f"{newsroom.article()}?moderate_reply={parent.id}#moderate-comment-form")
@@ -70,7 +70,7 @@ def test_a_refused_reply_is_still_a_reply_when_it_is_mended(newsroom: Newsroom, 
     expect(page.locator(".moderate-replies .moderate-comment")).to_have_count(1)
 
 
-def test_the_page_of_a_refused_form_leads_back_to_the_article(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
+def test_the_page_of_a_refused_form_links_back_to_the_article(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
     page = reader(javascript=False)
     page.goto(newsroom.article())
     fill(page, url="javascript:alert(1)")
@@ -79,7 +79,7 @@ def test_the_page_of_a_refused_form_leads_back_to_the_article(newsroom: Newsroom
     page.wait_for_url(newsroom.article())
 
 
-def test_whoever_is_too_quick_is_told_when_to_come_back(tmp_path: Path, reader: Callable[..., Page]) -> None:
+def test_a_rate_limited_reader_sees_the_waiting_time(tmp_path: Path, reader: Callable[..., Page]) -> None:
     with serve(tmp_path, MODERATE_LIMITS={"comments": ["1/hour per client"]}) as newsroom:
         page = reader(javascript=False)
         for text in ("The first.", "The second."):
@@ -91,7 +91,7 @@ def test_whoever_is_too_quick_is_told_when_to_come_back(tmp_path: Path, reader: 
         expect(page.get_by_label("Comment", exact=True)).to_have_value("The second.")
 
 
-def test_missing_fields_are_noticed_before_the_form_is_sent(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
+def test_missing_fields_are_reported_before_the_form_is_sent(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
     page = reader(javascript=False)
     page.goto(newsroom.article())
     send(page)
@@ -99,9 +99,7 @@ def test_missing_fields_are_noticed_before_the_form_is_sent(newsroom: Newsroom, 
     assert page.url == newsroom.article()
 
 
-def test_the_field_for_machines_is_neither_seen_nor_reached_nor_read_out(
-    newsroom: Newsroom, reader: Callable[..., Page]
-) -> None:
+def test_the_hidden_field_is_not_visible_focusable_or_read_out(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
     page = reader()
     page.goto(newsroom.article())
     trap = page.locator("form.moderate-form [name=homepage]")
@@ -113,7 +111,7 @@ def test_the_field_for_machines_is_neither_seen_nor_reached_nor_read_out(
     assert "Leave this field empty" not in page.locator("#moderate-comment-form").aria_snapshot()
 
 
-def test_what_fills_the_field_for_machines_sees_its_comment_waiting_and_nobody_else_does(
+def test_a_comment_with_the_hidden_field_filled_is_pending_only_for_its_sender(
     newsroom: Newsroom, reader: Callable[..., Page]
 ) -> None:
     page = reader()
@@ -126,9 +124,7 @@ def test_what_fills_the_field_for_machines_sees_its_comment_waiting_and_nobody_e
     assert newsroom.counts().spam == 1
 
 
-def test_what_is_pasted_is_counted_as_the_server_counts_it_and_never_cut(
-    newsroom: Newsroom, reader: Callable[..., Page]
-) -> None:
+def test_pasted_text_is_counted_as_on_the_server_and_never_cut(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
     page = reader()
     page.goto(newsroom.article())
     fill(page, text="")

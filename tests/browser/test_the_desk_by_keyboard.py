@@ -49,7 +49,7 @@ def press(page: Page, keys: str) -> None:
         page.keyboard.press(key)
 
 
-def test_fifty_items_are_decided_by_the_keyboard_alone(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+def test_fifty_items_are_decided_with_the_keyboard_alone(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
     page = desk(50)
     expect(cards(page)).to_have_count(50)
     press(page, "j")
@@ -72,7 +72,7 @@ def test_fifty_items_are_decided_by_the_keyboard_alone(newsroom: Newsroom, desk:
     expect(page.locator("main")).to_contain_text("Nothing is waiting.")
 
 
-def test_the_keys_move_select_hold_and_open(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+def test_keys_move_select_hold_and_open(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
     page = desk(3)
     # Once it has been shown, the article is known by this site's own address.
     page.goto(newsroom.article())
@@ -95,7 +95,7 @@ def test_the_keys_move_select_hold_and_open(newsroom: Newsroom, desk: Callable[.
     expect(page.get_by_label("Words")).to_be_focused()
 
 
-def test_no_key_acts_while_somebody_types_or_holds_a_modifier(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+def test_keys_are_ignored_while_typing_or_with_a_modifier(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
     page = desk(2)
     page.get_by_label("Words").press_sequentially("asthjkxu?")
     expect(page.get_by_label("Words")).to_have_value("asthjkxu?")
@@ -109,7 +109,7 @@ def test_no_key_acts_while_somebody_types_or_holds_a_modifier(newsroom: Newsroom
     expect(cards(page)).to_have_count(2)
 
 
-def test_keys_of_programs_do_no_harm(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+def test_invalid_key_events_sent_by_programs_are_harmless(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
     """Form fillers send events without a key, and extensions take keys for themselves or send them to the document."""
     page = desk(2)
     faults: list[str] = []
@@ -153,7 +153,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize("sort", KEYS)
-def test_keys_act_in_every_layout(newsroom: Newsroom, desk: Callable[..., Page], sort: str) -> None:
+def test_keys_work_in_every_keyboard_layout(newsroom: Newsroom, desk: Callable[..., Page], sort: str) -> None:
     key, code, has_caps_lock, has_shift, acts = KEYS[sort]
     page = desk(2)
     press(page, "j")
@@ -174,7 +174,7 @@ def test_keys_act_in_every_layout(newsroom: Newsroom, desk: Callable[..., Page],
     assert newsroom.counts().comments == (1 if acts else 0)
 
 
-def test_no_key_acts_while_an_input_method_composes(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+def test_keys_are_ignored_during_input_method_composition(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
     page = desk(1)
     press(page, "j")
     page.evaluate(
@@ -186,7 +186,7 @@ def test_no_key_acts_while_an_input_method_composes(newsroom: Newsroom, desk: Ca
     assert newsroom.counts().comments == 0
 
 
-def test_a_key_that_is_held_down_decides_once(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+def test_a_key_held_down_decides_once(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
     page = desk(3)
     press(page, "j")
     for _ in range(3):
@@ -197,7 +197,7 @@ def test_a_key_that_is_held_down_decides_once(newsroom: Newsroom, desk: Callable
     assert newsroom.counts().comments == 1
 
 
-def test_keys_can_be_turned_off_and_stay_off(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+def test_keys_can_be_turned_off_permanently(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
     page = desk(1)
     press(page, "?")
     dialog = page.get_by_role("dialog", name="Keys")
@@ -217,9 +217,7 @@ def test_keys_can_be_turned_off_and_stay_off(newsroom: Newsroom, desk: Callable[
     expect(tab(page, "Approved")).to_have_text("1")
 
 
-def test_undo_puts_the_last_decision_back_and_then_the_one_before(
-    newsroom: Newsroom, desk: Callable[..., Page]
-) -> None:
+def test_undo_reverts_the_last_decision_and_then_the_one_before(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
     page = desk(3)
     press(page, "ja")
     press(page, "s")
@@ -238,7 +236,7 @@ def test_undo_puts_the_last_decision_back_and_then_the_one_before(
     expect(tab(page, "Trash")).to_have_text("1")
 
 
-def test_undo_takes_a_whole_selection_back(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+def test_undo_reverts_the_decision_on_a_whole_selection(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
     page = desk(6)
     page.get_by_label("All of this page").check()
     page.get_by_label("Select item 4").uncheck()
@@ -252,7 +250,9 @@ def test_undo_takes_a_whole_selection_back(newsroom: Newsroom, desk: Callable[..
     assert newsroom.counts().pending == 6
 
 
-def test_what_somebody_else_decided_comes_back_with_who_and_what(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+def test_an_item_decided_by_another_moderator_reappears_with_that_decision(
+    newsroom: Newsroom, desk: Callable[..., Page]
+) -> None:
     mine = desk(3)
     hers = desk(name="Sakai")
     press(hers, "jja")
@@ -287,7 +287,7 @@ def test_an_item_that_the_server_did_not_hear_of_comes_back(newsroom: Newsroom, 
     expect(tab(page, "Approved")).to_have_text("1")
 
 
-def test_whoever_was_signed_out_meanwhile_is_told(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+def test_a_moderator_signed_out_meanwhile_gets_a_message(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
     page = desk(1)
     page.context.clear_cookies()
     press(page, "ja")
@@ -296,7 +296,7 @@ def test_whoever_was_signed_out_meanwhile_is_told(newsroom: Newsroom, desk: Call
     assert newsroom.counts().pending == 1
 
 
-def test_news_is_told_and_never_pushed(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+def test_new_items_are_announced_and_not_inserted(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
     page = desk(1)
     page.clock.install()
     page.reload()
@@ -311,7 +311,7 @@ def test_news_is_told_and_never_pushed(newsroom: Newsroom, desk: Callable[..., P
     expect(cards(page)).to_have_count(2)
 
 
-def test_decisions_under_all_items_leave_the_card_where_it_is(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
+def test_decisions_on_all_items_keep_the_scroll_position(newsroom: Newsroom, desk: Callable[..., Page]) -> None:
     page = desk(2)
     page.goto(f"{newsroom.queue}?status=")
     press(page, "ja")

@@ -35,7 +35,7 @@ def card(page: Page, text: str) -> Locator:
     return page.get_by_role("article").filter(has_text=text)
 
 
-def test_a_decision_is_taken_back_by_the_button_beside_its_notice(newsroom: Newsroom, moderator: Page) -> None:
+def test_a_decision_is_undone_by_the_button_beside_its_notice(newsroom: Newsroom, moderator: Page) -> None:
     newsroom.post("Take me back.", decision=None)
     moderator.reload()
     moderator.get_by_role("button", name="Spam", exact=True).click()
@@ -47,7 +47,7 @@ def test_a_decision_is_taken_back_by_the_button_beside_its_notice(newsroom: News
     assert newsroom.counts().pending == 1
 
 
-def test_what_is_selected_is_decided_and_taken_back_together(newsroom: Newsroom, moderator: Page) -> None:
+def test_selected_items_are_decided_and_undone_together(newsroom: Newsroom, moderator: Page) -> None:
     for number in range(5):
         newsroom.post(f"Comment number {number}.", decision=None)
     moderator.reload()
@@ -64,7 +64,7 @@ def test_what_is_selected_is_decided_and_taken_back_together(newsroom: Newsroom,
     assert newsroom.counts().pending == 5
 
 
-def test_undo_leaves_what_somebody_else_has_decided_again(
+def test_undo_skips_items_decided_again_by_another_moderator(
     newsroom: Newsroom, moderator: Page, reader: Callable[..., Page]
 ) -> None:
     for number in range(2):
@@ -96,7 +96,7 @@ def test_undo_leaves_what_somebody_else_has_decided_again(
         ),
     ],
 )
-def test_everything_like_one_item_is_shown_decided_and_taken_back(
+def test_all_items_like_one_are_shown_decided_and_undone(
     newsroom: Newsroom, moderator: Page, choice: str, others: dict[str, str]
 ) -> None:
     newsroom.post(LETTER.format(n=1), decision=None, author="Shop", ip="192.0.2.66", url="https://shop.example/")
@@ -117,7 +117,7 @@ def test_everything_like_one_item_is_shown_decided_and_taken_back(
     assert newsroom.counts().pending == 2
 
 
-def test_what_matches_otherwise_by_then_is_shown_again_and_nothing_is_decided(
+def test_a_filter_whose_matches_have_changed_is_shown_again_without_a_decision(
     newsroom: Newsroom, moderator: Page
 ) -> None:
     newsroom.post("One.", decision=None, author="Shop")
@@ -133,7 +133,7 @@ def test_what_matches_otherwise_by_then_is_shown_again_and_nothing_is_decided(
     expect(moderator.get_by_role("status")).to_have_text("2 items: spam.")
 
 
-def test_a_search_leads_to_a_decision_on_all_that_it_finds(newsroom: Newsroom, moderator: Page) -> None:
+def test_all_results_of_a_search_can_be_decided(newsroom: Newsroom, moderator: Page) -> None:
     for number in range(7):
         newsroom.post(f"Cheap watches, offer {number}.", decision=None)
     newsroom.post("The tram is late.", decision=None)
@@ -150,7 +150,7 @@ def test_a_search_leads_to_a_decision_on_all_that_it_finds(newsroom: Newsroom, m
     expect(moderator.locator("main")).to_contain_text("Nothing matches.")
 
 
-def test_a_changed_text_stands_beside_the_approved_one_under_its_own_tab(
+def test_a_changed_text_is_shown_beside_the_approved_one_under_its_own_tab(
     tmp_path: Path, reader: Callable[..., Page]
 ) -> None:
     source = {"kind": "trackback", "author": "", "source_url": "https://blog.example/tram", "blog_name": "Blog"}
@@ -179,13 +179,13 @@ def test_a_changed_text_stands_beside_the_approved_one_under_its_own_tab(
         expect(moderator.locator("body")).not_to_contain_text("Quite other words")
 
 
-def test_the_oldest_item_tells_how_long_people_have_waited(newsroom: Newsroom, moderator: Page) -> None:
+def test_the_longest_waiting_time_is_shown(newsroom: Newsroom, moderator: Page) -> None:
     newsroom.post("How long?", decision=None)
     moderator.reload()
     expect(moderator.get_by_text("The oldest has waited for less than a minute.")).to_be_visible()
 
 
-def test_nobody_can_put_words_on_the_page_by_a_link(newsroom: Newsroom, moderator: Page) -> None:
+def test_no_link_can_put_text_on_the_page(newsroom: Newsroom, moderator: Page) -> None:
     newsroom.post("Decide.", decision=None)
     moderator.goto(f"{newsroom.queue}?notice=Your+password+has+expired")
     expect(moderator.get_by_role("status")).to_have_count(0)

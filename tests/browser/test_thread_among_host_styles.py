@@ -62,7 +62,7 @@ def style(page: Page, *sheets: str) -> None:
 
 
 @pytest.mark.parametrize("sheet", ["", BOOTSTRAP_3, "html { font-size: 62.5% }", "html { font-size: 20px }"])
-def test_sizes_follow_the_text_around_and_not_the_root(
+def test_sizes_depend_on_the_surrounding_text_and_not_on_the_root(
     newsroom: Newsroom, reader: Callable[..., Page], sheet: str
 ) -> None:
     parent = newsroom.post(MARKUP, author="Mika", url="https://mika.example/")
@@ -85,7 +85,7 @@ def test_sizes_follow_the_text_around_and_not_the_root(
 
 
 @pytest.mark.parametrize("sheet", [DARK, DARK + BOOTSTRAP_3, WHITE_ON_BLACK, BOOTSTRAP_3])
-def test_code_quotations_and_fields_are_readable_on_any_host(
+def test_code_quotations_and_fields_are_readable_on_any_host_page(
     newsroom: Newsroom, reader: Callable[..., Page], sheet: str
 ) -> None:
     newsroom.post(MARKUP)
@@ -125,7 +125,7 @@ def test_no_text_and_no_name_makes_the_page_wider(newsroom: Newsroom, reader: Ca
 
 
 @pytest.mark.parametrize("text", ["a\n\n" * 200, "Long words. " * 600, "川は凍りました。" * 400])
-def test_a_long_comment_is_folded_and_opens_without_javascript(
+def test_a_long_comment_is_folded_and_unfolds_without_javascript(
     newsroom: Newsroom, reader: Callable[..., Page], text: str
 ) -> None:
     newsroom.post("A short one.")
@@ -150,7 +150,7 @@ def test_a_long_comment_is_folded_and_opens_without_javascript(
     expect(page.locator("#moderate-form-title")).to_be_hidden()
 
 
-def test_forced_colours_mark_nothing_but_the_comment_that_the_address_names(
+def test_forced_colours_mark_only_the_comment_named_by_the_address(
     newsroom: Newsroom, reader: Callable[..., Page]
 ) -> None:
     parent = newsroom.post("Read me.")

@@ -23,7 +23,7 @@ def found(store: Store, **which: object) -> list[int]:
     return [item.id for item in store.queue.page(ItemFilter(**which), cursor=None, limit=50).items]
 
 
-def test_a_host_is_that_of_a_source_or_of_a_website_and_no_other(store: Store) -> None:
+def test_a_host_filter_matches_the_source_or_the_website_only(store: Store) -> None:
     for source in (
         "https://blog.example/1",
         "http://BLOG.example",
@@ -42,19 +42,19 @@ def test_a_host_is_that_of_a_source_or_of_a_website_and_no_other(store: Store) -
 
 
 @pytest.mark.parametrize("host", ["bücher.example", "BÜCHER.example", "xn--bcher-kva.example", "XN--bcher-kva.example"])
-def test_a_host_beyond_ascii_is_found_in_letters_and_in_ascii(store: Store, host: str) -> None:
+def test_an_internationalized_host_is_found_in_unicode_and_in_ascii(store: Store, host: str) -> None:
     for source in ("https://bücher.example/1", "https://xn--bcher-kva.example/2", "https://bucher.example/3"):
         store.items.record(a_ping(source), HELD, [], NOON)
     assert found(store, host=host) == [2, 1]
 
 
 @pytest.mark.parametrize("host", ["%", "_log.example", "' OR 1=1 --", "blog.example/1", "*", "\\", "日本"])
-def test_a_host_is_no_pattern(store: Store, host: str) -> None:
+def test_a_host_filter_is_no_pattern(store: Store, host: str) -> None:
     store.items.record(a_ping("https://blog.example/1"), HELD, [], NOON)
     assert found(store, host=host) == ([1] if host == "blog.example/1" else [])
 
 
-def test_like_an_item_is_what_says_the_same_or_nearly_so(store: Store) -> None:
+def test_items_like_another_have_the_same_or_nearly_the_same_text(store: Store) -> None:
     for number in range(3):
         text = LETTER.format(n=number)
         store.items.record(a_comment(text), HELD, [], NOON)
@@ -69,13 +69,13 @@ def test_like_an_item_is_what_says_the_same_or_nearly_so(store: Store) -> None:
     assert found(store, like=99) == []
 
 
-def test_items_without_a_text_are_like_nothing_else(store: Store) -> None:
+def test_items_without_a_text_are_like_no_others(store: Store) -> None:
     for number in range(2):
         store.items.record(a_ping(f"https://blog.example/{number}", "", text_key=""), HELD, [], NOON)
     assert found(store, like=1) == [1]
 
 
-def test_the_oldest_that_waits_is_pending_and_waits_for_a_person(store: Store) -> None:
+def test_the_oldest_waiting_item_is_pending_and_needs_a_moderator(store: Store) -> None:
     assert store.queue.oldest_waiting() is None
     for number, verdict in enumerate((APPROVED, TO_CHECK, SPAM, HELD, HELD)):
         store.items.record(a_comment(f"Number {number}."), verdict, [], NOON + timedelta(hours=number))
@@ -84,7 +84,7 @@ def test_the_oldest_that_waits_is_pending_and_waits_for_a_person(store: Store) -
     assert store.queue.oldest_waiting() == NOON + timedelta(hours=4)
 
 
-def test_waiting_is_counted_from_when_an_item_came_to_wait(store: Store) -> None:
+def test_waiting_time_counts_from_when_an_item_became_pending(store: Store) -> None:
     later = NOON + timedelta(days=300)
     public = store.items.record(a_comment("Public."), APPROVED, [], NOON).item
     held = decide_one(store, public.id, Decision.HOLD, version=1, by="mori", note=None, now=later)
@@ -98,7 +98,7 @@ def test_waiting_is_counted_from_when_an_item_came_to_wait(store: Store) -> None
     assert store.queue.oldest_waiting() is None
 
 
-def test_an_undo_restores_when_an_item_came_to_wait_and_when_it_became_public(store: Store) -> None:
+def test_an_undo_restores_the_times_of_waiting_and_publication(store: Store) -> None:
     hours = [NOON + timedelta(hours=number) for number in range(5)]
     item = store.items.record(a_comment(), HELD, [], hours[0]).item
     approved = decide_one(store, item.id, Decision.APPROVE, version=1, by="mori", note=None, now=hours[1])

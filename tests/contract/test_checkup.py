@@ -40,13 +40,13 @@ def add(store: Store, times: int = 1) -> list[int]:
     return [store.items.record(a_comment(f"Number {number}"), HELD, [], NOON).item.id for number in range(times)]
 
 
-def test_a_database_that_is_well_has_no_faults(store: Store) -> None:
+def test_a_healthy_database_has_no_faults(store: Store) -> None:
     add(store, 3)
     assert faults(store) == []
     assert faults(store, repair=True) == []
 
 
-def test_a_lost_index_is_made_again(store: Store) -> None:
+def test_a_missing_index_is_recreated(store: Store) -> None:
     name = "ix_moderate_items_status_id"
     tamper(store, f"DROP INDEX {name}" + on(store, sqlite="", postgresql="", mariadb=" ON moderate_items"))
     assert faults(store) == [(f"The index {name} is missing.", False)]
@@ -54,7 +54,7 @@ def test_a_lost_index_is_made_again(store: Store) -> None:
     assert faults(store) == []
 
 
-def test_counters_that_have_drifted_are_counted_anew(store: Store) -> None:
+def test_counters_that_have_drifted_are_recounted(store: Store) -> None:
     add(store, 2)
     tamper(store, "UPDATE moderate_counters SET spam_pingback = 7")
     assert {mended for _, mended in faults(store)} == {False}
@@ -62,7 +62,7 @@ def test_counters_that_have_drifted_are_counted_anew(store: Store) -> None:
     assert faults(store) == []
 
 
-def test_a_lost_index_for_searches_is_made_again(store: Store) -> None:
+def test_a_missing_search_index_is_recreated(store: Store) -> None:
     add(store, 3)
     tamper(
         store,
@@ -115,7 +115,7 @@ def served(request: pytest.FixtureRequest) -> Iterator[Store]:
 
 
 @pytest.mark.parametrize("told", LOSSES)
-def test_a_lost_key_is_given_back(served: Store, told: str) -> None:
+def test_a_missing_key_is_restored(served: Store, told: str) -> None:
     numbers = add(served, 3)
     postgresql, mariadb = LOSSES[told]
     tamper(served, *(postgresql if served.database.dialect == "postgresql" else mariadb))
@@ -126,7 +126,7 @@ def test_a_lost_key_is_given_back(served: Store, told: str) -> None:
     assert add(served)[0] > max(numbers)
 
 
-def test_rows_that_stand_in_the_way_of_a_lost_key_are_named(served: Store) -> None:
+def test_rows_that_prevent_the_restoration_of_a_key_are_named(served: Store) -> None:
     numbers = add(served, 2)
     lost = LOSSES["moderate_items may hold the same article_key and source_key twice"]
     tamper(served, *lost[served.database.dialect != "postgresql"], "UPDATE moderate_items SET source_key = 'the same'")
@@ -153,7 +153,7 @@ def behind(pg_url: str) -> Iterator[Store]:
     store.database.dispose()
 
 
-def test_sequences_that_are_behind_are_told_and_set_right(behind: Store) -> None:
+def test_sequences_that_are_behind_are_reported_and_corrected(behind: Store) -> None:
     told = "The sequence of moderate_items is behind its rows."
     assert (told, False) in faults(behind)
     assert (told, True) in faults(behind, repair=True)
@@ -161,7 +161,7 @@ def test_sequences_that_are_behind_are_told_and_set_right(behind: Store) -> None
     assert add(behind) == [41]
 
 
-def test_a_comment_that_meets_a_sequence_behind_its_rows_is_stored(
+def test_a_comment_is_stored_although_a_sequence_is_behind_its_rows(
     behind: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert add(behind, 2) == [41, 42]
@@ -171,7 +171,7 @@ def test_a_comment_that_meets_a_sequence_behind_its_rows_is_stored(
 
 
 @pytest.mark.parametrize("lost", [[], ["DROP SEQUENCE moderate_items_id_seq"]], ids=["default", "sequence"])
-def test_a_row_that_gets_no_id_is_an_outage_that_says_what_to_do(pg_url: str, lost: list[str]) -> None:
+def test_a_row_without_an_id_is_an_outage_with_instructions(pg_url: str, lost: list[str]) -> None:
     store = Store(Database(pg_url))
     upgrade(store.database)
     tamper(store, "ALTER TABLE moderate_items ALTER COLUMN id DROP DEFAULT", *lost)
@@ -195,7 +195,9 @@ def encoded(postgresql: PostgreSQL, encoding: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_JP"])
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
-def test_a_database_that_is_not_in_utf8_is_refused_in_words(postgresql: PostgreSQL, encoding: str, driver: str) -> None:
+def test_a_database_that_is_not_in_utf8_is_refused_with_a_message(
+    postgresql: PostgreSQL, encoding: str, driver: str
+) -> None:
     with encoded(postgresql, encoding) as url:
         database = Database(url.replace("+psycopg", f"+{driver}"))
         with pytest.raises(ServiceDown, match=f"encoding {encoding}.*ENCODING 'UTF8'"):
@@ -221,7 +223,7 @@ def test_text_that_an_older_database_cannot_hold_is_an_outage(postgresql: Postgr
         database.dispose()
 
 
-def test_a_default_for_the_clients_encoding_does_no_harm(postgresql: PostgreSQL, pg_url: str) -> None:
+def test_a_default_client_encoding_is_harmless(postgresql: PostgreSQL, pg_url: str) -> None:
     postgresql.run(f"ALTER DATABASE {pg_url.rpartition('/')[2]} SET client_encoding = 'LATIN1'")
     store = Store(Database(pg_url))
     upgrade(store.database)
@@ -236,9 +238,7 @@ def test_a_default_for_the_clients_encoding_does_no_harm(postgresql: PostgreSQL,
 MODES = "EMPTY_STRING_IS_NULL,STRICT_TRANS_TABLES"
 
 
-def test_modes_of_the_server_that_break_a_promise_are_not_those_of_our_connections(
-    mariadb: MariaDB, mariadb_url: str
-) -> None:
+def test_unsuitable_sql_modes_of_the_server_are_overridden_in_connections(mariadb: MariaDB, mariadb_url: str) -> None:
     mariadb.run(f"SET GLOBAL sql_mode = '{MODES}', GLOBAL sql_safe_updates = 1, GLOBAL sql_select_limit = 3")
     try:
         store = Store(Database(mariadb_url))
@@ -256,7 +256,7 @@ def test_modes_of_the_server_that_break_a_promise_are_not_those_of_our_connectio
         mariadb.run("SET GLOBAL sql_mode = DEFAULT, GLOBAL sql_safe_updates = 0, GLOBAL sql_select_limit = DEFAULT")
 
 
-def test_tables_that_came_back_in_another_character_set_are_mended(mariadb_url: str) -> None:
+def test_tables_restored_in_another_character_set_are_repaired(mariadb_url: str) -> None:
     store = Store(Database(mariadb_url))
     upgrade(store.database)
     add(store)

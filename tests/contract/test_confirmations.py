@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from moderate.store.store import Store
 
 
-def test_a_comment_of_nobodys_becomes_its_authors(store: Store) -> None:
+def test_an_unowned_comment_gets_its_confirmed_author(store: Store) -> None:
     before = store.items.record(a_comment(), a_verdict(), [], NOON).item
     after = store.items.confirm(before.id, "email:1")
     assert after is not None
@@ -24,12 +24,12 @@ def test_a_comment_of_nobodys_becomes_its_authors(store: Store) -> None:
     assert store.earlier.author_record("email:1") == {Status.APPROVED: 1}
 
 
-def test_a_comment_that_is_somebodys_stays_theirs(store: Store) -> None:
+def test_an_owned_comment_keeps_its_author(store: Store) -> None:
     item = store.items.record(a_comment(author_id="7"), a_verdict(), [], NOON).item
     after = store.items.confirm(item.id, "email:1")
     assert after is not None
     assert after.author_id == "7"
 
 
-def test_what_is_gone_is_nobodys(store: Store) -> None:
+def test_removed_comments_get_no_author(store: Store) -> None:
     assert store.items.confirm(99, "email:1") is None

@@ -139,7 +139,7 @@ def is_empty(database: Database) -> bool:
     return not any(rows_of(database, table) for table in tables)
 
 
-def test_every_row_of_every_table_arrives_as_it_was(new_database: Callable[[str], Database]) -> None:
+def test_every_row_of_every_table_is_copied_unchanged(new_database: Callable[[str], Database]) -> None:
     first, between, last = new_database("sqlite"), new_database("postgresql"), new_database("sqlite")
     migrate.upgrade(first)
     fill(first, rows=BATCH + 7)
@@ -151,7 +151,7 @@ def test_every_row_of_every_table_arrives_as_it_was(new_database: Callable[[str]
         assert rows_of(last, table) == rows_of(first, table) != [], table.name
 
 
-def test_progress_is_told_up_to_the_number_of_rows(ends: tuple[Database, Database]) -> None:
+def test_progress_is_reported_up_to_the_number_of_rows(ends: tuple[Database, Database]) -> None:
     source, target = ends
     fill(source, rows=BATCH + 1)
     heard: list[int] = []
@@ -163,7 +163,7 @@ def test_progress_is_told_up_to_the_number_of_rows(ends: tuple[Database, Databas
 # --- what goes on over there ----------------------------------------------------------------------
 
 
-def test_the_next_comment_gets_an_id_that_was_never_given(ends: tuple[Database, Database]) -> None:
+def test_the_next_comment_gets_an_unused_id(ends: tuple[Database, Database]) -> None:
     source, target = ends
     for number in range(3):
         Store(source).items.record(a_comment(f"Number {number}"), HELD, [], NOON)
@@ -173,7 +173,7 @@ def test_the_next_comment_gets_an_id_that_was_never_given(ends: tuple[Database, 
     assert Store(target).items.record(a_comment("Over there"), HELD, [], NOON).item.id == 4
 
 
-def test_searches_counters_and_histories_go_on(ends: tuple[Database, Database]) -> None:
+def test_searches_counters_and_histories_work_after_copying(ends: tuple[Database, Database]) -> None:
     source, target = ends
     item = Store(source).items.record(a_comment("The ferry was late"), APPROVED, [], NOON).item
     Store(source).items.record(a_comment("昨日の会議で市長が"), HELD, [], NOON)
@@ -189,7 +189,7 @@ def test_searches_counters_and_histories_go_on(ends: tuple[Database, Database]) 
     assert migrate.check(target) == []
 
 
-def test_a_drift_of_before_is_told(moving: tuple[Database, Database]) -> None:
+def test_counters_that_had_drifted_before_are_reported(moving: tuple[Database, Database]) -> None:
     source, target = moving
     address = target.engine.url.render_as_string(hide_password=False)
     with source.write() as conn:
@@ -203,7 +203,7 @@ def test_a_drift_of_before_is_told(moving: tuple[Database, Database]) -> None:
 # --- all or nothing -------------------------------------------------------------------------------
 
 
-def test_a_database_that_holds_something_is_left_as_it_is(ends: tuple[Database, Database]) -> None:
+def test_a_target_that_is_not_empty_is_left_unchanged(ends: tuple[Database, Database]) -> None:
     source, target = ends
     fill(source, rows=2)
     migrate.upgrade(target)
@@ -214,7 +214,7 @@ def test_a_database_that_holds_something_is_left_as_it_is(ends: tuple[Database, 
     assert [rows_of(target, table) for table in metadata.sorted_tables] == before
 
 
-def test_what_comes_in_meanwhile_stops_it_and_it_can_be_run_again(ends: tuple[Database, Database]) -> None:
+def test_rows_added_during_copying_stop_it_and_it_can_be_repeated(ends: tuple[Database, Database]) -> None:
     source, target = ends
     store = Store(source)
     store.items.record(a_comment("Before"), HELD, [], NOON)
@@ -234,7 +234,7 @@ def test_what_comes_in_meanwhile_stops_it_and_it_can_be_run_again(ends: tuple[Da
     ]
 
 
-def test_an_interrupted_copy_leaves_nothing_and_can_be_run_again(ends: tuple[Database, Database]) -> None:
+def test_an_interrupted_copy_leaves_nothing_and_can_be_repeated(ends: tuple[Database, Database]) -> None:
     source, target = ends
     fill(source, rows=3)
 
@@ -250,7 +250,7 @@ def test_an_interrupted_copy_leaves_nothing_and_can_be_run_again(ends: tuple[Dat
     assert count_rows(target) == count_rows(source)
 
 
-def test_a_row_that_the_new_database_does_not_take_is_told_in_words(moving: tuple[Database, Database]) -> None:
+def test_a_row_refused_by_the_new_database_is_reported_with_a_message(moving: tuple[Database, Database]) -> None:
     source, target = moving
     with source.write() as conn:
         conn.execute(update(items).where(items.c.id == 2).values(policy="x" * 65))
@@ -271,7 +271,7 @@ def test_tables_of_another_version_are_not_copied(moving: tuple[Database, Databa
             conn.execute(text(f"UPDATE moderate_alembic_version SET version_num = '{migrate.HEAD}'"))
 
 
-def test_a_database_that_is_away_is_named(moving: tuple[Database, Database], tmp_path: Path) -> None:
+def test_a_database_that_is_unavailable_is_named(moving: tuple[Database, Database], tmp_path: Path) -> None:
     source, target = moving
     away = Database(f"sqlite:///{tmp_path / 'no' / 'where.db'}")
     with pytest.raises(CopyRefused, match="The new database does not work"):

@@ -94,7 +94,7 @@ def test_writers_take_the_lock_before_they_read(database: Database) -> None:
         assert conn.execute(text("SELECT n FROM t")).scalar() == 80
 
 
-def test_an_exception_rolls_everything_back(database: Database) -> None:
+def test_an_exception_rolls_back_the_transaction(database: Database) -> None:
     upgrade(database)
 
     def fail(conn: Connection) -> None:
@@ -107,7 +107,7 @@ def test_an_exception_rolls_everything_back(database: Database) -> None:
         assert conn.execute(text("SELECT count(*) FROM moderate_secrets WHERE name = 'a'")).scalar() == 0
 
 
-def test_a_database_in_memory_serves_all_threads() -> None:
+def test_a_database_in_memory_is_shared_by_all_threads() -> None:
     database = Database("sqlite://")
     upgrade(database)
     store = Store(database)
@@ -121,7 +121,7 @@ def test_a_database_in_memory_serves_all_threads() -> None:
 # --- the host's engine -----------------------------------------------------------------------------
 
 
-def test_an_engine_of_the_host_is_used_as_it_is(hosts_engine: Engine) -> None:
+def test_an_engine_of_the_host_is_used_unchanged(hosts_engine: Engine) -> None:
     database = Database(hosts_engine)
     upgrade(database)
     store = Store(database)
@@ -143,7 +143,7 @@ def test_many_threads_share_an_engine_of_the_host(path: Path) -> None:
     engine.dispose()
 
 
-def test_an_engine_whose_host_begins_transactions_itself_works_too(path: Path) -> None:
+def test_an_engine_of_a_host_that_begins_transactions_itself_works(path: Path) -> None:
     engine = create_engine(f"sqlite:///{path}")
 
     @event.listens_for(engine, "connect")
@@ -162,7 +162,7 @@ def test_an_engine_whose_host_begins_transactions_itself_works_too(path: Path) -
     engine.dispose()
 
 
-def test_a_callable_is_asked_when_the_engine_is_first_needed(hosts_engine: Engine) -> None:
+def test_a_callable_is_called_when_the_engine_is_first_needed(hosts_engine: Engine) -> None:
     asked: list[int] = []
 
     def engine() -> Engine:
@@ -176,7 +176,7 @@ def test_a_callable_is_asked_when_the_engine_is_first_needed(hosts_engine: Engin
     assert asked == [1]
 
 
-def test_a_lock_that_the_host_holds_for_too_long_is_an_outage(hosts_engine: Engine, path: Path) -> None:
+def test_a_lock_held_too_long_by_the_host_is_an_outage(hosts_engine: Engine, path: Path) -> None:
     store = Store(Database(hosts_engine))
     upgrade(store.database)
     other = sqlite3.connect(path, isolation_level=None)
@@ -191,7 +191,7 @@ def test_a_lock_that_the_host_holds_for_too_long_is_an_outage(hosts_engine: Engi
 # --- outages ---------------------------------------------------------------------------------------
 
 
-def test_missing_tables_say_what_to_do(database_without_tables: Database) -> None:
+def test_the_error_for_missing_tables_has_instructions(database_without_tables: Database) -> None:
     store = Store(database_without_tables)
     with pytest.raises(ServiceDown, match="flask moderate db upgrade") as down:
         store.counters.totals()
@@ -220,7 +220,7 @@ def served(request: pytest.FixtureRequest) -> Served:
     return Served(request.getfixturevalue(request.param), url)
 
 
-def test_a_server_that_is_not_there_is_an_outage_and_its_password_stays_secret() -> None:
+def test_an_unreachable_server_is_an_outage_and_its_password_stays_secret() -> None:
     database = Database("postgresql://mo:hunter2hunter2@127.0.0.1:1/x?connect_timeout=2")
     with pytest.raises(ServiceDown) as down:
         Store(database).counters.totals()
@@ -237,7 +237,7 @@ def test_a_wrong_password_is_an_outage_that_does_not_show_it(served: Served) -> 
     database.dispose()
 
 
-def test_a_driver_that_repeats_the_password_is_not_repeated() -> None:
+def test_a_password_repeated_by_a_driver_is_removed_from_messages() -> None:
     error = OperationalError("SELECT 1", {}, Exception("cannot reach mo:hunter2@db\nwith more lines"))
     assert reason(error, make_url("postgresql://mo:hunter2@db/x")) == "cannot reach mo:***@db"
 
@@ -253,7 +253,7 @@ def test_a_driver_that_repeats_the_password_is_not_repeated() -> None:
         ),
     ],
 )
-def test_an_error_of_mariadb_is_told_without_its_number(number: int, text: str, told: str) -> None:
+def test_an_error_of_mariadb_is_reported_without_its_number(number: int, text: str, told: str) -> None:
     error = OperationalError("SELECT 1", {}, pymysql.err.OperationalError(number, text))
     assert reason(error, make_url("mariadb://mo@db/x")).startswith(told)
 
@@ -266,7 +266,7 @@ def test_a_file_that_is_no_database_is_an_outage(path: Path) -> None:
     database.dispose()
 
 
-def test_a_folder_that_is_not_there_is_an_outage(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_outage(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/missing/x.db")
     with pytest.raises(ServiceDown):
         Store(database).counters.totals()
@@ -279,13 +279,13 @@ def test_a_refused_row_is_no_outage(database: Database) -> None:
         conn.execute(text("INSERT INTO moderate_secrets VALUES ('a', NULL)"))
 
 
-def test_a_driver_that_is_not_installed_is_a_wrong_setting() -> None:
+def test_a_driver_that_is_not_installed_is_an_invalid_setting() -> None:
     with pytest.raises(ConfigError, match="MODERATE_DATABASE_URL") as wrong:
         Database("postgresql+pg8000://mo:hunter2hunter2@localhost/x").engine  # noqa: B018
     assert "hunter2hunter2" not in str(wrong.value)
 
 
-def test_a_connection_that_died_while_idle_is_replaced_unnoticed(served: Served) -> None:
+def test_a_connection_that_died_while_idle_is_replaced_without_an_error(served: Served) -> None:
     store = Store(Database(served.url))
     upgrade(store.database)
     store.items.record(a_comment(), HELD, [], NOON)
@@ -340,7 +340,7 @@ def test_many_threads_share_the_few_connections_that_a_server_gives(served: Serv
     store.database.dispose()
 
 
-def test_a_server_that_gives_no_more_connections_is_told_with_what_to_do(served: Served) -> None:
+def test_a_server_without_free_connections_is_reported_with_instructions(served: Served) -> None:
     database = Database(few_connections(served))
     with ExitStack() as held:
         for _ in range(3):
@@ -350,7 +350,7 @@ def test_a_server_that_gives_no_more_connections_is_told_with_what_to_do(served:
     database.dispose()
 
 
-def test_a_pool_that_is_too_small_is_told_with_what_to_do(served: Served) -> None:
+def test_a_pool_that_is_too_small_is_reported_with_instructions(served: Served) -> None:
     database = Database(served.url, options=ConnectionOptions(pool_size=1, max_overflow=1, pool_timeout=1))
     with database.read(), database.read(), pytest.raises(ServiceDown, match="a larger pool_size"):
         Store(database).counters.totals()
@@ -365,7 +365,7 @@ def test_an_upgrade_needs_no_more_than_two_connections(served: Served) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "is_kept"), [(3600, True), (0, True), (1, False)])
-def test_connections_are_replaced_after_the_seconds_of_the_setting(pg_url: str, seconds: int, is_kept: bool) -> None:
+def test_connections_are_replaced_after_the_configured_seconds(pg_url: str, seconds: int, is_kept: bool) -> None:
     database = Database(pg_url, options=ConnectionOptions(pool_recycle=seconds))
 
     def session() -> int:
@@ -380,7 +380,7 @@ def test_connections_are_replaced_after_the_seconds_of_the_setting(pg_url: str, 
     database.dispose()
 
 
-def test_the_time_to_connect_and_the_watch_for_silent_hosts_reach_the_driver(pg_url: str) -> None:
+def test_the_connect_timeout_and_the_keepalive_settings_reach_the_driver(pg_url: str) -> None:
     database = Database(f"{pg_url}?keepalives_idle=7", options=ConnectionOptions(connect_timeout=4))
     with database.read() as conn:
         used = conn.connection.dbapi_connection.info.get_parameters()
@@ -402,14 +402,14 @@ def test_the_time_to_connect_and_the_watch_for_silent_hosts_reach_the_driver(pg_
         ("sqlite:///x.db", "sqlite:///x.db"),
     ],
 )
-def test_addresses_mean_the_drivers_that_are_used_here(given: str, used: str) -> None:
+def test_addresses_select_the_supported_drivers(given: str, used: str) -> None:
     assert normalise(given).render_as_string() == used
 
 
 # --- lost races and forks --------------------------------------------------------------------------
 
 
-def test_work_that_lost_a_race_is_done_again_and_given_up_in_the_end(database: Database) -> None:
+def test_transactions_that_lose_a_race_are_retried_and_finally_given_up(database: Database) -> None:
     tries: list[int] = []
 
     def lose_twice(_conn: object) -> str:
@@ -430,7 +430,7 @@ def test_work_that_lost_a_race_is_done_again_and_given_up_in_the_end(database: D
     assert len(tries) == 3 + ATTEMPTS
 
 
-def test_a_deadlock_is_tried_again(served: Served) -> None:
+def test_a_deadlock_is_retried(served: Served) -> None:
     database = Database(served.url)
     with database.write() as conn:
         conn.execute(text("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)"))
@@ -457,7 +457,7 @@ def test_a_deadlock_is_tried_again(served: Served) -> None:
     database.dispose()
 
 
-def test_what_a_page_notes_waits_for_no_lock_on_a_server(served: Served) -> None:
+def test_writes_of_page_views_wait_for_no_lock_on_a_server(served: Served) -> None:
     """As a backup or the making of an index holds it: reading goes on, and a write would wait for its end."""
     store = Store(Database(served.url))
     upgrade(store.database)
@@ -529,7 +529,7 @@ def post_and_read(store: Store) -> list[Exception]:
 
 
 @pytest.mark.parametrize("value", ["0", "none", "None"])
-def test_without_prepared_statements_a_transaction_pooler_is_no_trouble(pooled: str, value: str) -> None:
+def test_a_transaction_pooler_works_without_prepared_statements(pooled: str, value: str) -> None:
     store = Store(Database(f"{pooled}?prepare_threshold={value}"))
     upgrade(store.database)
     assert post_and_read(store) == []
@@ -538,7 +538,7 @@ def test_without_prepared_statements_a_transaction_pooler_is_no_trouble(pooled: 
     store.database.dispose()
 
 
-def test_prepared_statements_behind_a_transaction_pooler_are_told_with_what_to_do(pooled: str) -> None:
+def test_prepared_statements_behind_a_transaction_pooler_are_reported_with_instructions(pooled: str) -> None:
     careful = Database(f"{pooled}?prepare_threshold=0")
     upgrade(careful)
     careful.dispose()
@@ -549,7 +549,7 @@ def test_prepared_statements_behind_a_transaction_pooler_are_told_with_what_to_d
     store.database.dispose()
 
 
-def test_a_threshold_for_prepared_statements_is_a_number(pg_url: str) -> None:
+def test_the_threshold_for_prepared_statements_is_a_number(pg_url: str) -> None:
     database = Database(f"{pg_url}?prepare_threshold=3")
     with database.read() as conn:
         assert conn.connection.dbapi_connection.prepare_threshold == 3
@@ -562,7 +562,7 @@ def test_a_threshold_for_prepared_statements_is_a_number(pg_url: str) -> None:
 
 
 @pytest.mark.parametrize("is_ours", [True, False], ids=["ours", "the host's"])
-def test_psycopg2_serves_as_well(pg_url: str, is_ours: bool) -> None:
+def test_psycopg2_is_supported(pg_url: str, is_ours: bool) -> None:
     url = pg_url.replace("+psycopg", "+psycopg2")
     engine = create_engine(url)
     database = Database(f"{url}?prepare_threshold=0" if is_ours else engine)
@@ -604,7 +604,7 @@ def at_most(seconds: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("is_ours", [True, False], ids=["ours", "the host's"])
-def test_a_forked_process_uses_connections_of_its_own(database_url: str, is_ours: bool) -> None:
+def test_a_forked_process_uses_its_own_connections(database_url: str, is_ours: bool) -> None:
     engine = create_engine(database_url)
     store = Store(Database(database_url if is_ours else engine))
     store.items.record(a_comment("before"), APPROVED, [], NOON)
@@ -633,5 +633,5 @@ def test_a_forked_process_uses_connections_of_its_own(database_url: str, is_ours
     engine.dispose()
 
 
-def test_the_metadata_is_there_for_hosts_that_migrate_themselves() -> None:
+def test_the_metadata_is_available_to_hosts_with_their_own_migrations() -> None:
     assert all(name.startswith("moderate_") for name in metadata.tables)

@@ -56,7 +56,7 @@ def look(store: Store, item: Item, text: str) -> Settled:
     return store.items.settle(None, item.id, kept(store, item).version, HELD, LATER, content=found)
 
 
-def test_the_approved_text_stays_exactly_as_it_is(store: Store) -> None:
+def test_the_approved_text_is_left_unchanged(store: Store) -> None:
     before = store.items.record(a_comment(), APPROVED, [], NOON).item
     item = store.items.revise(before.id, a_comment("Worse"), HELD, [], LATER).item
     revision = store.counters.revision("2026/thaw")
@@ -69,7 +69,7 @@ def test_the_approved_text_stays_exactly_as_it_is(store: Store) -> None:
     assert store.queue.page(ItemFilter(awaiting=Awaiting.MODERATOR), cursor=None, limit=9).items == ()
 
 
-def test_the_history_tells_who_declined_and_why(store: Store) -> None:
+def test_the_history_names_who_declined_and_why(store: Store) -> None:
     item = changed(store)
     decline(store, item, note="the first was better", batch="b")
     line = store.history.of_item(item.id)[-1]
@@ -78,7 +78,7 @@ def test_the_history_tells_who_declined_and_why(store: Store) -> None:
 
 
 @pytest.mark.parametrize("decision", [Decision.HOLD, Decision.SPAM, Decision.TRASH])
-def test_the_status_moves_with_the_old_text(store: Store, decision: Decision) -> None:
+def test_declining_sets_the_status_and_keeps_the_old_text(store: Store, decision: Decision) -> None:
     item = changed(store)
     moved = decline(store, item, decision).item
     assert (moved.status, moved.text, moved.proposed) == (AFTER[decision], item.text, None)
@@ -88,7 +88,7 @@ def test_the_status_moves_with_the_old_text(store: Store, decision: Decision) ->
 
 
 @pytest.mark.parametrize("decision", Decision)
-def test_where_nothing_waits_it_is_a_decision_like_any_other(store: Store, decision: Decision) -> None:
+def test_declining_without_a_changed_text_is_an_ordinary_decision(store: Store, decision: Decision) -> None:
     item = store.items.record(a_comment(), HELD, [], NOON).item
     moved = decline(store, item, decision)
     assert moved.item.status is AFTER[decision]
@@ -100,14 +100,16 @@ def test_where_nothing_waits_it_is_a_decision_like_any_other(store: Store, decis
 
 @pytest.mark.parametrize("verdict", [HELD, TO_CHECK], ids=["held", "to-check"])
 @pytest.mark.parametrize("decision", Decision)
-def test_it_is_about_the_changed_text_that_was_seen(store: Store, decision: Decision, verdict: Verdict) -> None:
+def test_a_decision_applies_to_the_changed_text_that_was_seen(
+    store: Store, decision: Decision, verdict: Verdict
+) -> None:
     item = changed(store, verdict)
     with pytest.raises(DecidedMeanwhile):
         decline(store, item, decision, version=item.version - 1)
     assert kept(store, item) == item
 
 
-def test_declined_again_is_the_same_decision_whatever_the_version(store: Store) -> None:
+def test_declining_again_is_the_same_decision_at_any_version(store: Store) -> None:
     item = changed(store)
     declined = decline(store, item).item
     for version in (1, item.version, declined.version):
@@ -116,9 +118,7 @@ def test_declined_again_is_the_same_decision_whatever_the_version(store: Store) 
 
 
 @pytest.mark.parametrize("first", ChangedText)
-def test_who_would_take_what_another_has_declined_is_told_so_and_the_other_way_round(
-    store: Store, first: ChangedText
-) -> None:
+def test_accepting_a_declined_change_conflicts_and_the_other_way_round(store: Store, first: ChangedText) -> None:
     item = changed(store)
     other = ChangedText.DECLINE if first is ChangedText.ACCEPT else ChangedText.ACCEPT
     decide_one(store, item.id, Decision.APPROVE, version=item.version, by="sato", note=None, now=LATER, change=first)
@@ -134,7 +134,7 @@ def test_who_would_take_what_another_has_declined_is_told_so_and_the_other_way_r
 
 @pytest.mark.parametrize("decision", Decision)
 @pytest.mark.parametrize("verdict", [HELD, TO_CHECK], ids=["held", "to-check"])
-def test_an_undo_brings_the_changed_text_back(store: Store, decision: Decision, verdict: Verdict) -> None:
+def test_an_undo_restores_the_changed_text(store: Store, decision: Decision, verdict: Verdict) -> None:
     item = changed(store, verdict)
     decline(store, item, decision)
     (done,) = undo(store, item).done
@@ -152,7 +152,7 @@ def test_an_undo_brings_the_changed_text_back(store: Store, decision: Decision, 
     assert not any(store.counters.recount(repair=False))
 
 
-def test_a_batch_is_declined_and_taken_back_but_for_what_was_decided_since(store: Store) -> None:
+def test_a_batch_is_declined_and_undone_except_items_decided_since(store: Store) -> None:
     texts = [changed(store) for _ in range(3)]
     plain = store.items.record(a_comment("Plain"), APPROVED, [], NOON).item
     versions = {item.id: item.version for item in [*texts, plain]}
@@ -175,7 +175,7 @@ def test_a_batch_is_declined_and_taken_back_but_for_what_was_decided_since(store
 
 
 @pytest.mark.parametrize("verdict", [APPROVED, HELD, TO_CHECK, SPAM], ids=lambda verdict: verdict.status)
-def test_a_late_verdict_on_what_was_declined_changes_nothing(store: Store, verdict: Verdict) -> None:
+def test_a_late_verdict_on_a_declined_text_changes_nothing(store: Store, verdict: Verdict) -> None:
     item = changed(store, TO_CHECK)
     declined = decline(store, item).item
     for version in (item.version, declined.version):
@@ -185,7 +185,7 @@ def test_a_late_verdict_on_what_was_declined_changes_nothing(store: Store, verdi
 
 
 @pytest.mark.parametrize("kind", [Kind.PINGBACK, Kind.WEBMENTION])
-def test_a_source_that_repeats_what_was_declined_is_not_asked_about_again(store: Store, kind: Kind) -> None:
+def test_a_source_that_repeats_a_declined_text_is_not_queued_again(store: Store, kind: Kind) -> None:
     item = store.items.record(a_ping(kind=kind), APPROVED, [], NOON).item
     assert look(store, item, "Buy pills").changed
     declined = decline(store, kept(store, item)).item
@@ -199,7 +199,7 @@ def test_a_source_that_repeats_what_was_declined_is_not_asked_about_again(store:
     assert look(store, item, "Buy pills").changed
 
 
-def test_a_trackback_that_is_sent_again_with_the_declined_text_changes_nothing(store: Store) -> None:
+def test_a_trackback_repeated_with_the_declined_text_changes_nothing(store: Store) -> None:
     store.items.record(a_ping(), APPROVED, [], NOON)
     item = store.items.record(a_ping(text="Buy pills"), APPROVED, [], LATER).item
     assert item.proposed is not None
@@ -209,7 +209,7 @@ def test_a_trackback_that_is_sent_again_with_the_declined_text_changes_nothing(s
     assert kept(store, item).proposed == item.proposed
 
 
-def test_an_author_who_asks_once_more_is_heard(store: Store) -> None:
+def test_an_author_who_repeats_a_declined_edit_is_queued_again(store: Store) -> None:
     item = changed(store)
     declined = decline(store, item).item
     again = store.items.revise(item.id, a_comment("Worse"), HELD, [], LATER).item
@@ -217,7 +217,7 @@ def test_an_author_who_asks_once_more_is_heard(store: Store) -> None:
     assert again.proposed is not None
 
 
-def test_moderators_numbers_count_what_was_declined(store: Store) -> None:
+def test_statistics_of_moderators_count_declined_changes(store: Store) -> None:
     decline(store, changed(store), Decision.SPAM)
     assert store.tallies.tally(0).decisions == {("declined", "approved", "spam"): 1}
     assert store.tallies.tally(0).overrides == {}

@@ -215,18 +215,18 @@ LIMITS = settings(
 )
 
 
-def test_moderators_in_any_order_on_sqlite(migrated_file: Path) -> None:
+def test_decisions_in_any_order_match_the_model_on_sqlite(migrated_file: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = shutil.copy(migrated_file, Path(folder) / "desk.db")
         machine = type("OnSqlite", (DeskMachine,), {"url": f"sqlite:///{path}"})
         run_state_machine_as_test(machine, settings=LIMITS)
 
 
-def test_moderators_in_any_order_on_postgresql(migrated_url: str) -> None:
+def test_decisions_in_any_order_match_the_model_on_postgresql(migrated_url: str) -> None:
     machine = type("OnPostgresql", (DeskMachine,), {"url": migrated_url})
     run_state_machine_as_test(machine, settings=settings(LIMITS, max_examples=10))
 
 
-def test_moderators_in_any_order_on_mariadb(migrated_mariadb_url: str) -> None:
+def test_decisions_in_any_order_match_the_model_on_mariadb(migrated_mariadb_url: str) -> None:
     machine = type("OnMariadb", (DeskMachine,), {"url": migrated_mariadb_url})
     run_state_machine_as_test(machine, settings=settings(LIMITS, max_examples=10))

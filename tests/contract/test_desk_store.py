@@ -36,7 +36,7 @@ def entries(store: Store, batch: str) -> list[int]:
     return [entry.id for entry in store.history.page(batch=batch, cursor=None, limit=1000).entries]
 
 
-def test_two_moderators_at_once_share_the_items_and_nobody_waits_for_ever(store: Store) -> None:
+def test_two_concurrent_bulk_decisions_divide_the_items_without_a_deadlock(store: Store) -> None:
     versions = fill(store, 60)
     start = Barrier(4)
 
@@ -60,7 +60,7 @@ def test_two_moderators_at_once_share_the_items_and_nobody_waits_for_ever(store:
     assert not any(store.counters.recount(repair=False))
 
 
-def test_single_decisions_on_several_articles_meet_bulk_ones_without_a_deadlock(store: Store) -> None:
+def test_single_and_bulk_decisions_on_several_articles_do_not_deadlock(store: Store) -> None:
     versions = fill(store, 40)
     start = Barrier(3)
 
@@ -103,7 +103,7 @@ def _until_done(work: object, numbers: list[int]) -> None:
         return
 
 
-def test_two_undos_of_the_same_batch_put_each_item_back_once(store: Store) -> None:
+def test_two_concurrent_undos_of_a_batch_restore_each_item_once(store: Store) -> None:
     versions = fill(store, 30)
     decide(store, versions, Decision.SPAM, batch="wave")
     lines = entries(store, "wave")
@@ -121,7 +121,7 @@ def test_two_undos_of_the_same_batch_put_each_item_back_once(store: Store) -> No
     assert not any(store.counters.recount(repair=False))
 
 
-def test_tasks_come_with_what_changed_alone(store: Store) -> None:
+def test_tasks_are_stored_only_for_changed_items(store: Store) -> None:
     versions = fill(store, 3)
     decide(store, {2: 1}, Decision.SPAM, batch="first")
     teach = [NewTask(kind="teach", due_at=NOON)]
@@ -129,7 +129,7 @@ def test_tasks_come_with_what_changed_alone(store: Store) -> None:
     assert sorted(task.item for task in store.tasks.lease_due(NOON, limit=9, seconds=60)) == [1, 3]
 
 
-def test_an_undo_brings_back_the_text_that_was_public_and_the_one_that_waited(store: Store) -> None:
+def test_an_undo_restores_the_public_and_the_pending_text(store: Store) -> None:
     item = store.items.record(a_ping(text="about ferries"), APPROVED, [], NOON).item
     waiting = store.items.record(a_ping(text="buy chips"), HELD, [], NOON).item
     assert waiting.proposed is not None
@@ -142,7 +142,7 @@ def test_an_undo_brings_back_the_text_that_was_public_and_the_one_that_waited(st
     assert (redone.item.status, redone.item.text, redone.item.proposed) == (Status.SPAM, "buy chips", None)
 
 
-def test_a_replaced_text_goes_when_its_item_goes(store: Store) -> None:
+def test_a_replaced_text_is_deleted_with_its_item(store: Store) -> None:
     item = store.items.record(a_ping(text="about ferries"), APPROVED, [], NOON).item
     store.items.record(a_ping(text="buy chips"), HELD, [], NOON)
     decide(store, {item.id: 2}, Decision.SPAM)
@@ -151,7 +151,7 @@ def test_a_replaced_text_goes_when_its_item_goes(store: Store) -> None:
         assert set(conn.execute(select(history.c.was)).scalars()) == {None}
 
 
-def test_an_item_held_by_checks_goes_back_to_a_moderator_and_checks_leave_it_alone(store: Store) -> None:
+def test_an_undo_of_an_item_held_by_checks_leaves_it_to_moderators(store: Store) -> None:
     verdict = a_verdict(Status.PENDING, Awaiting.CHECKS)
     item = store.items.record(a_comment(), verdict, [], NOON).item
     decide(store, {item.id: 1}, Decision.TRASH, batch="wave")
@@ -162,7 +162,7 @@ def test_an_item_held_by_checks_goes_back_to_a_moderator_and_checks_leave_it_alo
     assert late.status is Status.PENDING
 
 
-def test_versions_of_a_filter_come_newest_first_and_bounded(store: Store) -> None:
+def test_the_versions_of_a_filter_are_newest_first_and_limited(store: Store) -> None:
     fill(store, 5)
     decide(store, {4: 1}, Decision.SPAM)
     assert store.queue.versions(ItemFilter(status=Status.PENDING), 3) == {5: 1, 3: 1, 2: 1}
@@ -187,7 +187,7 @@ def test_related_items_share_an_author_an_email_or_an_address(store: Store) -> N
     assert [other.id for other in store.queue.related(item, 2)] == others[:0:-1]
 
 
-def test_rules_are_kept_once_and_counted_when_they_are_met(store: Store) -> None:
+def test_rules_are_stored_once_and_their_matches_counted(store: Store) -> None:
     first, is_new = store.rules.add(Rule(0, "word", "casino", "hold"), "mori", NOON)
     again, is_again = store.rules.add(Rule(0, "word", "casino", "spam", "worse"), "sato", NOON)
     assert (is_new, is_again, first.rule.id, again.rule) == (True, False, 1, Rule(1, "word", "casino", "spam", "worse"))

@@ -86,11 +86,11 @@ def passes(limiter: Limiter, *buckets: Bucket) -> int:
     return done
 
 
-def test_exactly_the_count_passes_at_once(counted: Local | InRedis) -> None:
+def test_exactly_the_limit_passes_at_once(counted: Local | InRedis) -> None:
     assert passes(counted.limiter, bucket("a", 5, 3600)) == 5
 
 
-def test_a_burst_bounds_what_passes_at_once(counted: Local | InRedis) -> None:
+def test_a_burst_limits_the_number_that_passes_at_once(counted: Local | InRedis) -> None:
     assert passes(counted.limiter, bucket("a", 20, 3600, burst=3)) == 3
 
 
@@ -103,7 +103,7 @@ def test_one_more_passes_after_one_interval_and_not_before(counted: Local | InRe
     assert passes(counted.limiter, asked) == 1
 
 
-def test_the_wait_is_when_one_more_passes(counted: Local | InRedis) -> None:
+def test_the_reported_wait_ends_when_one_more_passes(counted: Local | InRedis) -> None:
     asked = bucket("a", 6, 3600)
     passes(counted.limiter, asked)
     taken = counted.limiter.take([asked])
@@ -113,7 +113,7 @@ def test_the_wait_is_when_one_more_passes(counted: Local | InRedis) -> None:
     assert counted.limiter.take([asked]).passed
 
 
-def test_a_refusal_by_one_bucket_spends_from_none_of_the_others(counted: Local | InRedis) -> None:
+def test_a_refusal_by_one_bucket_charges_no_other(counted: Local | InRedis) -> None:
     wide, narrow = bucket("wide", 10, 3600), bucket("narrow", 2, 3600)
     assert passes(counted.limiter, wide, narrow) == 2
     for _ in range(20):
@@ -121,7 +121,7 @@ def test_a_refusal_by_one_bucket_spends_from_none_of_the_others(counted: Local |
     assert passes(counted.limiter, wide) == 8
 
 
-def test_whoever_keeps_knocking_gets_the_share_again_as_soon_as_all_others(counted: Local | InRedis) -> None:
+def test_refused_requests_do_not_delay_later_ones(counted: Local | InRedis) -> None:
     asked = bucket("a", 6, 3600)
     passes(counted.limiter, asked)
     for _ in range(60):
@@ -132,13 +132,13 @@ def test_whoever_keeps_knocking_gets_the_share_again_as_soon_as_all_others(count
         pytest.fail("still refused after an interval of knocking")
 
 
-def test_the_longest_wait_of_several_buckets_is_told(counted: Local | InRedis) -> None:
+def test_the_longest_wait_of_several_buckets_is_reported(counted: Local | InRedis) -> None:
     quick, slow = bucket("quick", 1, 60), bucket("slow", 1, 3600)
     counted.limiter.take([quick, slow])
     assert counted.limiter.take([quick, slow]).wait == pytest.approx(3600, abs=SLACK)
 
 
-def test_looking_spends_nothing_and_tells_the_truth(counted: Local | InRedis) -> None:
+def test_peeking_charges_nothing_and_agrees_with_spending(counted: Local | InRedis) -> None:
     asked = bucket("a", 2, 3600)
     for _ in range(5):
         looked = counted.limiter.take([asked], spend=False)
@@ -147,7 +147,7 @@ def test_looking_spends_nothing_and_tells_the_truth(counted: Local | InRedis) ->
     assert not counted.limiter.take([asked], spend=False).passed
 
 
-def test_what_is_left_and_when_it_is_full_again_are_told(counted: Local | InRedis) -> None:
+def test_the_remaining_budget_and_its_time_of_renewal_are_reported(counted: Local | InRedis) -> None:
     asked = bucket("a", 4, 3600)
     counted.limiter.take([asked])
     state = counted.limiter.take([asked]).states[0]
@@ -155,18 +155,18 @@ def test_what_is_left_and_when_it_is_full_again_are_told(counted: Local | InRedi
     assert state.reset == pytest.approx(1800, abs=SLACK)
 
 
-def test_a_stricter_rate_on_the_same_key_never_makes_anybody_wait_for_more_than_a_budget(
+def test_a_stricter_rate_on_the_same_key_never_causes_a_wait_beyond_one_budget(
     counted: Local | InRedis,
 ) -> None:
     passes(counted.limiter, bucket("a", 100, 360_000))
     assert counted.limiter.take([bucket("a", 1, 60)]).wait <= 60
 
 
-def test_no_buckets_is_no_limit(counted: Local | InRedis) -> None:
+def test_an_empty_list_of_buckets_is_no_limit(counted: Local | InRedis) -> None:
     assert counted.limiter.take([]).passed
 
 
-def test_threads_together_get_exactly_the_limit(counted: Local | InRedis) -> None:
+def test_concurrent_threads_together_get_exactly_the_limit(counted: Local | InRedis) -> None:
     for turn in range(5):
         asked = [bucket(f"a{turn}", 17, 36_000), bucket(f"b{turn}", 1000, 36_000)]
         start = threading.Barrier(4)
@@ -215,7 +215,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_limiter_decides_as_the_model_does(counted: Local | InRedis, steps: list[float | list[Bucket]]) -> None:
+def test_every_limiter_agrees_with_the_model(counted: Local | InRedis, steps: list[float | list[Bucket]]) -> None:
     counted.reset()
     model = Model()
     for step in steps:

@@ -37,7 +37,7 @@ def empty(empty_url: str) -> Iterator[Database]:
     database.dispose()
 
 
-def test_values_come_in_the_types_of_their_columns(store: Store) -> None:
+def test_values_have_the_types_of_their_columns(store: Store) -> None:
     store.articles.set_overrides("thaw", Overrides(comments_open=False), NOON)
     found = Lookup(CHANGED).first(store.database, of_key="thaw", since=NOON)
     assert found is not None
@@ -47,14 +47,14 @@ def test_values_come_in_the_types_of_their_columns(store: Store) -> None:
         assert tuple(found) == tuple(conn.execute(CHANGED, {"of_key": "thaw", "since": NOON}).one())
 
 
-def test_what_is_not_there_is_none(store: Store) -> None:
+def test_a_missing_row_is_none(store: Store) -> None:
     store.articles.set_overrides("thaw", Overrides(), NOON)
     lookup = Lookup(CHANGED)
     assert lookup.first(store.database, of_key="frost", since=NOON) is None
     assert lookup.rows(store.database, of_key="thaw", since=NOON.replace(year=2027)) == []
 
 
-def test_missing_tables_are_an_outage_with_the_remedy(empty: Database) -> None:
+def test_missing_tables_are_an_outage_with_instructions(empty: Database) -> None:
     with pytest.raises(ServiceDown, match="flask moderate db upgrade"):
         Lookup(CHANGED).rows(empty, of_key="thaw", since=NOON)
 

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 TALLY = Mailbox(hour_at=NOON, sent=3, digest_due=NOON + timedelta(hours=1), digest_at=NOON - timedelta(hours=1))
 
 
-def test_an_unknown_mailbox_is_as_good_as_new(store: Store) -> None:
+def test_an_unknown_mailbox_has_the_default_state(store: Store) -> None:
     assert store.mailboxes.get("nobody") == Mailbox()
 
 
-def test_what_a_mailbox_got_is_remembered_for_it_alone(store: Store) -> None:
+def test_mails_are_counted_for_each_mailbox_separately(store: Store) -> None:
     store.mailboxes.count_notices("a", replace(TALLY, sent=1))
     store.mailboxes.count_notices("a", TALLY)
     assert store.mailboxes.get("a") == TALLY
     assert store.mailboxes.get("b") == Mailbox()
 
 
-def test_counting_does_not_undo_an_unsubscription_nor_the_other_way_round(store: Store) -> None:
+def test_counting_and_unsubscribing_do_not_affect_each_other(store: Store) -> None:
     store.mailboxes.unsubscribe("a", NOON)
     store.mailboxes.count_notices("a", TALLY)
     assert store.mailboxes.get("a") == replace(TALLY, unsubscribed_at=NOON)
@@ -34,7 +34,7 @@ def test_counting_does_not_undo_an_unsubscription_nor_the_other_way_round(store:
     assert store.mailboxes.get("a") == TALLY
 
 
-def test_asking_whether_a_name_was_used_uses_nothing(store: Store) -> None:
+def test_checking_a_used_name_does_not_use_it(store: Store) -> None:
     assert not store.nonces.is_used("link", NOON)
     assert store.nonces.use_once("link", NOON + timedelta(days=1), NOON)
     assert store.nonces.is_used("link", NOON)

@@ -44,7 +44,7 @@ def database(empty_url: str) -> Iterator[Database]:
     made.dispose()
 
 
-def test_an_upgrade_makes_all_tables_as_the_code_wants_them(database: Database) -> None:
+def test_an_upgrade_creates_all_tables_of_the_code(database: Database) -> None:
     assert current(database) is None
     assert upgrade(database) == (None, migrate.HEAD)
     assert current(database) == migrate.HEAD
@@ -58,7 +58,7 @@ def test_an_upgrade_makes_all_tables_as_the_code_wants_them(database: Database) 
     }
 
 
-def test_the_migrations_make_what_the_metadata_declares(database: Database) -> None:
+def test_the_migrations_create_the_tables_of_the_metadata(database: Database) -> None:
     """To the last name, type, default and index: an upgrade, and then the same database made from the metadata."""
     upgrade(database)
     migrated = details_of(database)
@@ -106,13 +106,13 @@ def test_a_second_upgrade_changes_nothing(database: Database) -> None:
     assert Store(database).items.get(item.id) == item
 
 
-def test_the_newest_migration_is_the_one_that_the_code_works_with() -> None:
+def test_the_newest_migration_is_the_version_of_the_code() -> None:
     scripts = ScriptDirectory(str(ROOT / "src" / "moderate" / "database" / "migrations"))
     assert scripts.get_current_head() == migrate.HEAD
     assert {script.revision for script in scripts.walk_revisions()} == migrate.KNOWN
 
 
-def test_a_difference_is_told_in_words(database: Database) -> None:
+def test_a_difference_is_described_in_words(database: Database) -> None:
     upgrade(database)
     with database.write() as conn:
         conn.execute(text("DROP TABLE moderate_samples"))
@@ -122,7 +122,7 @@ def test_a_difference_is_told_in_words(database: Database) -> None:
     assert any("referrer" in words for words in found)
 
 
-def test_tables_of_the_host_are_left_alone(database: Database) -> None:
+def test_tables_of_the_host_are_left_unchanged(database: Database) -> None:
     hosts = MetaData()
     Table("users", hosts, Column("id", Integer, primary_key=True), Column("name", String(20), index=True))
     Table("alembic_version", hosts, Column("version_num", String(32), primary_key=True))
@@ -137,7 +137,7 @@ def test_tables_of_the_host_are_left_alone(database: Database) -> None:
         assert conn.execute(text("SELECT name FROM users")).scalar() == "Mika"
 
 
-def test_an_upgrade_that_fails_half_way_leaves_nothing(database: Database) -> None:
+def test_an_upgrade_that_fails_midway_leaves_nothing(database: Database) -> None:
     with database.write() as conn:
         # In the way of a table that is made late, and no table itself.
         conn.execute(text("CREATE VIEW moderate_states AS SELECT 1 AS one"))
@@ -150,7 +150,7 @@ def test_an_upgrade_that_fails_half_way_leaves_nothing(database: Database) -> No
     assert upgrade(database) == (None, migrate.HEAD)
 
 
-def test_tables_that_are_gone_are_named_and_not_made_anew(database: Database) -> None:
+def test_missing_tables_are_named_and_not_recreated(database: Database) -> None:
     upgrade(database)
     with database.write() as conn:
         conn.execute(text("DROP TABLE moderate_history"))
@@ -163,7 +163,7 @@ def test_tables_that_are_gone_are_named_and_not_made_anew(database: Database) ->
         assert "moderate_history" not in inspect(conn).get_table_names()
 
 
-def test_a_column_that_is_gone_is_named(database: Database) -> None:
+def test_a_missing_column_is_named(database: Database) -> None:
     upgrade(database)
     with database.write() as conn:
         conn.execute(text("ALTER TABLE moderate_items DROP COLUMN blog_name"))
@@ -171,9 +171,7 @@ def test_a_column_that_is_gone_is_named(database: Database) -> None:
         upgrade(database)
 
 
-def test_tables_of_the_version_before_are_brought_up_to_date(
-    database: Database, next_version: Callable[[], None]
-) -> None:
+def test_tables_of_the_previous_version_are_upgraded(database: Database, next_version: Callable[[], None]) -> None:
     upgrade(database)
     item = Store(database).items.record(a_comment(), HELD, [], NOON).item
     next_version()
@@ -187,7 +185,7 @@ def test_tables_of_the_version_before_are_brought_up_to_date(
     assert not any(Store(database).counters.recount(repair=False))
 
 
-def test_a_loss_from_before_an_upgrade_is_noticed_by_it(database: Database, next_version: Callable[[], None]) -> None:
+def test_a_loss_before_an_upgrade_is_noticed_by_it(database: Database, next_version: Callable[[], None]) -> None:
     upgrade(database)
     next_version()
     with database.write() as conn:
@@ -196,7 +194,7 @@ def test_a_loss_from_before_an_upgrade_is_noticed_by_it(database: Database, next
         upgrade(database)
 
 
-def test_tables_without_their_version_are_not_taken_for_a_new_database(database: Database) -> None:
+def test_tables_without_a_version_are_not_taken_for_a_new_database(database: Database) -> None:
     upgrade(database)
     Store(database).items.record(a_comment(), HELD, [], NOON)
     with database.write() as conn:
@@ -209,7 +207,7 @@ def test_tables_without_their_version_are_not_taken_for_a_new_database(database:
 # --- tables that are newer than the code: after a rollback, and while a deploy goes on ---------------
 
 
-def test_code_that_is_older_than_the_tables_works_with_what_was_added(database: Database) -> None:
+def test_older_code_works_with_additions_to_the_tables(database: Database) -> None:
     upgrade(database)
     add_a_revision(database)
     assert upgrade(database) == ("0099", "0099")
@@ -243,7 +241,7 @@ UNFIT = {
 
 
 @pytest.mark.parametrize("sort", UNFIT)
-def test_code_that_cannot_work_with_newer_tables_says_why_and_changes_nothing(database: Database, sort: str) -> None:
+def test_code_that_cannot_use_newer_tables_gives_the_reason_and_changes_nothing(database: Database, sort: str) -> None:
     statements, words = UNFIT[sort]
     upgrade(database)
     add_a_revision(database, *statements)
@@ -256,7 +254,7 @@ def test_code_that_cannot_work_with_newer_tables_says_why_and_changes_nothing(da
     assert current(database) == "0099"
 
 
-def test_a_newer_upgrade_may_leave_word_that_older_code_must_not_use_its_tables(database: Database) -> None:
+def test_a_newer_upgrade_may_forbid_its_tables_to_older_code(database: Database) -> None:
     upgrade(database)
     add_a_revision(database)
     for oldest, serves in ((migrate.OLDEST, True), ("0050", False)):
@@ -268,14 +266,14 @@ def test_a_newer_upgrade_may_leave_word_that_older_code_must_not_use_its_tables(
         upgrade(database)
 
 
-def test_each_upgrade_leaves_word_of_the_oldest_code_that_works_with_its_tables(database: Database) -> None:
+def test_each_upgrade_records_the_oldest_code_that_works_with_its_tables(database: Database) -> None:
     upgrade(database)
     with database.read() as conn:
         kept = conn.execute(select(states.c.value).where(states.c.name == "tables")).scalar()
     assert kept == {"oldest": migrate.OLDEST}
 
 
-def test_migrations_since_the_oldest_code_that_works_with_the_tables_only_add_to_them(database: Database) -> None:
+def test_migrations_since_the_oldest_compatible_code_only_add_to_the_tables(database: Database) -> None:
     """The rule of CONTRIBUTING.md, which lets deploys be rolled back: raise `OLDEST` where it must be broken."""
     with database.write() as conn:
         migrate_to(conn, migrate.OLDEST)
@@ -284,7 +282,7 @@ def test_migrations_since_the_oldest_code_that_works_with_the_tables_only_add_to
     assert breaks(before, shape_of(database)) == []
 
 
-def test_the_rule_of_additions_notices_what_older_code_would_fail_on(database: Database) -> None:
+def test_the_check_of_additions_detects_changes_that_break_older_code(database: Database) -> None:
     upgrade(database)
     before = shape_of(database)
     add_a_revision(database)
@@ -345,13 +343,13 @@ def breaks(before: Shape, after: Shape) -> list[str]:
     return sorted(found)
 
 
-def test_an_upgrade_makes_the_secrets_that_pages_need(database: Database) -> None:
+def test_an_upgrade_creates_the_secrets_of_pages(database: Database) -> None:
     upgrade(database)
     with database.read() as conn:
         assert len(conn.execute(text("SELECT name FROM moderate_secrets")).all()) == 3
 
 
-def test_an_upgrade_within_a_run_of_the_hosts_alembic_leaves_that_run_alone(database: Database, tmp_path: Path) -> None:
+def test_an_upgrade_within_a_run_of_the_hosts_alembic_does_not_disturb_it(database: Database, tmp_path: Path) -> None:
     """As where the host's ``env.py`` creates its app, which upgrades an embedded database."""
     from alembic import context, op
     from alembic.config import Config
@@ -371,7 +369,7 @@ def test_an_upgrade_within_a_run_of_the_hosts_alembic_leaves_that_run_alone(data
     assert check(database) == []
 
 
-def test_the_hosts_migrations_see_none_of_our_tables(database: Database) -> None:
+def test_migrations_of_the_host_do_not_see_the_tables_of_moderate(database: Database) -> None:
     hosts = MetaData()
     Table("moderate_words_of_mine", hosts, Column("id", Integer, primary_key=True))
     upgrade(database)
@@ -386,7 +384,7 @@ def test_the_hosts_migrations_see_none_of_our_tables(database: Database) -> None
     assert asked == [False, False, True]
 
 
-def test_the_hosts_logging_is_left_alone(database: Database) -> None:
+def test_the_logging_of_the_host_is_left_unchanged(database: Database) -> None:
     before = (list(logging.root.handlers), logging.root.level, logging.getLogger("alembic").level)
     disabled = {name: logger.disabled for name, logger in loggers()}
     upgrade(database)
@@ -406,7 +404,7 @@ def _upgrade_and_write(url: str) -> None:
     database.dispose()
 
 
-def test_processes_that_start_at_once_all_succeed(empty_url: str, database: Database) -> None:
+def test_processes_starting_at_once_all_succeed(empty_url: str, database: Database) -> None:
     workers = [PROCESSES.Process(target=_upgrade_and_write, args=(empty_url,)) for _ in range(4)]
     for worker in workers:
         worker.start()
@@ -417,7 +415,7 @@ def test_processes_that_start_at_once_all_succeed(empty_url: str, database: Data
     assert Store(database).counters.totals().pending == 4
 
 
-def test_a_start_on_tables_that_are_up_to_date_imports_no_alembic(tmp_path: Path) -> None:
+def test_a_start_on_current_tables_imports_no_alembic(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'x.db'}"
     database = Database(url)
     upgrade(database)

@@ -28,7 +28,7 @@ def found(store: Store, words: str = ADVERT) -> Sequence[Alike]:
     return store.earlier.near_text(a_comment(words).text_key, near, NOON - HOUR)
 
 
-def test_nearly_equal_texts_are_found_over_articles_newest_first(store: Store) -> None:
+def test_similar_texts_are_found_on_all_articles_newest_first(store: Store) -> None:
     for number in range(12):
         store.items.record(a_comment(changed(ADVERT, number), f"a{number}"), SPAM, [], NOON)
         store.items.record(a_comment(f"{OTHER} {number}", f"a{number}"), HELD, [], NOON)
@@ -41,19 +41,19 @@ def test_nearly_equal_texts_are_found_over_articles_newest_first(store: Store) -
     assert all(one.simhash is not None and near.distance(one.simhash) < 20 for one in alike)
 
 
-def test_what_is_older_is_not_told(store: Store) -> None:
+def test_older_texts_are_not_reported(store: Store) -> None:
     store.items.record(a_comment(ADVERT), SPAM, [], NOON - 2 * HOUR)
     assert found(store) == []
 
 
-def test_a_changed_text_is_found_by_what_it_says_now(store: Store) -> None:
+def test_a_changed_text_is_found_by_its_new_content(store: Store) -> None:
     item = store.items.record(a_comment(OTHER), HELD, [], NOON).item
     store.items.revise(item.id, a_comment(ADVERT), HELD, [], NOON)
     assert [one.id for one in found(store)] == [item.id]
     assert found(store, OTHER) == []
 
 
-def test_a_flood_is_told_a_hundred_times_at_most_and_looked_up_by_index(store: Store) -> None:
+def test_at_most_a_hundred_similar_texts_are_found_by_index(store: Store) -> None:
     for number in range(130):
         store.items.record(a_comment(changed(ADVERT, number), f"a{number}"), SPAM, [], NOON)
     assert 20 <= len(found(store)) <= 100

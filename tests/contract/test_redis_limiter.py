@@ -46,7 +46,7 @@ def limits(client: redis.Redis) -> Limits:
     return Limits(parse_limits(TABLE), RedisLimiter(client), secret=lambda: b"secret", clock=SystemClock())
 
 
-def test_one_decision_is_one_command_whatever_the_number_of_limits(client: redis.Redis, redis_url: str) -> None:
+def test_one_decision_is_one_command_for_any_number_of_limits(client: redis.Redis, redis_url: str) -> None:
     limiter = RedisLimiter(client)
     limiter.take(FOUR)
     with redis.Redis.from_url(redis_url) as watcher, monitored(watcher) as commands:
@@ -63,7 +63,7 @@ def test_a_submission_with_four_limits_and_an_ipv6_client_is_one_command(client:
     assert [command.split()[0] for command in commands] == ["EVALSHA"]
 
 
-def test_every_key_expires_by_itself_once_its_budget_is_full(client: redis.Redis) -> None:
+def test_every_key_expires_when_its_budget_is_full(client: redis.Redis) -> None:
     taken = RedisLimiter(client).take(FOUR)
     for state in taken.states:
         left = client.pttl("{moderate}:" + state.bucket.key) / 1000
@@ -78,7 +78,7 @@ def test_a_refusal_writes_nothing(client: redis.Redis) -> None:
     assert {key: client.get(key) for key in client.scan_iter()} == before
 
 
-def test_keys_hold_no_plain_address_host_or_article(client: redis.Redis) -> None:
+def test_keys_hold_no_readable_address_host_or_article(client: redis.Redis) -> None:
     table = parse_limits(
         {"pings": [f"5/minute per {scope}" for scope in ("client", "article", "source-host", "author")]}
     )
@@ -91,20 +91,20 @@ def test_keys_hold_no_plain_address_host_or_article(client: redis.Redis) -> None
         assert plain not in keys
 
 
-def test_a_flushed_script_is_brought_back_without_counting_twice(client: redis.Redis) -> None:
+def test_a_flushed_script_is_reloaded_without_counting_twice(client: redis.Redis) -> None:
     limiter, asked = RedisLimiter(client), [Bucket("a", "a", Rate(5, 3600))]
     for left in (4, 3, 2):
         client.script_flush()
         assert limiter.take(asked).states[0].remaining == left
 
 
-def test_a_client_that_decodes_its_answers_works_as_well(redis_url: str) -> None:
+def test_a_client_that_decodes_responses_works(redis_url: str) -> None:
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         assert RedisLimiter(client).take(FOUR).passed
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
-def test_both_protocols_of_the_wire_work(redis_url: str, protocol: int) -> None:
+def test_both_protocol_versions_of_redis_work(redis_url: str, protocol: int) -> None:
     with connect(f"{redis_url}?protocol={protocol}") as client:
         assert RedisLimiter(client).take(FOUR).states[3].remaining == 399
 
@@ -138,7 +138,9 @@ def test_the_description_names_the_server_and_never_the_password() -> None:
         (("--appendonly", "yes"), ()),
     ],
 )
-def test_what_full_memory_and_a_restart_do_is_told(options: tuple[str, ...], words: tuple[str, ...]) -> None:
+def test_the_consequences_of_full_memory_and_a_restart_are_reported(
+    options: tuple[str, ...], words: tuple[str, ...]
+) -> None:
     with Redis(*options) as server, connect(server.url + PATIENT) as client:
         limiter = RedisLimiter(client)
         limiter.take(FOUR)
@@ -147,7 +149,7 @@ def test_what_full_memory_and_a_restart_do_is_told(options: tuple[str, ...], wor
         assert ("nothing on disk" in said) == ("--appendonly" not in options)
 
 
-def test_a_failed_write_to_disk_is_told() -> None:
+def test_a_failed_write_to_disk_is_reported() -> None:
     with Redis() as server, connect(server.url + PATIENT) as client:
         client.set("k", "v")
         # Nothing can be saved in a folder that is gone.
@@ -157,7 +159,7 @@ def test_a_failed_write_to_disk_is_told() -> None:
         assert "Warning: its last write to disk failed" in " ".join(RedisLimiter(client).remarks())
 
 
-def test_who_may_not_ask_is_told_nothing() -> None:
+def test_a_user_without_rights_gets_no_report() -> None:
     with Redis("--maxmemory", "100mb") as server:
         with redis.Redis.from_url(server.url) as admin:
             admin.execute_command("ACL", "SETUSER", "limits", "on", ">pw", "~{moderate}:*", "+evalsha")
@@ -165,7 +167,7 @@ def test_who_may_not_ask_is_told_nothing() -> None:
             assert RedisLimiter(client).remarks() == ()
 
 
-def test_another_scheme_is_refused() -> None:
+def test_another_url_scheme_is_refused() -> None:
     with pytest.raises(ValueError, match="redis://"):
         connect("http://127.0.0.1/")
 
@@ -194,7 +196,7 @@ def passed_in_all_processes(url: str, *, processes: int, threads: int, tries: in
         return sum(pool.starmap(spend_from_another_process, [(url, threads, tries, start)] * processes))
 
 
-def test_processes_and_threads_together_get_exactly_the_limit(client: redis.Redis, redis_url: str) -> None:
+def test_concurrent_processes_and_threads_together_get_exactly_the_limit(client: redis.Redis, redis_url: str) -> None:
     assert passed_in_all_processes(redis_url + PATIENT, processes=2, threads=4, tries=40) == 23
 
 
@@ -204,7 +206,7 @@ def cluster_client(nodes: RedisCluster) -> ClusterClient:
     )
 
 
-def test_a_cluster_takes_a_decision_over_several_keys(cluster: RedisCluster) -> None:
+def test_a_cluster_decides_over_several_keys(cluster: RedisCluster) -> None:
     with cluster_client(cluster) as client:
         limiter = RedisLimiter(client)
         assert [limiter.take(FOUR).states[0].remaining for _ in range(3)] == [99, 98, 97]
@@ -220,7 +222,7 @@ def test_a_cluster_survives_a_flush_of_its_scripts(cluster: RedisCluster) -> Non
             assert limiter.take(FOUR).states[0].remaining == left
 
 
-def test_shards_spread_clients_over_the_nodes_and_limit_each_exactly(cluster: RedisCluster) -> None:
+def test_clients_are_distributed_over_shards_and_limited_exactly(cluster: RedisCluster) -> None:
     def of(number: int) -> Sequence[Bucket]:
         return [Bucket("c", f"client:{number}", Rate(2, 3600)), Bucket("s", f"site:{number}", Rate(100, 3600))]
 
