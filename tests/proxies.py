@@ -20,6 +20,9 @@ class Proxy:
         self.target = target
         #: The next request that contains this reaches the server, and its client's connection ends without an answer.
         self.lose_answer_to = b""
+        #: While clear, that request has not reached the server yet.
+        self.passing = threading.Event()
+        self.passing.set()
         #: While set, connections are taken and everything that comes is read, but nothing is passed on.
         self.silent = threading.Event()
         #: How many connections were taken.
@@ -70,6 +73,7 @@ class Proxy:
                 if self.lose_answer_to and self.lose_answer_to in data:
                     self.lose_answer_to = b""
                     source.shutdown(socket.SHUT_RDWR)
+                    self.passing.wait(30)
                 sink.sendall(data)
         for end in (source, sink):
             with contextlib.suppress(OSError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache, partial
@@ -120,9 +119,10 @@ def _held(task: Task) -> ColumnElement[bool]:
     return and_(tasks.c.id == task.id, tasks.c.lease_owner == task.lease)
 
 
-def _undo_lease(conn: Connection, owner: str) -> None:
+def _undo_lease(conn: Connection, owner: str) -> int:
+    """Return the number of tasks that this owner has leased, after taking their leases back."""
     never = {"lease_until": None, "lease_owner": None, "attempts": tasks.c.attempts - 1}
-    conn.execute(update(tasks).where(tasks.c.lease_owner == owner).values(never))
+    return conn.execute(update(tasks).where(tasks.c.lease_owner == owner).values(never)).rowcount
 
 
 def _release(conn: Connection, task: Task) -> None:
@@ -172,8 +172,8 @@ class Tasks:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        #: Owners of leases of which it is not known whether the database has stored them.
-        self._unanswered: list[str] = []
+        #: The owners of leases of which it is not known whether the database has stored them, and when they end.
+        self._unanswered: dict[str, datetime] = {}
 
     def lease_due(
         self,
@@ -207,7 +207,7 @@ class Tasks:
         if is_fresh:
             wanted.append(tasks.c.attempts == 0)
         due = select(tasks).where(*wanted, _is_due(now), free)
-        self._free_unanswered()
+        self._free_unanswered(now)
         # Most look-ups find nothing, and a look-up takes no lock.
         with self._database.read() as conn:
             if conn.execute(due.with_only_columns(tasks.c.id).limit(1)).first() is None:
@@ -234,15 +234,18 @@ class Tasks:
         try:
             return self._database.transaction(take)
         except ServiceDown:
-            self._unanswered.append(lease["lease_owner"])
+            self._unanswered[lease["lease_owner"]] = now + timedelta(seconds=seconds)
             raise
 
-    def _free_unanswered(self) -> None:
-        """Give back the leases that were perhaps stored during an outage: they would end as if a worker had died."""
-        for owner in list(self._unanswered):
-            self._database.transaction(partial(_undo_lease, owner=owner))
-            with suppress(ValueError):
-                self._unanswered.remove(owner)
+    def _free_unanswered(self, now: datetime) -> None:
+        """Give back the leases that were perhaps stored during an outage: they would end as if a worker had died.
+
+        The database may still be at work on such a commit, so that its lease appears only later: what was not found
+        is looked for again until the lease has ended.
+        """
+        for owner, until in list(self._unanswered.items()):
+            if self._database.transaction(partial(_undo_lease, owner=owner)) or now >= until:
+                self._unanswered.pop(owner, None)
 
     def add(self, item_id: int, wanted: Sequence[NewTask], now: datetime) -> None:
         """Write tasks for an item on their own; one of a kind that is open already is merged with it."""
