@@ -43,9 +43,9 @@ from moderate.settings import NOT_SHOWN
 from moderate.store.store import Store
 from moderate.submit.desk import Desk
 from moderate.tasks.worker import Worker
-from moderate.text.html import prepare
 from moderate.text.links import both_spellings
 from moderate.text.policy import Policy
+from moderate.text.sanitizer import prepare
 from moderate.waves.sql import Waves
 from moderate.waves.watch import WaveWatch
 from moderate.web_address import host_of

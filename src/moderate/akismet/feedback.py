@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def tasks_for_decision(desk: Desk, now: datetime) -> Sequence[NewTask]:
-    """Return the tasks that a decision needs."""
+    """Return the tasks that follow a decision: notices, and feedback to the spam service and the learned filter."""
     news = notice_tasks_for_decision(desk.notifiers, now)
     if desk.services.spam is None and desk.services.tokens is None:
         return news

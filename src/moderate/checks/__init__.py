@@ -1,1 +1,1 @@
-"""The spam checks, one module for each, and the chain that runs them."""
+"""The spam checks that need no more than the submission, their order, and the verdict that follows from them."""

@@ -9,7 +9,7 @@ from moderate.model import Finding, Lean, Submission
 class Honeypot(CheckDefaults):
     """Holds a comment whose hidden field is filled in, as programs do, and sometimes a browser's form filler.
 
-    If another check holds it too, it is spam; see `moderate.checks.base.weighed`.
+    It is spam if another check than `crowd` or `wave` holds it too; see `moderate.checks.base.weighed`.
     """
 
     name = "honeypot"

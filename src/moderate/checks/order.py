@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from moderate.checks.base import Check, Services
 
 CHECKS: tuple[Check, ...] = (
-    Honeypot(),  # costs nothing, and turns a hold of any other check into spam
+    Honeypot(),  # costs nothing; becomes spam itself where a check of the content holds as well
     Rules(),  # what moderators wrote comes before what we guess
     Timing(),  # free: the form's token has the time
     Links(),  # free: the cleaner has counted them

@@ -1,4 +1,4 @@
-"""The second act: moderators decide on items, and take decisions back.
+"""Moderators' decisions on items, and their undo.
 
 JSON, queue page, forms, links in mails, the command line and the host's code all make one `DecisionRequest`
 and hand it to `decide_items`, or to `decide_one`, which raises what the other lists as left.

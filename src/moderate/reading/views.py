@@ -35,7 +35,7 @@ from moderate.model import MAX_ID, Client, Counts, Kind, Raw, Status, whole_numb
 from moderate.protocols.comment import CommentIn, read_fields
 from moderate.submit.submit import find_article, is_taken_back
 from moderate.text.clean import body_text, one_newline
-from moderate.text.html import render
+from moderate.text.sanitizer import render
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue

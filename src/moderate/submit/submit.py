@@ -57,6 +57,8 @@ def spend(desk: Desk, raw: Raw) -> tuple[str, ...]:
     A host may find an article by several keys and addresses, and each would have a budget of its own. So where the
     article's own key differs from the one that was sent, its budget is charged as well, once the host has returned
     the article. Returns the names of the shared budgets that are used up, which hold a submission.
+
+    Raises `RateLimited`, and `UnknownArticle` where the host has no such article.
     """
     action = "comments" if raw.kind is Kind.COMMENT else raw.kind.value
     source_host = host_of(raw.source_url) if raw.source_url else None

@@ -16,7 +16,7 @@ from moderate.errors import FieldError, Invalid
 from moderate.i18n import Message
 from moderate.model import MAX_ID, Body, Client, Submission
 from moderate.text.characters import cropped, decoded, is_blank, is_printable, is_storable, readable, single_line
-from moderate.text.html import Rendered, render, render_excerpt, render_markup
+from moderate.text.sanitizer import Rendered, render, render_excerpt, render_markup
 from moderate.web_address import MAX_ADDRESS, is_host_name, parse, source_key
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import pytest
 
 from moderate.errors import ConfigError
 from moderate.text.characters import decoded, readable
-from moderate.text.html import Rendered, prepare, render, render_excerpt, sanitized, verified
 from moderate.text.policy import Policy
+from moderate.text.sanitizer import Rendered, prepare, render, render_excerpt, sanitized, verified
 from tests.unit.clean.dom import is_stable, meaning, strangers, text_of, tree
 
 REL = 'rel="nofollow ugc noopener"'
@@ -548,9 +548,9 @@ def test_installed_extras_are_loaded_at_the_start(policy: Policy) -> None:
 def test_a_missing_extra_stops_the_start_and_is_named(
     monkeypatch: pytest.MonkeyPatch, missing: str, policy: Policy, key: str
 ) -> None:
-    from moderate.text import html, markdown
+    from moderate.text import markdown, sanitizer
 
-    html._nh3_cleaner.cache_clear()
+    sanitizer._nh3_cleaner.cache_clear()
     monkeypatch.delitem(sys.modules, markdown.__name__)
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ConfigError, match=rf'{key}.*pip install "flask-moderate\['):

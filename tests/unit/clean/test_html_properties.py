@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moderate.text.characters import is_blank, readable
-from moderate.text.html import render, render_with_sanitizer, sanitized, verified
 from moderate.text.markup import Layout
 from moderate.text.policy import TAGS, Policy
+from moderate.text.sanitizer import render, render_with_sanitizer, sanitized, verified
 from moderate.text.tags import lexed
 from tests.unit.clean.dom import is_stable, meaning, strangers, text_of
 
