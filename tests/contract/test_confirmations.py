@@ -31,5 +31,5 @@ def test_an_owned_comment_keeps_its_author(store: Store) -> None:
     assert after.author_id == "7"
 
 
-def test_removed_comments_get_no_author(store: Store) -> None:
+def test_an_unknown_item_cannot_be_confirmed(store: Store) -> None:
     assert store.items.confirm(99, "email:1") is None
