@@ -182,7 +182,9 @@ class Limits:
         if not charges:
             return []
         subjects = self._subjects(costs, {charge.scope for charge in charges})
-        strictness = self._strictness(costs.action)
+        strictness, until = self._wave
+        if costs.action not in _WAVE_ACTIONS or self._clock.monotonic() >= until:
+            strictness = 1.0
         charged = []
         for charge in charges:
             for name, subject, factor in subjects.get(charge.scope, ()):
@@ -214,10 +216,6 @@ class Limits:
             if subject and scope in scopes:
                 found[scope] = [(scope, keyed(secret, scope, subject), 1)]
         return found
-
-    def _strictness(self, action: str) -> float:
-        factor, until = self._wave
-        return factor if action in _WAVE_ACTIONS and self._clock.monotonic() < until else 1.0
 
 
 def policy_of(state: BucketState) -> Policy:
