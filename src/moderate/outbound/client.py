@@ -82,11 +82,6 @@ class Budget:
             raise DeadlinePassed("the deadline has passed")
         return min(left, self.each)
 
-    def begin_head(self) -> None:
-        """Count from here on towards a new response head, until `in_head` is set to False."""
-        self.in_head = True
-        self.head_bytes = MAX_HEAD
-
     def spend(self, count: int) -> None:
         """Count received bytes. Raises `TooMuchData` where there are too many."""
         self.wire_bytes -= count
@@ -316,7 +311,7 @@ class OutboundClient:
         wire_target = address.target if target is None else target
         url = httpcore.URL(scheme=address.scheme, host=address.host, port=address.port_or_default, target=wire_target)
         sent: list[tuple[str | bytes, str | bytes]] = [("Host", address.authority), *headers, ("Connection", "close")]
-        budget.begin_head()
+        budget.in_head, budget.head_bytes = True, MAX_HEAD
         with (
             httpcore.ConnectionPool(
                 ssl_context=self._trust() if address.scheme == "https" else None,
