@@ -112,13 +112,9 @@ def _base(url: str, tree: etree._Element) -> str:
 def _title(tree: etree._Element) -> str | None:
     named = [meta.get("content", "") for meta in tree.iter("meta") if meta.get("property", "").lower() == "og:title"]
     # An SVG image has a title element of its own.
-    own = [plain_text(title) for title in tree.iter("title") if not _is_in(title, "svg")]
+    own = [plain_text(title) for title in tree.iter("title") if "svg" not in (e.tag for e in title.iterancestors())]
     title = next((" ".join(text.split()) for text in (*own, *named) if text.strip()), None)
     return cropped_end(title, MAX_TITLE) if title else None
-
-
-def _is_in(element: etree._Element, tag: str) -> bool:
-    return any(ancestor.tag == tag for ancestor in element.iterancestors())
 
 
 def _canonical(url: str, base: str, tree: etree._Element) -> str | None:

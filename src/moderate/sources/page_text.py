@@ -54,7 +54,7 @@ def words_around(link: etree._Element) -> tuple[str, str]:
         return "", ""
     before, inside, after = _split_at(_block_of(link), link)
     text = cropped_end(inside.strip() or one_line(link.get("alt", "")), MAX_LINK_TEXT)
-    return text, one_line(f"{_cropped_start(before, AROUND)}{text or ' '}{cropped_end(after, AROUND)}")
+    return text, one_line(f"{cropped_end(before[::-1], AROUND)[::-1]}{text or ' '}{cropped_end(after, AROUND)}")
 
 
 def cropped_end(text: str, limit: int) -> str:
@@ -64,10 +64,6 @@ def cropped_end(text: str, limit: int) -> str:
     head, blank, _ = text[: limit + 1].rpartition(" ")
     # Scripts without blanks, and very long words, are cut anywhere.
     return f"{head if blank and len(head) > limit // 2 else text[:limit]}…"
-
-
-def _cropped_start(text: str, limit: int) -> str:
-    return cropped_end(text[::-1], limit)[::-1]
 
 
 def _block_of(link: etree._Element) -> etree._Element:
