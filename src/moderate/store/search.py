@@ -174,7 +174,8 @@ def found_by(query: str, conn: Connection) -> ColumnElement[bool]:
         matched = text(f"MATCH (moderate_items.search) AGAINST (:{SQLITE_INDEX} IN BOOLEAN MODE)")
         return matched.bindparams(bindparam(SQLITE_INDEX, words, String, unique=True))  # type: ignore[return-value]
     if has_fts(conn):
-        return _by_fts(asked)
+        indexed = select(ROWID).where(_matching(asked))
+        return or_(items.c.id.in_(indexed), _fresh(asked))
     return _walking(asked)
 
 
@@ -217,11 +218,6 @@ def _newest(words: Terms, asked: Terms, conn: Connection, cursor: int | None) ->
         end = max(end, found[-1]) if len(found) == RARE else end
         ids += found
     return [number for number in ids if number >= end], end
-
-
-def _by_fts(asked: Terms) -> ColumnElement[bool]:
-    indexed = select(ROWID).where(_matching(asked))
-    return or_(items.c.id.in_(indexed), _fresh(asked))
 
 
 def _fresh(asked: Terms) -> ColumnElement[bool]:
