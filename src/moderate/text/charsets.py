@@ -156,13 +156,9 @@ def reads_as_words(words: list[str], ideographs: int) -> bool:
     Accented Latin letters turn into the rare signs of the second level of JIS X 0208.
     """
     in_words = sum(len(word) for word in words if len(word) > 1)
-    common = sum(is_common(sign) for word in words for sign in word)
+    # Common are those of the first level: rows 16 to 47, which are B0 to CF in EUC-JP.
+    common = sum(s == "々" or 0xB0 <= s.encode("euc_jp", "replace")[0] <= 0xCF for word in words for s in word)
     return in_words * 2 > ideographs and common * 3 >= ideographs * 2
-
-
-def is_common(sign: str) -> bool:
-    """Return whether an ideograph is of the first level of JIS X 0208: rows 16 to 47, which are B0 to CF in EUC-JP."""
-    return sign == "々" or 0xB0 <= sign.encode("euc_jp", "replace")[0] <= 0xCF
 
 
 def nearly_utf8(sample: bytes) -> bool:
