@@ -359,11 +359,9 @@ def _as_looked_up(host: str) -> str:
         return ascii_host(host)
     except ValueError:
         labels = unicodedata.normalize("NFKC", host).lower().rstrip(".").split(".")
-        return ".".join(n if n.isascii() or len(n) > MAX_LABEL else _in_punycode(n) for n in labels)
-
-
-def _in_punycode(label: str) -> str:
-    return f"xn--{label.encode('punycode').decode()}"
+        return ".".join(
+            n if n.isascii() or len(n) > MAX_LABEL else f"xn--{n.encode('punycode').decode()}" for n in labels
+        )
 
 
 def _loosely(address: WebAddress) -> tuple[str, int, str, str]:
