@@ -36,7 +36,9 @@ def busy(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Newsroom]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_is_accessible(busy: Newsroom, reader: Callable[..., Page], scheme: str) -> None:
+def test_the_pages_for_readers_and_moderators_are_accessible(
+    busy: Newsroom, reader: Callable[..., Page], scheme: str
+) -> None:
     page = reader(color_scheme=scheme)
     found: dict[str, list[str]] = {}
     page.goto(busy.article())

@@ -179,7 +179,7 @@ def test_no_hostile_text_is_executed_on_the_page_of_a_refused_form(
     "markup",
     ["<script>window.ran = 1</script>", "<img src=x onerror='window.ran = 1'>", "<iframe srcdoc='x'></iframe>"],
 )
-def test_the_test_detects_executed_scripts(newsroom: Newsroom, reader: Callable[..., Page], markup: str) -> None:
+def test_the_watch_detects_scripts_and_frames(newsroom: Newsroom, reader: Callable[..., Page], markup: str) -> None:
     page = reader()
     page.route(
         newsroom.article(),

@@ -89,7 +89,7 @@ def test_no_page_scrolls_sideways_on_a_narrow_screen(
     assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
-def test_right_to_left_text_is_aligned_to_the_right(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
+def test_each_text_is_laid_out_in_its_own_direction(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
     newsroom.post("שלום לכולם", author="דנה")
     newsroom.post("Hello everybody", author="Dana")
     page = reader()

@@ -139,7 +139,7 @@ def test_a_refused_form_keeps_its_draft_when_going_back_to_the_article(
     expect(page.locator("form.moderate-form [name=text]")).to_have_value(DRAFT)
 
 
-def test_a_cached_page_shows_that_the_comment_is_pending(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
+def test_a_cached_page_shows_that_the_comment_has_arrived(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
     """A cache that was set up with no regard to queries and cookies."""
     views = newsroom.app.view_functions
     views["article"] = Cache(newsroom.app, config={"CACHE_TYPE": "SimpleCache"}).cached(timeout=60)(views["article"])

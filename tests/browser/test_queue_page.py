@@ -26,7 +26,9 @@ def moderator(newsroom: Newsroom, reader: Callable[..., Page]) -> Page:
     return page
 
 
-def test_the_sign_in_link_asks_for_confirmation_and_works_once(newsroom: Newsroom, reader: Callable[..., Page]) -> None:
+def test_signing_in_uses_up_the_link_and_sets_an_httponly_cookie(
+    newsroom: Newsroom, reader: Callable[..., Page]
+) -> None:
     page = reader(javascript=False)
     newsroom.sign_in(page)
     (link,) = page.context.cookies()

@@ -111,7 +111,7 @@ def test_the_hidden_field_is_not_visible_focusable_or_read_out(newsroom: Newsroo
     assert "Leave this field empty" not in page.locator("#moderate-comment-form").aria_snapshot()
 
 
-def test_a_comment_with_the_hidden_field_filled_is_pending_only_for_its_sender(
+def test_a_comment_with_the_hidden_field_filled_is_spam_that_looks_pending_to_its_sender(
     newsroom: Newsroom, reader: Callable[..., Page]
 ) -> None:
     page = reader()

@@ -223,7 +223,9 @@ def test_text_that_an_older_database_cannot_hold_is_an_outage(postgresql: Postgr
         database.dispose()
 
 
-def test_a_default_client_encoding_is_harmless(postgresql: PostgreSQL, pg_url: str) -> None:
+def test_a_default_client_encoding_is_overridden_and_reported_for_an_engine_of_the_host(
+    postgresql: PostgreSQL, pg_url: str
+) -> None:
     postgresql.run(f"ALTER DATABASE {pg_url.rpartition('/')[2]} SET client_encoding = 'LATIN1'")
     store = Store(Database(pg_url))
     upgrade(store.database)
@@ -238,7 +240,9 @@ def test_a_default_client_encoding_is_harmless(postgresql: PostgreSQL, pg_url: s
 MODES = "EMPTY_STRING_IS_NULL,STRICT_TRANS_TABLES"
 
 
-def test_unsuitable_sql_modes_of_the_server_are_overridden_in_connections(mariadb: MariaDB, mariadb_url: str) -> None:
+def test_unsuitable_sql_modes_are_overridden_and_refused_for_an_engine_of_the_host(
+    mariadb: MariaDB, mariadb_url: str
+) -> None:
     mariadb.run(f"SET GLOBAL sql_mode = '{MODES}', GLOBAL sql_safe_updates = 1, GLOBAL sql_select_limit = 3")
     try:
         store = Store(Database(mariadb_url))

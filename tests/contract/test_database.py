@@ -633,5 +633,5 @@ def test_a_forked_process_uses_its_own_connections(database_url: str, is_ours: b
     engine.dispose()
 
 
-def test_the_metadata_is_available_to_hosts_with_their_own_migrations() -> None:
+def test_the_names_of_all_tables_begin_with_moderate() -> None:
     assert all(name.startswith("moderate_") for name in metadata.tables)

@@ -36,7 +36,7 @@ def entries(store: Store, batch: str) -> list[int]:
     return [entry.id for entry in store.history.page(batch=batch, cursor=None, limit=1000).entries]
 
 
-def test_two_concurrent_bulk_decisions_divide_the_items_without_a_deadlock(store: Store) -> None:
+def test_concurrent_bulk_decisions_divide_the_items_without_a_deadlock(store: Store) -> None:
     versions = fill(store, 60)
     start = Barrier(4)
 

@@ -34,7 +34,7 @@ def test_counting_and_unsubscribing_do_not_affect_each_other(store: Store) -> No
     assert store.mailboxes.get("a") == TALLY
 
 
-def test_checking_a_used_name_does_not_use_it(store: Store) -> None:
+def test_checking_whether_a_name_was_used_does_not_use_it(store: Store) -> None:
     assert not store.nonces.is_used("link", NOON)
     assert store.nonces.use_once("link", NOON + timedelta(days=1), NOON)
     assert store.nonces.is_used("link", NOON)

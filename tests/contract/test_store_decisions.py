@@ -71,7 +71,7 @@ def test_an_approval_clears_what_the_item_waited_for_and_a_hold_waits_for_a_mode
     assert held.decided_by == "mo"
 
 
-def test_the_same_decision_again_changes_nothing_whatever_the_version(store: Store) -> None:
+def test_the_same_decision_again_changes_nothing_at_any_version(store: Store) -> None:
     item = store.items.record(a_comment(), HELD, [], NOON).item
     first = decide(store, item, Decision.APPROVE)
     again = decide(store, item, Decision.APPROVE, by="other", tasks=[NewTask(kind="feedback", due_at=NOON)])
@@ -82,7 +82,7 @@ def test_the_same_decision_again_changes_nothing_whatever_the_version(store: Sto
     assert store.tasks.next_due() is None
 
 
-def test_a_stale_version_is_told_who_decided_what(store: Store) -> None:
+def test_a_stale_version_gets_the_current_decision_and_its_moderator(store: Store) -> None:
     item = store.items.record(a_comment(), HELD, [], NOON).item
     first = decide(store, item, Decision.SPAM, by="first")
     with pytest.raises(DecidedMeanwhile) as refused:
@@ -111,7 +111,7 @@ def test_an_unknown_item_cannot_be_decided_revised_withdrawn_or_deleted(store: S
         store.items.delete(9, "mo", NOON)
 
 
-def test_tasks_come_with_the_decision_that_makes_them_necessary(store: Store) -> None:
+def test_tasks_are_stored_together_with_their_decision(store: Store) -> None:
     item = store.items.record(a_comment(), HELD, [], NOON).item
     decide(store, item, Decision.SPAM, tasks=[NewTask(kind="feedback", due_at=NOON, payload={"as": "spam"})])
     (task,) = store.tasks.lease_due(NOON, limit=9, seconds=60)
@@ -132,7 +132,7 @@ def test_a_pending_text_is_replaced_and_judged_anew(store: Store) -> None:
     assert store.counters.totals() == Counts(comments=1)
 
 
-def test_the_same_text_again_changes_nothing(store: Store) -> None:
+def test_an_unchanged_text_changes_nothing(store: Store) -> None:
     item = store.items.record(a_comment(), HELD, [], NOON).item
     recorded = store.items.revise(item.id, a_comment(), SPAM, [NewTask(kind="judge", due_at=NOON)], LATER)
     assert recorded.item == item
@@ -191,13 +191,13 @@ def test_a_changed_text_of_an_approved_ping_waits_for_a_moderator_whatever_the_v
 
 
 @pytest.mark.parametrize("verdict", [SPAM, TRASH], ids=lambda verdict: verdict.status)
-def test_a_new_text_does_not_bring_back_what_was_put_away(store: Store, verdict: object) -> None:
+def test_a_new_text_does_not_restore_a_removed_item(store: Store, verdict: object) -> None:
     item = store.items.record(a_comment(), verdict, [], NOON).item
     revised = store.items.revise(item.id, a_comment("Innocent"), APPROVED, [], LATER).item
     assert (revised.status, revised.text) == (item.status, "Innocent")
 
 
-def test_what_a_person_held_is_not_published_by_an_edit(store: Store) -> None:
+def test_an_edit_does_not_publish_an_item_held_by_a_moderator(store: Store) -> None:
     item = store.items.record(a_comment(), APPROVED, [], NOON).item
     held = decide(store, item, Decision.HOLD).item
     revised = store.items.revise(held.id, a_comment("Innocent"), APPROVED, [], LATER).item
@@ -214,7 +214,7 @@ def test_the_first_text_remains_the_one_that_a_repeated_form_is_compared_with(st
 # --- taking back, deleting -------------------------------------------------------------------------
 
 
-def test_authors_take_their_item_back(store: Store) -> None:
+def test_authors_can_withdraw_their_item(store: Store) -> None:
     item = store.items.record(a_comment(), APPROVED, [], NOON).item
     taken = store.items.withdraw(item.id, LATER)
     assert (taken.before, taken.item.status, taken.changed) == (Status.APPROVED, Status.TRASH, True)
@@ -239,7 +239,7 @@ def test_tasks_go_with_a_withdrawal_that_changes_something(store: Store) -> None
     assert store.tasks.next_due() is None
 
 
-def test_spam_that_is_taken_back_stays_spam(store: Store) -> None:
+def test_withdrawn_spam_stays_spam(store: Store) -> None:
     item = store.items.record(a_comment(), SPAM, [], NOON).item
     assert not store.items.is_withdrawn(item)
     taken = store.items.withdraw(item.id, LATER).item
@@ -252,7 +252,7 @@ def test_spam_that_is_taken_back_stays_spam(store: Store) -> None:
 
 
 @pytest.mark.parametrize("decision", [Decision.SPAM, Decision.TRASH])
-def test_an_undo_does_not_publish_what_its_author_has_taken_back(store: Store, decision: Decision) -> None:
+def test_an_undo_does_not_publish_an_item_withdrawn_by_its_author(store: Store, decision: Decision) -> None:
     item = store.items.record(a_comment(), APPROVED, [], NOON).item
     line = decide(store, item, decision).history
     store.items.withdraw(item.id, LATER)
@@ -263,7 +263,7 @@ def test_an_undo_does_not_publish_what_its_author_has_taken_back(store: Store, d
 
 
 @pytest.mark.parametrize("verdict", [SPAM, TRASH], ids=lambda verdict: verdict.status)
-def test_deleting_leaves_the_history_alone(store: Store, verdict: object) -> None:
+def test_deleting_removes_the_sample_and_the_tasks_and_keeps_the_history(store: Store, verdict: object) -> None:
     item = store.items.record(a_comment(), verdict, [NewTask(kind="feedback", due_at=NOON)], NOON).item
     store.samples.save(item.id, {"user_ip": "192.0.2.7"}, "spam", None, NOON)
     store.items.delete(item.id, "mo", LATER)

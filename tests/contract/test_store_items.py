@@ -34,7 +34,7 @@ def thread_texts(store: Store, **changes: object) -> list[str]:
     return [item.html.removeprefix("<p>").removesuffix("</p>") for item in page.items]
 
 
-def test_what_record_returns_is_what_the_database_keeps(store: Store) -> None:
+def test_the_result_of_record_equals_the_stored_item(store: Store) -> None:
     submission = a_comment(author_id="u:7", honeypot="filled", idempotency_key="k")
     recorded = store.items.record(submission, HELD, [], NOON)
     assert recorded.is_new
@@ -74,7 +74,7 @@ def test_findings_come_back_as_they_were(store: Store) -> None:
     assert kept.passed == ("a", "b")
 
 
-def test_a_score_that_json_does_not_know_is_left_out(store: Store) -> None:
+def test_a_score_that_json_cannot_represent_is_left_out(store: Store) -> None:
     verdict = a_verdict(findings=(a_finding(score=float("nan"), again_after=float("inf")),))
     item = store.items.get(store.items.record(a_comment(), verdict, [], NOON).item.id)
     assert item is not None
@@ -134,12 +134,12 @@ def test_the_same_key_on_another_article_is_another_comment(store: Store) -> Non
     assert store.items.record(a_comment(article="b", idempotency_key="k"), HELD, [], NOON).is_new
 
 
-def test_comments_without_a_key_never_meet(store: Store) -> None:
+def test_comments_without_a_key_are_always_separate(store: Store) -> None:
     assert store.items.record(a_comment(), HELD, [], NOON).is_new
     assert store.items.record(a_comment(), HELD, [], NOON).is_new
 
 
-def test_a_key_of_any_length_is_a_key(store: Store) -> None:
+def test_keys_of_any_length_are_accepted(store: Store) -> None:
     store.items.record(a_comment(idempotency_key="k" * 9000), HELD, [], NOON)
     assert not store.items.record(a_comment(idempotency_key="k" * 9000), HELD, [], NOON).is_new
 
@@ -157,7 +157,7 @@ def test_a_source_may_ping_several_articles(store: Store) -> None:
     assert store.items.record(a_ping(article="b"), HELD, [], NOON).is_new
 
 
-def test_a_ping_that_says_nothing_itself_asks_only_for_its_tasks(store: Store) -> None:
+def test_a_repeated_ping_without_news_only_adds_its_tasks(store: Store) -> None:
     first = store.items.record(a_ping(), APPROVED, [], NOON)
     bare = a_ping(text="", kind=Kind.PINGBACK, title=None, blog_name=None, author="blog.example")
     again = store.items.record(bare, TO_CHECK, [NewTask(kind="verify", due_at=NOON)], NOON)
@@ -165,7 +165,7 @@ def test_a_ping_that_says_nothing_itself_asks_only_for_its_tasks(store: Store) -
     assert [task.kind for task in store.tasks.lease_due(NOON, limit=9, seconds=60)] == ["verify"]
 
 
-def test_a_pending_ping_that_says_something_new_is_revised(store: Store) -> None:
+def test_a_pending_ping_with_new_content_is_revised(store: Store) -> None:
     first = store.items.record(a_ping(), HELD, [], NOON)
     again = store.items.record(a_ping(text="They wrote more"), HELD, [], NOON)
     assert (again.item.id, again.item.text, again.item.version) == (first.item.id, "They wrote more", 2)
@@ -175,7 +175,7 @@ def test_a_pending_ping_that_says_something_new_is_revised(store: Store) -> None
 # --- parents ---------------------------------------------------------------------------------------
 
 
-def test_an_answer_names_its_parent(store: Store) -> None:
+def test_a_reply_names_its_parent(store: Store) -> None:
     parent = store.items.record(a_comment(), APPROVED, [], NOON).item
     answer = store.items.record(a_comment("Indeed", parent=parent.id), HELD, [], NOON).item
     assert answer.parent == parent.id
@@ -268,7 +268,7 @@ def test_the_page_of_an_item_is_the_one_that_reading_on_comes_to(store: Store, s
         assert store.threads.page_start("2026/thaw", not_there, kinds=kinds, size=size) is None
 
 
-def test_what_waits_for_its_author_are_comments_that_nobody_has_removed(store: Store) -> None:
+def test_comments_waiting_for_their_author_leave_out_public_trashed_and_withdrawn_ones(store: Store) -> None:
     verdicts = [APPROVED, HELD, TO_CHECK, SPAM, a_verdict(Status.TRASH), HELD]
     numbers = [
         store.items.record(a_comment(f"Number {n}."), verdict, [], NOON).item.id for n, verdict in enumerate(verdicts)
@@ -281,7 +281,7 @@ def test_what_waits_for_its_author_are_comments_that_nobody_has_removed(store: S
     assert store.threads.waiting("2026/thaw", [numbers[1]]) == [store.items.get(numbers[1])]
 
 
-def test_parents_are_found_whatever_has_become_of_them(store: Store) -> None:
+def test_parents_are_found_in_any_status(store: Store) -> None:
     for verdict in (APPROVED, SPAM):
         store.items.record(a_comment(), verdict, [], NOON)
     found = store.threads.parents([1, 2, 3])
@@ -289,7 +289,7 @@ def test_parents_are_found_whatever_has_become_of_them(store: Store) -> None:
     assert {item.ip for item in found.values()} == {None}
 
 
-def test_what_became_public_last_comes_first(store: Store) -> None:
+def test_the_latest_publications_come_first(store: Store) -> None:
     late = store.items.record(a_comment("late"), HELD, [], NOON).item.id
     others = [
         store.items.record(a_comment("other", article), APPROVED, [], NOON + timedelta(minutes=1)).item.id
@@ -371,7 +371,7 @@ def test_the_same_text_is_found_over_articles_newest_first(store: Store) -> None
     assert list(found) == [(Kind.TRACKBACK, Status.APPROVED, "2026/thaw"), (Kind.COMMENT, Status.SPAM, "b")]
 
 
-def test_the_same_text_is_told_fifty_times_at_most(store: Store) -> None:
+def test_at_most_fifty_items_with_the_same_text_are_found(store: Store) -> None:
     for _ in range(52):
         store.items.record(a_comment("same"), HELD, [], NOON)
     assert len(store.earlier.same_text(a_comment("same").text_key, NOON)) == 50
@@ -399,7 +399,7 @@ def test_spam_that_was_deleted_counts_against_its_author_as_long_as_it_would_hav
 
 
 @pytest.mark.parametrize("decision", [Decision.TRASH, Decision.SPAM])
-def test_what_was_purged_is_held_against_its_author_if_it_was_spam(store: Store, decision: Decision) -> None:
+def test_purged_spam_counts_against_its_author(store: Store, decision: Decision) -> None:
     item = store.items.record(a_comment(author_id="email:1"), HELD, [], NOON).item
     after = decide_one(store, item.id, decision, version=1, by="Mori", note=None, now=NOON).item
     later = NOON + timedelta(days=31)

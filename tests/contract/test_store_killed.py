@@ -116,7 +116,7 @@ def _write_until_killed(url: str, seed: int, told: Connection) -> None:
         told.send((item.id, decided.status.value))
 
 
-def test_what_was_acknowledged_before_a_kill_is_there_and_counted(store: Store, database_url: str) -> None:
+def test_acknowledged_writes_before_a_kill_are_stored_and_counted(store: Store, database_url: str) -> None:
     ours, theirs = PROCESSES.Pipe(duplex=False)
     writers = [PROCESSES.Process(target=_write_until_killed, args=(database_url, seed, theirs)) for seed in range(2)]
     for writer in writers:

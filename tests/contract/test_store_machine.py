@@ -230,18 +230,18 @@ LIMITS = settings(
 )
 
 
-def test_any_order_of_events_on_sqlite(migrated_file: Path) -> None:
+def test_events_in_any_order_match_the_model_on_sqlite(migrated_file: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = shutil.copy(migrated_file, Path(folder) / "machine.db")
         machine = type("OnSqlite", (StoreMachine,), {"url": f"sqlite:///{path}"})
         run_state_machine_as_test(machine, settings=LIMITS)
 
 
-def test_any_order_of_events_on_postgresql(migrated_url: str) -> None:
+def test_events_in_any_order_match_the_model_on_postgresql(migrated_url: str) -> None:
     machine = type("OnPostgresql", (StoreMachine,), {"url": migrated_url})
     run_state_machine_as_test(machine, settings=settings(LIMITS, max_examples=10))
 
 
-def test_any_order_of_events_on_mariadb(migrated_mariadb_url: str) -> None:
+def test_events_in_any_order_match_the_model_on_mariadb(migrated_mariadb_url: str) -> None:
     machine = type("OnMariadb", (StoreMachine,), {"url": migrated_mariadb_url})
     run_state_machine_as_test(machine, settings=settings(LIMITS, max_examples=10))

@@ -35,7 +35,7 @@ def test_an_address_that_moved_leads_to_its_new_article(store: Store) -> None:
     assert store.articles.by_url("k1") == "b"
 
 
-def test_what_is_known_already_is_not_written_again(store: Store, database_url: str) -> None:
+def test_known_addresses_are_not_written_again(store: Store, database_url: str) -> None:
     store.articles.remember(an_article("a"), {"k1": "u"}, NOON)
     another = Store(Database(database_url))
     for each in (store, another):
@@ -87,7 +87,7 @@ def test_a_token_leads_to_its_owner_and_is_kept_only_as_a_digest(store: Store) -
     assert secret not in "".join(str(value) for value in row)
 
 
-def test_anything_but_the_token_itself_leads_nowhere(store: Store) -> None:
+def test_only_the_exact_token_is_accepted(store: Store) -> None:
     token = store.tokens.create("mo", NOON)
     other = store.tokens.create("other", NOON)
     crossed = token.rsplit("_", 1)[0].split("_")[1] + "_" + other.split("_", 2)[2]
@@ -129,7 +129,7 @@ def test_the_last_use_is_noted_at_most_once_a_minute(store: Store) -> None:
 # --- small things ----------------------------------------------------------------------------------
 
 
-def test_a_secret_is_made_once_and_is_the_same_for_everybody(store: Store, database_url: str) -> None:
+def test_a_secret_is_created_once_and_shared_by_all_stores(store: Store, database_url: str) -> None:
     another = Store(Database(database_url))
     assert store.secrets.get("cookies") == another.secrets.get("cookies") == store.secrets.get("cookies")
     assert len(store.secrets.get("cookies")) == 32
@@ -137,14 +137,14 @@ def test_a_secret_is_made_once_and_is_the_same_for_everybody(store: Store, datab
     another.database.dispose()
 
 
-def test_what_may_be_used_once_is_used_once(store: Store) -> None:
+def test_a_single_use_is_granted_once(store: Store) -> None:
     name = "link " * 100
     assert store.nonces.use_once(name, LATER, NOON)
     assert not store.nonces.use_once(name, LATER, NOON)
     assert store.nonces.use_once("other", LATER, NOON)
 
 
-def test_single_uses_are_forgotten_after_they_have_expired(store: Store) -> None:
+def test_a_single_use_is_granted_again_after_it_has_expired(store: Store) -> None:
     store.nonces.use_once("a", NOON, NOON)
     store.nonces.use_once("b", LATER + timedelta(days=1), LATER)
     assert store.nonces.use_once("a", LATER + timedelta(days=1), LATER)

@@ -78,7 +78,7 @@ def test_approvals_by_several_processes_count_each_item_once(store: Store, datab
 
 
 @pytest.mark.parametrize("verdict", [HELD, APPROVED], ids=lambda verdict: verdict.status)
-def test_of_moderators_who_disagree_only_the_first_decides(store: Store, verdict: Verdict) -> None:
+def test_only_the_first_of_conflicting_decisions_succeeds(store: Store, verdict: Verdict) -> None:
     decisions = [Decision.HOLD, Decision.SPAM, Decision.TRASH] * 3
     if verdict is HELD:
         decisions = [Decision.APPROVE, Decision.SPAM, Decision.TRASH] * 3

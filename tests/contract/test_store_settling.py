@@ -66,7 +66,7 @@ def test_a_verdict_that_only_changes_who_is_waited_for_makes_no_decision_stale(s
 
 
 @pytest.mark.parametrize("decision", Decision)
-def test_a_late_verdict_never_overrules_a_person(store: Store, decision: Decision) -> None:
+def test_a_late_verdict_never_overrules_a_moderator(store: Store, decision: Decision) -> None:
     item, task = awaiting_checks(store)
     decided = decide_one(store, item.id, decision, version=item.version, by="mo", note=None, now=NOON).item
     if not decided.decided_by:
@@ -80,7 +80,7 @@ def test_a_late_verdict_never_overrules_a_person(store: Store, decision: Decisio
     assert not store.items.settle(None, item.id, decided.version, SPAM, LATER).changed
 
 
-def test_what_a_person_held_waits_for_a_person_even_after_an_edit(store: Store) -> None:
+def test_an_item_held_by_a_moderator_waits_for_one_even_after_an_edit(store: Store) -> None:
     item = store.items.record(a_comment(), APPROVED, [], NOON).item
     held = decide_one(store, item.id, Decision.HOLD, version=1, by="mo", note=None, now=NOON).item
     edited = store.items.revise(held.id, a_comment("Innocent"), TO_CHECK, [JUDGE], NOON).item
@@ -118,7 +118,7 @@ def test_a_verdict_on_an_item_that_is_gone_ends_its_task(store: Store) -> None:
     assert (settled.item, settled.changed) == (None, False)
 
 
-def test_still_not_knowing_is_no_event_and_tries_again_later(store: Store) -> None:
+def test_an_inconclusive_check_is_no_event_and_is_retried_later(store: Store) -> None:
     item, task = awaiting_checks(store)
     unsure = a_verdict(Status.PENDING, Awaiting.CHECKS, findings=(a_finding("akismet", Lean.UNSURE, "no answer"),))
     settled = store.items.settle(
@@ -154,7 +154,7 @@ def test_a_worker_that_lost_its_lease_does_not_end_the_task_of_another(store: St
 FOUND = Content(body=a_body("Found there"), author="Their blog", title="A post", blog_name="Their blog", text_key="f")
 
 
-def test_what_was_found_at_the_source_becomes_the_text(store: Store) -> None:
+def test_text_found_at_the_source_becomes_the_text_of_the_ping(store: Store) -> None:
     item, task = awaiting_checks(store, a_ping(text="", title=None))
     settled = store.items.settle(task, item.id, item.version, HELD, LATER, content=FOUND).item
     assert settled is not None

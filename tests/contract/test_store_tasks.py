@@ -37,7 +37,7 @@ def test_a_task_is_leased_when_it_is_due(store: Store) -> None:
     assert (task.due_at, task.created_at) == (seconds(10), NOON)
 
 
-def test_a_leased_task_is_nobody_elses_until_its_lease_has_ended(store: Store) -> None:
+def test_a_leased_task_is_unavailable_to_others_until_its_lease_ends(store: Store) -> None:
     with_task(store)
     (task,) = lease(store)
     assert lease(store, 59.9) == []
@@ -68,7 +68,7 @@ def test_a_finished_task_is_gone(store: Store) -> None:
     assert store.tasks.next_due() is None
 
 
-def test_a_task_that_failed_is_due_again_when_told_with_the_reason(store: Store) -> None:
+def test_a_failed_task_is_rescheduled_with_the_reason(store: Store) -> None:
     with_task(store)
     (task,) = lease(store)
     store.tasks.retry(task, seconds(300), "no answer")
@@ -77,7 +77,7 @@ def test_a_task_that_failed_is_due_again_when_told_with_the_reason(store: Store)
     assert (again.attempts, again.error) == (2, "no answer")
 
 
-def test_a_lost_lease_gives_no_say(store: Store) -> None:
+def test_a_worker_without_a_lease_cannot_change_the_task(store: Store) -> None:
     with_task(store)
     (lost,) = lease(store)
     (held,) = lease(store, 61)
@@ -99,7 +99,7 @@ def test_an_item_has_one_open_task_of_a_kind_due_at_the_earlier_time(store: Stor
     assert task.payload == {"n": 3}
 
 
-def test_what_is_asked_for_again_while_a_worker_is_busy_is_done_again(store: Store) -> None:
+def test_a_task_requested_again_while_it_runs_is_run_again(store: Store) -> None:
     for end in ("finish", "retry", "bury"):
         item = with_task(store)
         (task,) = lease(store)
@@ -117,7 +117,7 @@ def test_what_is_asked_for_again_while_a_worker_is_busy_is_done_again(store: Sto
         store.tasks.finish(again)
 
 
-def test_a_buried_task_is_kept_for_a_person(store: Store) -> None:
+def test_a_buried_task_is_kept_for_a_moderator(store: Store) -> None:
     item = with_task(store, to="mo")
     (task,) = lease(store)
     store.tasks.bury(task, "poison")
@@ -127,7 +127,7 @@ def test_a_buried_task_is_kept_for_a_person(store: Store) -> None:
     assert (dead.id, dead.item, dead.error, dead.payload) == (task.id, item, "poison", {"to": "mo"})
 
 
-def test_a_person_may_have_a_buried_task_tried_again(store: Store) -> None:
+def test_a_moderator_can_retry_a_buried_task(store: Store) -> None:
     item = with_task(store)
     (task,) = lease(store)
     store.tasks.bury(task, "poison")
@@ -213,7 +213,7 @@ def test_a_lease_of_a_task_from_the_future_holds_for_a_worker_whose_clock_is_a_l
     assert [lease(store, at) for at in (9.9, 10, 0, -590)] == [[], [], [], []]
 
 
-def test_what_another_worker_has_begun_is_left_to_it_where_nothing_is_to_be_taken_over(store: Store) -> None:
+def test_expired_leases_of_other_workers_are_kept_when_none_may_be_taken_over(store: Store) -> None:
     begun = with_task(store)
     assert [task.item for task in lease(store)] == [begun]
     new = with_task(store)

@@ -40,21 +40,21 @@ def secured(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 BUCKET = Bucket("client", "somebody", Rate(2, 3600))
 
 
-def test_a_server_that_we_trust_counts(secured: tuple[str, Path]) -> None:
+def test_a_server_with_a_trusted_certificate_is_used(secured: tuple[str, Path]) -> None:
     url, authority = secured
     limiter = RedisLimiter(connect(f"{url}?ssl_ca_certs={quote(str(authority))}"))
     assert [limiter.take([BUCKET]).passed for _ in range(3)] == [True, True, False]
     limiter.close()
 
 
-def test_a_server_that_we_do_not_trust_is_an_outage(secured: tuple[str, Path]) -> None:
+def test_a_server_with_an_untrusted_certificate_is_an_outage(secured: tuple[str, Path]) -> None:
     limiter = RedisLimiter(connect(secured[0]))
     with pytest.raises(ServiceDown, match="its certificate is not from an authority that is trusted here"):
         limiter.take([BUCKET])
     limiter.close()
 
 
-def test_a_database_that_we_do_not_trust_is_told_as_that(tmp_path: Path) -> None:
+def test_a_database_with_an_untrusted_certificate_is_reported_as_such(tmp_path: Path) -> None:
     authority = trustme.CA()
     certificate = trustme.CA().issue_cert("127.0.0.1")
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))

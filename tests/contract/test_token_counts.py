@@ -31,7 +31,7 @@ def counts(request: pytest.FixtureRequest, migrated_database: Callable[[str], st
     database.dispose()
 
 
-def test_nothing_is_known_at_first(counts: TokenCounts) -> None:
+def test_all_counts_are_zero_at_first(counts: TokenCounts) -> None:
     table = counts.lookup([5, 6])
     assert (table.counts, table.messages, table.tokens) == ({}, (0, 0), (0, 0))
 
@@ -62,7 +62,7 @@ def test_learning_an_item_twice_counts_once(counts: TokenCounts) -> None:
     assert counts.lookup([5]).counts == {5: (1, 0)}
 
 
-def test_a_changed_mind_is_unlearned_first(counts: TokenCounts) -> None:
+def test_learning_the_other_kind_unlearns_the_first(counts: TokenCounts) -> None:
     counts.teach(1, [5, 6], True)
     assert counts.teach(1, [5, 6], False)
     table = counts.lookup([5, 6])
@@ -70,7 +70,7 @@ def test_a_changed_mind_is_unlearned_first(counts: TokenCounts) -> None:
     assert (table.messages, table.tokens) == ((0, 1), (0, 2))
 
 
-def test_forgetting_leaves_nothing(counts: TokenCounts) -> None:
+def test_unlearning_leaves_no_counts(counts: TokenCounts) -> None:
     counts.teach(1, [5], True)
     assert counts.teach(1, [5], None)
     assert not counts.teach(1, [5], None)
@@ -79,7 +79,7 @@ def test_forgetting_leaves_nothing(counts: TokenCounts) -> None:
     assert (table.messages, table.tokens) == ((0, 0), (0, 0))
 
 
-def test_no_count_ever_falls_below_nothing(counts: TokenCounts) -> None:
+def test_no_count_is_ever_negative(counts: TokenCounts) -> None:
     """A text that was edited after it was learned has other tokens than those that were counted."""
     counts.teach(1, [5], True)
     counts.teach(1, [6, 7, 8], None)
@@ -89,7 +89,7 @@ def test_no_count_ever_falls_below_nothing(counts: TokenCounts) -> None:
     assert min(table.messages + table.tokens) >= 0
 
 
-def test_many_teachers_at_once_lose_nothing(counts: TokenCounts) -> None:
+def test_concurrent_learning_loses_no_counts(counts: TokenCounts) -> None:
     """Each item is taught by two of them, as where a worker died and another took its task."""
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(lambda number: counts.teach(number % 20, [5, 6, number % 20 + 100], True), range(40)))
@@ -99,7 +99,7 @@ def test_many_teachers_at_once_lose_nothing(counts: TokenCounts) -> None:
     assert table.messages == (20, 0)
 
 
-def test_hundreds_of_tokens_are_one_question(counts: TokenCounts) -> None:
+def test_thousands_of_tokens_are_looked_up_in_one_call(counts: TokenCounts) -> None:
     counts.teach(1, range(-2000, -1000), True)
     assert len(counts.lookup(range(-3000, 0)).counts) == 1000
 

@@ -54,7 +54,7 @@ def test_the_first_under_one_name_counts_under_another_as_well(waves: Waves) -> 
     assert (other["senders"].seen, other["senders"].received) == (2, 3)
 
 
-def test_of_two_processes_one_begins_the_wave(waves: Waves) -> None:
+def test_an_open_wave_is_not_begun_again(waves: Waves) -> None:
     begun = waves.begin("a flood", NOON, LATER)
     assert begun is not None
     assert waves.begin("another flood", NOON, LATER) is None
@@ -90,7 +90,7 @@ def test_old_bursts_are_forgotten(waves: Waves) -> None:
     assert waves.count(["site"], 2, NOON + MINUTE, 600)["site"].seen == 1
 
 
-def test_of_the_same_trouble_one_notice_is_worth_giving_in_six_hours(database: Database) -> None:
+def test_one_notice_about_the_same_problem_is_due_in_six_hours(database: Database) -> None:
     notes = AccountNotes(database)
     hours = [0, 1, 5, 6, 7, 12.1]
     told = [notes.keep("bad-key", f"{hour}", NOON + timedelta(hours=hour), quiet=6 * 3600) for hour in hours]
@@ -98,7 +98,7 @@ def test_of_the_same_trouble_one_notice_is_worth_giving_in_six_hours(database: D
     assert [(note.topic, note.text) for note in notes.all()] == [("bad-key", "12.1")]
 
 
-def test_what_a_service_no_longer_says_is_dropped(database: Database) -> None:
+def test_dropped_warnings_of_a_service_are_deleted(database: Database) -> None:
     notes = AccountNotes(database)
     for topic in ("alert", "usage"):
         notes.keep(topic, "x", NOON, quiet=60)

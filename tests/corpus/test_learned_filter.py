@@ -21,16 +21,16 @@ def figures(corpora: Path, protocol: str, capsys: pytest.CaptureFixture[str]) ->
     return printed
 
 
-def test_learning_as_it_goes_it_finds_most_spam(corpora: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_filter_finds_most_spam_while_it_learns(corpora: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = figures(corpora, "online", capsys)
     assert found["f1"] >= 0.94
     assert found["auto_spam"]["recall"] >= 0.85
     assert found["auto_spam"]["false_positive_rate"] <= 0.02
 
 
-def test_it_judges_texts_that_it_has_not_seen(corpora: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_filter_classifies_unseen_texts(corpora: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert figures(corpora, "kfold", capsys)["f1"] >= 0.96
 
 
-def test_it_judges_what_comes_from_elsewhere(corpora: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_filter_classifies_texts_of_another_source(corpora: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert figures(corpora, "by-source", capsys)["f1"] >= 0.93

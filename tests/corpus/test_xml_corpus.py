@@ -135,7 +135,7 @@ def test_every_body_takes_little_memory(cases: list[Case]) -> None:
     assert costly == {}
 
 
-def test_the_measure_of_memory_sees_what_is_taken() -> None:
+def test_the_memory_measurement_detects_allocations() -> None:
     with resident_peak() as grown, traced_peak() as traced:
         bytearray(b"x" * 2 * MOST_MEMORY)
     assert min(grown[0], traced[0]) > MOST_MEMORY
@@ -178,7 +178,7 @@ def test_a_large_body_is_turned_away_before_it_is_parsed(cases: list[Case]) -> N
         assert post(site, body, row["content_type"])[0] == 413, row["id"]
 
 
-def test_a_body_that_is_shorter_than_announced_holds_nobody_up() -> None:
+def test_a_body_shorter_than_announced_gets_a_fault() -> None:
     site = make_site()
     head = b"POST /discuss/pingback HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nConnection: close\r\n\r\n"
     with serving(site.app) as port:

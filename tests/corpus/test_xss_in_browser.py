@@ -48,14 +48,14 @@ def post_all(newsroom: Newsroom, payloads: Sequence[str], **fields: Any) -> int:
     return taken
 
 
-def test_as_the_text_of_a_comment_nothing_runs(newsroom: Newsroom, page: Page, payloads: list[str]) -> None:
+def test_no_markup_in_the_text_of_a_comment_is_executed(newsroom: Newsroom, page: Page, payloads: list[str]) -> None:
     taken = post_all(newsroom, payloads)
     assert taken > len(payloads) * 0.8, "what was refused cannot run, but then nothing was tried"
     shown = look_at_all(newsroom, page)
     assert shown == taken
 
 
-def test_as_name_title_and_blog_name_nothing_runs(newsroom: Newsroom, page: Page, payloads: list[str]) -> None:
+def test_no_markup_in_name_title_or_blog_name_is_executed(newsroom: Newsroom, page: Page, payloads: list[str]) -> None:
     post_all(newsroom, payloads, author="", text="Comment {}.")
     ping = {"kind": "trackback", "source_url": "https://blog.example/{}", "title": "", "blog_name": ""}
     assert post_all(newsroom, payloads, **ping) > len(payloads) * 0.8

@@ -163,7 +163,7 @@ def test_a_restarted_redis_is_noticed_and_counts_again(server: PausableRedis, li
         assert client.dbsize() >= 1
 
 
-def test_an_outage_is_said_and_counted_once(
+def test_an_outage_is_logged_and_counted_once(
     server: PausableRedis, limits_at: Callable[..., Limits], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="moderate")
@@ -201,7 +201,7 @@ REASONS = {
 
 
 @pytest.mark.parametrize("words", REASONS)
-def test_the_reason_of_an_outage_is_told_as_what_it_is(
+def test_the_reason_of_an_outage_is_reported_correctly(
     words: str, limits_at: Callable[..., Limits], caplog: pytest.LogCaptureFixture
 ) -> None:
     with PausableRedis(*REASONS[words]) as broken:
@@ -215,13 +215,13 @@ def test_the_reason_of_an_outage_is_told_as_what_it_is(
         limits.close()
 
 
-def test_nobody_listening_and_an_unknown_host_are_told_apart() -> None:
+def test_a_refused_connection_and_an_unknown_host_are_distinguished() -> None:
     for host, words in ((f"{HOST}:{free_port()}", "refused"), ("no-such-host.invalid:6379", "could not be found")):
         with connect(f"redis://{host}/0") as client, pytest.raises(ServiceDown, match=words):
             RedisLimiter(client).take(PROBE)
 
 
-def test_a_hanging_server_is_told_as_no_answer(server: PausableRedis) -> None:
+def test_a_hanging_server_is_reported_as_not_answering(server: PausableRedis) -> None:
     with connect(server.url) as client:
         server.pause()
         with pytest.raises(ServiceDown, match="no answer in time"):

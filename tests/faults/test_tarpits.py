@@ -71,7 +71,7 @@ def working() -> Iterator[Callable[[Host], None]]:
     wait_until(no_readers_are_left, within=30)
 
 
-def test_forty_pings_to_a_server_that_never_answers_keep_nobody_elses_waiting(
+def test_forty_pings_to_a_silent_server_do_not_delay_others(
     tmp_path: Path, blog: Blog, working: Callable[[Host], None]
 ) -> None:
     with Tarpits() as tarpits:
@@ -106,7 +106,7 @@ def test_many_servers_that_never_answer_are_waited_for_together(
     wait_until(no_readers_are_left, within=30)
 
 
-def test_a_comment_waits_for_no_ping(tmp_path: Path, blog: Blog, working: Callable[[Host], None]) -> None:
+def test_a_comment_does_not_wait_for_pings(tmp_path: Path, blog: Blog, working: Callable[[Host], None]) -> None:
     with Tarpits(MAX_FETCHES) as tarpits:
         site = a_site(tmp_path, blog, tarpits, MODERATE_FETCH_TIMEOUT=60)
         for source in tarpits.urls(MAX_FETCHES):
@@ -144,7 +144,7 @@ class Turns:
             return self.reading.take(self.site.state.desk)
 
 
-def test_no_site_gets_two_lanes_whatever_its_hosts_are_called(tmp_path: Path) -> None:
+def test_no_site_gets_two_lanes_under_different_host_names(tmp_path: Path) -> None:
     site = a_site(tmp_path)
     for host in ("a.slow.example", "b.slow.example:8080", "SLOW.example", "slow.example?x", "notslow.example"):
         ping(site, f"http://{host}" if "?" in host else f"http://{host}/1")
@@ -152,7 +152,7 @@ def test_no_site_gets_two_lanes_whatever_its_hosts_are_called(tmp_path: Path) ->
     assert [turns.take(), turns.take(), turns.take()] == ["a.slow.example", "notslow.example", None]
 
 
-def test_what_was_never_tried_goes_first_and_the_rest_gets_some_of_the_lanes(tmp_path: Path) -> None:
+def test_new_tasks_go_first_and_retries_get_some_of_the_lanes(tmp_path: Path) -> None:
     site = a_site(tmp_path)
     store = site.state.desk.store
     for number in range(4):

@@ -199,7 +199,7 @@ def die_and_do_again(place: Place, akismet: AkismetStandIn, sort: str, number: i
 
 
 @pytest.mark.parametrize("sort", ["statement", "line"])
-def test_whatever_a_killed_worker_left_is_done_once_its_lease_has_ended(
+def test_tasks_of_a_killed_worker_are_done_after_their_lease_ends(
     copied: Callable[[str], AbstractContextManager[Place]], akismet: AkismetStandIn, database: str | None, sort: str
 ) -> None:
     # Every statement, and some lines: between most of these nothing happens that could be lost.

@@ -115,7 +115,9 @@ def test_several_processes_do_each_task_once(site: Site, akismet: AkismetStandIn
 
 
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
-def test_told_to_end_it_ends_after_the_task_at_hand(site: Site, akismet: AkismetStandIn, told: signal.Signals) -> None:
+def test_a_worker_asked_to_stop_finishes_its_current_task(
+    site: Site, akismet: AkismetStandIn, told: signal.Signals
+) -> None:
     slow = site.comment("akismet-slow")
     later = site.comment("A good text")
     process = site.work()
@@ -206,7 +208,7 @@ def test_redis_wakes_a_worker_at_once(
         assert min(taken) < 1.5
 
 
-def test_without_redis_workers_find_tasks_by_looking(
+def test_workers_poll_for_tasks_without_redis(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, akismet: AkismetStandIn
 ) -> None:
     with Redis() as server:

@@ -92,7 +92,7 @@ def run(document: Any, operation: Operation, mode: GenerationMode, **sent: Any) 
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
-def test_a_moderators_requests(document: Any, host: Host, operation: Operation) -> None:
+def test_requests_of_moderators_match_the_document(document: Any, host: Host, operation: Operation) -> None:
     token = host.token()
     run(document, operation, GenerationMode.POSITIVE, headers=token)
     # Where every text is a valid one, nothing wrong can be made up.
@@ -101,7 +101,7 @@ def test_a_moderators_requests(document: Any, host: Host, operation: Operation) 
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
-def test_a_strangers_requests(document: Any, operation: Operation) -> None:
+def test_requests_of_anonymous_clients_match_the_document(document: Any, operation: Operation) -> None:
     run(document, operation, GenerationMode.POSITIVE)
 
 

@@ -106,7 +106,7 @@ def test_violations_of_the_shape_rules_are_found(tmp_path: Path, place: str, sou
     assert [found for found in complaints(tmp_path) if complaint in found]
 
 
-def test_only_the_clock_module_may_read_the_system_time(tmp_path: Path) -> None:
+def test_the_clock_may_read_the_system_time_and_others_may_ask_the_clock(tmp_path: Path) -> None:
     (tmp_path / CLOCK).write_text("import time\nfrom datetime import datetime\nx = time.monotonic(), datetime.now()")
     (tmp_path / "desk.py").write_text("def f(clock):\n    '''Words.'''\n    return clock.now(), clock.monotonic()")
     assert list(complaints(tmp_path)) == []

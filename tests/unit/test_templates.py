@@ -33,14 +33,14 @@ def test_no_template_has_inline_code_that_a_content_security_policy_refuses(temp
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
-def test_every_link_supplied_by_users_is_marked_as_such(template: Path) -> None:
+def test_no_template_links_directly_to_an_address_supplied_by_users(template: Path) -> None:
     """Addresses of strangers become links in one place, which looks at their scheme and says nofollow."""
     text = template.read_text(encoding="utf-8")
     direct = re.findall(r'href="{{ (?:item|finding)\.(?!id\b)[\w.]+ }}"', text)
     assert set(direct) <= {'href="{{ item.article_url }}"'}
 
 
-def test_every_page_and_mail_is_rendered_independently_of_the_hosts_jinja_settings() -> None:
+def test_templates_are_rendered_only_by_the_modules_of_pages_and_mails() -> None:
     direct = re.compile(r"\brender_template|\bstream_template|\.get_template\(|\.from_string\(")
     found = {path.name for path in (ROOT / "src").rglob("*.py") if direct.search(path.read_text(encoding="utf-8"))}
     assert found == {"rendering.py", "mail.py"}

@@ -138,7 +138,7 @@ def test_a_key_is_always_short_and_ascii(url: str) -> None:
     assert key.isascii()
 
 
-def test_the_host_is_lower_case_and_empty_when_there_is_none() -> None:
+def test_a_host_is_in_lower_case_without_its_port_and_a_script_is_no_web_address() -> None:
     assert host_of("https://Blog.Example:8080/A") == "blog.example"
     assert parse("javascript:alert(1)") is None
 

@@ -28,7 +28,7 @@ def test_the_route_for_all_slugs_leaves_the_discussion_alone(app):
     assert client.get("/discuss/").mimetype == "text/html" or client.get("/discuss/").status_code == 404
 
 
-def test_a_wrong_password_logs_nobody_in(app):
+def test_a_wrong_password_is_refused(app):
     client = app.test_client()
     assert client.post("/login/", data={"password": "guess"}).status_code == 403
     assert "Comments to decide on" not in client.get("/").text

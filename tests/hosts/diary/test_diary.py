@@ -29,7 +29,7 @@ def test_the_front_page_lists_the_posts_newest_first(client):
     assert page.count("Comment (0)") == 2
 
 
-def test_a_wrong_password_logs_nobody_in(client):
+def test_a_wrong_password_is_refused(client):
     assert log_in(client, "rain").status_code == 403
     assert "Comments to decide on" not in client.get("/").text
 

@@ -96,7 +96,7 @@ def test_the_explanation_names_tokens_of_the_text_both_ways() -> None:
     assert "nothing" not in finding.reason
 
 
-def test_tokens_made_with_another_key_do_not_count() -> None:
+def test_tokens_made_with_different_keys_have_no_hash_in_common() -> None:
     """The table alone tells nobody which words it holds, and guessing needs the key."""
     mine, other = features(Writing(text=SPAMS[0]), KEY), features(Writing(text=SPAMS[0]), b"another")
     assert set(mine.values()) == set(other.values())
@@ -154,7 +154,7 @@ def test_tokens_of_any_text_are_extracted_and_explained(text: str) -> None:
         assert told(label)
 
 
-def test_only_the_beginning_of_an_endless_text_is_read() -> None:
+def test_the_tokens_of_an_endless_text_are_limited() -> None:
     assert len(features(Writing(text="word " * 100_000), KEY)) < 40
     different = " ".join(f"word{chr(97 + number % 26)}{number}x" for number in range(20_000))
     assert len(features(Writing(text=different), KEY)) < 3 * MOST_WORDS + 20

@@ -102,7 +102,7 @@ def test_a_text_on_many_articles_is_spam() -> None:
     assert lean(Repeat(), comment(), earlier=Past(seen[1:])) is Lean.HOLD
 
 
-def test_a_text_whose_item_was_deleted_may_be_posted_again() -> None:
+def test_a_text_whose_item_is_in_the_trash_may_be_posted_again() -> None:
     assert lean(Repeat(), comment(), earlier=Past([(COMMENT, TRASH, "ferry")])) is None
 
 

@@ -115,7 +115,7 @@ def test_a_flood_of_nearly_equal_texts_over_articles_is_spam() -> None:
     assert (finding.lean, finding.score) == (Lean.SPAM, 6.0)
 
 
-def test_deleted_and_distant_texts_do_not_count() -> None:
+def test_texts_in_the_trash_and_distant_texts_do_not_count() -> None:
     assert Repeat().look(comment(SPAM), facts(earlier=earlier(6, status=Status.TRASH))) is None
     past = earlier(0)
     other = near_text(OTHER)

@@ -151,12 +151,12 @@ def test_no_text_of_a_ping_carries_markup() -> None:
 
 
 @pytest.mark.parametrize("name", ["\u3164", "\u2800\u2800", "\U000e0041\u200b", "\u115f\u1160", "\ufffc"])
-def test_a_name_without_visible_characters_is_ignored(name: str) -> None:
+def test_a_name_without_visible_characters_counts_as_missing(name: str) -> None:
     assert refused(author=name) == {"author": "Tell us your name."}
 
 
 @PINGS
-def test_a_ping_without_a_title_is_named_after_its_address_with_line_breaks_possible(kind: Kind) -> None:
+def test_a_ping_without_a_title_is_named_after_its_percent_encoded_address(kind: Kind) -> None:
     ping = pinged(kind, source_url="https://blog.example/" + "\u1100" * 1000)
     assert ping.title is not None
     assert "\u1100" not in ping.title

@@ -282,7 +282,7 @@ def test_a_policy_cannot_be_widened(wrong: dict[str, object]) -> None:
         Policy(**wrong)  # type: ignore[arg-type]
 
 
-def test_the_name_of_a_policy_covers_everything_that_affects_the_html() -> None:
+def test_the_name_of_a_policy_holds_version_markup_and_sanitizer() -> None:
     assert Policy(sanitizer="nh3", markup="markdown").name == "2.markdown.nh3"
 
 
@@ -537,7 +537,7 @@ def test_concurrent_threads_do_not_mix_their_texts(policy: Policy) -> None:
 
 
 @pytest.mark.parametrize("policy", [BLEACH, NH3, Policy(markup="markdown")], ids=["bleach", "nh3", "markdown"])
-def test_installed_extras_are_loaded_at_the_start(policy: Policy) -> None:
+def test_a_policy_whose_extras_are_installed_can_be_prepared(policy: Policy) -> None:
     prepare(policy)
 
 

@@ -373,7 +373,7 @@ def test_classic_markup_of_blog_themes_is_read() -> None:
     assert entry.published == datetime(2020, 5, 1, tzinfo=UTC)
 
 
-def test_future_and_broken_dates_are_left_out() -> None:
+def test_future_dates_become_the_present_and_broken_ones_are_left_out() -> None:
     def published(text: str) -> datetime | None:
         return hentry(f"<p class=h-entry><time class=dt-published datetime='{text}'></time>").published
 
@@ -382,7 +382,7 @@ def test_future_and_broken_dates_are_left_out() -> None:
     assert published("0001-01-01T00:00+23:00") is None
 
 
-def test_a_title_that_repeats_the_text_and_a_hostile_author_are_left_out() -> None:
+def test_a_title_that_repeats_the_text_and_a_hostile_author_address_are_left_out() -> None:
     entry = hentry(
         "<div class=h-entry><p class='p-name e-content'>A note</p>"
         f"<a class='p-author h-card' href='javascript:x'>{'N' * 500}</a>"
@@ -396,7 +396,7 @@ def test_the_summary_of_a_long_text_is_shown() -> None:
     assert entry.content == "Short."
 
 
-def test_a_page_without_entries_is_read_as_a_mention() -> None:
+def test_a_page_without_entries_has_no_entry() -> None:
     assert read_hentry(page(f"<a href='{ARTICLE}'>x</a>"), Targets([ARTICLE]), now=NOW) is None
 
 

@@ -164,7 +164,7 @@ def test_a_spam_wave_tightens_the_limits_of_each_sender_for_a_while(clock: Manua
 
 
 @pytest.mark.parametrize("factor", [0, 0.5, 101, float("nan")])
-def test_a_wave_only_tightens_limits_and_within_bounds(clock: ManualClock, factor: float) -> None:
+def test_tightening_by_a_factor_outside_1_to_100_is_refused(clock: ManualClock, factor: float) -> None:
     with pytest.raises(ValueError, match="1 to 100"):
         limits_of(clock).tighten(factor, 60)
 

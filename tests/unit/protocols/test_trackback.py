@@ -100,7 +100,7 @@ def test_a_letter_is_not_separated_from_its_combining_accent(client: FlaskClient
     assert site.cleaned.body.html == f"<p>{'y' * 251}...</p>"
 
 
-def test_missing_texts_are_left_to_be_read_from_the_source(client: FlaskClient, site: Site) -> None:
+def test_missing_texts_are_left_empty(client: FlaskClient, site: Site) -> None:
     ping(client)
     assert (site.last.title, site.last.blog_name, site.last.text) == (None, None, "")
     assert site.last.article == "1"

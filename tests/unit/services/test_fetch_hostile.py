@@ -226,7 +226,7 @@ def test_a_dripping_tls_handshake_is_left_at_the_deadline() -> None:
 # --- courtesy -------------------------------------------------------------------------------------
 
 
-def test_connections_are_limited_per_host_and_in_total() -> None:
+def test_connections_to_one_host_are_limited() -> None:
     at_once, most, lock, full = 0, 0, threading.Lock(), threading.Event()
 
     def behave(connection: Connection) -> None:

@@ -273,7 +273,7 @@ def test_a_japanese_mail_lists_the_findings_and_has_all_links() -> None:
     assert made(replace(item, edited_at=NOON), to=MORI_JA).subject == "変更：「雪解け」へのコメント：三日月"
 
 
-def test_a_mail_about_one_item_uses_the_singular() -> None:
+def test_a_subject_counts_items_in_the_singular_and_the_plural() -> None:
     one = replace(notice(ITEM), is_digest=True)
     assert notifier(Kept()).mail(one).subject == "1 item waits for a moderator"
     assert notifier(Kept()).mail(replace(one, total=1200)).subject == "1,200 items wait for a moderator"

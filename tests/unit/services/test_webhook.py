@@ -94,7 +94,7 @@ def test_the_documented_receiver_accepts_only_correctly_signed_calls() -> None:
     assert not example["is_ours"](b"guessed", fields, b"{}")
 
 
-def test_a_call_holds_no_address_of_the_author() -> None:
+def test_a_call_holds_no_private_data_of_the_author() -> None:
     bodies = []
 
     def receive(connection: Connection) -> None:
