@@ -18,7 +18,7 @@ PACKAGE = "axe-core@4.14.1"
 FOLDER = ROOT / "tmp" / PACKAGE
 SCRIPT = Path("node_modules", "axe-core", "axe.min.js")
 
-#: What stands for "nobody is shut out": the rules of WCAG 2.2 A and AA, and good practice.
+#: The rules of accessibility: WCAG 2.2 A and AA, and good practice.
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 RUN = "(tags) => axe.run(document, { runOnly: tags, resultTypes: ['violations'] })"
 
@@ -33,14 +33,14 @@ def axe_script() -> str:
         command = [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(fresh), PACKAGE]
         subprocess.run(command, check=True, capture_output=True, timeout=300)
         with contextlib.suppress(OSError):
-            # Whoever comes second finds the folder there, and keeps what the first has installed.
+            # A second process finds the folder there, and keeps the files of the first.
             fresh.rename(FOLDER)
         shutil.rmtree(fresh, ignore_errors=True)
     return (FOLDER / SCRIPT).read_text(encoding="utf-8")
 
 
 def grave_findings(page: Page) -> list[str]:
-    """What axe calls serious or critical on the page as it is shown."""
+    """Return the findings on the shown page that axe calls serious or critical."""
     # Evaluated by the browser's own tools, so that the page's Content-Security-Policy can stay as it is.
     page.evaluate(axe_script())
     found: dict[str, Any] = page.evaluate(RUN, TAGS)

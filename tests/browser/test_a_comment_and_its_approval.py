@@ -33,14 +33,14 @@ def test_a_comment_is_sent_approved_in_the_queue_and_shown_on_the_article(
     expect(author.get_by_role("link", name="Comment (0)")).to_be_visible()
     write(author, "See you on the first tram.")
 
-    # The author lands on the comment and is told that it waits.
+    # The author lands on the comment and sees that it is pending.
     author.wait_for_url(f"{newsroom.article()}?*#comment-*")
     mine = author.locator(".moderate-comment")
     expect(mine).to_contain_text("Waiting for a moderator. Only you can see this.")
     expect(mine).to_contain_text("See you on the first tram.")
     assert mine.evaluate("comment => comment.matches(':target')")
 
-    # Nobody else sees it.
+    # No other reader sees it.
     stranger = reader(javascript=javascript)
     stranger.goto(newsroom.article())
     expect(stranger.locator(".moderate-comment")).to_have_count(0)

@@ -145,7 +145,7 @@ def test_hostile_names_of_moderators_articles_and_rules_are_escaped(
     watched = WatchedPage(page)
     watched.open(f"{newsroom.queue}?status=approved")
     assert page.get_by_text("onerror").count() == 2
-    # A stale decision of somebody else tells that name in a sentence.
+    # A conflicting decision of another moderator shows that name in a sentence.
     page.locator("#item-1").focus()
     page.evaluate("document.querySelector('.items > li').dataset.version = 1")
     page.keyboard.press("t")

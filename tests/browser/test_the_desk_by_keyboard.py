@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def desk(newsroom: Newsroom, reader: Callable[..., Page]) -> Callable[..., Page]:
-    """Put so many items into the queue, and open it for somebody."""
+    """Put a number of items into the queue, and open it for a moderator."""
 
     def open_desk(number: int = 0, name: str = "Aoki Ren", **options: object) -> Page:
         for at in range(number):
@@ -130,7 +130,7 @@ def test_invalid_key_events_sent_by_programs_are_harmless(newsroom: Newsroom, de
     assert faults == []
 
 
-#: What browsers tell of a key: its letter, its place, whether Caps Lock is on and Shift down; and whether it acts.
+#: The properties of a key event: letter, place, Caps Lock and Shift; and whether the key acts.
 KEYS = {
     "Cyrillic": ("ф", "KeyA", False, False, True),
     "Greek": ("α", "KeyA", False, False, True),
@@ -269,7 +269,7 @@ def test_an_item_decided_by_another_moderator_reappears_with_that_decision(
     clash.get_by_role("button", name="Trash").click()
     expect(cards(mine)).to_have_count(0)
     expect(tab(mine, "Trash")).to_have_text("1")
-    # And hers can no longer be undone by her key, which tells why.
+    # And hers can no longer be undone by her key, which shows the reason.
     press(hers, "u")
     expect(hers.locator("#said")).to_have_text("Item 2: Aoki Ren has decided meanwhile: trash.")
     assert newsroom.counts().trash == 1

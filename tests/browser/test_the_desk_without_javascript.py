@@ -1,4 +1,4 @@
-"""What the script of the queue does in place, forms do as well: decide, select, everything like this, undo, search."""
+"""The forms of the queue do the same as its script: decide, select, everything like this, undo, search."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_a_changed_text_is_shown_beside_the_approved_one_under_its_own_tab(
 ) -> None:
     source = {"kind": "trackback", "author": "", "source_url": "https://blog.example/tram", "blog_name": "Blog"}
     moderator = reader(javascript=False)
-    # Where pings are not verified, a changed one waits for nobody but a moderator.
+    # Where pings are not verified, a changed one waits only for a moderator.
     with serve(tmp_path, MODERATE_VERIFY_PINGS="off") as newsroom:
         newsroom.post("The first words about the tram.", title="Tram", **source)
         newsroom.post("Quite other words about the tram.", title="Tram, again", decision=None, **source)

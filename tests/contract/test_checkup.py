@@ -1,4 +1,4 @@
-"""What a restore can bring, and how `db check --repair` mends it; databases that cannot hold every text."""
+"""Damage after a restore, and its repair by `db check --repair`; databases that cannot hold every text."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_missing_search_index_is_recreated(store: Store) -> None:
     tamper(store, f"DELETE FROM moderate_items WHERE id = {number}")
 
 
-#: What takes a key from a table, by what is told of it: on PostgreSQL and on MariaDB.
+#: The statements that remove a key from a table, by the fault that is reported: on PostgreSQL and on MariaDB.
 LOSSES = {
     "moderate_samples has lost its primary key": (
         ("ALTER TABLE moderate_samples DROP CONSTRAINT pk_moderate_samples",),

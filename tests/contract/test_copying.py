@@ -72,7 +72,7 @@ def new_database(new_address: Callable[[str], str]) -> Iterator[Callable[[str], 
 
 @pytest.fixture(params=list(Way))
 def ends(request: pytest.FixtureRequest, new_database: Callable[[str], Database]) -> tuple[Database, Database]:
-    """Where from, with all tables, and where to, with nothing at all."""
+    """The source, with all tables, and the target, with nothing at all."""
     source, _, target = request.param.partition(" to ")
     pair = new_database(source), new_database(target)
     migrate.upgrade(pair[0])
@@ -90,10 +90,10 @@ def moving(new_database: Callable[[str], Database]) -> tuple[Database, Database]
 
 
 def nobody(_: int) -> None:
-    """Who need not hear how far it is."""
+    """Ignore the progress."""
 
 
-# --- every table, whatever is in it ---------------------------------------------------------------
+# --- every table with any contents ----------------------------------------------------------------
 
 STRANGE = 'Ōgai\'s "é\u0301" 昨日 🙂 \\ %s :name \u202e'
 
@@ -134,7 +134,7 @@ def rows_of(database: Database, table: Table) -> list[tuple[Any, ...]]:
 
 
 def is_empty(database: Database) -> bool:
-    """Whether nothing is there but what comes with new tables: secrets, their age, counters that count nothing."""
+    """Return whether the database holds only the rows of new tables: secrets, their age, counters of zero."""
     tables = [table for table in metadata.sorted_tables if table not in (counters, secrets, states)]
     return not any(rows_of(database, table) for table in tables)
 

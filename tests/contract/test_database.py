@@ -1,4 +1,4 @@
-"""Connections: what is set on ours, what is left alone on the host's, and what an outage looks like."""
+"""Connections: settings of own ones, unchanged ones of the host, and outages."""
 
 from __future__ import annotations
 
@@ -513,7 +513,7 @@ def pooled(postgresql: PostgreSQL, pg_url: str) -> Iterator[str]:
 
 
 def post_and_read(store: Store) -> list[Exception]:
-    """What goes wrong while four threads post and read, each statement often enough to be prepared."""
+    """Return the errors of four threads that post and read, with each statement often enough to be prepared."""
 
     def work(thread: int) -> Iterator[Exception]:
         for number in range(12):
@@ -613,7 +613,7 @@ def test_a_forked_process_uses_its_own_connections(database_url: str, is_ours: b
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
-        # Nothing of the test process may run on in the child, whatever happens.
+        # Nothing of the test process may continue in the child, even after an error.
         try:
             signal.alarm(60)
             for number in range(20):

@@ -44,7 +44,7 @@ def undo(store: Store, item: Item, batch: str = "undo") -> Bulk:
 
 
 def look(store: Store, item: Item, text: str) -> Settled:
-    """What a later look at a ping's source has found."""
+    """Settle a ping with the result of a later look at its source."""
     found = Content(
         body=a_body(text),
         author=item.author,

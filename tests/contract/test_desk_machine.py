@@ -35,7 +35,7 @@ CHOICES = st.lists(st.integers(0, 99), min_size=1, max_size=6)
 
 @dataclass(frozen=True)
 class Standing:
-    """What the model knows of an item: all that an undo has to bring back."""
+    """The state of an item in the model: everything that an undo has to restore."""
 
     article: str
     status: Status
@@ -62,7 +62,7 @@ class DeskMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.store = Store(Database(self.url, sqlite_synchronous="normal"))
-        # What an earlier test has left in the database is none of the model's.
+        # The model does not include the rows that an earlier test left in the database.
         self.clear()
         self.now: dict[int, Standing] = {}
         #: Batch -> item -> how it stood before, and the version that the batch left it at.
@@ -121,7 +121,7 @@ class DeskMachine(RuleBasedStateMachine):
         for decided in done.done:
             before = self.now[decided.item.id]
             waits = before.proposed is not None and decision is Decision.APPROVE
-            # Whoever holds what awaits checks has decided that no late verdict may publish it.
+            # A hold of an item that awaits checks is a decision: no late verdict may publish it.
             is_held_back = decided.item.id in await_checks and decision is Decision.HOLD
             assert decided.changed is (before.status is not AFTER[decision] or waits or is_held_back)
             assert decided.item.status is AFTER[decision]
@@ -163,7 +163,7 @@ class DeskMachine(RuleBasedStateMachine):
         overtaken = {number for number, (_, at) in self.past[batch].items() if number not in kept}
         assert {left.id for left in done.left} == overtaken
         for left in done.left:
-            # An item that is gone, or one that somebody has moved on.
+            # An item that is gone, or one that was decided since.
             known = self.now.get(left.id)
             assert (left.now is None) is (known is None)
             assert known is None or known.version != self.past[batch][left.id][1]

@@ -1,4 +1,4 @@
-"""What moderators do to many items at once, on every store: races, tasks, texts that come back."""
+"""Bulk decisions of moderators on every store: races, tasks, restored texts."""
 
 from __future__ import annotations
 

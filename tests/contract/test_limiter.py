@@ -1,4 +1,4 @@
-"""What every limiter promises, held over the one in this process and the one in Redis."""
+"""The contract of every limiter, tested with the one in this process and the one in Redis."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def bucket(key: str, count: int, seconds: int, burst: int = 0) -> Bucket:
 
 
 def passes(limiter: Limiter, *buckets: Bucket) -> int:
-    """How many pass before the first refusal."""
+    """Return how many pass before the first refusal."""
     done = 0
     while limiter.take(buckets).passed:
         done += 1

@@ -1,4 +1,4 @@
-"""What stores remember of the people who are told of items."""
+"""The state that stores keep for the recipients of notices."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_the_migrations_create_the_tables_of_the_metadata(database: Database) ->
 
 
 def details_of(database: Database) -> dict[str, Any]:
-    """All that the database says of its tables, without the order of columns."""
+    """Return everything that the database reports about its tables, without the order of columns."""
     with database.read() as conn:
         inspector = inspect(conn)
         found: dict[str, Any] = {}

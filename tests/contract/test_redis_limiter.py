@@ -1,4 +1,4 @@
-"""What only the limiter in Redis promises: one command, keys that go by themselves, any kind of client."""
+"""The contract of the limiter in Redis alone: one command, keys that expire, any kind of client."""
 
 from __future__ import annotations
 

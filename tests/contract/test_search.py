@@ -1,4 +1,4 @@
-"""What moderators' searches find, and what they do not, on every store and in every script."""
+"""The results of moderators' searches on every store and in every script."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_search_finds_words_by_their_beginning_in_any_script(filled: Store, qu
     "text", ["министерство здравоохранения", "Ελληνικότατος", "w", "was it", "𝔘 𠮷野家 😀", "a" * 99]
 )
 def test_words_of_all_lengths_are_found_by_all_their_beginnings(store: Store, text: str) -> None:
-    """Databases pass over words that are long, short or common; none of ours is for them."""
+    """By default, databases leave out words that are long, short or common; here no word is left out."""
     item = store.items.record(a_comment(text, author="-", email=None, url=None), HELD, [], NOON).item
     for word in text.split():
         for end in range(1, len(word) + 1):

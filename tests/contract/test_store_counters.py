@@ -32,7 +32,7 @@ def filled(store: Store) -> Store:
 
 @pytest.fixture
 def statements(store: Store) -> Iterator[list[str]]:
-    """What was sent to the database."""
+    """Yield the list of the statements that are sent to the database."""
     sent: list[str] = []
 
     def note(_conn: object, _cursor: object, statement: str, *_rest: object) -> None:

@@ -1,4 +1,4 @@
-"""What is stored and how it is found again, on every store."""
+"""Storing and finding items on every store."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ ACTS: dict[str, Callable[[Store], None]] = {
 
 
 def _act_and_die(url: str, act: str, statement: int) -> None:
-    """Do one act, and die right after so many statements that change something."""
+    """Do one act, and die right after a number of statements that change something."""
     store = Store(Database(url))
     sent = 0
 

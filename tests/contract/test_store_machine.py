@@ -34,12 +34,12 @@ ARTICLES = st.sampled_from(["a", "b"])
 
 @dataclass
 class Stored:
-    """What the model knows of an item."""
+    """The state of an item in the model."""
 
     item: Item
-    #: Where the last decision of a person put it, None once the author or nobody has acted since.
+    #: The status of a moderator's last decision; None without one, or once the author has acted since.
     decided: Status | None = None
-    #: What its newest version did with a changed text, None where that is something else.
+    #: The effect of its newest version on a changed text, None if there was none.
     dealt: ChangedText | None = None
 
 

@@ -104,7 +104,7 @@ def test_a_task_requested_again_while_it_runs_is_run_again(store: Store) -> None
         item = with_task(store)
         (task,) = lease(store)
         store.tasks.add(item, [NewTask(kind="judge", due_at=seconds(1))], NOON)
-        # The worker is still at it: nobody else begins the same work meanwhile.
+        # The worker still runs it: no other begins the same work meanwhile.
         assert lease(store, 2) == []
         if end == "finish":
             store.tasks.finish(task)

@@ -1,4 +1,4 @@
-"""What was found out last, and how often checks and moderators have done what."""
+"""The latest states, and the counts of what checks and moderators have done."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_verdicts_are_counted_by_the_check_that_put_an_item_where_it_stands(stor
     found = store.tallies.tally(0).verdicts
     assert found["links", "spam"] == 2
     assert found["links", "pending"] == 1
-    # The rules of a check are not told apart: their numbers would be labels without end.
+    # The rules of a check are not distinguished: their ids would be an unlimited number of labels.
     assert found["rules", "spam"] == 1
     assert sum(found.values()) == 4
 

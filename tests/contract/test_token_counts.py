@@ -1,4 +1,4 @@
-"""What the learned filter's counts promise, in memory and on each database. See `moderate.ports.TokenCounts`."""
+"""The contract of the learned filter's counts, in memory and on each database. See `moderate.ports.TokenCounts`."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def test_fields_are_taken_and_refused_as_expected(corpora: Path) -> None:
 
 def test_legitimate_texts_are_shown_as_they_were_typed(corpora: Path) -> None:
     for row in rows(corpora / "input" / "fields.jsonl"):
-        # The one text with written entities means the characters that they stand for.
+        # The one text with written entities means the characters that they encode.
         if row["category"] != "legit-body" or "&amp;" in row["value"]:
             continue
         shown = text_of(submitted("text", row["value"]).body.html)

@@ -28,7 +28,7 @@ FORM = "application/x-www-form-urlencoded"
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Host]:
-    """A host whose loop-holes nothing hides: errors that nobody has caught fail the test."""
+    """A host that hides no error: exceptions that are not caught fail the test."""
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_MAX_LENGTH=10_000)
     host.app.testing = True
     yield host

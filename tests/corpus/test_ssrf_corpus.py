@@ -35,7 +35,7 @@ TIMEOUT, AMPLE = 0.4, 10.0
 SLOW = {"header_bytes_per_s", "body_bytes_per_s", "accept_then_silence"}
 ABOUT = "+https://news.example/; verifying webmention ping from 192.0.2.7"
 
-#: What the corpus leaves to policy, and ours.
+#: The policy of `moderate` where the corpus leaves it open.
 POLICY = {
     "https-to-http-downgrade": "refused",
     "server-link-nofollow": "link",
@@ -101,7 +101,7 @@ def test_every_url_to_be_taken_is_fetched_from_its_own_address(
     ):
         for row in rows:
             internet = Internet({80: plain, 443: tls})
-            # Nobody issues certificates for hosts with an underscore, so that this row goes without TLS.
+            # No certificate can be issued for a host with an underscore, so this row goes without TLS.
             url = row["url"].replace("https://_", "http://_")
             page = fetcher(internet, names_of(row), ssl_context=trust).fetch(url, about=ABOUT)
             addresses = {address for answer in row["dns"].values() for address in answer}
@@ -112,7 +112,7 @@ def test_every_url_to_be_taken_is_fetched_from_its_own_address(
 
 
 def any_host(authority: trustme.CA) -> ssl.SSLContext:
-    """A TLS server that has a certificate for whatever host it is asked for."""
+    """A TLS server that has a certificate for any host."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 
     def certify(stream: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
@@ -265,7 +265,7 @@ def played(corpora: Path, authority: trustme.CA, trust: ssl.SSLContext) -> list[
 
 
 def expected_of(row: Row) -> set[str]:
-    """What the row's `expect` and `why` leave open is narrowed by `POLICY`."""
+    """Return the accepted outcomes of a row: by `POLICY`, where it names the row, or else by `expect`."""
     if row["name"] in POLICY:
         return {POLICY[row["name"]]}
     if row["expect"] == "allow":

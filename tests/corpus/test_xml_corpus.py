@@ -1,4 +1,4 @@
-"""Hostile XML-RPC bodies: each is answered in its own tongue, soon, and in little memory."""
+"""Hostile XML-RPC bodies: each is answered in XML-RPC, soon, and with little memory."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def is_refusal(status: int, answer: bytes) -> bool:
 
 
 def foreign_target(row: dict[str, Any]) -> bool:
-    """Whether only the desk can tell that the target is no article of the site."""
+    """Return whether only the desk can find that the target is no article of the site."""
     return bool(row["name"] == "swapped")
 
 
@@ -123,7 +123,7 @@ def timed(site: Site, body: bytes, content_type: str) -> float:
 
 
 def test_every_body_takes_little_memory(cases: list[Case]) -> None:
-    """Python's own allocations, expat's among them, by tracemalloc; whatever else by the resident size."""
+    """Python's own allocations, expat's among them, by tracemalloc; all others by the resident size."""
     site = make_site()
     post(site, b"<x/>", "text/xml")
     costly = {}

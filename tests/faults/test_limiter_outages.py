@@ -103,7 +103,7 @@ def test_with_the_policy_closed_what_is_limited_is_refused_as_unavailable(
 def test_a_hanging_redis_costs_one_request_its_time_out_and_all_others_nothing(
     server: PausableRedis, limits_at: Callable[..., Limits]
 ) -> None:
-    # A time-out far longer than any pause of a busy machine, so that who paid for it can be told.
+    # A time-out far longer than any pause of a busy machine, so that the request that waited for it can be recognised.
     limits = limits_at(server.url + "?socket_timeout=2", "open")
     spend(limits)
     server.pause()
@@ -120,7 +120,7 @@ def test_the_one_request_that_meets_a_hang_pays_three_tenths_of_a_second_at_most
 ) -> None:
     server.pause()
     tries = [limits_at(server.url) for _ in range(4)]
-    # The quickest of a few tells what we wait for; the others, what else the machine had to do.
+    # The quickest of a few measures the time-out; the others include other work of the machine.
     assert 0.2 < min(seconds_of(lambda limits=limits: spend(limits)) for limits in tries) < 0.3
 
 
@@ -278,7 +278,7 @@ def test_a_kill_and_a_restart_under_load_give_each_count_once(
         wait_until(lambda: limits.outage is None, within=5)
 
     # One budget before, a fresh one in this process, and a fresh one in the empty server. The thread above
-    # spends from the first and tells nobody.
+    # spends from the first and does not report it.
     assert 2 * 40 <= under_load(limits, restart) <= 3 * 40
 
 

@@ -83,7 +83,7 @@ def statuses(site: Host, text: str, tries: int = 2) -> list[int]:
 
 
 def has_exactly(site: Host, comments: int) -> bool:
-    """Whether so many comments wait, and the counters are those of the items."""
+    """Return whether this number of comments is pending and the counters match the items."""
     with site.app.app_context():
         store = site.state.desk.store
         return store.counters.totals() == Counts(pending_comment=comments) and not any(
@@ -92,7 +92,7 @@ def has_exactly(site: Host, comments: int) -> bool:
 
 
 def fill_pool(database: Database, connections: int = 4) -> None:
-    """Open so many connections at once, which then wait in the pool."""
+    """Open a number of connections at once, which then wait in the pool."""
     with ExitStack() as held:
         for _ in range(connections):
             held.enter_context(database.read())
@@ -426,7 +426,7 @@ def test_a_commit_whose_outcome_is_unknown_is_not_run_again(
 
 
 def fields_of(page: str) -> dict[str, str]:
-    """Return the hidden fields of the comment form on a page, and what somebody has typed."""
+    """Return the hidden fields of the comment form on a page, together with the values of `FORM`."""
     form = page[page.index("<form") :]
     hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form)
     return {**{name: unescape(value) for name, value in hidden}, **FORM}
@@ -478,7 +478,7 @@ def test_a_form_sent_again_after_an_unknown_outcome_is_stored_once(server: Serve
 def test_a_task_whose_lease_was_stored_without_an_answer_is_taken_again_at_once(
     server: Server, url: str, tmp_path: Path
 ) -> None:
-    """Nobody holds that lease, and no worker died over it."""
+    """No worker holds that lease, and none died with it."""
     with Proxy(server.port) as proxy:
         site = a_site(tmp_path, url.replace(f":{server.port}/", f":{proxy.port}/"))
         store, now = site.state.desk.store, site.clock.now()

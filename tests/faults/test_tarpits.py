@@ -98,7 +98,7 @@ def test_many_servers_that_never_answer_are_waited_for_together(
         ping(site, blog.write("/1", LINKS))
         working(site)
         wait_until(lambda: not awaits_checks(site, 13), within=30)
-        # A server may hear a little late of who has gone.
+        # A server may notice closed connections a little late.
         assert tarpits.most >= MAX_FETCHES
         assert 0 < readers() <= MAX_FETCHES
         assert sorted(tarpits.taken) == sorted(tarpits.hosts)
@@ -126,7 +126,7 @@ def test_a_comment_does_not_wait_for_pings(tmp_path: Path, blog: Blog, working: 
 
 
 class Turns:
-    """A site's lanes, without anybody who reads."""
+    """A site's lanes, without a reader."""
 
     def __init__(self, site: Host) -> None:
         self.site, self.reading = site, FetchScheduler()

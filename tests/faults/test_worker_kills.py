@@ -69,7 +69,7 @@ class Death:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a site keeps its things; without an address, its database is a file in the folder."""
+    """The folder and the database of a site; without an address, the database is a file in the folder."""
 
     folder: Path
     database: str | None = None
@@ -161,7 +161,7 @@ def copied(
     return copy
 
 
-#: Where each item must stand in the end, whatever was killed on the way.
+#: The status that each item must have in the end, after any kills on the way.
 EXPECTED = {1: "spam", 2: "approved", 3: "spam", 4: "approved"}
 
 
@@ -172,7 +172,7 @@ def is_settled(site: Host, akismet: AkismetStandIn) -> None:
     assert {item.awaiting for item in items} == {None}
     assert items[3].decided_by == "mori"
     for number in (2, 3):
-        # Settled once: each step of an item's life stands in its history.
+        # Settled once: the history has each step of an item.
         assert [entry.act for entry in store.history.of_item(number)] == ["received", "judged"]
     assert [entry.act for entry in store.history.of_item(4)] == ["received", "decided"]
     assert not any(store.counters.recount(repair=False))

@@ -1,4 +1,4 @@
-"""Worker processes as an operator runs them: several, told to end, killed, and woken through Redis."""
+"""Worker processes as an operator runs them: several, stopped, killed, and woken through Redis."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def test_redis_wakes_a_worker_at_once(
             number = site.comment(f"The {text} one")
             wait_until(lambda number=number: site.status(number) == "approved", within=30)
             taken.append(time.monotonic() - began)
-        # By looking alone it would take two and a half seconds each on average, whatever the machine.
+        # By polling alone it would take two and a half seconds each on average, on any machine.
         assert min(taken) < 1.5
 
 

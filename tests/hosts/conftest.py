@@ -30,7 +30,7 @@ ARTICLES = {
 
 @pytest.fixture
 def blog() -> Iterator[Blog]:
-    """Somebody else's blog, on a port of its own."""
+    """Another blog, on its own port."""
     with Blog() as running:
         yield running
 

@@ -21,7 +21,7 @@ HOSTS = sorted(ARTICLES)
 
 
 def editor(site: HostedSite) -> Visitor:
-    """Somebody at the queue: by the host's login and its link, or by a link for signing in where it has no login."""
+    """A moderator at the queue: by the host's login and its link, or by a sign-in link where it has no login."""
     visitor = site.visitor().open("/")
     if site.log_in is None:
         path = site.run("token", "link", "mori").splitlines()[-1]

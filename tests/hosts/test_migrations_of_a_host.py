@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 #: Runs the commands that it is given, each as one argument, in a process of their own: Alembic's set-up of logging
-#: switches off the loggers of whoever calls it.
+#: switches off the loggers of its caller.
 RUN = """
 import sys
 from tests.hosts.magazine.app import create_app

@@ -1,4 +1,4 @@
-"""What a browser does with the pages of a host: links, forms with their hidden fields, redirects."""
+"""The actions of a browser on the pages of a host: links, forms with their hidden fields, redirects."""
 
 from __future__ import annotations
 

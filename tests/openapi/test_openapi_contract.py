@@ -1,4 +1,4 @@
-"""Requests made up from the OpenAPI document, valid and not: no answer is a failure of ours or undocumented."""
+"""Valid and invalid requests generated from the OpenAPI document: no answer is a server error or undocumented."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ steady = settings(
     suppress_health_check=list(HealthCheck),
 )
 
-#: These say 200 to whatever came, or look at less of it than the document says.
+#: These answer any request with 200, or check less of it than the document says.
 LENIENT = ("/trackback/{article}", "/pingback")
 
 
@@ -106,7 +106,7 @@ def test_requests_of_anonymous_clients_match_the_document(document: Any, operati
 
 
 def excluded(case: Case) -> list[Any]:
-    """What is wanted of a text, an address or a secret is more than a schema can say."""
+    """Return the checks to leave out: a schema cannot state all rules for texts, addresses and secrets."""
     found = [] if case.method == "GET" and "token" not in case.operation.path else [checks.positive_data_acceptance]
     is_lenient = case.operation.path in LENIENT or "token" in case.operation.path
     return [*found, checks.negative_data_rejection] if is_lenient else found

@@ -1,4 +1,4 @@
-"""Which module imports which, read from the sources without running them."""
+"""The imports of each module, read from the sources without running them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def rank(name: str, root: str) -> tuple[int, int]:
 
 
 def violations(package: Path, rules: Rules) -> Iterator[str]:
-    """What breaks the rules, in words that say what to do about it."""
+    """Yield one message for each violation of the rules, with advice."""
     files = {module_name(path, package): path for path in sorted(package.rglob("*.py"))}
     for name, path in files.items():
         if rules.group_of(relative(name, package)) is None:
@@ -131,7 +131,7 @@ def targets_of(node: ast.AST, name: str, is_package: bool, modules: Mapping[str,
         case ast.ImportFrom(module=base, names=names, level=level):
             origin = absolute(base or "", name, level, is_package)
             for alias in names:
-                # Of `from a import b` only the files tell whether b is a module; foreign ones are taken as such.
+                # In `from a import b` only the files show whether b is a module; foreign names are taken as modules.
                 whole = f"{origin}.{alias.name}"
                 own = origin.partition(".")[0] == name.partition(".")[0]
                 yield origin if own and whole not in modules else whole
@@ -140,7 +140,7 @@ def targets_of(node: ast.AST, name: str, is_package: bool, modules: Mapping[str,
 
 
 def absolute(base: str, name: str, level: int, is_package: bool) -> str:
-    """What a relative import means, seen from the module *name*."""
+    """Return the absolute name of a relative import in the module *name*."""
     if not level:
         return base
     parts = name.split(".")

@@ -1,4 +1,4 @@
-"""Which charset short texts are read in: said, said wrongly, or unsaid."""
+"""The charset of short texts: declared, declared wrongly, or not declared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why there is no connection is told to moderators and operators in words, never as the system's codes."""
+"""The reason of a failed connection is shown to moderators and operators in words, never as a system code."""
 
 from __future__ import annotations
 

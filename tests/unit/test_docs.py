@@ -1,4 +1,4 @@
-"""What the pages tell people to type exists, and what they show works."""
+"""The commands on the pages exist, and their examples work."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_every_command_named_in_the_docs_exists(path: Path) -> None:
 
 
 def to_type(text: str) -> Iterator[list[str]]:
-    """Every command that somebody may copy as it stands: lines of examples, and what a message says to run."""
+    """Yield every command to copy: lines of examples, and commands that a message recommends."""
     examples = re.findall(r"^ *```\w*\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
     for match in re.finditer(r"flask moderate ([^#|)\n]+)", "\n".join(examples)):
         yield shlex.split(match[1])
@@ -68,7 +68,7 @@ def to_type(text: str) -> Iterator[list[str]]:
 
 
 def misused(words: list[str]) -> str | None:
-    """What the command line would complain of; None where it would begin to work."""
+    """Return the complaint of the command line, or None if the command would run."""
     command: click.Command = build_cli()
     while isinstance(command, click.Group):
         command, words = command.commands[words[0]], words[1:]
@@ -136,7 +136,7 @@ def test_every_command_is_documented_on_some_page() -> None:
 
 RUNBOOK = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
 
-#: What stands for an inserted value, in messages as in the runbook.
+#: The placeholder of an inserted value, in messages as in the runbook.
 ANY = "…"
 
 #: Placeholders of ``%`` and of ``str.format``.
@@ -194,7 +194,7 @@ def quotes_in(page: str) -> Iterator[str]:
 
 
 def says(text: str, quote: str) -> bool:
-    """Return whether the parts of a quote stand in a message, in their order."""
+    """Return whether a message contains the parts of a quote, in their order."""
     start = 0
     for part in quote.split(ANY):
         start = text.find(part, start)

@@ -1,4 +1,4 @@
-"""Every message is in every catalog; what is stored is translated; what somebody sent is never taken for a message."""
+"""Every message is in every catalog; stored messages are translated; text of users is never taken for a message."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_messages_of_templates_checks_and_refusals_are_found() -> None:
 
 @pytest.mark.parametrize("language", CATALOGS)
 def test_no_message_is_missing_from_a_catalog_and_none_is_obsolete(language: str) -> None:
-    """Where this fails: ``python tools/messages.py``, then translate what is empty."""
+    """If this fails, run ``python tools/messages.py`` and translate the empty entries."""
     assert updated(CATALOGS[language], MESSAGES) == CATALOGS[language]
 
 

@@ -1,6 +1,6 @@
-"""The shape of the package, held by a test: who may import whom.
+"""The permitted imports between the modules of the package.
 
-A failure here usually means that a thing is in the wrong place. If it is in the right one, change the
+A failure here usually means that code is in the wrong module. If it is in the right one, change the
 tables below in the same commit and say why.
 """
 
@@ -40,7 +40,7 @@ GROUPS = {
     "normal": ("checks.spelling", "checks.near"),  # how texts are compared: pure functions, for checks and the store
     "checks": ("checks", "monitoring.timings", "*.check", "learned.tokens"),
     "protocols": ("protocols",),
-    "operation": ("http.operation",),  # how views and protocols declare what the OpenAPI document says of them
+    "operation": ("http.operation",),  # how views and protocols declare their part of the OpenAPI document
     # What happens to items; imports neither Flask nor SQLAlchemy.
     "acts": (
         "submit.desk",

@@ -1,4 +1,4 @@
-"""What follows from the declaration of a view."""
+"""The parts of an operation that are derived from its declaration."""
 
 from __future__ import annotations
 

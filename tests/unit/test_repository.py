@@ -1,4 +1,4 @@
-"""What the repository promises about itself: plain pins, floors that exist, targets that explain themselves."""
+"""The rules of the repository: plain pins, minimum versions that exist, targets with a description."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def create_app() -> object:
-    """A small application for the tests of `gunicorn_app`; tells the process that answers."""
+    """A small application for the tests of `gunicorn_app`; it returns the process that answers."""
     from flask import Flask
 
     app = Flask("small")
@@ -105,7 +105,7 @@ def test_a_server_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
 
 
 def is_running(pid: int) -> bool:
-    """Whether the process does anything still; one that only waits to be collected does not."""
+    """Return whether the process still runs; one that only waits to be collected does not."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
             return stat.read().rpartition(")")[2].split()[0] != "Z"

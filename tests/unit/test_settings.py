@@ -1,4 +1,4 @@
-"""Settings stand in three places, the code, config/default.toml and the documentation: the same in all of them."""
+"""Settings are the same in the code, in config/default.toml and in the documentation."""
 
 from __future__ import annotations
 

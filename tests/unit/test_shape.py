@@ -28,13 +28,13 @@ TIME = {
     "datetime.today",
 }
 TIME |= {"date.today"}
-#: Words of questions, with which no docstring begins: it says what a function does, or what a thing is.
+#: Question words, with which no docstring may begin: it says what a function does, or what an object is.
 QUESTION = re.compile(r"(What|Who|Whose|Whoever|Whom|Whether|Where|How|Which|When|Why)\b")
 VAGUE = {"utils.py", "util.py", "helpers.py", "helper.py", "manager.py", "managers.py", "misc.py", "common.py"}
 
 
 def complaints(package: Path) -> Iterator[str]:
-    """What is out of shape in any file below *package*."""
+    """Yield one message for each violation of the shape rules in a file below *package*."""
     for path in sorted(package.rglob("*.py")):
         text = path.read_text(encoding="utf-8")
         place = path.relative_to(package).as_posix()

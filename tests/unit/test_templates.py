@@ -1,4 +1,4 @@
-"""What holds for all templates: nothing inline, nothing unescaped but what was cleaned, classes of our own."""
+"""The rules for all templates: no inline code, only sanitized HTML unescaped, and a prefix for every class."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Post(db.Model):
 
 @moderate.article_loader
 def load_article(key):
-    # Anybody may ask for any key; not every number fits into the column.
+    # Any key may be requested; not every number fits into the column.
     post = db.session.get(Post, int(key)) if key.isdecimal() and len(key) < 10 else None
     if post is None:
         return None
@@ -43,7 +43,7 @@ def load_moderator():
 
 
 class OldComment(db.Model):
-    """What readers wrote before moderate was mounted."""
+    """The comments of readers from before moderate was mounted."""
 
     id = db.Column(db.Integer, primary_key=True)
     post_id = db.Column(db.ForeignKey(Post.id), nullable=False)

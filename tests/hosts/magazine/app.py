@@ -29,7 +29,7 @@ class Post(db.Model):
 
 @moderate.article_loader
 def load_article(key):
-    # Anybody may ask for any key; not every number fits into the column.
+    # Any key may be requested; not every number fits into the column.
     post = db.session.get(Post, int(key)) if key.isdecimal() and len(key) < 10 else None
     if post is None:
         return None

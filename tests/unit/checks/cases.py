@@ -22,7 +22,7 @@ ARTICLE = Article(key="ferry", title="The new ferry", url="https://news.example.
 
 
 class Past:
-    """What was there before. See the port `Earlier`."""
+    """The earlier items that a check can see. See the port `Earlier`."""
 
     def __init__(
         self, seen: Sequence[tuple[Kind, Status, str]] = (), record: Mapping[str, Mapping[Status, int]] | None = None

@@ -1,4 +1,4 @@
-"""What each answer of a spam service does to an item, and what exactly is sent."""
+"""The effect of each answer of a spam service on an item, and the exact sample that is sent."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_pings_are_sent_with_their_own_comment_type(kind: Kind) -> None:
 
 
 def test_a_recheck_sends_the_first_sample_and_its_reason() -> None:
-    """What the request alone knew, the hidden field and the referrer, is not lost when a task asks later."""
+    """The hidden field and the referrer, which only the request has, are still sent when a task asks later."""
     service = ScriptedSpamService()
     first = SpamSample(user_ip="198.51.100.1", honeypot_value="x", comment_content="as submitted")
     about = facts(services=Services(spam=service), sample=first, is_recheck=True)

@@ -108,7 +108,7 @@ def test_an_item_is_not_public_before_it_was_checked(site: Host) -> None:
 
 @pytest.mark.parametrize("answer", ["invalid", "valid ", "is valid", "VALID", "trueish", "not true", "true\nfalse", ""])
 def test_only_an_exact_answer_of_the_service_is_accepted(answer: str) -> None:
-    """One system looked for "valid" and found it in "invalid"; what is not exactly an answer is none."""
+    """One system looked for "valid" and found it in "invalid". Only an exact answer counts."""
     with AkismetStandIn() as server:
         service = AkismetService("key", "https://news.example/", clock=ManualClock(), base_url=server.url)
         try:
@@ -164,7 +164,7 @@ def test_signals_announce_spam_as_pending_and_never_as_approved(site: Host) -> N
     with item_approved.connected_to(hear), item_received.connected_to(hear):
         site.comment("akismet-guaranteed-spam")
         work(site)
-    # Who listens is told that it came in and awaits checks, and never that it is there to be read.
+    # Receivers of signals see that it arrived and awaits checks, and never that it is public.
     assert told == [("pending", "checks")]
 
 

@@ -97,7 +97,7 @@ def test_the_explanation_names_tokens_of_the_text_both_ways() -> None:
 
 
 def test_tokens_made_with_different_keys_have_no_hash_in_common() -> None:
-    """The table alone tells nobody which words it holds, and guessing needs the key."""
+    """The table alone does not reveal its words, and guessing them needs the key."""
     mine, other = features(Writing(text=SPAMS[0]), KEY), features(Writing(text=SPAMS[0]), b"another")
     assert set(mine.values()) == set(other.values())
     assert not set(mine) & set(other)

@@ -1,4 +1,4 @@
-"""What each check says that needs nothing but the submission and the store."""
+"""The findings of the checks that need only the submission and the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An HTML5 parser that is not ours as the judge of what a browser would see."""
+"""An independent HTML5 parser that shows what a browser would see."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def strangers(html: str, policy: Policy) -> list[str]:
 
 
 def is_stable(html: str) -> bool:
-    """Whether parse, serialise, parse gives the same document, inside a page as well as alone."""
+    """Return whether parse, serialise, parse gives the same document, inside a page as well as alone."""
     again = serialize(tree(html), tree="etree", omit_optional_tags=False, quote_attr_values="always")
     return meaning(again) == meaning(html) and keeps_to_itself(html)
 
 
 def keeps_to_itself(html: str) -> bool:
-    """Whether the page around the text is what it would be around any other text."""
+    """Return whether the page around the text is the same as around any other text."""
     page = tree(f"<main><article><div>{html}</div><footer>after</footer></article></main>")
     article = page[0][0]
     inside = tuple(_meaning(child) for child in article[0])

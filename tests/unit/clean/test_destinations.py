@@ -1,4 +1,4 @@
-"""Where links lead is shown in whole, in a form that imitates nothing, beside a host that the words only name."""
+"""The destination of a link is shown in full, in a form that imitates nothing, beside a host named in the link text."""
 
 from __future__ import annotations
 

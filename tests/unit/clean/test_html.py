@@ -29,7 +29,7 @@ BOTH = pytest.mark.parametrize("policy", [BLEACH, NH3], ids=["bleach", "nh3"])
         ("<p>one</p><p>two", "<p>one</p>\n<p>two</p>"),
         ("one</p>two", "<p>one&lt;/p&gt;two</p>"),
         ("one.<p>Two.\n<p>\nThree", "<p>one.</p>\n<p>Two.</p>\n<p>Three</p>"),
-        # Lines keep their indentation; a single blank is none.
+        # Lines keep their indentation; a single space is not indentation.
         (
             "one\n  two\n\tthree\n\n   four",
             "<p>one<br>\n\xa0\xa0two<br>\n\xa0\xa0\xa0\xa0three</p>\n<p>\xa0\xa0\xa0four</p>",

@@ -225,7 +225,7 @@ def test_markup_shown_as_text_stays_text() -> None:
     assert link.context == "<script>x y"
 
 
-# --- what the page says of itself -----------------------------------------------------------------
+# --- metadata of the page -------------------------------------------------------------------------
 
 
 def test_title_canonical_address_and_outgoing_links_are_read() -> None:

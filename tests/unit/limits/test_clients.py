@@ -1,4 +1,4 @@
-"""Whose budget a request spends from."""
+"""The client whose budget a request spends from."""
 
 from __future__ import annotations
 

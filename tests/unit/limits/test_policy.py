@@ -1,4 +1,4 @@
-"""Which budgets a request spends from, what is kind to whom, and what the header fields say."""
+"""The budgets that a request spends from, the protection of shared budgets, and the header fields."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def limits_of(clock: ManualClock, **rows: list[str]) -> Limits:
 
 
 def passes(limits: Limits, costs: Costs, tries: int = 1000) -> int:
-    """How many of *tries* pass, whatever is refused in between."""
+    """Return how many of *tries* pass, including those after a refusal."""
     done = 0
     for _ in range(tries):
         try:

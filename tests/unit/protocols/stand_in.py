@@ -64,7 +64,7 @@ def item(**changes: Any) -> Item:
 
 
 class StandInEdge:
-    """What the ping protocols ask of a site, and no more than that."""
+    """The methods of a site that the ping protocols call, and no others."""
 
     max_length = 8000
     honeypot = ""

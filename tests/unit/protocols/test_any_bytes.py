@@ -1,4 +1,4 @@
-"""Whatever arrives, the protocols say either what it is or what is wrong with it."""
+"""The protocols read any bytes, or name what is wrong with them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_reading_ends_in_a_raw_submission_or_a_refusal(
 
 
 def check(raw: Raw) -> None:
-    """What was read is bounded, and cleaning takes it or refuses it."""
+    """Check that the fields are bounded, and that cleaning accepts or refuses them."""
     assert raw.source_url is not None
     assert raw.source_url.startswith(("http", "HTTP"))
     assert len(raw.source_url) <= 2048

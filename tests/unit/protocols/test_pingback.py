@@ -1,4 +1,4 @@
-"""Pingback: which fault follows from what, and what is never told."""
+"""Pingback: the fault code of each error, and the details that no fault reveals."""
 
 from __future__ import annotations
 

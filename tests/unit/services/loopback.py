@@ -1,4 +1,4 @@
-"""Real web servers on loopback that behave as badly as they are told, and names that resolve as told."""
+"""Real web servers on loopback that misbehave as a test defines, and names that resolve as it defines."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ class _Elsewhere(httpcore.NetworkStream):
 
 
 class Internet(httpcore.NetworkBackend):
-    """Stands in for the way to public addresses: notes where a connection goes, and makes it to loopback.
+    """A replacement for the route to public addresses: notes the destination of a connection, and makes it to loopback.
 
     `servers` are by port. Connections to a port without one are refused.
     """

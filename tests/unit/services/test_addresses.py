@@ -1,4 +1,4 @@
-"""Which addresses and URLs the fetcher takes."""
+"""The addresses and URLs that the fetcher accepts."""
 
 from __future__ import annotations
 

@@ -302,11 +302,11 @@ def test_many_names_of_one_server_share_its_slots() -> None:
         for thread in threads:
             thread.start()
         wait_until(lambda: len(slow.connections) == 2)
-        # Nobody waits for who has been waiting for a while.
+        # No request waits for one that has already waited for a while.
         assert failed(source, slow.url().replace(HOST, hosts[2])).kind == "busy"
         for thread in threads:
             thread.join()
-        # And the places are free again.
+        # And the slots are free again.
         assert source.fetch(quick.url().replace(HOST, hosts[2]), about=ABOUT).status == 200
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def speaking(server: Server) -> Iterator[tuple[int, bytearray]]:
-    """A server on loopback that speaks first; yields its port and what it is told."""
+    """A server on loopback that speaks first; yields its port and the bytes that it receives."""
     stop, heard = threading.Event(), bytearray()
 
     class Handler(socketserver.BaseRequestHandler):
@@ -109,7 +109,7 @@ def a_web_server(stream: socket.socket, _: threading.Event) -> None:
 
 
 def without_tls(stream: socket.socket, _: threading.Event) -> None:
-    """As somebody in between makes a server look who wants to read what is sent."""
+    """Appear as a server whose STARTTLS was removed by an attacker on the way."""
     stream.sendall(b"220 mail\r\n")
     stream.recv(1000)
     stream.sendall(b"250-mail\r\n250 AUTH PLAIN LOGIN\r\n")

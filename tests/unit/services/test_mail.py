@@ -1,4 +1,4 @@
-"""What mails are made of, and the ways they go: hostile words in every field, and servers of every kind."""
+"""The contents of mails and their delivery: hostile text in every field, and servers of every kind."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ FIELDS = ["author", "article_title", "article", "article_url", "text", "url", "s
 
 
 class Links:
-    """Addresses that tell what they are for."""
+    """Addresses that show their purpose."""
 
     def decide(self, item: Item, button: str, to: Recipient) -> str:
         return f"https://news.example/mail/{item.id}-{item.version}-{button}-{to.name}"
@@ -226,7 +226,7 @@ def test_a_mail_lists_the_findings_and_neither_e_mail_address_nor_ip() -> None:
 
 MORI_JA = replace(MORI, language="ja")
 
-#: Whatever an item may be, with strangers' words that have no Latin letters, so that any in a mail are ours.
+#: An item whose texts have no Latin letters, so that any in a mail come from the template.
 QUIET = replace(
     ITEM,
     author="三日月",

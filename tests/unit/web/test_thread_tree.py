@@ -1,4 +1,4 @@
-"""Comments as a tree, whatever answers what."""
+"""The tree of comments for any replies."""
 
 from __future__ import annotations
 
