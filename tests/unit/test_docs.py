@@ -316,6 +316,7 @@ def test_the_methods_that_the_protocol_page_names_exist() -> None:
     assert members == {"name", "rule", "limit", "max_body", "read", "answer", "refuse"}
     paragraph = PROTOCOL_PAGE.partition("`edge` is what a protocol may ask")[2].partition("\n\n")[0]
     named = set(re.findall(r"`(\w+)(?:\([^`]*\))?`", paragraph))
+    assert len(named) > 5
     assert named <= set(dir(Edge))
 
 
