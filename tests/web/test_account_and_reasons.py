@@ -140,7 +140,7 @@ def test_every_relevant_check_is_listed_exactly_once(site: Host) -> None:
             work(site)
 
 
-def test_trust_ends_the_checks_with_a_finding(site: Host) -> None:
+def test_trust_ends_the_checks_and_is_given_as_the_reason(site: Host) -> None:
     site.author = Author("Ada", id="u:1")
     for number in range(4):
         item = stored(site, site.comment(f"A good text, {number * 7919}").json["id"])

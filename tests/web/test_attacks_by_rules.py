@@ -37,7 +37,9 @@ def add(host: Host, kind: str, value: str, effect: str, query: str = "") -> Any:
         ("email", "@com"),
     ],
 )
-def test_a_rule_that_trusts_a_very_large_network_is_refused(host: Host, kind: str, value: str, query: str) -> None:
+def test_a_rule_that_trusts_a_very_large_network_or_domain_is_refused(
+    host: Host, kind: str, value: str, query: str
+) -> None:
     assert add(host, kind, value, "trust", query).status_code == 422
     host.comment()
     assert host.counts()["comments"] == 0

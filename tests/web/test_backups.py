@@ -267,7 +267,7 @@ def another_process(path: Path, statement: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("mode", ["WAL", "DELETE"])
 @pytest.mark.parametrize("statement", ["SELECT count(*) FROM moderate_items", "BEGIN IMMEDIATE"])
-def test_a_restore_is_refused_at_once_while_another_process_has_the_database_open(
+def test_a_restore_is_refused_while_another_process_has_the_database_open(
     tmp_path: Path, mode: str, statement: str
 ) -> None:
     """A process that is idle holds a lock in WAL mode only."""

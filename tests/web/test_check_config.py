@@ -82,7 +82,7 @@ def test_a_database_without_tables_is_reported_with_the_command_to_run(tmp_path:
         ),
     ],
 )
-def test_a_database_that_refuses_the_login_is_reported_with_a_message(
+def test_an_unreachable_database_or_a_refused_login_is_reported_with_a_message(
     tmp_path: Path, pg_url: str, change: tuple[str, str], words: str
 ) -> None:
     code, said = checked(tmp_path, MODERATE_DATABASE_URL=pg_url.replace(*change))
@@ -191,7 +191,7 @@ def test_hosts_with_different_clocks_use_the_clock_of_the_database(
 
 
 @pytest.mark.parametrize("minutes", [-60, -5, 5, 60])
-def test_a_worker_adopts_the_clock_of_the_database_before_its_first_task(
+def test_a_worker_whose_clock_is_set_adopts_the_clock_of_the_database_first(
     tmp_path: Path, pg_url: str, minutes: float
 ) -> None:
     """Others would take a lease that is taken by a wrong clock for ended."""

@@ -203,7 +203,7 @@ def test_the_queue_shows_link_destinations_and_times_to_the_second(host: Host) -
     assert re.search(r"  \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  Mika\n", shown)
 
 
-def test_the_queue_accepts_a_status_and_a_number(host: Host) -> None:
+def test_the_queue_accepts_a_status_and_a_limit(host: Host) -> None:
     for n in range(3):
         host.comment(f"Number {n}")
     host.decide(2, "spam")

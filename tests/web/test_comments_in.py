@@ -98,7 +98,7 @@ def test_a_refused_form_keeps_the_typed_text_with_the_error_beside_the_field(hos
     assert host.total() == 0
 
 
-def test_replies_are_shown_below_their_parent(host: Host) -> None:
+def test_a_reply_is_stored_with_its_parent(host: Host) -> None:
     parent = host.comment().json["id"]
     host.decide(parent, "approve")
     answer = host.comment("Three times.", parent=parent)
@@ -107,7 +107,7 @@ def test_replies_are_shown_below_their_parent(host: Host) -> None:
 
 
 @pytest.mark.parametrize("parent", [0, -1, 999, 2**63 - 1, 2**63, "1", 1.5, True, [1], {"id": 1}])
-def test_a_parent_that_does_not_exist_is_refused(host: Host, parent: object) -> None:
+def test_an_invalid_or_unknown_parent_is_refused(host: Host, parent: object) -> None:
     answer = host.comment(parent=parent)
     assert answer.status_code == 422
     assert answer.json["code"] == "invalid"
@@ -182,7 +182,7 @@ def test_unreadable_bodies_are_refused(host: Host, data: bytes, content_type: st
         b"&".join([b"a=1"] * 90),
     ],
 )
-def test_forms_in_other_encodings_or_types_are_refused(host: Host, data: bytes) -> None:
+def test_malformed_forms_and_forms_that_are_not_utf_8_are_refused(host: Host, data: bytes) -> None:
     answer = host.client.post("/discuss/comments/thaw", data=data, content_type="application/x-www-form-urlencoded")
     assert answer.status_code == 422
     assert host.total() == 0
@@ -274,7 +274,7 @@ def test_a_page_of_another_site_cannot_comment_under_the_login_of_a_reader(host:
     assert host.total() == 0
 
 
-def test_the_body_size_limit_applies_before_anything_is_read(host: Host) -> None:
+def test_a_body_above_the_size_limit_is_refused(host: Host) -> None:
     answer = host.client.post("/discuss/comments/thaw", data={"author": "M", "text": "x" * 2_000_000})
     assert answer.status_code == 413
     assert host.total() == 0
@@ -388,7 +388,7 @@ def test_a_password_in_a_website_is_refused_with_its_own_message(host: Host, typ
 @pytest.mark.parametrize(
     "typed", [" mika@mail.example ", "mika@MAIL.example\t", "\u3000mika@mail.example", "mika＠mail.example"]
 )
-def test_spaces_around_an_email_address_are_ignored(host: Host, typed: str) -> None:
+def test_an_email_address_is_stored_in_one_spelling(host: Host, typed: str) -> None:
     assert host.comment(email=typed).status_code == 202
     item = host.client.get("/discuss/moderation/items", headers=host.token()).json["items"][0]
     assert item["email"] == "mika@mail.example"
@@ -416,7 +416,7 @@ def test_a_refused_reply_stays_a_reply(host: Host, parent: int) -> None:
 
 
 @pytest.mark.parametrize("gone", ["trash", "spam", "hold", "deleted"])
-def test_a_reply_to_a_deleted_comment_can_be_sent_as_a_comment(host: Host, parent: int, gone: str) -> None:
+def test_a_reply_to_a_hidden_or_deleted_comment_can_be_sent_as_a_comment(host: Host, parent: int, gone: str) -> None:
     host.decide(parent, "trash" if gone == "deleted" else gone, version=2)
     if gone == "deleted":
         host.client.delete(f"/discuss/moderation/items/{parent}", headers=host.token())

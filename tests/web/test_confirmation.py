@@ -125,7 +125,7 @@ def test_a_confirmed_address_is_trusted_after_some_approved_comments(site: Host,
     assert trust["reason"] == "confirmed e-mail address, with 2 approved comments and no spam within 90 days"
 
 
-def test_an_unconfirmed_address_is_never_trusted(site: Host, mail: MailServer) -> None:
+def test_a_confirmed_address_is_not_trusted_from_another_browser(site: Host, mail: MailServer) -> None:
     first, got = got_mail(site, mail)
     site.client.post(link(got))
     site.decide(first, "approve")
@@ -470,7 +470,7 @@ def test_the_page_behind_a_link_is_private(site: Host, mail: MailServer) -> None
         assert "<script" not in page.text
 
 
-def test_a_used_link_is_refused_with_a_message(site: Host, mail: MailServer) -> None:
+def test_a_used_link_is_refused_in_another_browser_with_a_message(site: Host, mail: MailServer) -> None:
     _, got = got_mail(site, mail)
     site.client.post(link(got))
     # Whoever loads the page once more is not frightened.

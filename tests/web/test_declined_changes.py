@@ -168,7 +168,7 @@ def test_a_late_verdict_on_a_declined_text_is_ignored(tmp_path: Path) -> None:
         host.close()
 
 
-def test_webhooks_report_an_unchanged_status(tmp_path: Path) -> None:
+def test_webhooks_report_the_approved_text_after_a_declined_change(tmp_path: Path) -> None:
     receiver = Receiver()
     with serving(receiver) as server:
         host = a_hooked_site(tmp_path, {"url": server.url("/hook"), "events": ["waiting", "approved", "spam"]})

@@ -392,7 +392,7 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
             assert graded.returncode == 0, graded.stdout
 
 
-def test_no_process_is_killed_before_its_stop_timeout() -> None:
+def test_stop_timeouts_leave_processes_the_time_to_finish() -> None:
     assert seconds(*unit("news-web.service")["TimeoutStopSec"]) > GRACEFUL
     assert seconds(COMPOSE["web"]["stop_grace_period"]) > GRACEFUL
     # A worker's task may wait for a mail server or a webhook, ten seconds for each answer.

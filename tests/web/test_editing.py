@@ -83,7 +83,7 @@ def test_a_decision_on_a_text_edited_meanwhile_is_refused(host: Host) -> None:
 
 
 @pytest.mark.parametrize("decision", ["spam", "trash"])
-def test_spam_and_deleted_items_stay_so_after_an_edit(host: Host, decision: str) -> None:
+def test_spam_and_trash_stay_so_after_an_edit_and_a_withdrawal(host: Host, decision: str) -> None:
     item = host.comment().json
     host.decide(item["id"], decision)
     assert edit(host, item).status_code == 200

@@ -223,7 +223,7 @@ def test_request_hooks_of_the_host_run_and_may_refuse_requests(host: Host) -> No
     assert host.client.get("/discuss/comments/thaw").status_code == 200
 
 
-def test_an_abort_within_the_article_loader_is_passed_on(host: Host) -> None:
+def test_an_abort_within_the_moderator_loader_is_passed_on(host: Host) -> None:
     host.moderate.moderator_loader(lambda: abort(403, "Sign in over there"))
     answer = host.client.get("/discuss/moderation/items")
     assert (answer.status_code, answer.mimetype) == (403, "text/html")
@@ -497,7 +497,9 @@ def test_an_invalid_setting_stops_the_start_with_key_value_and_accepted_values(
         ("AKISMET_KEY", {"key": "hunter2"}),
     ],
 )
-def test_an_invalid_secret_stops_the_start_and_is_not_shown(tmp_path: Path, name: str, value: object) -> None:
+def test_an_invalid_setting_with_a_secret_stops_the_start_without_showing_it(
+    tmp_path: Path, name: str, value: object
+) -> None:
     import traceback
 
     with pytest.raises(ConfigError) as caught:

@@ -162,7 +162,7 @@ def test_no_acknowledged_comment_is_lost_when_workers_are_killed(site: Site) -> 
     assert "Nothing had drifted." in site.run("recount", "--dry-run")
 
 
-def test_two_processes_starting_at_once_on_an_empty_file_both_succeed(tmp_path: Path) -> None:
+def test_three_processes_starting_at_once_on_an_empty_file_all_succeed(tmp_path: Path) -> None:
     """Each makes the tables by itself, switches to WAL, and takes a comment."""
     code = (
         "import sys; from tests.gunicorn_site import create_app; print('ready', flush=True); sys.stdin.readline();"

@@ -113,7 +113,7 @@ def test_the_status_can_be_that_of_a_single_part(lonely: Host) -> None:
     assert look(lonely, "?part=weather").json["code"] == "invalid"
 
 
-def test_requests_wait_only_once_for_a_missing_database(tmp_path: Path) -> None:
+def test_without_a_database_health_reports_it_down_and_akismet_unknown(tmp_path: Path) -> None:
     site = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_DATABASE_URL=f"sqlite:///{tmp_path / 'no' / 'where.db'}")
     answer = look(site)
     assert answer.status_code == 503

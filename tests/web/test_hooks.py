@@ -229,7 +229,7 @@ def test_a_loader_that_aborts_keeps_the_typed_text_and_answers_pings_in_their_pr
 
 
 @pytest.mark.parametrize("code", [404, 410])
-def test_a_finder_that_aborts_gets_the_answer_of_the_protocol(host: Host, code: int) -> None:
+def test_an_abort_within_the_article_finder_is_answered_by_the_protocol(host: Host, code: int) -> None:
     host.moderate.article_finder(lambda url: abort(code))
     target = "http://localhost/frost"
     mention = {"source": "http://blog.example/one", "target": target}
@@ -372,7 +372,7 @@ MIDNIGHT = datetime(2026, 1, 13, tzinfo=UTC)
         datetime(2026, 1, 13, 9, tzinfo=timezone(timedelta(hours=9))),
     ],
 )
-def test_a_closing_date_of_any_type_closes_comments_on_time(tmp_path: Path, published_at: date) -> None:
+def test_a_publication_date_of_any_type_closes_comments_on_time(tmp_path: Path, published_at: date) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_CLOSE_COMMENTS_AFTER=7)
     assert host.add_article("thaw", published_at=published_at).published_at == MIDNIGHT
     host.clock.advance(seconds=(MIDNIGHT - host.clock.now()).total_seconds() + timedelta(days=7).total_seconds())

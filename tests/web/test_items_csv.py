@@ -251,7 +251,7 @@ def test_ten_times_the_items_use_no_more_memory(host: Host) -> None:
     assert peaks[1] < peaks[0] * 1.2
 
 
-def test_pages_have_no_gap_or_repeat_while_items_are_added_and_deleted(host: Host) -> None:
+def test_pages_have_no_gap_or_repeat_while_an_item_is_added(host: Host) -> None:
     fill(host, PAGE * 2 + 1)
     with host.app.app_context():
         store = host.state.desk.store

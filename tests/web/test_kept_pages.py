@@ -114,7 +114,7 @@ def test_a_form_of_the_site_is_rendered_for_each_reader(host: Host) -> None:
         assert f"for {who}: /discuss/comments/thaw" in shown(host, f"?who={who}")
 
 
-def test_a_signed_in_author_sees_the_own_name_and_other_readers_do_not(host: Host) -> None:
+def test_a_signed_in_author_sees_their_own_name_and_other_readers_do_not(host: Host) -> None:
     assert "You comment as" not in shown(host)
     host.author = Author(id="7", name="Aino")
     assert "You comment as <b><bdi>Aino</bdi></b>" in shown(host)

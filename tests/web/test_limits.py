@@ -149,7 +149,7 @@ def test_each_row_limits_its_own_action(
     assert host.comment().status_code == 202
 
 
-def test_pings_over_the_limit_get_the_error_form_of_their_protocol(tmp_path: Path) -> None:
+def test_a_trackback_over_the_limit_gets_the_error_form_of_its_protocol(tmp_path: Path) -> None:
     host = limited(tmp_path, pings=["1/minute per client"])
     ping = {"url": "https://blog.example/1", "title": "On ice"}
     first, second = (host.client.post("/discuss/trackback/thaw", data=ping) for _ in range(2))

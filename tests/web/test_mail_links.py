@@ -97,7 +97,7 @@ def test_the_page_shows_link_destinations_and_folds_a_long_text(site: Host, mail
     assert "Show all of it" in page
 
 
-def test_the_page_shows_the_item_with_its_markup_escaped(site: Host, got: Mail) -> None:
+def test_the_page_shows_the_item_without_unsafe_markup(site: Host, got: Mail) -> None:
     page = site.client.get(got.link("Approve"))
     assert "<script>" not in page.text
     assert "<i>" not in page.text

@@ -100,7 +100,7 @@ def test_a_mail_lists_a_limited_number_of_links(site: Host, mail: MailServer) ->
     assert mail.mails[0].text.count("Link: ") == 20
 
 
-def test_each_moderator_gets_mails_in_the_own_language(tmp_path: Path, mail: MailServer) -> None:
+def test_each_moderator_gets_mails_in_their_own_language(tmp_path: Path, mail: MailServer) -> None:
     site = a_site(tmp_path, mail.port, {**MORI, "language": "ja"}, NAO)
     site.comment("川が凍った。", author="三日月")
     work(site)
@@ -295,7 +295,7 @@ def test_a_repeated_ping_without_changes_is_mailed_once(tmp_path: Path, mail: Ma
     assert [got.subject for got in mail.mails] == ["Trackback by A blog on About thaw"]
 
 
-def test_digests_are_sent_once_an_hour_and_never_to_unsubscribed_moderators(tmp_path: Path, mail: MailServer) -> None:
+def test_digests_are_sent_once_an_hour_and_never_to_moderators_without_mails(tmp_path: Path, mail: MailServer) -> None:
     site = a_site(tmp_path, mail.port, {**MORI, "notify": "digest"}, {**NAO, "notify": "off"})
     site.comment("One.")
     site.comment("Two.")

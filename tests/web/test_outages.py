@@ -158,7 +158,7 @@ def test_a_known_article_is_shown_without_a_write(tmp_path: Path) -> None:
     assert not [statement for statement in asked if statement.startswith(("BEGIN", "INSERT", "UPDATE"))]
 
 
-def test_pings_during_an_outage_get_the_error_form_of_their_protocol(broken: Host) -> None:
+def test_a_trackback_during_an_outage_gets_the_error_form_of_its_protocol(broken: Host) -> None:
     answer = broken.client.post("/discuss/trackback/thaw", data={"url": "https://blog.example/1"})
     assert answer.status_code == 503
     assert "<error>1</error>" in answer.text
@@ -169,7 +169,7 @@ def test_the_queue_page_reports_an_outage_to_a_signed_in_moderator(broken: Host)
     assert broken.client.get("/discuss/moderation/").status_code == 503
 
 
-def test_the_health_response_names_only_the_failing_part(broken: Host, tmp_path: Path) -> None:
+def test_the_health_response_names_the_failing_part_without_details(broken: Host, tmp_path: Path) -> None:
     answer = broken.client.get("/discuss/health")
     assert answer.status_code == 503
     assert (answer.json["status"], answer.json["database"]) == ("degraded", "down")

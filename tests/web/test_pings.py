@@ -134,7 +134,7 @@ def test_the_texts_of_a_trackback_are_kept(site: Host, blog: Blog) -> None:
         f"<p><a href='http://evil.example/?{TARGET}'>elsewhere</a></p>",
     ],
 )
-def test_a_ping_without_a_link_is_never_shown_or_mailed(site: Host, blog: Blog, ping: Any, page: str) -> None:
+def test_a_ping_without_a_link_is_spam(site: Host, blog: Blog, ping: Any, page: str) -> None:
     ping(site, blog.write("/1", page))
     work(site)
     item = only(site)
@@ -354,7 +354,7 @@ def test_a_ping_stays_when_its_page_is_temporarily_unavailable(site: Host, blog:
     assert only(site)["status"] == "approved"
 
 
-def test_a_request_to_delete_only_starts_a_recheck(site: Host, blog: Blog) -> None:
+def test_a_repeated_webmention_does_not_remove_a_ping_that_still_links(site: Host, blog: Blog) -> None:
     """Anybody may send a webmention for a source; what becomes of the item is what the source itself says."""
     webmention(site, blog.write("/1", LINKS))
     work(site)

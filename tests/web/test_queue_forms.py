@@ -128,7 +128,7 @@ def test_deleted_and_conflicting_items_are_reported_beside_the_decided_ones(desk
     assert told(desk, answer) == ("Item 1: spam. Item 2: sato has decided meanwhile: approved. Item 99 is gone.")
 
 
-def test_a_hundred_conflicts_are_counted_and_a_few_listed(desk: Host) -> None:
+def test_twenty_conflicts_are_counted_and_a_few_listed(desk: Host) -> None:
     answer = send(desk, "queue/selected", item=[f"{number}:1" for number in range(100, 120)])
     assert told(desk, answer).endswith("And 17 more.")
 
@@ -166,7 +166,7 @@ def test_the_news_response_holds_only_numbers(desk: Host) -> None:
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_the_queue_page_reports_a_wave_late_checks_and_account_warnings(desk: Host) -> None:
+def test_the_queue_page_reports_late_checks_account_warnings_and_the_longest_wait(desk: Host) -> None:
     with desk.app.app_context():
         store, now = desk.state.desk.store, desk.clock.now()
         store.tasks.add(1, [NewTask(kind="judge", due_at=now)], now)

@@ -160,14 +160,14 @@ def test_an_invalid_form_gets_an_error_page(desk: Host, changes: dict[str, str],
     assert desk.counts() == {"comments": 0, "trackbacks": 0}
 
 
-def test_a_deleted_item_gets_an_error_page(desk: Host) -> None:
+def test_an_unknown_item_gets_an_error_page(desk: Host) -> None:
     desk.comment()
     form = shown(desk).form_of(1)
     answer = desk.client.post("/discuss/moderation/queue/999", data={**form["fields"], "decision": "spam"})
     assert (answer.status_code, answer.mimetype) == (404, "text/html")
 
 
-def test_unauthenticated_visitors_get_a_page_that_asks_them_to_sign_in(host: Host) -> None:
+def test_unauthenticated_visitors_get_a_page_without_items(host: Host) -> None:
     host.comment("Nobody may read this yet")
     answer = host.client.get(QUEUE)
     assert (answer.status_code, answer.mimetype) == (401, "text/html")

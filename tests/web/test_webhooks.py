@@ -226,7 +226,7 @@ def test_a_receiver_that_sends_retry_after_is_not_called_before(
     assert len(receiver.told) == 2
 
 
-def test_a_moderator_may_replay_to_a_receiver_that_sent_retry_after(tmp_path: Path, receiver: Receiver) -> None:
+def test_an_operator_may_replay_to_a_receiver_that_sent_retry_after(tmp_path: Path, receiver: Receiver) -> None:
     site = a_hooked_site(tmp_path, {"url": receiver.url})
     receiver.status = 500
     site.comment()
