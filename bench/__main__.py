@@ -36,7 +36,7 @@ def benchmarks(wanted: Sequence[str] = ()) -> Iterator[tuple[str, str, Callable[
 
 
 def run(name: str, heading: str, main: Callable[[], object]) -> bool:
-    """Print one benchmark's table; tell whether it came to its end."""
+    """Print one benchmark's table; return False when it fails."""
     print(f"\n{name}: {heading}\n", flush=True)
     try:
         main()

@@ -1,4 +1,4 @@
-"""What one decision over four limits costs: beside a bare PING, and beside four calls of the library `limits`.
+"""The cost of one decision over four limits: beside a bare PING, and beside four calls of the library `limits`.
 
 Run it with ``python -m bench.limits``. A redis-server of its own is started and stopped. All rows take
 turns within each of many short rounds, so that a busy machine slows all of them alike; what is printed
@@ -61,7 +61,7 @@ def redis_server() -> Iterator[str]:
 
 
 def wait_for(port: int) -> None:
-    """Return when somebody listens there."""
+    """Return when a server accepts connections on the port."""
     until = time.monotonic() + 10
     while time.monotonic() < until:
         with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), 1):
@@ -76,7 +76,7 @@ def share_processors(server: int) -> None:
 
 
 def rows(url: str) -> dict[str, Callable[[], object]]:
-    """What is measured, by name."""
+    """Return the calls that are measured, by name."""
     client = connect(url)
     clock = SystemClock()
     buckets = [Bucket(str(w), f"comments:5/{w}:client:pDhrwDFm3hW0lzLj", Rate(PLENTY, w)) for w in WINDOWS]
@@ -113,12 +113,12 @@ def measure(asked: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
 
 
 def ratio(took: dict[str, list[float]], name: str, base: str) -> float:
-    """How many times as long as *base* it took, by the medians."""
+    """Return the ratio of the median times of *name* and *base*."""
     return statistics.median(took[name]) / statistics.median(took[base])
 
 
 def main() -> int:
-    """Print the table; the exit status tells whether the targets were met."""
+    """Print the table; the exit status is 0 when the targets are met."""
     with redis_server() as url:
         took = measure(rows(url))
     print(f"{'row':42} {'us':>8} {'(middle half)':>18} {'x PING':>8} {'x four calls':>13}")

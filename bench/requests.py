@@ -1,4 +1,4 @@
-"""What whole requests cost: posting, refusing, counting, reading, beside floors that do the same work by hand.
+"""The cost of whole requests: posting, refusing, counting, reading, beside floors that do the same work by hand.
 
 Run it with ``python -m bench.requests``. All rows run in this process, without a server, on SQLite with
 ``synchronous=NORMAL``, and take turns within each round, so that a busy machine slows all of them alike.
@@ -41,7 +41,7 @@ MARKED_UP = (
 )
 PLAIN = "The ferry was late again. Nobody was told. "
 SYLLABLES = ("ba", "con", "di", "fer", "gu", "ham", "jo", "kil", "lo", "mus", "ne", "pil", "ra", "sto", "ti", "wen")
-#: So many that two texts hardly share one.
+#: Enough words that two texts rarely share one.
 WORDS = ["".join(three) for three in itertools.product(SYLLABLES, repeat=3)]
 
 POST = "POST 600 characters with markup"
@@ -153,7 +153,7 @@ def different(beginning: str) -> Iterator[str]:
 
 
 def site(folder: Path, *, limit: int = 1_000_000) -> FlaskClient:
-    """A host with moderate, whose limits nobody reaches unless told; cookies are not kept."""
+    """Return a client of a host with moderate; no request reaches its *limit* by default, and cookies are not kept."""
     app = Flask("bench", instance_path=str(folder))
     row = [
         f"{limit}/hour per client",

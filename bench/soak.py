@@ -295,7 +295,7 @@ class Soak:
         )
 
     def _judge_waiting(self, items: Sequence[Mapping[str, Any]]) -> None:
-        """Programs were told of all that waits, and people of no item twice, whatever was undone meanwhile."""
+        """Check that webhooks reported all pending items and no item was mailed twice, also after undone decisions."""
         told = {delivery.key for delivery in self.hooks.taken}
         untold = [
             item["id"]
@@ -328,7 +328,7 @@ class Soak:
         self._promise(is_well, f"health: {answers}")
 
     def _judge_memory(self) -> None:
-        """What fills caches at first is no leak: that shows from the second third to the last one."""
+        """Compare memory from the second third of the run to the last one: filling caches at first is no leak."""
         for name, sizes in self._memory.items():
             third = len(sizes) // 3
             first, second, last = (statistics.median(sizes[at : at + third]) for at in (0, third, 2 * third))
@@ -348,7 +348,7 @@ def resident_mb(pid: int) -> float:
 
 
 def soak(kind: str, minutes: float) -> tuple[dict[str, str], list[str]]:
-    """Run one database; what ends it early stands among the broken promises, so that the others are told of as well."""
+    """Run one database; an error that ends it early is added to the broken promises, so that these are reported too."""
     soaked = Soak(kind, minutes)
     try:
         return soaked.run()

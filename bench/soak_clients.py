@@ -34,7 +34,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 @dataclass
 class Ledger:
-    """What the clients were answered. Safe for threads."""
+    """The answers that the clients got. Safe for threads."""
 
     #: Ids and texts of acknowledged comments, by their idempotency keys.
     comments: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Client:
     def __init__(self, ledger: Ledger, server: Gunicorn, address: str, token: str = "") -> None:
         self.ledger = ledger
         self._server = server
-        # As the proxy before the site would tell.
+        # As the proxy in front of the site would send it.
         self._fields = {"Connection": "close", "X-Forwarded-For": address}
         if token:
             self._fields["Authorization"] = f"Bearer {token}"
@@ -109,7 +109,7 @@ class Client:
 
 
 class Crowd:
-    """Threads that comment, ping, read and decide until they are told to stop."""
+    """Threads that comment, ping, read and decide until they are stopped."""
 
     def __init__(self, ledger: Ledger, blog: Blog, pace: float) -> None:
         """*pace* is how many seconds a client waits between two of its acts, on average."""
@@ -178,7 +178,7 @@ class Crowd:
         return comment
 
     def blogger(self, client: Client) -> Callable[[], None]:
-        """Write a post that links to an article, and tell of it by one of the three protocols."""
+        """Write a post that links to an article, and send a ping about it by one of the three protocols."""
 
         def ping() -> None:
             article = ARTICLES[random.choice(list(ARTICLES))]

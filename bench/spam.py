@@ -1,4 +1,4 @@
-"""How well the learned filter tells spam from good comments, on a file of labelled texts.
+"""The accuracy of the learned filter on a file of labelled texts.
 
     python -m bench.spam FILE.jsonl --protocol online|kfold|by-source [--field text --label label]
 

@@ -1,4 +1,4 @@
-"""How long a comment waits for its verdict: from POST to "approved", with an Akismet that answers at once.
+"""The time until a comment has its verdict: from POST to "approved", with an Akismet that answers at once.
 
 Run it with ``python -m bench.verdict``. A real gunicorn with two workers and the embedded thread, SQLite,
 and the stand-in for Akismet, all on this machine. The status is asked for every few milliseconds, so

@@ -1,4 +1,4 @@
-"""What all tests may ask for: the shared corpora, private servers, a real browser.
+"""Fixtures for all tests: the shared corpora, private servers, a real browser.
 
 Servers are started when a test first asks for one, once per test process, and stopped at its end.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-#: Chromium talks to this machine alone, whatever a hostile page asks it to load.
+#: Chromium connects only to this machine, also when a hostile page loads other addresses.
 CHROMIUM_FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -44,7 +44,7 @@ hypothesis.settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever asks for the browser carries its marker, so that `-m "not browser"` leaves nobody over."""
+    """Mark every test that uses the browser, so that `-m "not browser"` leaves them all out."""
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)

@@ -65,7 +65,7 @@ def a_ping(
 
 
 def a_verdict(status: Status = Status.PENDING, awaiting: Awaiting | None = None, **changes: Any) -> Verdict:
-    """What checks may have said; a pending one waits for a moderator unless told."""
+    """A verdict of the checks; a pending one waits for a moderator by default."""
     if status is Status.PENDING and awaiting is None:
         awaiting = Awaiting.MODERATOR
     values: dict[str, Any] = {"findings": (a_finding(),), "passed": ("honeypot", "timing")}
@@ -87,7 +87,7 @@ def decide_one(store: Store, item_id: int, decision: Decision, *, version: int, 
 
 
 def fill_thread(store: Store, number: int, article: str = "thaw", **changes: Any) -> None:
-    """Put so many approved comments under an article at once, which is faster than to submit each of them."""
+    """Store *number* approved comments under an article at once, which is faster than submitting each of them."""
     written = NOON - timedelta(days=300)
     place = {"kind": "comment", "status": "approved", "version": 1, "article_key": article, "public_at": written}
     rows = [

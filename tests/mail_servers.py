@@ -1,4 +1,4 @@
-"""A real SMTP server on loopback that keeps what it is given, or refuses it as told."""
+"""A real SMTP server on loopback that keeps the mails it gets, or refuses them as configured."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class MariaDB(Server):
         return [self.program, "--no-defaults", *where, *listen, *self.options, *as_root()]
 
     def answers(self) -> bool:
-        # PyMySQL would leave a socket open that nobody listens to.
+        # PyMySQL would leave a socket open that no server listens to.
         if connects(self.port):
             with contextlib.suppress(pymysql.MySQLError):
                 self.run("SELECT 1")
@@ -65,12 +65,12 @@ class MariaDB(Server):
         return self.url(name)
 
     def drop_database(self, url: str) -> None:
-        """Remove a database. Whoever is still connected to it is sent away first, and would hold its tables."""
+        """Remove a database. Its connections are ended first, since they would lock its tables."""
         self.end_connections(url)
         self.run(f"DROP DATABASE IF EXISTS {name_of(url)}")
 
     def end_connections(self, url: str) -> None:
-        """Send away whoever is connected to a database."""
+        """End all connections to a database."""
         with self._connection() as connection, connection.cursor() as cursor:
             cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", (name_of(url),))
             for (number,) in cursor.fetchall():
@@ -116,7 +116,7 @@ class MariaDB(Server):
 
 
 def name_of(url: str) -> str:
-    """Which database an address means."""
+    """Return the name of the database in an address."""
     return urlsplit(url).path.removeprefix("/")
 
 
@@ -127,5 +127,5 @@ def in_memory() -> Path | None:
 
 
 def as_root() -> list[str]:
-    """MariaDB runs as root only where it is told so."""
+    """Return the option without which MariaDB does not run as root."""
     return ["--user=root"] if os.geteuid() == 0 else []

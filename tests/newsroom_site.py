@@ -48,7 +48,7 @@ class Newsroom:
         page.wait_for_url(self.queue)
 
     def post(self, text: str, article: str = STORY, *, decision: str | None = "approve", **fields: Any) -> Item:
-        """Submit from code, and decide at once unless told otherwise."""
+        """Submit from code, and decide at once unless *decision* is None."""
         with self.app.app_context():
             item = self.moderate.submit(article, text, **{"author": "Mika", **fields}).item
             if decision is None:

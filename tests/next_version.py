@@ -1,4 +1,4 @@
-"""What a later version may do to the tables, and the means to make this code that version."""
+"""Changes that a later version may make to the tables, and a function that makes this code that version."""
 
 from __future__ import annotations
 

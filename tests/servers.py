@@ -37,7 +37,7 @@ class ServerFailed(Exception):
 
 
 def free_port() -> int:
-    """A port that was free a moment ago. Whoever uses it must be ready to try another one."""
+    """Return a port that was free a moment ago. Its user must be ready to try another one."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
@@ -58,11 +58,11 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> Sequence[str | Path]:
-        """What to run; `self.port` is chosen already."""
+        """Return the command to run; `self.port` is already chosen."""
         raise AssertionError(f"{type(self).__name__} has no command")
 
     def answers(self) -> bool:
-        """Whether the server is up, asked while it starts."""
+        """Return True when the server is up; called while it starts."""
         return connects(self.port)
 
     def start(self) -> Self:
@@ -113,7 +113,7 @@ class Server:
 
     @property
     def log(self) -> str:
-        """What the server has said so far."""
+        """Return the log of the server so far."""
         return self.log_path.read_text(encoding="utf-8", errors="replace") if self.log_path.exists() else ""
 
     def __enter__(self) -> Self:
@@ -232,19 +232,19 @@ class PostgreSQL(Server):
         return self.url(name)
 
     def copy_of(self, url: str) -> str:
-        """The address of a database that has all that the one at *url* has; nobody may be connected to that."""
+        """Return the address of a copy of the database at *url*, which must have no connections."""
         self._made += 1
         name = f"moderate_{self._made}"
         self.run(f'CREATE DATABASE "{name}" TEMPLATE "{urlsplit(url).path[1:]}" STRATEGY file_copy')
         return self.url(name)
 
     def drop_database(self, url: str) -> None:
-        """Remove a database, whoever is still connected to it."""
+        """Remove a database, also when it still has connections."""
         name = urlsplit(url).path.removeprefix("/")
         self.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def end_connections(self, url: str) -> None:
-        """Send away whoever is connected to a database."""
+        """End all connections to a database."""
         name = urlsplit(url).path.removeprefix("/")
         self.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
 
@@ -326,7 +326,7 @@ class Gunicorn(Server):
         return [sys.executable, "-m", "gunicorn", "--workers", str(self.workers), *self.options, self.target]
 
     def answers(self) -> bool:
-        """Whether any answer at all comes back; a 404 is one."""
+        """Return True when the server sends any response, also a 404."""
         line = http.client.HTTPConnection(HOST, self.port, timeout=1)
         with contextlib.closing(line), contextlib.suppress(OSError, http.client.HTTPException):
             line.request("GET", self.ready)
@@ -371,7 +371,7 @@ def connects(port: int) -> bool:
 
 
 def program(name: str, package: str, *folders: Path) -> Path:
-    """Where a program is; when it is missing, the error tells which Debian package has it."""
+    """Return the path of a program; when it is missing, the error names its Debian package."""
     found = shutil.which(name, path=os.pathsep.join(map(str, [*folders, *os.get_exec_path()])))
     if found is None:
         raise ServerFailed(f"{name} is not installed: run `make test`, or install the package {package}")
@@ -379,7 +379,7 @@ def program(name: str, package: str, *folders: Path) -> Path:
 
 
 def dies_with_us() -> list[str]:
-    """The kernel tells the child when its parent has died, however that happened."""
+    """Return the command by which the kernel ends the child when its parent has died."""
     return ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
 
 
@@ -394,7 +394,7 @@ def as_postgres() -> list[str]:
 
 
 def wait_until(condition: Callable[[], bool], *, within: float = 10.0) -> None:
-    """Return as soon as *condition* holds; fail the test when it does not within so many seconds."""
+    """Return as soon as *condition* holds; fail the test when it does not within *within* seconds."""
     deadline = time.monotonic() + within
     pause = threading.Event()
     while not condition():

@@ -116,7 +116,7 @@ class Host:
         return render_template_string(PAGE, article=self.articles[key]), 200, headers
 
     def statements(self) -> list[str]:
-        """From here on whatever is asked of SQLite; look-ups go by its driver, which SQLAlchemy's events do not see."""
+        """Collect all statements to SQLite from now on, also look-ups by its driver, which SQLAlchemy's events miss."""
         asked: list[str] = []
         with self.app.app_context(), self.state.desk.store.database.read() as conn:
             conn.connection.dbapi_connection.set_trace_callback(asked.append)
@@ -157,7 +157,7 @@ class Host:
         self.moderate.close(self.app)
 
     def total(self) -> int:
-        """How many items are stored, of whatever status."""
+        """Return the number of stored items of all statuses."""
         with self.app.app_context():
             return sum(self.state.desk.store.counters.totals().__getattribute__(name) for name in NAMES)
 

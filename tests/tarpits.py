@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Tarpits:
-    """So many hosts, 127.0.1.1 and up, on one port. `open` counts the connections that somebody still waits on."""
+    """A number of hosts, 127.0.1.1 and up, on one port. `open` counts the connections that are still open."""
 
     def __init__(self, count: int = 1) -> None:
         self.hosts = [f"127.0.1.{number}" for number in range(1, count + 1)]
@@ -29,7 +29,7 @@ class Tarpits:
             threading.Thread(target=self._take, args=(listening, host), daemon=True).start()
 
     def urls(self, count: int) -> list[str]:
-        """So many addresses of pages, on all hosts in turn."""
+        """Return *count* addresses of pages, on all hosts in turn."""
         return [f"http://{self.hosts[number % len(self.hosts)]}:{self.port}/{number}" for number in range(count)]
 
     def _take(self, listening: socket.socket, host: str) -> None:
@@ -64,7 +64,7 @@ class Tarpits:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for listening in self._listening:
-            # A mere close would leave whoever waits in `accept` waiting.
+            # A close alone would leave a thread blocked in `accept`.
             listening.shutdown(socket.SHUT_RDWR)
             listening.close()
         with self.lock:

@@ -1,4 +1,4 @@
-"""A page that notices whatever runs on it: dialogs, changed globals, requests elsewhere, elements out of place."""
+"""A page that records what runs on it: dialogs, changed globals, requests elsewhere, elements out of place."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ window.globalsBefore = new Set(Object.getOwnPropertyNames(window));
 #: The names that were not there before, and those that the page itself made (an `id` makes a global).
 NEW_GLOBALS = "Object.getOwnPropertyNames(window).filter((name) => !window.globalsBefore.has(name))"
 
-#: Whatever stands in people's text and is not one of the few tags, attributes and schemes that are allowed there.
+#: Finds everything in users' texts other than the few tags, attributes and schemes that are allowed there.
 OUT_OF_PLACE = """() => {
   const tags = new Set(('A B STRONG I EM CODE PRE BLOCKQUOTE Q DEL S CITE ABBR P BR UL OL LI').split(' '));
   const attributes = new Set(['href', 'title', 'rel']);

@@ -1,4 +1,4 @@
-"""What gunicorn reads by itself in the folder that it starts in. It listens on systemd's socket, or on $PORT."""
+"""Settings that gunicorn reads by itself in the folder where it starts. It listens on systemd's socket, or on $PORT."""
 
 workers = 2
 threads = 4

@@ -14,7 +14,7 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{{ a
 {{ moderate_discovery(article.key) }}</head>
 <body><h1>{{ article.title }}</h1>{{ moderate_thread(article.key) }}</body></html>"""
 
-# Without these the site would work, on a database of its own that nobody meant.
+# Without these the site would work, on a database of its own, by mistake.
 if missing := [name for name in NEEDED if not os.environ.get(name)]:
     raise click.ClickException(f"Not set in the environment: {', '.join(missing)}. See environment.example.")
 

@@ -57,7 +57,7 @@ def secret_key(folder: Path) -> str:
 
 
 def plug_in(moderate: Moderate) -> None:
-    """Tell moderate about our articles and our moderators."""
+    """Register the loaders of articles and moderators."""
 
     @moderate.article_loader
     def load_article(key: str) -> Article | None:

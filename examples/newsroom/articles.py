@@ -39,7 +39,7 @@ class Story:
 
 
 def read_stories() -> tuple[Story, ...]:
-    """Newest first, as they stand in the file."""
+    """Return the stories in the order of the file, newest first."""
     text = Path(__file__).with_name("articles.toml").read_text(encoding="utf-8")
     return tuple(Story(**entry) for entry in tomllib.loads(text)["story"])
 

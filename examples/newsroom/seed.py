@@ -1,4 +1,4 @@
-"""What readers and other sites have sent so far: threads, pings of each kind, and a morning's work for the moderator.
+"""Comments and pings for a new site: threads, pings of each kind, and a morning's work for the moderator.
 
 Everything goes in by moderate's own door, `submit` and `decide`, under a clock that stands at the moment of each.
 """
@@ -209,7 +209,7 @@ SENT: Sequence[Sent] = (
 
 
 class SeedClock:
-    """Stands still until it is told when it is."""
+    """A clock that stands still until it is set."""
 
     def __init__(self) -> None:
         self.moment = datetime.now(UTC)

@@ -32,7 +32,7 @@ def current_name() -> str | None:
 
 @blueprint.get("/sign-in/<token>")
 def show(token: str) -> ResponseReturnValue:
-    """Only a page with a button: whoever looks at links ahead of people (mail scanners) signs nobody in."""
+    """Show only a page with a button: mail scanners that open links do not sign in."""
     name = links(this_app()).get(token)
     return render_template("sign_in.html", name=name, token=token), 200 if name else 404
 

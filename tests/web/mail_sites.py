@@ -1,4 +1,4 @@
-"""Sites that tell their moderators, and what a moderator does with a mail."""
+"""Sites that send mails to their moderators, and helpers for what a moderator does with a mail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What moderators are told of the account at Akismet and of each verdict, and what authors are told."""
+"""Moderators see the state of the account at Akismet and the reasons of each verdict; authors see what holds theirs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def notes(site: Host) -> dict[str, str]:
 
 
 def details(site: Host) -> dict[str, str]:
-    """What moderators are told of each part."""
+    """Return the details of each part that the health response has for moderators."""
     found: dict[str, str] = site.client.get("/discuss/health?deep=1", headers=site.token()).json["details"]
     return found
 

@@ -1,4 +1,4 @@
-"""What somebody with bad intentions tries, each told from the attacker's side."""
+"""Attacks on a site, each made as an attacker would."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_a_sign_in_link_of_another_site_is_invalid(host: Host, sister: Host) -> 
     assert host.app.test_client().post(address).status_code == 403
 
 
-# --- to see what is somebody else's ----------------------------------------------------------------
+# --- to see items of other people ------------------------------------------------------------------
 
 
 def test_a_page_with_a_pending_comment_of_its_reader_is_not_stored_by_shared_caches(host: Host) -> None:

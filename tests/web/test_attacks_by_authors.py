@@ -1,4 +1,4 @@
-"""What somebody tries who writes comments, to learn or to do what is not theirs."""
+"""Attacks by authors of comments, to learn or to do what they may not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def told(host: Host, item: dict[str, Any]) -> list[Any]:
-    """All that the author of a comment is told of it while they look at it, take it back, and look again."""
+    """Return all responses that the author of a comment gets when viewing, withdrawing and viewing it again."""
     path, token = f"/discuss/items/{item['id']}", {"edit_token": item["edit_token"]}
     change = {"text": "Another text.", **token}
     answers = [

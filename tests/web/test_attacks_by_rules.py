@@ -1,4 +1,4 @@
-"""Rules that do harm: by a slip of a moderator's hand, or by texts that are made for them."""
+"""Rules that do harm: by a mistake of a moderator, or by texts made to slow them down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is tried by addresses: a forged Host field, pages that send us on, a blog's good name."""
+"""Attacks by addresses: a forged Host field, pages that redirect, pings in the name of a trusted blog."""
 
 from __future__ import annotations
 

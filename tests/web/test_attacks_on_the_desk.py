@@ -1,4 +1,4 @@
-"""What is tried against decisions on many items: other texts than were seen, and everybody at once."""
+"""Attacks on decisions about many items: texts changed after they were shown, and concurrent decisions."""
 
 from __future__ import annotations
 

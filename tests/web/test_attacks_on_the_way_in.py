@@ -1,4 +1,4 @@
-"""What is tried against tokens, sign-in links and mails' links, each told from the attacker's side."""
+"""Attacks on tokens, sign-in links and links in mails, each made as an attacker would."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def test_a_restore_brings_back_the_backup_and_keeps_the_previous_file(host: Host
 
 
 def test_a_restore_through_a_symbolic_link_replaces_its_target(tmp_path: Path, backup: Path) -> None:
-    """The folder of the instance may be on another volume than the data, and be made anew by each deploy."""
+    """The instance folder may be on another volume than the data, and be created again by each deploy."""
     data, folder = tmp_path / "data", tmp_path / "linked"
     data.mkdir()
     folder.mkdir()
@@ -160,7 +160,7 @@ def test_a_damaged_database_can_be_replaced(host: Host, path: Path, backup: Path
     damaged = Host(path.parent, MODERATE_LIMITS={})
     assert run(damaged, "restore", backup).exit_code == 0
     assert texts(damaged) == {"Before"}
-    # SQLite may have made an index of the write-ahead log, which holds nothing of anybody.
+    # SQLite may have made an index of the write-ahead log, which holds no data.
     kept = {name for name in files_in(path.parent) if ".before-" in name and "-shm" not in name}
     assert {path.with_name(name).read_bytes() for name in kept} == {b"rubbish" * 2000}
 

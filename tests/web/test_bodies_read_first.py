@@ -328,7 +328,7 @@ def test_a_truncated_body_is_refused_with_a_message(tmp_path: Path, path: str) -
 
 
 class Breaking(BytesIO):
-    """The input of a server that finds something wrong with a chunk, and tells so in an error of its own."""
+    """The input of a server that finds an invalid chunk, and raises an error of its own."""
 
     def readinto(self, buffer: Any) -> int:
         raise LookupError("invalid chunk size")

@@ -1,4 +1,4 @@
-"""What each answer says to caches: nothing that one reader may see reaches another through one."""
+"""The caching headers of each response: no cache gives one reader what only another may see."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_a_cached_page_holds_nothing_of_its_first_reader(host: Host, cache: Call
     host.author = Author("Aino", id="7")
     landing = host.client.post("/discuss/comments/thaw", data=FORM).headers["Location"]
     first = host.client.get(landing)
-    # Whoever fills the cache sees their own comment and name all the same.
+    # The reader who fills the cache still sees their own comment and name.
     assert "Hello from a form" in first.text
     assert "is waiting for a moderator" in first.text
     assert "You comment as" in first.text

@@ -308,7 +308,7 @@ def test_the_mail_is_written_in_the_language_of_the_site(tmp_path: Path, mail: M
     assert 'lang="ja"' in site.client.get(link(got)).text
 
 
-# --- who may ask, and what is told ----------------------------------------------------------------
+# --- who may ask for the mail, and the response ---------------------------------------------------
 
 
 def test_the_button_is_shown_only_to_the_author(site: Host) -> None:
@@ -473,7 +473,7 @@ def test_the_page_behind_a_link_is_private(site: Host, mail: MailServer) -> None
 def test_a_used_link_is_refused_in_another_browser_with_a_message(site: Host, mail: MailServer) -> None:
     _, got = got_mail(site, mail)
     site.client.post(link(got))
-    # Whoever loads the page once more is not frightened.
+    # Loading the page once more in the same browser gives no error.
     assert site.client.post(link(got)).status_code == site.client.get(link(got)).status_code == 200
     other = site.app.test_client()
     for method in ("GET", "POST"):

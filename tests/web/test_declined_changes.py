@@ -47,7 +47,7 @@ def texts(host: Host, article: str = "thaw") -> list[str]:
     return [re.sub("<[^>]+>", "", item["html"]) for item in page["items"]]
 
 
-# --- programs -------------------------------------------------------------------------------------
+# --- programs ---------------------------------------------------------------------------------------
 
 
 def test_readers_keep_seeing_the_approved_text(host: Host) -> None:
@@ -122,7 +122,7 @@ def test_lists_and_filters_decline_changes_and_one_undo_restores_them(host: Host
     assert stands(host, numbers[0])["proposed"]["text"] == "Second 0."
 
 
-# --- who else hears of it ---------------------------------------------------------------------------
+# --- what other services get ------------------------------------------------------------------------
 
 
 def a_judged_site(tmp_path: Path, akismet: AkismetStandIn) -> Host:
@@ -144,7 +144,7 @@ def test_the_declined_text_is_not_reported_as_good_to_the_spam_service(tmp_path:
         assert any(finding["check"] == "akismet" for finding in item["findings"])
         decline(host, made["id"], item["version"])
         work(host)
-        # Nor is the text that it has replaced told as spam in its name.
+        # Nor is the approved text reported as spam under the sample of the declined one.
         host.decide(made["id"], "spam", item["version"] + 1)
         work(host)
         assert {received.path for received in akismet.received} == {"comment-check"}
@@ -266,7 +266,7 @@ def test_declining_for_all_matches_keeps_their_public_texts(desk: Host) -> None:
     assert "Take all changes" in html
     place = {"filter_status": "approved", "filter_awaiting": "moderator"}
     assert told(desk, press(desk, "all", expect="2", **place)) == "2 items: the public text stays."
-    # Whatever the filter says, what was not public does not become so.
+    # With any filter, an item that was not public does not become public.
     assert press(desk, "all", expect="1", filter_status="pending").status_code == 409
     assert texts(desk) == ["First 0.", "First 1."]
 

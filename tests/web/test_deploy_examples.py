@@ -120,12 +120,12 @@ class Site:
     def env(self, given: dict[str, str]) -> dict[str, str]:
         """Add to the environment of the examples where the sources and the test's servers are, and nothing else."""
         assert re.fullmatch(r"redis://[\w.]+", given["MODERATE_REDIS_URL"])
-        # libpq takes these whatever host the address names.
+        # libpq uses these with any host in the address.
         ways = {"PGHOSTADDR": HOST, "PGPORT": str(self.postgresql.port), "MODERATE_REDIS_URL": self.redis.url}
         return {"PATH": f"{sys.prefix}/bin:{os.defpath}", "PYTHONPATH": str(ROOT / "src"), **given, **ways}
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, str]:
-        """Send one request as the reverse proxy does that PROXIES tells of, over a connection of its own."""
+        """Send one request as a reverse proxy does, over a connection of its own."""
         sent = {"Host": "www.example.org", "X-Forwarded-For": "198.51.100.7", "X-Forwarded-Proto": "https", **headers}
         if isinstance(body, dict):
             body, sent["Content-Type"] = json.dumps(body), "application/json"

@@ -1,4 +1,4 @@
-"""Many items at once over HTTP: by list, by filter, undone, and told in the log."""
+"""Many items at once over HTTP: by list, by filter, undone, and listed in the log."""
 
 from __future__ import annotations
 

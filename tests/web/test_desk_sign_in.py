@@ -130,7 +130,7 @@ def test_another_site_cannot_sign_a_user_in(host: Host) -> None:
 
 
 def test_a_browser_that_hides_the_origin_of_the_form_can_sign_in(host: Host) -> None:
-    """The page tells no referrer, and the Fetch standard then calls the origin "null"."""
+    """The page sends no referrer, and the origin is then "null" by the Fetch standard."""
     assert host.client.post(link(host), headers={"Origin": "null"}).status_code == 403
     ours = {"Origin": "null", "Sec-Fetch-Site": "same-origin"}
     assert host.client.post(link(host), headers=ours).status_code == 303

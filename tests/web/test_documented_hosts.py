@@ -196,7 +196,7 @@ def test_each_way_of_embedding_accepts_a_comment(heading: str, here: Path) -> No
         sent = {"author": "Mika", "text": "Hello again."}
         answer = client.post(f"{prefix}/comments/{key}", json=sent, base_url=at)
         assert answer.status_code == 202, answer.text
-        # A form too: where the host checks tokens of its own, ours needs none.
+        # A form too: it needs no token of a host that checks its own forms.
         form = {"author": "Mika", "text": "By form."}
         answer = client.post(f"{prefix}/comments/{key}", data=form, base_url=at)
         assert answer.status_code == 303, answer.text

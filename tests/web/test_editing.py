@@ -125,7 +125,7 @@ def test_only_the_token_of_the_item_allows_an_edit(host: Host) -> None:
     form = host.client.get("/discuss/comments/thaw").headers["Moderate-Form-Token"]
     for token in [*forged, form]:
         for answer in (edit(host, item, token=token), withdraw(host, item, token=token)):
-            # Whether there is such an item is not told either.
+            # The response does not reveal whether the item exists.
             assert (answer.status_code, answer.json["code"]) == (404, "unknown-item")
     host.decide(item["id"], "approve")
     answer = edit(host, item, token=other["edit_token"])

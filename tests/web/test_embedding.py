@@ -71,7 +71,7 @@ def test_hooks_may_be_registered_after_the_app(tmp_path: Path) -> None:
 
 
 def test_current_app_may_be_passed_to_the_extension(tmp_path: Path) -> None:
-    """Signals go by the app itself, and worker threads run where `current_app` stands for none."""
+    """Signals are sent by the app itself, and worker threads run where `current_app` is not bound."""
     moderate = Moderate()
     app = a_site(tmp_path, moderate)
     app.before_request(lambda: request.stream.read() and None)
@@ -277,7 +277,7 @@ def test_csrf_protection_of_the_host_still_protects_its_own_forms(protected: Fla
         assert client.post("/newsletter").status_code == 400
         token = client.get("/token").text
         assert client.post("/newsletter", data={"csrf_token": token}).text == "subscribed"
-        # Not even after a request of ours has been let through.
+        # Also after a request to moderate has been let through.
         client.post("/discuss/comments/thaw", data=COMMENT)
 
 

@@ -29,7 +29,7 @@ def approved(host: Host, text: str = "The river froze twice.", **fields: Any) ->
 
 
 def links(root: ET.Element) -> list[str | None]:
-    """Where the entries lead."""
+    """Return the addresses that the entries link to."""
     found = root.findall(f"{A}entry/{A}link")
     return [link.get("href") for link in found if link.get("rel") == "alternate"]
 

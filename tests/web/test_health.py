@@ -44,7 +44,7 @@ def site(tmp_path: Path, akismet: AkismetStandIn) -> Iterator[Host]:
 
 @pytest.fixture
 def lonely(tmp_path: Path) -> Iterator[Host]:
-    """A site whose Akismet is away: nobody listens at port 1."""
+    """A site whose Akismet is down: no server listens at port 1."""
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_AKISMET_KEY="a key", MODERATE_AKISMET_URL="http://127.0.0.1:1")
     yield host
     host.close()
@@ -120,7 +120,7 @@ def test_without_a_database_health_reports_it_down_and_akismet_unknown(tmp_path:
     assert [answer.json[name] for name in ("database", "akismet", "tasks")] == ["down", "unknown", "down"]
 
 
-# --- what the work needs is tried, not whether somebody answers -------------------------------------
+# --- health tries real operations, not only a connection --------------------------------------------
 
 
 def a_site(folder: Path, **config: Any) -> Host:
@@ -133,7 +133,7 @@ def a_site(folder: Path, **config: Any) -> Host:
 
 
 def is_ill(host: Host, part: str, words: str) -> bool:
-    """Whether /health and check-config both say that *part* does not work, and tell moderators why."""
+    """Return True when /health and check-config both report that *part* does not work, with *words* as the reason."""
     answer = look(host, f"?part={part}")
     assert (answer.status_code, answer.json[part]) == (503, "down")
     assert words not in answer.text
@@ -194,7 +194,7 @@ def test_a_read_only_file_is_unhealthy_and_its_pages_are_still_served(tmp_path: 
 
 
 def test_a_full_disk_is_unhealthy(tmp_path: Path) -> None:
-    """What is rolled back never reaches the disk, so only a commit can tell."""
+    """Rolled back data never reaches the disk, so only a commit shows the fault."""
     site = a_site(tmp_path)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     written = (tmp_path / "moderate.sqlite3-wal").stat().st_size

@@ -1,4 +1,4 @@
-"""What a host's hooks return is checked where it comes in, and each value when it is made."""
+"""Results of the hooks of a host are checked when they are returned, and each value when it is created."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ SPELLINGS = [
     ),
 ]
 
-#: Hosts that look alike, or that older rules fold to one, and that are two.
+#: Pairs of different hosts that look similar, or that older rules fold to one.
 APART = [
     ("straße.example", "strasse.example"),
     ("faß.example", "fass.example"),

@@ -15,7 +15,7 @@ from tests.servers import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: A host with one engine for both, as the page on embedding tells, and Flask-Migrate.
+#: A host with one engine for both, as the page on embedding describes, and Flask-Migrate.
 FLASK_MIGRATE = """
 import os
 from flask import Flask

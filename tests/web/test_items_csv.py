@@ -223,7 +223,7 @@ def test_any_text_is_escaped_quickly() -> None:
 
 
 def fill(host: Host, number: int) -> None:
-    """So many items straight into the table, each a kilobyte of text."""
+    """Store *number* items directly in the table, each with a kilobyte of text."""
     with host.app.app_context():
         store = host.state.desk.store
         store.items.record(a_comment(text="x" * 1000), HELD, [], NOON)

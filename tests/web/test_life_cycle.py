@@ -1,4 +1,4 @@
-"""When an app's threads start, and that nothing of an app stays behind: no thread, no connection, no open file."""
+"""The start of an app's threads, and its end, which leaves nothing open: no thread, no connection, no open file."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_connections_to_redis_are_closed_except_those_of_the_host(tmp_path: Path
 
 
 def items_in(path: Path) -> int:
-    """How many items an SQLite file holds that was copied without what lies beside it."""
+    """Return the number of items in a copy of an SQLite file alone, without the files beside it."""
     copy = path.with_name("copy.sqlite3")
     shutil.copyfile(path, copy)
     with closing(sqlite3.connect(copy)) as raw:
@@ -209,7 +209,7 @@ def test_the_sqlite_file_is_complete_after_a_worker_has_ended(tmp_path: Path) ->
         try:
             assert running.stdout is not None
             assert running.stdout.readline()
-            # From its first line on, the worker ends in order when it is told.
+            # From its first line on, the worker ends cleanly on SIGTERM.
             running.terminate()
             assert running.wait(60) == 0
         finally:
@@ -238,7 +238,7 @@ def test_the_sqlite_file_is_complete_after_flask_run_ends_by_ctrl_c(tmp_path: Pa
 
 
 def test_an_app_that_lives_until_its_process_ends_gives_no_warning(tmp_path: Path) -> None:
-    """On Python 3.13 a connection to SQLite that nobody closes is a ResourceWarning."""
+    """On Python 3.13 a connection to SQLite that is never closed gives a ResourceWarning."""
     program = f"""
         from flask import Flask
         from moderate import Article, Moderate

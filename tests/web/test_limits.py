@@ -236,7 +236,7 @@ def test_separate_budgets_need_no_database_query_per_request(tmp_path: Path, red
 
 
 def spend(host: Host) -> bool:
-    """Whether one more comment passes the limits: shared budgets hold what is too much, the others refuse it."""
+    """Return True when one more comment is within the limits; above them, it is held by shared budgets or refused."""
     costs = Costs("comments", "203.0.113.7", article="thaw")
     with host.app.app_context():
         try:

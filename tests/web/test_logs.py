@@ -57,7 +57,7 @@ TRIGGERS = {
         "DEFAULT LEFT(CONCAT('no room: ', NEW.email), 128); SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = words; END"
     ],
 }
-#: Rows that the database itself refuses: PostgreSQL tells the whole row, and MariaDB the key.
+#: Rows that the database itself refuses: the error of PostgreSQL has the whole row, that of MariaDB the key.
 CONSTRAINTS = {
     "sqlite": ["CREATE UNIQUE INDEX refuse ON moderate_items (email)"],
     "postgresql": ["ALTER TABLE moderate_items ADD CONSTRAINT refuse CHECK (position('mark' in email) = 0)"],
@@ -67,7 +67,7 @@ CONSTRAINTS = {
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    """An engine as hosts make them: its errors tell the parameters."""
+    """An engine as hosts make them: its errors have the parameters."""
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path / 'host.sqlite3'}"
     else:
@@ -222,7 +222,7 @@ def test_an_outage_of_the_database_and_its_end_are_one_log_line_each(
 
 
 def told(caplog: pytest.LogCaptureFixture, service: str) -> list[tuple[str, str]]:
-    """What the log says of a service, by its field: levels and messages."""
+    """Return the levels and messages of the log records of a service, by their field."""
     found = [record for record in caplog.records if getattr(record, "moderate_service", None) == service]
     return [(record.levelname, record.getMessage()) for record in found]
 

@@ -19,7 +19,7 @@ ARTICLES = ("thaw", "frost")
 
 @dataclass
 class Known:
-    """What the model believes of one comment."""
+    """The state of one comment in the model."""
 
     article: str
     shown: str
@@ -29,7 +29,7 @@ class Known:
     waiting: str | None = None
     #: What the newest version did with a changed text, None where that is something else.
     dealt: str | None = None
-    #: Whether its author took it back, and nobody has decided since.
+    #: True when its author withdrew it, and no moderator has decided since.
     is_taken_back: bool = False
 
 
@@ -99,7 +99,7 @@ class Comments(RuleBasedStateMachine):
             headers=self.bearer,
         )
         changes = AFTER[decision] != item.status or (decision == "approve" and item.waiting is not None)
-        # Where nothing is left to do, somebody may have dealt with the changed text the other way.
+        # Where nothing is left to do, another moderator may have decided on the changed text the other way.
         differs = not changes and item.dealt not in {None, change}
         if (changes or differs) and seen != item.version:
             assert answer.status_code == 409

@@ -74,7 +74,7 @@ def test_pages_behind_links_use_the_language_of_the_moderator(site: Host, got: M
 def test_pages_behind_a_link_use_the_language_of_its_mail(
     tmp_path: Path, mail: MailServer, own: str, browser: str, told: str
 ) -> None:
-    """Whatever the site's language is, and the browser's."""
+    """With any language of the site and of the browser."""
     site = a_site(tmp_path, mail.port, {**MORI, "language": own}, MODERATE_LANGUAGE=browser)
     site.comment()
     work(site)

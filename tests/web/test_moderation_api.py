@@ -1,4 +1,4 @@
-"""The moderators' JSON: who may use it, what it tells, and that nobody decides over another unseen."""
+"""The moderators' JSON: who may use it, what it returns, and that no decision overrides an unseen one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moderators are told of what waits: once, after the verdict, and not three hundred times. A real SMTP server."""
+"""Moderators get mails about pending items: once, after the verdict, and few in a wave. With a real SMTP server."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def kinds(site: Host) -> list[str]:
 
 
 def asked_service(folder: Path, mail: MailServer, *answers: object) -> tuple[Host, ScriptedSpamService]:
-    """A site that asks a spam service which answers as told."""
+    """Return a site and its spam service, which gives *answers* in turn."""
     from dataclasses import replace
 
     from moderate.akismet.values import SpamWord
@@ -369,7 +369,7 @@ def test_a_mail_is_given_up_after_days_of_outage_and_can_be_retried(site: Host, 
 
 
 def test_a_worker_that_dies_before_recording_the_mail_sends_the_same_mail_again(site: Host, mail: MailServer) -> None:
-    """At least once: the receiver can tell the repeat by its id."""
+    """At least once: the receiver can recognize the repeat by its id."""
     site.comment()
     store = site.state.desk.store
     with site.app.app_context():
@@ -388,7 +388,7 @@ def test_a_worker_that_dies_before_recording_the_mail_sends_the_same_mail_again(
 
 
 class SettableClock(ManualClock):
-    """A clock that somebody sets, while the monotonic one goes on as ever."""
+    """A clock that can be set, while the monotonic one is not affected."""
 
     def set_ahead(self, hours: float) -> None:
         self._now += timedelta(hours=hours)

@@ -39,7 +39,7 @@ def document(host: Host) -> Any:
 
 
 def methods(host: Host, rule: Rule) -> set[str]:
-    """What an address says that it takes, but for what all of them take."""
+    """Return the methods that an address allows, without those that all addresses allow."""
     path = re.sub(r"<int:\w+>", "1", rule.rule)
     answer = host.client.options(re.sub(r"<[^>]+>", "x", path), headers=host.token())
     return {name.strip() for name in answer.headers["Allow"].split(",")} - {"HEAD", "OPTIONS"}
@@ -169,7 +169,7 @@ def busy(host: Host) -> Host:
 
 
 def assert_is(model: Any, answer: Any) -> None:
-    """The answer has exactly the members of the model: one more, be it by mistake, does not pass."""
+    """Assert that the answer has exactly the members of the model, and no additional one."""
     assert answer.status_code in {200, 201, 202}, answer.text
     TypeAdapter(model).validate_json(answer.data)
 

@@ -1,4 +1,4 @@
-"""What happens while the database or Redis is away: a clear answer, nothing lost, and back to work by itself."""
+"""Outages of the database or of Redis: a clear response, nothing lost, and automatic recovery."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ REQUESTS: list[tuple[str, str, dict[str, Any]]] = [
 
 @pytest.fixture
 def broken(tmp_path: Path) -> Host:
-    """A host whose database file is a folder: it can be opened by nobody."""
+    """A host whose database file is a folder, which cannot be opened."""
     (tmp_path / "moderate.sqlite3").mkdir()
     return Host(tmp_path / "app", MODERATE_DATABASE_URL=f"sqlite:///{tmp_path / 'moderate.sqlite3'}")
 
@@ -118,7 +118,7 @@ PING = {"source": "https://blog.example/1", "target": "http://localhost/new"}
 def test_pages_are_complete_while_another_process_writes(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, secret_key: str | None
 ) -> None:
-    """Where a page waited for the lock, each part of it would wait ten seconds, and then be left out."""
+    """If a page waited for the lock, each part of it would wait ten seconds, and then be left out."""
     host = Host(tmp_path, MODERATE_LIMITS={})
     host.app.config["SECRET_KEY"] = secret_key
     host.moderator = Moderator("mori")
@@ -132,7 +132,7 @@ def test_pages_are_complete_while_another_process_writes(
         assert host.state.desk.articles.find(PING["target"]).key == "new"
         assert host.client.get("/discuss/moderation/items?q=winter", headers=token).status_code == 200
         assert host.client.get("/discuss/moderation/").status_code == 200
-        # The log tells of a lock that stays, once.
+        # A lock that stays is logged once.
         wait_until(lambda: "Addresses for pings cannot be stored now" in caplog.text, within=30)
     for page in pages:
         assert "webmention" in page.headers["Link"]

@@ -355,7 +355,7 @@ def test_a_ping_stays_when_its_page_is_temporarily_unavailable(site: Host, blog:
 
 
 def test_a_repeated_webmention_does_not_remove_a_ping_that_still_links(site: Host, blog: Blog) -> None:
-    """Anybody may send a webmention for a source; what becomes of the item is what the source itself says."""
+    """Any client may send a webmention for a source; only the source itself decides what happens to the item."""
     webmention(site, blog.write("/1", LINKS))
     work(site)
     approve(site)

@@ -172,7 +172,7 @@ def test_a_ping_repeated_for_another_address_is_verified_by_that_address(
 
 
 def in_requests(site: Host) -> Callable[[str], Any]:
-    """A finder that goes by the request's own host, as nothing had told it not to."""
+    """Return a finder that uses the host of the current request."""
 
     def find(url: str) -> Any:
         parts = urlsplit(url)

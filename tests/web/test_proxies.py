@@ -1,4 +1,4 @@
-"""A site behind a proxy that has not said so is told, once."""
+"""A site behind a proxy without ProxyFix is warned once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queue's forms by themselves: what is refused leaves nothing behind, and notices are nobody else's."""
+"""The queue's forms by themselves: refused ones change nothing, and notices are for their moderator only."""
 
 from __future__ import annotations
 

@@ -319,7 +319,7 @@ def test_reasons_stored_as_sentences_read_like_those_stored_now(desk: Host, tmp_
 
 
 def sentences(stored: Any) -> Any:
-    """What is stored of findings, with each message as its English sentence."""
+    """Return stored findings with each message as its English sentence."""
     if isinstance(stored, dict):
         return decode(stored) if "values" in stored else {name: sentences(value) for name, value in stored.items()}
     return [sentences(each) for each in stored] if isinstance(stored, list) else stored
@@ -418,7 +418,7 @@ def test_cards_show_the_current_state_to_moderators_only(desk: Host) -> None:
 
 
 class Told(HTMLParser):
-    """What a page says to people: its text, and the attributes that are read out or shown."""
+    """The text of a page, and its attributes that are read out or shown."""
 
     def __init__(self, html: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What everybody may read: threads in pages, single items, counters, previews; and when a copy is still good."""
+"""Public reading: threads in pages, single items, counters, previews; and when a cached copy is still valid."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def approved(host: Host, text: str = "The river froze twice.", **fields: Any) ->
 
 
 def reader(host: Host) -> FlaskClient:
-    """Somebody who has sent nothing."""
+    """A reader who has sent nothing."""
     return host.app.test_client()
 
 
@@ -132,7 +132,7 @@ def shown(page: str) -> list[int]:
 
 
 def link(page: str, words: str) -> str:
-    """Where the link with these words leads, without its fragment."""
+    """Return the address of the link with these words, without its fragment."""
     (found,) = re.findall(rf'<a href="([^"#]*)#[^>]*>{words}<', page)
     return f"/thaw{html.unescape(found)}"
 
@@ -146,7 +146,7 @@ def posted(host: Host, client: FlaskClient, **fields: Any) -> tuple[str, str]:
 
 
 def forgetful(host: Host) -> FlaskClient:
-    """Somebody whose browser keeps no cookies."""
+    """A reader whose browser keeps no cookies."""
     return host.app.test_client(use_cookies=False)
 
 
@@ -219,7 +219,7 @@ def test_a_form_in_a_long_thread_redirects_to_the_page_of_the_new_comment(
     assert ("is waiting for a moderator" in page) is (premoderation == "all")
     # What it answers is on the first page: what waits stands there, what is public says so.
     assert 3 in shown(page) or 'in reply to <a href="?moderate_at=3#comment-3"><bdi>Reader 3</bdi>' in page
-    # What answers nobody stands at the end.
+    # A comment that is no reply is at the end.
     _, page = posted(host, who(host), text="Another.")
     assert shown(page)[-2:] == [503, 504] if premoderation == "none" else shown(page)[-2:] == [502, 504]
     assert "Later comments" not in page
@@ -242,7 +242,7 @@ def test_the_address_after_the_form_shows_a_pending_comment_to_its_sender_for_so
     assert shown(answer.text) == [1]
     assert "is waiting for a moderator" in answer.text
     assert answer.headers["Cache-Control"] == "private"
-    # Neither somebody to whom the address was sent, nor one who changes it, is shown anything.
+    # Others who get the address, or change it, are shown nothing.
     elsewhere = {"environ_overrides": {"REMOTE_ADDR": "198.51.100.7"}}
     assert shown(sender.get(address, **elsewhere).text) == []
     assert shown(sender.get(address.replace("moderate_sent=", "moderate_sent=x")).text) == []

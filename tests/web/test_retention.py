@@ -1,4 +1,4 @@
-"""What is old is forgotten, in steps that no time limit of the database stops, and an alarm tells what is not."""
+"""Old data is deleted, in steps that no time limit of the database stops, and an alarm reports data that is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals tell what is already true, once, and no receiver can do harm."""
+"""Signals are sent once, after the commit, and a failing receiver does no harm."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES = ("item_received", "item_approved", "item_held", "item_marked_spam", "ite
 
 
 class Ears:
-    """Hears every signal of one app, and looks each time at what another connection sees."""
+    """Records every signal of one app, and checks each time what another connection sees."""
 
     def __init__(self, host: Host) -> None:
         self.host = host

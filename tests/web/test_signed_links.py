@@ -1,4 +1,4 @@
-"""Links with a token in their address: all pages behind them keep the address secret, whatever the token."""
+"""Links with a token in their address: all pages behind them keep the address secret, with any token."""
 
 from __future__ import annotations
 

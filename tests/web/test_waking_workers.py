@@ -1,4 +1,4 @@
-"""Whoever writes a task wakes who does it: no decision, edit or notice waits for a worker's next look."""
+"""Storing a task wakes a worker: no decision, edit or notice waits until a worker polls again."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ SITE = {"MODERATE_LIMITS": {}, "MODERATE_AKISMET_KEY": "k", "MODERATE_SITE_URL":
 
 
 class Listener:
-    """Hears the bell as a worker does."""
+    """Listens for the wake-up message as a worker does."""
 
     def __init__(self, url: str) -> None:
         self._client = redis.Redis.from_url(url)
         self._line = self._client.pubsub(ignore_subscribe_messages=True)
         self._line.psubscribe("moderate:work:*")
-        # Until Redis has taken that, what is rung is heard by nobody.
+        # Messages that are sent before Redis has the subscription are lost.
         wait_until(lambda: self._client.pubsub_numpat() == 1)
         self.silence()
 

@@ -1,4 +1,4 @@
-"""A spam wave: noticed, answered by holding everything, told once, and over by itself."""
+"""A spam wave: detected, answered by holding everything, reported once, and ended automatically."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def write(site: Host, text: str, article: str = "thaw", ip: str = "192.0.2.1", *
 
 
 def flood(site: Host, count: int = 12) -> None:
-    """So many different texts with too many links on one article."""
+    """Post *count* different texts with too many links on one article."""
     for number in range(count):
         write(site, f"{number} is my lucky number{LINKS}", "a0", author=f"Spammer {number}")
 

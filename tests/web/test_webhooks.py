@@ -1,4 +1,4 @@
-"""Programs are told of items: which events, how often they are tried, and what becomes of what nobody took."""
+"""Webhooks: which events are sent, how often they are retried, and what happens to undelivered ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECRET = "a secret that nobody guesses"
 
 
 class Receiver:
-    """Keeps what it is told and answers as it is set to."""
+    """Keeps the calls it gets and answers as configured."""
 
     def __init__(self) -> None:
         self.told: list[dict[str, Any]] = []

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 WORDS = {"author": "Mika", "email": "mika@mail.example", "text": "The river froze twice."}
 
-#: What browsers say of a form on a page of another origin.
+#: Header fields that browsers send with a form on a page of another origin.
 ELSEWHERE = [
     {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"},
     {"Sec-Fetch-Site": "same-site", "Origin": "http://other.localhost"},
