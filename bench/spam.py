@@ -184,7 +184,8 @@ def report(rows: Sequence[Row], args: argparse.Namespace) -> dict[str, object]:
     return figures if args.no_speed else {**figures, "sqlite": speed(rows)}
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def evaluate(argv: Sequence[str] | None = None) -> None:
+    """Print the figures of a file. It is no `main`, since `python -m bench` has no file to give."""
     parser = argparse.ArgumentParser(prog="python -m bench.spam", description=__doc__.splitlines()[0])
     parser.add_argument("file", help="one JSON object a line")
     parser.add_argument("--protocol", choices=("online", "kfold", "by-source"), default="online")
@@ -198,4 +199,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    evaluate()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench.spam import main
+from bench.spam import evaluate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.corpus
 
 
 def figures(corpora: Path, protocol: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    main([str(corpora / "spam" / "youtube_spam_collection.jsonl"), "--protocol", protocol, "--no-speed"])
+    evaluate([str(corpora / "spam" / "youtube_spam_collection.jsonl"), "--protocol", protocol, "--no-speed"])
     printed: dict[str, Any] = json.loads(capsys.readouterr().out)
     return printed
 
