@@ -120,7 +120,7 @@ def test_a_search_follows_the_text(store: Store) -> None:
     assert found(store, "trains") == []
 
 
-def test_a_changed_text_is_found_once_it_stands(store: Store) -> None:
+def test_a_changed_text_is_found_once_it_is_approved(store: Store) -> None:
     item = store.items.record(a_ping(text="about ferries"), APPROVED, [], NOON).item
     store.items.record(a_ping(text="about trains"), HELD, [], NOON)
     assert (found(store, "ferries"), found(store, "trains")) == ([item.id], [])
@@ -192,7 +192,7 @@ def test_terms_are_plain_and_each_is_there_once(text: str) -> None:
 
 
 @given(st.text(max_size=60), st.data())
-def test_every_stretch_of_a_text_that_is_words_finds_it(text: str, data: st.DataObject) -> None:
+def test_every_searched_part_of_a_text_matches_one_of_its_terms(text: str, data: st.DataObject) -> None:
     terms = terms_of({"text": text}).split()
     asked = asked_terms(text)
     assert all(any(term.startswith(word) if is_start else term == word for term in terms) for word, is_start in asked)

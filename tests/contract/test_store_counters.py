@@ -43,7 +43,7 @@ def statements(store: Store) -> Iterator[list[str]]:
     event.remove(store.database.engine, "before_cursor_execute", note)
 
 
-def test_each_article_and_the_site_have_their_numbers(filled: Store) -> None:
+def test_each_article_and_the_site_have_their_own_counts(filled: Store) -> None:
     thaw = Counts(comments=2, pending_comment=2, spam_comment=1, trash_comment=1)
     pinged = Counts(trackback=1, pingback=1, webmention=1)
     assert filled.counters.counts(["2026/thaw", "b", "unknown"]) == {
@@ -108,7 +108,7 @@ def test_a_comment_costs_few_statements(filled: Store, statements: list[str]) ->
     ]
 
 
-def test_article_keys_are_told_apart_letter_by_letter(store: Store) -> None:
+def test_article_keys_are_distinguished_by_their_exact_characters(store: Store) -> None:
     for key in ("key", "Key", "key ", "кey", "ke\u0301y", "k\u00e9y"):
         store.items.record(a_comment(article=key), APPROVED, [], NOON)
     numbers = store.counters.counts(["key", "Key", "key ", "кey", "ke\u0301y", "k\u00e9y"])

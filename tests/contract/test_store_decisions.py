@@ -182,7 +182,7 @@ def test_an_approved_comment_whose_new_text_passes_shows_it_at_once(store: Store
     assert store.counters.revision("2026/thaw") > before
 
 
-def test_a_changed_text_of_an_approved_ping_waits_for_a_moderator_whatever_the_verdict(store: Store) -> None:
+def test_a_changed_text_of_an_approved_ping_waits_for_a_moderator_even_if_it_passes(store: Store) -> None:
     store.items.record(a_ping(), APPROVED, [], NOON)
     item = store.items.record(a_ping(text="Changed"), APPROVED, [], LATER).item
     assert (item.text, item.awaiting) == ("They wrote", Awaiting.MODERATOR)

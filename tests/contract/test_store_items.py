@@ -42,7 +42,7 @@ def test_the_result_of_record_equals_the_stored_item(store: Store) -> None:
     assert store.items.get(recorded.item.id) == recorded.item
 
 
-def test_every_field_of_a_ping_comes_back(store: Store) -> None:
+def test_every_field_of_a_ping_is_read_back(store: Store) -> None:
     item = store.items.get(store.items.record(a_ping(kind=Kind.WEBMENTION), HELD, [], NOON).item.id)
     assert item is not None
     assert (item.kind, item.source_url, item.title, item.blog_name) == (
@@ -56,7 +56,7 @@ def test_every_field_of_a_ping_comes_back(store: Store) -> None:
     assert (item.version, item.status, item.awaiting) == (1, Status.PENDING, Awaiting.MODERATOR)
 
 
-def test_moments_come_back_aware_in_utc_with_their_microseconds(store: Store) -> None:
+def test_times_are_read_back_aware_in_utc_with_their_microseconds(store: Store) -> None:
     kyoto = datetime(2026, 1, 13, 21, 0, 0, 654321, tzinfo=timezone(timedelta(hours=9)))
     item = store.items.get(store.items.record(a_comment(), HELD, [], kyoto).item.id)
     assert item is not None
@@ -65,7 +65,7 @@ def test_moments_come_back_aware_in_utc_with_their_microseconds(store: Store) ->
     assert item.created_at.microsecond == 654321
 
 
-def test_findings_come_back_as_they_were(store: Store) -> None:
+def test_findings_are_read_back_unchanged(store: Store) -> None:
     findings = (a_finding(), a_finding("akismet", Lean.UNSURE, "キー \u0000 \U0001f409", score=None, at=None))
     item = store.items.record(a_comment(), a_verdict(findings=findings, passed=("a", "b")), [], NOON).item
     kept = store.items.get(item.id)
@@ -235,7 +235,7 @@ def test_a_thread_leaves_out_what_only_moderators_read(store: Store) -> None:
     assert item.html == "<p>The river froze twice.</p>"
 
 
-def test_comments_and_pings_are_read_apart(store: Store) -> None:
+def test_comments_and_pings_are_read_separately(store: Store) -> None:
     for number in range(3):
         store.items.record(a_comment(f"comment {number}"), APPROVED, [], NOON)
         kind = (Kind.TRACKBACK, Kind.PINGBACK, Kind.WEBMENTION)[number]
@@ -248,7 +248,7 @@ def test_comments_and_pings_are_read_apart(store: Store) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
-def test_the_page_of_an_item_is_the_one_that_reading_on_comes_to(store: Store, size: int) -> None:
+def test_the_page_of_an_item_is_the_one_that_paging_reaches(store: Store, size: int) -> None:
     """With items of other kinds, articles and statuses between them."""
     for number in range(7):
         store.items.record(a_comment(f"Number {number}."), APPROVED, [], NOON)

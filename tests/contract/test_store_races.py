@@ -101,7 +101,7 @@ def test_only_the_first_of_conflicting_decisions_succeeds(store: Store, verdict:
     assert drift(store) == []
 
 
-def test_decisions_that_both_read_the_same_version_are_told_apart_by_it(migrated_url: str) -> None:
+def test_only_one_of_two_decisions_that_read_the_same_version_succeeds(migrated_url: str) -> None:
     """On PostgreSQL both may read before either writes; SQLite's writers take turns."""
     store = Store(Database(migrated_url))
     item = store.items.record(a_comment(), APPROVED, [], NOON).item
@@ -169,7 +169,7 @@ def test_a_task_is_leased_by_one_of_many_workers(store: Store) -> None:
     assert len(set(taken) | {task.id for task in rest}) == 60
 
 
-def test_a_late_verdict_and_a_moderator_at_once_end_as_the_moderator_said(store: Store) -> None:
+def test_a_concurrent_late_verdict_does_not_change_the_decision_of_a_moderator(store: Store) -> None:
     for number in range(10):
         item = store.items.record(a_comment(str(number)), TO_CHECK, [], NOON).item
 
@@ -217,7 +217,7 @@ def test_a_recount_while_others_write_neither_finds_nor_makes_drift(store: Store
     assert drift(store) == []
 
 
-def test_a_secret_asked_for_by_many_at_once_is_one(store: Store) -> None:
+def test_a_secret_requested_concurrently_is_created_once(store: Store) -> None:
     assert len(set(at_once(8, lambda _: store.secrets.get("cookies")))) == 1
 
 

@@ -155,7 +155,7 @@ def test_the_lag_is_the_age_of_the_oldest_task_that_is_due(store: Store) -> None
     assert store.tasks.lag(seconds(25)) == 15
 
 
-def test_the_next_task_is_the_one_that_may_be_taken_first(store: Store) -> None:
+def test_the_next_due_time_is_the_earliest_due_time_or_end_of_a_lease(store: Store) -> None:
     assert store.tasks.next_due() is None
     with_task(store, due=10)
     with_task(store, "mail", due=90)
@@ -165,7 +165,7 @@ def test_the_next_task_is_the_one_that_may_be_taken_first(store: Store) -> None:
     assert store.tasks.next_due() == seconds(70)
 
 
-def test_what_was_due_at_once_is_due_though_the_clock_was_set_back(store: Store) -> None:
+def test_a_task_due_at_once_is_due_even_after_the_clock_was_set_back(store: Store) -> None:
     store.tasks.add(1, [NewTask(kind="verify", due_at=NOON)], NOON)
     store.tasks.add(1, [NewTask(kind="look", due_at=NOON + timedelta(minutes=5))], NOON)
     earlier = NOON - timedelta(hours=1)

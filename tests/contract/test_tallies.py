@@ -26,7 +26,7 @@ def decide(store: Store, item: int, decision: Decision, version: int = 1) -> Non
     decide_one(store, item, decision, version=version, by="mori", note=None, now=LATER)
 
 
-def test_what_is_kept_is_replaced_and_known_with_its_time(store: Store) -> None:
+def test_a_state_is_replaced_and_has_its_time(store: Store) -> None:
     assert store.states.get("akismet") is None
     store.states.keep("akismet", {"state": "ok"}, NOON)
     store.states.keep("akismet", {"state": "down", "since": [1, None]}, LATER)
@@ -36,7 +36,7 @@ def test_what_is_kept_is_replaced_and_known_with_its_time(store: Store) -> None:
     assert store.states.get("other") is None
 
 
-def test_verdicts_are_counted_by_the_check_that_put_an_item_where_it_stands(store: Store) -> None:
+def test_verdicts_are_counted_by_the_check_that_decided_the_status(store: Store) -> None:
     for number, verdict in enumerate((SPAM, SPAM, BY_RULE, HELD)):
         stored(store, verdict, f"text {number}")
     found = store.tallies.tally(0).verdicts

@@ -45,7 +45,7 @@ def test_tokens_are_counted_by_kind(counts: TokenCounts) -> None:
     assert (table.messages, table.tokens) == ((2, 1), (3, 2))
 
 
-def test_so_many_were_seen_once_there_were_as_many_of_either_kind(counts: TokenCounts) -> None:
+def test_a_number_was_seen_when_both_kinds_have_as_many_texts(counts: TokenCounts) -> None:
     counts.teach(1, [5], True)
     counts.teach(2, [5], True)
     assert not counts.has_seen(1)

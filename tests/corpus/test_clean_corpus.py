@@ -95,7 +95,7 @@ def test_payloads_in_the_other_fields_are_stored_as_plain_words_or_refused(corpo
             assert "\n" not in submission.author, row["id"]
 
 
-def test_fields_are_taken_and_refused_as_expected(corpora: Path) -> None:
+def test_fields_are_accepted_and_refused_as_expected(corpora: Path) -> None:
     fields = rows(corpora / "input" / "fields.jsonl")
     assert len(fields) > 200
     for row in fields:

@@ -97,14 +97,14 @@ def value_of(row: dict[str, Any]) -> bytes:
 # --- single fields --------------------------------------------------------------------------------
 
 
-def test_fields_sent_as_a_form_are_taken_or_refused_as_expected(corpora: Path, site: Host) -> None:
+def test_fields_sent_as_a_form_are_accepted_or_refused_as_expected(corpora: Path, site: Host) -> None:
     for row in rows(corpora / "input" / "fields.jsonl"):
         values = {"author": b"Mika", "text": b"Hello", FIELDS[row["field"]]: value_of(row)}
         body = "&".join(f"{name}={quote_from_bytes(value)}" for name, value in values.items())
         judged(site, row, lambda body=body: site.client.post(COMMENTS, data=body, content_type=FORM))
 
 
-def test_fields_sent_as_json_are_taken_or_refused_as_expected(corpora: Path, site: Host) -> None:
+def test_fields_sent_as_json_are_accepted_or_refused_as_expected(corpora: Path, site: Host) -> None:
     for row in rows(corpora / "input" / "fields.jsonl"):
         if "value_b64" in row:
             # Bytes that are no text cannot be a JSON string but as they are.
@@ -171,7 +171,7 @@ def ours(row: dict[str, Any]) -> tuple[str, bytes]:
     return path, body
 
 
-def test_whole_requests_are_taken_or_refused_as_expected(corpora: Path, site: Host) -> None:
+def test_whole_requests_are_accepted_or_refused_as_expected(corpora: Path, site: Host) -> None:
     for row in rows(corpora / "input" / "requests.jsonl"):
         path, body = ours(row)
 

@@ -90,7 +90,7 @@ def test_every_url_to_be_refused_is_refused_before_any_connection(corpora: Path)
     assert not connected
 
 
-def test_every_url_to_be_taken_is_fetched_from_its_own_address(
+def test_every_url_to_be_accepted_is_fetched_from_its_own_address(
     corpora: Path, authority: trustme.CA, trust: ssl.SSLContext
 ) -> None:
     rows = rows_of(corpora, "allow")

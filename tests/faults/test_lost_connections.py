@@ -303,7 +303,7 @@ def test_a_server_that_falls_silent_is_given_up_in_time_and_used_again_afterward
         site.close()
 
 
-def test_only_work_that_may_rightly_take_long_is_waited_for(server: Server, url: str) -> None:
+def test_only_unhurried_work_may_exceed_the_answer_timeout(server: Server, url: str) -> None:
     database = Database(url, options=ConnectionOptions(answer_timeout=1))
     slow = text("SELECT SLEEP(1.5)" if isinstance(server, MariaDB) else "SELECT pg_sleep(1.5)")
     with pytest.raises(ServiceDown, match="did not answer in time"), database.read() as conn:
@@ -517,7 +517,7 @@ class Interruption(MailServer):
         return await super().handle_DATA(server, session, envelope)
 
 
-def test_a_worker_that_is_told_to_end_gives_back_what_it_could_not_note_in_an_outage(
+def test_a_worker_asked_to_stop_gives_back_a_task_that_an_outage_left_open(
     postgresql: PostgreSQL, pg_url: str, tmp_path: Path
 ) -> None:
     with Interruption(postgresql) as mail:

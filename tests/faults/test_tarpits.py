@@ -173,7 +173,7 @@ def test_new_tasks_go_first_and_retries_get_some_of_the_lanes(tmp_path: Path) ->
     assert turns.take() == "newer.example"
 
 
-def test_what_was_only_put_off_stays_as_fresh_as_it_was(tmp_path: Path) -> None:
+def test_a_task_given_back_is_not_counted_as_tried(tmp_path: Path) -> None:
     site = a_site(tmp_path)
     ping(site, "http://blog.example/1")
     turns = Turns(site)
@@ -208,7 +208,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     return prepare
 
 
-def test_a_worker_that_is_told_to_end_waits_for_no_page(environment: Callable[..., None]) -> None:
+def test_a_worker_asked_to_stop_does_not_wait_for_a_page(environment: Callable[..., None]) -> None:
     from tests.faults.worker_site import create_app
 
     with Tarpits() as tarpits:

@@ -117,7 +117,7 @@ def documented_lines() -> set[str]:
 
 
 @pytest.mark.parametrize("name", [name for name in HOSTS if name != "documented"])
-def test_each_line_that_mounts_moderate_in_a_host_stands_in_the_docs(name: str) -> None:
+def test_each_line_that_mounts_moderate_in_a_host_is_in_the_docs(name: str) -> None:
     folder = ROOT / "tests" / "hosts" / name
     source = (folder / "app.py").read_text(encoding="utf-8")
     copied = source.partition("# From docs/embedding.md:\n")[2].partition("# End of the lines")[0]

@@ -67,7 +67,7 @@ def write_and_approve(page: Page, site: HostedSite, url: str, text: str) -> None
     page.goto(url)
 
 
-def test_under_a_policy_of_the_hosts_own_the_thread_and_the_queue_do_all_they_do_elsewhere(
+def test_the_thread_and_the_queue_work_under_a_policy_of_the_host(
     served: Callable[[str], tuple[HostedSite, str]], page: Page
 ) -> None:
     site, url = served("journal")

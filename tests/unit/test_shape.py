@@ -73,7 +73,7 @@ def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return function.end_lineno - body[0].lineno + 1
 
 
-def test_the_code_keeps_its_shape() -> None:
+def test_the_code_follows_the_shape_rules() -> None:
     found = list(complaints(ROOT / "src" / "moderate"))
     assert not found, "\n" + "\n".join(found)
 

@@ -40,6 +40,6 @@ def test_every_page_has_the_policy_and_nothing_inline_but_the_sites_own_script(a
     assert "nonce=" in inline[0]
 
 
-def test_no_id_of_the_sites_own_page_stands_a_second_time_in_the_thread(app):
+def test_no_id_of_the_page_of_the_site_is_repeated_in_the_thread(app):
     ids = Counter(re.findall(r'\sid="([^"]+)"', app.test_client().get("/post/1").text))
     assert {name for name, count in ids.items() if count > 1} <= {"comments"}

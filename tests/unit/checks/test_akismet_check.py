@@ -48,7 +48,7 @@ def test_each_answer_has_its_effect_and_no_failure_publishes(
     assert (verdict.status, verdict.awaiting) == (status, awaiting)
 
 
-def test_ham_is_noted_as_passed_and_the_others_say_why() -> None:
+def test_ham_passes_and_other_answers_have_a_reason() -> None:
     assert judged(HAM).passed == ("akismet",)
     assert judged(SPAM).findings[0].reason == "Akismet says: spam"
     assert judged(DISCARD).discard
