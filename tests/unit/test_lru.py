@@ -44,3 +44,12 @@ def test_a_replaced_entry_counts_once() -> None:
     cache.put("a", "first", 5)
     cache.put("a", "then", 4)
     assert (cache.get("a"), len(cache), cache.size) == ("then", 1, 4)
+
+
+def test_an_expired_entry_no_longer_counts() -> None:
+    cache: LRUCache[str] = LRUCache(256)
+    cache.put("a", "old", 5)
+    cache.put("b", "new", 4)
+    assert cache.expire_oldest(lambda value: value == "old")
+    assert not cache.expire_oldest(lambda value: value == "old")
+    assert (cache.get("a"), len(cache), cache.size) == (None, 1, 4)
