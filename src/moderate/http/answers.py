@@ -147,9 +147,6 @@ class Problem(Answer):
 UNAVAILABLE = Message("This is not available right now. Please try again soon.")
 
 
-UNAVAILABLE = Message("This is not available right now. Please try again soon.")
-
-
 def status_of(error: Refused | ServiceDown) -> int:
     return STATUS_OF.get(error.code, 400)
 
