@@ -122,6 +122,13 @@ def test_a_filter_decides_only_on_the_items_that_were_shown(desk: Host) -> None:
     assert pending(desk) == 2
 
 
+def test_an_unexpected_number_of_matches_is_told_in_the_language_of_the_moderator(desk: Host) -> None:
+    sent = {"csrf_token": csrf(desk), "decision": "spam", "expect": "3", "filter_status": "pending"}
+    answer = desk.client.post(f"{QUEUE}queue/all", data=sent, headers={"Accept-Language": "ja"})
+    assert answer.status_code == 409
+    assert "その間に該当するものが変わりました" in answer.text
+
+
 def test_deleted_and_conflicting_items_are_reported_beside_the_decided_ones(desk: Host) -> None:
     desk.decide(2, "approve", **desk.token("sato"))
     answer = send(desk, "queue/selected", item=["1:1", "2:1", "99:1"])

@@ -15,7 +15,6 @@ from pydantic import BaseModel, Field
 
 from moderate.errors import Invalid, Refused, ServiceDown, Unauthorized, UnexpectedNumber, UnknownDecision
 from moderate.http.answers import public_text, status_of
-from moderate.http.language import say
 from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
 from moderate.http.state import current_state
 from moderate.i18n import Message
@@ -50,6 +49,8 @@ SHOWN, LISTED = 5, 100
 #: The most items that one form may name.
 MOST_SELECTED = 500
 
+
+OTHERS_MATCH = Message("Meanwhile other items match. Look again before you decide; nothing was changed.")
 
 BACK = Reply(303, "Back to the queue, with what was done.", types=(HTML,), headers=("Location",))
 
@@ -209,7 +210,7 @@ def preview(state: State, which: ItemFilter, error: Refused | None = None) -> Re
         seen=versions_digest(versions),
         most=MOST,
         now=state.desk.clock.now(),
-        message=say("Meanwhile other items match. Look again before you decide; nothing was changed.") if error else "",
+        message=OTHERS_MATCH if error else "",
         who=moderator(state),
         **frame(state, which),
     )
