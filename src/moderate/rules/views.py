@@ -181,7 +181,7 @@ def add() -> ResponseReturnValue:
 def remove(rule_id: int) -> ResponseReturnValue:
     state, _ = signed_in()
     rulebook.remove(state.desk, known_id(rule_id))
-    return Response(status=204, headers={"Cache-Control": "no-store"})
+    return Response(status=204)
 
 
 def known_id(number: int) -> int:
