@@ -12,6 +12,7 @@ from flask import current_app, request, request_finished, request_started
 from werkzeug.exceptions import Gone, NotFound
 
 from moderate.build import Parts, build_state
+from moderate.checks.order import refuse_checks
 from moderate.cli import build_cli, settings_explained
 from moderate.database.engine import refuse_engine
 from moderate.database.migrate import include_name
@@ -63,7 +64,7 @@ class Moderate:
     (an SQLAlchemy engine, or a callable that returns one when called within an app context),
     `redis` (a redis-py client: plain, of a Sentinel, or of a Cluster; a callable that returns one and
     is called once, by `init_app`; or an address), `checks`, `protocols`, `clock`. Raises `TypeError` for
-    an engine, and `init_app` for a client, that cannot be used.
+    an engine or a check, and `init_app` for a client, that cannot be used.
     """
 
     def __init__(
@@ -77,6 +78,8 @@ class Moderate:
         clock: Clock | None = None,
     ) -> None:
         refuse_engine(engine)
+        checks = None if checks is None else tuple(checks)
+        refuse_checks(checks or ())
         self._given: dict[str, Any] = {
             "engine": engine,
             "redis": redis,

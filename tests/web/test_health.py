@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from moderate import Moderator
 from moderate.akismet.stand_in import AkismetStandIn
+from moderate.checks.base import ALL_KINDS
 from moderate.errors import ConfigError
 from moderate.tasks.housekeeping import check_up
 from tests.redis_servers import RedisCluster
@@ -321,6 +322,29 @@ def test_an_address_or_a_callable_may_replace_a_redis_client(tmp_path: Path, red
 def test_an_invalid_engine_stops_the_start_with_a_message(tmp_path: Path, given: object) -> None:
     with pytest.raises(TypeError, match=r"Moderate\(engine=.* is not usable: accepted is an SQLAlchemy engine"):
         Host(tmp_path, extension={"engine": given})
+
+
+class Bare:
+    """A check of a host that inherits nothing, without the attributes that a test leaves out."""
+
+    def __init__(self, *left_out: str) -> None:
+        values = {"name": "bare", "version": 1, "remote": False, "kinds": ALL_KINDS, "look": lambda *_: None}
+        self.__dict__.update({name: value for name, value in values.items() if name not in left_out})
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [*((Bare(name), f"Bare is not usable: it has no '{name}'") for name in vars(Bare())), (Bare, r"write Bare\(\)")],
+)
+def test_an_unusable_check_stops_the_start_with_a_message(tmp_path: Path, given: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        Host(tmp_path, extension={"checks": [given]})
+
+
+def test_a_check_needs_no_optional_attributes(tmp_path: Path) -> None:
+    site = Host(tmp_path, extension={"checks": iter([Bare()])})
+    assert site.comment().status_code == 202
+    assert [check.name for check in site.state.desk.checks] == ["bare"]
 
 
 def test_a_callable_that_returns_no_engine_is_reported_with_a_message(tmp_path: Path) -> None:

@@ -39,6 +39,19 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
+def refuse_checks(checks: Iterable[Check]) -> None:
+    """Raise `TypeError`, with the check and the reason, for a host's check that cannot be asked."""
+    for check in checks:
+        if isinstance(check, type):
+            raise TypeError(f"The check {check.__name__} is not usable: it is a class, write {check.__name__}()")
+        for name in ("name", "version", "remote", "kinds", "look"):
+            if not hasattr(check, name):
+                raise TypeError(
+                    f"The check {type(check).__name__} is not usable: it has no {name!r}; "
+                    "moderate.checks.base.CheckDefaults has all but 'name' and 'look'"
+                )
+
+
 def in_use(checks: Iterable[Check], services: Services) -> tuple[Check, ...]:
     """Return the checks whose service the site has.
 
