@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from moderate.akismet.sql import AccountNotes
 from moderate.articles import HostArticles
-from moderate.checks.base import Services
+from moderate.checks.base import Services, Timings
 from moderate.checks.order import CHECKS, in_use
 from moderate.clock import SystemClock
 from moderate.confirmation.values import Confirming
@@ -34,7 +34,6 @@ from moderate.learned.sql import SqlTokenCounts
 from moderate.limits import Limits, LocalLimiter
 from moderate.monitoring.hints import Hints
 from moderate.monitoring.outages import Outages, PageOutages
-from moderate.monitoring.timings import Timings
 from moderate.notices.views import SiteLinks
 from moderate.protocols import PROTOCOLS
 from moderate.reading import filters

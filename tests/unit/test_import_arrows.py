@@ -38,7 +38,7 @@ GROUPS = {
     "redis": ("limits.redis",),
     "text": ("text", "sources"),
     "normal": ("checks.spelling", "checks.near"),  # how texts are compared: pure functions, for checks and the store
-    "checks": ("checks", "monitoring.timings", "*.check", "learned.tokens"),
+    "checks": ("checks", "*.check", "learned.tokens"),
     "protocols": ("protocols",),
     "operation": ("http.operation",),  # how views and protocols declare their part of the OpenAPI document
     # What happens to items; imports neither Flask nor SQLAlchemy.

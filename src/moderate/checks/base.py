@@ -1,9 +1,11 @@
-"""The interface of checks, the facts that they get, and the judge that makes one verdict of their findings."""
+"""The interface of checks, their facts and statistics, and the judge that makes one verdict of their findings."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+import threading
+from bisect import bisect_left
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from moderate.errors import ServiceDown
@@ -12,11 +14,10 @@ from moderate.lifecycle import Premoderation, outcome
 from moderate.model import Article, Finding, Item, Kind, Lean, Submission, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from moderate.akismet.values import SpamSample
-    from moderate.monitoring.timings import Timings
     from moderate.outbound.fetch import GuardedFetcher
     from moderate.ports import Clock, Earlier, Rules, SpamService, TokenCounts
     from moderate.settings import Settings
@@ -27,6 +28,51 @@ log = logging.getLogger("moderate")
 ALL_KINDS = frozenset(Kind)
 COMMENTS = frozenset({Kind.COMMENT})
 PINGS = ALL_KINDS - COMMENTS
+
+
+#: The upper bounds of the histograms in seconds: from a comparison in memory to a service that is slow.
+TIMING_BOUNDS = (0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+@dataclass(slots=True)
+class Timing:
+    """The histogram of one check: the number of calls below each bound (the last one above all), and their total."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(TIMING_BOUNDS) + 1))
+    seconds: float = 0.0
+
+
+class Timings:
+    """Statistics of the checks in this process: how long they take and what they find.
+
+    Thread-safe. A forked process goes on from the numbers of its parent.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._timings: dict[str, Timing] = {}
+        self._findings: dict[tuple[str, str], int] = {}
+
+    def asked(self, check: str, seconds: float, finding: Finding | None) -> None:
+        """Count one call of a check."""
+        lean = finding.lean.value if finding else "passed"
+        with self._lock:
+            timing = self._timings.get(check)
+            if timing is None:
+                timing = self._timings[check] = Timing()
+            timing.counts[bisect_left(TIMING_BOUNDS, seconds)] += 1
+            timing.seconds += seconds
+            self._findings[check, lean] = self._findings.get((check, lean), 0) + 1
+
+    def timings(self) -> Mapping[str, Timing]:
+        """Return a copy of the histograms, by check."""
+        with self._lock:
+            return {check: Timing(list(timing.counts), timing.seconds) for check, timing in self._timings.items()}
+
+    def findings(self) -> Mapping[tuple[str, str], int]:
+        """Return how often each check found what, by check and lean; the lean is "passed" where it found nothing."""
+        with self._lock:
+            return dict(self._findings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response
 
+from moderate.checks.base import TIMING_BOUNDS, Timings
 from moderate.http.answers import NoSuchPage
 from moderate.http.operation import PLAIN, Operation, Reply
 from moderate.http.state import State, current_state
 from moderate.lifecycle import counter_of
 from moderate.model import TASK_KINDS, Kind, Status
 from moderate.moderation.access import moderator
-from moderate.monitoring.timings import BOUNDS, Timings
 from moderate.tasks.housekeeping import retention_lag
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def histogram(timings: Timings) -> Metric:
     told = "How long checks took when this process asked them."
     family = HistogramMetricFamily("moderate_process_check_seconds", told, labels=("check",))
     for check, timing in sorted(timings.timings().items()):
-        bounds = [*(str(bound) for bound in BOUNDS), "+Inf"]
+        bounds = [*(str(bound) for bound in TIMING_BOUNDS), "+Inf"]
         buckets = list(zip(bounds, accumulate(timing.counts), strict=True))
         family.add_metric((check,), buckets, timing.seconds)
     return family
