@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from moderate.akismet.values import SpamAnswer, SpamSample, SpamUsage
-    from moderate.checks.near import Alike, NearText
     from moderate.limits.rates import Bucket, Taken
     from moderate.model import Item, Kind, Status
     from moderate.notices.values import Event, Notice, Recipient
+    from moderate.text.similarity import Alike, NearText
 
 
 class Clock(Protocol):

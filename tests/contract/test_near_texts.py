@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from moderate.checks.near import near_text
 from moderate.model import Status
+from moderate.text.similarity import near_text
 from tests.factories import HELD, NOON, SPAM, a_comment
 from tests.unit.checks.test_near import OTHER, changed
 from tests.unit.checks.test_near import SPAM as ADVERT
@@ -16,8 +16,8 @@ from tests.unit.checks.test_near import SPAM as ADVERT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from moderate.checks.near import Alike
     from moderate.store.store import Store
+    from moderate.text.similarity import Alike
 
 HOUR = timedelta(hours=1)
 

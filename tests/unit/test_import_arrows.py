@@ -37,7 +37,7 @@ GROUPS = {
     "limits": ("limits",),
     "redis": ("limits.redis",),
     "text": ("text", "sources"),
-    "normal": ("checks.spelling", "checks.near"),  # how texts are compared: pure functions, for checks and the store
+    "normal": ("text.similarity",),  # how texts are compared: pure functions, for checks and the store
     "checks": ("checks", "*.check", "learned.tokens"),
     "protocols": ("protocols",),
     "operation": ("http.operation",),  # how views and protocols declare their part of the OpenAPI document

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from moderate.checks.spelling import word_pattern
 from moderate.ports import Rule
 from moderate.rules.check import matches, reading
+from moderate.text.similarity import word_pattern
 
 if TYPE_CHECKING:
     from tests.sites import Host

@@ -7,9 +7,9 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from moderate.checks.base import PINGS, CheckDefaults, Facts
-from moderate.checks.spelling import plain
 from moderate.i18n import Message
 from moderate.model import Finding, Lean, Submission
+from moderate.text.similarity import plain
 from moderate.web_address import read
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from moderate.checks.base import CheckDefaults, Facts
-from moderate.checks.near import NEAR, Alike, NearText, near_text
 from moderate.i18n import Message
 from moderate.model import Finding, Kind, Lean, Status, Submission
+from moderate.text.similarity import NEAR, Alike, NearText, near_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +29,9 @@ FLOOD = 5
 class Repeat(CheckDefaults):
     """Holds a text that came before within a day, and marks it as spam if it came on many articles.
 
-    Texts are compared by `Submission.text_key`, and longer ones also by their words (`moderate.checks.near`), so that
-    a text with words swapped, changed or added counts as the same. Items in the trash do not count, so that people may
-    post again what they removed.
+    Texts are compared by `Submission.text_key`, and longer ones also by their words (`moderate.text.similarity`), so
+    that a text with words swapped, changed or added counts as the same. Items in the trash do not count, so that people
+    may post again what they removed.
     """
 
     name = "repeat"

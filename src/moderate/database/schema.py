@@ -146,7 +146,7 @@ items = Table(
     Column("proposed", json()),
     # The words that moderators' searches look at: see `moderate.store.search`, which also makes the indexes for it.
     Column("search", search_terms()),
-    # Keys of nearly equal texts: see `moderate.checks.near`; NULL where a text is too short for it.
+    # Keys of nearly equal texts: see `moderate.text.similarity`; NULL where a text is too short for it.
     Column("simhash", BigInteger),
     Column("near_1", Integer),
     Column("near_2", Integer),

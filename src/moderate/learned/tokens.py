@@ -15,8 +15,8 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
-from moderate.checks.spelling import folded
 from moderate.i18n import PLACE, Message
+from moderate.text.similarity import folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

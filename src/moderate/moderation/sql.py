@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, func, literal_column, or_, select, true, union_all
 
-from moderate.checks.near import NEAR
 from moderate.database.schema import history, items
 from moderate.errors import ServiceDown
 from moderate.lifecycle import UNDOABLE
@@ -19,6 +18,7 @@ from moderate.store.moves import apply
 from moderate.store.rows import WHOLE, entry_from, find_item, item_from, items_of, last_actor, last_dealt_with, page_of
 from moderate.store.search import found_by, found_newest, update_index
 from moderate.tasks.sql import enqueue_all
+from moderate.text.similarity import NEAR
 from moderate.web_address import spellings_of
 
 if TYPE_CHECKING:

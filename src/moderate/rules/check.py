@@ -13,10 +13,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from moderate.checks.base import CheckDefaults
-from moderate.checks.spelling import plain, spellings, word_pattern
 from moderate.errors import Invalid
 from moderate.i18n import Message
 from moderate.model import Finding, Lean
+from moderate.text.similarity import plain, spellings, word_pattern
 from moderate.web_address import host_of, is_ip
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, case, func, select, union_all
 
-from moderate.checks.near import Alike
 from moderate.database.schema import items, reservations
 from moderate.database.statements import Lookup, upsert
 from moderate.model import Kind, Status
 from moderate.store.rows import digest
+from moderate.text.similarity import Alike
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from sqlalchemy.sql import Select
     from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-    from moderate.checks.near import NearText
     from moderate.database.engine import Database
     from moderate.model import Item
+    from moderate.text.similarity import NearText
 
 #: Run with every submission, and so built once.
 SAME_TEXT = Lookup(

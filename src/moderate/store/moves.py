@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, delete, insert, update
 
-from moderate.checks.near import near_text
 from moderate.database.engine import Stale
 from moderate.database.schema import history, items, samples, tasks
 from moderate.lifecycle import cause_of, counter_change, is_public_change
@@ -15,6 +14,7 @@ from moderate.model import Awaiting, Item, Kind, Status
 from moderate.store import counters, earlier
 from moderate.store.rows import HIDDEN, NEAR, RENAMED, altered, columns_of, item_from
 from moderate.store.search import terms_of
+from moderate.text.similarity import near_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

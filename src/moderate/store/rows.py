@@ -223,7 +223,7 @@ def is_news(item: Item, content: Mapping[str, Any]) -> bool:
 
 # --- reading ---------------------------------------------------------------------------------------
 
-#: The columns by which nearly equal texts are found: see `moderate.checks.near`.
+#: The columns by which nearly equal texts are found: see `moderate.text.similarity`.
 NEAR = ("simhash", "near_1", "near_2", "near_3", "near_4")
 #: Columns that are no fields of `Item`, and those that have another name there.
 HIDDEN = frozenset({"source_key", "idempotency_key", "fingerprint", "search", *NEAR})

@@ -12,11 +12,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from moderate import signals
-from moderate.checks.near import near_text
 from moderate.errors import ServiceDown
 from moderate.i18n import Message
 from moderate.limits.policy import client_net, keyed
 from moderate.model import Item, Lean, Status
+from moderate.text.similarity import near_text
 from moderate.web_address import host_of
 
 if TYPE_CHECKING:

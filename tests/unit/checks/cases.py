@@ -7,16 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from moderate.checks.base import Facts
-from moderate.checks.near import Alike
 from moderate.model import Article, Body, Client, Kind, Status, Submission
 from moderate.settings import Settings
 from moderate.testing import ManualClock
+from moderate.text.similarity import Alike
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from moderate.checks.near import NearText
+    from moderate.text.similarity import NearText
 
 ARTICLE = Article(key="ferry", title="The new ferry", url="https://news.example.org/2026/ferry")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 
 from moderate import wave_ended, wave_started
-from moderate.checks import near, repeat, trusted
+from moderate.checks import repeat, trusted
 from moderate.checks.order import CHECKS
 from moderate.learned import check as learned
 from moderate.tasks.run import FIRST_RETRY, PATIENCE
 from moderate.tasks.scheduler import LEASE
 from moderate.tasks.threads import POLL
+from moderate.text.similarity import LEAST_WORDS
 from moderate.waves import watch as waves
 from tests.servers import ROOT
 
@@ -46,7 +47,7 @@ def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
     assert [words for words in said if words not in PAGE] == []
     numbers = (waves.SHARE, waves.WINDOW, waves.LASTS.seconds, waves.STRICTER, waves.FRESH, repeat.NEARLY, repeat.FLOOD)
     assert numbers == (0.8, 600, 1800, 4, 3, 2, 5)
-    assert (near.LEAST_WORDS, learned.LEAST, FIRST_RETRY.seconds, PATIENCE.days, LEASE, POLL) == (
+    assert (LEAST_WORDS, learned.LEAST, FIRST_RETRY.seconds, PATIENCE.days, LEASE, POLL) == (
         8,
         10,
         1200,

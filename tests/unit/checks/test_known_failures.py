@@ -13,14 +13,13 @@ from moderate import CHECKS, Author
 from moderate.akismet.client import AkismetService
 from moderate.akismet.values import SpamSample
 from moderate.checks.base import judge
-from moderate.checks.near import near_text
-from moderate.checks.spelling import spellings
 from moderate.errors import ServiceDown
 from moderate.model import Finding, Lean, Status
 from moderate.ports import Rule
 from moderate.rules.check import Rules, matches, reading_of
 from moderate.signals import item_approved, item_received
 from moderate.testing import AkismetStandIn, ManualClock
+from moderate.text.similarity import near_text, spellings
 from tests.stand_ins import FixedRules
 from tests.unit.checks.cases import comment, facts
 from tests.web.test_akismet import a_site, asked, stored, work

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderate.checks.base import Services, SourceLook
-from moderate.checks.spelling import plain, spellings, word_pattern
 from moderate.errors import Invalid
 from moderate.model import Lean
 from moderate.ports import Rule
 from moderate.rules.check import Rules, TrustRules, normal_value, reading
+from moderate.text.similarity import plain, spellings, word_pattern
 from tests.stand_ins import FixedRules
 from tests.unit.checks.cases import comment, facts, ping
 
