@@ -17,8 +17,6 @@ from moderate.articles import HostArticles
 from moderate.checks.base import Services, Timings
 from moderate.checks.order import CHECKS, in_use
 from moderate.clock import SystemClock
-from moderate.confirmation.values import Confirming
-from moderate.confirmation.views import ConfirmationAddresses
 from moderate.database.engine import Database
 from moderate.database.tables import Tables
 from moderate.database.url import ENCODE
@@ -34,6 +32,8 @@ from moderate.learned.sql import SqlTokenCounts
 from moderate.limits import Limits, LocalLimiter
 from moderate.monitoring.hints import Hints
 from moderate.monitoring.outages import Outages, PageOutages
+from moderate.notices.confirmation_views import ConfirmationAddresses
+from moderate.notices.values import Confirming
 from moderate.notices.views import SiteLinks
 from moderate.protocols import PROTOCOLS
 from moderate.reading import filters

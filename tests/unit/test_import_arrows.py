@@ -27,7 +27,6 @@ GROUPS = {
         "lifecycle",
         "akismet.values",
         "notices.values",
-        "confirmation.values",
         "web_address",
     ),
     "ports": ("ports",),
@@ -53,7 +52,7 @@ GROUPS = {
         "akismet.account",
         "akismet.feedback",
         "notices.delivery",
-        "confirmation.confirm",
+        "notices.confirm",
         "monitoring.outages",
     ),
     "sql": ("database", "store", "*.sql"),
@@ -72,7 +71,7 @@ GROUPS = {
     "extension": ("extension",),
     "testing": ("testing",),
     "package": ("",),
-    "folders": ("akismet", "confirmation", "learned", "notices", "rules", "submit", "waves"),
+    "folders": ("akismet", "learned", "notices", "rules", "submit", "waves"),
 }
 
 DOMAIN = ("core", "ports", "failures")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from flask import request
 
-from moderate.confirmation import views as confirmation
 from moderate.http import openapi
 from moderate.http.answers import settle_caching
 from moderate.http.operation import routes_in
@@ -18,6 +17,7 @@ from moderate.moderation import views as moderation
 from moderate.monitoring import metrics
 from moderate.monitoring import views as monitoring
 from moderate.monitoring.hints import ProxyWatch
+from moderate.notices import confirmation_views
 from moderate.notices import views as notices
 from moderate.reading import feed
 from moderate.reading import views as reading
@@ -40,7 +40,7 @@ VIEWS = (
     openapi,
     monitoring,
     metrics,
-    confirmation,
+    confirmation_views,
     moderation,
     articles_views,
     items_csv,

@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response as AnyResponse
 
     from moderate.articles import HostArticles
-    from moderate.confirmation.values import Confirming
     from moderate.errors import Refused
     from moderate.http.rendering import Templates
     from moderate.http.signing import Signer
     from moderate.http.site_address import SiteAddress
     from moderate.model import Article, Author, Item, Moderator, Receipt
+    from moderate.notices.values import Confirming
     from moderate.settings import Settings
     from moderate.store.store import Store
 

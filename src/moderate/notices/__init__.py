@@ -1,1 +1,1 @@
-"""Notifications about items: mail to moderators and webhooks."""
+"""Mail to moderators, webhooks, and the mail that confirms a commenter's address."""

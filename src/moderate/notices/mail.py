@@ -32,10 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from moderate.confirmation.values import Request
     from moderate.i18n import Translator
     from moderate.model import Item
-    from moderate.notices.values import Notice, Recipient
+    from moderate.notices.values import ConfirmationRequest, Notice, Recipient
     from moderate.ports import NoticeLinks
 
 #: Format characters without which Persian words and many emoji fall apart, and that move nothing.
@@ -340,16 +339,16 @@ class ConfirmationMails:
     address, which are the host's: no name, text or address of the person who typed the recipient's can be sent through
     it.
 
-    *confirm* and *stop* return the addresses of the links in a mail; see `moderate.confirmation.views`.
+    *confirm* and *stop* return the addresses of the links in a mail; see `moderate.notices.confirmation_views`.
     """
 
     mailer: Mailer
     words: Translator
     site: str
-    confirm: Callable[[Request], str]
-    stop: Callable[[Request], str]
+    confirm: Callable[[ConfirmationRequest], str]
+    stop: Callable[[ConfirmationRequest], str]
 
-    def send(self, request: Request) -> None:
+    def send(self, request: ConfirmationRequest) -> None:
         """Send one mail. Raises `ServiceDown` where trying again may help, else `Undeliverable`."""
         article = one_line(request.article_url)
         mail = Mail(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flask import request
 from markupsafe import Markup
 
-from moderate.confirmation.confirm import is_confirmable
 from moderate.errors import Closed, ServiceDown
 from moderate.hooks import is_key, key_text
 from moderate.http.language import language, say
 from moderate.http.state import current_state, once_per_request, render
 from moderate.model import PINGS, Counts, Kind
+from moderate.notices.confirm import is_confirmable
 from moderate.protocols import discovery
 from moderate.reading.fragments import THREAD_PARTS, cached_form, rendered, rendered_thread, shown
 from moderate.reading.thread import (

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from moderate.akismet.sql import AccountNotes
     from moderate.articles import HostArticles
     from moderate.checks.base import Check, Services
-    from moderate.confirmation.values import Confirming
     from moderate.limits import Limits
     from moderate.monitoring.outages import Outages
+    from moderate.notices.values import Confirming
     from moderate.ports import Clock, Notifier
     from moderate.settings import Settings
     from moderate.store.store import Store

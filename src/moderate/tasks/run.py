@@ -20,10 +20,10 @@ from moderate.akismet.check import sample_of
 from moderate.akismet.feedback import RecordingSpamService, keep_sample, teach
 from moderate.akismet.values import SpamSample
 from moderate.checks.base import Facts, judge_anew
-from moderate.confirmation import confirm as confirming
 from moderate.errors import ServiceDown
 from moderate.i18n import Message
 from moderate.model import Awaiting, Content, Finding, Lean, NewTask, Status, Verdict
+from moderate.notices import confirm as confirming
 from moderate.notices.delivery import ATTEMPTS, notice_tasks_for_verdict, notify
 from moderate.sources.verify import (
     Seen,

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Literal
 
 from flask import Response, jsonify, request
 
-from moderate.confirmation import confirm as confirming
 from moderate.errors import Forbidden, Refused, ServiceDown, UnknownItem
 from moderate.http.answers import NoSuchPage, headers_of, public_text, status_of
 from moderate.http.language import say
 from moderate.http.operation import EDIT_TOKEN, FORM, HTML, HTML_PAGE, JSON, Answer, Operation, Reply
 from moderate.http.signed_links import AgainIn, SignedLink, keep_secret, unsubscribe
 from moderate.http.state import current_state, render
+from moderate.notices import confirm as confirming
 from moderate.protocols.comment import is_json, read_edit, wants_json
 from moderate.reading.views import refuse_hidden_article
 from moderate.submit.views import WithdrawIn, own_item
@@ -26,14 +26,14 @@ from moderate.submit.views import WithdrawIn, own_item
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flask import Request as Incoming
+    from flask import Request
     from flask.typing import ResponseReturnValue
 
-    from moderate.confirmation.values import Request
     from moderate.http.operation import View
     from moderate.http.signing import Signer
     from moderate.http.state import State
     from moderate.model import Item
+    from moderate.notices.values import ConfirmationRequest
 
 
 INVALID = Reply(410, "The link is not valid, or not any more.", types=(HTML,))
@@ -78,10 +78,10 @@ class ConfirmationAddresses:
     base: Callable[[], str]
     signer: Signer
 
-    def confirm(self, request: Request) -> str:
+    def confirm(self, request: ConfirmationRequest) -> str:
         return CONFIRMATION.issue(self.signer, self.base(), [request.item, request.id])
 
-    def stop(self, request: Request) -> str:
+    def stop(self, request: ConfirmationRequest) -> str:
         return STOP.issue(self.signer, self.base(), request.mailbox)
 
 
@@ -230,7 +230,7 @@ def is_theirs(state: State, link: Link) -> bool:
     return link.item.id in state.edge.own_items(request)
 
 
-def is_elsewhere(incoming: Incoming) -> bool:
+def is_elsewhere(incoming: Request) -> bool:
     """Return whether a page of another site has sent this form.
 
     The page of a link sends no referrer, and so some browsers name the origin of its form "null". Where they send no

@@ -14,11 +14,10 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from moderate.confirmation.values import Request
 from moderate.errors import Invalid, ServiceDown, Undeliverable
 from moderate.limits import Costs
 from moderate.model import NewTask
-from moderate.notices.values import is_address
+from moderate.notices.values import ConfirmationRequest, is_address
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -95,11 +94,11 @@ def write(desk: Desk, task: Task) -> None:
         send(desk, task, request)
 
 
-def request_for(desk: Desk, task: Task, item: Item) -> Request | None:
+def request_for(desk: Desk, task: Task, item: Item) -> ConfirmationRequest | None:
     to = address_of(desk, item)
     if desk.confirming is None or to is None or not is_confirmable(desk, item):
         return None
-    return Request(
+    return ConfirmationRequest(
         id=f"confirm-{item.id}-{int(task.created_at.timestamp())}",
         item=item.id,
         to=to,
@@ -120,7 +119,7 @@ def sent_key(mailbox: str) -> str:
     return f"confirmation-mail:{mailbox}"
 
 
-def send(desk: Desk, task: Task, request: Request) -> None:
+def send(desk: Desk, task: Task, request: ConfirmationRequest) -> None:
     """Try to send a mail. A refused address ends the task; only a server that stays down is a fault of the site's."""
     if desk.confirming is None:
         return
@@ -140,7 +139,7 @@ def send(desk: Desk, task: Task, request: Request) -> None:
     desk.store.tasks.finish(task)
 
 
-def try_later(desk: Desk, task: Task, request: Request, reason: str) -> None:
+def try_later(desk: Desk, task: Task, request: ConfirmationRequest, reason: str) -> None:
     wait = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(max(task.attempts - 1, 0), 10))
     if request.at + wait - task.created_at >= PER_MAIL:
         desk.store.tasks.bury(task, reason)

@@ -1,1 +1,0 @@
-"""Confirmation of a commenter's e-mail address."""
