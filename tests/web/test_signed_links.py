@@ -14,7 +14,7 @@ from tests.web.mail_sites import a_site
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from moderate.http.signed_links import SignedLink
+    from moderate.http.signing import SignedLink
     from tests.sites import Host
 
 SECRET = {

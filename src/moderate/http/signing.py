@@ -1,18 +1,33 @@
-"""Signed values that leave the server and come back: form tokens, edit tokens, cookies, CSRF tokens."""
+"""Signed values that leave the server and come back: form and edit tokens, cookies, CSRF tokens, and links.
+
+Opening a signed link (GET) changes nothing, because mail scanners and previews open links too; the button on its page
+(POST) acts. A link with a lifetime works once. The address is a secret, which `keep_secret` takes care of.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from uuid import UUID
 
+from flask import request
 from itsdangerous import BadData, URLSafeSerializer
+
+from moderate.http.operation import HTML_PAGE, Answer, Operation, Reply
+from moderate.limits import Costs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from werkzeug.wrappers import Response
+
     from moderate.ports import Clock
+    from moderate.submit.desk import Desk
+
+    R = TypeVar("R", bound=Response)
 
 
 class Signer:
@@ -77,3 +92,106 @@ def _serializer_of(purpose: str, database: bytes, *secrets: bytes | str) -> URLS
         salt=f"moderate.{purpose}.v2.".encode() + database,
         signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
     )
+
+
+# --- links with a signed token ------------------------------------------------------------------------
+
+#: How far the clocks of two machines may differ: the use of a link is remembered for so much longer than it is valid.
+CLOCK_SKEW = timedelta(minutes=1)
+
+#: No script of another origin, no inline script, no framing: hostile text cannot run anywhere.
+CSP = "; ".join(
+    (
+        "default-src 'none'",
+        "style-src 'self'",
+        "script-src 'self'",
+        "connect-src 'self'",
+        "img-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedLink:
+    """One kind of link. *purpose* salts the signatures of its tokens; a *lifetime* of None never ends.
+
+    *rule*, such as ``/mail/<token>``, *endpoint*, *replies* and *problems* belong to its views, and *about* describes
+    the token in the OpenAPI document; see `Operation`. Tokens that are not valid are charged to the rate limit named
+    *limit*, so that guessing is slow; valid ones cost nothing, so that guessing does not keep others at the same
+    address out.
+    """
+
+    purpose: str
+    rule: str
+    endpoint: str
+    about: str
+    limit: str
+    lifetime: timedelta | None = None
+    replies: tuple[Reply, ...] = (HTML_PAGE,)
+    problems: tuple[str, ...] = ("rate-limited",)
+    has_problem_pages: bool = False
+
+    def operation(self, method: Literal["GET", "POST"], summary: str, **changes: Any) -> Operation:
+        """Return the declaration of a view: GET shows the page with the button, POST is the button."""
+        declared: dict[str, Any] = {
+            "link": self.about,
+            "replies": self.replies,
+            "problems": self.problems,
+            "has_problem_pages": self.has_problem_pages,
+        }
+        return Operation(method, self.rule, self.endpoint, summary, **(declared | changes))
+
+    def issue(self, signer: Signer, base: str, value: object) -> str:
+        """Return the address of a new link that holds *value* (JSON). *base* is the address of the blueprint."""
+        return base + self.rule.replace("<token>", signer.sign(self.purpose, value))
+
+    def open(self, signer: Signer, desk: Desk, token: str) -> tuple[Any, float] | None:
+        """Return a token's value and its age in seconds, None where it is not valid. Raises `RateLimited`."""
+        max_age = None if self.lifetime is None else self.lifetime.total_seconds()
+        found = signer.open(self.purpose, token, max_age=max_age)
+        if found is None:
+            self.charge(desk)
+        return found
+
+    def charge(self, desk: Desk) -> None:
+        """Charge the client for a token that is not valid. Raises `RateLimited`."""
+        desk.limits.spend(Costs(self.limit, request.remote_addr or ""))
+
+    def is_spent(self, desk: Desk, use: str) -> bool:
+        """Return whether a link was used. *use* names what it is good for: the same for all copies of one link."""
+        return desk.store.nonces.is_used(f"{self.purpose}:{use}", desk.clock.now())
+
+    def spend(self, desk: Desk, use: str) -> bool:
+        """Record the use of a link that has a lifetime. Return False where it was used before."""
+        if self.lifetime is None:
+            return True
+        now = desk.clock.now()
+        return desk.store.nonces.use_once(f"{self.purpose}:{use}", now + self.lifetime + CLOCK_SKEW, now)
+
+
+#: The form on the page of an unsubscribe link.
+class AgainIn(Answer):
+    again: Literal["1"] | None = None
+
+
+def unsubscribe(desk: Desk, mailbox: str) -> bool:
+    """Do what a request to an unsubscribe link asks for (RFC 8058). Return whether the mailbox gets no more mails.
+
+    ``again=1`` in the form undoes it.
+    """
+    is_out = request.form.get("again") != "1"
+    desk.store.mailboxes.unsubscribe(mailbox, desk.clock.now() if is_out else None)
+    return is_out
+
+
+def keep_secret(response: R) -> R:
+    """Set the header fields that keep the address of a page out of caches, search engines, frames and referrers."""
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Content-Security-Policy"] = CSP
+    response.headers["X-Frame-Options"] = "DENY"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response

@@ -15,7 +15,7 @@ from moderate.http.answers import NoSuchPage, problem, public_text, status_of, u
 from moderate.http.item_json import verified
 from moderate.http.language import check_names, duration, for_moderators, say, translated
 from moderate.http.operation import CURSOR, HTML, HTML_PAGE, TEXT, Operation, Reply, query, whole
-from moderate.http.signed_links import CSP
+from moderate.http.signing import CSP
 from moderate.http.state import current_state, render
 from moderate.i18n import Message
 from moderate.model import MAX_ID, TASK_KINDS, Awaiting, ItemFilter, Kind, Page, Status, whole_number

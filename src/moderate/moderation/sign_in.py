@@ -16,7 +16,7 @@ from flask import redirect, request, url_for
 from moderate.errors import Forbidden, Refused, ServiceDown
 from moderate.http.answers import headers_of, public_text, status_of
 from moderate.http.operation import FORM, HTML, Operation, Reply
-from moderate.http.signed_links import SignedLink, keep_secret
+from moderate.http.signing import SignedLink, keep_secret
 from moderate.http.state import current_state
 from moderate.i18n import Message
 from moderate.moderation.access import (
@@ -78,7 +78,7 @@ def show_sign_in(token: str) -> ResponseReturnValue:
     state = current_state()
     try:
         name, nonce = opened(state, token)
-        if SIGN_IN.is_spent(state, nonce):
+        if SIGN_IN.is_spent(state.desk, nonce):
             raise Forbidden(SPENT)
         return with_button(name, 200)
     except (Refused, ServiceDown) as error:
@@ -93,8 +93,8 @@ def sign_in(token: str) -> ResponseReturnValue:
         if "probe" in request.form and PROBE_COOKIE not in request.cookies:
             return with_button(opened(state, token)[0], 403, NO_COOKIES)
         name, nonce = opened(state, token)
-        if not SIGN_IN.spend(state, nonce):
-            SIGN_IN.charge(state)
+        if not SIGN_IN.spend(state.desk, nonce):
+            SIGN_IN.charge(state.desk)
             raise Forbidden(SPENT)
         now = state.desk.clock.now()
         made = state.desk.store.tokens.create(name, now, expires_at=now + timedelta(seconds=SESSION_SECONDS))
@@ -145,7 +145,7 @@ def sign_out() -> ResponseReturnValue:
 
 def opened(state: State, token: str) -> tuple[str, str]:
     """Return the name and the nonce in a token. Raises `Forbidden` where it is not valid, or `RateLimited`."""
-    found = SIGN_IN.open(state, token)
+    found = SIGN_IN.open(state.signer, state.desk, token)
     if found is None:
         raise Forbidden(SPENT)
     (name, nonce), age = found

@@ -16,7 +16,7 @@ from moderate.errors import Forbidden, Refused, ServiceDown, UnknownItem
 from moderate.http.answers import NoSuchPage, headers_of, public_text, status_of
 from moderate.http.language import say
 from moderate.http.operation import EDIT_TOKEN, FORM, HTML, HTML_PAGE, JSON, Answer, Operation, Reply
-from moderate.http.signed_links import AgainIn, SignedLink, keep_secret, unsubscribe
+from moderate.http.signing import AgainIn, SignedLink, keep_secret, unsubscribe
 from moderate.http.state import current_state, render
 from moderate.notices import confirm as confirming
 from moderate.protocols.comment import is_json, read_edit, wants_json
@@ -174,7 +174,7 @@ def show_confirmation(token: str) -> ResponseReturnValue:
     link = opened(state, token)
     if link is None:
         return invalid()
-    if CONFIRMATION.is_spent(state, link.mail):
+    if CONFIRMATION.is_spent(state.desk, link.mail):
         return spent(state, link)
     return page(
         say("Confirm your e-mail address"),
@@ -203,12 +203,12 @@ def confirm_address(token: str) -> ResponseReturnValue:
     link = opened(state, token)
     if link is None:
         return invalid()
-    if CONFIRMATION.is_spent(state, link.mail):
+    if CONFIRMATION.is_spent(state.desk, link.mail):
         return spent(state, link)
     if is_theirs(state, link):
         confirming.count_as_theirs(state.desk, link.item)
     # Last, so that a failure spends no link. Of two requests at once one is first.
-    if not CONFIRMATION.spend(state, link.mail):
+    if not CONFIRMATION.spend(state.desk, link.mail):
         return spent(state, link)
     response = done(link)
     state.edge.remember_confirmed(request, response, link.author_id)
@@ -217,7 +217,7 @@ def confirm_address(token: str) -> ResponseReturnValue:
 
 def opened(state: State, token: str) -> Link | None:
     """Return what a token is for, None where it is not valid or its comment was deleted."""
-    found = CONFIRMATION.open(state, token)
+    found = CONFIRMATION.open(state.signer, state.desk, token)
     item = state.desk.store.items.get(found[0][0]) if found is not None else None
     if found is None or item is None:
         return None
@@ -291,7 +291,7 @@ def stop(token: str) -> ResponseReturnValue:
     mailbox = mailbox_of(state, token)
     if mailbox is None:
         return invalid()
-    if unsubscribe(state, mailbox):
+    if unsubscribe(state.desk, mailbox):
         return stopped(say("Done: you get no more mails from this site."))
     return page(say("Done: you get these mails again when you ask for one."))
 
@@ -302,7 +302,7 @@ def stopped(heading: str) -> Response:
 
 def mailbox_of(state: State, token: str) -> str | None:
     """Return the hash of the mailbox that a link is for, None where it is not valid."""
-    found = STOP.open(state, token)
+    found = STOP.open(state.signer, state.desk, token)
     return None if found is None else str(found[0])
 
 

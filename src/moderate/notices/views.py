@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from moderate.errors import DecidedMeanwhile, UnknownItem
 from moderate.http.language import for_moderators
 from moderate.http.operation import FORM, HTML, HTML_PAGE, Reply
-from moderate.http.signed_links import AgainIn, SignedLink, keep_secret, unsubscribe
+from moderate.http.signing import AgainIn, SignedLink, keep_secret, unsubscribe
 from moderate.http.state import current_state
 from moderate.i18n import Message
 from moderate.model import Moderator, Status
@@ -155,7 +155,7 @@ def decide(state: State, link: Link, item: Item) -> Item:
         raise LinkRefused(404, GONE) from None
     except DecidedMeanwhile as error:
         raise stale(error.item) from None
-    DECISION.spend(state, link.use)
+    DECISION.spend(state.desk, link.use)
     return done
 
 
@@ -165,7 +165,7 @@ def usable(state: State, token: str) -> tuple[Link, Item]:
     item = state.desk.store.items.get(link.item)
     if item is None:
         raise LinkRefused(404, GONE)
-    if DECISION.is_spent(state, link.use):
+    if DECISION.is_spent(state.desk, link.use):
         raise LinkRefused(409, USED, item)
     if item.version != link.version:
         raise stale(item)
@@ -174,13 +174,13 @@ def usable(state: State, token: str) -> tuple[Link, Item]:
 
 def opened(state: State, token: str) -> Link:
     """Return what a token allows. Raises `LinkRefused` where it is not valid or its reader moderates no more."""
-    found = DECISION.open(state, token)
+    found = DECISION.open(state.signer, state.desk, token)
     if found is None:
         raise LinkRefused(410, INVALID)
     item, version, word, key = found[0]
     to = recipient(state, key)
     if to is None:
-        DECISION.charge(state)
+        DECISION.charge(state.desk)
         raise LinkRefused(410, INVALID)
     for_moderators(to.language)
     return Link(item, version, BUTTONS[word], Moderator(to.name, to.email))
@@ -222,12 +222,12 @@ def unsubscribe_moderator(token: str) -> ResponseReturnValue:
     key = mailbox_of(state, token)
     if key is None:
         return refused(LinkRefused(410, INVALID))
-    return keep_secret(page("unsubscribe", 200, is_out=unsubscribe(state, key), done=True))
+    return keep_secret(page("unsubscribe", 200, is_out=unsubscribe(state.desk, key), done=True))
 
 
 def mailbox_of(state: State, token: str) -> str | None:
     """Return the key of the mailbox that a link is for, None where it is not valid."""
-    found = UNSUBSCRIBE.open(state, token)
+    found = UNSUBSCRIBE.open(state.signer, state.desk, token)
     if found is None:
         return None
     key = str(found[0])
