@@ -25,7 +25,7 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, Text, create_en
 from sqlalchemy.dialects.sqlite import insert
 
 from moderate import Article, Moderate
-from moderate.text.policy import TAGS
+from moderate.text.tags import TAGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -43,8 +43,8 @@ from moderate.store.store import Store
 from moderate.submit.desk import Desk
 from moderate.tasks.worker import Worker
 from moderate.text.links import both_spellings
-from moderate.text.policy import Policy
 from moderate.text.sanitizer import prepare
+from moderate.text.tags import Policy
 from moderate.waves.sql import Waves
 from moderate.waves.watch import WaveWatch
 from moderate.web_address import host_of

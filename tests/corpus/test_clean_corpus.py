@@ -14,8 +14,8 @@ from moderate.errors import Invalid
 from moderate.model import Article, Client, Kind, Raw, Submission
 from moderate.text.characters import is_storable
 from moderate.text.clean import clean
-from moderate.text.policy import Policy
 from moderate.text.sanitizer import render, sanitized, verified
+from moderate.text.tags import Policy
 from tests.unit.clean.dom import is_stable, meaning, strangers, text_of
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from moderate.ports import Clock, Notifier
     from moderate.settings import Settings
     from moderate.store.store import Store
-    from moderate.text.policy import Policy
+    from moderate.text.tags import Policy
     from moderate.waves.watch import WaveWatch
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from moderate.model import Article, Raw
-    from moderate.text.policy import Policy
+    from moderate.text.tags import Policy
 
 T = TypeVar("T")
 

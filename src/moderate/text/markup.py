@@ -15,7 +15,7 @@ from moderate.text.links import linked
 from moderate.text.tags import LISTS, Tag
 
 if TYPE_CHECKING:
-    from moderate.text.policy import Policy
+    from moderate.text.tags import Policy
 
 #: A text with more paragraphs goes on with line breaks, and one with more lines goes on without them.
 MAX_PARAGRAPHS = 100

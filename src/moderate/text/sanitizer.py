@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import nh3
     from bleach.sanitizer import Cleaner
 
-    from moderate.text.policy import Policy
+    from moderate.text.tags import Policy
 
 _TAG = re.compile(r"""<(?P<end>/?)(?P<name>[a-z]+)(?P<attributes>(?: [a-z]+=(?:"[^"]*"|'[^']*'))*+)>""")
 _ATTRIBUTE = re.compile(r"""([a-z]+)=("[^"]*"|'[^']*')""")

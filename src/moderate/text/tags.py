@@ -1,16 +1,18 @@
-"""The tags in typed text that are surely meant as markup; everything else is plain text.
+"""The tags that texts may have, and which typed ones are surely meant as markup; everything else is plain text.
 
-A tag is markup where its name is allowed, it is well formed, each attribute has a name that HTML has for it, and it has
-its counterpart. Anything else (`a<b && c>d`, `List<b>`, "use <ol> here") is text, shown as it was typed.
+A `Policy` grants tags, attributes and schemes of addresses. A typed tag is markup where its name is granted, it is well
+formed, each attribute has a name that HTML has for it, and it has its counterpart. Anything else (`a<b && c>d`,
+`List<b>`, "use <ol> here") is text, shown as it was typed.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from moderate.text.characters import decoded, is_blank, single_line
 from moderate.text.links import target_of
@@ -18,7 +20,23 @@ from moderate.text.links import target_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from moderate.text.policy import Policy
+#: The tags that texts may have, and their attributes: those that WordPress grants commenters, with the block tags that
+#: paragraphs and Markdown need.
+TAGS: Final = frozenset("a abbr b blockquote br cite code del em i li ol p pre q s strong ul".split())  # noqa: SIM905
+ATTRIBUTES: Final = frozenset(
+    {
+        ("a", "href"),
+        ("a", "title"),
+        ("abbr", "title"),
+        ("li", "value"),
+        ("ol", "reversed"),
+        ("ol", "start"),
+        ("ol", "type"),
+    }
+)
+SCHEMES: Final = frozenset({"http", "https"})
+SANITIZERS: Final = ("bleach", "nh3")
+MARKUPS: Final = ("html", "text", "markdown")
 
 _MAX_TITLE = 200
 
@@ -64,6 +82,42 @@ LISTS = frozenset({"ul", "ol"})
 _CODE = frozenset({"code", "pre"})
 _OPTIONAL_ENDS = frozenset({"p", "li"})
 _ENDLESS = _OPTIONAL_ENDS | {"br"}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The settings of cleaning. Its `name` is stored with every cleaned text.
+
+    `tags`, `attributes` and `schemes` may be narrowed; nothing can be added. `max_length` is in characters
+    of the text as typed. A text with more than `max_brackets` times ``<`` is shown as plain text, so that no parser
+    gets a pathological document.
+    """
+
+    sanitizer: str = "bleach"
+    markup: str = "html"
+    max_length: int = 8000
+    max_brackets: int = 400
+    tags: frozenset[str] = TAGS
+    attributes: frozenset[tuple[str, str]] = ATTRIBUTES
+    schemes: frozenset[str] = SCHEMES
+    rel: str = "nofollow ugc noopener"
+    #: Increased whenever the same text would be rendered in another way than before.
+    version: str = "2"
+
+    def __post_init__(self) -> None:
+        if self.sanitizer not in SANITIZERS:
+            raise ValueError(f"sanitizer is one of {', '.join(SANITIZERS)}, not {self.sanitizer!r}")
+        if self.markup not in MARKUPS:
+            raise ValueError(f"markup is one of {', '.join(MARKUPS)}, not {self.markup!r}")
+        if not (self.tags <= TAGS and self.attributes <= ATTRIBUTES and self.schemes <= SCHEMES):
+            raise ValueError("tags, attributes and schemes can be narrowed, and nothing can be added to them")
+        if self.max_length < 1 or self.max_brackets < 0:
+            raise ValueError("max_length is at least 1, and max_brackets at least 0")
+
+    @property
+    def name(self) -> str:
+        """``version.markup.sanitizer``, for example ``2.html.bleach``."""
+        return f"{self.version}.{self.markup}.{self.sanitizer}"
 
 
 class Tag(NamedTuple):

@@ -11,7 +11,7 @@ from html5lib.serializer import serialize
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from moderate.text.policy import Policy
+    from moderate.text.tags import Policy
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
 

@@ -7,8 +7,8 @@ import pytest
 from moderate.errors import Invalid
 from moderate.model import Author, Client, Kind, Raw, Submission
 from moderate.text.clean import clean
-from moderate.text.policy import Policy
 from moderate.text.sanitizer import render
+from moderate.text.tags import Policy
 from tests.factories import an_article
 
 ARTICLE = an_article()

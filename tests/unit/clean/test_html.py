@@ -8,8 +8,8 @@ import pytest
 
 from moderate.errors import ConfigError
 from moderate.text.characters import decoded, readable
-from moderate.text.policy import Policy
 from moderate.text.sanitizer import Rendered, prepare, render, render_excerpt, sanitized, verified
+from moderate.text.tags import Policy
 from tests.unit.clean.dom import is_stable, meaning, strangers, text_of, tree
 
 REL = 'rel="nofollow ugc noopener"'

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from moderate.text.characters import is_blank, readable
 from moderate.text.markup import Layout
-from moderate.text.policy import TAGS, Policy
 from moderate.text.sanitizer import render, render_with_sanitizer, sanitized, verified
-from moderate.text.tags import lexed
+from moderate.text.tags import TAGS, Policy, lexed
 from tests.unit.clean.dom import is_stable, meaning, strangers, text_of
 
 BLEACH, NH3, MARKDOWN = Policy(), Policy(sanitizer="nh3"), Policy(markup="markdown")

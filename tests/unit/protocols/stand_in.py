@@ -18,7 +18,7 @@ from moderate.errors import RateLimited, Refused, ServiceDown, UnknownArticle
 from moderate.model import Article, Awaiting, Item, Kind, Raw, Receipt, Status
 from moderate.protocols import pingback, trackback, webmention
 from moderate.text.clean import clean
-from moderate.text.policy import Policy
+from moderate.text.tags import Policy
 from tests.servers import HOST
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from moderate.protocols.pingback import Pingback
 from moderate.protocols.trackback import Trackback
 from moderate.protocols.webmention import Webmention
 from moderate.text.clean import clean
-from moderate.text.policy import Policy
+from moderate.text.tags import Policy
 from tests.unit.protocols.stand_in import ARTICLE, StandInEdge
 
 if TYPE_CHECKING:
