@@ -16,8 +16,7 @@ import trustme
 from moderate.clock import SystemClock
 from moderate.errors import FetchFailed
 from moderate.outbound.fetch import GuardedFetcher
-from moderate.sources.links import Targets, find_link
-from moderate.sources.page import read_page
+from moderate.sources.page import Targets, find_link, read_page
 from tests.unit.services.loopback import PUBLIC, Internet, Names, serving
 
 if TYPE_CHECKING:

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
     from lxml import etree
 
-    from moderate.sources.links import Targets
-    from moderate.sources.page import SourcePage
+    from moderate.sources.page import SourcePage, Targets
 
 ResponseType = Literal["rsvp", "invite", "repost", "like", "bookmark", "reply", "mention"]
 

@@ -18,8 +18,7 @@ from moderate.i18n import Message
 from moderate.model import Client, Finding, Kind, Lean, Raw
 from moderate.notices.delivery import notice_tasks_for_decision
 from moderate.sources.hentry import read_hentry
-from moderate.sources.links import LinkFound, Targets, find_link
-from moderate.sources.page import read_page
+from moderate.sources.page import LinkFound, Targets, find_link, read_page
 from moderate.text.clean import clean
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from moderate.sources.hentry import HEntry
     from moderate.sources.page import SourcePage
     from moderate.submit.desk import Desk
-    from moderate.text.policy import Policy
+    from moderate.text.tags import Policy
 
 log = logging.getLogger("moderate")
 

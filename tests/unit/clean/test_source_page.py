@@ -12,8 +12,7 @@ import pytest
 from moderate.errors import FetchFailed
 from moderate.outbound.fetch import Fetched
 from moderate.sources.hentry import HEntry, read_hentry
-from moderate.sources.links import LinkFound, Targets, find_link
-from moderate.sources.page import MAX_ELEMENTS, SourcePage, read_page
+from moderate.sources.page import MAX_ELEMENTS, LinkFound, SourcePage, Targets, find_link, read_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
