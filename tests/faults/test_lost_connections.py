@@ -20,7 +20,7 @@ from moderate.database.schema import reservations
 from moderate.database.url import ConnectionOptions
 from moderate.errors import ServiceDown
 from moderate.model import Counts, NewTask
-from moderate.tasks.threads import ThreadPool
+from moderate.tasks.worker import ThreadPool
 from tests.factories import NOON
 from tests.mail_servers import MailServer
 from tests.mariadb_servers import MariaDB

@@ -62,7 +62,6 @@ GROUPS = {
     # The texts of mails, and how a mail is built.
     "mails": ("notices.mail",),
     "failures": ("outbound.failures",),
-    "breaker": ("outbound.breaker",),
     "lru": ("lru",),
     "articles": ("articles",),
     "views": ("http", "*.views", "*_views", "moderation", "reading", "monitoring"),
@@ -85,9 +84,8 @@ ARROWS = {
     "failures": ("core", "ports"),
     "signals": DOMAIN,
     "settings": (*DOMAIN, "limits", "text", "url"),
-    "limits": (*DOMAIN, "breaker", "lru"),
+    "limits": (*DOMAIN, "lru"),
     "redis": (*DOMAIN, "limits"),
-    "breaker": DOMAIN,
     "lru": (),
     "text": DOMAIN,
     "normal": DOMAIN,
@@ -99,7 +97,7 @@ ARROWS = {
     "url": DOMAIN,
     "sql": (*DOMAIN, "normal", "url", "lru"),
     # Mails list where links lead, as the pages do.
-    "services": (*DOMAIN, "text", "mails", "breaker", "clock"),
+    "services": (*DOMAIN, "text", "mails", "clock"),
     "mails": (*DOMAIN, "text", "acts"),
     "views": (*INTAKE, "operation", "acts", "clock", "settings", "lru"),
     # The command line serves the stand-in for Akismet, which ships with the helpers for tests.

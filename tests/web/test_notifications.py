@@ -10,7 +10,7 @@ import pytest
 from moderate.errors import ServiceDown
 from moderate.tasks.run import run
 from moderate.tasks.scheduler import LEASE
-from moderate.tasks.threads import ThreadPool
+from moderate.tasks.worker import ThreadPool
 from moderate.testing import ManualClock, ScriptedSpamService
 from tests.mail_servers import MailServer
 from tests.tasks import run_due

@@ -22,9 +22,8 @@ import httpx
 from moderate.akismet.values import SpamAnswer, SpamUsage, SpamWord
 from moderate.errors import FetchFailed, ServiceDown
 from moderate.i18n import Message
-from moderate.outbound.breaker import CircuitBreaker
 from moderate.outbound.client import Budget, DeadlinePassed, OutboundClient
-from moderate.outbound.failures import chain, retry_after, trouble
+from moderate.outbound.failures import CircuitBreaker, chain, retry_after, trouble
 
 if TYPE_CHECKING:
     import ssl

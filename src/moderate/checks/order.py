@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moderate.akismet.check import Akismet
-from moderate.checks.crowd import Crowd
+from moderate.checks.crowd import Crowd, Wave
 from moderate.checks.honeypot import Honeypot
 from moderate.checks.links import Links
 from moderate.checks.ping_signals import PingSignals
@@ -15,7 +15,6 @@ from moderate.checks.timing import Timing
 from moderate.checks.trusted import TrustedAuthor
 from moderate.learned.check import Learned
 from moderate.rules.check import Rules, TrustRules
-from moderate.waves.check import Wave
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

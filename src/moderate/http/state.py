@@ -89,7 +89,7 @@ class State:
         return self.desk.settings
 
     def report(self, error: Refused | ServiceDown) -> None:
-        """Log the outage of a service once. Those of Redis are logged by `moderate.limits.outage`."""
+        """Log the outage of a service once. Those of Redis are logged by `moderate.limits.local`."""
         if isinstance(error, ServiceDown) and error.service != "redis":
             self.desk.outages.met(error)
 

@@ -1,11 +1,10 @@
 """Rate limits: readable text in the settings, one decision per request, over any number of processes.
 
-`rates` reads the settings, `policy` decides which budgets a request spends from, `local` and `redis`
-(imported only where it is used, with its client) count, and `outage` goes on while Redis is down.
+`rates` reads the settings, `policy` decides which budgets a request spends from, `redis` (imported only where it is
+used, with its client) and `local` count; `local` also goes on while Redis is down.
 """
 
-from moderate.limits.local import LocalLimiter
-from moderate.limits.outage import PROBE, OutagePolicy
+from moderate.limits.local import PROBE, LocalLimiter, OutagePolicy
 from moderate.limits.policy import Costs, Limits, client_net, keyed, ratelimit_headers, retry_after_seconds
 from moderate.limits.rates import ACTIONS, DEFAULT_LIMITS, LimitTable, parse_limits
 

@@ -1,25 +1,36 @@
-"""The generic cell rate algorithm (GCRA), and the limiter that runs it over a dictionary in this process.
+"""Limits in this process: the algorithm, the limiter over a dictionary, and the guard for outages of Redis.
 
-The state of a budget is one moment: when it will be full again. The time until then is its debt. An event adds
-one interval (the window divided by the count) to the debt and is allowed while the debt stays within
-capacity x interval. A refusal writes nothing, so a client that keeps retrying is allowed again exactly when the
-algorithm says so. All times are whole microseconds, so that this limiter and `take.lua` give equal answers
-(ITU-T I.371, virtual scheduling).
+The algorithm is the generic cell rate algorithm (GCRA). The state of a budget is one moment: when it will be full
+again. The time until then is its debt. An event adds one interval (the window divided by the count) to the debt and is
+allowed while the debt stays within capacity x interval. A refusal writes nothing, so a client that keeps retrying is
+allowed again exactly when the algorithm says so. All times are whole microseconds, so that this limiter and `take.lua`
+give equal answers (ITU-T I.371, virtual scheduling).
+
+In an outage there is one policy, one log line and no waiting. The first request that meets it waits for the
+limiter's own time-out (a quarter of a second) and opens the circuit breaker. From then on requests are answered at
+once by the policy, while a thread asks the limiter once a second, so that no request waits for a probe and the
+return is noticed with or without traffic.
 """
 
 from __future__ import annotations
 
+import logging
+import math
 import threading
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-from moderate.limits.rates import BucketState, Taken
+from moderate.errors import ServiceDown
+from moderate.limits.rates import Bucket, BucketState, Rate, Taken
 from moderate.lru import LRUCache
+from moderate.outbound.failures import CircuitBreaker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
-    from moderate.limits.rates import Bucket, Rate
-    from moderate.ports import Clock
+    from moderate.ports import Clock, Limiter
+
 
 _SECOND = 1_000_000
 
@@ -84,3 +95,138 @@ class LocalLimiter:
         for _ in range(len(buckets) + 1):
             if not self._full_at.expire_oldest(lambda full_at: full_at <= now):
                 break
+
+
+OutagePolicy = Literal["local", "open", "closed"]
+"""`local`: the same rates in each process, starting fresh. `open`: no limits. `closed`: everything is refused."""
+
+_log = logging.getLogger("moderate")
+
+#: A decision that concerns no client, to try the limiter by. A server may answer PING and still refuse to write
+#: (a replica, full memory, a user without rights, one node of a Cluster).
+PROBE = (Bucket("probe", "probe", Rate(1000, 1)),)
+
+_POLICY_WORDS = {
+    "local": "each process counts for itself until it is back",
+    "open": "nothing is limited until it is back",
+    "closed": "what is limited is refused until it is back",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """An outage under way: since when, why, and how many decisions were taken without the limiter so far."""
+
+    since: datetime
+    reason: str
+    decisions: int
+
+
+class _Episode:
+    """The data of one outage."""
+
+    def __init__(self, error: ServiceDown, clock: Clock) -> None:
+        self.error = error
+        self.since = clock.now()
+        self.began = clock.monotonic()
+        self.decisions = 0
+        self.fallback = LocalLimiter(clock)
+
+
+class GuardedLimiter:
+    """A `Limiter` around another one. Raises `ServiceDown` under the policy ``closed`` only.
+
+    While *limiter* is down it is asked every *probe_seconds* by a thread.
+    """
+
+    def __init__(
+        self, limiter: Limiter, clock: Clock, policy: OutagePolicy = "local", *, probe_seconds: float = 1.0
+    ) -> None:
+        self._limiter = limiter
+        self._clock = clock
+        self._policy = policy
+        self._probe_seconds = probe_seconds
+        self._breaker = CircuitBreaker("limiter", clock, failures=1, rest=math.inf, most=math.inf)
+        #: The latest outage, which is under way while the breaker is open.
+        self._episode: _Episode | None = None
+        self._watcher: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        #: The number of outages since the start of the process.
+        self.outages = 0
+
+    @property
+    def outage(self) -> Outage | None:
+        """The outage under way, None while the limiter answers."""
+        episode = self._episode
+        if episode is None or not self._breaker.is_open:
+            return None
+        return Outage(episode.since, episode.error.reason, episode.decisions)
+
+    def take(self, buckets: Sequence[Bucket], *, spend: bool = True) -> Taken:
+        episode = self._episode if self._breaker.is_open else None
+        if episode is None:
+            try:
+                return self._limiter.take(buckets, spend=spend)
+            except ServiceDown as error:
+                episode = self._begin(error)
+        self._keep_watch()
+        with self._lock:
+            episode.decisions += 1
+        if self._policy == "open":
+            return Taken(0.0)
+        if self._policy == "closed":
+            raise ServiceDown(episode.error.service, episode.error.reason) from episode.error
+        return episode.fallback.take(buckets, spend=spend)
+
+    def close(self) -> None:
+        """Stop the thread that waits for the limiter's return."""
+        self._closed.set()
+        watcher = self._watcher
+        if watcher is not None:
+            watcher.join(timeout=2)
+
+    def _begin(self, error: ServiceDown) -> _Episode:
+        with self._lock:
+            if self._episode is None or not self._breaker.is_open:
+                self._episode = _Episode(error, self._clock)
+                self._breaker.failed()
+                self.outages += 1
+                fields = {"moderate_service": error.service}
+                _log.warning("Limits: %s; %s.", error, _POLICY_WORDS[self._policy], extra=fields)
+            return self._episode
+
+    def _keep_watch(self) -> None:
+        # A process that was forked in the middle of an outage has no such thread.
+        if self._watcher is not None and self._watcher.is_alive():
+            return
+        with self._lock:
+            is_watched = self._watcher is not None and self._watcher.is_alive()
+            if self._episode is None or is_watched or not self._breaker.is_open or self._closed.is_set():
+                return
+            self._watcher = threading.Thread(
+                target=self._watch, args=(self._episode,), name="moderate-limits", daemon=True
+            )
+            self._watcher.start()
+
+    def _watch(self, episode: _Episode) -> None:
+        while not self._closed.wait(self._probe_seconds):
+            try:
+                self._limiter.take(PROBE)
+            except ServiceDown as error:
+                episode.error = error
+            else:
+                break
+        else:
+            return
+        with self._lock:
+            # Within the lock, so that a failure from now on begins an outage with a thread of its own.
+            self._watcher = None
+            self._breaker.succeeded()
+        _log.info(
+            "Limits: %s is back after %.0f s; %d decisions were taken without it.",
+            episode.error.service,
+            self._clock.monotonic() - episode.began,
+            episode.decisions,
+            extra={"moderate_service": episode.error.service},
+        )

@@ -31,15 +31,14 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
 from moderate.errors import Policy, RateLimited
-from moderate.limits.local import seconds_to_next
-from moderate.limits.outage import GuardedLimiter
+from moderate.limits.local import GuardedLimiter, seconds_to_next
 from moderate.limits.rates import ACTIONS, PING_ACTIONS, SCOPES, Bucket, BucketState, Limit, Rate, Taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from moderate.errors import ServiceDown
-    from moderate.limits.outage import Outage, OutagePolicy
+    from moderate.limits.local import Outage, OutagePolicy
     from moderate.limits.rates import LimitTable, Scope
     from moderate.ports import Clock, Limiter
 

@@ -17,9 +17,8 @@ from moderate.clock import SystemClock
 from moderate.errors import ServiceDown, Undeliverable
 from moderate.notices.mail import one_line
 from moderate.notices.smtp_auth import sign_in
-from moderate.outbound.breaker import CircuitBreaker
 from moderate.outbound.client import Budget
-from moderate.outbound.failures import trouble
+from moderate.outbound.failures import CircuitBreaker, trouble
 
 if TYPE_CHECKING:
     import socket

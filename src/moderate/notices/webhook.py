@@ -19,9 +19,8 @@ import httpcore
 
 from moderate.errors import FetchFailed, ServiceDown, Undeliverable
 from moderate.notices.values import signing_key
-from moderate.outbound.breaker import CircuitBreaker
 from moderate.outbound.client import FRAMING, Budget, DeadlinePassed, OutboundClient, TooMuchData
-from moderate.outbound.failures import retry_after, trouble
+from moderate.outbound.failures import CircuitBreaker, retry_after, trouble
 from moderate.web_address import read
 
 if TYPE_CHECKING:

@@ -11,9 +11,12 @@ the time taken does not depend on what listens there.
 
 from __future__ import annotations
 
+import os
 import re
 import socket
+import threading
 import zlib
+from collections import defaultdict
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Network
@@ -26,7 +29,6 @@ from moderate.i18n import Message
 from moderate.outbound.addresses import fetchable, networks, redirected
 from moderate.outbound.client import FRAMING, Budget, DeadlinePassed, OutboundClient, TooMuchData
 from moderate.outbound.failures import trouble
-from moderate.outbound.semaphore import HostSemaphore
 from moderate.web_address import read
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from moderate.ports import Clock
     from moderate.web_address import WebAddress
 
+
 #: The statuses that name one other address (RFC 9110 §15.4). 300 and 305 leave a choice or name a proxy.
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _WEB_PORTS = frozenset({80, 443})
@@ -47,6 +50,8 @@ _JSON = "application/json"
 #: zlib's numbers for "a gzip wrapper" and "a zlib wrapper", RFC 1952 and RFC 1950.
 _WRAPPERS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _NOT_IN_COMMENT = re.compile(r"[^\x20-\x7e]|[()\\]")
+#: Seconds for which a fetch waits for a busy host: once all fetches there have run this long, it is refused as busy.
+YOUNG = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +215,79 @@ def _failures_named() -> Iterator[None]:
         raise FetchFailed("refused", Message("the source cannot be reached: {why}", why=trouble(error))) from error
     except (httpcore.NetworkError, httpcore.ProtocolError) as error:
         raise FetchFailed("bad-response", "the source broke off, or does not keep to the rules of HTTP") from error
+
+
+# --- permits ----------------------------------------------------------------------------------------
+
+
+class HostSemaphore:
+    """Permits for work: `per_host` for one host (or address) and `total` for all, in this process.
+
+    Permits are given in order of arrival, but a waiter for a busy host lets the others pass. Waiters for a slow host
+    are refused at once: a site that never answers must not delay the fetches of others.
+    """
+
+    def __init__(self, clock: Clock, *, per_host: int, total: int) -> None:
+        self._clock = clock
+        self._per_host = per_host
+        self._total = total
+        # By process: permits that the parent held when it forked are free in its child.
+        self._here: dict[int, _Permits] = {}
+
+    @contextmanager
+    def hold(self, host: str, seconds: float) -> Iterator[None]:
+        """Hold a permit within the block. Raises `TimeoutError` where none came free in time."""
+        permits = self._here.setdefault(os.getpid(), _Permits())
+        ticket = (object(), host)
+        with permits.changed:
+            permits.waiting.append(ticket)
+            try:
+                self._wait(permits, ticket, self._clock.monotonic() + seconds)
+                since = self._clock.monotonic()
+                permits.taken[host].append(since)
+            finally:
+                permits.waiting.remove(ticket)
+                permits.changed.notify_all()
+        try:
+            yield
+        finally:
+            permits.release(host, since)
+
+    def _wait(self, permits: _Permits, ticket: tuple[object, str], until: float) -> None:
+        while not self._is_next(permits, ticket):
+            left = min(until, self._patience(permits, ticket[1])) - self._clock.monotonic()
+            # Compared once more at the end, because a test's clock may stand still.
+            if left <= 0 or not (permits.changed.wait(left) or self._is_next(permits, ticket)):
+                raise TimeoutError(ticket[1])
+
+    def _patience(self, permits: _Permits, host: str) -> float:
+        """Return until when to wait for the host: as long as one of the fetches there has only begun."""
+        return float("inf") if self._has_permit(permits, host) else max(permits.taken[host]) + YOUNG
+
+    def _is_next(self, permits: _Permits, ticket: tuple[object, str]) -> bool:
+        if sum(map(len, permits.taken.values())) >= self._total:
+            return False
+        return ticket is next((waiting for waiting in permits.waiting if self._has_permit(permits, waiting[1])), None)
+
+    def _has_permit(self, permits: _Permits, host: str) -> bool:
+        return len(permits.taken.get(host, ())) < self._per_host
+
+
+class _Permits:
+    """The permits and the waiters of one process."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.waiting: list[tuple[object, str]] = []
+        #: The times at which a host's permits were taken.
+        self.taken: defaultdict[str, list[float]] = defaultdict(list)
+
+    def release(self, host: str, since: float) -> None:
+        with self.changed:
+            self.taken[host].remove(since)
+            if not self.taken[host]:
+                del self.taken[host]
+            self.changed.notify_all()
 
 
 # --- bodies -----------------------------------------------------------------------------------------

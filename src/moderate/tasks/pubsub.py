@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from redis import exceptions as failures
 
 from moderate.errors import ServiceDown
-from moderate.outbound.breaker import CircuitBreaker
-from moderate.outbound.failures import trouble
+from moderate.outbound.failures import CircuitBreaker, trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable

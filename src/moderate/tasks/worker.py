@@ -2,6 +2,10 @@
 
 The pool of a web process is started at the first request, never at import, because servers fork; a process that
 was forked from one with threads starts its own.
+
+One thread of the pool does the site's own tasks, one after another. Beside it one fetches the pages of pings'
+sources; while there are more to fetch it starts others, which end when nothing is left. Each uses a connection to the
+database for the time of a query or a short transaction, never while it waits for another server.
 """
 
 from __future__ import annotations
@@ -14,18 +18,22 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from moderate.clock import ClockSteps, follow
 from moderate.errors import ServiceDown
-from moderate.tasks.run import DEATHS, DEATHS_ON_THE_WEB
-from moderate.tasks.threads import POLL, ThreadPool
+from moderate.tasks.housekeeping import CHECK_UP, forget, tidy
+from moderate.tasks.run import DEATHS, DEATHS_ON_THE_WEB, backoff, log_fields, run
+from moderate.tasks.scheduler import LEASE, MAX_FETCHES, FetchScheduler, give_back, take_own
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from flask import Flask
 
+    from moderate.model import Task
     from moderate.submit.desk import Desk
     from moderate.tasks.pubsub import WorkerChannel
+
 
 log = logging.getLogger("moderate")
 
@@ -34,6 +42,12 @@ ENDING_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 #: The time that a new pool may need for tasks that were left to it.
 CATCH_UP = timedelta(minutes=2)
+
+#: Seconds between two polls for tasks that were not announced: retries that fell due, leases that ended.
+POLL = 5.0
+
+#: Seconds that a fetching thread may take to end once it is told to; slower ones are left behind.
+FETCH_END = 0.1
 
 
 class Worker:
@@ -146,6 +160,217 @@ class Worker:
                 pool.over.wait(POLL)
 
 
+class ThreadPool:
+    """The threads of one process. A process that is forked from it has none of them, and starts a pool of its own."""
+
+    def __init__(self, app: Flask, desk: Desk, *, deaths: int = DEATHS) -> None:
+        """*deaths* is the number of workers that may die over a task before it is given up."""
+        self.pid = os.getpid()
+        self.over = threading.Event()
+        self._app = app
+        self._desk = desk
+        self._fetches = FetchScheduler()
+        self._steps = ClockSteps(desk.clock, desk.store.time, LEASE)
+        self._lock = threading.Lock()
+        self._worker: threading.Thread | None = None
+        self._wake_worker = threading.Event()
+        #: The fetching thread that waits for tasks, and all of those that fetch.
+        self._reader: threading.Thread | None = None
+        self._readers: set[threading.Thread] = set()
+        self._wake_reader = threading.Event()
+        self._tidied: datetime | None = None
+        self._done = 0
+        #: The task of each busy thread with its start (monotonic seconds), and the threads that were given up.
+        self._busy: dict[threading.Thread, tuple[Task, float]] = {}
+        self._hung: set[threading.Thread] = set()
+        #: True where retention may have more to remove.
+        self._is_behind = False
+        self._deaths = deaths
+        #: Tasks whose outcome could not be stored.
+        self._unsettled: list[Task] = []
+
+    def start(self) -> None:
+        """Start the threads."""
+        self.wake()
+        self._start_worker()
+        self._start_reader()
+
+    def _start_worker(self) -> None:
+        self._worker = self._thread("moderate-worker", lambda: self._loop(self._wake_worker, self._do_own))
+
+    def _start_reader(self) -> None:
+        self._reader = self._thread("moderate-reader", lambda: self._loop(self._wake_reader, self._do_fetches))
+        self._readers.add(self._reader)
+
+    def watch(self) -> None:
+        """Replace threads that have not returned from a task within its lease. Call it from time to time.
+
+        A hook of the host may hang for ever, and a thread cannot be ended from outside. The task is taken again by
+        another worker, and counts as one over which a worker died.
+        """
+        oldest = self._desk.clock.monotonic() - LEASE
+        for thread, (task, since) in list(self._busy.items()):
+            if since > oldest or self._busy.pop(thread, None) is None:
+                continue
+            log.error(
+                "Task %d (%s) for item %d has not ended in %.0f s; another thread goes on.",
+                task.id,
+                task.kind,
+                task.item,
+                LEASE,
+                extra=log_fields(task),
+            )
+            with self._lock:
+                self._hung.add(thread)
+                self._readers.discard(thread)
+            self._fetches.done(task)
+            if thread is self._worker:
+                self._start_worker()
+            elif thread is self._reader:
+                self._start_reader()
+
+    def wake(self) -> None:
+        """Have the threads look for tasks now."""
+        self._wake_worker.set()
+        self._wake_reader.set()
+
+    def end(self, patience: float | None) -> None:
+        """End after the site's own task at hand, waiting at most *patience* seconds; None waits as long as it takes.
+
+        Pages that are being fetched are left to other workers.
+        """
+        self.over.set()
+        if self._busy:
+            log.info("Told to end: nothing new is begun, and the site's own task at hand is waited for.")
+        self.wake()
+        with self._app.app_context():
+            self._fetches.give_back(self._desk)
+        if self._worker is not None:
+            self._worker.join(patience)
+        at_hand = self._busy.get(self._worker) if self._worker is not None else None
+        left = [*([at_hand[0]] if at_hand is not None else []), *self._unsettled]
+        if left:
+            with self._app.app_context():
+                give_back(self._desk, left)
+        for reader in self._current_readers():
+            reader.join(FETCH_END)
+
+    def drain(self) -> int:
+        """Do all due tasks with this thread and as many fetching ones as allowed; return the number of tasks done.
+
+        No fetching thread is left running, even where the database fails.
+        """
+        before = -1
+        while before != self._done:
+            before = self._done
+            self._add_reader()
+            try:
+                with self._app.app_context():
+                    self._do_own()
+            finally:
+                # Fetched pages may have led to tasks of the site's own, and the other way round.
+                while readers := self._current_readers():
+                    readers[0].join()
+        return self._done
+
+    def _current_readers(self) -> list[threading.Thread]:
+        with self._lock:
+            return list(self._readers)
+
+    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def _is_over(self) -> bool:
+        """Return True if the current thread is to end."""
+        return self.over.is_set() or threading.current_thread() in self._hung
+
+    def _loop(self, wake: threading.Event, turn: Callable[[], None]) -> None:
+        while not self._is_over():
+            wake.wait(POLL)
+            wake.clear()
+            self._safely(turn)
+
+    def _safely(self, turn: Callable[[], None]) -> None:
+        try:
+            with self._app.app_context():
+                turn()
+            self._desk.outages.settle()
+        except ServiceDown as error:
+            # The thread goes on: at the next poll the service may be back.
+            self._desk.outages.met(error)
+        except Exception:
+            log.exception("The worker could not look for tasks; it tries again.")
+
+    def _do_own(self) -> None:
+        self._keep_house()
+        while not self._is_over():
+            task = take_own(self._desk, takes_over=self._steps.believes_leases())
+            if task is None and not self._is_behind:
+                return
+            if task is not None:
+                self._run(task)
+            # By time, and not only when no task is left: that may never happen.
+            self._keep_house()
+
+    def _do_fetches(self) -> None:
+        while not self._is_over():
+            task = self._fetches.take(self._desk, takes_over=self._steps.believes_leases())
+            if task is None:
+                return
+            self._add_reader()
+            try:
+                self._run(task)
+            finally:
+                self._fetches.done(task)
+
+    def _run(self, task: Task) -> None:
+        thread = threading.current_thread()
+        self._busy[thread] = (task, self._desk.clock.monotonic())
+        try:
+            run(self._desk, task, deaths=self._deaths)
+        except ServiceDown:
+            with self._lock:
+                self._unsettled.append(task)
+            raise
+        finally:
+            self._busy.pop(thread, None)
+        with self._lock:
+            self._done += 1
+
+    def _add_reader(self) -> None:
+        """Start another fetching thread if there may be one more; it ends when it finds nothing to fetch."""
+        with self._lock:
+            if len(self._readers) < MAX_FETCHES and not self.over.is_set():
+                self._readers.add(self._thread("moderate-reader", self._fetch_and_end))
+
+    def _fetch_and_end(self) -> None:
+        self._safely(self._do_fetches)
+        with self._lock:
+            self._readers.discard(threading.current_thread())
+
+    def _keep_house(self) -> None:
+        """Do what is due besides tasks; the duties of `tidy` every ten minutes."""
+        # Leases that end on their own would look as if a worker had died.
+        while self._unsettled:
+            task = self._unsettled[-1]
+            self._desk.store.tasks.retry(task, self._desk.clock.now() + backoff(task), "the database was away")
+            self._unsettled.pop()
+        if self._is_behind:
+            self._is_behind = forget(self._desk)
+        # Ends a wave that is over, which otherwise takes a request.
+        self._desk.waves.current()
+        now = self._desk.clock.now()
+        # `abs`, because the clock may have been set back.
+        if self._tidied is not None and abs(now - self._tidied) < CHECK_UP:
+            return
+        self._tidied = now
+        follow(self._desk.clock, self._desk.store.time)
+        tidy(self._desk)
+        self._is_behind = True
+
+
 @contextmanager
 def signals_blocked() -> Iterator[None]:
     """Block SIGTERM and SIGINT, so that `signal.sigtimedwait` receives them; restore the default handlers on exit.
@@ -159,3 +384,6 @@ def signals_blocked() -> Iterator[None]:
         for number in ENDING_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
+
+
+log = logging.getLogger("moderate")

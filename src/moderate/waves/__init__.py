@@ -1,1 +1,1 @@
-"""Spam waves: detection, the check and the store."""
+"""Spam waves: detection and the store; the check is in `moderate.checks.crowd`."""

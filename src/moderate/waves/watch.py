@@ -1,8 +1,8 @@
 """Spam waves: detected by bursts of suspicious items, answered by holding everything, ended after some time.
 
 Only suspicious items are counted, with one upsert each, under their article, text and sender and for the whole site.
-During a wave the check `moderate.waves.check` holds everything that comes in, the limits of senders are stricter, and
-moderators are notified once instead of for each item. The wave ends half an hour after the last burst.
+During a wave the check `moderate.checks.crowd.Wave` holds everything that comes in, the limits of senders are
+stricter, and moderators are notified once instead of for each item. The wave ends half an hour after the last burst.
 """
 
 from __future__ import annotations

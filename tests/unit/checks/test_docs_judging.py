@@ -10,7 +10,7 @@ from moderate.checks.order import CHECKS
 from moderate.learned import check as learned
 from moderate.tasks.run import FIRST_RETRY, PATIENCE
 from moderate.tasks.scheduler import LEASE
-from moderate.tasks.threads import POLL
+from moderate.tasks.worker import POLL
 from moderate.text.similarity import LEAST_WORDS
 from moderate.waves import watch as waves
 from tests.servers import ROOT

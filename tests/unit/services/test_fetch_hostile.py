@@ -19,8 +19,7 @@ import trustme
 
 from moderate.clock import SystemClock
 from moderate.errors import FetchFailed
-from moderate.outbound.fetch import line_of, read_body
-from moderate.outbound.semaphore import HostSemaphore
+from moderate.outbound.fetch import HostSemaphore, line_of, read_body
 from tests.servers import HOST, wait_until
 from tests.unit.services.fetching import (
     ABOUT,
