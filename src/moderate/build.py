@@ -30,8 +30,7 @@ from moderate.http.state import State, once_per_request, request_scope
 from moderate.i18n import translator
 from moderate.learned.sql import SqlTokenCounts
 from moderate.limits import Limits, LocalLimiter
-from moderate.monitoring.hints import Hints
-from moderate.monitoring.outages import Outages, PageOutages
+from moderate.monitoring.warnings import Hints, Outages, PageOutages
 from moderate.notices.confirmation_views import ConfirmationAddresses
 from moderate.notices.values import Confirming
 from moderate.notices.views import SiteLinks
@@ -143,7 +142,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         redis=redis,
         tables=tables,
         templates=templates,
-        hints=Hints(hints_on(settings, redis)),
+        hints=Hints(tuple(hints_on(settings, redis))),
         page_outages=PageOutages(clock),
         endings=endings,
     )

@@ -53,7 +53,7 @@ GROUPS = {
         "akismet.feedback",
         "notices.delivery",
         "notices.confirm",
-        "monitoring.outages",
+        "monitoring.warnings",
     ),
     "sql": ("database", "store", "*.sql"),
     "url": ("database.url", "database.schema"),  # with the options of a connection, which are settings
@@ -129,7 +129,7 @@ VIEWS = (
     "*.views",
     "*_views",
     *(f"moderation.{name}" for name in ("access", "forms", "items_csv", "queue", "sign_in")),
-    *(f"monitoring.{name}" for name in ("hints", "metrics")),
+    *(f"monitoring.{name}" for name in ("health", "metrics")),
 )
 FLASK = ("extension", "cli", "protocols", "testing", *VIEWS)
 NETWORK = ("outbound", "akismet.client", "notices", "tasks.pubsub")

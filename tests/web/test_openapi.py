@@ -17,7 +17,7 @@ from moderate.http.answers import Problem
 from moderate.http.operation import Route
 from moderate.moderation import articles_views, queue
 from moderate.moderation import views as moderation
-from moderate.monitoring import views as monitoring
+from moderate.monitoring import health
 from moderate.reading import views as reading
 from moderate.rules import views as rules
 from tests.sites import Host
@@ -138,8 +138,8 @@ PUBLIC_ANSWERS = [
     ("/comments/thaw", reading.ThreadOut),
     ("/items/1", item_json.PublicItem),
     ("/counts?article=thaw&article=none", reading.CountsOfArticles),
-    ("/health", monitoring.HealthOut),
-    ("/health?deep=1", monitoring.HealthOut),
+    ("/health", health.HealthOut),
+    ("/health?deep=1", health.HealthOut),
 ]
 MODERATORS_ANSWERS = [
     ("/moderation/items", moderation.ItemsOut),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from flask import request
+from flask import current_app, request
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from moderate.http import openapi
 from moderate.http.answers import settle_caching
@@ -14,9 +15,8 @@ from moderate.http.routing import ApiBlueprint, add_rule, mount, nothing_here, p
 from moderate.http.state import current_state
 from moderate.moderation import articles_views, forms, items_csv, queue, sign_in
 from moderate.moderation import views as moderation
-from moderate.monitoring import metrics
-from moderate.monitoring import views as monitoring
-from moderate.monitoring.hints import ProxyWatch
+from moderate.monitoring import health, metrics
+from moderate.monitoring.warnings import NO_PROXY_FIX
 from moderate.notices import confirmation_views
 from moderate.notices import views as notices
 from moderate.reading import feed
@@ -38,7 +38,7 @@ VIEWS = (
     feed,
     submission,
     openapi,
-    monitoring,
+    health,
     metrics,
     confirmation_views,
     moderation,
@@ -60,7 +60,6 @@ def build_blueprint(ways_in: Sequence[InboundProtocol]) -> Blueprint:
     routes = [route for module in VIEWS for route in routes_in(module) if route is not reading.thread]
     mount(blueprint, [*chain.from_iterable(map(submission.routes_of, ways_in)), *routes])
     blueprint.before_request(begin)
-    blueprint.before_request(ProxyWatch())
     blueprint.after_request(unsniffed)
     blueprint.after_request(settle_caching)
     add_rule(blueprint, "/<path:_>", "nothing_here", nothing_here)
@@ -75,9 +74,12 @@ def unsniffed(response: Response) -> Response:
 
 
 def begin() -> None:
-    """Log remarks on the app and the ends of outages once, and note the request's sub-path."""
+    """Log hints about the app and the ends of outages once, and note the request's sub-path."""
     state = current_state()
-    state.hints.log_waiting()
+    if state.hints.waiting:
+        state.hints.log_waiting()
+    if "X-Forwarded-For" in request.headers and not isinstance(current_app.wsgi_app, ProxyFix):
+        state.hints.log_once(NO_PROXY_FIX)
     state.desk.outages.settle()
     state.address.note(request)
 

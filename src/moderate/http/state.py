@@ -13,7 +13,7 @@ from flask import current_app, has_request_context, request
 
 from moderate.errors import ServiceDown
 from moderate.lru import LRUCache
-from moderate.monitoring.hints import Hints
+from moderate.monitoring.warnings import Hints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from moderate.http.signing import Signer
     from moderate.http.site_address import SiteAddress
     from moderate.limits.redis import RedisLimiter
-    from moderate.monitoring.outages import PageOutages
+    from moderate.monitoring.warnings import PageOutages
     from moderate.protocols.base import InboundProtocol
     from moderate.reading.thread import ThreadHtml
     from moderate.settings import Settings

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from moderate.articles import HostArticles
     from moderate.checks.base import Check, Services
     from moderate.limits import Limits
-    from moderate.monitoring.outages import Outages
+    from moderate.monitoring.warnings import Outages
     from moderate.notices.values import Confirming
     from moderate.ports import Clock, Notifier
     from moderate.settings import Settings

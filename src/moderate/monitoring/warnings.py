@@ -1,4 +1,7 @@
-"""Outages in the log: one line when a service or page begins to fail, and one when it works again."""
+"""Warnings for operators in the log: hints about the site's set-up, and outages of services.
+
+An outage takes two lines: one when a service or page begins to fail, and one when it works again.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,46 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from moderate.errors import ServiceDown
     from moderate.ports import Clock
 
 log = logging.getLogger("moderate")
+
+#: For an app without `ProxyFix` behind a proxy: all readers share one address, and one limit.
+NO_PROXY_FIX = (
+    "Requests carry X-Forwarded-For, but the app has no ProxyFix: if a proxy of yours sets it, all readers "
+    "share one rate limit. See https://flask.palletsprojects.com/deploying/proxy_fix/. If you have no "
+    "proxy, nothing is wrong: the header is a stranger's and is not read."
+)
+
+
+class Hints:
+    """Sentences that are logged once per process.
+
+    *waiting* are for the first request: each command builds the same app, and need not repeat them.
+    """
+
+    def __init__(self, waiting: Sequence[str] = ()) -> None:
+        self.waiting = waiting
+        self._lock = threading.Lock()
+        self._logged: set[str] = set()
+
+    def log_waiting(self) -> None:
+        """Log the sentences that have not been logged yet."""
+        waiting, self.waiting = self.waiting, ()
+        for sentence in waiting:
+            self.log_once(sentence)
+
+    def log_once(self, sentence: str) -> None:
+        """Log *sentence*, unless this process has done so before."""
+        with self._lock:
+            is_new = sentence not in self._logged
+            self._logged.add(sentence)
+        if is_new:
+            log.warning(sentence)
+
 
 #: Seconds without a failure after which a service counts as back. One that fails now and then is one outage.
 QUIET = 5.0
@@ -129,3 +166,6 @@ class PageOutages:
             parts, self._parts = self._parts, 0
         if parts:
             log.info("Pages go out complete again; %d parts were left out.", parts)
+
+
+log = logging.getLogger("moderate")
