@@ -35,7 +35,7 @@ from moderate.notices.confirmation_views import ConfirmationAddresses
 from moderate.notices.values import Confirming
 from moderate.notices.views import SiteLinks
 from moderate.protocols import PROTOCOLS
-from moderate.reading import filters
+from moderate.reading import fragments
 from moderate.rules.sql import RuleBook
 from moderate.settings import NOT_SHOWN
 from moderate.store.store import Store
@@ -130,7 +130,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         limits.close,
         *(part.close for part in (redis, services.spam, worker_channel) if part is not None),
     )
-    templates = Templates({**language.GLOBALS, **filters.GLOBALS})
+    templates = Templates({**language.GLOBALS, **fragments.GLOBALS})
     return State(
         desk=desk,
         signer=signer,

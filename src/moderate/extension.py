@@ -26,7 +26,7 @@ from moderate.http.routing import place_of
 from moderate.http.state import current_state
 from moderate.model import ChangedText, Client, Decision, Kind, Moderator, Raw
 from moderate.moderation.decide import DecisionRequest, decide_one
-from moderate.reading import filters, fragments, thread_page
+from moderate.reading import fragments, thread_page
 from moderate.settings import Settings
 from moderate.submit.submit import accept
 
@@ -162,7 +162,7 @@ class Moderate:
             moderate_discovery=thread_page.moderate_discovery,
             moderate_feed_elements=thread_page.moderate_feed_elements,
             **language.GLOBALS,
-            **filters.GLOBALS,
+            **fragments.GLOBALS,
         )
         app.cli.add_command(build_cli())
         request_started.connect(start_worker, app)

@@ -24,7 +24,7 @@ from moderate.moderation.buttons import BUTTONS
 from moderate.moderation.notice import script_words, unpack
 from moderate.moderation.views import FILTER, item_filter, item_id, totals
 from moderate.monitoring.health import LAG, akismet
-from moderate.reading.filters import lines
+from moderate.reading.fragments import lines
 from moderate.reading.views import number
 from moderate.text.links import destinations
 
@@ -57,7 +57,7 @@ E = TypeVar("E", bound="StrEnum")
 
 PAGE = 50
 
-#: A text on a card that takes more lines than this is folded; see `moderate.reading.filters.lines`.
+#: A text on a card that takes more lines than this is folded; see `moderate.reading.fragments.lines`.
 LONG = 11
 
 #: Cards that the script may ask for at once: those of a page.

@@ -138,7 +138,7 @@ def make_site() -> Site:
     site = Site(app)
     looks: list[tuple[Any, Callable[[str | None], Any]]] = [
         (trackback.Trackback(), lambda key: trackback.look(request, ARTICLE if key == "1" else None, site.items)),
-        (pingback.Pingback(), lambda _: pingback.look(request)),
+        (pingback.Pingback(), lambda _: pingback.Pingback().look(request, None, StandInEdge())),
         (webmention.Webmention(), lambda _: webmention.look(request, StandInEdge())),
     ]
     blueprint = Blueprint("moderate", __name__)

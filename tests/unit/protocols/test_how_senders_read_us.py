@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from moderate.errors import Closed, Invalid, RateLimited, Refused, ServiceDown
+from moderate.protocols.pingback import REGISTERED, fault
 from moderate.protocols.trackback import SUCCESS, Trackback, failure, message_of, status_of
-from moderate.protocols.xmlrpc import fault, response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,15 +98,13 @@ def npm_code(body: str) -> int:
 
 @pytest.mark.parametrize("reader", [serendipity_pingback, npm_pingback, mention_client])
 def test_every_pingback_sender_distinguishes_success_from_a_fault(reader: Callable[[str], bool]) -> None:
-    from moderate.protocols.pingback import REGISTERED
-
-    assert reader(response(REGISTERED).decode())
+    assert reader(REGISTERED.decode())
     assert not reader(fault(33, "No.").decode())
     assert npm_code(fault(33, "No.").decode()) == 33
 
 
 def test_the_response_holds_only_the_xml_document() -> None:
-    for body in (SUCCESS, failure("x").data, response("x"), fault(1, "x")):
+    for body in (SUCCESS, failure("x").data, REGISTERED, fault(1, "x")):
         assert body.startswith(b'<?xml version="1.0" encoding="utf-8"?>\n')
         assert body.endswith(b">\n")
         assert b"\r" not in body

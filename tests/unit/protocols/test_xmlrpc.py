@@ -6,17 +6,17 @@ import xmlrpc.client
 
 import pytest
 
-from moderate.protocols.xmlrpc import (
+from moderate.protocols.pingback import (
     BAD_ENCODING,
     MAX_DEPTH,
     NOT_A_CALL,
     NOT_WELL_FORMED,
-    BadCall,
+    REGISTERED,
     Call,
     Parameter,
+    PingRefused,
     fault,
     read_call,
-    response,
 )
 
 SOURCE, TARGET = "https://blog.example/post", "https://site.example/a/1"
@@ -62,9 +62,9 @@ def test_bare_ampersands_are_repaired_and_references_kept() -> None:
 def test_only_short_pings_without_declarations_are_repaired() -> None:
     bare = call("https://a.example/?a&b")
     for body in (bare + "<!-- c -->", bare.replace("pingback.ping", "other"), bare + "<?x" + "x" * 8192 + "?>"):
-        with pytest.raises(BadCall) as refused:
+        with pytest.raises(PingRefused) as refused:
             read_call(body.encode())
-        assert refused.value.code == NOT_WELL_FORMED
+        assert refused.value.fault == NOT_WELL_FORMED
 
 
 @pytest.mark.parametrize(
@@ -79,32 +79,32 @@ def test_only_short_pings_without_declarations_are_repaired() -> None:
     ],
 )
 def test_any_document_type_is_refused(head: str) -> None:
-    with pytest.raises(BadCall) as refused:
+    with pytest.raises(PingRefused) as refused:
         read_call(call(head=head).encode())
-    assert refused.value.code == NOT_WELL_FORMED
+    assert refused.value.fault == NOT_WELL_FORMED
 
 
 @pytest.mark.parametrize(
     "label", ["utf-7", "utf-16", "shift_jis", "unicode_escape", "zlib_codec", "idna", "cp037", "x"]
 )
 def test_other_charsets_are_refused_before_any_codec_is_looked_up(label: str) -> None:
-    with pytest.raises(BadCall) as refused:
+    with pytest.raises(PingRefused) as refused:
         read_call(call(head=f'<?xml version="1.0" encoding="{label}"?>').encode())
-    assert refused.value.code == BAD_ENCODING
+    assert refused.value.fault == BAD_ENCODING
 
 
 @pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_wide_charsets_are_refused(codec: str) -> None:
-    with pytest.raises(BadCall) as refused:
+    with pytest.raises(PingRefused) as refused:
         read_call(call(head="<!DOCTYPE m>").encode(codec))
-    assert refused.value.code == BAD_ENCODING
+    assert refused.value.fault == BAD_ENCODING
 
 
 @pytest.mark.parametrize("broken", [b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xe9"])
 def test_bytes_that_do_not_fit_the_charset_are_refused(broken: bytes) -> None:
-    with pytest.raises(BadCall) as refused:
+    with pytest.raises(PingRefused) as refused:
         read_call(call("https://a.example/x").encode().replace(b"x<", broken + b"<"))
-    assert refused.value.code == BAD_ENCODING
+    assert refused.value.fault == BAD_ENCODING
 
 
 @pytest.mark.parametrize(
@@ -121,9 +121,9 @@ def test_bytes_that_do_not_fit_the_charset_are_refused(broken: bytes) -> None:
     ],
 )
 def test_text_that_is_no_xml_gets_the_fault_not_well_formed(body: str) -> None:
-    with pytest.raises(BadCall) as refused:
+    with pytest.raises(PingRefused) as refused:
         read_call(body.encode())
-    assert refused.value.code == NOT_WELL_FORMED
+    assert refused.value.fault == NOT_WELL_FORMED
 
 
 @pytest.mark.parametrize(
@@ -142,9 +142,9 @@ def test_text_that_is_no_xml_gets_the_fault_not_well_formed(body: str) -> None:
     ],
 )
 def test_xml_that_is_no_call_gets_its_own_fault(body: str) -> None:
-    with pytest.raises(BadCall) as refused:
+    with pytest.raises(PingRefused) as refused:
         read_call(body.encode())
-    assert refused.value.code == NOT_A_CALL
+    assert refused.value.fault == NOT_A_CALL
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_named_parameters_keep_their_names() -> None:
 
 
 def test_responses_can_be_parsed_by_the_standard_library() -> None:
-    assert xmlrpc.client.loads(response("a < b & c"))[0] == ("a < b & c",)
+    assert xmlrpc.client.loads(REGISTERED)[0] == ("Pingback registered. It is shown once it has been checked.",)
     with pytest.raises(xmlrpc.client.Fault) as raised:
         xmlrpc.client.loads(fault(17, "a < b & c"))
     assert (raised.value.faultCode, raised.value.faultString) == (17, "a < b & c")
