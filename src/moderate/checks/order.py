@@ -5,14 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moderate.akismet.check import Akismet
-from moderate.checks.crowd import Crowd, Wave
-from moderate.checks.honeypot import Honeypot
-from moderate.checks.links import Links
-from moderate.checks.ping_signals import PingSignals
-from moderate.checks.repeat import Repeat
-from moderate.checks.source_link import SourceLink
-from moderate.checks.timing import Timing
-from moderate.checks.trusted import TrustedAuthor
+from moderate.checks.form import Honeypot, Links, Timing
+from moderate.checks.history import Crowd, Repeat, TrustedAuthor, Wave
+from moderate.checks.pings import PingSignals, SourceLink
 from moderate.learned.check import Learned
 from moderate.rules.check import Rules, TrustRules
 

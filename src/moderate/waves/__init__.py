@@ -1,1 +1,1 @@
-"""Spam waves: detection and the store; the check is in `moderate.checks.crowd`."""
+"""Spam waves: detection and the store; the check is in `moderate.checks.history`."""

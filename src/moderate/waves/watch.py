@@ -1,7 +1,7 @@
 """Spam waves: detected by bursts of suspicious items, answered by holding everything, ended after some time.
 
 Only suspicious items are counted, with one upsert each, under their article, text and sender and for the whole site.
-During a wave the check `moderate.checks.crowd.Wave` holds everything that comes in, the limits of senders are
+During a wave the check `moderate.checks.history.Wave` holds everything that comes in, the limits of senders are
 stricter, and moderators are notified once instead of for each item. The wave ends half an hour after the last burst.
 """
 

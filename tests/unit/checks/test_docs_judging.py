@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from moderate import wave_ended, wave_started
-from moderate.checks import repeat, trusted
+from moderate.checks import history
 from moderate.checks.order import CHECKS
 from moderate.learned import check as learned
 from moderate.tasks.run import FIRST_RETRY, PATIENCE
@@ -34,7 +34,7 @@ def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
         "Half an hour after",
         "shrink to a quarter",
         "within three seconds",
-        f"in the last {trusted.PERIOD.days} days",
+        f"in the last {history.RECORD.days} days",
         "from the third nearly equal one on",
         "spam when it was posted on five articles",
         "A text of eight or more longer words",
@@ -45,8 +45,8 @@ def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
         "look every five seconds",
     ]
     assert [words for words in said if words not in PAGE] == []
-    numbers = (waves.SHARE, waves.WINDOW, waves.LASTS.seconds, waves.STRICTER, waves.FRESH, repeat.NEARLY, repeat.FLOOD)
-    assert numbers == (0.8, 600, 1800, 4, 3, 2, 5)
+    numbers = (waves.SHARE, waves.WINDOW, waves.LASTS.seconds, waves.STRICTER, waves.FRESH)
+    assert (*numbers, history.NEARLY, history.FLOOD) == (0.8, 600, 1800, 4, 3, 2, 5)
     assert (LEAST_WORDS, learned.LEAST, FIRST_RETRY.seconds, PATIENCE.days, LEASE, POLL) == (
         8,
         10,

@@ -8,13 +8,10 @@ from typing import Any
 import pytest
 
 from moderate.checks.base import Services, judge
-from moderate.checks.honeypot import Honeypot
-from moderate.checks.links import Links
+from moderate.checks.form import Honeypot, Links, Timing, least_seconds
+from moderate.checks.history import FLOOD, Repeat, TrustedAuthor
 from moderate.checks.order import CHECKS, in_use
-from moderate.checks.ping_signals import PingSignals, is_template
-from moderate.checks.repeat import FLOOD, Repeat
-from moderate.checks.timing import Timing, least_seconds
-from moderate.checks.trusted import TrustedAuthor
+from moderate.checks.pings import PingSignals, is_template
 from moderate.model import Kind, Lean, Status
 from moderate.testing import ScriptedSpamService
 from tests.stand_ins import FixedRules, MemoryTokenCounts

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderate.checks.repeat import Repeat
+from moderate.checks.history import Repeat
 from moderate.model import Kind, Lean, Status
 from moderate.text.similarity import NEAR, Alike, near_text
 from tests.unit.checks.cases import Past, comment, facts

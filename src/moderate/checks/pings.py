@@ -1,4 +1,4 @@
-"""The check of pings for signs of spam, before their source is read."""
+"""The checks of pings: for signs of spam before their source is read, and for its link to the article."""
 
 from __future__ import annotations
 
@@ -41,11 +41,8 @@ class PingSignals(CheckDefaults):
         if not found:
             return None
         lean = Lean.SPAM if len(found) > 1 else Lean.HOLD
-        return Finding(self.name, lean, reduce(both, found), score=float(len(found)))
-
-
-def both(sign: Message, further: Message) -> Message:
-    return Message("{sign}; {further}", sign=sign, further=further)
+        reason = reduce(lambda sign, further: Message("{sign}; {further}", sign=sign, further=further), found)
+        return Finding(self.name, lean, reason, score=float(len(found)))
 
 
 def signs(submission: Submission) -> Iterator[Message]:
@@ -70,7 +67,32 @@ def core(text: str) -> str:
 
 def is_template(excerpt: str) -> bool:
     """Return True if the excerpt is nothing but "[Trackback]" or "[…] More Info here […]"."""
-    if len(excerpt) > TEMPLATE_LENGTH:
-        return False
-    text = core(re.sub(r"\d+", " ", excerpt))
-    return bool(TEMPLATE.match(text))
+    return len(excerpt) <= TEMPLATE_LENGTH and bool(TEMPLATE.match(core(re.sub(r"\d+", " ", excerpt))))
+
+
+class SourceLink(CheckDefaults):
+    """Marks a ping as spam if its source was read and does not link here, and holds it while it cannot be read.
+
+    The page is read by a task (`moderate.tasks.run`); this check only says what the result means. A source that is
+    blocked, refuses, or is missing reads the same here: none of them tells more than another.
+    """
+
+    name = "source-link"
+    remote = True
+    kinds = PINGS
+    needs = "fetcher"
+
+    def look(self, submission: Submission, facts: Facts) -> Finding | None:
+        source = facts.source
+        if source is None:
+            return Finding(self.name, Lean.UNSURE, "the page was not looked at yet")
+        if source.trouble:
+            return Finding(
+                self.name, Lean.UNSURE, Message("the page could not be read: {why}", why=Message.of(source.trouble))
+            )
+        if source.links_here:
+            return None
+        lean = Lean.SPAM if facts.settings.verify_pings == "required" else Lean.HOLD
+        if source.is_gone:
+            return Finding(self.name, lean, "the page says that it was deleted")
+        return Finding(self.name, lean, "the page does not link to the article")
