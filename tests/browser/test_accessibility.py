@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from moderate.moderation.sign_in import new_link
+from moderate.moderation.access import new_link
 from tests.browser.axe import grave_findings
 from tests.newsroom_site import serve
 

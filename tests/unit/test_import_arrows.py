@@ -128,7 +128,7 @@ VIEWS = (
     "reading",
     "*.views",
     "*_views",
-    *(f"moderation.{name}" for name in ("access", "forms", "items_csv", "queue", "sign_in")),
+    *(f"moderation.{name}" for name in ("access", "forms", "items_csv", "queue")),
     *(f"monitoring.{name}" for name in ("health", "metrics")),
 )
 FLASK = ("extension", "cli", "protocols", "testing", *VIEWS)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from moderate.moderation.sign_in import SIGN_IN
+from moderate.moderation.access import SIGN_IN
 from moderate.notices.confirmation_views import CONFIRMATION, STOP
 from moderate.notices.views import DECISION, UNSUBSCRIBE
 from tests.web.mail_sites import a_site

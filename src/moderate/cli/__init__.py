@@ -19,9 +19,9 @@ from moderate.errors import ConfigError, ModerateError
 from moderate.http.state import current_state
 from moderate.i18n import translator
 from moderate.model import MAX_ID, Awaiting, ChangedText, Decision, ItemFilter, Moderator, Status
+from moderate.moderation.access import new_link, revoke_links
 from moderate.moderation.decide import DecisionRequest, decide_one, look_up
 from moderate.moderation.items_csv import lines_of, pages_of
-from moderate.moderation.sign_in import new_link, revoke_links
 from moderate.tasks.scheduler import LEASE
 from moderate.tasks.worker import signals_blocked
 from moderate.text.characters import printable

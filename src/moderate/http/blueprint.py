@@ -13,7 +13,7 @@ from moderate.http.answers import settle_caching
 from moderate.http.operation import routes_in
 from moderate.http.routing import ApiBlueprint, add_rule, mount, nothing_here, prepare
 from moderate.http.state import current_state
-from moderate.moderation import articles_views, forms, items_csv, queue, sign_in
+from moderate.moderation import access, articles_views, forms, items_csv, queue
 from moderate.moderation import views as moderation
 from moderate.monitoring import health, metrics
 from moderate.monitoring.warnings import NO_PROXY_FIX
@@ -46,7 +46,7 @@ VIEWS = (
     items_csv,
     queue,
     forms,
-    sign_in,
+    access,
     rules,
     notices,
 )

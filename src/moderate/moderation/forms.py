@@ -19,8 +19,8 @@ from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
 from moderate.http.state import current_state
 from moderate.i18n import Message
 from moderate.model import MAX_ID, Status, whole_number
-from moderate.moderation.access import CsrfIn, moderator, signed_in
-from moderate.moderation.buttons import BUTTONS, KEEP, Button, ButtonName, offered
+from moderate.moderation.access import CsrfIn, moderator, no_entry, page, signed_in
+from moderate.moderation.buttons import BUTTONS, KEEP, Button, ButtonName, offered, sign_notice
 from moderate.moderation.decide import (
     MOST,
     DecisionRequest,
@@ -30,8 +30,7 @@ from moderate.moderation.decide import (
     undo_batch,
     versions_digest,
 )
-from moderate.moderation.notice import pack
-from moderate.moderation.queue import FILTERS, default_filter, frame, no_entry, page
+from moderate.moderation.queue import FILTERS, default_filter, frame
 from moderate.moderation.views import FILTER, item_filter
 
 if TYPE_CHECKING:
@@ -240,5 +239,5 @@ def whole(value: str, name: str) -> int:
 def back(state: State, outcome: Outcome | None, button: Button | None) -> ResponseReturnValue:
     """Redirect to the queue with the moderator's tab, filters and cursor."""
     place = {name: value for name in FILTERS if (value := request.form.get(f"filter_{name}")) is not None}
-    notice = pack(state, moderator(state), outcome, button.name if button else None)
+    notice = sign_notice(state, moderator(state), outcome, button.name if button else None)
     return redirect(f"{url_for('moderate.queue')}?{urlencode(place | {'notice': notice})}", 303)

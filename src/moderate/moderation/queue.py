@@ -15,18 +15,14 @@ from moderate.http.answers import NoSuchPage, problem, public_text, status_of, u
 from moderate.http.item_json import verified
 from moderate.http.language import check_names, duration, for_moderators, say, translated
 from moderate.http.operation import CURSOR, HTML, HTML_PAGE, TEXT, Operation, Reply, query, whole
-from moderate.http.signing import CSP
-from moderate.http.state import current_state, render
+from moderate.http.state import current_state
 from moderate.i18n import Message
 from moderate.model import MAX_ID, TASK_KINDS, Awaiting, ItemFilter, Kind, Page, Status, whole_number
-from moderate.moderation.access import csrf_token, moderator, session_token, signed_in
-from moderate.moderation.buttons import BUTTONS
-from moderate.moderation.notice import script_words, unpack
+from moderate.moderation.access import csrf_token, moderator, no_entry, page, session_token, signed_in
+from moderate.moderation.buttons import BUTTONS, read_notice, script_words
 from moderate.moderation.views import FILTER, item_filter, item_id, totals
 from moderate.monitoring.health import LAG, akismet
-from moderate.reading.fragments import lines
 from moderate.reading.views import number
-from moderate.text.links import destinations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,9 +52,6 @@ class NewsOut(BaseModel):
 E = TypeVar("E", bound="StrEnum")
 
 PAGE = 50
-
-#: A text on a card that takes more lines than this is folded; see `moderate.reading.fragments.lines`.
-LONG = 11
 
 #: Cards that the script may ask for at once: those of a page.
 MOST_CARDS = PAGE
@@ -113,7 +106,7 @@ def shown(state: State, who: Moderator, which: ItemFilter, some: Page, wrong: In
         now=state.desk.clock.now(),
         not_asked=not_asked,
         verified=verified,
-        notice=unpack(state, who, request.args.get("notice")),
+        notice=read_notice(state, who, request.args.get("notice")),
         banners=banners(state),
         usage=usage(state),
         waiting_since=state.desk.store.queue.oldest_waiting(),
@@ -260,41 +253,12 @@ def changed(state: State) -> int:
 # --- pages ----------------------------------------------------------------------------------------------
 
 
-def no_entry(state: State, error: Unauthorized) -> Response:
-    """Return the page that says how to sign in."""
-    home = f"{request.script_root}/"
-    return page(
-        "sign_in",
-        status_of(error),
-        message=public_text(error),
-        has_login=state.hooks.has_login is not None and state.hooks.has_login(),
-        home=state.address.absolute(home, request) if state.settings.site_url else home,
-    )
-
-
-def is_long(html: str) -> bool:
-    """Return whether a text in HTML takes more than `LONG` lines on a phone."""
-    return lines(html) > LONG
-
-
 def nothing_here(**_: str) -> ResponseReturnValue:
     """Answer 404 for every other address below ``/moderation/``: a page for browsers, a problem for programs."""
     error = NoSuchPage()
     if request.method in {"GET", "HEAD"} and request.accept_mimetypes.best == "text/html":
         return page("refused", status_of(error), error=error, message=public_text(error))
     return problem(error)
-
-
-def page(template: str, status: int, **context: Any) -> Response:
-    """Render one of the moderators' pages, with headers against caching, framing and foreign scripts."""
-    for_moderators()
-    response = Response(render(template, destinations=destinations, is_long=is_long, **context), status)
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["Content-Security-Policy"] = CSP
-    response.headers["X-Frame-Options"] = "DENY"
-    response.headers["Referrer-Policy"] = "same-origin"
-    response.vary.add("Accept-Language")
-    return response
 
 
 # --- banners --------------------------------------------------------------------------------------------

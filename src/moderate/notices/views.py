@@ -16,9 +16,9 @@ from moderate.http.signing import AgainIn, SignedLink, keep_secret, unsubscribe
 from moderate.http.state import current_state
 from moderate.i18n import Message
 from moderate.model import Moderator, Status
+from moderate.moderation.access import page
 from moderate.moderation.buttons import BUTTONS, KEEP, Button
 from moderate.moderation.decide import DecisionRequest, decide_one
-from moderate.moderation.queue import page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
