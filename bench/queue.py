@@ -22,7 +22,7 @@ from sqlalchemy import insert, text
 
 from moderate import Article, Moderate, Moderator
 from moderate.database.schema import SITE, articles, counters, history, items
-from moderate.store.counters import NAMED
+from moderate.store.articles import NAMED
 from moderate.store.search import terms_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Boolean, Integer, delete, func, insert, selec
 from sqlalchemy.types import JSON
 
 from moderate.database import migrate
-from moderate.database.copying import BATCH, copy, count_rows
+from moderate.database.copies import BATCH, copy, count_rows
 from moderate.database.engine import Database
 from moderate.database.schema import UtcDateTime, counters, items, metadata, secrets, states
 from moderate.database.tables import Tables

@@ -14,9 +14,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, inspect, select, text
 
 from moderate.database import migrate
-from moderate.database.encodings import every_word, make_fit
 from moderate.database.engine import Database
 from moderate.database.migrate import check, current, include_name, is_required, migrate_to, trouble, upgrade
+from moderate.database.repairs import every_word, make_fit
 from moderate.database.schema import metadata, states
 from moderate.errors import ServiceDown
 from moderate.model import Decision

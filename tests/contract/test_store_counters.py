@@ -10,7 +10,7 @@ from sqlalchemy import delete, event, update
 from moderate.database.schema import counters, items
 from moderate.lifecycle import counter_of
 from moderate.model import Counts, Decision, Kind, Status
-from moderate.store.counters import Drift
+from moderate.store.articles import Drift
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping, a_verdict, decide_one
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from moderate.cli import build_cli
-from moderate.database.backups import TOOLS, TOOLS_BACK
+from moderate.database.copies import TOOLS, TOOLS_BACK
 from moderate.database.outages import BY_CODE, BY_TEXT
 from tests.servers import ROOT
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from moderate.model import Item
-    from moderate.store.counters import Drift
+    from moderate.store.articles import Drift
 
 
 #: The number of an item's links that the terminal lists, and their names by place.

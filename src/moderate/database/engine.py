@@ -16,7 +16,6 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import Pool, SingletonThreadPool, StaticPool
 
-from moderate.database.keys import gave_no_id, raise_sequences
 from moderate.database.outages import (
     ENCODING,
     IDS,
@@ -34,6 +33,7 @@ from moderate.database.outages import (
     server_patience,
     sqlite_patience,
 )
+from moderate.database.repairs import gave_no_id, raise_sequences
 from moderate.database.sqlite import BEGIN, FileWatch, by_driver, file_of, fold_in, listen_on_sqlite
 from moderate.database.url import (
     ADDRESSES,

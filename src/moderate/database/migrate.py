@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from moderate.database.encodings import every_word, make_fit, unfit
 from moderate.database.outages import reason
+from moderate.database.repairs import every_word, make_fit, unfit
 from moderate.database.schema import MYSQL, metadata, states
 from moderate.database.statements import overwrite
 from moderate.errors import ServiceDown
@@ -279,7 +279,7 @@ def check(database: Database) -> list[str]:
     """Describe the differences between the tables and this code; empty where there are none.
 
     Additions of a newer version are no differences. Missing indexes and unique constraints, which
-    `moderate.database.checkup` makes again, are left out.
+    `moderate.database.tables` makes again, are left out.
     """
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext

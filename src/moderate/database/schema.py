@@ -61,7 +61,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 def exact(length: int) -> String:
-    """Text that is compared letter by letter; on MySQL and MariaDB see `moderate.database.encodings`."""
+    """Text that is compared letter by letter; on MySQL and MariaDB see `moderate.database.repairs`."""
     return String(length)
 
 

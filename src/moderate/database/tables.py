@@ -1,30 +1,34 @@
-"""The tables as a whole, for the command line and the health check: version, faults, backups, copies."""
+"""The tables as a whole, for the command line and the health check: version, faults and their repair, copies.
+
+Faults are what a restore, a migration by hand or a tool leaves.
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import MetaData, Table, false, select
 
-from moderate.database import backups, checkup, copying, migrate, sqlite
+from moderate.database import copies, migrate, repairs, sqlite
 from moderate.database.engine import Database
 from moderate.database.schema import items, metadata, states
 from moderate.database.statements import overwrite
 from moderate.database.url import database_key, is_memory
-from moderate.store.counters import Counters
+from moderate.store import search
+from moderate.store.articles import Counters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
     from pathlib import Path
 
     from sqlalchemy.engine import Connection
 
-    from moderate.database.checkup import Fault
     from moderate.database.migrate import Trouble
     from moderate.ports import Clock
-    from moderate.store.counters import Drift
+    from moderate.store.articles import Drift
 
 
 #: Seconds that a try to write waits for another writer.
@@ -35,6 +39,14 @@ KEPT_EVERY = 0.1
 
 #: The name under which a try leaves its row among what is kept.
 PROBE = "health"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault of the database, in a sentence, and whether it was mended."""
+
+    words: str
+    is_mended: bool = False
 
 
 class _TakenBack(Exception):
@@ -84,7 +96,23 @@ class Tables:
         With *repair*, mend what can be mended without a loss.
         """
         with self._database.unhurried() as database:
-            yield from checkup.faults(database, repair=repair)
+            damage = damage_of(database)
+            if damage:
+                # Nothing else can be read from such a file for certain, and nothing should be written to it.
+                yield Fault(f"The database is damaged: {damage}. Restore a backup.")
+                return
+            for look, mend in MENDS:
+                with database.read() as conn:
+                    wrong = list(look(conn))
+                if wrong and repair:
+                    with database.write() as conn:
+                        mend(conn)
+                yield from (Fault(words, is_mended=repair) for words in wrong)
+            yield from map(Fault, unmendable(database))
+            for drift in Counters(database).recount(repair=repair):
+                if drift is not None:
+                    whose = drift.article or "the whole site"
+                    yield Fault(f"The counters of {whose} do not match their items.", is_mended=repair)
 
     def probe(self, now: datetime, *, every_table: bool = False) -> None:
         """Write one small row. Raises `ServiceDown` where writing fails, or waits for another writer for a second.
@@ -126,7 +154,7 @@ class Tables:
 
         Raises `BackupRefused` where the copy cannot be made, and for a database that is not one SQLite file.
         """
-        return backups.backup(self._database, target, overwrite=overwrite)
+        return copies.backup(self._database, target, overwrite=overwrite)
 
     def restore(self, source: Path, now: datetime) -> tuple[str, Path | None]:
         """Replace the database by a backup; return the version of its tables and where the old database is kept.
@@ -134,11 +162,11 @@ class Tables:
         Raises `BackupRefused`, and changes nothing, where *source* cannot be used, where another process has the
         database open, and for a database that is not one SQLite file.
         """
-        return backups.restore(self._database, source, now)
+        return copies.restore(self._database, source, now)
 
     def count_rows(self) -> int:
         """Return how many rows there are in all tables together."""
-        return copying.count_rows(self._database)
+        return copies.count_rows(self._database)
 
     def copy_to(self, address: str, progress: Callable[[int], None]) -> list[Drift]:
         """Copy all rows, as they stand at one moment, into the empty database at *address*: all or nothing.
@@ -149,7 +177,7 @@ class Tables:
         """
         target = Database(address)
         try:
-            copying.copy(self._database, target, progress)
+            copies.copy(self._database, target, progress)
             return [drift for drift in Counters(target).recount(repair=False) if drift is not None]
         finally:
             target.dispose()
@@ -166,3 +194,37 @@ def _try_to_write(conn: Connection, now: datetime, every_table: bool, is_kept: b
     conn.execute(overwrite(conn.dialect.name, states, "name", "value", "at"), {"name": PROBE, "value": {}, "at": now})
     if not is_kept:
         raise _TakenBack
+
+
+def damage_of(database: Database) -> str:
+    """Return the damage that SQLite finds in its file; an empty text on a server, which checks its own files."""
+    if database.dialect != "sqlite":
+        return ""
+    with database.read() as conn:
+        found = [str(row[0]) for row in conn.exec_driver_sql("PRAGMA integrity_check(3)")]
+    return "" if found == ["ok"] else "; ".join(" ".join(words.split()) for words in found)
+
+
+def unmendable(database: Database) -> Iterator[str]:
+    """Yield the differences between the tables and this code that cannot be mended."""
+    differences = migrate.check(database)
+    if differences:
+        yield f"The tables were changed: {'; '.join(differences)}. {migrate.LOST}"
+    with database.read() as conn:
+        yield from repairs.unmendable(conn)
+        yield from repairs.ids_missing(conn, is_mendable=False)
+
+
+def search_missing(conn: Connection) -> Iterable[str]:
+    return () if search.is_whole(conn) else ("The index for searches is missing or damaged.",)
+
+
+#: Pairs of a function that yields faults and one that mends them.
+MENDS: tuple[tuple[Callable[[Connection], Iterable[str]], Callable[[Connection], object]], ...] = (
+    (repairs.other_letters, repairs.make_fit),
+    (repairs.mendable, repairs.give_back),
+    (repairs.ids_missing, repairs.give_ids),
+    (repairs.sequences_behind, repairs.raise_sequences),
+    (repairs.indexes_missing, repairs.make_indexes),
+    (search_missing, search.make_again),
+)

@@ -13,7 +13,7 @@ from moderate.errors import ServiceDown
 from moderate.lifecycle import UNDOABLE
 from moderate.model import Awaiting, ChangedText, Decided, HistoryEntry, Left, Page, Status
 from moderate.store import revising
-from moderate.store.counters import CounterChanges
+from moderate.store.articles import CounterChanges
 from moderate.store.moves import apply
 from moderate.store.rows import WHOLE, entry_from, find_item, item_from, items_of, last_actor, last_dealt_with, page_of
 from moderate.store.search import found_by, found_newest, update_index

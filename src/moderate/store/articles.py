@@ -1,20 +1,29 @@
-"""The host's articles: titles for moderators, addresses for pings, and what moderators set for them."""
+"""The host's articles: titles, addresses, what moderators set for them, and the counters of their items.
+
+Counters change by differences together with the items, are read in one query, and are rebuilt on demand.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, literal, select, union, update
 
-from moderate.database.schema import article_urls, articles
-from moderate.database.statements import Lookup, overwrite
-from moderate.lifecycle import Overrides
+from moderate.database.schema import SITE, article_urls, articles, counters, items
+from moderate.database.statements import SQLITE, Lookup, overwrite, upsert
+from moderate.lifecycle import Overrides, counter_of
+from moderate.model import Counts, Kind, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy.engine import Connection
+    from sqlalchemy.sql import Select
+    from sqlalchemy.sql.base import ReadOnlyColumnCollection
+    from sqlalchemy.sql.dml import Insert
 
     from moderate.database.engine import Database
     from moderate.lifecycle import Premoderation
@@ -131,3 +140,172 @@ def _make_room(conn: Connection, article: str, present: set[str], more: int) -> 
 
 def _owner(conn: Connection, url_key: str) -> str | None:
     return conn.execute(OWNER, {"of_url": url_key}).scalar()
+
+
+# --- counters ---------------------------------------------------------------------------------------
+
+#: In the order of the fields of `Counts`.
+NAMES = tuple(field.name for field in fields(Counts))
+COLUMNS = tuple(counters.c[name] for name in NAMES)
+#: The columns that a new row has to name; the others default to 0.
+NAMED = tuple(column.name for column in counters.c if not (column.primary_key or column.server_default))
+
+# Statements for page views are built once: building one costs as much as running it.
+OF_ARTICLE = counters.c.article_key == bindparam("key")
+NUMBERS = select(*COLUMNS).where(OF_ARTICLE)
+NUMBERS_OF_ONE = Lookup(NUMBERS)
+NUMBERS_OF_MANY = select(counters.c.article_key, *COLUMNS).where(
+    counters.c.article_key.in_(bindparam("keys", expanding=True))
+)
+REVISION = Lookup(select(counters.c.revision).where(OF_ARTICLE))
+
+
+def add_to_counters(conn: Connection, article: str, change: Mapping[str, int], *, is_visible: bool) -> None:
+    """Move the counters of an article, and of the site, by *change*.
+
+    The article's row is always written first and the site's last: a transaction that waits for the site's
+    row holds no row that the owner of that one still needs.
+    """
+    step = {**change, "revision": 1} if is_visible else change
+    _add(conn, {article: step, SITE: step})
+
+
+class CounterChanges:
+    """The sum of several changes in one transaction, written at its end; `add_to_counters` says in which order."""
+
+    def __init__(self) -> None:
+        self._steps: dict[str, dict[str, int]] = {}
+
+    def add(self, article: str, change: Mapping[str, int], *, is_visible: bool) -> None:
+        for key in (article, SITE):
+            step = self._steps.setdefault(key, {})
+            for name, number in {**change, "revision": int(is_visible)}.items():
+                step[name] = step.get(name, 0) + number
+
+    def write(self, conn: Connection) -> None:
+        keys = [key for key in sorted(self._steps) if key != SITE and any(self._steps[key].values())]
+        if keys:
+            _add(conn, {key: self._steps[key] for key in (*keys, SITE)})
+
+
+def _add(conn: Connection, steps: Mapping[str, Mapping[str, int]]) -> None:
+    """Add to the rows in the order given; only the columns that change in any of them are written."""
+    names = sorted({name for step in steps.values() for name, number in step.items() if number})
+    # Adding 0 to a column creates the row where there is none, and locks it.
+    change = _addition(conn.dialect.name, tuple(names) or ("revision",))
+    start = dict.fromkeys((*NAMED, *names), 0)
+    rows = [{"article_key": key, **{name: step.get(name, 0) for name in start}} for key, step in steps.items()]
+    conn.execute(change, rows)
+
+
+@lru_cache
+def _addition(dialect: str, names: tuple[str, ...]) -> Insert:
+    def merge(new: ReadOnlyColumnCollection[str, Any]) -> dict[str, Any]:
+        return {name: counters.c[name] + new[name] for name in names}
+
+    return upsert(dialect, counters, "article_key", merge)
+
+
+@lru_cache
+def _on_sqlite(number: int) -> str:
+    """Return the text of `NUMBERS_OF_MANY` for a number of keys."""
+    query = NUMBERS_OF_MANY.params(keys=[""] * number)
+    return str(query.compile(dialect=SQLITE, compile_kwargs={"render_postcompile": True}))
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A counter row that did not match its items: the stored and the counted numbers."""
+
+    article: str
+    stored: Counts
+    counted: Counts
+
+
+class Counters:
+    """The counters of articles and of the site."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def counts(self, keys: Sequence[str]) -> dict[str, Counts]:
+        """Return the counters of articles, in one query for any number of keys; unknown keys count zero."""
+        found = dict.fromkeys(keys, Counts())
+        if len(found) < 2:
+            return {key: self._numbers(key) for key in found}
+        for key, *numbers in self._rows(list(found)):
+            found[key] = Counts(*numbers)
+        return found
+
+    def _rows(self, keys: list[str]) -> Sequence[Sequence[Any]]:
+        if self._database.dialect == "sqlite":
+            # By the driver itself, which halves the time: see `moderate.database.statements`.
+            return self._database.ask_sqlite(_on_sqlite(len(keys)), keys)
+        with self._database.read() as conn:
+            return conn.execute(NUMBERS_OF_MANY, {"keys": keys}).all()
+
+    def _numbers(self, key: str) -> Counts:
+        row = NUMBERS_OF_ONE.first(self._database, key=key)
+        return Counts(*row) if row else Counts()
+
+    def totals(self) -> Counts:
+        """Return the counters of the whole site."""
+        return self._numbers(SITE)
+
+    def revision(self, article: str) -> int:
+        """Return a number that grows whenever what readers see of the article changes."""
+        row = REVISION.first(self._database, key=article)
+        return int(row[0]) if row else 0
+
+    def articles_with_items(self) -> int:
+        """Return how many steps `recount` takes, the site's own included."""
+        keys = _known_keys().subquery()
+        with self._database.read() as conn:
+            return conn.execute(select(func.count()).select_from(keys)).scalar_one()
+
+    def recount(self, *, repair: bool) -> Iterator[Drift | None]:
+        """Count every article anew, one step an article; yield the drift found, None where there was none."""
+        with self._database.read() as conn:
+            keys = sorted(conn.execute(_known_keys()).scalars())
+        # The site's row sorts first by its empty key, and is counted last: as the sum of the others.
+        for key in [*keys[1:], SITE]:
+            yield self._recount_one(key, repair=repair)
+
+    def _recount_one(self, key: str, *, repair: bool) -> Drift | None:
+        """Count one row in a transaction of its own, which without *repair* is rolled back."""
+        with self._database.write() as conn:
+            # Adding 0 creates the row where there is none, and locks it: a transaction that moves an item of this
+            # article has either finished, or waits and will add to the repaired numbers.
+            _add(conn, {key: {}})
+            stored = Counts(*conn.execute(NUMBERS, {"key": key}).one())
+            counted = _count(conn, key)
+            if repair and counted != stored:
+                _overwrite(conn, key, counted)
+            if not repair:
+                conn.rollback()
+        return Drift(key, stored, counted) if counted != stored else None
+
+
+def _known_keys() -> Select[Any]:
+    """Select all keys that have items or counters, and the site's."""
+    every = union(select(items.c.article_key), select(counters.c.article_key), select(literal(SITE)))
+    return select(every.subquery().c[0])
+
+
+def _count(conn: Connection, key: str) -> Counts:
+    if key == SITE:
+        sums = [func.coalesce(func.sum(column), 0) for column in COLUMNS]
+        row = conn.execute(select(*sums).where(counters.c.article_key != SITE)).one()
+        return Counts(*(int(number) for number in row))
+    numbers = dict.fromkeys(NAMES, 0)
+    query = select(items.c.kind, items.c.status, func.count()).where(items.c.article_key == key)
+    for kind, status, number in conn.execute(query.group_by(items.c.kind, items.c.status)):
+        numbers[counter_of(Kind(kind), Status(status))] += number
+    return Counts(**numbers)
+
+
+def _overwrite(conn: Connection, key: str, counted: Counts) -> None:
+    numbers = {name: getattr(counted, name) for name in NAMES}
+    conn.execute(
+        update(counters).where(counters.c.article_key == key).values(**numbers, revision=counters.c.revision + 1)
+    )

@@ -1,4 +1,7 @@
-"""Items: the writes to them, each one transaction, and look-ups by id."""
+"""Items: the writes to them, each one transaction, look-ups by id, and what checks ask about earlier items.
+
+Spam that is deleted counts against its author as long as if it were still there; a digest of the author is kept.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, select, union_all, update
 from sqlalchemy.exc import IntegrityError
 
 from moderate.database.engine import UNSURE
-from moderate.database.schema import items
+from moderate.database.schema import items, reservations
+from moderate.database.statements import Lookup
 from moderate.errors import NO_PARENT, Invalid, NotAllowed, ServiceDown, UnknownItem
 from moderate.i18n import Message
 from moderate.lifecycle import DELETABLE, cause_of
@@ -18,20 +22,25 @@ from moderate.model import Awaiting, Decided, Item, Kind, Recorded, Status
 from moderate.rules.sql import note_hits
 from moderate.store import revising
 from moderate.store.articles import fact_of, note_article
-from moderate.store.moves import apply, explain, receive, remove
+from moderate.store.moves import REMEMBERED, apply, explain, key_of_spammer, receive, remove
 from moderate.store.rows import digest, find_item, finding_to_json, fingerprint, is_withdrawn, last_dealt_with
 from moderate.tasks.sql import enqueue, finish, retry
+from moderate.text.similarity import Alike
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from sqlalchemy import Column
     from sqlalchemy.engine import Connection
+    from sqlalchemy.sql import Select
 
     from moderate.database.engine import Database
     from moderate.lru import LRUCache
-    from moderate.model import Content, Finding, NewTask, Submission, Task, Verdict
+    from moderate.model import Content, Finding, Item, NewTask, Submission, Task, Verdict
     from moderate.store.revising import Change
+    from moderate.text.similarity import NearText
+
 
 #: Tries of a submission that finds its key taken by another item, which then is gone.
 MEETINGS = 3
@@ -328,3 +337,69 @@ def _end(conn: Connection, task: Task, again: datetime | None, error: str | None
         finish(conn, task)
     else:
         retry(conn, task, again, error)
+
+
+# --- earlier items ----------------------------------------------------------------------------------
+
+#: Run with every submission, and so built once.
+SAME_TEXT = Lookup(
+    select(items.c.kind, items.c.status, items.c.article_key)
+    .where(items.c.text_key == bindparam("of_text"), items.c.created_at >= bindparam("since"))
+    .order_by(items.c.created_at.desc(), items.c.id.desc())
+    .limit(50)
+)
+
+#: Most items that are compared by each key; a flood brings more of a text than is needed.
+FROM_EACH = 20
+
+
+def _alike(same: ColumnElement[bool], age: Column[Any] = items.c.id) -> Select[Any]:
+    # The newest of all, and only of these the recent ones: an old flood is never read as a whole.
+    newest = select(items.c.id).where(same).order_by(age.desc()).limit(FROM_EACH)
+    # A subquery, because SQLite takes no limit within a union otherwise.
+    return select(newest.subquery().c.id)
+
+
+#: One look-up by index for each band and one for the whole text; an "or" would read all items.
+NEARLY = [_alike(items.c[f"near_{number}"] == bindparam(f"band_{number}")) for number in range(1, 5)]
+OF_TEXT = _alike(items.c.text_key == bindparam("of_text"), items.c.created_at)
+NEAR_TEXT = Lookup(
+    select(items.c.id, items.c.kind, items.c.status, items.c.article_key, items.c.text_key, items.c.simhash)
+    .where(items.c.id.in_(union_all(OF_TEXT, *NEARLY)))
+    .where(items.c.created_at >= bindparam("since"))
+    .order_by(items.c.id.desc())
+)
+
+
+class EarlierItems:
+    """The queries of checks about earlier items; see `moderate.ports.Earlier`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def same_text(self, text_key: str, since: datetime) -> Sequence[tuple[Kind, Status, str]]:
+        """Return kind, status and article of items with that text since then, newest first, at most 50."""
+        rows = SAME_TEXT.rows(self._database, of_text=text_key, since=since)
+        return [(Kind(kind), Status(status), article) for kind, status, article in rows]
+
+    def near_text(self, text_key: str, near: NearText, since: datetime) -> Sequence[Alike]:
+        """Return items since then that may say nearly the same, or do say the same; newest first, at most 100."""
+        bands = {f"band_{number}": band for number, band in enumerate(near.bands, 1)}
+        rows = NEAR_TEXT.rows(self._database, of_text=text_key, since=since, **bands)
+        return [Alike(row[0], Kind(row[1]), Status(row[2]), *row[3:]) for row in rows]
+
+    def author_record(self, author_id: str, since: datetime | None = None) -> Mapping[Status, int]:
+        """Return how many items of a verified author stand where: all, or those since then, with deleted spam."""
+        query = select(items.c.status, func.count()).where(items.c.author_id == author_id)
+        if since is not None:
+            query = query.where(items.c.created_at >= since)
+        with self._database.read() as conn:
+            record = {Status(status): number for status, number in conn.execute(query.group_by(items.c.status))}
+            if since is not None and Status.SPAM not in record:
+                deleted = [
+                    reservations.c.name == key_of_spammer(author_id),
+                    reservations.c.expires_at >= since + REMEMBERED,
+                ]
+                if conn.execute(select(reservations.c.name).where(*deleted)).first() is not None:
+                    record[Status.SPAM] = 1
+        return record

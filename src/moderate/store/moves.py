@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, and_, delete, insert, update
+from sqlalchemy import ColumnElement, and_, case, delete, insert, update
 
 from moderate.database.engine import Stale
-from moderate.database.schema import history, items, samples, tasks
+from moderate.database.schema import history, items, reservations, samples, tasks
+from moderate.database.statements import upsert
 from moderate.lifecycle import cause_of, counter_change, is_public_change
 from moderate.model import Awaiting, Item, Kind, Status
-from moderate.store import counters, earlier
-from moderate.store.rows import HIDDEN, NEAR, RENAMED, altered, columns_of, item_from
+from moderate.store.articles import add_to_counters
+from moderate.store.rows import HIDDEN, NEAR, RENAMED, altered, columns_of, digest, item_from
 from moderate.store.search import terms_of
 from moderate.text.similarity import near_text
 
@@ -21,11 +23,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy.engine import Connection
+    from sqlalchemy.sql.base import ReadOnlyColumnCollection
     from sqlalchemy.sql.dml import Insert
 
     from moderate.model import Submission, Verdict
-    from moderate.store.counters import CounterChanges
+    from moderate.store.articles import CounterChanges
     from moderate.store.revising import Change
+
+#: For how long after its arrival deleted spam is remembered: as far back as `author_record` looks for trust.
+REMEMBERED = timedelta(days=90)
 
 NEW_ITEM = insert(items)
 NEW_LINE = insert(history)
@@ -87,11 +93,27 @@ def remove(conn: Connection, item: Item, by: str, at: datetime) -> None:
     _require(conn.execute(delete(items).where(_as_read(item))).rowcount)
     _log(conn, item.id, item.status, item.status, version=item.version + 1, act="deleted", at=at, by=by)
     _count(conn, item.kind, item.article, item.status, None)
-    earlier.remember_spam(conn, item)
+    _remember_spam(conn, item)
     conn.execute(delete(tasks).where(tasks.c.item_id == item.id))
     conn.execute(delete(samples).where(samples.c.item_id == item.id))
     # The history keeps who decided what; replaced texts are deleted with the item.
     conn.execute(update(history).where(history.c.item_id == item.id, history.c.was.is_not(None)).values(was=None))
+
+
+def _remember_spam(conn: Connection, item: Item) -> None:
+    """Keep a digest of the author of an item that is deleted, where it is spam of a verified author."""
+    if item.status is Status.SPAM and item.author_id is not None:
+        row = {"name": key_of_spammer(item.author_id), "expires_at": item.created_at + REMEMBERED}
+        conn.execute(upsert(conn.dialect.name, reservations, "name", _later), row)
+
+
+def key_of_spammer(author_id: str) -> str:
+    return digest(f"deleted-spam:{author_id}")
+
+
+def _later(new: ReadOnlyColumnCollection[str, Any]) -> Mapping[str, Any]:
+    stored = reservations.c.expires_at
+    return {"expires_at": case((new["expires_at"] > stored, new["expires_at"]), else_=stored)}
 
 
 def explain(conn: Connection, item: Item, values: Mapping[str, Any]) -> Item:
@@ -173,7 +195,7 @@ def _count(
     if tally is not None:
         tally.add(article, change, is_visible=is_visible)
     elif change or is_visible:
-        counters.add(conn, article, change, is_visible=is_visible)
+        add_to_counters(conn, article, change, is_visible=is_visible)
 
 
 def _inserted(conn: Connection, new: Insert, row: Mapping[str, Any]) -> int:

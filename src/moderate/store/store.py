@@ -12,10 +12,8 @@ from moderate.monitoring.sql import States, Tallies
 from moderate.notices.sql import Mailboxes
 from moderate.reading.sql import Threads
 from moderate.rules.sql import RuleTable
-from moderate.store.articles import Articles
-from moderate.store.counters import Counters
-from moderate.store.earlier import EarlierItems
-from moderate.store.items import Items
+from moderate.store.articles import Articles, Counters
+from moderate.store.items import EarlierItems, Items
 from moderate.store.retention import Retention
 from moderate.store.tokens import Nonces, Samples, Secrets, Tokens
 from moderate.tasks.sql import Tasks
