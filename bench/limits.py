@@ -24,7 +24,7 @@ from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
 from moderate.clock import SystemClock
 from moderate.limits import Costs, Limits, LocalLimiter, parse_limits
 from moderate.limits.rates import Bucket, Rate
-from moderate.limits.redis import RedisLimiter, connect
+from moderate.redis import RedisLimiter, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -55,15 +55,14 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
     from moderate.checks.base import Check
-    from moderate.limits.redis import RedisLimiter
     from moderate.model import Article
     from moderate.notices.mail import Mailer, Transport
     from moderate.notices.smtp_auth import Account
     from moderate.outbound.fetch import GuardedFetcher
     from moderate.ports import Clock, Notifier, SpamService
     from moderate.protocols.base import InboundProtocol
+    from moderate.redis import RedisLimiter, WorkerChannel
     from moderate.settings import Settings
-    from moderate.tasks.pubsub import WorkerChannel
 
 log = logging.getLogger("moderate")
 
@@ -274,7 +273,7 @@ def with_redis(app: Flask, settings: Settings, parts: Parts) -> tuple[Settings, 
         return settings, parts
     if isinstance(given, str):
         return replace(settings, redis_url=given), replace(parts, redis=None)
-    from moderate.limits.redis import refuse_client
+    from moderate.redis import refuse_client
 
     if callable(given) and not isinstance(given, type) and not hasattr(given, "evalsha"):
         with app.app_context():
@@ -285,7 +284,7 @@ def with_redis(app: Flask, settings: Settings, parts: Parts) -> tuple[Settings, 
 
 def make_redis(client: Any, settings: Settings) -> RedisLimiter:
     """Return the limiter at the host's *client*, or at MODERATE_REDIS_URL for None."""
-    from moderate.limits.redis import RedisLimiter, connect
+    from moderate.redis import RedisLimiter, connect
 
     try:
         found = connect(settings.redis_url or "") if client is None else client
@@ -304,8 +303,7 @@ def make_worker_channel(settings: Settings, parts: Parts, signer: Signer, clock:
     """Return the channel that wakes external workers, None without Redis or where web processes work themselves."""
     if settings.worker == "thread" or (parts.redis is None and settings.redis_url is None):
         return None
-    from moderate.limits.redis import bounded, connect
-    from moderate.tasks.pubsub import WorkerChannel
+    from moderate.redis import WorkerChannel, bounded, connect
 
     def channel() -> str:
         # A channel belongs to the whole server, not to the database whose number is in the address.

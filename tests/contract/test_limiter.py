@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from moderate.limits import LocalLimiter
 from moderate.limits.local import seconds_to_next
 from moderate.limits.rates import Bucket, Rate
-from moderate.limits.redis import RedisLimiter, connect
+from moderate.redis import RedisLimiter, connect
 from moderate.testing import ManualClock
 
 if TYPE_CHECKING:

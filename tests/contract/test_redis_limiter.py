@@ -16,7 +16,7 @@ from redis.retry import Retry
 from moderate.clock import SystemClock
 from moderate.limits import PROBE, Costs, Limits, parse_limits
 from moderate.limits.rates import Bucket, Rate
-from moderate.limits.redis import RedisLimiter, connect
+from moderate.redis import RedisLimiter, connect
 from tests.redis_servers import PausableRedis, RedisCluster, monitored
 from tests.servers import HOST, Redis, wait_until
 

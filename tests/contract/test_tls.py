@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from moderate.database.outages import reason
 from moderate.errors import ServiceDown
 from moderate.limits.rates import Bucket, Rate
-from moderate.limits.redis import RedisLimiter, connect
+from moderate.redis import RedisLimiter, connect
 from tests.mariadb_servers import MariaDB
 from tests.servers import Redis, free_port
 

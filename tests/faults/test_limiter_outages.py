@@ -20,7 +20,7 @@ from moderate.clock import SystemClock
 from moderate.errors import RateLimited, ServiceDown
 from moderate.limits import PROBE, Costs, Limits, parse_limits
 from moderate.limits.rates import Bucket, Rate
-from moderate.limits.redis import RedisLimiter, connect
+from moderate.redis import RedisLimiter, connect
 from tests.redis_servers import PausableRedis, Sentinel
 from tests.servers import HOST, free_port, wait_until
 

@@ -34,7 +34,7 @@ GROUPS = {
     "signals": ("signals",),
     "settings": ("settings",),
     "limits": ("limits",),
-    "redis": ("limits.redis",),
+    "redis": ("redis",),
     "text": ("text", "sources"),
     "normal": ("text.similarity",),  # how texts are compared: pure functions, for checks and the store
     "checks": ("checks", "*.check", "learned.tokens"),
@@ -58,7 +58,7 @@ GROUPS = {
     "sql": ("database", "store", "*.sql"),
     "url": ("database.url", "database.schema"),  # with the options of a connection, which are settings
     # Other servers: their addresses, pages, and the failures of connections.
-    "services": ("outbound", "akismet", "notices", "tasks.pubsub"),
+    "services": ("outbound", "akismet", "notices"),
     # The texts of mails, and how a mail is built.
     "mails": ("notices.mail",),
     "failures": ("outbound.failures",),
@@ -113,7 +113,7 @@ ARROWS = {
 #: Whose classes a group may name in annotations although it may not import them to run: it is handed such objects
 #: by `build`, and their promises stand on their methods. So no Protocol repeats a class of which there is one.
 TYPES = {
-    "acts": ("sql", "services", "articles"),
+    "acts": ("sql", "services", "articles", "redis"),
     "articles": ("sql",),
     "checks": ("sql", "services"),
     "cli": ("sql",),
@@ -132,7 +132,7 @@ VIEWS = (
     *(f"monitoring.{name}" for name in ("health", "metrics")),
 )
 FLASK = ("extension", "cli", "protocols", "testing", *VIEWS)
-NETWORK = ("outbound", "akismet.client", "notices", "tasks.pubsub")
+NETWORK = ("outbound", "akismet.client", "notices", "redis")
 
 #: Where each foreign package may be imported, and the parts of the standard library that reach other servers.
 #: A host's own objects (an engine, a Redis client) may be named in annotations anywhere.
@@ -151,7 +151,7 @@ OUTSIDE = {
     "markdown_it": ("text",),
     "linkify_it": ("text",),
     "lxml": ("sources",),
-    "redis": ("limits.redis", "tasks.pubsub"),
+    "redis": ("redis",),
     "sqlalchemy": ("database", "store", "*.sql"),
     "alembic": ("database",),
     "psycopg": ("database.outages",),
@@ -208,11 +208,11 @@ def test_the_tables_name_the_same_groups() -> None:
         ),
         ("checks/form.py", "if TYPE_CHECKING:\n    from moderate.submit.desk import Desk", "moderate.submit.desk"),
         ("submit/desk.py", "from moderate.store import items", "'acts' may import only"),
-        ("submit/desk.py", "from moderate.limits.redis import RedisLimiter", "moderate.limits.redis"),
+        ("submit/desk.py", "from moderate.redis import RedisLimiter", "moderate.redis"),
         ("submit/desk.py", "from moderate import Article", "'acts' may import only"),
         ("submit/desk.py", "from flask import request", "flask belongs in extension"),
         ("text/clean.py", "import bleach", "bleach belongs in text.sanitizer"),
-        ("limits/local.py", "import redis.client", "redis belongs in limits.redis"),
+        ("limits/local.py", "import redis.client", "redis belongs in redis"),
         ("reading/views.py", "from sqlalchemy import text", "sqlalchemy belongs in database"),
         ("akismet/check.py", "from akismet import SyncClient", "akismet belongs in akismet.client"),
         ("submit/desk.py", "from urllib import request", "urllib.request belongs in outbound"),
@@ -235,7 +235,7 @@ def test_allowed_imports_are_not_reported(tmp_path: Path) -> None:
             "submit/desk.py": "from moderate import signals\nimport moderate.checks.base\nfrom http import HTTPStatus\n"
             "if TYPE_CHECKING:\n    from moderate.store.items import Items",
             "extension.py": "if TYPE_CHECKING:\n    from sqlalchemy import Engine\n    from redis import Redis",
-            "build.py": "from moderate.store.items import Items\nfrom moderate.limits.redis import RedisLimiter",
+            "build.py": "from moderate.store.items import Items\nfrom moderate.redis import RedisLimiter",
             "text/sanitizer.py": "import bleach\nimport nh3",
         },
     )
@@ -254,7 +254,7 @@ def planted(folder: Path, sources: dict[str, str]) -> Path:
         "checks/base",
         "store/__init__",
         "store/items",
-        "limits/redis",
+        "redis",
     )
     for place, source in {**{f"{name}.py": "" for name in there}, **sources}.items():
         path = package / place

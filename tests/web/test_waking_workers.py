@@ -11,8 +11,8 @@ import redis
 
 from moderate.errors import ServiceDown
 from moderate.model import NewTask
+from moderate.redis import WorkerChannel
 from moderate.tasks.housekeeping import CHECK_UP
-from moderate.tasks.pubsub import WorkerChannel
 from moderate.testing import AkismetStandIn, ManualClock
 from tests.servers import wait_until
 from tests.sites import Host

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from moderate.http.rendering import Templates
     from moderate.http.signing import Signer
     from moderate.http.site_address import SiteAddress
-    from moderate.limits.redis import RedisLimiter
     from moderate.monitoring.warnings import PageOutages
     from moderate.protocols.base import InboundProtocol
     from moderate.reading.thread import ThreadHtml
+    from moderate.redis import RedisLimiter
     from moderate.settings import Settings
     from moderate.submit.desk import Desk
     from moderate.tasks.worker import Worker

@@ -1,7 +1,7 @@
 """Rate limits: readable text in the settings, one decision per request, over any number of processes.
 
-`rates` reads the settings, `policy` decides which budgets a request spends from, `redis` (imported only where it is
-used, with its client) and `local` count; `local` also goes on while Redis is down.
+`rates` reads the settings, `policy` decides which budgets a request spends from, and `local` or `moderate.redis`
+(imported only where it is used, with its client) count. `local` also goes on while Redis is down.
 """
 
 from moderate.limits.local import PROBE, LocalLimiter, OutagePolicy

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from moderate.model import Task
+    from moderate.redis import WorkerChannel
     from moderate.submit.desk import Desk
-    from moderate.tasks.pubsub import WorkerChannel
 
 
 log = logging.getLogger("moderate")

@@ -1,4 +1,4 @@
-"""Limits in Redis, shared by all processes and hosts: one command per decision.
+"""Redis: its clients, the rate limits that all processes and hosts share, and the channel that wakes workers.
 
 Clients never repeat a command: one that timed out may have been carried out, and would then be counted twice.
 """
@@ -22,12 +22,14 @@ from redis.sentinel import SentinelConnectionPool
 from moderate.errors import ServiceDown
 from moderate.limits.local import answer, interval_us
 from moderate.limits.rates import Taken
-from moderate.outbound.failures import tls_trouble, trouble
+from moderate.outbound.failures import CircuitBreaker, tls_trouble, trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from moderate.limits.rates import Bucket, Rate
+    from moderate.ports import Clock
+
 
 TIMEOUT = 0.25
 """Seconds that one answer of Redis may take, and that a connection may take to open."""
@@ -230,6 +232,68 @@ def on_memory(facts: dict[str, Any]) -> Iterator[str]:
         yield f"It has evicted {facts['evicted_keys']} keys since its start."
 
 
+# --- waking workers -------------------------------------------------------------------------------
+
+#: Seconds that a subscriber waits for a message before it asks whether it is to end.
+WAIT = 1.0
+
+
+class WorkerChannel:
+    """The channel by which processes that add tasks wake the workers of other processes.
+
+    Not a list: a message that no worker receives need not be kept, because the work itself is in the database, where
+    every worker looks every few seconds anyway.
+
+    *client* is a redis-py client with short time-outs and no retries; see `bounded`.
+    *channel* returns the channel's name, and raises `ServiceDown` where it cannot be known yet. *is_ours* lets
+    `close` close the client.
+    """
+
+    def __init__(self, client: Any, clock: Clock, channel: Callable[[], str], *, is_ours: bool = False) -> None:
+        self._client = client
+        self._channel = channel
+        self._is_ours = is_ours
+        # A request must not wait for a Redis that is down, not even the quarter of a second of a time-out.
+        self._breaker = CircuitBreaker("redis", clock, failures=1, rest=10, most=60)
+
+    def close(self) -> None:
+        """Close the connections, unless the host has made them."""
+        if self._is_ours:
+            self._client.close()
+
+    def publish(self) -> None:
+        """Wake the workers. Never raises, and never waits for long."""
+        try:
+            self._breaker.enter()
+            self._client.publish(self._channel(), b"")
+        except ServiceDown:
+            # Woken or not, workers find the task.
+            return
+        except _CHANNEL_FAILURES:
+            self._breaker.failed()
+        else:
+            self._breaker.succeeded()
+
+    def subscribe(self, on_message: Callable[[], None], is_over: Callable[[], bool]) -> None:
+        """Call *on_message* at each message until *is_over*, called every second, is True. Raises `ServiceDown`."""
+        channel = self._channel()
+        subscription = self._client.pubsub(ignore_subscribe_messages=True)
+        try:
+            subscription.subscribe(channel)
+            # A message may have been published just before.
+            on_message()
+            while not is_over():
+                if subscription.get_message(timeout=WAIT) is not None:
+                    on_message()
+        except _CHANNEL_FAILURES as error:
+            raise ServiceDown("redis", trouble(error, type(error).__name__)) from error
+        finally:
+            subscription.close()
+
+
+# --- failures -------------------------------------------------------------------------------------
+
+
 def reason_of(error: BaseException) -> str:
     """Return the reason of a failure in words for logs and operators, without any secret."""
     if secured := tls_trouble(error):
@@ -247,6 +311,9 @@ def reason_of(error: BaseException) -> str:
 
 
 _FAILURES = (failures.RedisError, failures.RedisClusterException, OSError)
+# redis-py raises ValueError, its oldest versions AttributeError, where another thread closes the client, as at the end
+# of the process.
+_CHANNEL_FAILURES = (*_FAILURES, ValueError, AttributeError)
 
 _ONE_NODE = "this is one node of a Redis Cluster: hand a RedisCluster client to Moderate(redis=…)"
 _NO_RIGHTS = (
