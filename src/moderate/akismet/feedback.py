@@ -13,7 +13,7 @@ from moderate.akismet.values import SpamAnswer, SpamSample, SpamWord
 from moderate.errors import ServiceDown
 from moderate.learned.check import learn
 from moderate.model import Item, NewTask, Status, Task
-from moderate.notices.delivery import notice_tasks_for_decision
+from moderate.notices.delivery import notice_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def tasks_for_decision(desk: Desk, now: datetime) -> Sequence[NewTask]:
     """Return the tasks that follow a decision: notices, and feedback to the spam service and the learned filter."""
-    news = notice_tasks_for_decision(desk.notifiers, now)
+    news = notice_tasks(desk, now)
     if desk.services.spam is None and desk.services.tokens is None:
         return news
     return (NewTask(kind="teach", due_at=now), *news)

@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING
 
 from moderate.errors import ServiceDown, Undeliverable
 from moderate.model import REPLAYED, Awaiting, ItemFilter, NewTask
-from moderate.notices.values import Event, Notice, event_of
+from moderate.notices.values import EVENTS, Event, Notice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from moderate.model import Task, Verdict
     from moderate.notices.values import Mailbox
     from moderate.ports import Notifier
@@ -32,6 +30,9 @@ HOUR = timedelta(hours=1)
 
 #: How often a service that does not answer is tried, over some two days, before its task is given up.
 ATTEMPTS = 12
+
+#: The events of items that do not wait for a moderator.
+DECIDED = frozenset(Event) - {Event.WAITING}
 
 #: How long a destination that answered 410 is paused, which is also the longest pause that one may ask for.
 GONE = timedelta(days=1)
@@ -57,19 +58,18 @@ def kind_of(notifier: Notifier) -> str:
     return f"notify:{notifier.key}"
 
 
-def notice_tasks_for_verdict(notifiers: Iterable[Notifier], verdict: Verdict, now: datetime) -> list[NewTask]:
-    """Return the tasks to store with a verdict: none as long as checks are awaited."""
-    event = event_of(verdict.status, verdict.awaiting)
-    return tasks_for((notifier for notifier in notifiers if event in notifier.events), now)
+def notice_tasks(desk: Desk, now: datetime, verdict: Verdict | None = None) -> list[NewTask]:
+    """Return the tasks to store with a verdict, or with a decision where there is none.
 
-
-def notice_tasks_for_decision(notifiers: Iterable[Notifier], now: datetime) -> list[NewTask]:
-    """Return the tasks to store with a decision: for destinations that want more events than waiting items."""
-    return tasks_for((notifier for notifier in notifiers if notifier.events - {Event.WAITING}), now)
-
-
-def tasks_for(notifiers: Iterable[Notifier], now: datetime) -> list[NewTask]:
-    return [NewTask(kind=kind_of(each), due_at=now, payload={"at": now.timestamp()}) for each in notifiers]
+    A decision gives tasks to all destinations that want more events than waiting items.
+    """
+    events = DECIDED if verdict is None else {EVENTS.get((verdict.status, verdict.awaiting))}
+    payload = {"at": now.timestamp()}
+    return [
+        NewTask(kind=kind_of(notifier), due_at=now, payload=payload)
+        for notifier in desk.notifiers
+        if events & notifier.events
+    ]
 
 
 # --- one task -------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def notify_of_state(desk: Desk, task: Task) -> None:
     # None where the settings no longer name the destination.
     notifier = next((each for each in desk.notifiers if kind_of(each) == task.kind), None)
     item = desk.store.items.get(task.item)
-    event = event_of(item.status, item.awaiting) if item is not None else None
+    event = EVENTS.get((item.status, item.awaiting)) if item is not None else None
     if notifier is None or item is None or event is None or event not in notifier.events:
         desk.store.tasks.finish(task)
         return

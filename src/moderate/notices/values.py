@@ -15,7 +15,7 @@ from moderate.model import Awaiting, Status
 from moderate.web_address import host_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from moderate.model import Item
@@ -37,15 +37,14 @@ class Event(enum.StrEnum):
     TRASH = "trash"
 
 
-def event_of(status: Status, awaiting: Awaiting | None) -> Event | None:
-    """Return the event that an item's state is announced as, None as long as checks are awaited.
-
-    An approved item with a changed text that waits for a moderator counts as waiting.
-    """
-    if awaiting is not None:
-        return Event.WAITING if awaiting is Awaiting.MODERATOR else None
-    events = {Status.APPROVED: Event.APPROVED, Status.SPAM: Event.SPAM, Status.TRASH: Event.TRASH}
-    return events.get(status)
+#: The event that an item is announced as, by its status and what it awaits; none as long as checks are awaited.
+#: An approved item with a changed text that waits for a moderator counts as waiting.
+EVENTS: Mapping[tuple[Status, Awaiting | None], Event] = {
+    **{(status, Awaiting.MODERATOR): Event.WAITING for status in Status},
+    (Status.APPROVED, None): Event.APPROVED,
+    (Status.SPAM, None): Event.SPAM,
+    (Status.TRASH, None): Event.TRASH,
+}
 
 
 @dataclass(frozen=True, slots=True)

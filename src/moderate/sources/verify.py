@@ -16,7 +16,7 @@ from moderate.checks.base import SourceLook
 from moderate.errors import FetchFailed, ServiceDown
 from moderate.i18n import Message
 from moderate.model import Client, Finding, Kind, Lean, Raw
-from moderate.notices.delivery import notice_tasks_for_decision
+from moderate.notices.delivery import notice_tasks
 from moderate.sources.hentry import read_hentry
 from moderate.sources.page import LinkFound, Targets, find_link, read_page
 from moderate.text.clean import clean
@@ -212,7 +212,7 @@ def missed_at(item: Item) -> datetime | None:
 
 def withdraw(desk: Desk, task: Task, item: Item, now: datetime) -> None:
     """Withdraw a ping, with the reason in its history."""
-    tasks = notice_tasks_for_decision(desk.notifiers, now)
+    tasks = notice_tasks(desk, now)
     decided = desk.store.items.withdraw(item.id, now, note="its page no longer links here", tasks=tasks)
     desk.store.tasks.finish(task)
     if decided.changed:

@@ -13,7 +13,7 @@ from moderate.errors import NO_PARENT, Closed, Invalid, UnknownArticle
 from moderate.lifecycle import DELETABLE
 from moderate.limits import Costs
 from moderate.model import FIRST_LOOK, Awaiting, Kind, NewTask, Receipt
-from moderate.notices.delivery import notice_tasks_for_decision, notice_tasks_for_verdict
+from moderate.notices.delivery import notice_tasks
 from moderate.text.clean import clean
 from moderate.web_address import host_of, source_key
 
@@ -132,7 +132,7 @@ def tasks_for(desk: Desk, submission: Submission, verdict: Verdict, facts: Facts
     They hold the request that a spam service will get, because it needs facts of this HTTP request.
     """
     if verdict.awaiting is not Awaiting.CHECKS:
-        return notice_tasks_for_verdict(desk.notifiers, verdict, facts.now)
+        return notice_tasks(desk, facts.now, verdict)
     payload: dict[str, object] = {"sample": sample_of(submission, facts).to_json()} if facts.services.spam else {}
     kind = FIRST_LOOK if submission.kind.is_ping else "judge"
     return [NewTask(kind=kind, due_at=facts.now, payload=payload | claims_of(submission))]
@@ -193,7 +193,7 @@ def withdraw(desk: Desk, item: Item) -> None:
     """
     refuse_late(desk, item)
     now = desk.clock.now()
-    decided = desk.store.items.withdraw(item.id, now, tasks=notice_tasks_for_decision(desk.notifiers, now))
+    decided = desk.store.items.withdraw(item.id, now, tasks=notice_tasks(desk, now))
     if decided.before is not decided.item.status:
         signals.announce(desk.app, decided.item, before=decided.before, by=None)
 

@@ -24,7 +24,7 @@ from moderate.errors import ServiceDown
 from moderate.i18n import Message
 from moderate.model import Awaiting, Content, Finding, Lean, NewTask, Status, Verdict
 from moderate.notices import confirm as confirming
-from moderate.notices.delivery import ATTEMPTS, notice_tasks_for_verdict, notify
+from moderate.notices.delivery import ATTEMPTS, notice_tasks, notify
 from moderate.sources.verify import (
     Seen,
     clear_missing_link,
@@ -133,9 +133,7 @@ def give_up(desk: Desk, task: Task, reason: str, error: str) -> None:
     now, item = desk.clock.now(), desk.store.items.get(task.item)
     if item is not None and item.awaiting is Awaiting.CHECKS:
         verdict = held(item, Finding("task", Lean.HOLD, reason, at=now))
-        desk.store.items.settle(
-            None, item.id, item.version, verdict, now, tasks=notice_tasks_for_verdict(desk.notifiers, verdict, now)
-        )
+        desk.store.items.settle(None, item.id, item.version, verdict, now, tasks=notice_tasks(desk, now, verdict))
     desk.store.tasks.bury(task, error)
 
 
@@ -305,9 +303,7 @@ def settle(desk: Desk, task: Task, item: Item, verdict: Verdict, content: Conten
         verdict,
         now,
         content=content,
-        tasks=(*looks_to_come(task, item, now), *notice_tasks_for_verdict(desk.notifiers, verdict, now))
-        if not is_open
-        else (),
+        tasks=(*looks_to_come(task, item, now), *notice_tasks(desk, now, verdict)) if not is_open else (),
         retry_at=next_try(verdict, task, now) if is_open else None,
         error="; ".join(finding.reason for finding in verdict.findings if finding.lean is Lean.UNSURE) or None,
     )
