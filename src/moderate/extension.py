@@ -8,7 +8,7 @@ from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask import current_app, request, request_finished, request_started
+from flask import request, request_finished, request_started
 from werkzeug.exceptions import Gone, NotFound
 
 from moderate.build import Parts, build_state
@@ -19,10 +19,9 @@ from moderate.database.migrate import include_name
 from moderate.errors import HookError
 from moderate.hooks import Article, Author, key_text, type_name
 from moderate.http import language
-from moderate.http.blueprint import build_blueprint, start_worker
+from moderate.http.blueprint import build_blueprint, place_of, start_worker
 from moderate.http.body import keep
 from moderate.http.edge import Hooks
-from moderate.http.routing import place_of
 from moderate.http.state import current_state
 from moderate.model import ChangedText, Client, Decision, Kind, Moderator, Raw
 from moderate.moderation.decide import DecisionRequest, decide_one
@@ -33,7 +32,7 @@ from moderate.submit.submit import accept
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from flask import Blueprint, Flask
+    from flask import Flask
     from sqlalchemy.engine import Engine
 
     from moderate.checks.base import Check
@@ -153,7 +152,6 @@ class Moderate:
             state = build_state(app, settings, self._parts())
         app.extensions["moderate"] = state
         blueprint = build_blueprint(state.protocols)
-        exempt_from_csrf(blueprint)
         app.register_blueprint(blueprint, url_prefix=settings.url_prefix, **place)
         request_started.connect(keep, app)
         app.jinja_env.globals.update(
@@ -294,18 +292,3 @@ def checked(hook: str, answer: object, expected: type[A]) -> A | None:
     error = HookError(hook, expected.__name__, type_name(answer))
     log.error("%s", error)
     raise error
-
-
-def exempt_from_csrf(blueprint: Blueprint) -> None:
-    """Exempt our blueprint from Flask-WTF's CSRFProtect, where the host uses it.
-
-    Pings come from programs without a token, and the moderators' forms have a token of our own. A host may set
-    CSRFProtect up after us, so the exemption is made on each request, before CSRFProtect checks it.
-    """
-
-    def exempt(*_: object) -> None:
-        csrf = current_app.extensions.get("csrf")
-        if csrf is not None and hasattr(csrf, "exempt"):
-            csrf.exempt(current_app.blueprints[blueprint.name])
-
-    blueprint.url_value_preprocessor(exempt)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from werkzeug.routing import Rule
 
-    from moderate.http.routing import ApiBlueprint
+    from moderate.http.blueprint import ApiBlueprint
 
 NOT_DESCRIBED = {"moderate.static", "moderate.nothing_here", "moderate.nothing_at_the_desk"}
 

@@ -73,16 +73,6 @@ def unstored(body: BaseModel | dict[str, object], status: int = 200) -> Response
     return response
 
 
-def settle_caching(response: Response) -> Response:
-    """Let no cache store an answer whose view has said nothing about it; for `Blueprint.after_request`.
-
-    Without such a word a cache may store a 200, 204, 404 or 405 for as long as it thinks fit.
-    """
-    if request.endpoint != "moderate.static":
-        response.headers.setdefault("Cache-Control", "no-store")
-    return response
-
-
 # --- problem documents ------------------------------------------------------------------------
 
 STATUS_OF: dict[str, int] = {

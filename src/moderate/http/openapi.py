@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib.metadata import version
 from itertools import chain
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from flask import current_app, request
 from pydantic.json_schema import models_json_schema
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
     from pydantic import BaseModel
 
-    from moderate.http.routing import ApiBlueprint
     from moderate.settings import Settings
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -68,14 +67,15 @@ BOUNDS: dict[str, Json] = {
     needs_database=False,
 )
 def openapi() -> ResponseReturnValue:
-    blueprint = cast("ApiBlueprint", current_app.blueprints["moderate"])
-    data, tag = written(blueprint, request.script_root)
-    return tagged(data, tag)
+    return tagged(*written(current_app.blueprints["moderate"], request.script_root))
 
 
 @lru_cache(maxsize=8)
-def written(blueprint: ApiBlueprint, root: str) -> tuple[bytes, str]:
-    """Return the current app's document with its tag; *root* is the path that the app is mounted at."""
+def written(blueprint: Any, root: str) -> tuple[bytes, str]:
+    """Return the current app's document with its tag; *root* is the path that the app is mounted at.
+
+    *blueprint* is an `ApiBlueprint`, whose module imports this one.
+    """
     described = document(
         blueprint.operations, current_state().settings, root, current_app.config["SESSION_COOKIE_NAME"]
     )
