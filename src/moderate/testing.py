@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from moderate.akismet.stand_in import AkismetStandIn
 from moderate.akismet.stand_in import run as serve_akismet_stand_in
-from moderate.akismet.values import SpamAnswer, SpamUsage, SpamWord
 from moderate.errors import ServiceDown
+from moderate.ports import SpamAnswer, SpamUsage, SpamWord
 
 if TYPE_CHECKING:
-    from moderate.akismet.values import SpamSample
+    from moderate.ports import SpamSample
 
 __all__ = ["AkismetStandIn", "ManualClock", "ScriptedSpamService", "serve_akismet_stand_in"]
 

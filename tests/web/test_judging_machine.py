@@ -13,10 +13,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from moderate.akismet.values import SpamAnswer, SpamWord
 from moderate.errors import Closed, DecidedMeanwhile, ServiceDown
 from moderate.model import Awaiting, ChangedText, Decision, Moderator, Status
 from moderate.moderation.decide import DecisionRequest, decide_one, undo_one
+from moderate.ports import SpamAnswer, SpamWord
 from moderate.testing import ScriptedSpamService
 from tests.sites import Host
 from tests.tasks import run_due
@@ -24,8 +24,8 @@ from tests.tasks import run_due
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from moderate.akismet.values import SpamSample
     from moderate.model import Item
+    from moderate.ports import SpamSample
 
 MORI = Moderator("mori")
 PROVISIONAL = SpamAnswer(word=SpamWord.HAM, recheck_after=90)

@@ -173,8 +173,8 @@ def asked_service(folder: Path, mail: MailServer, *answers: object) -> tuple[Hos
     """Return a site and its spam service, which gives *answers* in turn."""
     from dataclasses import replace
 
-    from moderate.akismet.values import SpamWord
     from moderate.checks.order import CHECKS, in_use
+    from moderate.ports import SpamWord
 
     service = ScriptedSpamService(*(SpamWord(a) if isinstance(a, str) else a for a in answers))
     site = a_site(folder, mail.port)

@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from moderate.akismet.values import SpamAnswer, SpamSample, SpamWord
 from moderate.checks.base import CheckDefaults, Facts
 from moderate.errors import ServiceDown
 from moderate.i18n import Message
 from moderate.model import Finding, Kind, Lean, Submission
+from moderate.ports import SpamAnswer, SpamSample, SpamWord
 
 if TYPE_CHECKING:
     from datetime import datetime

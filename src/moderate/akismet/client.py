@@ -19,11 +19,11 @@ from urllib.parse import urlencode
 import httpcore
 import httpx
 
-from moderate.akismet.values import SpamAnswer, SpamUsage, SpamWord
 from moderate.errors import FetchFailed, ServiceDown
 from moderate.i18n import Message
 from moderate.outbound.client import Budget, DeadlinePassed, OutboundClient
 from moderate.outbound.failures import CircuitBreaker, chain, retry_after, trouble
+from moderate.ports import SpamAnswer, SpamUsage, SpamWord
 
 if TYPE_CHECKING:
     import ssl
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 
     import akismet
 
-    from moderate.akismet.values import SpamSample
-    from moderate.ports import Clock
+    from moderate.ports import Clock, SpamSample
 
 BASE_URL = "https://rest.akismet.com"
 #: The longest answer of a call, in bytes with its head. Akismet's answers are a word or a few lines of JSON.

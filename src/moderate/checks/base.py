@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from moderate.akismet.values import SpamSample
     from moderate.outbound.fetch import GuardedFetcher
-    from moderate.ports import Clock, Earlier, Rules, SpamService, TokenCounts
+    from moderate.ports import Clock, Earlier, Rules, SpamSample, SpamService, TokenCounts
     from moderate.settings import Settings
     from moderate.waves.sql import Wave
 

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from flask import Response, request, url_for
 from pydantic import BaseModel
 
-from moderate.akismet.account import USAGE
+from moderate.akismet.feedback import USAGE
 from moderate.errors import Invalid, ServiceDown, Unauthorized
 from moderate.http.answers import NoSuchPage, problem, public_text, status_of, unstored
 from moderate.http.item_json import verified

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from flask import request
 from pydantic import Field
 
-from moderate.akismet.account import ALERT, BAD_KEY
+from moderate.akismet.feedback import ALERT, BAD_KEY
 from moderate.clock import follow
 from moderate.errors import EXPLAINED, Invalid, ServiceDown
 from moderate.http.answers import unstored

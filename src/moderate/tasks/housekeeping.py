@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from moderate.akismet import account
+from moderate.akismet.feedback import ask_usage
 from moderate.errors import ServiceDown
 from moderate.i18n import Message
 from moderate.lifecycle import RetentionKind
@@ -62,7 +62,7 @@ def tidy(desk: Desk) -> bool:
     hour = int(now.timestamp() // EVERY.total_seconds())
     is_turn = desk.store.nonces.use_once(f"housekeeping:{hour}", now + 2 * EVERY, now)
     if is_turn:
-        for duty in (desk.waves.forget, partial(account.ask_usage, desk), partial(desk.store.tallies.keep, now)):
+        for duty in (desk.waves.forget, partial(ask_usage, desk), partial(desk.store.tallies.keep, now)):
             try:
                 duty()
             except Exception:

@@ -15,16 +15,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from moderate import signals
-from moderate.akismet import account
 from moderate.akismet.check import sample_of
-from moderate.akismet.feedback import RecordingSpamService, keep_sample, teach
-from moderate.akismet.values import SpamSample
+from moderate.akismet.feedback import RecordingSpamService, keep_sample, note_answers, teach
 from moderate.checks.base import Facts, judge_anew
 from moderate.errors import ServiceDown
 from moderate.i18n import Message
 from moderate.model import Awaiting, Content, Finding, Lean, NewTask, Status, Verdict
 from moderate.notices import confirm as confirming
 from moderate.notices.delivery import ATTEMPTS, notice_tasks, notify
+from moderate.ports import SpamSample
 from moderate.sources.verify import (
     Seen,
     clear_missing_link,
@@ -101,7 +100,7 @@ def run(desk: Desk, task: Task, *, deaths: int = DEATHS) -> None:
     try:
         handler(desk, task)
     except ServiceDown as error:
-        account.note(desk, [error])
+        note_answers(desk, [error])
         # An outage of the database is not counted as an attempt.
         if task.attempts >= ATTEMPTS and error.service != "database":
             give_up(desk, task, failure(task, error.service), str(error))
@@ -177,7 +176,7 @@ def judge_again(desk: Desk, task: Task) -> None:
     facts = replace(facts, services=replace(desk.services, spam=service))
     verdict = judge_anew(item, submission, facts, desk.checks, remote=True)
     if service is not None:
-        account.note(desk, service.answers)
+        note_answers(desk, service.answers)
         if facts.sample is not None:
             keep_sample(desk, item, facts.sample, service.answers)
     if verdict.awaiting is Awaiting.CHECKS and is_exhausted(task, desk.clock.now()):

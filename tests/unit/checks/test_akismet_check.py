@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from moderate.akismet.check import Akismet, sample_of
-from moderate.akismet.values import SpamAnswer, SpamSample, SpamWord
 from moderate.checks.base import Services, judge
 from moderate.errors import ServiceDown
 from moderate.model import Awaiting, Kind, Lean, Status
+from moderate.ports import SpamAnswer, SpamSample, SpamWord
 from moderate.testing import ScriptedSpamService
 from tests.unit.checks.cases import ARTICLE, comment, facts, ping, settings
 

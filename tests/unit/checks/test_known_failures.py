@@ -11,11 +11,10 @@ import pytest
 
 from moderate import CHECKS, Author
 from moderate.akismet.client import AkismetService
-from moderate.akismet.values import SpamSample
 from moderate.checks.base import judge
 from moderate.errors import ServiceDown
 from moderate.model import Finding, Lean, Status
-from moderate.ports import Rule
+from moderate.ports import Rule, SpamSample
 from moderate.rules.check import Rules, matches, reading_of
 from moderate.signals import item_approved, item_received
 from moderate.testing import AkismetStandIn, ManualClock

@@ -17,10 +17,10 @@ import pytest
 from moderate.akismet import client
 from moderate.akismet.client import AkismetService
 from moderate.akismet.stand_in import AkismetStandIn
-from moderate.akismet.values import SpamSample, SpamWord
 from moderate.clock import SystemClock
 from moderate.errors import ServiceDown
 from moderate.outbound.client import Budget, OutboundClient
+from moderate.ports import SpamSample, SpamWord
 from moderate.testing import ManualClock
 
 if TYPE_CHECKING:
