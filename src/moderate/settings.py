@@ -172,7 +172,7 @@ def honeypot(value: object) -> str:
         return ""
     if isinstance(value, str) and value.isidentifier():
         return value
-    raise ValueError("the name of a form field, or false to do without one")
+    raise ValueError("a name of letters, digits and underscores such as 'homepage', or false to do without the field")
 
 
 def ports(value: object) -> tuple[int, ...]:
