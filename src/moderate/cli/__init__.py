@@ -1,20 +1,27 @@
-"""``flask moderate …``: commands for operators, and for moderators at a terminal."""
+"""``flask moderate …``: the group of all commands, and those of moderators: tokens and the queue."""
 
 from __future__ import annotations
 
 import io
 import sys
 from contextlib import contextmanager
-from dataclasses import asdict
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
-from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
-from moderate.cli.database import backup, db_group, restore
-from moderate.cli.tasks import mail_group, tasks_group
+from moderate.cli.operating import (
+    akismet_stand_in,
+    backup,
+    check_config,
+    db_group,
+    mail_group,
+    recount,
+    restore,
+    tasks_group,
+    worker,
+)
 from moderate.errors import ConfigError, ModerateError
 from moderate.http.state import current_state
 from moderate.i18n import translator
@@ -22,8 +29,6 @@ from moderate.model import MAX_ID, Awaiting, ChangedText, Decision, ItemFilter, 
 from moderate.moderation.access import new_link, revoke_links
 from moderate.moderation.decide import DecisionRequest, decide_one, look_up
 from moderate.moderation.items_csv import lines_of, pages_of
-from moderate.tasks.scheduler import LEASE
-from moderate.tasks.worker import signals_blocked
 from moderate.text.characters import printable
 from moderate.text.links import destinations
 
@@ -32,7 +37,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from moderate.model import Item
-    from moderate.store.articles import Drift
 
 
 #: The number of an item's links that the terminal lists, and their names by place.
@@ -81,40 +85,6 @@ def build_cli() -> AppGroup:
     commands = [recount, worker, queue, decide, akismet_stand_in, check_config, backup, restore]
     about = "Comments and trackbacks: database, tokens, queue, worker."
     return Commands("moderate", help=about, commands=[*groups, *commands])
-
-
-# --- counters -------------------------------------------------------------------------------------
-
-
-@click.command("recount", short_help="Count all items anew, and mend the counters.")
-@click.option("--dry-run", is_flag=True, help="Only tell.")
-@with_appcontext
-def recount(dry_run: bool) -> None:
-    """Count every article's items anew and mend its counters; exit with 1 where any had drifted."""
-    store = current_state().desk.store
-    drifts: list[Drift] = []
-    with click.progressbar(length=store.counters.articles_with_items(), label="Counting") as bar:
-        for drift in store.counters.recount(repair=not dry_run):
-            bar.update(1)
-            if drift is not None:
-                drifts.append(drift)
-    store.states.keep("recount", {"drifted": len(drifts)}, current_state().desk.clock.now())
-    for drift in drifts:
-        name = drift.article or "(the whole site)"
-        click.echo(f"{name}: {difference(drift)}")
-    click.echo(
-        "Nothing had drifted." if not drifts else f"{len(drifts)} had drifted{'' if dry_run else ' and were mended'}."
-    )
-    if drifts:
-        raise SystemExit(1)
-
-
-def difference(drift: Drift) -> str:
-    """Return the counters that differ from what was counted, with both numbers."""
-    stored, counted = asdict(drift.stored), asdict(drift.counted)
-    wrong = [name for name in stored if stored[name] != counted[name]]
-    texts = (", ".join(f"{name} {numbers[name]}" for name in wrong) for numbers in (stored, counted))
-    return "stored {}; counted {}".format(*texts)
 
 
 # --- tokens ---------------------------------------------------------------------------------------
@@ -248,59 +218,3 @@ def decide(item_id: int, decision: str, by: str, note: str | None, decline_chang
 def moment(when: datetime) -> str:
     """Return a time in UTC to the second (RFC 3339)."""
     return f"{when:%Y-%m-%dT%H:%M:%SZ}"
-
-
-# --- operating ------------------------------------------------------------------------------------
-
-
-@click.command(
-    "worker", short_help="Run deferred tasks.", help="Run deferred tasks: verification of pings, spam services, mail."
-)
-@click.option("--once", is_flag=True, help="Do what is due and stop; for cron.")
-@with_appcontext
-def worker(once: bool) -> None:
-    state = current_state()
-    if once:
-        done = state.worker.drain()
-        click.echo(f"{done} {'task' if done == 1 else 'tasks'} done." if done else "Nothing was due.")
-        return
-    with signals_blocked():
-        # Printed while the signals are blocked: one that comes right after this line is not lost.
-        click.echo(
-            "Doing deferred tasks in this process: checks of comments, pages of pings, mails and webhooks, "
-            "housekeeping. End it by Ctrl+C or SIGTERM."
-        )
-        state.worker.work_until_signal()
-    # From here on a second signal does what it does everywhere.
-    state.worker.stop(patience=LEASE)
-
-
-@click.command("akismet-stand-in", short_help="Serve a stand-in for Akismet, to try things out.")
-@click.option("--port", type=click.IntRange(1, 65535), default=8899, show_default=True)
-@click.option("--host", default="127.0.0.1", show_default=True)
-def akismet_stand_in(port: int, host: str) -> None:
-    """Serve a stand-in for Akismet that answers by markers in name, e-mail or text, and refuses keys like "bad…"."""
-    from moderate.testing import serve_akismet_stand_in
-
-    click.echo(f"Set MODERATE_AKISMET_KEY to any text and MODERATE_AKISMET_URL to http://{host}:{port}")
-    serve_akismet_stand_in(port, host)
-
-
-@click.command("check-config", short_help="Try everything that is set, and say what to do.")
-@with_appcontext
-def check_config() -> None:
-    """Check settings, database, Redis, Akismet, mail, webhooks and workers, and say what to do.
-
-    Writes one small row to see that it can, and sends nothing. Exits with 1 where something does not work.
-    """
-    from moderate.monitoring.health import inspect
-
-    key = "" if current_app.secret_key else " SECRET_KEY is not set: moderate uses a key in its database, Flask none."
-    click.echo(f"settings: ok. {current_app.name} serves below {current_state().settings.url_prefix}.{key}")
-    failed = False
-    for part in inspect(current_state(), current_app.extensions.get("migrate")):
-        end = "" if part.state.endswith("?") else "."
-        click.echo(f"{part.name}: {part.state}{end} {part.advice}".rstrip())
-        failed = failed or not part.is_well
-    if failed:
-        raise SystemExit(1)
