@@ -47,7 +47,6 @@ GROUPS = {
         "tasks",
         "sources.verify",
         "waves.watch",
-        "rules.rulebook",
         "akismet.feedback",
         "notices.delivery",
         "notices.confirm",

@@ -1,1 +1,1 @@
-"""Rules that moderators write: matching, the check, the store and the endpoints."""
+"""Rules that moderators write: matching and the checks, the store, the endpoints."""

@@ -1,4 +1,4 @@
-"""The checks of moderators' rules, and what rules match.
+"""The checks of moderators' rules, what rules match, and what values they may have.
 
 Rules that hold or mark spam are checked first, those that trust are checked late. Matching is done by pure
 functions, with which a rule is also tried out on stored items.
@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from moderate.checks.base import CheckDefaults
 from moderate.errors import Invalid
 from moderate.i18n import Message
-from moderate.model import Finding, Lean
+from moderate.model import Finding, Item, Lean
 from moderate.text.similarity import plain, spellings, word_pattern
 from moderate.web_address import host_of, is_ip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from moderate.checks.base import Facts
-    from moderate.model import Item, Submission
+    from moderate.model import Submission
     from moderate.ports import Rule
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -31,6 +31,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 LABEL = re.compile(r"[^\W_](?:[\w-]{0,61}[^\W_])?")
 BETWEEN_NAMES = re.compile(r"[^\w.\-]+")
+
+#: The widest networks that may be trusted, by the version of the Internet Protocol.
+SMALLEST_PREFIX = {4: 8, 6: 16}
 
 #: What a rule names, by its kind.
 KINDS = {
@@ -48,11 +51,7 @@ class Rules(CheckDefaults):
     needs = "rules"
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
-        rules = active(facts, is_trust=False)
-        if not rules:
-            return None
-        written = reading_of(submission)
-        hit = [(rule, what) for rule in rules if (what := matches(rule, written))]
+        hit = list(matching(submission, facts, {"hold", "spam"}))
         if not hit:
             return None
         rule, what = next(((rule, what) for rule, what in hit if rule.effect == "spam"), hit[0])
@@ -73,22 +72,22 @@ class TrustRules(CheckDefaults):
     needs = "rules"
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
-        rules = active(facts, is_trust=True)
-        if not rules:
-            return None
-        written = reading_of(submission)
         read_from = facts.source.read_from if facts.source else ""
-        for rule in rules:
-            what = matches(rule, written)
-            if what and is_proven(rule, submission, read_from):
+        for rule, what in matching(submission, facts, {"trust"}):
+            if is_proven(rule, submission, read_from):
                 return Finding(self.name, Lean.TRUST, words(rule, what), rule=rule.id)
         return None
 
 
-def active(facts: Facts, *, is_trust: bool) -> list[Rule]:
-    """Return the rules that trust, or those that do not."""
-    rules = facts.services.rules.active() if facts.services.rules else ()
-    return [rule for rule in rules if (rule.effect == "trust") is is_trust]
+def matching(submission: Submission, facts: Facts, effects: Collection[str]) -> Iterator[tuple[Rule, str]]:
+    """Yield the rules with one of *effects* that match a submission, each with what it matches."""
+    written = None
+    for rule in facts.services.rules.active() if facts.services.rules else ():
+        if rule.effect in effects:
+            written = written or reading_of(submission)
+            what = matches(rule, written)
+            if what:
+                yield rule, what
 
 
 def is_proven(rule: Rule, submission: Submission | Item, read_from: str) -> bool:
@@ -128,14 +127,19 @@ class Reading:
     ip: str
 
 
-def reading_of(submission: Submission) -> Reading:
-    """Return what rules match in a submission. Names and titles are matched like the text."""
-    lines = (submission.author, submission.title, submission.blog_name, submission.body.raw)
+def reading_of(written: Submission | Item) -> Reading:
+    """Return what rules match in a submission or a stored item. Names and titles are matched like the text."""
+    text, links, ip = (
+        (written.text, written.links, written.ip)
+        if isinstance(written, Item)
+        else (written.body.raw, written.body.links, written.client.ip)
+    )
+    lines = (written.author, written.title, written.blog_name, text)
     return reading(
         text="\n".join(line for line in lines if line),
-        addresses=(submission.url, submission.source_url, *submission.body.links),
-        email=submission.email,
-        ip=submission.client.ip,
+        addresses=(written.url, written.source_url, *links),
+        email=written.email,
+        ip=ip,
     )
 
 
@@ -227,6 +231,25 @@ def address_of(value: str) -> Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+# --- the values of new rules -------------------------------------------------------------------------
+
+
+def normal(rule: Rule) -> Rule:
+    """Return the rule with its value as it is stored. Raises `Invalid`, also where it would trust too many."""
+    value = normal_value(rule.kind, rule.value)
+    if rule.effect == "trust" and is_too_wide(rule.kind, value):
+        raise Invalid.field("value", "Trust in so many would let strangers in; name fewer of them.")
+    return replace(rule, value=value)
+
+
+def is_too_wide(kind: str, value: str) -> bool:
+    """Return whether trusting this would publish almost everything: 0.0.0.0/0, or all names below "com"."""
+    if kind == "ip":
+        network = network_of(value)
+        return network is not None and network.prefixlen < SMALLEST_PREFIX[network.version]
+    return kind == "host" and not {".", ":"} & set(value)
 
 
 def normal_value(kind: str, value: str) -> str:

@@ -1,7 +1,8 @@
-"""The moderators' JSON about their rules."""
+"""The moderators' JSON about their rules: listing, trying out, adding, removing."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Self
 
 from flask import Response, request
@@ -10,19 +11,24 @@ from pydantic import BaseModel, ConfigDict, Field
 from moderate.errors import Invalid, UnknownRule
 from moderate.http.answers import unstored
 from moderate.http.operation import NOTHING, Answer, Count, Id, Moment, Operation, Reply, query
-from moderate.model import MAX_ID, Kind, Status
+from moderate.model import MAX_ID, ItemFilter, Kind, Status
 from moderate.moderation.access import signed_in
 from moderate.moderation.views import STRICT, Note, json_body
 from moderate.ports import Rule, RuleEffect, RuleKind
-from moderate.rules import rulebook
+from moderate.rules.check import is_proven, matches, normal, reading_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flask.typing import ResponseReturnValue
 
     from moderate.model import Item
-    from moderate.rules.rulebook import Tried
     from moderate.rules.sql import RuleInfo
+    from moderate.submit.desk import Desk
 
+#: The number of latest items that a rule is tried on, and that are read at a time.
+TRIED = 1000
+PAGE = 200
 #: The number of items that are shown of those that a tried rule matches.
 SHOWN = 50
 
@@ -107,18 +113,6 @@ class TrialOut(Answer):
     decided: dict[str, Count]
     items: list[MetOut]
 
-    @classmethod
-    def of(cls, tried: Tried) -> Self:
-        """Return what the rule would have done, beside where the items stand and what moderators had decided."""
-        return cls(
-            rule=RuleSaid.model_validate(tried.rule),
-            looked_at=tried.looked_at,
-            matched=len(tried.met),
-            by_status=dict(tried.by_status()),
-            decided=dict(tried.decided()),
-            items=[MetOut.of(item, what, tried.rule.effect) for item, what in tried.met[:SHOWN]],
-        )
-
 
 @Operation(
     "GET",
@@ -143,7 +137,10 @@ def rules() -> ResponseReturnValue:
 )
 def rule(rule_id: int) -> ResponseReturnValue:
     state, _ = signed_in()
-    return unstored(RuleOut.of(rulebook.find(state.desk, known_id(rule_id))))
+    for info in state.desk.store.rules.all():
+        if info.rule.id == rule_id:
+            return unstored(RuleOut.of(info))
+    raise UnknownRule
 
 
 @Operation(
@@ -161,13 +158,49 @@ def rule(rule_id: int) -> ResponseReturnValue:
 )
 def add() -> ResponseReturnValue:
     state, who = signed_in()
-    is_trial = flag("dry_run")
+    dry_run = request.args.get("dry_run", "0")
+    if dry_run not in {"0", "1"}:
+        raise Invalid.field("dry_run", "Either 0 or 1.")
     sent = json_body(RuleIn)
-    wanted = Rule(0, sent.kind, sent.value, sent.effect, sent.note)
-    if is_trial:
-        return unstored(TrialOut.of(rulebook.try_out(state.desk, wanted)))
-    info, is_new = rulebook.add(state.desk, wanted, by=who)
+    wanted = normal(Rule(0, sent.kind, sent.value, sent.effect, sent.note))
+    if dry_run == "1":
+        return unstored(try_out(state.desk, wanted))
+    info, is_new = state.desk.store.rules.add(wanted, who.name, state.desk.clock.now())
     return unstored(RuleOut.of(info), 201 if is_new else 200)
+
+
+def try_out(desk: Desk, rule: Rule) -> TrialOut:
+    """Match a rule against the latest items, without storing or changing anything.
+
+    Returns what it would have done, beside where the items stand and what moderators had decided.
+    """
+    looked_at = 0
+    met: list[tuple[Item, str]] = []
+    for item in latest(desk):
+        looked_at += 1
+        what = matches(rule, reading_of(item))
+        # The address from which a ping's page was read in the end is not stored; usually it is that of the source.
+        if what and (rule.effect != "trust" or is_proven(rule, item, item.source_url or "")):
+            met.append((item, what))
+    return TrialOut(
+        rule=RuleSaid.model_validate(rule),
+        looked_at=looked_at,
+        matched=len(met),
+        by_status=Counter(item.status.value for item, _ in met),
+        decided=Counter(item.status.value for item, _ in met if item.decided_by is not None),
+        items=[MetOut.of(item, what, rule.effect) for item, what in met[:SHOWN]],
+    )
+
+
+def latest(desk: Desk) -> Iterator[Item]:
+    """Yield the latest items, up to `TRIED`, the newest first."""
+    cursor = None
+    for _ in range(TRIED // PAGE):
+        page = desk.store.queue.page(ItemFilter(), cursor=cursor, limit=PAGE)
+        yield from page.items
+        cursor = page.next
+        if cursor is None:
+            return
 
 
 @Operation(
@@ -180,19 +213,6 @@ def add() -> ResponseReturnValue:
 )
 def remove(rule_id: int) -> ResponseReturnValue:
     state, _ = signed_in()
-    rulebook.remove(state.desk, known_id(rule_id))
-    return Response(status=204)
-
-
-def known_id(number: int) -> int:
-    if number > MAX_ID:
+    if rule_id > MAX_ID or not state.desk.store.rules.delete(rule_id):
         raise UnknownRule
-    return number
-
-
-def flag(name: str) -> bool:
-    """Return a switch of the query string. Raises `Invalid`."""
-    value = request.args.get(name, "0")
-    if value not in {"0", "1"}:
-        raise Invalid.field(name, "Either 0 or 1.")
-    return value == "1"
+    return Response(status=204)
