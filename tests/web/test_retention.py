@@ -105,6 +105,22 @@ def health(host: Host, query: str = "") -> tuple[int, Any]:
     return answer.status_code, answer.json
 
 
+@pytest.mark.parametrize("kept", [{"ip": 0}, {"ip": 90}, {"user_agent": 0, "ip": 20}])
+def test_what_akismet_was_asked_is_removed_with_the_first_value_in_it(tmp_path: Path, kept: dict[str, int]) -> None:
+    clock = ManualClock()
+    host = Host(tmp_path, MODERATE_RETENTION={"user_agent": 20, **kept}, extension={"clock": clock})
+    host.comment("A good text")
+    with host.app.app_context():
+        samples = host.state.desk.store.samples
+        samples.save(1, {}, "ham", None, clock.now())
+        clock.advance(days=19)
+        forget(host.state.desk)
+        assert samples.get(1) is not None
+        clock.advance(days=2)
+        forget(host.state.desk)
+        assert samples.get(1) is None
+
+
 def test_old_data_is_deleted_on_each_database(site: Site) -> None:
     site.clock.advance(days=29)
     look_after(site)

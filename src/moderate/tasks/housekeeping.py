@@ -121,8 +121,10 @@ def since(moment: float, now: datetime) -> timedelta:
 
 def days_of(desk: Desk) -> Mapping[RetentionKind, int]:
     """Return the days after which each kind is removed, without the kinds that are kept for ever."""
-    # A sample holds the address and the user agent, so it is removed with them.
-    days = {**desk.settings.retention, RetentionKind.SAMPLES: desk.settings.retention["ip"]}
+    settings = desk.settings.retention
+    # A sample holds the address and the user agent, so it is removed with the first of them.
+    within = [settings[name] for name in ("ip", "user_agent") if settings[name]]
+    days = {**settings, RetentionKind.SAMPLES: min(within, default=0)}
     return {kind: days[kind] for kind in RetentionKind if days[kind]}
 
 
