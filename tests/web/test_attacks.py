@@ -83,6 +83,14 @@ def test_editing_does_not_publish_a_comment_held_as_too_fast(tmp_path: Path) -> 
     assert host.counts() == {"comments": 0, "trackbacks": 0}
 
 
+def test_editing_does_not_publish_a_comment_held_by_the_hidden_field(tmp_path: Path) -> None:
+    host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_PREMODERATION="none")
+    held = host.comment("Sent by a program.", homepage="https://pills.example/")
+    assert held.status_code == 202
+    assert edit(host, held.json, "Sent by a program!").json["status"] == "pending"
+    assert host.counts() == {"comments": 0, "trackbacks": 0}
+
+
 def test_editing_does_not_publish_a_comment_held_during_a_wave(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={"comments": ["1/minute per article"]}, MODERATE_PREMODERATION="none")
     assert host.comment("The first one.").status_code == 201

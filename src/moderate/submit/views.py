@@ -176,6 +176,8 @@ def patch(item_id: int) -> ResponseReturnValue:
         url=found.url or "",
         text=fields.text,
         parent=found.parent,
+        # An edit does not undo what held the comment when it came in.
+        honeypot=found.honeypot,
         # The verified author, where there is one.
         identity=Author(found.author, found.email, found.url, found.author_id) if found.author_id else None,
     )
