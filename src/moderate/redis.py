@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -20,14 +19,14 @@ from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
 from moderate.errors import ServiceDown
-from moderate.limits.local import answer, interval_us
+from moderate.limits.local import answer
 from moderate.limits.rates import Taken
 from moderate.outbound.failures import CircuitBreaker, tls_trouble, trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from moderate.limits.rates import Bucket, Rate
+    from moderate.limits.rates import Bucket
     from moderate.ports import Clock
 
 
@@ -135,7 +134,7 @@ class RedisLimiter:
         if self._shards > 1:
             tag = f"{{{self._prefix}:{crc32(buckets[0].key.encode()) % self._shards}}}:"
         asked: list[str | bytes] = [tag + bucket.key for bucket in buckets]
-        asked.append(_costs(tuple([bucket.rate for bucket in buckets])))
+        asked.append(" ".join([f"{b.rate.interval}/{b.rate.interval * b.rate.capacity}" for b in buckets]))
         if not spend:
             asked.append(b"look")
         try:
@@ -359,12 +358,6 @@ _REASONS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str
 
 def _mode(facts: dict[str, Any]) -> str:
     return str(facts.get("redis_mode") or facts.get("server_mode") or "standalone")
-
-
-@lru_cache(maxsize=1024)
-def _costs(rates: tuple[Rate, ...]) -> bytes:
-    intervals = [(interval_us(rate), rate.capacity) for rate in rates]
-    return b" ".join(b"%d/%d" % (interval, interval * capacity) for interval, capacity in intervals)
 
 
 def _connection_settings(client: object) -> dict[str, Any]:

@@ -18,10 +18,12 @@ import logging
 import math
 import threading
 from dataclasses import dataclass
+from functools import partial
+from operator import ge
 from typing import TYPE_CHECKING, Literal
 
 from moderate.errors import ServiceDown
-from moderate.limits.rates import Bucket, BucketState, Rate, Taken
+from moderate.limits.rates import SECOND, Bucket, BucketState, Rate, Taken
 from moderate.lru import LRUCache
 from moderate.outbound.failures import CircuitBreaker
 
@@ -32,21 +34,13 @@ if TYPE_CHECKING:
     from moderate.ports import Clock, Limiter
 
 
-_SECOND = 1_000_000
-
-
-def interval_us(rate: Rate) -> int:
-    """Return the microseconds that one event costs, rounded up so that never more than the rate passes."""
-    return -(-rate.seconds * _SECOND // rate.count)
-
-
 def answer(buckets: Sequence[Bucket], wait_us: int, debts_us: Sequence[int]) -> Taken:
     """Return a limiter's answer from the wait and the debts after the decision, both in microseconds."""
-    states = tuple(
-        BucketState(bucket, bucket.rate.capacity - -(-debt // interval_us(bucket.rate)), debt / _SECOND)
-        for bucket, debt in zip(buckets, debts_us, strict=True)
-    )
-    return Taken(max(wait_us, 0) / _SECOND, states)
+    states = []
+    for bucket, debt in zip(buckets, debts_us, strict=True):
+        used = -(-debt // bucket.rate.interval)
+        states.append(BucketState(bucket, bucket.rate.capacity - used, debt / SECOND))
+    return Taken(max(wait_us, 0) / SECOND, tuple(states))
 
 
 def seconds_to_next(state: BucketState) -> float:
@@ -54,7 +48,7 @@ def seconds_to_next(state: BucketState) -> float:
     if state.reset <= 0:
         return 0.0
     room = state.bucket.rate.capacity - state.remaining - 1
-    return max(0.0, state.reset - room * interval_us(state.bucket.rate) / _SECOND)
+    return max(0.0, state.reset - room * state.bucket.rate.interval / SECOND)
 
 
 class LocalLimiter:
@@ -73,28 +67,26 @@ class LocalLimiter:
         return len(self._full_at)
 
     def take(self, buckets: Sequence[Bucket], *, spend: bool = True) -> Taken:
-        intervals = [interval_us(bucket.rate) for bucket in buckets]
         debts, wait = [], 0
         with self._lock:
-            now = int(self._clock.monotonic() * _SECOND)
-            for bucket, interval in zip(buckets, intervals, strict=True):
+            now = int(self._clock.monotonic() * SECOND)
+            for bucket in buckets:
+                interval = bucket.rate.interval
                 most = interval * bucket.rate.capacity
                 debt = min(max((self._full_at.get(bucket.key) or now) - now, 0), most)
                 debts.append(debt)
                 wait = max(wait, debt + interval - most)
             if spend and wait <= 0:
-                debts = [debt + interval for debt, interval in zip(debts, intervals, strict=True)]
-                self._spend(buckets, debts, now)
+                for index, bucket in enumerate(buckets):
+                    debts[index] += bucket.rate.interval
+                    self._full_at.put(bucket.key, now + debts[index])
+                # Each decision looks at as many of the oldest as it wrote, and one more, so that budgets that are
+                # full again are dropped without a sweep of their own.
+                is_full = partial(ge, now)
+                for _ in range(len(buckets) + 1):
+                    if not self._full_at.expire_oldest(is_full):
+                        break
         return answer(buckets, wait, debts)
-
-    def _spend(self, buckets: Sequence[Bucket], debts: list[int], now: int) -> None:
-        for bucket, debt in zip(buckets, debts, strict=True):
-            self._full_at.put(bucket.key, now + debt)
-        # Each decision looks at as many of the oldest as it wrote, and one more, so that budgets that are full
-        # again are dropped without a sweep of their own.
-        for _ in range(len(buckets) + 1):
-            if not self._full_at.expire_oldest(lambda full_at: full_at <= now):
-                break
 
 
 OutagePolicy = Literal["local", "open", "closed"]
@@ -164,8 +156,8 @@ class GuardedLimiter:
         return Outage(episode.since, episode.error.reason, episode.decisions)
 
     def take(self, buckets: Sequence[Bucket], *, spend: bool = True) -> Taken:
-        episode = self._episode if self._breaker.is_open else None
-        if episode is None:
+        episode = self._episode
+        if episode is None or not self._breaker.is_open:
             try:
                 return self._limiter.take(buckets, spend=spend)
             except ServiceDown as error:

@@ -32,14 +32,14 @@ from typing import TYPE_CHECKING
 
 from moderate.errors import Policy, RateLimited
 from moderate.limits.local import GuardedLimiter, seconds_to_next
-from moderate.limits.rates import ACTIONS, PING_ACTIONS, SCOPES, Bucket, BucketState, Limit, Rate, Taken
+from moderate.limits.rates import ACTIONS, PING_ACTIONS, Bucket, BucketState, Rate, Taken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from moderate.errors import ServiceDown
     from moderate.limits.local import Outage, OutagePolicy
-    from moderate.limits.rates import LimitTable, Scope
+    from moderate.limits.rates import Limit, LimitTable, Scope
     from moderate.ports import Clock, Limiter
 
 _log = logging.getLogger("moderate")
@@ -69,7 +69,7 @@ _WAVE_ACTIONS = frozenset({"comments", "pings", *PING_ACTIONS})
 class Costs:
     """The subjects that one request is charged to: `client_ip` is the raw `remote_addr`, `author` a verified identity.
 
-    Limits of a scope that is None here do not apply.
+    Limits of a scope that is None here do not apply; clients without an address share one budget.
     """
 
     action: str
@@ -79,25 +79,38 @@ class Costs:
     author: str | None = None
 
 
+#: The budgets of one limit where its scope has more than one: the subject, the size as a multiple of the limit, and
+#: the words for the subject in header fields.
+_BUDGETS: Mapping[Scope, tuple[tuple[str, int, str], ...]] = {
+    "client": (("client", 1, "client"), ("network", NETWORK_FACTOR, "network")),
+    "source-host": (("source-host", 1, "source-host"), ("claimed-host", CLAIMANTS, "source-host of all clients")),
+}
+
+
 @dataclass(frozen=True, slots=True)
-class _Charge:
-    """A limit prepared for use: the names of its buckets, its overdraft, and the beginning of their keys."""
+class _Budget:
+    """One budget of an action, prepared for use: its subject, its name, the beginning of its keys, and its rates.
 
-    scope: Scope
+    `rate` is that of the settings, for `factor` senders. `most` has in addition the *extra* events up to which
+    submissions are held.
+    """
+
+    subject: str
     name: str
-    network_name: str
-    rate: Rate
-    extra: int
     key: str
+    limit: Limit
+    factor: int
+    extra: int
+    rate: Rate
+    most: Rate
 
-    def asked_rate(self, strictness: float) -> Rate:
-        """Return the rate to ask the limiter for: with the overdraft, or stricter in a spam wave."""
-        if self.extra:
-            return Rate(self.rate.count, self.rate.seconds, self.rate.capacity + self.extra)
-        if strictness == 1.0 or self.scope in ("article", "site"):
-            return self.rate
-        capacity = max(1, int(self.rate.capacity / strictness))
-        return Rate(self.rate.count, math.ceil(self.rate.seconds * strictness), capacity)
+    def stricter(self, factor: float) -> Rate:
+        """Return the rate to ask the limiter for in a spam wave."""
+        if self.limit.shared:
+            return self.most
+        rate = self.limit.rate
+        capacity = max(1, int(rate.capacity / factor))
+        return _times(Rate(rate.count, math.ceil(rate.seconds * factor), capacity), self.factor)
 
 
 class Limits:
@@ -119,8 +132,9 @@ class Limits:
         self._guard = GuardedLimiter(limiter, clock, outage)
         self._secret = secret
         self._clock = clock
+        #: The factor by which senders' own budgets are smaller, and until when (monotonic seconds).
         self._wave = (1.0, 0.0)
-        self._charges = {action: tuple(_charges(table, action)) for action in ACTIONS}
+        self._budgets = {action: tuple(_budgets(table, action)) for action in ACTIONS}
 
     def spend(self, costs: Costs) -> Taken:
         """Charge a request to all its budgets, or to none.
@@ -129,15 +143,16 @@ class Limits:
         under the policy `closed`. The answer names in `crowded` the shared budgets that are used up:
         hold such a submission.
         """
-        return self._take(self._buckets(costs), spend=True)
+        return self._take(self._budgets[costs.action], costs, spend=True)
 
     def spend_of_article(self, action: str, article: str) -> Taken:
         """Charge an *article*'s budgets for *action* alone. Raises as `spend` does."""
-        return self._take(self._buckets(Costs(action, "", article=article), frozenset({"article"})), spend=True)
+        budgets = [budget for budget in self._budgets[action] if budget.subject == "article"]
+        return self._take(budgets, Costs(action, "", article=article), spend=True)
 
     def look(self, costs: Costs) -> Taken:
         """Ask whether `spend` would pass, and spend nothing; for actions charged only on failure (a sign-in)."""
-        return self._take(self._buckets(costs), spend=False)
+        return self._take(self._budgets[costs.action], costs, spend=False)
 
     def tighten(self, factor: float, seconds: float) -> None:
         """Shrink senders' own budgets for comments and pings by *factor* for some seconds, against a spam wave.
@@ -162,59 +177,53 @@ class Limits:
         """Stop the thread that waits for the limiter's return."""
         self._guard.close()
 
-    def _take(self, charged: list[tuple[_Charge, Bucket]], *, spend: bool) -> Taken:
-        if not charged:
+    def _take(self, budgets: Sequence[_Budget], costs: Costs, *, spend: bool) -> Taken:
+        if not budgets:
             return Taken(0.0)
-        taken = self._guard.take([bucket for _, bucket in charged], spend=spend)
+        secret, subjects = self._secret(), _subjects(costs)
+        strictness, until = self._wave
+        is_wave = self._clock.monotonic() < until and costs.action in _WAVE_ACTIONS
+        charged, buckets = [], []
+        for budget in budgets:
+            subject = subjects[budget.subject]
+            if subject is not None:
+                rate = budget.stricter(strictness) if is_wave else budget.most
+                charged.append(budget)
+                buckets.append(Bucket(budget.name, f"{budget.key}:{keyed(secret, budget.subject, subject)}", rate))
+        if not buckets:
+            return Taken(0.0)
+        taken = self._guard.take(buckets, spend=spend)
         if not taken.states:
             return taken
-        pairs = list(zip((charge for charge, _ in charged), taken.states, strict=True))
-        states = tuple(_without_overdraft(charge, state) for charge, state in pairs)
-        if not taken.passed:
+        states, crowded = [], []
+        for budget, state in zip(charged, taken.states, strict=True):
+            if not budget.extra:
+                states.append(state)
+                continue
+            left = state.remaining - budget.extra
+            # A request that is only looked at is not yet counted.
+            if left < (0 if spend else 1):
+                crowded.append(budget.name)
+            bucket = Bucket(budget.name, state.bucket.key, budget.rate)
+            states.append(BucketState(bucket, max(0, left), state.reset))
+        if taken.wait > 0:
             raise RateLimited(taken.wait, [policy_of(state) for state in states])
-        due = 0 if spend else 1
-        crowded = tuple(charge.name for charge, state in pairs if charge.extra and state.remaining - due < charge.extra)
-        return Taken(0.0, states, crowded)
+        return Taken(0.0, tuple(states), tuple(crowded))
 
-    def _buckets(self, costs: Costs, scopes: frozenset[str] = frozenset(SCOPES)) -> list[tuple[_Charge, Bucket]]:
-        charges = [charge for charge in self._charges[costs.action] if charge.scope in scopes]
-        if not charges:
-            return []
-        subjects = self._subjects(costs, {charge.scope for charge in charges})
-        strictness, until = self._wave
-        if costs.action not in _WAVE_ACTIONS or self._clock.monotonic() >= until:
-            strictness = 1.0
-        charged = []
-        for charge in charges:
-            for name, subject, factor in subjects.get(charge.scope, ()):
-                rate = charge.asked_rate(strictness)
-                label = charge.name if factor == 1 else charge.network_name
-                charged.append((charge, Bucket(label, f"{charge.key}:{name}:{subject}", _wider(rate, factor))))
-        return charged
 
-    def _subjects(self, costs: Costs, scopes: set[Scope]) -> dict[str, list[tuple[str, str, int]]]:
-        """Return for each scope its budgets: short name, keyed subject, and size as a multiple of the limit."""
-        secret = self._secret()
-        found = {"site": [("site", keyed(secret, "site", ""), 1)]}
-        if "client" in scopes:
-            client = client_net(costs.client_ip)
-            found["client"] = [("client", keyed(secret, "client", client.own), 1)]
-            if client.wider:
-                found["client"].append(("network", keyed(secret, "network", client.wider), NETWORK_FACTOR))
-        host = costs.source_host and costs.source_host.lower().rstrip(".")
-        if host and "source-host" in scopes:
-            claimed = f"{host}\0{client_net(costs.client_ip).own}"
-            found["source-host"] = [
-                ("source-host", keyed(secret, "source-host", claimed), 1),
-                ("claimed-host", keyed(secret, "claimed-host", host), CLAIMANTS),
-            ]
-        for scope, subject in (
-            ("author", costs.author and costs.author.strip().casefold()),
-            ("article", costs.article),
-        ):
-            if subject and scope in scopes:
-                found[scope] = [(scope, keyed(secret, scope, subject), 1)]
-        return found
+def _subjects(costs: Costs) -> Mapping[str, str | None]:
+    """Return a request's subjects, in plain text: who sends it, and what it is about."""
+    client = client_net(costs.client_ip)
+    host = (costs.source_host or "").lower().rstrip(".") or None
+    return {
+        "client": client.own,
+        "network": client.wider,
+        "source-host": f"{host}\0{client.own}" if host else None,
+        "claimed-host": host,
+        "author": (costs.author or "").strip().casefold() or None,
+        "article": costs.article or None,
+        "site": "",
+    }
 
 
 def policy_of(state: BucketState) -> Policy:
@@ -223,31 +232,19 @@ def policy_of(state: BucketState) -> Policy:
     return Policy(state.bucket.name, rate.count, rate.seconds, state.remaining, math.ceil(seconds_to_next(state)))
 
 
-def _charges(table: LimitTable, action: str) -> Iterator[_Charge]:
+def _budgets(table: LimitTable, action: str) -> Iterator[_Budget]:
     row = table.row(action)
     for limit in row.limits:
         extra = limit.rate.capacity * (OVERDRAFT - 1) if limit.shared and action in HOLDING else 0
-        network = _wider_text(limit)
-        key = f"{row.name}:{limit.rate.count}/{limit.rate.seconds}"
-        yield _Charge(limit.scope, limit.text, network, limit.rate, extra, key)
+        for subject, factor, words in _BUDGETS.get(limit.scope, ((limit.scope, 1, limit.scope),)):
+            rate = _times(limit.rate, factor)
+            key = f"{row.name}:{limit.rate.count}/{limit.rate.seconds}:{subject}"
+            most = Rate(rate.count, rate.seconds, rate.capacity + extra) if extra else rate
+            yield _Budget(subject, f"{rate.text} per {words}", key, limit, factor, extra, rate, most)
 
 
-def _wider_text(limit: Limit) -> str:
-    """Return the name of the wider budget that goes with a limit per client or per source host."""
-    if limit.scope == "source-host":
-        return Limit(_wider(limit.rate, CLAIMANTS), limit.scope).text + " of all clients"
-    return Limit(_wider(limit.rate, NETWORK_FACTOR), limit.scope).text.replace("per client", "per network")
-
-
-def _wider(rate: Rate, factor: int) -> Rate:
-    return rate if factor == 1 else Rate(rate.count * factor, rate.seconds, rate.burst * factor)
-
-
-def _without_overdraft(charge: _Charge, state: BucketState) -> BucketState:
-    if not charge.extra:
-        return state
-    bucket = Bucket(state.bucket.name, state.bucket.key, charge.rate)
-    return BucketState(bucket, max(0, state.remaining - charge.extra), state.reset)
+def _times(rate: Rate, factor: int) -> Rate:
+    return Rate(rate.count * factor, rate.seconds, rate.burst * factor)
 
 
 # --- clients --------------------------------------------------------------------------------------
@@ -261,28 +258,21 @@ class ClientNet:
     wider: str | None = None
 
 
-def client_net(remote_addr: str | None) -> ClientNet:
-    """Return the client of *remote_addr*. Unreadable addresses share one client, and are logged once per process."""
-    found = _net(remote_addr)
-    if found is not None:
-        return found
-    if not _unreadable_logged.is_set():
-        _unreadable_logged.set()
-        _log.warning(
-            "The client address %.60r cannot be read; all such clients share one limit. "
-            "Behind a proxy or a unix socket, let werkzeug's ProxyFix set the address.",
-            remote_addr,
-        )
-    return ClientNet(UNKNOWN)
-
-
 # Cached, because a client that sends much is looked up as often, and a flood should cost little.
 @lru_cache(maxsize=1024)
-def _net(remote_addr: str | None) -> ClientNet | None:
+def client_net(remote_addr: str | None) -> ClientNet:
+    """Return the client of *remote_addr*. Unreadable addresses share one client, and are logged once per process."""
     try:
         address = ip_address((remote_addr or "").partition("%")[0])
     except ValueError:
-        return None
+        if not _unreadable_logged.is_set():
+            _unreadable_logged.set()
+            _log.warning(
+                "The client address %.60r cannot be read; all such clients share one limit. "
+                "Behind a proxy or a unix socket, let werkzeug's ProxyFix set the address.",
+                remote_addr,
+            )
+        return ClientNet(UNKNOWN)
     # ::ffff:192.0.2.1 is what a dual-stack socket calls 192.0.2.1 (RFC 4291, section 2.5.5.2).
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped

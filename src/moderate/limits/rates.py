@@ -55,18 +55,36 @@ DEFAULT_LIMITS: Mapping[str, Sequence[str]] = MappingProxyType(
 )
 """The default of MODERATE_LIMITS. `moderation` counts failed sign-ins."""
 
+#: Microseconds, in which limiters count.
+SECOND = 1_000_000
+
+_UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """`count` events per `seconds`, of which `burst` may come at once (by default `count`)."""
+    """`count` events per `seconds`, of which `burst` may come at once (by default `count`).
+
+    Computed of these: `capacity` is the number that may come at once, and `interval` the microseconds that one event
+    costs, rounded up so that never more than the rate passes.
+    """
 
     count: int
     seconds: int
     burst: int = 0
+    capacity: int = field(init=False, repr=False, compare=False)
+    interval: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "capacity", self.burst or self.count)
+        object.__setattr__(self, "interval", -(-self.seconds * SECOND // self.count))
 
     @property
-    def capacity(self) -> int:
-        return self.burst or self.count
+    def text(self) -> str:
+        """The canonical way to write the rate."""
+        unit, size = next((name, size) for name, size in reversed(_UNITS.items()) if self.seconds % size == 0)
+        window = unit if self.seconds == size else f"{self.seconds // size} {unit}s"
+        return f"{self.count}/{window}" + (f" burst {self.burst}" if self.burst else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +122,6 @@ class Taken:
         return self.wait <= 0
 
 
-_UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 _LIMIT = re.compile(
     r"(?P<count>\d{1,7})\s*/\s*(?:(?P<times>\d{1,5})\s*)?(?P<unit>second|minute|hour|day)s?"
     r"(?:\s+burst\s+(?P<burst>\d{1,7}))?\s+per\s+(?P<scope>[a-z-]+)",
@@ -127,8 +144,7 @@ class Limit:
     @property
     def text(self) -> str:
         """The canonical way to write the limit."""
-        burst = f" burst {self.rate.burst}" if self.rate.burst else ""
-        return f"{self.rate.count}/{_window_text(self.rate.seconds)}{burst} per {self.scope}"
+        return f"{self.rate.text} per {self.scope}"
 
     @property
     def shared(self) -> bool:
@@ -192,17 +208,13 @@ def parse_limit(text: str, *, row: str = "") -> Limit:
     scope = next((known for known in SCOPES if known == match["scope"]), None)
     if scope is None:
         raise ValueError(f"{where}: there is no scope {match['scope']!r}; scopes are {', '.join(SCOPES)}")
-    burst = int(match["burst"]) if match["burst"] is not None else None
-    rate = Rate(int(match["count"]), int(match["times"] or 1) * _UNITS[match["unit"]], burst or 0)
-    _refuse_senseless(where, rate, burst)
-    return Limit(rate, scope)
-
-
-def _refuse_senseless(where: str, rate: Rate, burst: int | None) -> None:
-    if rate.count < 1 or rate.seconds < 1 or burst == 0:
+    count, seconds = int(match["count"]), int(match["times"] or 1) * _UNITS[match["unit"]]
+    burst = int(match["burst"] or count)
+    if count < 1 or seconds < 1 or burst < 1:
         raise ValueError(f"{where}: count, time and burst must be 1 or more; leave a row empty to limit nothing")
-    if rate.capacity * rate.seconds > rate.count * _LONGEST_REFILL:
+    if burst * seconds > count * _LONGEST_REFILL:
         raise ValueError(f"{where}: this budget would take more than 31 days to refill; choose a shorter time")
+    return Limit(Rate(count, seconds, burst if match["burst"] else 0), scope)
 
 
 def _without_repeats(name: str, limits: Sequence[Limit]) -> tuple[Limit, ...]:
@@ -214,11 +226,6 @@ def _without_repeats(name: str, limits: Sequence[Limit]) -> tuple[Limit, ...]:
             raise ValueError(f"{name}: {limit.text!r} stands there twice; keep one")
         seen.add(key)
     return tuple(sorted(limits, key=lambda limit: SCOPES.index(limit.scope)))
-
-
-def _window_text(seconds: int) -> str:
-    name, size = max(((n, s) for n, s in _UNITS.items() if seconds % s == 0), key=lambda unit: unit[1])
-    return name if seconds == size else f"{seconds // size} {name}s"
 
 
 def _below(own: Rate, shared: Rate) -> bool:

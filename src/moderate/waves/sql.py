@@ -72,20 +72,13 @@ class Waves:
         forgotten = now - timedelta(seconds=window)
         row = {"started_at": now, "seen": 1, "first_item": item, "forgotten": forgotten}
 
-        def counted(conn: Connection, names: Iterable[str]) -> dict[str, Burst]:
-            # In the order of their names, so that two processes cannot deadlock. One by one, because
-            # PyMySQL cannot repeat a statement whose change has values of its own.
-            wanted = sorted(set(names))
-            for name in wanted:
-                conn.execute(_counting(conn.dialect.name), {"name": name, **row})
-            found = conn.execute(OF_NAMES, {"names": wanted})
-            return {row.name: Burst(**_burst(row, item)) for row in found}
-
         def work(conn: Connection) -> Mapping[str, Burst]:
-            found = counted(conn, names)
-            also = {other for name, other in firsts.items() if found[name].seen == 1}
+            found = _counted(conn, names, row)
             conn.execute(ONE_MORE)
-            return found | counted(conn, also) if also else found
+            for name, other in firsts.items():
+                if found[name].seen == 1:
+                    found |= _counted(conn, [other], row)
+            return found
 
         return self._database.transaction(work)
 
@@ -121,6 +114,20 @@ class Waves:
         self._database.transaction(lambda conn: conn.execute(old).rowcount)
 
 
+def _counted(conn: Connection, names: Iterable[str], new: Mapping[str, Any]) -> dict[str, Burst]:
+    """Add one to the burst of each name, or begin it with *new*, and return how they now stand."""
+    # In the order of their names, so that two processes cannot deadlock. One by one, because
+    # PyMySQL cannot repeat a statement whose change has values of its own.
+    wanted = sorted(set(names))
+    for name in wanted:
+        conn.execute(_counting(conn.dialect.name), {"name": name, **new})
+    found = {}
+    for row in conn.execute(OF_NAMES, {"names": wanted}):
+        received = max(row.seen, new["first_item"] - row.first_item + 1)
+        found[row.name] = Burst(name=row.name, started_at=row.started_at, seen=row.seen, received=received)
+    return found
+
+
 @lru_cache
 def _counting(dialect: str) -> Insert:
     """Return the statement that adds one to a burst, or begins a new one if the old one began by ``forgotten``."""
@@ -135,8 +142,3 @@ def _counting(dialect: str) -> Insert:
         }
 
     return upsert(dialect, bursts, "name", merge)
-
-
-def _burst(row: Any, item: int) -> dict[str, Any]:
-    received = max(row.seen, item - row.first_item + 1)
-    return {"name": row.name, "started_at": row.started_at, "seen": row.seen, "received": received}

@@ -79,7 +79,14 @@ class WaveWatch:
         if not is_suspicious(item):
             return
         try:
-            self._count(item)
+            now, secret = self._clock.now(), self._secret()
+            sender = f"sender:{keyed(secret, 'wave', sender_of(item))}"
+            names = [sender, "site", *names_of(item, secret)]
+            # Each sender counts once, so that a single one does not look like many.
+            bursts = self._waves.count(names, item.id, now, WINDOW, firsts={sender: "senders"})
+            reason = reason_of(bursts)
+            if reason is not None:
+                self._rise(reason, now)
         except ServiceDown as error:
             extra = {"moderate_item": item.id}
             log.warning("An item could not be counted for spam waves (%s).", error, extra=extra)
@@ -113,18 +120,7 @@ class WaveWatch:
         self._wave = wave
         self._fresh_until = self._clock.monotonic() + FRESH
 
-    def _count(self, item: Item) -> None:
-        now, secret = self._clock.now(), self._secret()
-        sender = f"sender:{keyed(secret, 'wave', sender_of(item))}"
-        names = [sender, "site", *names_of(item, secret)]
-        # Each sender counts once, so that a single one does not look like many.
-        bursts = self._waves.count(names, item.id, now, WINDOW, firsts={sender: "senders"})
-        reason = reason_of(bursts)
-        if reason is not None:
-            self._rise(reason)
-
-    def _rise(self, reason: str) -> None:
-        now = self._clock.now()
+    def _rise(self, reason: str, now: datetime) -> None:
         wave = self._waves.open()
         if wave is None:
             begun = self._waves.begin(reason, now, now + LASTS)

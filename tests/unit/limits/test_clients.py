@@ -39,6 +39,7 @@ def test_unreadable_addresses_share_one_bucket(address: str | None) -> None:
 
 def test_an_unreadable_address_is_logged_once_and_truncated(caplog: pytest.LogCaptureFixture) -> None:
     policy._unreadable_logged.clear()
+    client_net.cache_clear()
     with caplog.at_level(logging.WARNING, "moderate"):
         for _ in range(3):
             client_net("x" * 9999)
