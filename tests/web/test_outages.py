@@ -166,7 +166,20 @@ def test_a_trackback_during_an_outage_gets_the_error_form_of_its_protocol(broken
 
 def test_the_queue_page_reports_an_outage_to_a_signed_in_moderator(broken: Host) -> None:
     broken.moderator = Moderator("mori")
-    assert broken.client.get("/discuss/moderation/").status_code == 503
+    answer = broken.client.get("/discuss/moderation/")
+    assert (answer.status_code, answer.mimetype) == (503, "text/html")
+    assert int(answer.headers["Retry-After"]) >= 1
+
+
+@pytest.mark.parametrize("path", ["", "queue/like", "mail/x", "unsubscribe/x", "sign-in/x"])
+def test_pages_of_moderators_answer_an_outage_with_a_page_or_with_json(broken: Host, path: str) -> None:
+    broken.moderator = Moderator("mori")
+    page = broken.client.get(f"/discuss/moderation/{path}", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (page.status_code, page.mimetype) == (503, "text/html")
+    assert "That did not work" in page.text
+    assert int(page.headers["Retry-After"]) >= 1
+    problem = broken.client.get(f"/discuss/moderation/{path}", headers={"Accept": "application/json"})
+    assert (problem.status_code, problem.mimetype) == (503, "application/problem+json")
 
 
 def test_the_health_response_names_the_failing_part_without_details(broken: Host, tmp_path: Path) -> None:

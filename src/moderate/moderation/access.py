@@ -1,4 +1,4 @@
-"""Access for moderators: bearer tokens, the host's login, sign-in links and their sessions; and the frame of all pages.
+"""Access for moderators: bearer tokens, the host's login, sign-in links and their sessions; the frame of all pages.
 
 A change by login carries a CSRF token. For sites without a login of their own, ``flask moderate token link NAME`` makes
 a link that works once and begins a session. The session is a token of its own in the database, so that it can be
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from datetime import timedelta
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, redirect, request, url_for
@@ -17,7 +18,7 @@ from flask import Response, redirect, request, url_for
 from moderate.errors import Forbidden, Refused, ServiceDown, Unauthorized
 from moderate.http.answers import headers_of, public_text, status_of
 from moderate.http.language import for_moderators
-from moderate.http.operation import FORM, HTML, Answer, Operation, Reply
+from moderate.http.operation import FORM, HTML, JSON, Answer, Operation, Reply
 from moderate.http.signing import CSP, SignedLink, keep_secret
 from moderate.http.state import current_state, once_per_request, render
 from moderate.i18n import Message
@@ -27,12 +28,13 @@ from moderate.reading.fragments import lines
 from moderate.text.links import destinations
 
 if TYPE_CHECKING:
-    from flask import Request
+    from collections.abc import Callable
+
     from flask.typing import ResponseReturnValue
     from werkzeug.wrappers import Response as AnyResponse
 
+    from moderate.http.operation import View
     from moderate.http.state import State
-
 
 #: Seconds: long enough for a page that was left open overnight.
 CSRF_LIFETIME = 16 * 3600
@@ -95,14 +97,14 @@ def by_login(state: State) -> Moderator:
     if found is None:
         raise Unauthorized
     if request.method not in SAFE_METHODS:
-        check_same_site(request)
+        check_same_site()
         check_csrf(state, found)
         state.address.trust(request)
     return found
 
 
 def by_session(state: State) -> Moderator | None:
-    """Return the moderator whose session the cookie carries; see `moderate.moderation.access`."""
+    """Return the moderator whose session, which a sign-in link began, the cookie carries."""
     token = session_token(state)
     owner = state.desk.store.tokens.owner(token, state.desk.clock.now()) if token else None
     return Moderator(owner) if owner else None
@@ -127,25 +129,13 @@ def csrf_token(state: State, who: Moderator) -> str:
     return state.signer.sign("csrf", who.name)
 
 
-def check_same_site(incoming: Request) -> None:
+def check_same_site() -> None:
     """Raise `Forbidden` for a request that the browser marks as sent by another site (Fetch Metadata, Origin)."""
-    if current_state().address.is_cross_site(incoming):
+    if current_state().address.is_cross_site(request):
         raise Forbidden("This request came from another site.")
 
 
-# --- pages ---
-
-
-def no_entry(state: State, error: Unauthorized) -> Response:
-    """Return the page that says how to sign in."""
-    home = f"{request.script_root}/"
-    return page(
-        "sign_in",
-        status_of(error),
-        message=public_text(error),
-        has_login=state.hooks.has_login is not None and state.hooks.has_login(),
-        home=state.address.absolute(home, request) if state.settings.site_url else home,
-    )
+# --- pages ----------------------------------------------------------------------------------------
 
 
 def page(template: str, status: int, **context: Any) -> Response:
@@ -165,8 +155,43 @@ def is_long(html: str) -> bool:
     return lines(html) > LONG
 
 
-# --- sign-in links ---
+def refusal(error: Refused | ServiceDown) -> Response:
+    """Return the page that says what was wrong, or how to sign in."""
+    if not isinstance(error, Unauthorized):
+        return page("refused", status_of(error), error=error, message=public_text(error))
+    state, home = current_state(), f"{request.script_root}/"
+    return page(
+        "sign_in",
+        status_of(error),
+        message=public_text(error),
+        has_login=state.hooks.has_login is not None and state.hooks.has_login(),
+        home=state.address.absolute(home, request) if state.settings.site_url else home,
+    )
 
+
+def answers_pages(refuse: Callable[[Refused | ServiceDown], AnyResponse] = refusal) -> Callable[[View], View]:
+    """Answer what a view refuses with the page that *refuse* returns; a client that prefers JSON gets a problem."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(**values: object) -> ResponseReturnValue:
+            try:
+                return view(**values)
+            except (Refused, ServiceDown) as error:
+                accept = request.accept_mimetypes
+                if accept.quality(JSON) > accept.quality(HTML):
+                    raise
+                current_state().report(error)
+                response = refuse(error)
+                response.headers.update(headers_of(error))
+                return response
+
+        return guarded
+
+    return decorate
+
+
+# --- sign-in links --------------------------------------------------------------------------------
 
 TO_QUEUE = Reply(303, "To the queue.", types=(HTML,), headers=("Location",))
 
@@ -206,36 +231,49 @@ def revoked_key(name: str) -> str:
     return "revoked:" + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
+def link_refusal(error: Refused | ServiceDown) -> AnyResponse:
+    """Return the page of a link that cannot be used."""
+    return keep_secret(page("sign_in_link", status_of(error), name=None, message=public_text(error)))
+
+
 @SIGN_IN.operation("GET", "The page of a sign-in link, with its button")
+@answers_pages(link_refusal)
 def show_sign_in(token: str) -> ResponseReturnValue:
     state = current_state()
-    try:
-        name, nonce = opened(state, token)
-        if SIGN_IN.is_spent(state.desk, nonce):
-            raise Forbidden(SPENT)
-        return with_button(name, 200)
-    except (Refused, ServiceDown) as error:
-        return refused(error)
+    name, nonce = opened(state, token)
+    if SIGN_IN.is_spent(state.desk, nonce):
+        raise Forbidden(SPENT)
+    return with_button(name, 200)
 
 
 @SIGN_IN.operation("POST", "Use the link up and begin a session", replies=(TO_QUEUE,))
+@answers_pages(link_refusal)
 def sign_in(token: str) -> ResponseReturnValue:
     state = current_state()
-    try:
-        check_same_site(request)
-        if "probe" in request.form and PROBE_COOKIE not in request.cookies:
-            return with_button(opened(state, token)[0], 403, NO_COOKIES)
-        name, nonce = opened(state, token)
-        if not SIGN_IN.spend(state.desk, nonce):
-            SIGN_IN.charge(state.desk)
-            raise Forbidden(SPENT)
-        now = state.desk.clock.now()
-        made = state.desk.store.tokens.create(name, now, expires_at=now + timedelta(seconds=SESSION_SECONDS))
-    except (Refused, ServiceDown) as error:
-        return refused(error)
+    check_same_site()
+    name, nonce = opened(state, token)
+    if "probe" in request.form and PROBE_COOKIE not in request.cookies:
+        return with_button(name, 403, NO_COOKIES)
+    if not SIGN_IN.spend(state.desk, nonce):
+        SIGN_IN.charge(state.desk)
+        raise Forbidden(SPENT)
+    now = state.desk.clock.now()
+    made = state.desk.store.tokens.create(name, now, expires_at=now + timedelta(seconds=SESSION_SECONDS))
     response = keep_secret(redirect(url_for("moderate.queue"), 303))
     keep_cookie(response, SESSION_COOKIE, state.signer.sign("session", made), SESSION_SECONDS)
     return response
+
+
+def opened(state: State, token: str) -> tuple[str, str]:
+    """Return the name and the nonce in a token. Raises `Forbidden` where it is not valid, or `RateLimited`."""
+    found = SIGN_IN.open(state.signer, state.desk, token)
+    if found is None:
+        raise Forbidden(SPENT)
+    (name, nonce), age = found
+    revoked = state.desk.store.states.get(revoked_key(name))
+    if revoked is not None and revoked.at.timestamp() > state.desk.clock.now().timestamp() - age:
+        raise Forbidden(SPENT)
+    return name, nonce
 
 
 def with_button(name: str, status: int, message: str = "") -> AnyResponse:
@@ -264,6 +302,7 @@ def keep_cookie(response: AnyResponse, name: str, value: str, seconds: int) -> N
     has_problem_pages=True,
     is_for_moderators=True,
 )
+@answers_pages()
 def sign_out() -> ResponseReturnValue:
     """End the session of a sign-in link; the host's own login is left to the host."""
     state, _ = signed_in()
@@ -274,21 +313,3 @@ def sign_out() -> ResponseReturnValue:
     response = keep_secret(redirect(queue, 303))
     response.delete_cookie(SESSION_COOKIE, path=queue, httponly=True, samesite="Lax", secure=request.is_secure)
     return response
-
-
-def opened(state: State, token: str) -> tuple[str, str]:
-    """Return the name and the nonce in a token. Raises `Forbidden` where it is not valid, or `RateLimited`."""
-    found = SIGN_IN.open(state.signer, state.desk, token)
-    if found is None:
-        raise Forbidden(SPENT)
-    (name, nonce), age = found
-    revoked = state.desk.store.states.get(revoked_key(name))
-    if revoked is not None and revoked.at.timestamp() > state.desk.clock.now().timestamp() - age:
-        raise Forbidden(SPENT)
-    return name, nonce
-
-
-def refused(error: Refused | ServiceDown) -> AnyResponse:
-    response = page("sign_in_link", status_of(error), name=None, message=public_text(error))
-    response.headers.update(headers_of(error))
-    return keep_secret(response)

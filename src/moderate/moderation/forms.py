@@ -6,20 +6,19 @@ Each redirects to the queue with the filters that the moderator had, a notice of
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial, wraps
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlencode
 
 from flask import redirect, request, url_for
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from moderate.errors import Invalid, Refused, ServiceDown, Unauthorized, UnexpectedNumber, UnknownDecision
-from moderate.http.answers import public_text, status_of
+from moderate.errors import Invalid, UnexpectedNumber, UnknownDecision
+from moderate.http.answers import status_of
 from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
-from moderate.http.state import current_state
 from moderate.i18n import Message
 from moderate.model import MAX_ID, Status, whole_number
-from moderate.moderation.access import CsrfIn, moderator, no_entry, page, signed_in
+from moderate.moderation.access import CsrfIn, answers_pages, moderator, page, signed_in
 from moderate.moderation.buttons import BUTTONS, KEEP, Button, ButtonName, offered, sign_notice
 from moderate.moderation.decide import (
     MOST,
@@ -31,10 +30,10 @@ from moderate.moderation.decide import (
     versions_digest,
 )
 from moderate.moderation.queue import FILTERS, default_filter, frame
-from moderate.moderation.views import FILTER, item_filter
+from moderate.moderation.views import FILTER, MOST_LISTED, item_filter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from flask.typing import ResponseReturnValue
 
@@ -45,10 +44,6 @@ if TYPE_CHECKING:
 #: The number of matching items that the preview shows, and that it lists behind a button.
 SHOWN, LISTED = 5, 100
 
-#: The most items that one form may name.
-MOST_SELECTED = 500
-
-
 OTHERS_MATCH = Message("Meanwhile other items match. Look again before you decide; nothing was changed.")
 
 BACK = Reply(303, "Back to the queue, with what was done.", types=(HTML,), headers=("Location",))
@@ -57,13 +52,11 @@ BACK = Reply(303, "Back to the queue, with what was done.", types=(HTML,), heade
 form = partial(Operation, "POST", replies=(BACK,), has_problem_pages=True, is_for_moderators=True)
 
 
-class FormIn(BaseModel):
-    """`filter_…` keep the moderator's place; `csrf_token` goes with a login."""
-
-    csrf_token: str | None = None
+class FormIn(CsrfIn, extra="ignore"):
+    """`filter_…` fields, which keep the moderator's place, may stand in it too; `csrf_token` goes with a login."""
 
 
-class QueueDecisionIn(CsrfIn):
+class QueueDecisionIn(FormIn):
     """`filter_…` fields, which keep the moderator's place, may stand in it too; `keep` drops a changed text."""
 
     decision: ButtonName
@@ -74,7 +67,7 @@ class SelectedIn(FormIn):
     """The items whose boxes are checked, each as ``ID:VERSION``."""
 
     decision: ButtonName
-    item: list[Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}:[1-9][0-9]{0,8}$")]] = []
+    item: list[Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}:[1-9][0-9]{0,8}$")]] = []  # noqa: RUF012 - pydantic copies it
 
 
 class AllIn(FormIn):
@@ -89,24 +82,8 @@ class UndoFormIn(FormIn):
     batch: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
 
 
-def answers_pages(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
-    """Answer refusals of *view* with a page instead of a problem document."""
-
-    @wraps(view)
-    def guarded(**values: Any) -> ResponseReturnValue:
-        try:
-            return view(**values)
-        except (Refused, ServiceDown) as error:
-            current_state().report(error)
-            if isinstance(error, Unauthorized):
-                return no_entry(current_state(), error)
-            return page("refused", status_of(error), error=error, message=public_text(error))
-
-    return guarded
-
-
 @form("/moderation/queue/<int:item_id>", "queue_decide", "A decision by a card's button", body={FORM: QueueDecisionIn})
-@answers_pages
+@answers_pages()
 def decide(item_id: int) -> ResponseReturnValue:
     state, _ = signed_in()
     version = whole(request.form.get("version", ""), "version")
@@ -115,10 +92,10 @@ def decide(item_id: int) -> ResponseReturnValue:
 
 
 @form("/moderation/queue/selected", "queue_selected", "One decision on what is selected", body={FORM: SelectedIn})
-@answers_pages
+@answers_pages()
 def decide_selected() -> ResponseReturnValue:
     state, _ = signed_in()
-    return decide_on(state, dict(seen(value) for value in request.form.getlist("item")[:MOST_SELECTED]))
+    return decide_on(state, dict(seen(value) for value in request.form.getlist("item")[:MOST_LISTED]))
 
 
 def decide_on(state: State, versions: dict[int, int]) -> ResponseReturnValue:
@@ -149,7 +126,7 @@ def may_keep(state: State, number: int, version: int) -> bool:
     body={FORM: AllIn},
     problems=("unexpected-number", "not-allowed"),
 )
-@answers_pages
+@answers_pages()
 def decide_all() -> ResponseReturnValue:
     state, _ = signed_in()
     button, which = pressed(), item_filter("filter_")
@@ -170,7 +147,7 @@ def decide_all() -> ResponseReturnValue:
     body={FORM: UndoFormIn},
     problems=("unknown-decision", "not-allowed"),
 )
-@answers_pages
+@answers_pages()
 def undo() -> ResponseReturnValue:
     state, who = signed_in()
     batch = request.form.get("batch", "")
@@ -190,13 +167,13 @@ def undo() -> ResponseReturnValue:
     has_problem_pages=True,
     is_for_moderators=True,
 )
-@answers_pages
+@answers_pages()
 def like() -> ResponseReturnValue:
     state, _ = signed_in()
     return preview(state, default_filter())
 
 
-def preview(state: State, which: ItemFilter, error: Refused | None = None) -> ResponseReturnValue:
+def preview(state: State, which: ItemFilter, error: UnexpectedNumber | None = None) -> ResponseReturnValue:
     versions = state.desk.store.queue.versions(which, MOST + 1)
     items = state.desk.store.queue.page(which, cursor=None, limit=LISTED).items
     return page(

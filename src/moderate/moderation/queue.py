@@ -7,42 +7,37 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from flask import Response, request, url_for
-from pydantic import BaseModel
 
 from moderate.akismet.feedback import USAGE
-from moderate.errors import Invalid, ServiceDown, Unauthorized
-from moderate.http.answers import NoSuchPage, problem, public_text, status_of, unstored
+from moderate.errors import Invalid
+from moderate.http.answers import NoSuchPage, problem, status_of, unstored
 from moderate.http.item_json import verified
 from moderate.http.language import check_names, duration, for_moderators, say, translated
-from moderate.http.operation import CURSOR, HTML, HTML_PAGE, TEXT, Operation, Reply, query, whole
-from moderate.http.state import current_state
+from moderate.http.operation import CURSOR, HTML, HTML_PAGE, TEXT, Answer, Count, Operation, Reply, query, whole
 from moderate.i18n import Message
 from moderate.model import MAX_ID, TASK_KINDS, Awaiting, ItemFilter, Kind, Page, Status, whole_number
-from moderate.moderation.access import csrf_token, moderator, no_entry, page, session_token, signed_in
+from moderate.moderation.access import answers_pages, csrf_token, moderator, page, refusal, session_token, signed_in
 from moderate.moderation.buttons import BUTTONS, read_notice, script_words
-from moderate.moderation.views import FILTER, item_filter, item_id, totals
+from moderate.moderation.views import FILTER, TotalsOut, item_filter, item_id, totals
 from moderate.monitoring.health import LAG, akismet
 from moderate.reading.views import number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from enum import StrEnum
 
     from flask.typing import ResponseReturnValue
 
+    from moderate.akismet.sql import AccountNote
     from moderate.http.state import State
     from moderate.model import Item, Moderator
 
 
-class Totals(BaseModel):
-    pending: int
-    approved: int
-    spam: int
-    trash: int
-    changed: int
+class Totals(TotalsOut):
+    changed: Count
 
 
-class NewsOut(BaseModel):
+class NewsOut(Answer):
     """The number of items that are newer than the first one of the page, at most a hundred."""
 
     new: int
@@ -76,12 +71,9 @@ CHANGED = ItemFilter(status=Status.APPROVED, awaiting=Awaiting.MODERATOR)
     has_problem_pages=True,
     is_for_moderators=True,
 )
+@answers_pages()
 def queue() -> ResponseReturnValue:
-    state = current_state()
-    try:
-        who = moderator(state)
-    except Unauthorized as error:
-        return no_entry(state, error)
+    state, who = signed_in()
     try:
         which, cursor = default_filter(), number("cursor", None, MAX_ID)
     except Invalid as error:
@@ -92,6 +84,7 @@ def queue() -> ResponseReturnValue:
 def shown(state: State, who: Moderator, which: ItemFilter, some: Page, wrong: Invalid | None = None) -> Response:
     """Return the page with some items, or with the errors of its address (*wrong*) in their place."""
     for_moderators()
+    notes = state.desk.account.all()
     return page(
         "queue",
         status_of(wrong) if wrong else 200,
@@ -107,8 +100,9 @@ def shown(state: State, who: Moderator, which: ItemFilter, some: Page, wrong: In
         not_asked=not_asked,
         verified=verified,
         notice=read_notice(state, who, request.args.get("notice")),
-        banners=banners(state),
-        usage=usage(state),
+        banners=[*wave_banner(state), *akismet_banners(state, notes), *redis_banner(state), *task_banners(state)],
+        # The month's number of calls. That few are left is a banner.
+        usage=next((say("Akismet: {note}", note=translated(note.text)) for note in notes if note.topic == USAGE), None),
         waiting_since=state.desk.store.queue.oldest_waiting(),
         script_words=script_words(),
         **frame(state, which),
@@ -256,8 +250,8 @@ def changed(state: State) -> int:
 def nothing_here(**_: str) -> ResponseReturnValue:
     """Answer 404 for every other address below ``/moderation/``: a page for browsers, a problem for programs."""
     error = NoSuchPage()
-    if request.method in {"GET", "HEAD"} and request.accept_mimetypes.best == "text/html":
-        return page("refused", status_of(error), error=error, message=public_text(error))
+    if request.method in {"GET", "HEAD"} and request.accept_mimetypes.best == HTML:
+        return refusal(error)
     return problem(error)
 
 
@@ -273,14 +267,6 @@ class Banner:
     urgent: bool = True
 
 
-def banners(state: State) -> list[Banner]:
-    """Return what moderators should know before they decide, without asking another server."""
-    try:
-        return [*wave_banner(state), *akismet_banners(state), *redis_banner(state), *task_banners(state)]
-    except ServiceDown as error:
-        return [Banner("database", str(error))]
-
-
 def wave_banner(state: State) -> Iterator[Banner]:
     current = state.desk.waves.current()
     if current is not None:
@@ -288,26 +274,14 @@ def wave_banner(state: State) -> Iterator[Banner]:
         yield Banner("wave", f"{words} {translated(current.reason)}", urgent=False)
 
 
-def akismet_banners(state: State) -> Iterator[Banner]:
+def akismet_banners(state: State, notes: Iterable[AccountNote]) -> Iterator[Banner]:
     """Yield the state of Akismet as a worker last found it, and Akismet's notes about the site's account."""
     part = akismet(state)
     if not part.is_well:
         yield Banner("akismet", say("Akismet: {note}", note=f"{translated(part.state)}. {translated(part.advice)}"))
-    for note in state.desk.account.all():
+    for note in notes:
         if note.topic != USAGE:
             yield Banner("account", say("Akismet: {note}", note=translated(note.text)))
-
-
-def usage(state: State) -> str | None:
-    """Return the month's number of calls to Akismet, None where it is unknown or few are left.
-
-    It stands at the foot of the page; that few calls are left is a banner.
-    """
-    try:
-        notes = state.desk.account.all()
-    except ServiceDown:
-        return None
-    return next((say("Akismet: {note}", note=translated(note.text)) for note in notes if note.topic == USAGE), None)
 
 
 def redis_banner(state: State) -> Iterator[Banner]:

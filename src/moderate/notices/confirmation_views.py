@@ -18,6 +18,7 @@ from moderate.http.language import say
 from moderate.http.operation import EDIT_TOKEN, FORM, HTML, HTML_PAGE, JSON, Answer, Operation, Reply
 from moderate.http.signing import AgainIn, SignedLink, keep_secret, unsubscribe
 from moderate.http.state import current_state, render
+from moderate.moderation.access import check_same_site
 from moderate.notices import confirm as confirming
 from moderate.protocols.comment import is_json, read_edit, wants_json
 from moderate.reading.views import refuse_hidden_article
@@ -123,8 +124,7 @@ def where_wanted(view: View) -> View:
 @where_wanted
 def ask(item_id: int) -> ResponseReturnValue:
     state = current_state()
-    if current_state().address.is_cross_site(request):
-        raise Forbidden("This request came from another site.")
+    check_same_site()
     found = item_of_theirs(state, item_id)
     refuse_hidden_article(state, found)
     confirming.ask(state.desk, found, request.remote_addr or "")

@@ -16,7 +16,7 @@ from moderate.http.signing import AgainIn, SignedLink, keep_secret, unsubscribe
 from moderate.http.state import current_state
 from moderate.i18n import Message
 from moderate.model import Moderator, Status
-from moderate.moderation.access import page
+from moderate.moderation.access import answers_pages, page, refusal
 from moderate.moderation.buttons import BUTTONS, KEEP, Button
 from moderate.moderation.decide import DecisionRequest, decide_one
 
@@ -44,6 +44,7 @@ DECISION = SignedLink(
         Reply(409, "Used, or decided meanwhile.", types=(HTML,)),
         Reply(410, "The link is not valid any more.", types=(HTML,)),
     ),
+    has_problem_pages=True,
 )
 
 #: It never expires: the links in old mails must work too.
@@ -54,6 +55,7 @@ UNSUBSCRIBE = SignedLink(
     about="As the mail has it: for one mailbox.",
     limit="moderation",
     replies=(HTML_PAGE, Reply(410, "The link is not valid.", types=(HTML,))),
+    has_problem_pages=True,
 )
 
 #: A sentence for each status of an item.
@@ -108,6 +110,9 @@ class Link:
         return f"{self.item}:{self.version}:{self.button.name}:{self.moderator.email}"
 
 
+as_pages = answers_pages(lambda error: keep_secret(refusal(error)))
+
+
 class LinkRefused(Exception):
     """A link that cannot be used, with the message of its page. *item* is the one that it was for, if known."""
 
@@ -119,23 +124,25 @@ class LinkRefused(Exception):
 
 
 @DECISION.operation("GET", "The page of a mail's link: the item and one button; looking changes nothing")
+@as_pages
 def show_decision(token: str) -> ResponseReturnValue:
     state = current_state()
     try:
         link, item = usable(state, token)
-    except LinkRefused as refusal:
-        return refused(refusal)
+    except LinkRefused as error:
+        return refused(error)
     return keep_secret(page("mail_decision", 200, item=item, button=link.button, who=link.moderator))
 
 
 @DECISION.operation("POST", "The decision that a mail's link is for")
+@as_pages
 def decide_by_mail(token: str) -> ResponseReturnValue:
     state = current_state()
     try:
         link, item = usable(state, token)
         done = decide(state, link, item)
-    except LinkRefused as refusal:
-        return refused(refusal)
+    except LinkRefused as error:
+        return refused(error)
     stands = KEPT if link.button is KEEP else STANDS[done.status]
     return keep_secret(page("mail_done", 200, message=Message("Done."), stands=stands, item=done))
 
@@ -192,16 +199,16 @@ def stale(item: Item) -> LinkRefused:
     return LinkRefused(409, CHANGED, item)
 
 
-def refused(refusal: LinkRefused) -> Response:
-    item = refusal.item
-    stands = STANDS[item.status] if item is not None else ""
-    return keep_secret(page("mail_done", refusal.status, message=refusal.message, stands=stands, item=item))
+def refused(error: LinkRefused) -> Response:
+    stands = STANDS[error.item.status] if error.item is not None else ""
+    return keep_secret(page("mail_done", error.status, message=error.message, stands=stands, item=error.item))
 
 
 # --- the end of the mails -------------------------------------------------------------------------
 
 
 @UNSUBSCRIBE.operation("GET", "Asks whether a mailbox wants no more mail; looking changes nothing")
+@as_pages
 def show_unsubscribe(token: str) -> ResponseReturnValue:
     state = current_state()
     key = mailbox_of(state, token)
@@ -217,6 +224,7 @@ def show_unsubscribe(token: str) -> ResponseReturnValue:
     body={FORM: AgainIn},
     is_body_required=False,
 )
+@as_pages
 def unsubscribe_moderator(token: str) -> ResponseReturnValue:
     state = current_state()
     key = mailbox_of(state, token)
