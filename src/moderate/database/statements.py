@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from moderate.database.engine import Database
 
+    #: From the value of a parameter to SQLite's, or back from that of a column.
+    Conversion = Callable[[Any], Any]
+
 
 def upsert(
     dialect: str,
@@ -74,42 +77,39 @@ class Lookup:
 
     def rows(self, database: Database, **values: Any) -> Sequence[Sequence[Any]]:
         """Return all rows, in the types of their columns. Failures raise `ServiceDown`."""
-        if database.dialect == "sqlite":
-            return self._by_driver(database, values)
-        with database.read() as conn:
-            return conn.execute(self._query, values).all()
+        if database.dialect != "sqlite":
+            with database.read() as conn:
+                return conn.execute(self._query, values).all()
+        text, parameters, columns = self._compiled
+        given = []
+        for name, default, to_sqlite in parameters:
+            value = values.get(name, default)
+            given.append(to_sqlite(value) if to_sqlite else value)
+        rows = database.ask_sqlite(text, given)
+        if not columns:
+            return rows
+        converted = [*map(list, rows)]
+        for row in converted:
+            for at, of_sqlite in columns:
+                row[at] = of_sqlite(row[at])
+        return converted
 
     def first(self, database: Database, **values: Any) -> Sequence[Any] | None:
         rows = self.rows(database, **values)
         return rows[0] if rows else None
 
-    def _by_driver(self, database: Database, values: dict[str, Any]) -> Sequence[Sequence[Any]]:
-        text, parameters, columns = self._compiled
-        given = [to_sqlite(values.get(name, default)) for name, default, to_sqlite in parameters]
-        rows = database.ask_sqlite(text, given)
-        if columns is None:
-            return rows
-        return [[of_sqlite(value) for of_sqlite, value in zip(columns, row, strict=True)] for row in rows]
-
     @cached_property
-    def _compiled(self) -> tuple[str, list[tuple[str, Any, Callable[[Any], Any]]], list[Callable[[Any], Any]] | None]:
-        """The text, each parameter in order with its default, and the columns' types where any needs a conversion."""
+    def _compiled(self) -> tuple[str, list[tuple[str, Any, Conversion | None]], list[tuple[int, Conversion]]]:
+        """The text, each parameter in order with its default and conversion, and the conversions of columns."""
         compiled = self._query.compile(dialect=SQLITE, compile_kwargs={"render_postcompile": True})
-        parameters: list[tuple[str, Any, Callable[[Any], Any]]] = [
-            (name, compiled.params[name], of(compiled.binds[name].type).bind_processor(SQLITE) or as_it_is)
+        parameters: list[tuple[str, Any, Conversion | None]] = [
+            (name, compiled.params[name], of(compiled.binds[name].type).bind_processor(SQLITE))
             for name in compiled.positiontup or ()
         ]
-        columns: list[Callable[[Any], Any] | None] = [
-            of(column.type).result_processor(SQLITE, None) for column in self._query.selected_columns
-        ]
-        changed = [column or as_it_is for column in columns] if any(columns) else None
-        return str(compiled), parameters, changed
+        columns = [of(column.type).result_processor(SQLITE, None) for column in self._query.selected_columns]
+        return str(compiled), parameters, [(at, column) for at, column in enumerate(columns) if column]
 
 
 def of(kind: TypeEngine[Any]) -> TypeEngine[Any]:
     """Return the type as SQLite has it."""
     return kind.dialect_impl(SQLITE)
-
-
-def as_it_is(value: Any) -> Any:
-    return value

@@ -5,6 +5,7 @@ Counters change by differences together with the items, are read in one query, a
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
@@ -160,42 +161,35 @@ NUMBERS_OF_MANY = select(counters.c.article_key, *COLUMNS).where(
 REVISION = Lookup(select(counters.c.revision).where(OF_ARTICLE))
 
 
-def add_to_counters(conn: Connection, article: str, change: Mapping[str, int], *, is_visible: bool) -> None:
-    """Move the counters of an article, and of the site, by *change*.
-
-    The article's row is always written first and the site's last: a transaction that waits for the site's
-    row holds no row that the owner of that one still needs.
-    """
-    step = {**change, "revision": 1} if is_visible else change
-    _add(conn, {article: step, SITE: step})
-
-
 class CounterChanges:
-    """The sum of several changes in one transaction, written at its end; `add_to_counters` says in which order."""
+    """The sum of several changes in one transaction, written at its end."""
 
     def __init__(self) -> None:
-        self._steps: dict[str, dict[str, int]] = {}
+        self._steps: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
-    def add(self, article: str, change: Mapping[str, int], *, is_visible: bool) -> None:
+    def add(self, article: str, change: Mapping[str, int]) -> None:
         for key in (article, SITE):
-            step = self._steps.setdefault(key, {})
-            for name, number in {**change, "revision": int(is_visible)}.items():
-                step[name] = step.get(name, 0) + number
+            self._steps[key].update(change)
 
     def write(self, conn: Connection) -> None:
-        keys = [key for key in sorted(self._steps) if key != SITE and any(self._steps[key].values())]
-        if keys:
-            _add(conn, {key: self._steps[key] for key in (*keys, SITE)})
+        changed = {
+            key: self._steps[key] for key in sorted(self._steps) if key != SITE and any(self._steps[key].values())
+        }
+        if changed:
+            add_to_counters(conn, {**changed, SITE: self._steps[SITE]})
 
 
-def _add(conn: Connection, steps: Mapping[str, Mapping[str, int]]) -> None:
-    """Add to the rows in the order given; only the columns that change in any of them are written."""
-    names = sorted({name for step in steps.values() for name, number in step.items() if number})
+def add_to_counters(conn: Connection, steps: Mapping[str, Mapping[str, int]]) -> None:
+    """Add to the rows of articles and of the site, in the order given.
+
+    Articles' rows are always written first, sorted by key, and the site's last: a transaction that waits for the
+    site's row holds no row that the owner of that one still needs. Only the columns in *steps* are written.
+    """
+    names = sorted(set().union(*steps.values()))
     # Adding 0 to a column creates the row where there is none, and locks it.
     change = _addition(conn.dialect.name, tuple(names) or ("revision",))
     start = dict.fromkeys((*NAMED, *names), 0)
-    rows = [{"article_key": key, **{name: step.get(name, 0) for name in start}} for key, step in steps.items()]
-    conn.execute(change, rows)
+    conn.execute(change, [{"article_key": key, **start, **step} for key, step in steps.items()])
 
 
 @lru_cache
@@ -276,7 +270,7 @@ class Counters:
         with self._database.write() as conn:
             # Adding 0 creates the row where there is none, and locks it: a transaction that moves an item of this
             # article has either finished, or waits and will add to the repaired numbers.
-            _add(conn, {key: {}})
+            add_to_counters(conn, {key: {}})
             stored = Counts(*conn.execute(NUMBERS, {"key": key}).one())
             counted = _count(conn, key)
             if repair and counted != stored:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, and_, case, delete, insert, update
 
 from moderate.database.engine import Stale
-from moderate.database.schema import history, items, reservations, samples, tasks
+from moderate.database.schema import SITE, history, items, reservations, samples, tasks
 from moderate.database.statements import upsert
 from moderate.lifecycle import cause_of, counter_change, is_public_change
 from moderate.model import Awaiting, Item, Kind, Status
 from moderate.store.articles import add_to_counters
-from moderate.store.rows import HIDDEN, NEAR, RENAMED, altered, columns_of, digest, item_from
+from moderate.store.rows import HIDDEN, NEAR, RENAMED, altered, columns_of, digest, finding_from_json
 from moderate.store.search import terms_of
 from moderate.text.similarity import near_text
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
     from sqlalchemy.sql.base import ReadOnlyColumnCollection
-    from sqlalchemy.sql.dml import Insert
 
     from moderate.model import Submission, Verdict
     from moderate.store.articles import CounterChanges
@@ -49,17 +48,20 @@ def receive(conn: Connection, submission: Submission, verdict: Verdict, now: dat
     """Store a new item. Raises SQLAlchemy's `IntegrityError` where one with its key is there."""
     kind, status, article = submission.kind, verdict.status, submission.article
     columns = columns_of(submission, verdict, now)
-    columns |= _moments(None, status, columns["awaiting"], "received", now)
     place = {"kind": kind.value, "article_key": article.key, "status": status.value, "version": 1}
-    item_id = _inserted(conn, NEW_ITEM, {**columns, **_search_columns(columns), **place})
+    row = {**columns, **_search_columns(columns), **place}
+    item_id: int = conn.execute(NEW_ITEM, row).inserted_primary_key[0]  # type: ignore[index]
     cause = cause_of(verdict.findings, status)
     _log(conn, item_id, None, status, version=1, act="received", at=now, cause=cause)
     _count(conn, kind, article.key, None, status)
-    shown = {RENAMED.get(name, name): value for name, value in columns.items() if name not in HIDDEN}
-    known = {"id": item_id, "kind": kind, "status": status, "version": 1}
-    about = {"article": article.key, "article_title": article.title, "article_url": article.url}
     # Built from what was written, without another query.
-    return item_from({**shown, **known, **about})
+    shown = {RENAMED.get(name, name): value for name, value in columns.items() if name not in HIDDEN}
+    shown |= {"id": item_id, "kind": kind, "status": status, "version": 1, "awaiting": verdict.awaiting}
+    shown |= {"article": article.key, "article_title": article.title, "article_url": article.url}
+    shown |= {"links": submission.body.links, "passed": verdict.passed, "skipped": verdict.skipped}
+    # As it was stored, without numbers that JSON has not.
+    shown["findings"] = tuple(map(finding_from_json, columns["findings"]))
+    return Item(**shown)
 
 
 def apply(
@@ -122,18 +124,17 @@ def explain(conn: Connection, item: Item, values: Mapping[str, Any]) -> Item:
     return altered(item, values)
 
 
-def _moments(item: Item | None, after: Status, awaiting: str | None, act: str, at: datetime) -> dict[str, datetime]:
-    """Return `public_at` and `waiting_since` where a change sets them; *item* is None for a new one.
+def _moments(item: Item, after: Status, awaiting: str | None, act: str, at: datetime) -> dict[str, datetime]:
+    """Return `public_at` and `waiting_since` where a change sets them.
 
     An undo restores an earlier state, and with it the moment at which that state began.
     """
-    before, awaited = (item.status, item.awaiting) if item else (None, None)
-    restored = item if act == "undone" else None
+    is_undo = act == "undone"
     moments = {}
-    if after is Status.APPROVED and before is not after and not (restored and restored.public_at):
+    if after is Status.APPROVED and item.status is not after and not (is_undo and item.public_at):
         moments["public_at"] = at
-    waits_already = before is after and awaited is Awaiting.MODERATOR
-    if awaiting == Awaiting.MODERATOR and not waits_already and not (restored and restored.waiting_since):
+    waits_already = item.status is after and item.awaiting is Awaiting.MODERATOR
+    if awaiting == Awaiting.MODERATOR and not waits_already and not (is_undo and item.waiting_since):
         moments["waiting_since"] = at
     return moments
 
@@ -176,7 +177,8 @@ def _log(
         "cause": cause,
         "was": None if was is None else dict(was),
     }
-    return _inserted(conn, NEW_LINE, line)
+    key: int = conn.execute(NEW_LINE, line).inserted_primary_key[0]  # type: ignore[index]
+    return key
 
 
 def _count(
@@ -191,16 +193,12 @@ def _count(
 ) -> None:
     """Move the counters; *is_new_text* says that readers see another text although the status stays."""
     change = counter_change(kind, before, after)
-    is_visible = is_new_text or is_public_change(before, after)
+    if is_new_text or is_public_change(before, after):
+        change["revision"] = 1
     if tally is not None:
-        tally.add(article, change, is_visible=is_visible)
-    elif change or is_visible:
-        add_to_counters(conn, article, change, is_visible=is_visible)
-
-
-def _inserted(conn: Connection, new: Insert, row: Mapping[str, Any]) -> int:
-    key = conn.execute(new, row).inserted_primary_key
-    return int(key[0]) if key else 0
+        tally.add(article, change)
+    elif change:
+        add_to_counters(conn, {article: change, SITE: change})
 
 
 def _as_read(item: Item) -> ColumnElement[bool]:

@@ -16,14 +16,13 @@ from moderate.store.rows import (
     CONTENT,
     SAID,
     accepted_columns,
+    accepted_content,
     brings_something,
     content_columns,
-    finding_to_json,
     is_news,
     judgement_columns,
     newest_content,
     proposed_columns,
-    skipped_to_json,
 )
 
 if TYPE_CHECKING:
@@ -143,16 +142,9 @@ def declined(item: Item, decision: Decision, by: str) -> Change:
     """
     awaiting = Awaiting.MODERATOR.value if decision is Decision.HOLD else None
     nothing: dict[str, Any] = {"proposed": None, "findings": [], "passed": [], "skipped": None}
-    was = {"proposed": dict(item.proposed or {}), **judgement_on(item)}
+    was = {"proposed": dict(item.proposed or {}), **judgement_columns(item)}
     values = {**nothing, "awaiting": awaiting, "decided_by": by}
     return Change(AFTER[decision], values, is_new_text=True, was=was, act="declined")
-
-
-def judgement_on(item: Item) -> dict[str, Any]:
-    """Return the columns that hold the checks' results about an item."""
-    skipped = None if item.skipped is None else skipped_to_json(item.skipped)
-    findings = [finding_to_json(finding) for finding in item.findings]
-    return {"findings": findings, "passed": list(item.passed), "skipped": skipped}
 
 
 def done_with_change(was: Mapping[str, Any] | None) -> ChangedText | None:
@@ -191,16 +183,16 @@ def put_back(item: Item, before: Status, was: Mapping[str, Any] | None, by: str)
         text["edited_at"] = _moment(text["edited_at"])
     awaits = before is Status.PENDING or bool(text.get("proposed"))
     values = {**text, "awaiting": Awaiting.MODERATOR.value if awaits else None, "decided_by": by}
-    known = {**replaced(item), **judgement_on(item)}
+    known = {**replaced(item), **judgement_columns(item)}
     again = {name: known[name] for name in text} if text else None
     return Change(before, values, is_new_text=bool(text), is_visible="text" in text, was=again)
 
 
 def replaced(item: Item) -> dict[str, Any]:
     """Return the text of an item, and the changed one that waits, as JSON values for `put_back`."""
-    content = {name: list(item.links) if name == "links" else getattr(item, name) for name in CONTENT}
+    edited_at = item.edited_at.isoformat() if item.edited_at else None
     proposed = None if item.proposed is None else dict(item.proposed)
-    return {**content, "edited_at": item.edited_at.isoformat() if item.edited_at else None, "proposed": proposed}
+    return {**accepted_content(item), "edited_at": edited_at, "proposed": proposed}
 
 
 def _moment(written: str | None) -> datetime | None:

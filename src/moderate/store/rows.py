@@ -64,12 +64,12 @@ def content_columns(submission: Submission) -> dict[str, Any]:
     }
 
 
-def judgement_columns(verdict: Verdict) -> dict[str, Any]:
-    """Return the columns that explain a verdict."""
+def judgement_columns(of: Verdict | Item) -> dict[str, Any]:
+    """Return the columns that hold the checks' results."""
     return {
-        "findings": [finding_to_json(finding) for finding in verdict.findings],
-        "passed": list(verdict.passed),
-        "skipped": skipped_to_json(verdict.skipped),
+        "findings": list(map(finding_to_json, of.findings)),
+        "passed": list(of.passed),
+        "skipped": None if of.skipped is None else [[check, encode(reason)] for check, reason in of.skipped],
     }
 
 
@@ -93,30 +93,30 @@ def columns_of(submission: Submission, verdict: Verdict, now: datetime) -> dict[
         "honeypot": submission.honeypot,
         "created_at": now,
         "edited_at": None,
+        "public_at": now if verdict.status is Status.APPROVED else None,
+        "waiting_since": now if verdict.awaiting is Awaiting.MODERATOR else None,
         "decided_by": None,
         "proposed": None,
     }
 
 
-def skipped_to_json(skipped: Iterable[tuple[str, str]]) -> list[list[Any]]:
-    """Return the checks that were skipped, with the reasons, as JSON values."""
-    return [[check, encode(reason)] for check, reason in skipped]
-
-
 def finding_to_json(finding: Finding) -> dict[str, Any]:
     """Return a finding as JSON values, without empty fields and without numbers that JSON has not."""
-    values = {name: value for name in _FINDING if (value := getattr(finding, name)) is not None}
+    values = {}
+    for name in _FINDING:
+        value = getattr(finding, name)
+        if value is not None and not (isinstance(value, float) and not math.isfinite(value)):
+            values[name] = value
     values["reason"] = encode(finding.reason)
     if finding.at is not None:
         values["at"] = finding.at.isoformat()
-    for name in ("score", "took_ms", "again_after"):
-        if not math.isfinite(values.get(name, 0.0)):
-            del values[name]
     return values
 
 
 def finding_from_json(stored: Mapping[str, Any]) -> Finding:
-    values = {name: value for name, value in stored.items() if name in _FINDING}
+    values = dict(stored)
+    for unknown in stored.keys() - _FINDING:
+        del values[unknown]
     values["lean"] = Lean(values["lean"])
     values["reason"] = decode(values["reason"])
     if "at" in values:
@@ -195,12 +195,17 @@ def accepted_columns(proposed: Mapping[str, str | None]) -> dict[str, Any]:
     }
 
 
+def accepted_content(item: Item) -> dict[str, Any]:
+    """Return the columns of `CONTENT` for an item."""
+    return {name: list(item.links) if name == "links" else getattr(item, name) for name in CONTENT}
+
+
 def newest_content(item: Item) -> dict[str, Any]:
     """Return the newest content of an item: the proposed one, or else the accepted one."""
-    if item.proposed is not None:
-        accepted = accepted_columns(item.proposed)
-        return {name: accepted[name] for name in CONTENT}
-    return {name: list(item.links) if name == "links" else getattr(item, name) for name in CONTENT}
+    if item.proposed is None:
+        return accepted_content(item)
+    accepted = accepted_columns(item.proposed)
+    return {name: accepted[name] for name in CONTENT}
 
 
 def brings_something(content: Mapping[str, Any]) -> bool:

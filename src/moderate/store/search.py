@@ -78,7 +78,7 @@ def terms_of(values: Mapping[str, Any]) -> str:
     for name in SEARCHED:
         value = values.get(name)
         if value:
-            found.update(dict.fromkeys(_terms(value)))
+            _add_terms(value, found)
     return " ".join(list(found)[:MOST_TERMS])
 
 
@@ -103,20 +103,21 @@ def asked_terms(query: str) -> list[tuple[str, bool]]:
     return list(found)[:MOST_ASKED]
 
 
-def _terms(value: str) -> Iterator[str]:
+def _add_terms(value: str, found: dict[str, None]) -> None:
     plain = _plain(value)
     if "+" in plain or "#" in plain:
-        yield from map(_signed, SIGNED.finditer(plain))
+        found.update(dict.fromkeys(map(_signed, SIGNED.finditer(plain))))
     if plain.isascii():
-        yield from [f"ww{word[:LONGEST_WORD]}" for word in dict.fromkeys(ASCII_WORD.findall(plain))]
+        for word in dict.fromkeys(ASCII_WORD.findall(plain)):
+            found[f"ww{word[:LONGEST_WORD]}"] = None
         return
     # Each word once, before the more expensive steps.
     for word in dict.fromkeys(WORD.findall(plain)):
         if IS_UNSPACED.match(word):
-            yield from _pairs(word)
+            found.update(dict.fromkeys(_pairs(word)))
         else:
-            yield _encoded(word[:LONGEST_WORD])
-    yield from _symbols(plain)
+            found[_encoded(word[:LONGEST_WORD])] = None
+    found.update(dict.fromkeys(_symbols(plain)))
 
 
 def _signed(match: re.Match[str]) -> str:
