@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -32,6 +31,9 @@ set_field = object.__setattr__
 
 #: Characters that not every database can store.
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+#: Characters that no key and no id contains: controls and surrogates.
+CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,11 @@ class Article:
         set_field(self, "key", id_text("Article.key", self.key, MAX_KEY))
         set_field(self, "title", plain_text("Article.title", self.title))
         set_field(self, "url", plain_text("Article.url", self.url))
-        set_field(self, "published_at", moment("Article.published_at", self.published_at))
-        set_field(self, "aliases", texts("Article.aliases", self.aliases))
+        if self.published_at is not None:
+            set_field(self, "published_at", moment("Article.published_at", self.published_at))
+        if isinstance(self.aliases, str | bytes | Mapping) or not isinstance(self.aliases, Iterable):
+            raise wrong("Article.aliases", "a list or tuple of texts", self.aliases)
+        set_field(self, "aliases", tuple(plain_text("Article.aliases", alias) for alias in self.aliases))
         for name in ("comments_open", "pings_open"):
             if not isinstance(getattr(self, name), bool):
                 raise wrong(f"Article.{name}", "True or False", getattr(self, name))
@@ -123,7 +128,7 @@ class Moderator:
 
 def is_key(key: str) -> bool:
     """Return whether an article can have that key: 1 to 200 characters, no control characters or surrogates."""
-    return 1 <= len(key) <= MAX_KEY and is_clean(key)
+    return 1 <= len(key) <= MAX_KEY and not CONTROLS.search(key)
 
 
 def key_text(key: object) -> str:
@@ -147,7 +152,7 @@ def is_confirmed(author_id: str) -> bool:
 def id_text(name: str, value: object, longest: int) -> str:
     """Return an id as text of 1 to *longest* characters without control characters."""
     text = int_text(name, value)
-    if not (1 <= len(text) <= longest and is_clean(text)):
+    if not 1 <= len(text) <= longest or CONTROLS.search(text):
         raise TypeError(f"{name} must have 1 to {longest} characters, none of them control characters.")
     return text
 
@@ -156,15 +161,15 @@ def int_text(name: str, value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(int(value))
     if isinstance(value, str):
-        return exact(value)
+        return str.__str__(value)
     raise wrong(name, "text or a whole number", value)
 
 
 def plain_text(name: str, value: object) -> str:
-    """Return text that every database can store."""
+    """Return text that every database can store, that of a subclass such as Markup or an enum as a plain str."""
     if not isinstance(value, str):
         raise wrong(name, "text", value)
-    text = exact(value)
+    text = str.__str__(value)
     if UNSTORABLE.search(text):
         raise TypeError(f"{name} must not contain null characters or surrogates.")
     return text
@@ -174,16 +179,8 @@ def optional_text(name: str, value: object) -> str | None:
     return None if value is None else plain_text(name, value)
 
 
-def texts(name: str, value: object) -> tuple[str, ...]:
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
-        raise wrong(name, "a list or tuple of texts", value)
-    return tuple(plain_text(name, entry) for entry in value)
-
-
-def moment(name: str, value: object) -> datetime | None:
+def moment(name: str, value: object) -> datetime:
     """Return a date (midnight), a naive datetime (both UTC) or an aware one as an aware datetime in UTC."""
-    if value is None:
-        return None
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime.combine(value, time())
     if not isinstance(value, datetime):
@@ -194,15 +191,6 @@ def moment(name: str, value: object) -> datetime | None:
         return value.astimezone(UTC)
     except OverflowError:
         raise TypeError(f"{name} lies outside of the years 1 to 9999 in UTC.") from None
-
-
-def exact(value: str) -> str:
-    """Return the text of an instance of a subclass, such as Markup or an enum, as a plain str."""
-    return value if type(value) is str else str.__str__(value)
-
-
-def is_clean(text: str) -> bool:
-    return text.isprintable() or not any(unicodedata.category(char) in {"Cc", "Cs"} for char in text)
 
 
 def wrong(name: str, accepted: str, value: object) -> TypeError:

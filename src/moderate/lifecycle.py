@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from moderate.model import Awaiting, Decision, Kind, Lean, Status
+from moderate.model import COUNTERS, Awaiting, Decision, Kind, Lean, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,13 +30,6 @@ UNDOABLE = ("decided", "declined", "undone")
 DELETABLE = frozenset({Status.SPAM, Status.TRASH})
 
 
-def counter_of(kind: Kind, status: Status) -> str:
-    """Return the name of the one counter that counts items of *kind* and *status*."""
-    if status is not Status.APPROVED:
-        return f"{status.value}_{kind.value}"
-    return "comments" if kind is Kind.COMMENT else kind.value
-
-
 def counter_change(kind: Kind, before: Status | None, after: Status | None) -> dict[str, int]:
     """Return the steps of an article's counters when an item changes its status from *before* to *after*.
 
@@ -46,15 +39,10 @@ def counter_change(kind: Kind, before: Status | None, after: Status | None) -> d
     if before is after:
         return change
     if before is not None:
-        change[counter_of(kind, before)] = -1
+        change[COUNTERS[kind, before]] = -1
     if after is not None:
-        change[counter_of(kind, after)] = 1
+        change[COUNTERS[kind, after]] = 1
     return change
-
-
-def is_public_change(before: Status | None, after: Status | None) -> bool:
-    """Return True if readers see a difference."""
-    return (before is Status.APPROVED) is not (after is Status.APPROVED)
 
 
 def cause_of(findings: Iterable[Finding], after: Status) -> str | None:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-
 #: The largest number of an item, a rule or a place in a list that a database can hold.
 MAX_ID = 2**63 - 1
 
@@ -36,14 +35,15 @@ class Kind(enum.StrEnum):
     PINGBACK = "pingback"
     WEBMENTION = "webmention"
 
+    is_ping: bool
+
+    def __init__(self, value: str) -> None:
+        self.is_ping = value != "comment"
+
     @property
     def label(self) -> Message:
         """The kind's name for people."""
         return KIND_LABELS[self]
-
-    @property
-    def is_ping(self) -> bool:
-        return self is not Kind.COMMENT
 
 
 KIND_LABELS = {
@@ -114,9 +114,10 @@ class Lean(enum.StrEnum):
     #: Spam so blatant that a setting may drop it unseen; without that setting it counts as spam.
     DISCARD = "discard"
 
-    @property
-    def is_certain(self) -> bool:
-        return self in {Lean.TRUST, Lean.SPAM, Lean.DISCARD}
+    is_certain: bool
+
+    def __init__(self, value: str) -> None:
+        self.is_certain = value in {"trust", "spam", "discard"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,13 +289,17 @@ class Item:
         return self.status is Status.APPROVED
 
 
+#: The one field of `Counts` that counts the items of a kind and a status.
+COUNTERS = {
+    **{(kind, status): f"{status.value}_{kind.value}" for kind in Kind for status in Status},
+    **{(kind, Status.APPROVED): kind.value for kind in PINGS},
+    (Kind.COMMENT, Status.APPROVED): "comments",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The numbers of an article, or of the whole site.
-
-    Each item is in exactly one field: an approved one in that of its kind, any other in that of its status and
-    kind (`moderate.lifecycle.counter_of`). The fields are columns of the counters' table.
-    """
+    """The numbers of an article, or of the whole site. The fields are columns of the counters' table."""
 
     comments: int = 0
     trackback: int = 0
@@ -335,7 +340,7 @@ class Counts:
         return self._sum(Status.TRASH)
 
     def _sum(self, status: Status) -> int:
-        return sum(getattr(self, f"{status.value}_{kind.value}") for kind in Kind)
+        return sum(getattr(self, COUNTERS[kind, status]) for kind in Kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from moderate.database.engine import Database
 from moderate.database.schema import metadata
-from moderate.lifecycle import AFTER, counter_of
-from moderate.model import Awaiting, ChangedText, Counts, Decision, Status
+from moderate.lifecycle import AFTER
+from moderate.model import COUNTERS, Awaiting, ChangedText, Counts, Decision, Status
 from moderate.store.store import Store
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_verdict
 
@@ -205,7 +205,7 @@ class DeskMachine(RuleBasedStateMachine):
         for number, known in self.now.items():
             item = self.store.items.get(number)
             assert item is not None
-            numbers[counter_of(item.kind, known.status)] += 1
+            numbers[COUNTERS[item.kind, known.status]] += 1
         assert self.store.counters.totals() == Counts(**numbers)
         assert not any(self.store.counters.recount(repair=False))
 

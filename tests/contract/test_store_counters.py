@@ -8,8 +8,7 @@ import pytest
 from sqlalchemy import delete, event, update
 
 from moderate.database.schema import counters, items
-from moderate.lifecycle import counter_of
-from moderate.model import Counts, Decision, Kind, Status
+from moderate.model import COUNTERS, Counts, Decision, Kind, Status
 from moderate.store.articles import Drift
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping, a_verdict, decide_one
 
@@ -63,7 +62,7 @@ def test_each_kind_is_counted_in_each_status(store: Store) -> None:
             new = a_comment() if kind is Kind.COMMENT else a_ping(source, kind=kind, article="2026/thaw")
             store.items.record(new, a_verdict(status), [], NOON)
     totals = store.counters.totals()
-    assert [getattr(totals, counter_of(kind, status)) for kind, status in every] == list(range(1, 17))
+    assert [getattr(totals, COUNTERS[kind, status]) for kind, status in every] == list(range(1, 17))
     assert totals.pending == sum(number + 1 for number, (_, status) in enumerate(every) if status is Status.PENDING)
     assert totals.approved + totals.pending + totals.spam + totals.trash == sum(range(1, 17))
     assert not any(store.counters.recount(repair=False))

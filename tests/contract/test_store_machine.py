@@ -19,8 +19,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from moderate.database.engine import Database
 from moderate.database.schema import metadata
 from moderate.errors import DecidedMeanwhile, NotAllowed
-from moderate.lifecycle import AFTER, counter_of
-from moderate.model import Awaiting, ChangedText, Counts, Decision, Kind, Status
+from moderate.lifecycle import AFTER
+from moderate.model import COUNTERS, Awaiting, ChangedText, Counts, Decision, Kind, Status
 from moderate.store.store import Store
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping, a_verdict, decide_one
 
@@ -201,7 +201,7 @@ class StoreMachine(RuleBasedStateMachine):
             numbers = dataclasses.asdict(Counts())
             for stored in self.stored.values():
                 if article in {"", stored.item.article}:
-                    numbers[counter_of(stored.item.kind, stored.item.status)] += 1
+                    numbers[COUNTERS[stored.item.kind, stored.item.status]] += 1
             expected[article] = Counts(**numbers)
         assert self.store.counters.counts(list(expected)) == expected
         assert not any(self.store.counters.recount(repair=False))

@@ -17,8 +17,7 @@ from moderate.checks.base import TIMING_BOUNDS, Timings
 from moderate.http.answers import NoSuchPage
 from moderate.http.operation import PLAIN, Operation, Reply
 from moderate.http.state import State, current_state
-from moderate.lifecycle import counter_of
-from moderate.model import TASK_KINDS, Kind, Status
+from moderate.model import COUNTERS, TASK_KINDS, Kind, Status
 from moderate.moderation.access import moderator
 from moderate.tasks.housekeeping import retention_lag
 
@@ -85,7 +84,7 @@ def standing(state: State) -> Iterator[Metric]:
     store, now = state.desk.store, state.desk.clock.now()
     totals = store.counters.totals()
     numbers = {
-        (kind.value, status.value): getattr(totals, counter_of(kind, status)) for kind in Kind for status in Status
+        (kind.value, status.value): getattr(totals, COUNTERS[kind, status]) for kind in Kind for status in Status
     }
     yield gauge("moderate_items", "Items by kind and status.", ("kind", "status"), numbers)
     oldest = store.queue.oldest_waiting()

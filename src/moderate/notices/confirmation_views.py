@@ -20,7 +20,7 @@ from moderate.http.signing import AgainIn, SignedLink, keep_secret, unsubscribe
 from moderate.http.state import current_state, render
 from moderate.moderation.access import check_same_site
 from moderate.notices import confirm as confirming
-from moderate.protocols.comment import is_json, read_edit, wants_json
+from moderate.protocols.comment import read_edit, wants_json
 from moderate.reading.views import refuse_hidden_article
 from moderate.submit.views import WithdrawIn, own_item
 
@@ -150,7 +150,7 @@ def item_of_theirs(state: State, item_id: int) -> Item:
             raise UnknownItem
         return found
     token = request.args.get("edit_token") or request.form.get("edit_token")
-    if is_json(request):
+    if request.mimetype == JSON:
         token = read_edit(request).edit_token
     return own_item(state, item_id, token)
 

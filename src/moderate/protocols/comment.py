@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
@@ -11,12 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from werkzeug.exceptions import HTTPException
 
 from moderate.errors import FieldError, Invalid, TooLarge, UnsupportedMediaType
+from moderate.http.operation import FORM, JSON, MULTIPART
 from moderate.model import MAX_ID, Kind, Raw, whole_number
 from moderate.protocols.base import client_of, set_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from flask import Request
     from flask.typing import ResponseReturnValue
     from werkzeug.wrappers import Response
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from moderate.protocols.base import Edge
 
 M = TypeVar("M", bound=BaseModel)
-
-#: The fields in which two comments of one form differ.
-SAID = ("author", "email", "url", "text", "parent")
 
 #: The most fields of a form. It has six; hosts and browser extensions add a few.
 MAX_FIELDS = 50
@@ -68,25 +65,30 @@ class Comment:
         return edge.max_length * 12 + 16_384
 
     def read(self, request: Request, article: str | None, edge: Edge) -> Raw:
-        fields = read_fields(request, edge)
-        token_age, form = edge.form_age(fields.get("form_token"), article or "")
+        fields = defaultdict(str, read_fields(request, edge))
+        form_age, form = edge.form_age(fields["form_token"], article or "")
         identity = edge.author(request)
-        confirmed_id = None if identity else edge.confirmed_id(request, fields.get("email", ""))
+        confirmed_id = None if identity else edge.confirmed_id(request, fields["email"])
+        parent = None
+        if fields["parent"].strip():
+            parent = whole_number(fields["parent"])
+            if parent is None:
+                raise Invalid.field("parent", "This is not the number of a comment.")
         who = (identity.id or identity.name) if identity else confirmed_id or ""
         return Raw(
             kind=Kind.COMMENT,
             client=client_of(request),
             article=article,
-            author=fields.get("author", ""),
-            email=fields.get("email", ""),
-            url=fields.get("url", ""),
-            text=fields.get("text", ""),
-            parent=read_parent(fields.get("parent", "")),
+            author=fields["author"],
+            email=fields["email"],
+            url=fields["url"],
+            text=fields["text"],
+            parent=parent,
             identity=identity,
             confirmed_id=confirmed_id,
-            honeypot=fields.get(edge.honeypot, "") if edge.honeypot else "",
-            from_form=not is_json(request),
-            form_age=token_age,
+            honeypot=fields[edge.honeypot] if edge.honeypot else "",
+            from_form=request.mimetype != JSON,
+            form_age=form_age,
             idempotency_key=idempotency_key(request, edge, fields, form, who),
         )
 
@@ -118,30 +120,22 @@ def json_answer(item: Item, edge: Edge) -> Response:
 
 def wants_json(request: Request) -> bool:
     """Return True for JSON, and for a form whose sender prefers JSON to a page."""
-    if is_json(request) or request.mimetype not in {"application/x-www-form-urlencoded", "multipart/form-data"}:
+    if request.mimetype not in {FORM, MULTIPART}:
         return True
     accept = request.accept_mimetypes
-    return accept.quality("application/json") > accept.quality("text/html")
-
-
-def is_json(request: Request) -> bool:
-    return request.mimetype == "application/json"
+    return accept.quality(JSON) > accept.quality("text/html")
 
 
 def read_fields(request: Request, edge: Edge) -> dict[str, str]:
     """Return the fields as text, in any of the accepted formats. Raises `Refused` where they cannot be read."""
-    if is_json(request):
-        return read_json(request, edge.honeypot)
-    if request.mimetype == "application/x-www-form-urlencoded":
+    if request.mimetype == FORM:
         return read_urlencoded(request)
-    if request.mimetype == "multipart/form-data":
+    if request.mimetype == MULTIPART:
         return read_multipart(request)
-    raise UnsupportedMediaType
-
-
-def read_json(request: Request, honeypot: str) -> dict[str, str]:
-    """Read JSON by pydantic's own parser, which refuses lone surrogates and deep nesting."""
-    model = validated(model_for(honeypot), request)
+    if request.mimetype != JSON:
+        raise UnsupportedMediaType
+    # By pydantic's own parser, which refuses lone surrogates and deep nesting.
+    model = validated(model_for(edge.honeypot), request)
     return {name: str(value) for name, value in model.model_dump().items() if value is not None}
 
 
@@ -177,14 +171,15 @@ def read_urlencoded(request: Request) -> dict[str, str]:
     body = request.get_data()
     if not body and request.form:
         # It was parsed before its bytes could be stored, by a session interface for example.
-        return first_of_each(request.form.items(multi=True))
+        return request.form.to_dict()
     try:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except UnicodeDecodeError as error:
         raise Invalid.field("", "The form is not UTF-8.") from error
     except ValueError as error:
         raise Invalid.field("", "The form has too many fields.") from error
-    return first_of_each(pairs)
+    # The first of equal names counts.
+    return dict(reversed(pairs))
 
 
 def read_multipart(request: Request) -> dict[str, str]:
@@ -192,37 +187,22 @@ def read_multipart(request: Request) -> dict[str, str]:
     # The bytes are read first, because the check below needs them; Werkzeug parses them from there.
     body = request.get_data()
     try:
-        pairs = list(request.form.items(multi=True))
+        form = request.form
     except HTTPException as error:
         raise TooLarge if error.code == 413 else Invalid.field("", "The form cannot be read.") from error
-    if len(pairs) > MAX_FIELDS:
+    if len(list(form.items(multi=True))) > MAX_FIELDS:
         # Code of the host has parsed the form already, without the bound on its parts.
         raise TooLarge
-    fields = first_of_each(pairs)
+    fields = form.to_dict()
     replaced = any("\ufffd" in value for value in fields.values())
     if replaced and "\ufffd".encode() not in body:
         raise Invalid.field("", "The form is not UTF-8.")
     return fields
 
 
-def first_of_each(pairs: Any) -> dict[str, str]:
-    fields: dict[str, str] = {}
-    for name, value in pairs:
-        fields.setdefault(name, value)
-    return fields
-
-
-def read_parent(value: str) -> int | None:
-    """Return the id of the comment that is answered, None for the article itself."""
-    if not value.strip():
-        return None
-    found = whole_number(value)
-    if found is None:
-        raise Invalid.field("parent", "This is not the number of a comment.")
-    return found
-
-
-def idempotency_key(request: Request, edge: Edge, fields: Mapping[str, str], form: str | None, who: str) -> str | None:
+def idempotency_key(
+    request: Request, edge: Edge, fields: defaultdict[str, str], form: str | None, who: str
+) -> str | None:
     """Return the key under which a repeat of this request is the same comment, None where it has none.
 
     A key in the header is its sender's choice, and other senders may choose the same. A *form* may be shown
@@ -235,4 +215,5 @@ def idempotency_key(request: Request, edge: Edge, fields: Mapping[str, str], for
         return edge.sender_key(request, "header", given, who)
     if form is None:
         return None
-    return edge.sender_key(request, "form", form, who, *(fields.get(name, "") for name in SAID))
+    said = (fields["author"], fields["email"], fields["url"], fields["text"], fields["parent"])
+    return edge.sender_key(request, "form", form, who, *said)

@@ -14,8 +14,8 @@ from sqlalchemy import bindparam, delete, func, literal, select, union, update
 
 from moderate.database.schema import SITE, article_urls, articles, counters, items
 from moderate.database.statements import SQLITE, Lookup, overwrite, upsert
-from moderate.lifecycle import Overrides, counter_of
-from moderate.model import Counts, Kind, Status
+from moderate.lifecycle import Overrides
+from moderate.model import COUNTERS, Counts, Kind, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -294,7 +294,7 @@ def _count(conn: Connection, key: str) -> Counts:
     numbers = dict.fromkeys(NAMES, 0)
     query = select(items.c.kind, items.c.status, func.count()).where(items.c.article_key == key)
     for kind, status, number in conn.execute(query.group_by(items.c.kind, items.c.status)):
-        numbers[counter_of(Kind(kind), Status(status))] += number
+        numbers[COUNTERS[Kind(kind), Status(status)]] += number
     return Counts(**numbers)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, case, delete, insert, update
 from moderate.database.engine import Stale
 from moderate.database.schema import SITE, history, items, reservations, samples, tasks
 from moderate.database.statements import upsert
-from moderate.lifecycle import cause_of, counter_change, is_public_change
+from moderate.lifecycle import cause_of, counter_change
 from moderate.model import Awaiting, Item, Kind, Status
 from moderate.store.articles import add_to_counters
 from moderate.store.rows import HIDDEN, NEAR, RENAMED, altered, columns_of, digest, finding_from_json
@@ -193,7 +193,7 @@ def _count(
 ) -> None:
     """Move the counters; *is_new_text* says that readers see another text although the status stays."""
     change = counter_change(kind, before, after)
-    if is_new_text or is_public_change(before, after):
+    if is_new_text or (before is Status.APPROVED) is not (after is Status.APPROVED):
         change["revision"] = 1
     if tally is not None:
         tally.add(article, change)

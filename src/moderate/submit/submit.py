@@ -19,10 +19,9 @@ from moderate.web_address import host_of, source_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from moderate.lifecycle import Overrides
-    from moderate.model import Article, Item, Raw, Recorded, Submission, Verdict
+    from moderate.model import Article, Item, Raw, Submission, Verdict
     from moderate.submit.desk import Desk
 
 
@@ -32,51 +31,45 @@ def submit(desk: Desk, raw: Raw) -> Receipt:
     Raises `Refused` where it is refused; nothing is stored then. What the checks find is never an error: spam is
     stored as spam, and its sender gets the same answer as others.
     """
-    crowded = spend(desk, raw)
-    refuse_hidden_parent(desk, raw)
-    receipt = accept(desk, raw, crowded=crowded)
+    # Before any expensive work; what is refused later costs as much.
+    action = "comments" if raw.kind is Kind.COMMENT else raw.kind.value
+    source_host = host_of(raw.source_url) if raw.source_url else None
+    author = raw.identity.id if raw.identity else raw.confirmed_id
+    costs = Costs(action, raw.client.ip, article=raw.article, source_host=source_host, author=author)
+    # The names of the shared budgets that are used up, which hold a submission.
+    crowded = desk.limits.spend(costs).crowded
+    article = find_article(desk, raw)
+    if article.key != raw.article:
+        # A host may find an article by several keys and addresses, and each would have a budget of its own.
+        crowded += desk.limits.spend_of_article(action, article.key).crowded
+    if raw.parent is not None and not raw.kind.is_ping:
+        parent = desk.store.items.get(raw.parent)
+        if parent is None or not parent.is_public:
+            # Without saying which.
+            raise Invalid.field("parent", NO_PARENT)
+    receipt = accept(desk, raw, article, crowded=tuple(dict.fromkeys(crowded)))
     if receipt.is_new:
         desk.waves.note(receipt.item)
     return receipt
 
 
-def accept(desk: Desk, raw: Raw, *, crowded: tuple[str, ...] = ()) -> Receipt:
+def accept(desk: Desk, raw: Raw, article: Article | None = None, *, crowded: tuple[str, ...] = ()) -> Receipt:
     """Clean, judge and store a submission without charging limits, as for the host's own code, such as an import."""
-    facts = facts_for(desk, raw, crowded=crowded)
+    facts = facts_for(desk, raw, find_article(desk, raw) if article is None else article, crowded=crowded)
     submission = clean(raw, facts.article, desk.policy, require_author=desk.settings.require_author)
     verdict = judge(submission, facts, desk.checks, remote=False)
     recorded = desk.store.items.record(submission, verdict, tasks_for(desk, submission, verdict, facts), facts.now)
-    look_again(desk, recorded, submission, facts.now)
-    announce(desk, recorded)
-    return Receipt(recorded.item, facts.article, recorded.is_new)
+    item = recorded.item
+    if item.kind.is_ping and not recorded.is_new and item.awaiting is not Awaiting.CHECKS:
+        # The source of a repeated ping may have changed, or have lost its link.
+        look = NewTask(kind="look", due_at=facts.now, payload=claims_of(submission))
+        desk.store.tasks.add(item.id, [look], facts.now)
+    signals.announce(desk.app, item, before=recorded.before, by=None)
+    return Receipt(item, facts.article, recorded.is_new)
 
 
-def spend(desk: Desk, raw: Raw) -> tuple[str, ...]:
-    """Charge a submission to its budgets, before any expensive work; what is refused later costs as much.
-
-    A host may find an article by several keys and addresses, and each would have a budget of its own. So where the
-    article's own key differs from the one that was sent, its budget is charged as well, once the host has returned
-    the article. Returns the names of the shared budgets that are used up, which hold a submission.
-
-    Raises `RateLimited`, and `UnknownArticle` where the host has no such article.
-    """
-    action = "comments" if raw.kind is Kind.COMMENT else raw.kind.value
-    source_host = host_of(raw.source_url) if raw.source_url else None
-    author = raw.identity.id if raw.identity else raw.confirmed_id
-    costs = Costs(action, raw.client.ip, article=raw.article, source_host=source_host, author=author)
-    crowded = desk.limits.spend(costs).crowded
-    article = find_article(desk, raw)
-    if article.key != raw.article:
-        crowded += desk.limits.spend_of_article(action, article.key).crowded
-    return tuple(dict.fromkeys(crowded))
-
-
-def facts_for(desk: Desk, raw: Raw, *, crowded: tuple[str, ...] = ()) -> Facts:
-    """Return the article and all else that checks may use.
-
-    Raises `UnknownArticle`, `Closed`, or `Invalid` for a page that pings itself.
-    """
-    article = find_article(desk, raw)
+def facts_for(desk: Desk, raw: Raw, article: Article, *, crowded: tuple[str, ...] = ()) -> Facts:
+    """Return all that checks may use. Raises `Closed`, or `Invalid` for a page that pings itself."""
     if raw.source_url and source_key(raw.source_url) in {source_key(url) for url in (article.url, *article.aliases)}:
         raise Invalid.field("source", "A page cannot ping itself.")
     overrides = desk.store.articles.overrides(article.key)
@@ -96,20 +89,12 @@ def facts_for(desk: Desk, raw: Raw, *, crowded: tuple[str, ...] = ()) -> Facts:
 
 
 def find_article(desk: Desk, raw: Raw) -> Article:
+    """Return the article that *raw* names by its key or its address. Raises `UnknownArticle`."""
     articles = desk.articles
     article = articles.find(raw.target_url or "") if raw.article is None else articles.load(raw.article)
     if article is None:
         raise UnknownArticle
     return article
-
-
-def refuse_hidden_parent(desk: Desk, raw: Raw) -> None:
-    """Raise `Invalid` for an answer to a comment that is not public or does not exist, without saying which."""
-    if raw.parent is None or raw.kind.is_ping:
-        return
-    parent = desk.store.items.get(raw.parent)
-    if parent is None or not parent.is_public:
-        raise Invalid.field("parent", NO_PARENT)
 
 
 def refuse_closed(desk: Desk, article: Article, overrides: Overrides, kind: Kind) -> None:
@@ -150,19 +135,6 @@ def claims_of(submission: Submission) -> dict[str, object]:
     return {"words": {**names, "url": submission.url, "text": submission.body.raw}}
 
 
-def look_again(desk: Desk, recorded: Recorded, submission: Submission, now: datetime) -> None:
-    """Have the source of a repeated ping read again: it may have changed, or have lost its link."""
-    item = recorded.item
-    if item.kind.is_ping and not recorded.is_new and item.awaiting is not Awaiting.CHECKS:
-        desk.store.tasks.add(item.id, [NewTask(kind="look", due_at=now, payload=claims_of(submission))], now)
-
-
-def announce(desk: Desk, recorded: Recorded) -> None:
-    """Send the signal of the item's status, unless a repeat has changed nothing."""
-    if recorded.is_new or recorded.before is not recorded.item.status:
-        signals.announce(desk.app, recorded.item, before=recorded.before, by=None)
-
-
 # --- changes by the author -----------------------------------------------------------------------
 
 
@@ -175,14 +147,14 @@ def edit(desk: Desk, item: Item, raw: Raw) -> Item:
     refuse_late(desk, item)
     if is_taken_back(desk, item):
         raise Closed("You have taken this comment back.")
-    facts = facts_for(desk, raw)
+    facts = facts_for(desk, raw, find_article(desk, raw))
     submission = clean(raw, facts.article, desk.policy, require_author=False)
     facts = replace(facts, item_id=item.id, is_edit=True)
     # An edit does not undo what held the item when it was received, such as a form that was sent too fast.
     verdict = judge_anew(item, submission, facts, desk.checks, remote=False)
     tasks = tasks_for(desk, submission, verdict, facts)
     recorded = desk.store.items.revise(item.id, submission, verdict, tasks, facts.now)
-    announce(desk, recorded)
+    signals.announce(desk.app, recorded.item, before=recorded.before, by=None)
     return recorded.item
 
 
@@ -194,8 +166,7 @@ def withdraw(desk: Desk, item: Item) -> None:
     refuse_late(desk, item)
     now = desk.clock.now()
     decided = desk.store.items.withdraw(item.id, now, tasks=notice_tasks(desk, now))
-    if decided.before is not decided.item.status:
-        signals.announce(desk.app, decided.item, before=decided.before, by=None)
+    signals.announce(desk.app, decided.item, before=decided.before, by=None)
 
 
 def is_taken_back(desk: Desk, item: Item) -> bool:

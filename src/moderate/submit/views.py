@@ -37,7 +37,7 @@ from moderate.limits import Costs
 from moderate.model import Author, Kind, Raw
 from moderate.protocols import webmention
 from moderate.protocols.base import client_of
-from moderate.protocols.comment import Comment, CommentIn, is_json, read_edit
+from moderate.protocols.comment import Comment, CommentIn, read_edit
 from moderate.reading.views import refuse_hidden_article, thread
 from moderate.submit.submit import edit, submit, withdraw
 
@@ -101,7 +101,7 @@ def intake(protocol: InboundProtocol) -> View:
             receipt = submit(state.desk, raw)
             return protocol.answer(request, receipt, state.edge)
         except (Refused, ServiceDown) as error:
-            current_state().report(error)
+            state.report(error)
             return protocol.refuse(request, article, error, state.edge)
 
     return view
@@ -161,7 +161,7 @@ class WithdrawIn(Answer):
 )
 def patch(item_id: int) -> ResponseReturnValue:
     state = current_state()
-    if not is_json(request):
+    if request.mimetype != JSON:
         raise UnsupportedMediaType("Send application/json.")
     fields = read_edit(request)
     if fields.text is None:
@@ -198,7 +198,7 @@ def patch(item_id: int) -> ResponseReturnValue:
 )
 def delete(item_id: int) -> ResponseReturnValue:
     state = current_state()
-    token = request.args.get("edit_token") or (read_edit(request).edit_token if is_json(request) else None)
+    token = request.args.get("edit_token") or (read_edit(request).edit_token if request.mimetype == JSON else None)
     withdraw(state.desk, own_item(state, item_id, token))
     return Response(status=204)
 
