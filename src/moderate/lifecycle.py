@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from moderate.model import COUNTERS, Awaiting, Decision, Kind, Lean, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from moderate.model import Finding
 
@@ -63,10 +63,9 @@ CAUSES: dict[Status, tuple[Lean, ...]] = {
 }
 
 
-def outcome(findings: Iterable[Finding], premoderation: Premoderation) -> tuple[Status, Awaiting | None]:
-    """Return the status that follows from *findings*, the worst first. An unknown result holds the item."""
-    leans = {finding.lean for finding in findings}
-    if leans & {Lean.SPAM, Lean.DISCARD}:
+def outcome(leans: Collection[Lean], premoderation: Premoderation) -> tuple[Status, Awaiting | None]:
+    """Return the status that follows from the *leans* of checks, the worst first. An unknown result holds the item."""
+    if Lean.SPAM in leans or Lean.DISCARD in leans:
         return Status.SPAM, None
     if Lean.UNSURE in leans:
         return Status.PENDING, Awaiting.CHECKS

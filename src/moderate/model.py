@@ -114,11 +114,6 @@ class Lean(enum.StrEnum):
     #: Spam so blatant that a setting may drop it unseen; without that setting it counts as spam.
     DISCARD = "discard"
 
-    is_certain: bool
-
-    def __init__(self, value: str) -> None:
-        self.is_certain = value in {"trust", "spam", "discard"}
-
 
 @dataclass(frozen=True, slots=True)
 class Client:

@@ -173,6 +173,10 @@ class CheckDefaults:
     needs: str | None = None
 
 
+#: The leans after which no further check is asked, in words.
+CERTAIN = {Lean.TRUST: Message("trust"), Lean.SPAM: Message("spam"), Lean.DISCARD: Message("discard")}
+
+
 def judge(submission: Submission, facts: Facts, checks: Iterable[Check], *, remote: bool) -> Verdict:
     """Ask the checks in order until one of them is certain, and return the verdict. Never raises.
 
@@ -181,55 +185,52 @@ def judge(submission: Submission, facts: Facts, checks: Iterable[Check], *, remo
     """
     findings: list[Finding] = []
     passed: list[str] = []
-    asked = iter([check for check in checks if submission.kind in check.kinds])
-    for check in asked:
-        if check.remote and not remote:
+    skipped: list[tuple[str, str]] = []
+    certain: Finding | None = None
+    for check in checks:
+        if submission.kind not in check.kinds:
+            continue
+        if certain is not None:
+            lean = CERTAIN[certain.lean]
+            skipped.append((check.name, Message("{check} was certain ({lean})", check=certain.check, lean=lean)))
+        elif check.remote and not remote:
             findings.append(Finding(check.name, Lean.UNSURE, "not asked yet", version=check.version, at=facts.now))
-            continue
-        finding = ask(check, submission, facts)
-        if finding is None:
+        elif (finding := ask(check, submission, facts)) is None:
             passed.append(check.name)
-            continue
-        findings = weighed([*findings, finding])
-        if any(finding.lean.is_certain for finding in findings):
-            break
-    # The checks that are left were not asked because of a certain finding.
-    certain = next((finding for finding in findings if finding.lean.is_certain), None)
-    skipped = [(check.name, certainty(certain)) for check in asked] if certain else []
+        else:
+            findings = weighed([*findings, finding])
+            certain = next((one for one in findings if one.lean in CERTAIN), None)
     return verdict_of(findings, passed, facts.premoderation, skipped)
 
 
-LEAN_NAMES = {Lean.TRUST: Message("trust"), Lean.SPAM: Message("spam"), Lean.DISCARD: Message("discard")}
-
-
-def certainty(finding: Finding) -> Message:
-    """Return the reason why the checks after a certain finding were not asked."""
-    return Message("{check} was certain ({lean})", check=finding.check, lean=LEAN_NAMES[finding.lean])
-
-
-def weighed(findings: Iterable[Finding]) -> list[Finding]:
+def weighed(findings: list[Finding]) -> list[Finding]:
     """Return *findings*, with a filled honeypot as spam where another check holds the same item.
 
     Alone it may be the work of a form filler in a browser. Checks of the site's traffic do not count as another one.
     """
-    known = list(findings)
-    held = {finding.check for finding in known if finding.lean is Lean.HOLD}
-    if HONEYPOT not in held or not held - {HONEYPOT, *TRAFFIC_CHECKS}:
-        return known
-    return [replace(finding, lean=Lean.SPAM) if finding.check == HONEYPOT else finding for finding in known]
+    trap = other = None
+    for finding in findings:
+        if finding.lean is Lean.HOLD and finding.check == HONEYPOT:
+            trap = finding
+        elif finding.lean is Lean.HOLD and finding.check not in TRAFFIC_CHECKS:
+            other = finding
+    if trap is None or other is None:
+        return findings
+    spam = replace(trap, lean=Lean.SPAM)
+    return [spam if finding is trap else finding for finding in findings]
 
 
 def verdict_of(
-    findings: Iterable[Finding],
-    passed: Iterable[str],
+    findings: list[Finding],
+    passed: Sequence[str],
     premoderation: Premoderation,
-    skipped: Iterable[tuple[str, str]] = (),
+    skipped: Sequence[tuple[str, str]] = (),
 ) -> Verdict:
     """Return the verdict that follows from the findings of checks, and from the names of those that found nothing."""
-    final = tuple(weighed(findings))
-    status, awaiting = outcome(final, premoderation)
-    discard = any(finding.lean is Lean.DISCARD for finding in final)
-    return Verdict(status, awaiting, final, tuple(passed), discard, tuple(skipped))
+    final = weighed(findings)
+    leans = {finding.lean for finding in final}
+    status, awaiting = outcome(leans, premoderation)
+    return Verdict(status, awaiting, tuple(final), tuple(passed), Lean.DISCARD in leans, tuple(skipped))
 
 
 def judge_anew(item: Item, submission: Submission, facts: Facts, checks: Sequence[Check], *, remote: bool) -> Verdict:

@@ -53,7 +53,10 @@ class Repeat(CheckDefaults):
         least = 3 if submission.kind.is_ping or len(text) < SHORT else 1
         near, since = near_text(submission.body.raw), facts.now - REPEATED
         if near is None:
-            same = without_itself(facts.earlier.same_text(submission.text_key, since), submission, facts)
+            earlier = facts.earlier.same_text(submission.text_key, since)
+            same = [entry for entry in earlier if entry[1] is not Status.TRASH]
+            if facts.item_id is not None:
+                leave_out(same, submission)
             return self._found(same, submission, Message("the same text")) if len(same) >= least else None
         alike = facts.earlier.near_text(submission.text_key, near, since)
         kept = [one for one in alike if one.status is not Status.TRASH and one.id != facts.item_id]
@@ -83,14 +86,12 @@ class Repeat(CheckDefaults):
         return Finding(self.name, lean, reason, score=float(len(seen)))
 
 
-def without_itself(seen: Sequence[Seen], submission: Submission, facts: Facts) -> list[Seen]:
-    """Return the items that are not in the trash, without the judged item itself if it is stored already."""
-    kept = [entry for entry in seen if entry[1] is not Status.TRASH]
-    if facts.item_id is not None:
-        own = next((entry for entry in kept if (entry[0], entry[2]) == (submission.kind, submission.article.key)), None)
-        if own is not None:
-            kept.remove(own)
-    return kept
+def leave_out(seen: list[Seen], submission: Submission) -> None:
+    """Remove the judged item itself, which is stored already, from *seen*."""
+    for entry in seen:
+        if (entry[0], entry[2]) == (submission.kind, submission.article.key):
+            seen.remove(entry)
+            return
 
 
 class TrustedAuthor(CheckDefaults):
