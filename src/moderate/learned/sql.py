@@ -55,17 +55,17 @@ class SqlTokenCounts:
 
     def lookup(self, tokens: Collection[int]) -> TokenTable:
         wanted = [MESSAGES, TOKENS, *tokens]
-        counts = {token: (spam, good) for token, spam, good in self._rows(wanted)}
-        return TokenTable(counts, counts.pop(MESSAGES, (0, 0)), counts.pop(TOKENS, (0, 0)))
-
-    def _rows(self, wanted: list[int]) -> Iterable[Sequence[int]]:
+        rows: Iterable[Sequence[int]]
         if self._database.dialect == "sqlite":
             # By the driver itself: for hundreds of short rows that halves the time, which every comment
             # pays. A list of whole numbers is written the same in Python and in JSON.
-            return self._database.ask_sqlite(ON_SQLITE, (str(wanted),))
-        query = ON_POSTGRESQL if self._database.dialect == "postgresql" else ELSEWHERE
-        with self._database.read() as conn:
-            return conn.execute(query, {"tokens": wanted}).all()
+            rows = self._database.ask_sqlite(ON_SQLITE, (str(wanted),))
+        else:
+            query = ON_POSTGRESQL if self._database.dialect == "postgresql" else ELSEWHERE
+            with self._database.read() as conn:
+                rows = conn.execute(query, {"tokens": wanted}).all()
+        counts = {token: (spam, good) for token, spam, good in rows}
+        return TokenTable(counts, counts.pop(MESSAGES, (0, 0)), counts.pop(TOKENS, (0, 0)))
 
     def teach(self, item: int, tokens: Collection[int], is_spam: bool | None) -> bool:
         return self._database.transaction(lambda conn: self._teach(conn, item, tokens, is_spam))

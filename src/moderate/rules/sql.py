@@ -103,9 +103,10 @@ def note_hits(conn: Connection, found: Iterable[Finding], before: Iterable[Findi
     Call it before the transaction writes items or counters: a transaction that waits for a rule's row then
     holds no row that another one waits for, so that they cannot deadlock.
     """
-    known = {finding.rule for finding in before}
-    met = {finding.rule for finding in found if finding.rule is not None} - known
-    for number in sorted(number for number in met if number is not None):
+    met = {finding.rule for finding in found if finding.rule is not None}
+    if met:
+        met.difference_update([finding.rule for finding in before])
+    for number in sorted(met):
         conn.execute(_hit(), {"met": number, "last_hit_at": now})
 
 
