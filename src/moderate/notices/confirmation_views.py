@@ -19,7 +19,7 @@ from moderate.http.operation import EDIT_TOKEN, FORM, HTML, HTML_PAGE, JSON, Ans
 from moderate.http.signing import AgainIn, SignedLink, keep_secret, unsubscribe
 from moderate.http.state import current_state, render
 from moderate.moderation.access import check_same_site
-from moderate.notices import confirm as confirming
+from moderate.notices.confirm import PER_MAIL, request_mail
 from moderate.protocols.comment import read_edit, wants_json
 from moderate.reading.views import refuse_hidden_article
 from moderate.submit.views import WithdrawIn, own_item
@@ -27,7 +27,6 @@ from moderate.submit.views import WithdrawIn, own_item
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flask import Request
     from flask.typing import ResponseReturnValue
 
     from moderate.http.operation import View
@@ -53,7 +52,7 @@ CONFIRMATION = SignedLink(
     endpoint="confirmation",
     about="As the mail has it: for one comment, once, within 24 hours.",
     limit="edits",
-    lifetime=confirming.PER_MAIL,
+    lifetime=PER_MAIL,
     replies=(HTML_PAGE, SPENT, INVALID),
     problems=("not-found", "rate-limited"),
     has_problem_pages=True,
@@ -127,12 +126,10 @@ def ask(item_id: int) -> ResponseReturnValue:
     check_same_site()
     found = item_of_theirs(state, item_id)
     refuse_hidden_article(state, found)
-    confirming.ask(state.desk, found, request.remote_addr or "")
+    request_mail(state.desk, found, request.remote_addr or "")
     state.worker.wake()
     if wants_json(request):
-        response = jsonify(accepted=True)
-        response.status_code = 202
-        return response
+        return jsonify(accepted=True), 202
     return page(
         say("Look into your mailbox"),
         say("A mail is on its way to the address that you gave. Open the link in it in this browser, within 24 hours."),
@@ -198,15 +195,16 @@ def show_confirmation(token: str) -> ResponseReturnValue:
 @where_wanted
 def confirm_address(token: str) -> ResponseReturnValue:
     state = current_state()
-    if is_elsewhere(request):
+    if is_elsewhere():
         raise Forbidden("This form was sent from another site.")
     link = opened(state, token)
     if link is None:
         return invalid()
     if CONFIRMATION.is_spent(state.desk, link.mail):
         return spent(state, link)
-    if is_theirs(state, link):
-        confirming.count_as_theirs(state.desk, link.item)
+    # A comment of one of the host's users stays theirs.
+    if is_theirs(state, link) and link.item.author_id is None:
+        state.desk.store.items.confirm(link.item.id, link.author_id)
     # Last, so that a failure spends no link. Of two requests at once one is first.
     if not CONFIRMATION.spend(state.desk, link.mail):
         return spent(state, link)
@@ -217,27 +215,26 @@ def confirm_address(token: str) -> ResponseReturnValue:
 
 def opened(state: State, token: str) -> Link | None:
     """Return what a token is for, None where it is not valid or its comment was deleted."""
-    found = CONFIRMATION.open(state.signer, state.desk, token)
+    found, confirming = CONFIRMATION.open(state.signer, state.desk, token), state.desk.confirming
     item = state.desk.store.items.get(found[0][0]) if found is not None else None
-    if found is None or item is None:
+    if found is None or item is None or confirming is None:
         return None
     refuse_hidden_article(state, item)
-    author_id = confirming.identity_of(state.desk, item)
-    return Link(item, author_id, found[0][1]) if author_id else None
+    return Link(item, confirming.author_id(item.email), found[0][1]) if item.email else None
 
 
 def is_theirs(state: State, link: Link) -> bool:
     return link.item.id in state.edge.own_items(request)
 
 
-def is_elsewhere(incoming: Request) -> bool:
+def is_elsewhere() -> bool:
     """Return whether a page of another site has sent this form.
 
     The page of a link sends no referrer, and so some browsers name the origin of its form "null". Where they send no
     Sec-Fetch-Site either, the form is accepted: another site's page could only confirm an address of its own here.
     """
-    is_unnamed = incoming.headers.get("Origin") == "null" and "Sec-Fetch-Site" not in incoming.headers
-    return not is_unnamed and current_state().address.is_cross_site(incoming)
+    is_unnamed = request.headers.get("Origin") == "null" and "Sec-Fetch-Site" not in request.headers
+    return not is_unnamed and current_state().address.is_cross_site(request)
 
 
 def invalid() -> Response:

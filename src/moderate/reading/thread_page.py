@@ -13,7 +13,7 @@ from moderate.hooks import is_key, key_text
 from moderate.http.language import language, say
 from moderate.http.state import current_state, once_per_request, render
 from moderate.model import PINGS, Counts, Kind
-from moderate.notices.confirm import is_confirmable
+from moderate.notices.confirm import confirmable_address
 from moderate.protocols import discovery
 from moderate.reading.fragments import THREAD_PARTS, cached_form, rendered, rendered_thread, shown
 from moderate.reading.thread import (
@@ -228,7 +228,7 @@ def own_context(
         own["waiting"] = [item.id for item in waiting]
         # The button is for those who can prove that the comment is theirs.
         mine = state.edge.own_items(request)
-        asked = (item.id for item in reversed(waiting) if item.id in mine and is_confirmable(state.desk, item))
+        asked = (item.id for item in reversed(waiting) if item.id in mine and confirmable_address(state.desk, item))
         own["confirmable"] = next(asked, None)
     return own
 

@@ -21,7 +21,7 @@ from moderate.checks.base import Facts, judge_anew
 from moderate.errors import ServiceDown
 from moderate.i18n import Message
 from moderate.model import Awaiting, Content, Finding, Lean, NewTask, Status, Verdict
-from moderate.notices import confirm as confirming
+from moderate.notices import confirm
 from moderate.notices.delivery import ATTEMPTS, notice_tasks, notify
 from moderate.ports import SpamSample
 from moderate.sources.verify import (
@@ -336,5 +336,5 @@ HANDLERS: Mapping[str, Callable[[Desk, Task], None]] = {
     "look": judge_again,
     "teach": teach,
     "notify": notify,
-    confirming.KIND: confirming.write,
+    confirm.KIND: confirm.write,
 }
