@@ -39,6 +39,11 @@ LONGEST = 100.0
 
 RELAY = "it sends no mails elsewhere without a sign-in; set MODERATE_MAIL_USERNAME"
 
+NO_STARTTLS = (
+    "does not offer STARTTLS; set MODERATE_MAIL_SECURITY to 'tls' and the port to match, "
+    "or to 'none' for a server on this machine"
+)
+
 #: Meanings of a refusal by the first part of "CODE REPLY" that fits: reply codes and enhanced codes (RFC 3463).
 MEANINGS = (
     (r"\d+ [45]\.2\.2\b|quota|mailbox (is )?full", "the mailbox is full"),
@@ -97,14 +102,12 @@ class SmtpTransport:
         try:
             with failures_named(), self._signed_in() as server:
                 server.deliver(message.as_bytes(), sender, to)
-        except ServiceDown as error:
-            if error.kind == "refused":
-                self._breaker.succeeded()
-            else:
+        except (ServiceDown, Undeliverable) as error:
+            # A server that refuses a mail works.
+            if isinstance(error, ServiceDown) and error.kind != "refused":
                 self._breaker.failed()
-            raise
-        except Undeliverable:
-            self._breaker.succeeded()
+            else:
+                self._breaker.succeeded()
             raise
         self._breaker.succeeded()
 
@@ -235,7 +238,8 @@ def failures_named() -> Iterator[None]:
         words = trouble(error, "it broke the connection off")
         raise ServiceDown("mail", f"the mail server cannot be reached: {words}") from None
     except smtplib.SMTPNotSupportedError as error:
-        raise ServiceDown("mail", unsupported(error)) from None
+        lack = NO_STARTTLS if "STARTTLS" in str(error) else "lacks something that this mail needs (SMTPUTF8)"
+        raise ServiceDown("mail", f"the mail server {lack}") from None
     except (smtplib.SMTPException, OSError, ValueError) as error:
         raise ServiceDown("mail", f"the mail server cannot be reached: {trouble(error)}") from None
 
@@ -269,12 +273,3 @@ def reply_of(reply: bytes | str) -> str:
     """Return the text of an answer as one line of at most 200 characters, without mail addresses."""
     text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
     return _MAILBOX.sub("…", one_line(text))[:200]
-
-
-def unsupported(error: smtplib.SMTPNotSupportedError) -> str:
-    if "STARTTLS" in str(error):
-        return (
-            "the mail server does not offer STARTTLS; "
-            "set MODERATE_MAIL_SECURITY to 'tls' and the port to match, or to 'none' for a server on this machine"
-        )
-    return "the mail server lacks something that this mail needs (SMTPUTF8)"

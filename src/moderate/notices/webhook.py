@@ -126,9 +126,8 @@ class WebhookNotifier:
         except (httpcore.TimeoutException, DeadlinePassed) as error:
             raise ServiceDown("webhook", f"{self._hook.host} took too long") from error
         except TooMuchData as error:
-            raise ServiceDown(
-                "webhook", f"{self._hook.host} cannot be reached: it sent more than is accepted"
-            ) from error
+            reason = f"{self._hook.host} cannot be reached: it sent more than is accepted"
+            raise ServiceDown("webhook", reason) from error
         except httpcore.ProtocolError as error:
             raise ServiceDown("webhook", f"{self._hook.host} broke off, or does not speak HTTP") from error
         except (httpcore.NetworkError, OSError) as error:
