@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
@@ -93,14 +93,14 @@ def shown(state: State, who: Moderator, which: ItemFilter, some: Page, wrong: In
         has_session=session_token(state) is not None,
         items=some.items,
         tabs=tabs(state, which),
-        next_url=here(cursor=some.next) if some.next else None,
+        next_url=next_url(some.next) if some.next else None,
         news_url=None if wrong else news_url(which, some.items),
         csv_url=csv_url(which),
         now=state.desk.clock.now(),
         not_asked=not_asked,
         verified=verified,
         notice=read_notice(state, who, request.args.get("notice")),
-        banners=[*wave_banner(state), *akismet_banners(state, notes), *redis_banner(state), *task_banners(state)],
+        banners=list(banners(state, notes)),
         # The month's number of calls. That few are left is a banner.
         usage=next((say("Akismet: {note}", note=translated(note.text)) for note in notes if note.topic == USAGE), None),
         waiting_since=state.desk.store.queue.oldest_waiting(),
@@ -130,15 +130,16 @@ def known(enum: type[E], name: str) -> E | None:
 
 def frame(state: State, which: ItemFilter) -> dict[str, Any]:
     """Return the template variables of every page with forms: filters to keep, CSRF token, buttons, kinds."""
+    kept, cursor = fields_of(which), request.args.get("cursor") or request.form.get("filter_cursor")
+    if cursor and whole_number(cursor):
+        kept["cursor"] = cursor
     token = csrf_token(state, moderator(state))
-    return {"filter": which, "kept": kept(which), "csrf_token": token, "buttons": BUTTONS, "kinds": Kind}
+    return {"filter": which, "kept": kept, "csrf_token": token, "buttons": BUTTONS, "kinds": Kind}
 
 
-def kept(which: ItemFilter) -> dict[str, str]:
-    """Return the filter and the cursor as fields of a query."""
-    place = {name: str(value) for name in FILTERS if (value := getattr(which, name, None)) is not None}
-    cursor = request.args.get("cursor") or request.form.get("filter_cursor")
-    return {"status": "", **place, **({"cursor": cursor} if cursor and whole_number(cursor) else {})}
+def fields_of(which: ItemFilter) -> dict[str, str]:
+    """Return the filter as fields of a query."""
+    return {"status": ""} | {name: str(value) for name, value in asdict(which).items() if value is not None}
 
 
 def default_filter() -> ItemFilter:
@@ -172,16 +173,15 @@ def not_asked(item: Item) -> list[str]:
     return [f"{check_names([check])} ({translated(reason)})" for check, reason in item.skipped or ()]
 
 
-def here(**changes: object) -> str:
-    """Return this page's address with other query parameters."""
+def next_url(cursor: int) -> str:
+    """Return this page's address with another cursor."""
     args = {name: value for name, value in request.args.items() if name not in {"cursor", "notice"}}
-    args.update({name: str(value) for name, value in changes.items() if value is not None})
-    return f"{url_for('moderate.queue')}?{urlencode(args)}"
+    return f"{url_for('moderate.queue')}?{urlencode(args | {'cursor': cursor})}"
 
 
 def csv_url(which: ItemFilter) -> str:
     """Return the address of the CSV file of all items that the filter matches, on whichever page of the list."""
-    place = {name: value for name, value in kept(which).items() if name != "cursor" and value}
+    place = {name: value for name, value in fields_of(which).items() if value}
     return f"{url_for('moderate.moderation_items_csv')}?{urlencode(place)}"
 
 
@@ -192,8 +192,8 @@ def news_url(which: ItemFilter, items: tuple[Item, ...]) -> str | None:
     """Return the address at which the page asks for new items; None for later pages of the list."""
     if request.args.get("cursor"):
         return None
-    place = {name: value for name, value in kept(which).items() if name != "cursor"}
-    return f"{url_for('moderate.queue_news')}?{urlencode({**place, 'after': items[0].id if items else 1})}"
+    place = fields_of(which) | {"after": str(items[0].id if items else 1)}
+    return f"{url_for('moderate.queue_news')}?{urlencode(place)}"
 
 
 @Operation(
@@ -244,9 +244,6 @@ def changed(state: State) -> int:
     return len(state.desk.store.queue.versions(CHANGED, MOST_NEW))
 
 
-# --- pages ----------------------------------------------------------------------------------------------
-
-
 def nothing_here(**_: str) -> ResponseReturnValue:
     """Answer 404 for every other address below ``/moderation/``: a page for browsers, a problem for programs."""
     error = NoSuchPage()
@@ -267,35 +264,27 @@ class Banner:
     urgent: bool = True
 
 
-def wave_banner(state: State) -> Iterator[Banner]:
-    current = state.desk.waves.current()
-    if current is not None:
+def banners(state: State, notes: Iterable[AccountNote]) -> Iterator[Banner]:
+    """Yield what moderators should know before they decide, without asking another server.
+
+    *notes* are those of Akismet about the site's account; its state is the one that a worker last found.
+    """
+    wave = state.desk.waves.current()
+    if wave is not None:
         words = say("A spam wave is under way: everything is held until it is over.")
-        yield Banner("wave", f"{words} {translated(current.reason)}", urgent=False)
-
-
-def akismet_banners(state: State, notes: Iterable[AccountNote]) -> Iterator[Banner]:
-    """Yield the state of Akismet as a worker last found it, and Akismet's notes about the site's account."""
+        yield Banner("wave", f"{words} {translated(wave.reason)}", urgent=False)
     part = akismet(state)
     if not part.is_well:
         yield Banner("akismet", say("Akismet: {note}", note=f"{translated(part.state)}. {translated(part.advice)}"))
     for note in notes:
         if note.topic != USAGE:
             yield Banner("account", say("Akismet: {note}", note=translated(note.text)))
-
-
-def redis_banner(state: State) -> Iterator[Banner]:
     if state.desk.limits.outage is not None:
         yield Banner("redis", say("Redis does not answer: rate limits hold for each process on its own."))
-
-
-def task_banners(state: State) -> Iterator[Banner]:
     lag = state.desk.store.tasks.lag(state.desk.clock.now(), TASK_KINDS)
     if lag > LAG and not state.worker.is_catching_up():
         yield Banner("tasks", say("Checks are behind by {time}. Is a worker running?", time=duration(lag)))
-    given_up = len(state.desk.store.tasks.dead())
-    if given_up:
-        words = say(
-            "{n} tasks were given up. Whoever runs the site sees them with: flask moderate tasks dead", n=given_up
-        )
+    dead = len(state.desk.store.tasks.dead())
+    if dead:
+        words = say("{n} tasks were given up. Whoever runs the site sees them with: flask moderate tasks dead", n=dead)
         yield Banner("dead", words, urgent=False)

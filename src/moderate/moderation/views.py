@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Self, TypeVar
 
 from flask import Response, request
@@ -258,23 +259,20 @@ def item_filter(prefix: str = "") -> ItemFilter:
 
     Raises `Invalid` for values that no item can have.
     """
-    given = request.form if prefix else request.args
+    sent = request.form if prefix else request.args
+    given = {field.name: sent.get(prefix + field.name, "") for field in fields(ItemFilter)}
     return ItemFilter(
-        status=choice("status", Status, given, prefix),
-        kind=choice("kind", Kind, given, prefix),
-        awaiting=choice("awaiting", Awaiting, given, prefix),
-        article=words("article", given, prefix),
-        author=words("author", given, prefix),
-        ip=words("ip", given, prefix),
-        host=words("host", given, prefix),
-        like=item_id(words("like", given, prefix)),
-        q=words("q", given, prefix),
+        status=choice("status", Status, given),
+        kind=choice("kind", Kind, given),
+        awaiting=choice("awaiting", Awaiting, given),
+        **{name: words(name, given) for name in ("article", "author", "ip", "host", "q")},
+        like=item_id(words("like", given)),
     )
 
 
-def words(name: str, given: Mapping[str, str] | None = None, prefix: str = "") -> str | None:
-    """Return a text of the query string, None for a blank one. Raises `Invalid` for one that no column can hold."""
-    value = (request.args if given is None else given).get(prefix + name, "").strip()
+def words(name: str, given: Mapping[str, str]) -> str | None:
+    """Return a text of a query, None for a blank one. Raises `Invalid` for one that no column can hold."""
+    value = given.get(name, "").strip()
     if len(value) > 200 or "\0" in value:
         raise Invalid.field(name, "At most 200 characters, and none of them NUL.")
     return value or None
@@ -290,12 +288,11 @@ def item_id(value: str | None, name: str = "like") -> int | None:
     return found
 
 
-def choice(name: str, enum: type[E], given: Mapping[str, str], prefix: str = "") -> E | None:
-    value = given.get(prefix + name)
-    if not value:
+def choice(name: str, enum: type[E], given: Mapping[str, str]) -> E | None:
+    if not given[name]:
         return None
     try:
-        return enum(value)
+        return enum(given[name])
     except ValueError as error:
         raise Invalid.field(name, Message("One of {values}.", values=[entry.value for entry in enum])) from error
 
@@ -431,11 +428,11 @@ def left(outcome: Outcome) -> list[ConflictOut]:
 )
 def history() -> ResponseReturnValue:
     state, _ = signed_in()
-    batch = words("batch")
+    batch = words("batch", request.args)
     if batch is not None and len(batch) > 64:
         raise Invalid.field("batch", "At most 64 characters.")
     page = state.desk.store.history.page(
-        moderator=words("moderator"),
+        moderator=words("moderator", request.args),
         item=number("item", None, MAX_ID),
         batch=batch,
         cursor=number("cursor", None, MAX_ID),
