@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,7 +25,7 @@ from moderate.http import language
 from moderate.http.edge import Hooks, SiteEdge
 from moderate.http.rendering import Templates
 from moderate.http.signing import Signer
-from moderate.http.site_address import SiteAddress, on_site
+from moderate.http.site_address import SiteAddress
 from moderate.http.state import State, once_per_request, request_scope
 from moderate.i18n import translator
 from moderate.learned.sql import SqlTokenCounts
@@ -96,10 +96,10 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         upgrade_embedded(tables, database.engine.url.database)
         # A process that is forked from this one must not share a connection, nor SQLite's state of locks.
         database.close_connections()
-    stored_secret = cache(lambda: store.secrets.get("signing"))
-    signer = Signer(lambda: secrets_of(app, stored_secret), clock, database=stored_secret)
-    articles = make_articles(settings, parts, store, clock)
+    stored_secret = cache(partial(store.secrets.get, "signing"))
+    signer = Signer(app, clock, database=stored_secret)
     address = SiteAddress(app, settings, store, clock)
+    articles = make_articles(parts, address, store, clock)
     policy = Policy(sanitizer=settings.sanitizer, markup=settings.markup, max_length=settings.max_length)
     prepare(policy)
     services = make_services(settings, database, store, clock, address.own)
@@ -114,7 +114,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         settings=settings,
         services=services,
         clock=clock,
-        waves=WaveWatch(app, Waves(database), limits, clock, secret=lambda: signer.derive("waves")),
+        waves=WaveWatch(app, Waves(database), limits, clock, secret=partial(signer.derive, "waves")),
         account=AccountNotes(database),
         outages=Outages(clock, lambda: database.done),
         notifiers=make_notifiers(app, settings, signer, clock, address),
@@ -147,12 +147,15 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     )
 
 
-def make_articles(settings: Settings, parts: Parts, store: Store, clock: Clock) -> HostArticles:
+def make_articles(parts: Parts, address: SiteAddress, store: Store, clock: Clock) -> HostArticles:
+    """Return the host's articles, each looked up once per request and with the site's own addresses."""
+    look_up = partial(once_per_request, address.article_by)
+
     def finder() -> Callable[[str], Article | None] | None:
         find = parts.article_finder()
-        return None if find is None else settled(find, settings.site_url)
+        return None if find is None else partial(look_up, find)
 
-    return HostArticles(settled(parts.load_article, settings.site_url), finder, store, clock)
+    return HostArticles(partial(look_up, parts.load_article), finder, store, clock)
 
 
 #: Values of settings that need an optional package: setting, value, module, extra.
@@ -161,16 +164,6 @@ EXTRAS = (
     ("markup", "markdown", "markdown_it", "markdown"),
     ("metrics", "public", "prometheus_client", "metrics"),
 )
-
-
-def settled(find: Callable[[str], Article | None], site_url: str | None) -> Callable[[str], Article | None]:
-    """Wrap a loader or finder so that each article is looked up once per request and has the site's own addresses."""
-
-    def find_settled(wanted: str) -> Article | None:
-        article = find(wanted)
-        return article if article is None or site_url is None else on_site(article, site_url)
-
-    return lambda wanted: once_per_request((find, wanted), lambda: find_settled(wanted))
 
 
 def refuse_missing(settings: Settings) -> None:
@@ -236,19 +229,19 @@ def make_limits(settings: Settings, parts: Parts, signer: Signer, clock: Clock) 
     limiter: RedisLimiter | None = None
     if parts.redis is not None or settings.redis_url is not None:
         limiter = make_redis(parts.redis, settings)
-    # Sites that set the same prefix want to share their limits.
-    is_apart = limiter is not None and settings.redis_prefix is None
+    secret = partial(signer.derive, "limits")
 
-    def secret() -> bytes:
+    def secret_of_site() -> bytes:
         # While the database is down from the start, hardly anything can be sent that has to be limited.
         with suppress(ServiceDown):
-            return signer.derive_for_site("limits") if is_apart else signer.derive("limits")
-        return signer.derive("limits")
+            return signer.derive_for_site("limits")
+        return secret()
 
     limits = Limits(
         settings.limits,
         limiter or LocalLimiter(clock),
-        secret=secret,
+        # Sites that set the same prefix want to share their limits.
+        secret=secret if limiter is None or settings.redis_prefix is not None else secret_of_site,
         clock=clock,
         outage=settings.limiter_outage,
     )
@@ -320,7 +313,7 @@ def make_services(settings: Settings, database: Database, store: Store, clock: C
         fetcher=make_fetcher(settings, clock, own),
         spam=make_spam_service(settings, clock),
         rules=RuleBook(store.rules, clock),
-        tokens=SqlTokenCounts(database, lambda: store.secrets.get("learned")),
+        tokens=SqlTokenCounts(database, partial(store.secrets.get, "learned")),
         timings=Timings(),
     )
 
@@ -354,14 +347,6 @@ def make_fetcher(settings: Settings, clock: Clock, own: Sequence[str]) -> Guarde
         own=own,
         user_agent=user_agent(),
     )
-
-
-def secrets_of(app: Flask, stored: Callable[[], bytes]) -> list[bytes | str]:
-    """Return the app's keys, oldest first; without a SECRET_KEY the one that the database stores for all processes."""
-    if not app.secret_key:
-        return [stored()]
-    fallbacks = app.config.get("SECRET_KEY_FALLBACKS") or []
-    return [*fallbacks, app.secret_key]
 
 
 # --- mails and webhooks ---------------------------------------------------------------------------
@@ -424,7 +409,7 @@ def make_confirming(
         links.stop,
     )
     # Cached, because each request with an identity needs it.
-    return Confirming(mails.send, cache(lambda: store.secrets.get("addresses")))
+    return Confirming(mails.send, cache(partial(store.secrets.get, "addresses")))
 
 
 def readable_site(site_url: str) -> str:

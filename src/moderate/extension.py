@@ -133,7 +133,12 @@ class Moderate:
             if ANSWERS[name] is not Article:
                 raise
             return None
-        return checked(name, answer, ANSWERS[name])
+        # By identity and type: a login proxy answers `isinstance` and `==` for the object behind it.
+        if answer is None or answer is False:
+            return None
+        if type(answer) is ANSWERS[name]:
+            return answer
+        return converted(name, answer, ANSWERS[name])
 
     # --- the app -------------------------------------------------------------------------------
 
@@ -272,19 +277,13 @@ class Moderate:
         return decide_one(current_state().desk, request)
 
 
-def checked(hook: str, answer: object, expected: type[A]) -> A | None:
-    """Return the answer of *hook* if it is an *expected*, and None for None and False.
+def converted(hook: str, answer: object, expected: type[A]) -> A:
+    """Return the answer of *hook*, an instance of a subclass of *expected*, with the fields of *expected* alone.
 
-    Raises `HookError` for everything else, and logs it, because the host's own error handlers may not. An
-    instance of a subclass is reduced to the fields of *expected*, so that they are checked in any case.
+    They are checked again by that. Raises `HookError` for everything else, and logs it, because the host's own error
+    handlers may not.
     """
-    # By identity and type: a login proxy answers `isinstance` and `==` for the object behind it.
-    kind = type(answer)
-    if answer is None or answer is False:
-        return None
-    if kind is expected:
-        return answer  # type: ignore[return-value]
-    if issubclass(kind, expected):
+    if issubclass(type(answer), expected):
         return expected(**{entry.name: getattr(answer, entry.name) for entry in fields(expected)})
     if inspect.iscoroutine(answer):
         # A coroutine that is never awaited warns when it is collected.

@@ -54,7 +54,10 @@ class Message(str):
 
     def __new__(cls, id: str, plural: str | None = None, /, **values: Any) -> Message:  # noqa: A002 - gettext's word
         template = id if plural is None or values["n"] == 1 else plural
-        english = {name: ", ".join(value) if isinstance(value, list) else value for name, value in values.items()}
+        english = dict(values)
+        for name, value in values.items():
+            if isinstance(value, list):
+                english[name] = ", ".join(value)
         self = super().__new__(cls, template.format(**english) if values else template)
         self.id, self.plural, self.values = id, plural, values
         return self
@@ -71,18 +74,30 @@ FORMER: tuple[Message, ...] = ()
 
 def encode(value: Any) -> Any:
     """Return a message, or a value of one, as it is stored in JSON; `decode` is the reverse."""
-    if isinstance(value, Message):
-        plural = {} if value.plural is None else {"plural": value.plural}
-        return {"id": value.id, **plural, "values": {name: encode(each) for name, each in value.values.items()}}
-    return [encode(each) for each in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [encode(each) for each in value]
+    if not isinstance(value, Message):
+        return value
+    values = dict(value.values)
+    for name, each in values.items():
+        # Most values are numbers and names, which stay as they are.
+        if isinstance(each, Message | list):
+            values[name] = encode(each)
+    plural = {} if value.plural is None else {"plural": value.plural}
+    return {"id": value.id, **plural, "values": values}
 
 
 def decode(stored: Any) -> Any:
     """Return what `encode` was given. A plain sentence, as older rows and hosts' checks have it, stays one."""
-    if isinstance(stored, dict):
-        values = {name: decode(each) for name, each in stored["values"].items()}
-        return Message(stored["id"], stored.get("plural"), **values)
-    return [decode(each) for each in stored] if isinstance(stored, list) else stored
+    if isinstance(stored, list):
+        return [decode(each) for each in stored]
+    if not isinstance(stored, dict):
+        return stored
+    values = dict(stored["values"])
+    for name, each in values.items():
+        if isinstance(each, dict | list):
+            values[name] = decode(each)
+    return Message(stored["id"], stored.get("plural"), **values)
 
 
 def to_text(sentence: str) -> str:

@@ -18,7 +18,7 @@ from werkzeug.routing import PathConverter
 from moderate.errors import ConfigError, Refused, ServiceDown, TooLarge, UnknownItem
 from moderate.http import openapi
 from moderate.http.answers import MethodNotAllowed, NoSuchPage, problem
-from moderate.http.body import refuse_unread
+from moderate.http.body import REFUSAL
 from moderate.http.operation import routes_in
 from moderate.http.state import current_state
 from moderate.model import MAX_ID
@@ -121,15 +121,14 @@ def dispatcher(routes: list[Route]) -> View:
         method = "GET" if request.method == "HEAD" else request.method
         found = declared.get(method, others)
         if found is None:
-            if method == "OPTIONS":
-                return Response(status=204, headers={"Allow": allowed})
-            return problem(MethodNotAllowed(allowed))
+            is_asked = method == "OPTIONS"
+            return Response(status=204, headers={"Allow": allowed}) if is_asked else problem(MethodNotAllowed(allowed))
         if values.get("item_id", 0) > MAX_ID:
             return problem(UnknownItem())
         operation = found.operation
+        if REFUSAL in request.environ and not (operation.reads_body or operation.answers_errors):
+            return problem(request.environ[REFUSAL], operation.translate)
         try:
-            if not (operation.reads_body or operation.answers_errors):
-                refuse_unread()
             return found.view(**values)
         except (Refused, ServiceDown) as error:
             current_state().report(error)
@@ -173,7 +172,8 @@ def begin() -> None:
         state.hints.log_waiting()
     if "X-Forwarded-For" in request.headers and not isinstance(current_app.wsgi_app, ProxyFix):
         state.hints.log_once(NO_PROXY_FIX)
-    state.desk.outages.settle()
+    if state.desk.outages.ongoing:
+        state.desk.outages.settle()
     state.address.note(request)
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from flask import Flask, Request
 
+    from moderate.http.state import State
+
 log = logging.getLogger("moderate")
 
 #: Bytes that are read where the address does not say otherwise.
@@ -40,19 +42,22 @@ BODILESS = (
     "it: see 'Code of yours that reads requests' in docs/embedding.md. One client that broke off is no fault."
 )
 
-#: The key under which `keep` leaves its refusal in the WSGI environment, which belongs to one request alone.
-_REFUSAL = "moderate.refusal"
+#: The key under which `keep` leaves a `Refused` in the WSGI environment, which belongs to one request alone.
+REFUSAL = "moderate.refusal"
 
 
 def keep(_app: Flask, **_: object) -> None:
     """Read the body of a request to the blueprint; a receiver of `flask.request_started`.
 
-    Raises nothing: a body that cannot be read is refused later, by `refuse_unread`, in the form of the
-    address that was requested. The host's code finds an empty body then.
+    Raises nothing: a body that cannot be read is refused later, in the form of the address that was requested, with
+    the error that stands as `REFUSAL` in the WSGI environment. The host's code finds an empty body then.
     """
     if request.blueprint != "moderate" or request.method in _WITHOUT_BODY:
         return
-    limit = max_body(request.endpoint or "")
+    state = current_state()
+    limit = state.max_body.get(request.endpoint or "")
+    if limit is None:
+        limit = state.max_body[request.endpoint or ""] = max_body(state, request.endpoint or "")
     # The host's settings limit the host's own forms. These values replace them for this request.
     # One byte more than is accepted, because Werkzeug silently truncates a body without a length at this number.
     # Older versions compare the length that was announced; what is read is bounded by then.
@@ -61,7 +66,7 @@ def keep(_app: Flask, **_: object) -> None:
     try:
         body = read(request, limit)
     except Refused as error:
-        request.environ[_REFUSAL] = error
+        request.environ[REFUSAL] = error
         body = b""
     request.environ["wsgi.input"] = BytesIO(body)
     request.stream = BytesIO(body)
@@ -70,16 +75,9 @@ def keep(_app: Flask, **_: object) -> None:
     request.stream = BytesIO(body)
 
 
-def refuse_unread() -> None:
-    """Raise the `Refused` for a body that `keep` could not read; do nothing for every other request."""
-    error: Refused | None = request.environ.get(_REFUSAL)
-    if error is not None:
-        raise error
-
-
-def max_body(endpoint: str) -> int:
+def max_body(state: State, endpoint: str) -> int:
     """Return the largest body, in bytes, that the view at *endpoint* takes."""
-    state, name = current_state(), endpoint.partition(".")[2]
+    name = endpoint.partition(".")[2]
     # An edit and a preview accept the text of a comment.
     takes_comment = name in {"item", "preview"}
     for protocol in state.protocols:

@@ -6,7 +6,7 @@ import hmac
 import json
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from flask import Response, current_app, request, url_for
@@ -71,7 +71,7 @@ class Hooks:
     load_author: Callable[[], Author | None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class SiteEdge:
     """Implements `moderate.protocols.base.Edge`, and what the pages need beside it."""
 
@@ -84,14 +84,11 @@ class SiteEdge:
     store: Store
     #: None where the site does not have e-mail addresses confirmed.
     confirming: Confirming | None = None
+    max_length: int = field(init=False)
+    honeypot: str = field(init=False)
 
-    @property
-    def max_length(self) -> int:
-        return self.settings.max_length
-
-    @property
-    def honeypot(self) -> str:
-        return self.settings.honeypot
+    def __post_init__(self) -> None:
+        self.max_length, self.honeypot = self.settings.max_length, self.settings.honeypot
 
     def author(self, request: Request) -> Author | None:
         found = self.hooks.load_author() if self.hooks.load_author else None
@@ -102,8 +99,10 @@ class SiteEdge:
 
     def confirmed_id(self, request: Request, email: str) -> str | None:
         """Return the identity in the browser's cookie if the typed address is the one that was confirmed, else None."""
+        if self.confirming is None:
+            return None
         known = self.confirmed_here(request)
-        if known is None or self.confirming is None or self.address.is_cross_site(request):
+        if known is None or self.address.is_cross_site(request):
             return None
         try:
             typed = clean_email(email)
@@ -170,22 +169,19 @@ class SiteEdge:
     def own_items(self, request: Request) -> list[int]:
         """Return the ids of the items that this browser has sent, oldest first."""
         opened = self.signer.open("own", request.cookies.get(OWN_COOKIE), max_age=OWN_SECONDS)
-        return [number for number in opened[0] if isinstance(number, int)] if opened else []
+        return list(opened[0]) if opened else []
 
     def sent_item(self, request: Request) -> int | None:
         """Return the id of the item that this visitor has just sent, going by the address that `landing` made."""
         opened = self.signer.open("sent", request.args.get(SENT), max_age=SENT_SECONDS)
-        return int(opened[0][0]) if opened and opened[0][1] == self._visitor(request) else None
+        return int(opened[0][0]) if opened and opened[0][1] == self.sender_key(request, "sent") else None
 
     def landing(self, request: Request, receipt: Receipt) -> str:
         """See `Edge.landing`. A pending item is named by a signed parameter that is valid for this visitor alone."""
         item = receipt.item
         waits = item.status in {Status.PENDING, Status.SPAM}
-        sent = self.signer.sign("sent", [item.id, self._visitor(request)]) if waits else ""
+        sent = self.signer.sign("sent", [item.id, self.sender_key(request, "sent")]) if waits else ""
         return item_address(receipt.article.url, item.id, sent=sent)
-
-    def _visitor(self, request: Request) -> str:
-        return keyed(self.signer.derive("sent"), "visitor", client_net(request.remote_addr).own)
 
     def is_personal(self, request: Request) -> bool:
         """Return whether the thread may contain something for this visitor alone. Does not read the database."""
@@ -199,7 +195,9 @@ class SiteEdge:
         """See `Edge.remember_own`. Cross-site forms carry no cookies, so that the list would be overwritten."""
         if self.address.is_cross_site(request):
             return
-        mine = [number for number in self.own_items(request) if number != item.id]
+        mine = self.own_items(request)
+        if item.id in mine:
+            mine.remove(item.id)
         value = self.signer.sign("own", [*mine, item.id][-OWN_ITEMS:])
         set_cookie(request, response, OWN_COOKIE, value, OWN_SECONDS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flask import request
@@ -14,17 +15,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
+@dataclass(slots=True)
+class Choice:
+    """The language of the page that is made, and the one of a mail whose link was opened; None as long as unknown."""
+
+    page: str | None = None
+    own: str | None = None
+
+
 def language() -> str:
     """Return the language of this page.
 
     Readers get the site's language, MODERATE_LANGUAGE or else English, because pages are cached for all of them.
     Moderators' pages depend on their browser; see `for_moderators`.
     """
-    known = chosen()
-    if "page" not in known:
+    choice = once_per_request(Choice)
+    if choice.page is None:
         # Stored, because it is looked up for each text of a page.
-        known["page"] = current_state().settings.language or "en"
-    return known["page"]
+        choice.page = current_state().settings.language or "en"
+    return choice.page
 
 
 def for_moderators(own: str | None = None) -> None:
@@ -35,15 +44,9 @@ def for_moderators(own: str | None = None) -> None:
     # By the first part of each tag: a browser that accepts ja-JP and then en gets Japanese.
     wanted = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality > 0)
     best = next((tag for tag in wanted if tag in LANGUAGES), "en")
-    known = chosen()
-    if own is not None:
-        known["own"] = own
-    known["page"] = known.get("own") or current_state().settings.language or best
-
-
-def chosen() -> dict[str, str]:
-    """Return the languages that were chosen in this request; a new dictionary outside of requests."""
-    return once_per_request("language", dict)
+    choice = once_per_request(Choice)
+    choice.own = own or choice.own
+    choice.page = choice.own or current_state().settings.language or best
 
 
 def say(words: str, **values: object) -> str:

@@ -20,8 +20,9 @@ from moderate.http.operation import HTML_PAGE, Answer, Operation, Reply
 from moderate.limits import Costs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
+    from flask import Flask
     from werkzeug.wrappers import Response
 
     from moderate.ports import Clock
@@ -33,21 +34,20 @@ if TYPE_CHECKING:
 class Signer:
     """Signs and opens small values. Each purpose has a salt of its own, so that a token is valid for one purpose alone.
 
-    *secrets* returns the keys, oldest first; the last one signs, all of them open. *database* returns
-    bytes that identify the database: tokens name items by their ids, and apps that share a
+    *database* returns bytes that identify the database: tokens name items by their ids, and apps that share a
     SECRET_KEY use the same ids. Times are whole seconds of *clock*.
     """
 
-    def __init__(
-        self, secrets: Callable[[], Sequence[bytes | str]], clock: Clock, *, database: Callable[[], bytes]
-    ) -> None:
-        self._secrets = secrets
+    def __init__(self, app: Flask, clock: Clock, *, database: Callable[[], bytes]) -> None:
+        self._app = app
         self._clock = clock
         self._database = database
 
     def sign(self, purpose: str, value: Any) -> str:
         """Return a URL-safe text that holds *value* (JSON) and the time."""
-        signed = self._serializer(purpose).dumps([int(self._clock.now().timestamp()), value])
+        signed = _serializer(purpose, self._database(), *self._secrets()).dumps(
+            [int(self._clock.now().timestamp()), value]
+        )
         return signed.decode() if isinstance(signed, bytes) else signed
 
     def open(self, purpose: str, token: str | None, *, max_age: float | None = None) -> tuple[Any, float] | None:
@@ -55,7 +55,7 @@ class Signer:
         if not token or len(token) > 4096:
             return None
         try:
-            made_at, value = self._serializer(purpose).loads(token)
+            made_at, value = _serializer(purpose, self._database(), *self._secrets()).loads(token)
         except (BadData, ValueError, TypeError):
             return None
         age = self._clock.now().timestamp() - made_at
@@ -73,8 +73,13 @@ class Signer:
         """Return an id of the database for one purpose, which stays the same when the secrets are changed."""
         return UUID(bytes=hashlib.blake2b(purpose.encode(), key=self._database(), digest_size=16).digest(), version=4)
 
-    def _serializer(self, purpose: str) -> URLSafeSerializer:
-        return _serializer_of(purpose, self._database(), *self._secrets())
+    def _secrets(self) -> list[bytes | str]:
+        """Return the app's keys, oldest first: the last one signs, all of them open.
+
+        Without a SECRET_KEY it is the one that the database stores for all processes.
+        """
+        key = self._app.secret_key
+        return [*(self._app.config.get("SECRET_KEY_FALLBACKS") or ()), key] if key else [self._database()]
 
 
 @lru_cache(maxsize=64)
@@ -84,7 +89,7 @@ def _derived(purpose: str, secret: bytes | str) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def _serializer_of(purpose: str, database: bytes, *secrets: bytes | str) -> URLSafeSerializer:
+def _serializer(purpose: str, database: bytes, *secrets: bytes | str) -> URLSafeSerializer:
     """Return a serializer. It has no state, so that all threads share it."""
     keys = [key.encode() if isinstance(key, str) else key for key in secrets]
     return URLSafeSerializer(

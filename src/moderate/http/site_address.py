@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -14,6 +15,8 @@ from flask import request as current_request
 from moderate.errors import ServiceDown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flask import Flask, Request
 
     from moderate.model import Article
@@ -37,7 +40,7 @@ MAX_SUB_PATH = 200
 SAFE = "/%:@!$&'()*+,;=~-._"
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class SiteAddress:
     """The address of the site for its readers: MODERATE_SITE_URL, and the sub-path below which the app is mounted.
 
@@ -55,7 +58,7 @@ class SiteAddress:
     _seen: str | None = field(default=None, init=False)
     _has_warned: bool = field(default=False, init=False)
 
-    @property
+    @cached_property
     def configured(self) -> str:
         """The sub-path in the settings, such as ``/news``; empty where there is none."""
         path = urlsplit(self.settings.site_url or "").path
@@ -79,14 +82,14 @@ class SiteAddress:
         # Escaped for an address (RFC 3986 §3.3); escapes in it are kept.
         return f"{origin}{quote(root, safe=SAFE)}{self.settings.url_prefix}"
 
-    @property
+    @cached_property
     def own_host(self) -> str:
         """The host of the blueprint, with its port, where settings put it at one of its own; else empty."""
         if self.settings.subdomain is not None:
             return f"{self.settings.subdomain}.{self.app.config['SERVER_NAME']}"
         return self.settings.host or ""
 
-    @property
+    @cached_property
     def origin(self) -> str:
         """Scheme and host of MODERATE_SITE_URL, empty where it is not set."""
         parts = urlsplit(self.settings.site_url or "")
@@ -117,6 +120,31 @@ class SiteAddress:
             return whole
         return urlsplit(whole)._replace(netloc=self.own_host).geturl()
 
+    def article_by(self, find: Callable[[str], Article | None], wanted: str) -> Article | None:
+        """Return the article that the host's *find* returns for *wanted*, with its addresses at MODERATE_SITE_URL.
+
+        A host may build `Article.url` with ``url_for(..., _external=True)``, which takes its host from the request's
+        Host field. Such an address would be stored, and shown in the queue, in mails and in feeds.
+
+        Relative addresses are joined to the site's. Where the article's own address is at the request's host, all
+        addresses at that host are moved to the site's. An address at any other host does not come from this request
+        and is kept. Where the article's own address is kept, so are its aliases: a former host of the site is then one
+        that the host has written down, and a client's Host field must not turn it into addresses of other articles.
+        """
+        article, site_url = find(wanted), self.settings.site_url
+        if article is None or site_url is None:
+            return article
+        addresses = joined([article.url, *article.aliases], site_url)
+        site = urlsplit(site_url)
+        here = current_request.host if has_request_context() else site.netloc
+        if here != site.netloc and is_at(addresses[0], here) and not is_at(site_url, here):
+            for at, url in enumerate(addresses):
+                if is_at(url, here):
+                    addresses[at] = urlsplit(url)._replace(scheme=site.scheme, netloc=site.netloc).geturl()
+        if addresses == [article.url, *article.aliases]:
+            return article
+        return replace(article, url=addresses[0], aliases=tuple(addresses[1:]))
+
     def is_cross_site(self, request: Request) -> bool:
         """Return whether a page of another site has sent a request, going by Fetch Metadata and Origin.
 
@@ -137,8 +165,7 @@ class SiteAddress:
         root = request.script_root
         if self.settings.site_url is None or request.endpoint in MONITORED:
             return
-        configured = self.configured
-        if configured and root != configured and not self._has_warned:
+        if self.configured not in {"", root} and not self._has_warned:
             self._has_warned = True
             log.warning(
                 "A request came in below %r, but links in mails lead to %s. Put the sub-path under which readers see "
@@ -177,52 +204,23 @@ def authority_of(origin: str) -> str | None:
         return None
 
 
-# --- addresses of articles ------------------------------------------------------------------------
-#
-# A host may build `Article.url` with ``url_for(..., _external=True)``, which takes its host from the request's Host
-# field. Such an address would be stored, and shown in the queue, in mails and in feeds.
+def joined(addresses: list[str], site_url: str) -> list[str]:
+    """Return addresses, those that are relative with that of the site in front."""
+    found = []
+    for url in addresses:
+        try:
+            found.append(urljoin(f"{site_url}/", url) if url and not urlsplit(url).netloc else url)
+        except ValueError:
+            found.append(url)
+    return found
 
 
-def on_site(article: Article, site_url: str) -> Article:
-    """Return the article with its addresses at MODERATE_SITE_URL.
-
-    Relative addresses are joined to it. Where the article's own address is at the request's host, all addresses
-    at that host are moved to MODERATE_SITE_URL. An address at any other host does not come from this request and is
-    kept. Where the article's own address is kept, so are its aliases: a former host of the site is then one that
-    the host has written down, and a client's Host field must not turn it into addresses of other articles.
-    """
-    url, aliases = joined(article.url, site_url), tuple(joined(alias, site_url) for alias in article.aliases)
-    placed = moved(url, site_url)
-    if placed != url:
-        aliases = tuple(moved(alias, site_url) for alias in aliases)
-    if (placed, aliases) == (article.url, article.aliases):
-        return article
-    return replace(article, url=placed, aliases=aliases)
-
-
-def joined(url: str, site_url: str) -> str:
+def is_at(url: str, authority: str) -> bool:
+    """Return whether an address has this authority; user names and the default ports are ignored."""
     try:
-        return urljoin(f"{site_url}/", url) if url and not urlsplit(url).netloc else url
+        return without_port(urlsplit(url).netloc) == without_port(authority)
     except ValueError:
-        return url
-
-
-def moved(url: str, site_url: str) -> str:
-    site = urlsplit(site_url)
-    if not has_request_context() or same_place(current_request.host, site.netloc):
-        return url
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url
-    if not same_place(parts.netloc, current_request.host):
-        return url
-    return parts._replace(scheme=site.scheme, netloc=site.netloc).geturl()
-
-
-def same_place(one: str, other: str) -> bool:
-    """Return whether two authorities are the same; default ports are ignored."""
-    return without_port(one) == without_port(other)
+        return False
 
 
 def without_port(authority: str) -> str:

@@ -72,6 +72,8 @@ class State:
     #: The limiter in Redis, None where limits are counted in this process.
     redis: RedisLimiter | None = None
     hints: Hints = field(default_factory=Hints)
+    #: The largest body in bytes that each endpoint takes, as far as known; see `moderate.http.body`.
+    max_body: dict[str, int] = field(default_factory=dict)
     #: Threads as JSON, by their tags.
     threads: LRUCache[bytes] = field(default_factory=page_cache)
     #: The lists of article pages as HTML, by what they depend on.
@@ -122,18 +124,18 @@ def current_state() -> State:
         raise RuntimeError("moderate is not initialised on this app: call Moderate(...).init_app(app).") from None
 
 
-def once_per_request(name: Hashable, make: Callable[[], T]) -> T:
-    """Return what *make* returned when it was first called under *name* in this request and app.
+def once_per_request(make: Callable[..., T], *arguments: Hashable) -> T:
+    """Return what *make* returned when it was first called with these *arguments* in this request and app.
 
     Outside of requests it is called each time. The values are kept with the request, not in `flask.g`, which
     goes on for several requests where a test has pushed an app context around them.
     """
     known = request_scope()
     if known is None:
-        return make()
-    key = (id(current_app._get_current_object()), name)  # type: ignore[attr-defined]
+        return make(*arguments)
+    key = (id(current_app._get_current_object()), make, arguments)  # type: ignore[attr-defined]
     if key not in known:
-        known[key] = make()
+        known[key] = make(*arguments)
     value: T = known[key]
     return value
 

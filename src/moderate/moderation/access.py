@@ -66,7 +66,7 @@ def moderator(state: State) -> Moderator:
 
     Raises `Unauthorized`, or `Forbidden` for a change that another site may have sent.
     """
-    return once_per_request("moderator", lambda: identify(state))
+    return once_per_request(identify, state)
 
 
 def identify(state: State) -> Moderator:

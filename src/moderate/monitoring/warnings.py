@@ -79,7 +79,8 @@ class Outages:
         self._clock = clock
         self._done = done
         self._lock = threading.Lock()
-        self._open: dict[str, Episode] = {}
+        #: By the names of the services.
+        self.ongoing: dict[str, Episode] = {}
 
     def met(self, error: ServiceDown) -> None:
         """Note a failure; the first one of an outage is logged."""
@@ -92,9 +93,9 @@ class Outages:
     def _note(self, name: str, error: ServiceDown, done: int | None) -> None:
         now = self._clock.monotonic()
         with self._lock:
-            known = self._open.get(name)
+            known = self.ongoing.get(name)
             if known is None:
-                self._open[name] = Episode(error.service, now, now, done)
+                self.ongoing[name] = Episode(error.service, now, now, done)
             else:
                 known.latest, known.done = now, done
                 known.failures += 1
@@ -103,20 +104,18 @@ class Outages:
 
     def over(self, name: str) -> None:
         """End the outage called *name*, if there is one."""
-        if name in self._open:
+        if name in self.ongoing:
             with self._lock:
-                known = self._open.pop(name, None)
+                known = self.ongoing.pop(name, None)
             if known is not None:
                 self._tell_end(known)
 
     def settle(self) -> None:
         """End the outages that are over by time."""
-        if not self._open:
-            return
         now = self._clock.monotonic()
         with self._lock:
-            names = [name for name, known in self._open.items() if self._is_over(known, now)]
-            over = [self._open.pop(name) for name in names]
+            names = [name for name, known in self.ongoing.items() if self._is_over(known, now)]
+            over = [self.ongoing.pop(name) for name in names]
         for known in over:
             self._tell_end(known)
 

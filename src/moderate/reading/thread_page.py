@@ -140,7 +140,7 @@ def endpoints_of(state: State, article: Article) -> discovery.Endpoints:
 
 def is_open(state: State, article: Article, kind: Kind) -> bool:
     # The head, the thread and the header fields of a page all need the overrides.
-    overrides = once_per_request(("overrides", article.key), lambda: state.desk.store.articles.overrides(article.key))
+    overrides = once_per_request(state.desk.store.articles.overrides, article.key)
     try:
         refuse_closed(state.desk, article, overrides, kind)
     except Closed:

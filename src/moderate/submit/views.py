@@ -17,7 +17,7 @@ from moderate.errors import (
     UnknownItem,
     UnsupportedMediaType,
 )
-from moderate.http.body import refuse_unread
+from moderate.http.body import REFUSAL
 from moderate.http.item_json import PublicItem, ReceivedItem
 from moderate.http.operation import (
     EDIT_TOKEN,
@@ -113,7 +113,8 @@ def read(state: State, protocol: InboundProtocol, article: str | None) -> Raw:
     Other errors of Werkzeug are raised by hooks of the host, and are left to the app.
     """
     try:
-        refuse_unread()
+        if REFUSAL in request.environ:
+            raise request.environ[REFUSAL]
         return protocol.read(request, article, state.edge)
     except (Refused, BadRequest, RequestEntityTooLarge) as error:
         state.desk.limits.spend(Costs(protocol.limit, request.remote_addr or "", article=article))
