@@ -453,7 +453,7 @@ def pragmas(shared: Shared) -> list[object]:
         ("MAX_LENGTH", True, "a whole number"),
         ("MIN_SECONDS", float("nan"), "seconds"),
         ("REQUIRE_AUTHOR", "yes", "true or false"),
-        ("HONEYPOT", "two words", "name of a form field"),
+        ("HONEYPOT", "two words", "letters, digits and underscores"),
         ("FETCH_PORTS", [0], "1 to 65535"),
         ("FETCH_ALLOW", ["10.0.0.1/8"], "networks"),
         ("LIMITS", {"comments": "5/minute"}, "list of texts"),
