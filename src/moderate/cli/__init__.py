@@ -154,7 +154,7 @@ def revoke(name_or_id: str) -> None:
     type=click.Choice([status.value for status in Status]),
     default=Status.PENDING.value,
     show_default=True,
-    help="Which ones.",
+    help="The status of the items.",
 )
 @click.option("--limit", type=click.IntRange(1), help="At most so many; 50 without it, or all as CSV.")
 @click.option("--csv", "as_csv", is_flag=True, help="As a file for spreadsheets, the same as from the queue page.")

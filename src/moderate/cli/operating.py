@@ -37,7 +37,7 @@ def db_group() -> AppGroup:
 def tasks_group() -> AppGroup:
     return AppGroup(
         "tasks",
-        help="Deferred work that was given up (mails and webhooks that nobody took) or is late.",
+        help="Deferred work that was given up, such as mails that no server accepted, or is late.",
         short_help="Deferred work that was given up or is late.",
         commands=[dead, late, replay, delete],
     )
@@ -75,7 +75,7 @@ def current() -> None:
 @click.option("--repair", is_flag=True, help="Mend what can be mended without a loss.")
 @with_appcontext
 def check(repair: bool) -> None:
-    """Look for everything that can be wrong with the database, after a restore say.
+    """Look for everything that can be wrong with the database, for example after a restore.
 
     Damage of an SQLite file, lost or changed tables, a newer version, a foreign encoding, ids that would be given
     twice, lost keys and indexes, counters that have drifted. With --repair the sequences of ids, keys, indexes,
@@ -105,7 +105,7 @@ def check(repair: bool) -> None:
 )
 @with_appcontext
 def copy(address: str) -> None:
-    """Copy everything into another, empty database: from SQLite to PostgreSQL, say.
+    """Copy everything into another, empty database: such as from SQLite to PostgreSQL.
 
     Stop the site and its workers first. All of it is copied or nothing, and the site's database is only
     read. Exits with 1 where nothing was copied; the text says why.
@@ -270,7 +270,7 @@ def named(kind: str) -> str:
 
 
 @click.command("recount", short_help="Count all items anew, and mend the counters.")
-@click.option("--dry-run", is_flag=True, help="Only tell.")
+@click.option("--dry-run", is_flag=True, help="Show what differs, and change nothing.")
 @with_appcontext
 def recount(dry_run: bool) -> None:
     """Count every article's items anew and mend its counters; exit with 1 where any had drifted."""
@@ -304,7 +304,9 @@ def difference(drift: Drift) -> str:
 
 
 @click.command(
-    "worker", short_help="Run deferred tasks.", help="Run deferred tasks: verification of pings, spam services, mail."
+    "worker",
+    short_help="Run deferred tasks.",
+    help="Run deferred tasks: verify pings, ask Akismet, send mails and webhooks, remove old data.",
 )
 @click.option("--once", is_flag=True, help="Do what is due and stop; for cron.")
 @with_appcontext

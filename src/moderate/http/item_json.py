@@ -224,7 +224,7 @@ def verified(item: Item) -> str | None:
 
 
 class RelatedItem(Answer):
-    """Another item of the same hand, in short; `same` tells by what."""
+    """Another item of the same sender, in short; `same` names what both have in common."""
 
     id: Id
     kind: Kind

@@ -31,13 +31,13 @@ REFERENCES = "#/components/schemas/{model}"
 #: Header fields of answers. Those of a limit come where a limit applies.
 HEADERS: dict[str, Json] = {
     "Allow": {"description": "The methods of this address.", "schema": {"type": "string"}},
-    "Content-Disposition": {"description": "That it is a file, and its name.", "schema": {"type": "string"}},
+    "Content-Disposition": {"description": "The name of the file.", "schema": {"type": "string"}},
     "ETag": {"description": "Send it back in If-None-Match.", "schema": {"type": "string"}},
-    "Location": {"description": "Where to go, or where it is.", "schema": {"type": "string"}},
+    "Location": {"description": "The address to go to, or that of what was made.", "schema": {"type": "string"}},
     "Moderate-Form-Token": {"description": "For the form_token of a comment.", "schema": {"type": "string"}},
     "RateLimit": {"description": "What is left of each limit.", "schema": {"type": "string"}},
     "RateLimit-Policy": {"description": "The limits.", "schema": {"type": "string"}},
-    "Retry-After": {"description": "Whole seconds.", "schema": {"type": "integer", "minimum": 1}},
+    "Retry-After": {"description": "After how many seconds to try again.", "schema": {"type": "integer", "minimum": 1}},
     "WWW-Authenticate": {"description": "How to sign in.", "schema": {"type": "string"}},
 }
 

@@ -145,7 +145,7 @@ class Reply:
 
 
 UNCHANGED = Reply(304, "The client has it already.", headers=("ETag",))
-NOTHING = Reply(204, "Done; there is nothing to say.")
+NOTHING = Reply(204, "Done; the answer has no body.")
 HTML_PAGE = Reply(200, "The page.", types=(HTML,))
 
 

@@ -81,7 +81,7 @@ def disarmed(cell: str) -> str:
     "/moderation/items.csv",
     "moderation_items_csv",
     "All items that match as a file for spreadsheets, newest first",
-    parameters=(*FILTER, CURSOR, query("limit", whole(MAX_ID), "At most so many; all of them without it.")),
+    parameters=(*FILTER, CURSOR, query("limit", whole(MAX_ID), "The most items in the file; all without it.")),
     replies=(Reply(200, "The file.", types=(CSV,), headers=("Content-Disposition",)),),
     is_for_moderators=True,
 )

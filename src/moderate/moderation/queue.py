@@ -218,7 +218,7 @@ def news() -> ResponseReturnValue:
     "/moderation/queue/cards",
     "queue_cards",
     "The cards of some items as they stand now, as HTML for the queue page",
-    parameters=(*FILTER, query("item", whole(MAX_ID), "The number of an item; may stand up to fifty times.")),
+    parameters=(*FILTER, query("item", whole(MAX_ID), "The number of an item; may be given up to fifty times.")),
     replies=(Reply(200, "The cards.", types=(HTML,)),),
     is_for_moderators=True,
 )

@@ -73,9 +73,9 @@ def blank_or(values: type[Status] | type[Kind] | type[Awaiting]) -> Json:
 
 #: The parameters of `item_filter`.
 FILTER = (
-    query("status", blank_or(Status), "Where the items stand."),
-    query("kind", blank_or(Kind), "By which way they came in."),
-    query("awaiting", blank_or(Awaiting), "Whom they wait for."),
+    query("status", blank_or(Status), "The status of the items."),
+    query("kind", blank_or(Kind), "The kind of the items."),
+    query("awaiting", blank_or(Awaiting), "What they wait for."),
     query("article", WORDS, "The article's key."),
     query("author", WORDS, "Name, e-mail or verified id of the author."),
     query("ip", WORDS, "The address that sent them."),
@@ -307,7 +307,7 @@ def totals(state: State) -> dict[str, int]:
     "GET",
     "/moderation/items/<int:item_id>",
     "moderation_item",
-    "One item with its findings, its history, and what else came from the same hand",
+    "One item with its findings, its history, and other items of the same author or address",
     replies=(Reply(200, "The item.", ModeratorItemWhole),),
     is_for_moderators=True,
 )

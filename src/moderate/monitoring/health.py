@@ -43,7 +43,7 @@ class HealthOut(Answer):
     redis: str
     akismet: str
     tasks: str
-    retention: str | None = Field(default=None, description="Only where it is late.")
+    retention: str | None = Field(default=None, description="`late`, or absent.")
     details: dict[str, str] | None = None
     advice: dict[str, str] | None = None
 
@@ -57,7 +57,7 @@ class HealthOut(Answer):
         query("deep", {"enum": ["0", "1"]}, "`1`, for moderators: ask Akismet now, and say what to do."),
         query("part", {"enum": list(NAMES)}, "This part alone decides the status."),
     ),
-    replies=(Reply(200, "All is well.", HealthOut), Reply(503, "Something is not.", HealthOut)),
+    replies=(Reply(200, "Everything works.", HealthOut), Reply(503, "Something does not work.", HealthOut)),
     problems=("unauthorized", "rate-limited"),
     needs_database=False,
 )

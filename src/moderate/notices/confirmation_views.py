@@ -260,7 +260,7 @@ def done(link: Link) -> Response:
 # --- the end of the mails -------------------------------------------------------------------------
 
 
-@STOP.operation("GET", "Asks whether a mailbox wants no more of these mails; looking changes nothing")
+@STOP.operation("GET", "The page that asks whether a mailbox wants no more of these mails; looking changes nothing")
 @where_wanted
 def show_stop(token: str) -> ResponseReturnValue:
     state = current_state()
@@ -307,7 +307,7 @@ def mailbox_of(state: State, token: str) -> str | None:
     "POST",
     "/confirmation/forget",
     "forget_address",
-    "Take the cookie back that knows a confirmed address",
+    "Delete the cookie of a confirmed address",
     replies=(HTML_PAGE,),
     problems=("not-found", "forbidden"),
     has_problem_pages=True,

@@ -207,7 +207,7 @@ def refused(error: LinkRefused) -> Response:
 # --- the end of the mails -------------------------------------------------------------------------
 
 
-@UNSUBSCRIBE.operation("GET", "Asks whether a mailbox wants no more mail; looking changes nothing")
+@UNSUBSCRIBE.operation("GET", "The page that asks whether a mailbox wants no more mail; looking changes nothing")
 @as_pages
 def show_unsubscribe(token: str) -> ResponseReturnValue:
     state = current_state()

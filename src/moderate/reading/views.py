@@ -85,7 +85,7 @@ class PreviewForm(Answer):
     parameters=(
         CURSOR,
         query("limit", whole(MAX_LIMIT, 100), "Items on a page."),
-        query("order", {"enum": ["oldest", "newest"], "default": "oldest"}, "Which come first."),
+        query("order", {"enum": ["oldest", "newest"], "default": "oldest"}, "Which items come first."),
     ),
     replies=(Reply(200, "A page of the thread.", ThreadOut, headers=("Moderate-Form-Token",)),),
     has_etag=True,

@@ -78,7 +78,7 @@ class RulesOut(Answer):
 
 
 class MetOut(Answer):
-    """An item that a tried rule matches: by what, and what the rule would have done."""
+    """An item that a tried rule matches: the words that match, and what the rule would have done."""
 
     id: Id
     kind: Kind
