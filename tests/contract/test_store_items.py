@@ -24,6 +24,7 @@ from tests.factories import (
     an_article,
     decide_one,
 )
+from tests.tasks import next_due
 
 if TYPE_CHECKING:
     from moderate.store.store import Store
@@ -115,7 +116,7 @@ def test_the_same_key_and_text_return_the_first_item_and_store_nothing(store: St
     assert again.item == first.item
     assert len(store.history.of_item(first.item.id)) == 1
     assert store.counters.totals().comments == 1
-    assert store.tasks.next_due() is None
+    assert next_due(store.tasks) is None
 
 
 @pytest.mark.parametrize(

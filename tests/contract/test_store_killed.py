@@ -16,6 +16,7 @@ from moderate.model import Counts, Decision, NewTask, Status
 from moderate.store.store import Store
 from tests.factories import APPROVED, HELD, NOON, TO_CHECK, a_comment, decide_one
 from tests.processes import PROCESSES
+from tests.tasks import next_due
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +76,7 @@ def prepare(store: Store) -> None:
 def snapshot(store: Store) -> tuple[object, ...]:
     items = [store.items.get(number) for number in range(1, 5)]
     lines = [len(store.history.of_item(number)) for number in range(1, 5)]
-    return items, lines, store.counters.totals(), store.tasks.next_due(["judge", "mail"])
+    return items, lines, store.counters.totals(), next_due(store.tasks, ["judge", "mail"])
 
 
 @pytest.mark.parametrize("act", ACTS)

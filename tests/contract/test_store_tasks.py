@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from moderate.model import NewTask
 from tests.factories import HELD, NOON, a_comment
+from tests.tasks import next_due
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -65,7 +66,7 @@ def test_a_finished_task_is_gone(store: Store) -> None:
     (task,) = lease(store)
     store.tasks.finish(task)
     assert lease(store, 1e6) == []
-    assert store.tasks.next_due() is None
+    assert next_due(store.tasks) is None
 
 
 def test_a_failed_task_is_rescheduled_with_the_reason(store: Store) -> None:
@@ -156,13 +157,13 @@ def test_the_lag_is_the_age_of_the_oldest_task_that_is_due(store: Store) -> None
 
 
 def test_the_next_due_time_is_the_earliest_due_time_or_end_of_a_lease(store: Store) -> None:
-    assert store.tasks.next_due() is None
+    assert next_due(store.tasks) is None
     with_task(store, due=10)
     with_task(store, "mail", due=90)
-    assert store.tasks.next_due() == seconds(10)
-    assert store.tasks.next_due(["mail"]) == seconds(90)
+    assert next_due(store.tasks) == seconds(10)
+    assert next_due(store.tasks, ["mail"]) == seconds(90)
     lease(store, 10, seconds=60)
-    assert store.tasks.next_due() == seconds(70)
+    assert next_due(store.tasks) == seconds(70)
 
 
 def test_a_task_due_at_once_is_due_even_after_the_clock_was_set_back(store: Store) -> None:

@@ -19,6 +19,7 @@ from tests.blogs import Blog
 from tests.servers import ROOT, dies_with_us, wait_until
 from tests.sites import Host
 from tests.tarpits import Tarpits
+from tests.tasks import next_due
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -227,7 +228,7 @@ def test_a_worker_asked_to_stop_does_not_wait_for_a_page(environment: Callable[.
             assert "End it by Ctrl+C or SIGTERM." in worker.stdout.read()
         desk = app.extensions["moderate"].desk
         with app.app_context():
-            due = desk.store.tasks.next_due()
+            due = next_due(desk.store.tasks)
             assert due is not None
             assert due <= desk.clock.now()
             desk.store.database.dispose()

@@ -22,7 +22,7 @@ from moderate.database.migrate import upgrade
 from moderate.testing import AkismetStandIn
 from tests.processes import PROCESSES
 from tests.sites import Host
-from tests.tasks import run_due
+from tests.tasks import next_due, run_due
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -176,7 +176,7 @@ def is_settled(site: Host, akismet: AkismetStandIn) -> None:
         assert [entry.act for entry in store.history.of_item(number)] == ["received", "judged"]
     assert [entry.act for entry in store.history.of_item(4)] == ["received", "decided"]
     assert not any(store.counters.recount(repair=False))
-    assert store.tasks.next_due() is None
+    assert next_due(store.tasks) is None
     assert store.tasks.dead() == []
     told = [received.get("comment_content") for received in akismet.received if received.path == "submit-spam"]
     # At least once, and as it was checked.

@@ -19,6 +19,7 @@ from moderate.database.schema import tasks
 from moderate.testing import AkismetStandIn
 from tests.faults.worker_site import POISON, create_app
 from tests.servers import ROOT, Redis, dies_with_us, wait_until
+from tests.tasks import next_due
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,7 +89,7 @@ class Site:
 
     def is_done(self) -> bool:
         with self.app.app_context():
-            return self.app.extensions["moderate"].desk.store.tasks.next_due(["judge"]) is None
+            return next_due(self.app.extensions["moderate"].desk.store.tasks, ["judge"]) is None
 
     def close(self) -> None:
         # Commands that ran in this process have asked Akismet over a connection of its own.

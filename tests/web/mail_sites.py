@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.sites import Host
-from tests.tasks import run_due
+from tests.tasks import next_due, run_due
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,7 @@ def dead(site: Host) -> list[Any]:
 
 def open_tasks(site: Host) -> bool:
     with site.app.app_context():
-        return site.state.desk.store.tasks.next_due() is not None
+        return next_due(site.state.desk.store.tasks) is not None
 
 
 def stands(site: Host, number: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from moderate.moderation.decide import DecisionRequest, decide_one, undo_one
 from moderate.ports import SpamAnswer, SpamWord
 from moderate.testing import ScriptedSpamService
 from tests.sites import Host
-from tests.tasks import run_due
+from tests.tasks import next_due, run_due
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -214,7 +214,7 @@ class JudgingMachine(RuleBasedStateMachine):
     @invariant()
     def what_waits_for_checks_has_somebody_to_ask_them(self) -> None:
         if any(self.item(number).awaiting is Awaiting.CHECKS for number in getattr(self, "tokens", ())):
-            assert self.desk.store.tasks.next_due(["judge"]) is not None
+            assert next_due(self.desk.store.tasks, ["judge"]) is not None
 
 
 JudgingMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)

@@ -13,6 +13,7 @@ from moderate.model import NewTask
 from moderate.testing import AkismetStandIn
 from tests.servers import wait_until
 from tests.sites import Host
+from tests.tasks import next_due
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -164,7 +165,7 @@ def test_reporting_a_decision_to_akismet_is_given_up_after_two_days(tmp_path: Pa
     site.decide(number, "spam", item_of(site, number).version)
     drain(site, hours=12, times=13)
     assert f"item {number}  teach" in run(site, "tasks", "dead")
-    assert site.state.desk.store.tasks.next_due(["teach"]) is None
+    assert next_due(site.state.desk.store.tasks, ["teach"]) is None
     metrics = site.client.get("/discuss/metrics", headers=site.token()).text
     assert "moderate_tasks_given_up 1.0" in metrics
     with AkismetStandIn(port) as akismet:

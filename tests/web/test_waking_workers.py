@@ -16,6 +16,7 @@ from moderate.tasks.housekeeping import CHECK_UP
 from moderate.testing import AkismetStandIn, ManualClock
 from tests.servers import wait_until
 from tests.sites import Host
+from tests.tasks import next_due
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -128,7 +129,7 @@ def test_the_worker_thread_of_the_process_is_woken_by_a_decision_at_once(tmp_pat
         site.state.worker.work()
         number = site.comment("A good text").json["id"]
         store = site.state.desk.store
-        wait_until(lambda: store.tasks.next_due() is None, within=30)
+        wait_until(lambda: next_due(store.tasks) is None, within=30)
         asleep = site.state.worker._pool._wake_worker
         wait_until(lambda: not asleep.is_set(), within=30)
         site.decide(number, "spam", store.items.get(number).version)

@@ -17,7 +17,7 @@ from moderate.store.articles import CounterChanges
 from moderate.store.moves import apply
 from moderate.store.rows import WHOLE, entry_from, find_item, item_from, items_of, last_actor, last_dealt_with, page_of
 from moderate.store.search import found_by, found_newest, update_index
-from moderate.tasks.sql import enqueue_all
+from moderate.tasks.sql import enqueue
 from moderate.text.similarity import NEAR
 from moderate.web_address import spellings_of
 
@@ -235,7 +235,7 @@ def _move_all(
             applied = apply(conn, item, change, act, now, tally=changes, **about)
             done.append(Decided(applied.item, item.status, changed=True, history=applied.history))
     changes.write(conn)
-    enqueue_all(conn, [decided.item.id for decided in done if decided.changed], tasks, now)
+    enqueue(conn, [decided.item.id for decided in done if decided.changed], tasks, now)
     return Bulk(tuple(done), tuple(left))
 
 

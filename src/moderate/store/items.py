@@ -123,7 +123,7 @@ class Items:
                 note_article(conn, article, now)
             note_hits(conn, verdict.findings, (), now)
             item = receive(conn, submission, verdict, now)
-            enqueue(conn, item.id, wanted, now)
+            enqueue(conn, [item.id], wanted, now)
             return item
 
         item = self._database.transaction(store)
@@ -182,7 +182,7 @@ class Items:
                 note_hits(conn, verdict.findings, item.findings, now)
                 after = apply(conn, item, change, "revised", now).item
             if is_ping or after is not item:
-                enqueue(conn, item_id, wanted, now)
+                enqueue(conn, [item_id], wanted, now)
             return Recorded(after, item.status, is_new=False)
 
         return self._database.transaction(work)
@@ -222,7 +222,7 @@ class Items:
                 _end(conn, task, None if item is None else again, error)
             # After the end of this one, which may be followed by another of its kind.
             if item is not None and item.version == version:
-                enqueue(conn, item_id, tasks, now)
+                enqueue(conn, [item_id], tasks, now)
             return Settled(after, item.status if item else None, changed=after is not item)
 
         return self._database.transaction(work)
@@ -256,7 +256,7 @@ class Items:
             change = revising.withdrawn(item)
             applied = apply(conn, item, change, "withdrawn", now, note=note)
             if change.after is not item.status:
-                enqueue(conn, item_id, tasks, now)
+                enqueue(conn, [item_id], tasks, now)
             return Decided(applied.item, item.status, changed=True, history=applied.history)
 
         return self._database.transaction(work)

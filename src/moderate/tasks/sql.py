@@ -18,13 +18,13 @@ from moderate.errors import ServiceDown
 from moderate.model import DEATHS, REPLAYED, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.engine import Connection, Row
     from sqlalchemy.sql.base import ReadOnlyColumnCollection
-    from sqlalchemy.sql.dml import Insert
+    from sqlalchemy.sql.dml import Delete, Insert, Update
 
     from moderate.database.engine import Database
     from moderate.model import NewTask
@@ -43,42 +43,33 @@ LEFT = timedelta(days=3)
 DIED = "its worker died or hung"
 
 
-def enqueue(conn: Connection, item_id: int, wanted: Sequence[NewTask], now: datetime) -> None:
-    """Write tasks for an item. One of a kind that is open already is requested again, and becomes due no later.
+def enqueue(conn: Connection, item_ids: Sequence[int], wanted: Sequence[NewTask], now: datetime) -> None:
+    """Write tasks for items. One of a kind that is open already is requested again, and becomes due no later.
 
     A worker that has leased it loses the lease, so that the task is done once more: the worker may have read the
     item before the reason for the new request was there.
     """
-    if wanted:
-        conn.execute(_request(conn.dialect.name), [_columns(item_id, task, now) for task in wanted])
-        _announce(conn, wanted, now)
-
-
-def enqueue_all(conn: Connection, item_ids: Sequence[int], wanted: Sequence[NewTask], now: datetime) -> None:
-    """Write the same tasks for many items, in the order of their ids, in which all transactions lock them."""
-    rows = [_columns(item_id, task, now) for item_id in sorted(item_ids) for task in wanted]
-    if rows:
-        conn.execute(_request(conn.dialect.name), rows)
-        _announce(conn, wanted, now)
-
-
-def _announce(conn: Connection, wanted: Sequence[NewTask], now: datetime) -> None:
-    """Have workers notified once the transaction is committed: see `Database.write`."""
+    if not wanted or not item_ids:
+        return
+    # In the order of the ids, in which all transactions lock them.
+    rows = [
+        {
+            "kind": task.kind,
+            "item_id": item_id,
+            "state": OPEN,
+            "open_key": open_key(item_id, task.kind),
+            "due_at": task.due_at,
+            "attempts": 0,
+            "payload": dict(task.payload),
+            "created_at": now,
+        }
+        for item_id in sorted(item_ids)
+        for task in wanted
+    ]
+    conn.execute(_request(conn.dialect.name), rows)
     if any(task.due_at <= now for task in wanted):
+        # Workers are woken once the transaction is committed: see `Database.write`.
         conn.info[DUE] = True
-
-
-def _columns(item_id: int, task: NewTask, now: datetime) -> dict[str, Any]:
-    return {
-        "kind": task.kind,
-        "item_id": item_id,
-        "state": OPEN,
-        "open_key": open_key(item_id, task.kind),
-        "due_at": task.due_at,
-        "attempts": 0,
-        "payload": dict(task.payload),
-        "created_at": now,
-    }
 
 
 @lru_cache
@@ -101,22 +92,25 @@ def open_key(item_id: int, kind: str) -> str:
 
 
 def finish(conn: Connection, task: Task) -> None:
-    """Delete a task that is done; one that was requested again meanwhile may be leased at once."""
-    if not conn.execute(delete(tasks).where(_held(task))).rowcount:
-        _release(conn, task)
+    """Delete a task that is done."""
+    _end_lease(conn, task, delete(tasks))
 
 
 def retry(conn: Connection, task: Task, due_at: datetime, error: str | None, *, is_attempt: bool = True) -> None:
     values: dict[str, Any] = {"due_at": due_at, "last_error": error, "lease_until": None, "lease_owner": None}
     if not is_attempt:
         values["attempts"] = tasks.c.attempts - 1
-    if not conn.execute(update(tasks).where(_held(task)).values(values)).rowcount:
-        _release(conn, task)
+    _end_lease(conn, task, update(tasks).values(values))
 
 
-def _held(task: Task) -> ColumnElement[bool]:
-    """Return the condition that the task still has this lease: another worker may have taken over."""
-    return and_(tasks.c.id == task.id, tasks.c.lease_owner == task.lease)
+def _end_lease(conn: Connection, task: Task, change: Delete | Update) -> None:
+    """Make a change to the task if it still has this lease: another worker may have taken over.
+
+    A task that was requested again meanwhile may be leased at once.
+    """
+    if not conn.execute(change.where(tasks.c.id == task.id, tasks.c.lease_owner == task.lease)).rowcount:
+        nobodys = and_(tasks.c.id == task.id, tasks.c.lease_owner.is_(None))
+        conn.execute(update(tasks).where(nobodys).values(lease_until=None))
 
 
 def _undo_lease(conn: Connection, owner: str) -> int:
@@ -125,24 +119,18 @@ def _undo_lease(conn: Connection, owner: str) -> int:
     return conn.execute(update(tasks).where(tasks.c.lease_owner == owner).values(never)).rowcount
 
 
-def _release(conn: Connection, task: Task) -> None:
-    nobodys = and_(tasks.c.id == task.id, tasks.c.lease_owner.is_(None))
-    conn.execute(update(tasks).where(nobodys).values(lease_until=None))
-
-
 def _is_due(now: datetime) -> ColumnElement[bool]:
     """Return the condition for tasks that are due by *now*, or were due at once by a clock that is or was ahead."""
     at_once = and_(tasks.c.due_at <= tasks.c.created_at, tasks.c.last_error.is_(None))
     return or_(tasks.c.due_at <= now, and_(tasks.c.due_at <= now + TURNED_BACK, at_once))
 
 
-def _takeable(kinds: Iterable[str] | None, without: Iterable[str] = ()) -> list[ColumnElement[bool]]:
-    conditions = [tasks.c.state == OPEN]
-    if unwanted := list(without):
-        conditions.append(tasks.c.kind.not_in(unwanted))
-    if kinds is not None:
-        conditions.append(tasks.c.kind.in_(list(kinds)))
-    return conditions
+def _has_ended(now: datetime, seconds: float) -> ColumnElement[bool]:
+    """Return the condition that no lease of *seconds* holds a task any more."""
+    # A lease reaches AHEAD and *seconds* at most beyond its taker's clock, which may be AHEAD of this one.
+    # One that reaches further was taken by a clock that was set back since, and by a worker that has died.
+    furthest = now + 2 * AHEAD + timedelta(seconds=seconds)
+    return or_(tasks.c.lease_until.is_(None), tasks.c.lease_until <= now, tasks.c.lease_until > furthest)
 
 
 def _known(known: Collection[str] | None) -> ColumnElement[bool]:
@@ -181,8 +169,8 @@ class Tasks:
         *,
         limit: int,
         seconds: float,
-        kinds: Iterable[str] | None = None,
-        without: Iterable[str] = (),
+        kinds: Collection[str] | None = None,
+        without: Collection[str] = (),
         known: Collection[str] | None = None,
         not_from: Collection[str] = (),
         is_fresh: bool = False,
@@ -196,24 +184,23 @@ class Tasks:
         that were never tried, and without *takes_over* those that another worker has leased are left alone,
         even where its lease has ended.
         """
-        free: ColumnElement[bool] = tasks.c.lease_until.is_(None)
-        if takes_over:
-            # A lease reaches AHEAD and *seconds* at most beyond its taker's clock, which may be AHEAD of this one.
-            # One that reaches further was taken by a clock that was set back since, and by a worker that has died.
-            furthest = now + 2 * AHEAD + timedelta(seconds=seconds)
-            free = or_(free, tasks.c.lease_until <= now, tasks.c.lease_until > furthest)
         is_left = or_(_known(known), tasks.c.due_at <= now - LEFT)
-        wanted = [*_takeable(kinds, without), is_left, *_from_others(not_from)]
+        is_free = _has_ended(now, seconds) if takes_over else tasks.c.lease_until.is_(None)
+        wanted = [tasks.c.state == OPEN, is_left, _is_due(now), is_free, *_from_others(not_from)]
+        if kinds is not None:
+            wanted.append(tasks.c.kind.in_(kinds))
+        if without:
+            wanted.append(tasks.c.kind.not_in(without))
         if is_fresh:
             wanted.append(tasks.c.attempts == 0)
-        due = select(tasks).where(*wanted, _is_due(now), free)
+        due = select(tasks).where(*wanted)
         self._free_unanswered(now)
         # Most look-ups find nothing, and a look-up takes no lock.
         with self._database.read() as conn:
             if conn.execute(due.with_only_columns(tasks.c.id).limit(1)).first() is None:
                 return []
         first = due.order_by(tasks.c.due_at, tasks.c.id).limit(limit).with_for_update(skip_locked=True)
-        lease = {"lease_owner": secrets.token_hex(8)}
+        owner = secrets.token_hex(8)
 
         def take(conn: Connection) -> list[Task]:
             rows = conn.execute(first).all()
@@ -222,19 +209,19 @@ class Tasks:
                 # A task from the future comes from a host whose clock is ahead; the lease must last by that clock too.
                 since = max(now, min(now + AHEAD, max(row.created_at for row in rows)))
                 until = since + timedelta(seconds=seconds)
-                step = {**lease, "lease_until": until, "attempts": tasks.c.attempts + 1}
+                step = {"lease_owner": owner, "lease_until": until, "attempts": tasks.c.attempts + 1}
                 conn.execute(update(tasks).where(tasks.c.id.in_(chosen)).values(step))
             for row in rows:
                 # A lease that was ended properly has no `lease_until`.
                 if row.lease_until is not None:
                     died = {"payload": _with_a_death(row.payload), "last_error": DIED}
                     conn.execute(update(tasks).where(tasks.c.id == row.id).values(died))
-            return [_leased(row, lease["lease_owner"]) for row in rows]
+            return [_leased(row, owner) for row in rows]
 
         try:
             return self._database.transaction(take)
         except ServiceDown:
-            self._unanswered[lease["lease_owner"]] = now + timedelta(seconds=seconds)
+            self._unanswered[owner] = now + timedelta(seconds=seconds)
             raise
 
     def _free_unanswered(self, now: datetime) -> None:
@@ -249,7 +236,7 @@ class Tasks:
 
     def add(self, item_id: int, wanted: Sequence[NewTask], now: datetime) -> None:
         """Write tasks for an item on their own; one of a kind that is open already is merged with it."""
-        self._database.transaction(lambda conn: enqueue(conn, item_id, wanted, now))
+        self._database.transaction(lambda conn: enqueue(conn, [item_id], wanted, now))
 
     def finish(self, task: Task) -> None:
         """End a task that is done."""
@@ -265,12 +252,7 @@ class Tasks:
     def bury(self, task: Task, error: str) -> None:
         """Give up a task that cannot be done; it is kept for a person."""
         values = {"state": DEAD, "open_key": None, "lease_until": None, "lease_owner": None, "last_error": error}
-
-        def give_up(conn: Connection) -> None:
-            if not conn.execute(update(tasks).where(_held(task)).values(values)).rowcount:
-                _release(conn, task)
-
-        self._database.transaction(give_up)
+        self._database.transaction(lambda conn: _end_lease(conn, task, update(tasks).values(values)))
 
     def revive(self, task_id: int, now: datetime) -> bool:
         """Try a task again that was given up. Return False where there is none, or an open one of its kind."""
@@ -304,13 +286,13 @@ class Tasks:
         """Return tasks that were given up, the latest first."""
         query = select(tasks).where(tasks.c.state == DEAD).order_by(tasks.c.id.desc()).limit(limit)
         with self._database.read() as conn:
-            return [_task(row, attempts=row.attempts, lease="") for row in conn.execute(query)]
+            return [_task(row) for row in conn.execute(query)]
 
     def late(self, before: datetime, limit: int = 100) -> Sequence[Task]:
         """Return open tasks that were due before then, the oldest first."""
         query = select(tasks).where(tasks.c.state == OPEN, tasks.c.due_at < before).order_by(tasks.c.due_at)
         with self._database.read() as conn:
-            return [_task(row, attempts=row.attempts, lease="") for row in conn.execute(query.limit(limit))]
+            return [_task(row) for row in conn.execute(query.limit(limit))]
 
     def lag(self, now: datetime, known: Collection[str] | None = None) -> float:
         """Return for how many seconds the oldest task of the *known* kinds has been due, 0 where nothing is late."""
@@ -319,19 +301,6 @@ class Tasks:
             oldest: datetime | None = conn.execute(query).scalar()
         return 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
 
-    def next_due(self, kinds: Iterable[str] | None = None) -> datetime | None:
-        """Return when the next task may be taken, None where none is open."""
-        is_free = tasks.c.lease_until.is_(None)
-        free = select(tasks.c.due_at).where(*_takeable(kinds), is_free).order_by(tasks.c.due_at).limit(1)
-        held = select(func.min(tasks.c.lease_until)).where(*_takeable(kinds), not_(is_free))
-        with self._database.read() as conn:
-            due: datetime | None = conn.execute(free).scalar()
-            if due is not None:
-                # A lease ends after its task was due: a task that is due later than that cannot be free sooner.
-                held = held.where(tasks.c.due_at < due)
-            ends: datetime | None = conn.execute(held).scalar()
-        return min((moment for moment in (due, ends) if moment is not None), default=None)
-
 
 def _with_a_death(payload: Mapping[str, Any]) -> dict[str, Any]:
     return {**payload, DEATHS: payload.get(DEATHS, 0) + 1}
@@ -339,19 +308,18 @@ def _with_a_death(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def _leased(row: Row[Any], lease: str) -> Task:
     """Return the task as it stands after it was leased."""
-    task = _task(row, attempts=row.attempts + 1, lease=lease)
+    task = replace(_task(row), attempts=row.attempts + 1, lease=lease)
     return task if row.lease_until is None else replace(task, payload=_with_a_death(row.payload), error=DIED)
 
 
-def _task(row: Row[Any], *, attempts: int, lease: str) -> Task:
+def _task(row: Row[Any]) -> Task:
     return Task(
         id=row.id,
         kind=row.kind,
         item=row.item_id,
-        attempts=attempts,
+        attempts=row.attempts,
         due_at=row.due_at,
         created_at=row.created_at,
         payload=row.payload,
-        lease=lease,
         error=row.last_error,
     )

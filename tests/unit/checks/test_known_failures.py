@@ -20,6 +20,7 @@ from moderate.signals import item_approved, item_received
 from moderate.testing import AkismetStandIn, ManualClock
 from moderate.text.similarity import near_text, spellings
 from tests.stand_ins import FixedRules
+from tests.tasks import next_due
 from tests.unit.checks.cases import comment, facts
 from tests.web.test_akismet import a_site, asked, stored, work
 
@@ -245,4 +246,4 @@ def test_deleting_an_item_removes_its_sample_and_its_tasks(site: Host) -> None:
     assert site.state.desk.store.samples.get(number) is not None
     site.client.delete(f"/discuss/moderation/items/{number}", headers=site.token())
     assert site.state.desk.store.samples.get(number) is None
-    assert site.state.desk.store.tasks.next_due() is None
+    assert next_due(site.state.desk.store.tasks) is None
