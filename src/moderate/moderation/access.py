@@ -90,24 +90,20 @@ def by_token(state: State, token: str) -> Moderator:
 
 
 def by_login(state: State) -> Moderator:
+    """Return the moderator whom the host's login names, or whose session, which a sign-in link began, is valid."""
     loader = state.hooks.load_moderator
     found = loader() if loader else None
     if found is None:
-        found = by_session(state)
-    if found is None:
-        raise Unauthorized
+        token = session_token(state)
+        owner = state.desk.store.tokens.owner(token, state.desk.clock.now()) if token else None
+        if owner is None:
+            raise Unauthorized
+        found = Moderator(owner)
     if request.method not in SAFE_METHODS:
         check_same_site()
         check_csrf(state, found)
         state.address.trust(request)
     return found
-
-
-def by_session(state: State) -> Moderator | None:
-    """Return the moderator whose session, which a sign-in link began, the cookie carries."""
-    token = session_token(state)
-    owner = state.desk.store.tokens.owner(token, state.desk.clock.now()) if token else None
-    return Moderator(owner) if owner else None
 
 
 def session_token(state: State) -> str | None:

@@ -81,7 +81,7 @@ def decide_items(desk: Desk, request: DecisionRequest) -> Outcome:
     where a filter does not match what the moderator saw, and `NotAllowed` where it matches more than `MOST`
     items; then nothing was decided.
     """
-    return _decide(desk, request, new_batch())
+    return _decide(desk, request, secrets.token_urlsafe(12))
 
 
 def decide_one(desk: Desk, request: DecisionRequest) -> Item:
@@ -133,20 +133,9 @@ def versions_digest(versions: Mapping[int, int]) -> str:
     return hashlib.sha256(repr(sorted(versions.items())).encode()).hexdigest()[:32]
 
 
-def new_batch() -> str:
-    return secrets.token_urlsafe(12)
-
-
 def undo_batch(desk: Desk, batch: str, *, by: Moderator) -> Outcome:
     """Undo all decisions of a batch, except on items that have changed since. Raises `UnknownDecision`."""
-    lines: dict[int, int] = {}
-    cursor = None
-    while True:
-        page = desk.store.history.page(batch=batch, cursor=cursor, limit=1000)
-        lines |= {entry.id: entry.item for entry in page.entries if entry.act in UNDOABLE}
-        if page.next is None:
-            break
-        cursor = page.next
+    lines = desk.store.history.undoable(batch)
     if not lines:
         raise UnknownDecision
     return _undo(desk, lines, by)
@@ -164,7 +153,7 @@ def undo_one(desk: Desk, entry_id: int, *, by: Moderator) -> Outcome:
 
 def _undo(desk: Desk, lines: Mapping[int, int], by: Moderator) -> Outcome:
     """Undo the decisions of history lines, given as {line: item}."""
-    batch = new_batch()
+    batch = secrets.token_urlsafe(12)
     by_item = {item: line for line, item in sorted(lines.items())}
 
     def step(ids: Sequence[int]) -> Bulk:

@@ -95,7 +95,8 @@ def decide(item_id: int) -> ResponseReturnValue:
 @answers_pages()
 def decide_selected() -> ResponseReturnValue:
     state, _ = signed_in()
-    return decide_on(state, dict(seen(value) for value in request.form.getlist("item")[:MOST_LISTED]))
+    chosen = (value.partition(":") for value in request.form.getlist("item")[:MOST_LISTED])
+    return decide_on(state, {whole(number, "item"): whole(version, "item") for number, _, version in chosen})
 
 
 def decide_on(state: State, versions: dict[int, int]) -> ResponseReturnValue:
@@ -198,12 +199,6 @@ def pressed() -> Button:
     if button is None:
         raise Invalid.field("decision", Message("One of {values}.", values=", ".join(BUTTONS)))
     return button
-
-
-def seen(value: str) -> tuple[int, int]:
-    """Return id and version of an item, from ``ID:VERSION``."""
-    item_id, _, version = value.partition(":")
-    return whole(item_id, "item"), whole(version, "item")
 
 
 def whole(value: str, name: str) -> int:

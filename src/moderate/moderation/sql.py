@@ -204,6 +204,13 @@ class History:
         entries = tuple(entry_from(row) for row in rows[:limit])
         return HistoryPage(entries, entries[-1].id if len(rows) > limit else None)
 
+    def undoable(self, batch: str) -> Mapping[int, int]:
+        """Return the items of a batch's lines that can be undone, by the id of the line."""
+        query = select(history.c.id, history.c.item_id)
+        query = query.where(history.c.batch == batch, history.c.act.in_(UNDOABLE))
+        with self._database.read() as conn:
+            return {row.id: row.item_id for row in conn.execute(query)}
+
     def entry(self, entry_id: int) -> HistoryEntry | None:
         """Return one line of the log, None if there is no such line."""
         with self._database.read() as conn:

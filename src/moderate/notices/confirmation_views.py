@@ -18,6 +18,7 @@ from moderate.http.language import say
 from moderate.http.operation import EDIT_TOKEN, FORM, HTML, HTML_PAGE, JSON, Answer, Operation, Reply
 from moderate.http.signing import AgainIn, SignedLink, keep_secret, unsubscribe
 from moderate.http.state import current_state, render
+from moderate.i18n import Message
 from moderate.moderation.access import check_same_site
 from moderate.notices.confirm import PER_MAIL, request_mail
 from moderate.protocols.comment import read_edit, wants_json
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 INVALID = Reply(410, "The link is not valid, or not any more.", types=(HTML,))
 SPENT = Reply(409, "The link has been used.", types=(HTML,))
+
+CUT = Message("This link is not valid any more. It lasts for 24 hours, and only whole: look whether yours was cut.")
 
 
 class AcceptedOut(Answer):
@@ -85,6 +88,10 @@ class ConfirmationAddresses:
         return STOP.issue(self.signer, self.base(), request.mailbox)
 
 
+class LinkNotValid(Exception):
+    """A link that is not valid any more, or whose comment was deleted."""
+
+
 def where_wanted(view: View) -> View:
     """Return *view* with its refusals as pages for people; 404 where the site confirms no addresses."""
 
@@ -94,6 +101,8 @@ def where_wanted(view: View) -> View:
             raise NoSuchPage
         try:
             return view(**values)
+        except LinkNotValid:
+            return page(say("This did not work."), say(CUT), status=410)
         except (Refused, ServiceDown) as error:
             if request.method == "POST" and wants_json(request):
                 raise
@@ -169,8 +178,6 @@ class Link:
 def show_confirmation(token: str) -> ResponseReturnValue:
     state = current_state()
     link = opened(state, token)
-    if link is None:
-        return invalid()
     if CONFIRMATION.is_spent(state.desk, link.mail):
         return spent(state, link)
     return page(
@@ -198,8 +205,6 @@ def confirm_address(token: str) -> ResponseReturnValue:
     if is_elsewhere():
         raise Forbidden("This form was sent from another site.")
     link = opened(state, token)
-    if link is None:
-        return invalid()
     if CONFIRMATION.is_spent(state.desk, link.mail):
         return spent(state, link)
     # A comment of one of the host's users stays theirs.
@@ -213,14 +218,16 @@ def confirm_address(token: str) -> ResponseReturnValue:
     return response
 
 
-def opened(state: State, token: str) -> Link | None:
-    """Return what a token is for, None where it is not valid or its comment was deleted."""
+def opened(state: State, token: str) -> Link:
+    """Return what a token is for. Raises `LinkNotValid`."""
     found, confirming = CONFIRMATION.open(state.signer, state.desk, token), state.desk.confirming
     item = state.desk.store.items.get(found[0][0]) if found is not None else None
     if found is None or item is None or confirming is None:
-        return None
+        raise LinkNotValid
     refuse_hidden_article(state, item)
-    return Link(item, confirming.author_id(item.email), found[0][1]) if item.email else None
+    if not item.email:
+        raise LinkNotValid
+    return Link(item, confirming.author_id(item.email), found[0][1])
 
 
 def is_theirs(state: State, link: Link) -> bool:
@@ -235,11 +242,6 @@ def is_elsewhere() -> bool:
     """
     is_unnamed = request.headers.get("Origin") == "null" and "Sec-Fetch-Site" not in request.headers
     return not is_unnamed and current_state().address.is_cross_site(request)
-
-
-def invalid() -> Response:
-    words = say("This link is not valid any more. It lasts for 24 hours, and only whole: look whether yours was cut.")
-    return page(say("This did not work."), words, status=410)
 
 
 def spent(state: State, link: Link) -> Response:
@@ -264,10 +266,7 @@ def done(link: Link) -> Response:
 @where_wanted
 def show_stop(token: str) -> ResponseReturnValue:
     state = current_state()
-    mailbox = mailbox_of(state, token)
-    if mailbox is None:
-        return invalid()
-    if state.desk.store.mailboxes.get(mailbox).unsubscribed_at is not None:
+    if state.desk.store.mailboxes.get(mailbox_of(state, token)).unsubscribed_at is not None:
         return stopped(say("You get no mails from this site."))
     return page(
         say("Get no more of these mails?"),
@@ -285,10 +284,7 @@ def show_stop(token: str) -> ResponseReturnValue:
 @where_wanted
 def stop(token: str) -> ResponseReturnValue:
     state = current_state()
-    mailbox = mailbox_of(state, token)
-    if mailbox is None:
-        return invalid()
-    if unsubscribe(state.desk, mailbox):
+    if unsubscribe(state.desk, mailbox_of(state, token)):
         return stopped(say("Done: you get no more mails from this site."))
     return page(say("Done: you get these mails again when you ask for one."))
 
@@ -297,10 +293,12 @@ def stopped(heading: str) -> Response:
     return page(heading, button=say("Allow these mails again"), again=True)
 
 
-def mailbox_of(state: State, token: str) -> str | None:
-    """Return the hash of the mailbox that a link is for, None where it is not valid."""
+def mailbox_of(state: State, token: str) -> str:
+    """Return the hash of the mailbox that a link is for. Raises `LinkNotValid`."""
     found = STOP.open(state.signer, state.desk, token)
-    return None if found is None else str(found[0])
+    if found is None:
+        raise LinkNotValid
+    return str(found[0])
 
 
 @Operation(

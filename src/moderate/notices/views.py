@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import wraps
 from typing import TYPE_CHECKING
 
 from moderate.errors import DecidedMeanwhile, UnknownItem
@@ -23,9 +24,9 @@ from moderate.moderation.decide import DecisionRequest, decide_one
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flask import Response
     from flask.typing import ResponseReturnValue
 
+    from moderate.http.operation import View
     from moderate.http.signing import Signer
     from moderate.http.state import State
     from moderate.model import Item
@@ -110,9 +111,6 @@ class Link:
         return f"{self.item}:{self.version}:{self.button.name}:{self.moderator.email}"
 
 
-as_pages = answers_pages(lambda error: keep_secret(refusal(error)))
-
-
 class LinkRefused(Exception):
     """A link that cannot be used, with the message of its page. *item* is the one that it was for, if known."""
 
@@ -123,14 +121,24 @@ class LinkRefused(Exception):
         self.item = item
 
 
+def as_pages(view: Callable[[str], ResponseReturnValue]) -> View:
+    """Answer links that cannot be used, and whatever else *view* refuses, with pages that keep the link secret."""
+
+    @wraps(view)
+    def guarded(token: str) -> ResponseReturnValue:
+        try:
+            return view(token)
+        except LinkRefused as error:
+            stands = STANDS[error.item.status] if error.item is not None else ""
+            return keep_secret(page("mail_done", error.status, message=error.message, stands=stands, item=error.item))
+
+    return answers_pages(lambda error: keep_secret(refusal(error)))(guarded)
+
+
 @DECISION.operation("GET", "The page of a mail's link: the item and one button; looking changes nothing")
 @as_pages
 def show_decision(token: str) -> ResponseReturnValue:
-    state = current_state()
-    try:
-        link, item = usable(state, token)
-    except LinkRefused as error:
-        return refused(error)
+    link, item = usable(current_state(), token)
     return keep_secret(page("mail_decision", 200, item=item, button=link.button, who=link.moderator))
 
 
@@ -138,70 +146,54 @@ def show_decision(token: str) -> ResponseReturnValue:
 @as_pages
 def decide_by_mail(token: str) -> ResponseReturnValue:
     state = current_state()
+    link, item = usable(state, token)
+    request = DecisionRequest(
+        decision=link.button.decision,
+        items={item.id: link.version},
+        by=link.moderator,
+        note="from a mail",
+        change=link.button.change,
+    )
     try:
-        link, item = usable(state, token)
-        done = decide(state, link, item)
-    except LinkRefused as error:
-        return refused(error)
-    stands = KEPT if link.button is KEEP else STANDS[done.status]
-    return keep_secret(page("mail_done", 200, message=Message("Done."), stands=stands, item=done))
-
-
-def decide(state: State, link: Link, item: Item) -> Item:
-    """Decide, and then record the use, so that a failure spends no link; meanwhile the version prevents a repeat."""
-    try:
-        request = DecisionRequest(
-            decision=link.button.decision,
-            items={item.id: link.version},
-            by=link.moderator,
-            note="from a mail",
-            change=link.button.change,
-        )
         done = decide_one(state.desk, request)
     except UnknownItem:
         raise LinkRefused(404, GONE) from None
     except DecidedMeanwhile as error:
         raise stale(error.item) from None
+    # Last, so that a failure spends no link; meanwhile the version prevents a repeat.
     DECISION.spend(state.desk, link.use)
-    return done
+    stands = KEPT if link.button is KEEP else STANDS[done.status]
+    return keep_secret(page("mail_done", 200, message=Message("Done."), stands=stands, item=done))
 
 
 def usable(state: State, token: str) -> tuple[Link, Item]:
-    """Return what a token allows, and the item. Raises `LinkRefused` where nothing can be decided by it."""
-    link = opened(state, token)
-    item = state.desk.store.items.get(link.item)
-    if item is None:
-        raise LinkRefused(404, GONE)
-    if DECISION.is_spent(state.desk, link.use):
-        raise LinkRefused(409, USED, item)
-    if item.version != link.version:
-        raise stale(item)
-    return link, item
+    """Return what a token allows, and the item. Raises `LinkRefused` where nothing can be decided by it.
 
-
-def opened(state: State, token: str) -> Link:
-    """Return what a token allows. Raises `LinkRefused` where it is not valid or its reader moderates no more."""
+    A link is not valid any more where its reader does not moderate any more.
+    """
     found = DECISION.open(state.signer, state.desk, token)
     if found is None:
         raise LinkRefused(410, INVALID)
-    item, version, word, key = found[0]
+    number, version, word, key = found[0]
     to = recipient(state, key)
     if to is None:
         DECISION.charge(state.desk)
         raise LinkRefused(410, INVALID)
     for_moderators(to.language)
-    return Link(item, version, BUTTONS[word], Moderator(to.name, to.email))
+    link, item = Link(number, version, BUTTONS[word], Moderator(to.name, to.email)), state.desk.store.items.get(number)
+    if item is None:
+        raise LinkRefused(404, GONE)
+    if DECISION.is_spent(state.desk, link.use):
+        raise LinkRefused(409, USED, item)
+    if item.version != version:
+        raise stale(item)
+    return link, item
 
 
 def stale(item: Item) -> LinkRefused:
     if item.decided_by is not None and item.awaiting is None:
         return LinkRefused(409, Message("{by} has decided meanwhile.", by=item.decided_by), item)
     return LinkRefused(409, CHANGED, item)
-
-
-def refused(error: LinkRefused) -> Response:
-    stands = STANDS[error.item.status] if error.item is not None else ""
-    return keep_secret(page("mail_done", error.status, message=error.message, stands=stands, item=error.item))
 
 
 # --- the end of the mails -------------------------------------------------------------------------
@@ -211,10 +203,7 @@ def refused(error: LinkRefused) -> Response:
 @as_pages
 def show_unsubscribe(token: str) -> ResponseReturnValue:
     state = current_state()
-    key = mailbox_of(state, token)
-    if key is None:
-        return refused(LinkRefused(410, INVALID))
-    is_out = state.desk.store.mailboxes.get(key).unsubscribed_at is not None
+    is_out = state.desk.store.mailboxes.get(mailbox_of(state, token)).unsubscribed_at is not None
     return keep_secret(page("unsubscribe", 200, is_out=is_out, done=False))
 
 
@@ -227,17 +216,15 @@ def show_unsubscribe(token: str) -> ResponseReturnValue:
 @as_pages
 def unsubscribe_moderator(token: str) -> ResponseReturnValue:
     state = current_state()
-    key = mailbox_of(state, token)
-    if key is None:
-        return refused(LinkRefused(410, INVALID))
-    return keep_secret(page("unsubscribe", 200, is_out=unsubscribe(state.desk, key), done=True))
+    is_out = unsubscribe(state.desk, mailbox_of(state, token))
+    return keep_secret(page("unsubscribe", 200, is_out=is_out, done=True))
 
 
-def mailbox_of(state: State, token: str) -> str | None:
-    """Return the key of the mailbox that a link is for, None where it is not valid."""
+def mailbox_of(state: State, token: str) -> str:
+    """Return the key of the mailbox that a link is for. Raises `LinkRefused` where it is not valid."""
     found = UNSUBSCRIBE.open(state.signer, state.desk, token)
     if found is None:
-        return None
+        raise LinkRefused(410, INVALID)
     key = str(found[0])
     to = recipient(state, key)
     if to is not None:
