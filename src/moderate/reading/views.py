@@ -34,7 +34,7 @@ from moderate.limits import Costs
 from moderate.model import MAX_ID, Client, Counts, Kind, Raw, Status, whole_number
 from moderate.protocols.comment import CommentIn, read_fields
 from moderate.submit.submit import find_article, is_taken_back
-from moderate.text.clean import body_text, one_newline
+from moderate.text.clean import body_text
 from moderate.text.sanitizer import render
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ def preview() -> ResponseReturnValue:
     state = current_state()
     state.desk.limits.spend(Costs("previews", request.remote_addr or ""))
     text = read_fields(request, state.edge).get("text", "")
-    if len(one_newline(text)) > state.settings.max_length:
+    if len(text.replace("\r\n", "\n")) > state.settings.max_length:
         raise TooLarge(Message("At most {n} characters.", n=state.settings.max_length))
     try:
         shown = render(body_text(text), state.desk.policy)

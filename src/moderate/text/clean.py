@@ -37,6 +37,7 @@ MAX_EXCERPT = 255
 
 _MAX_KEY = 255
 _MAX_NOTE = 1000
+_UNSTORABLE = Message("This holds characters that cannot be stored. Type it again without them.")
 
 _TAG = re.compile(r"<(?:/?[A-Za-z]|!|\?)[^<>]*+>")
 _BLANKS = " \t\r\n\f\u3000"
@@ -60,33 +61,37 @@ def clean(raw: Raw, article: Article, policy: Policy, *, require_author: bool = 
     Comments are never shortened; the fields of pings are. Where the host vouches for the author, nothing of the author
     is taken from the form. Raises `Invalid` with the errors of all fields.
     """
-    return _ping(raw, article, policy) if raw.kind.is_ping else _comment(raw, article, policy, require_author)
-
-
-def _comment(raw: Raw, article: Article, policy: Policy, require_author: bool) -> Submission:
+    # A header field may be anything.
+    sent = raw.client
+    client = Client(ip=_note(sent.ip)[:64], user_agent=_note(sent.user_agent), referrer=_note(sent.referrer))
+    if raw.kind.is_ping:
+        return _ping(raw, article, policy, client)
     errors: list[FieldError] = []
     login = raw.identity
     name = cropped(single_line(login.name), MAX_AUTHOR) if login else raw.author
-    author = _take(errors, "author", author_name, name)
+    author = _take(errors, "author", one_line, name, MAX_AUTHOR)
     if author == "" and require_author and not login:
         errors.append(FieldError("author", Message("Tell us your name.")))
     # Addresses that the host has wrong for a login are left out: the author could not correct them here.
     typed, errors_of_typed = (login, []) if login else (raw, errors)
-    email_address = _take(errors_of_typed, "email", email, typed.email or "")
-    url = _take(errors_of_typed, "url", website, typed.url or "")
+    email_address = _take(errors_of_typed, "email", email, typed.email) if typed.email else None
+    url = _take(errors_of_typed, "url", website, typed.url) if typed.url else None
     text = _take(errors, "text", body_text, raw.text, policy.max_length) or ""
     shown = render(text, policy) if text else Rendered("")
     if text and not shown.html:
         errors.append(FieldError("text", Message("Write something first.")))
     if raw.parent is not None and not 1 <= raw.parent <= MAX_ID:
         errors.append(FieldError("parent", Message("There is no such comment to answer.")))
-    key = _take(errors, "idempotency_key", _key, raw.idempotency_key)
+    key = raw.idempotency_key
+    # `str.isprintable` is stricter and quicker.
+    if key is not None and not (1 <= len(key) <= _MAX_KEY and (key.isprintable() or all(map(is_printable, key)))):
+        errors.append(FieldError("idempotency_key", Message("Use 1 to {most} printable characters.", most=_MAX_KEY)))
     if errors:
         raise Invalid(errors)
     return Submission(
         kind=raw.kind,
         article=article,
-        client=_client(raw.client),
+        client=client,
         body=Body(raw=raw.text, html=shown.html, policy=policy.name, links=shown.links),
         author=author or "",
         email=email_address,
@@ -110,7 +115,7 @@ def _take(errors: list[FieldError], field: str, rule: Callable[..., T], *values:
         return None
 
 
-def _ping(raw: Raw, article: Article, policy: Policy) -> Submission:
+def _ping(raw: Raw, article: Article, policy: Policy, client: Client) -> Submission:
     """Missing names are made of the source's address, as is usual for TrackBack (Movable Type, Serendipity)."""
     errors: list[FieldError] = []
     source = _take(errors, "source", web_address, raw.source_url or "")
@@ -118,8 +123,8 @@ def _ping(raw: Raw, article: Article, policy: Policy) -> Submission:
         raise Invalid(errors or [FieldError("source", Message("The address of the page that links here is missing."))])
     address = parse(source)
     host = address.typed_host.lower() if address else ""
-    blog = blog_name(raw.blog_name or "") or cropped(single_line(host), MAX_BLOG_NAME)
-    said = excerpt(raw.text)
+    blog = cropped_line(raw.blog_name or "", MAX_BLOG_NAME) or cropped(single_line(host), MAX_BLOG_NAME)
+    said = cropped_line(raw.text, MAX_EXCERPT, "...")
     # The page of another site is HTML, even where comments have another markup.
     page_policy = replace(policy, markup="html")
     shown = render_markup(raw.markup, page_policy) if raw.markup else render_excerpt(said)
@@ -128,7 +133,7 @@ def _ping(raw: Raw, article: Article, policy: Policy) -> Submission:
     return Submission(
         kind=raw.kind,
         article=article,
-        client=_client(raw.client),
+        client=client,
         body=Body(
             raw=cropped(text, policy.max_length),
             html=shown.html,
@@ -140,18 +145,13 @@ def _ping(raw: Raw, article: Article, policy: Policy) -> Submission:
         source_url=source,
         source_key=source_key(source),
         target_url=raw.target_url,
-        title=title(raw.title or "") or cropped(single_line(source), MAX_TITLE),
+        title=cropped_line(raw.title or "", MAX_TITLE) or cropped(single_line(source), MAX_TITLE),
         blog_name=blog,
         honeypot=_note(raw.honeypot),
         from_form=raw.from_form,
         form_age=raw.form_age,
         text_key=text_key(said),
     )
-
-
-def _client(client: Client) -> Client:
-    """Return the header fields, which may be anything, storable and bounded in length."""
-    return Client(ip=_note(client.ip)[:64], user_agent=_note(client.user_agent), referrer=_note(client.referrer))
 
 
 def _note(value: str) -> str:
@@ -166,7 +166,8 @@ def one_line(value: str, limit: int) -> str:
 
     Raises `ValueError` for characters that no database can store, and for more than *limit* characters.
     """
-    _refuse_unstorable(value)
+    if not is_storable(value):
+        raise ValueError(_UNSTORABLE)
     # Hidden characters may bring a value below the limit; one far beyond it is refused unread.
     line = single_line(value) if len(value) <= 10 * limit else value
     if len(line) > limit:
@@ -174,30 +175,10 @@ def one_line(value: str, limit: int) -> str:
     return "" if is_blank(line) else line
 
 
-def author_name(value: str) -> str:
-    """Return an author's name of up to `MAX_AUTHOR` characters; empty where none was given."""
-    return one_line(value, MAX_AUTHOR)
-
-
 def cropped_line(value: str, limit: int, ending: str = "") -> str:
     """Return `one_line` for what machines send: without markup and unstorable characters, cut instead of refused."""
     line = single_line(plain_text(value[: 20 * limit]))
     return "" if is_blank(line) else cropped(line, limit, ending)
-
-
-def title(value: str) -> str:
-    """Return the title of a ping's page as plain text."""
-    return cropped_line(value, MAX_TITLE)
-
-
-def blog_name(value: str) -> str:
-    """Return the name of a ping's site as plain text."""
-    return cropped_line(value, MAX_BLOG_NAME)
-
-
-def excerpt(value: str) -> str:
-    """Return the text of a ping as plain text, cut to 252 characters and ``...`` where it is longer."""
-    return cropped_line(value, MAX_EXCERPT, "...")
 
 
 def plain_text(value: str) -> str:
@@ -207,7 +188,8 @@ def plain_text(value: str) -> str:
 
 def email(value: str) -> str | None:
     """Return an e-mail address with its host in lower case; None where the field is empty."""
-    _refuse_unstorable(value)
+    if not is_storable(value):
+        raise ValueError(_UNSTORABLE)
     address = unicodedata.normalize("NFC", value.strip()) if len(value) <= 2 * MAX_EMAIL else value
     # Japanese input methods leave the sign in full width.
     address = address.replace("\uff20", "@")
@@ -234,7 +216,6 @@ def website(value: str) -> str | None:
 
     Raises `ValueError` like `web_address`.
     """
-    _refuse_unstorable(value)
     address = value.strip(_BLANKS)
     if len(address) <= MAX_AUTHOR_URL and _WITHOUT_SCHEME.fullmatch(address):
         return web_address(f"https://{address}")
@@ -247,7 +228,8 @@ def web_address(value: str, limit: int = MAX_ADDRESS) -> str | None:
     Raises `ValueError` for other schemes in any spelling, credentials, hidden characters, and hosts or ports that
     browsers do not accept (see `moderate.web_address.parse`).
     """
-    _refuse_unstorable(value)
+    if not is_storable(value):
+        raise ValueError(_UNSTORABLE)
     address = value.strip(_BLANKS)
     if not address:
         return None
@@ -266,18 +248,15 @@ def body_text(value: str, limit: int | None = None) -> str:
     Raises `ValueError` for a text without a visible character, for more than *limit* characters (it is never cut,
     because a cut can open a tag), and for characters that no database can store.
     """
-    if limit is not None and (length := len(one_newline(value))) > limit:
+    # Forms send two characters for a line break, and count one.
+    if limit is not None and (length := len(value.replace("\r\n", "\n"))) > limit:
         raise ValueError(Message("Use at most {limit} characters; this has {length}.", limit=limit, length=length))
-    _refuse_unstorable(value)
+    if not is_storable(value):
+        raise ValueError(_UNSTORABLE)
     text = readable(value)
     if is_blank(text):
         raise ValueError(Message("Write something first."))
     return text
-
-
-def one_newline(value: str) -> str:
-    """Return the text with each line break as one character: forms send two, and count one."""
-    return value.replace("\r\n", "\n")
 
 
 def text_key(text: str) -> str:
@@ -289,14 +268,3 @@ def text_key(text: str) -> str:
     folded = unicodedata.normalize("NFKC", visible)[: _MAX_FOLDED * len(visible)].casefold()
     words = " ".join(unicodedata.normalize("NFKC", folded).split())
     return blake2b(words.encode(), digest_size=16).hexdigest() if words else ""
-
-
-def _key(key: str | None) -> str | None:
-    if key is not None and not (1 <= len(key) <= _MAX_KEY and is_storable(key) and all(map(is_printable, key))):
-        raise ValueError(Message("Use 1 to {most} printable characters.", most=_MAX_KEY))
-    return key
-
-
-def _refuse_unstorable(value: str) -> None:
-    if not is_storable(value):
-        raise ValueError(Message("This holds characters that cannot be stored. Type it again without them."))

@@ -29,17 +29,17 @@ from moderate.text import clean as fields
     ],
 )
 def test_a_name_is_one_line_without_deceptive_characters(typed: str, kept: str) -> None:
-    assert fields.author_name(typed) == kept
+    assert fields.one_line(typed, fields.MAX_AUTHOR) == kept
 
 
 @pytest.mark.parametrize("typed", ["a\0b", "\ud800abc", "n" * 101, "n" * 100_000])
 def test_names_that_cannot_be_stored_are_refused(typed: str) -> None:
     with pytest.raises(ValueError, match=r"characters"):
-        fields.author_name(typed)
+        fields.one_line(typed, fields.MAX_AUTHOR)
 
 
 def test_a_name_of_a_hundred_characters_is_accepted() -> None:
-    assert fields.author_name("名" * 100) == "名" * 100
+    assert fields.one_line("名" * 100, fields.MAX_AUTHOR) == "名" * 100
 
 
 def test_an_e_mail_address_is_optional_and_its_host_is_in_lower_case() -> None:
@@ -107,16 +107,16 @@ def test_a_text_keeps_its_lines_and_indents() -> None:
     ],
 )
 def test_titles_of_other_sites_become_plain_text_and_are_truncated(sent: str, kept: str) -> None:
-    assert fields.title(sent) == kept
+    assert fields.cropped_line(sent, fields.MAX_TITLE) == kept
 
 
 def test_names_of_other_sites_are_truncated_to_a_hundred_characters() -> None:
-    assert fields.blog_name("b" * 101) == "b" * 100
+    assert fields.cropped_line("b" * 101, fields.MAX_BLOG_NAME) == "b" * 100
 
 
 def test_an_excerpt_over_255_characters_is_truncated_with_dots() -> None:
-    assert fields.excerpt("x" * 255) == "x" * 255
-    assert fields.excerpt("x" * 256) == "x" * 252 + "..."
+    assert fields.cropped_line("x" * 255, fields.MAX_EXCERPT, "...") == "x" * 255
+    assert fields.cropped_line("x" * 256, fields.MAX_EXCERPT, "...") == "x" * 252 + "..."
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_text_of_the_maximum_length_is_processed_quickly(unit: str) -> None:
     text = (unit * 8000)[:8000]
     start = process_time()
     fields.text_key(text)
-    fields.excerpt(text)
-    fields.title(text)
+    fields.cropped_line(text, fields.MAX_EXCERPT, "...")
+    fields.cropped_line(text, fields.MAX_TITLE)
     fields.one_line(text, 8000)
     assert process_time() - start < 1.0
