@@ -16,7 +16,7 @@ from urllib.parse import quote
 from moderate.web_address import ascii_host, letters_of, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from moderate.model import Item
 
@@ -45,7 +45,6 @@ _FILE_ENDINGS = frozenset(
 )
 # Punctuation after an address belongs to the sentence.
 _SENTENCE = frozenset(".,:;!?'*~")
-_CLOSERS = {")": "(", "]": "["}
 
 #: Longest words of a link that are shown, in characters.
 MOST_WORDS = 120
@@ -103,11 +102,11 @@ def target_of(typed: str) -> str | None:
     return address if parse(address) else None
 
 
-def linked(text: str, rel: str) -> str:
-    """Return the text escaped for HTML, with its web addresses as links."""
+def linked(text: str, addresses: Iterable[tuple[int, int, str]], rel: str) -> str:
+    """Return the text escaped for HTML, with its *addresses*, as `address_spans` finds them, as links."""
     parts: list[str] = []
     done = 0
-    for start, end, target in address_spans(text):
+    for start, end, target in addresses:
         link = f'<a href="{escape(target)}" rel="{rel}">{escape(text[start:end])}</a>'
         parts += escape(text[done:start], quote=False), link
         done = end
@@ -116,7 +115,7 @@ def linked(text: str, rel: str) -> str:
 
 
 def _trimmed(address: str) -> str:
-    surplus = {closer: address.count(closer) - address.count(opener) for closer, opener in _CLOSERS.items()}
+    surplus = {")": address.count(")") - address.count("("), "]": address.count("]") - address.count("[")}
     end = len(address)
     while end and (address[end - 1] in _SENTENCE or surplus.get(address[end - 1], 0) > 0):
         if address[end - 1] in surplus:

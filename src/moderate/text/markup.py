@@ -11,7 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from moderate.text.characters import decoded, is_blank
-from moderate.text.links import linked
+from moderate.text.links import address_spans, linked
 from moderate.text.tags import LISTS, Tag
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Layout:
         self._space += line[: len(line) - len(line.lstrip(" \t"))]
         self._place()
         is_plain = "a" in self._within or "code" in self._within
-        self._out.append(escape(core, quote=False) if is_plain else linked(core, self._policy.rel))
+        self._out.append(escape(core, quote=False) if is_plain else linked(core, address_spans(core), self._policy.rel))
         self._space = line[len(line.rstrip(" \t")) :]
 
     def _preformatted(self, text: str) -> None:

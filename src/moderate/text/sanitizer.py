@@ -86,14 +86,15 @@ def render_excerpt(raw_text: str) -> Rendered:
     return Rendered(_paragraphs(escape(readable(raw_text), quote=False)))
 
 
-def render_with_sanitizer(text: str, policy: Policy) -> Rendered:
-    """Return a readable text as `render` does for HTML, by layout and sanitizer even where it has no tag."""
-    return _laid_out(lexed(text, policy), policy) or _plain(text, policy)
-
-
 def sanitized(html: str, policy: Policy) -> str:
     """Return the HTML without anything outside the policy, and with the policy's rel on every link."""
-    return _nh3_cleaner(policy).clean(html) if policy.sanitizer == "nh3" else _by_bleach(html, policy)
+    if policy.sanitizer == "nh3":
+        return _nh3_cleaner(policy).clean(html)
+    # Each thread has its own Cleaner: one that threads share mixes up the texts of different people.
+    cleaners = _of_thread.cleaners
+    if policy not in cleaners:
+        cleaners[policy] = _bleach_cleaner(policy)
+    return cleaners[policy].clean(html)
 
 
 def verified(html: str, policy: Policy) -> Rendered | None:
@@ -142,8 +143,8 @@ def _laid_out(tokens: Iterable[str | Tag], policy: Policy) -> Rendered | None:
 
 def _plain(text: str, policy: Policy) -> Rendered:
     """Return a text without tags as HTML, without a parser: escape, links, breaks, paragraphs."""
-    links = tuple(target for _, _, target in address_spans(text))
-    return Rendered(_paragraphs(linked(text, policy.rel)), links)
+    addresses = list(address_spans(text))
+    return Rendered(_paragraphs(linked(text, addresses, policy.rel)), tuple(target for _, _, target in addresses))
 
 
 def _paragraphs(escaped: str) -> str:
@@ -169,36 +170,35 @@ def _paragraphs(escaped: str) -> str:
 
 def _is_granted(tag: re.Match[str], links: list[str], policy: Policy) -> bool:
     """Return True if a start tag has only attributes that are granted. Appends its address to *links*."""
-    attributes = [(name, unescape(value[1:-1])) for name, value in _ATTRIBUTE.findall(tag["attributes"])]
-    for name, value in attributes:
+    has_rel = False
+    for name, quoted in _ATTRIBUTE.findall(tag["attributes"]):
+        value = unescape(quoted[1:-1])
         if name == "href":
             if not parse(value) or value.partition(":")[0].lower() not in policy.schemes:
                 return False
             links.append(value)
         if name in LIST_VALUES and not LIST_VALUES[name].fullmatch(value):
             return False
-        if (tag["name"], name) not in policy.attributes and (tag["name"], name, value) != ("a", "rel", policy.rel):
+        if (tag["name"], name, value) == ("a", "rel", policy.rel):
+            has_rel = True
+        elif (tag["name"], name) not in policy.attributes:
             return False
-    return tag["name"] != "a" or ("rel", policy.rel) in attributes
+    return has_rel or tag["name"] != "a"
 
 
-@lru_cache(maxsize=16)
-def _granted(policy: Policy, *extra: tuple[str, str]) -> dict[str, list[str]]:
+def _granted(attributes: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return the names of the attributes by tag."""
     granted: dict[str, list[str]] = {}
-    for tag, name in sorted(policy.attributes | set(extra)):
+    for tag, name in attributes:
         granted.setdefault(tag, []).append(name)
     return granted
 
 
-def _by_bleach(html: str, policy: Policy) -> str:
-    # Each thread has its own Cleaner: one that threads share mixes up the texts of different people.
-    cleaners = _of_thread.cleaners
-    if policy not in cleaners:
-        from bleach.sanitizer import Cleaner as BleachCleaner
+def _bleach_cleaner(policy: Policy) -> Cleaner:
+    from bleach.sanitizer import Cleaner
 
-        attributes = _granted(policy, ("a", "rel"))
-        cleaners[policy] = BleachCleaner(tags=policy.tags, attributes=attributes, protocols=policy.schemes)
-    return cleaners[policy].clean(html)
+    attributes = _granted({*policy.attributes, ("a", "rel")})
+    return Cleaner(tags=policy.tags, attributes=attributes, protocols=policy.schemes)
 
 
 @lru_cache(maxsize=16)
@@ -208,7 +208,7 @@ def _nh3_cleaner(policy: Policy) -> nh3.Cleaner:
 
     return nh3.Cleaner(
         tags=set(policy.tags),
-        attributes={tag: set(names) for tag, names in _granted(policy).items()},
+        attributes={tag: set(names) for tag, names in _granted(policy.attributes).items()},
         url_schemes=set(policy.schemes),
         url_relative="deny",
         link_rel=policy.rel,
