@@ -29,7 +29,6 @@ from moderate.outbound.failures import CircuitBreaker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from moderate.ports import Clock, Limiter
 
@@ -105,24 +104,19 @@ _POLICY_WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outage:
-    """An outage under way: since when, why, and how many decisions were taken without the limiter so far."""
+    """An outage under way: its last error, its beginning (monotonic seconds), and the limiter that stands in."""
 
-    since: datetime
-    reason: str
-    decisions: int
+    error: ServiceDown
+    began: float
+    fallback: LocalLimiter
+    #: The number of decisions that were taken without the limiter so far.
+    decisions: int = 0
 
-
-class _Episode:
-    """The data of one outage."""
-
-    def __init__(self, error: ServiceDown, clock: Clock) -> None:
-        self.error = error
-        self.since = clock.now()
-        self.began = clock.monotonic()
-        self.decisions = 0
-        self.fallback = LocalLimiter(clock)
+    @property
+    def reason(self) -> str:
+        return self.error.reason
 
 
 class GuardedLimiter:
@@ -140,7 +134,7 @@ class GuardedLimiter:
         self._probe_seconds = probe_seconds
         self._breaker = CircuitBreaker("limiter", clock, failures=1, rest=math.inf, most=math.inf)
         #: The latest outage, which is under way while the breaker is open.
-        self._episode: _Episode | None = None
+        self._outage: Outage | None = None
         self._watcher: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -150,26 +144,23 @@ class GuardedLimiter:
     @property
     def outage(self) -> Outage | None:
         """The outage under way, None while the limiter answers."""
-        episode = self._episode
-        if episode is None or not self._breaker.is_open:
-            return None
-        return Outage(episode.since, episode.error.reason, episode.decisions)
+        return self._outage if self._breaker.is_open else None
 
     def take(self, buckets: Sequence[Bucket], *, spend: bool = True) -> Taken:
-        episode = self._episode
-        if episode is None or not self._breaker.is_open:
+        outage = self._outage
+        if outage is None or not self._breaker.is_open:
             try:
                 return self._limiter.take(buckets, spend=spend)
             except ServiceDown as error:
-                episode = self._begin(error)
+                outage = self._begin(error)
         self._keep_watch()
         with self._lock:
-            episode.decisions += 1
+            outage.decisions += 1
         if self._policy == "open":
             return Taken(0.0)
         if self._policy == "closed":
-            raise ServiceDown(episode.error.service, episode.error.reason) from episode.error
-        return episode.fallback.take(buckets, spend=spend)
+            raise ServiceDown(outage.error.service, outage.reason) from outage.error
+        return outage.fallback.take(buckets, spend=spend)
 
     def close(self) -> None:
         """Stop the thread that waits for the limiter's return."""
@@ -178,15 +169,15 @@ class GuardedLimiter:
         if watcher is not None:
             watcher.join(timeout=2)
 
-    def _begin(self, error: ServiceDown) -> _Episode:
+    def _begin(self, error: ServiceDown) -> Outage:
         with self._lock:
-            if self._episode is None or not self._breaker.is_open:
-                self._episode = _Episode(error, self._clock)
+            if self._outage is None or not self._breaker.is_open:
+                self._outage = Outage(error, self._clock.monotonic(), LocalLimiter(self._clock))
                 self._breaker.failed()
                 self.outages += 1
                 fields = {"moderate_service": error.service}
                 _log.warning("Limits: %s; %s.", error, _POLICY_WORDS[self._policy], extra=fields)
-            return self._episode
+            return self._outage
 
     def _keep_watch(self) -> None:
         # A process that was forked in the middle of an outage has no such thread.
@@ -194,19 +185,19 @@ class GuardedLimiter:
             return
         with self._lock:
             is_watched = self._watcher is not None and self._watcher.is_alive()
-            if self._episode is None or is_watched or not self._breaker.is_open or self._closed.is_set():
+            if self._outage is None or is_watched or not self._breaker.is_open or self._closed.is_set():
                 return
             self._watcher = threading.Thread(
-                target=self._watch, args=(self._episode,), name="moderate-limits", daemon=True
+                target=self._watch, args=(self._outage,), name="moderate-limits", daemon=True
             )
             self._watcher.start()
 
-    def _watch(self, episode: _Episode) -> None:
+    def _watch(self, outage: Outage) -> None:
         while not self._closed.wait(self._probe_seconds):
             try:
                 self._limiter.take(PROBE)
             except ServiceDown as error:
-                episode.error = error
+                outage.error = error
             else:
                 break
         else:
@@ -217,8 +208,8 @@ class GuardedLimiter:
             self._breaker.succeeded()
         _log.info(
             "Limits: %s is back after %.0f s; %d decisions were taken without it.",
-            episode.error.service,
-            self._clock.monotonic() - episode.began,
-            episode.decisions,
-            extra={"moderate_service": episode.error.service},
+            outage.error.service,
+            self._clock.monotonic() - outage.began,
+            outage.decisions,
+            extra={"moderate_service": outage.error.service},
         )
