@@ -39,9 +39,6 @@ CLOUD_WIRE = frozenset(
     )
 )
 
-_NOT_FOR_PEERS_4 = tuple(map(ipaddress.IPv4Network, ("192.0.0.0/24", "192.88.99.0/24")))
-_UNICAST_6 = ipaddress.IPv6Network("2000::/3")
-_NOT_FOR_PEERS_6 = tuple(map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))
 
 _WEB = re.compile(r"https?://", re.IGNORECASE | re.ASCII)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE | re.ASCII)
@@ -55,6 +52,10 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(text) for text in texts)
 
 
+_UNICAST_6 = ipaddress.IPv6Network("2000::/3")
+_NOT_FOR_PEERS = networks(("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"))
+
+
 def may_connect(address: Address, allow: Sequence[Network] = ()) -> bool:
     """Return whether a connection to this address is allowed: public unicast, or within `allow`.
 
@@ -65,29 +66,19 @@ def may_connect(address: Address, allow: Sequence[Network] = ()) -> bool:
     address = unwrapped(address)
     if address in CLOUD_WIRE:
         return False
-    if any(address in network for network in allow if network.version == address.version):
+    if any(address in network for network in allow):
         return True
+    if not address.is_global or any(address in network for network in _NOT_FOR_PEERS):
+        return False
     if isinstance(address, ipaddress.IPv4Address):
-        return _is_public_4(address)
-    return _is_public_6(address)
+        return not address.is_multicast and not address.is_reserved
+    return address.scope_id is None and address in _UNICAST_6
 
 
 def unwrapped(address: Address) -> Address:
     """Return the IPv4 address within an IPv4-mapped IPv6 one, to which the kernel would connect."""
     mapped = getattr(address, "ipv4_mapped", None)
     return address if mapped is None else mapped
-
-
-def _is_public_4(address: ipaddress.IPv4Address) -> bool:
-    if not address.is_global or address.is_multicast or address.is_reserved:
-        return False
-    return not any(address in network for network in _NOT_FOR_PEERS_4)
-
-
-def _is_public_6(address: ipaddress.IPv6Address) -> bool:
-    if address.scope_id is not None or address not in _UNICAST_6 or not address.is_global:
-        return False
-    return not any(address in network for network in _NOT_FOR_PEERS_6)
 
 
 def fetchable(url: str, *, ports: Collection[int], allow: Sequence[Network] = ()) -> WebAddress:
@@ -110,14 +101,11 @@ def fetchable(url: str, *, ports: Collection[int], allow: Sequence[Network] = ()
         raise _refused(f"names port {port}, which is not allowed")
     if _ESCAPED_LINE_END.search(address.path + address.query):
         raise _refused("holds an encoded line end or NUL")
-    if is_ip(address.host) and not _is_allowed_literal(ipaddress.ip_address(address.host), allow):
-        raise _refused("names an address instead of a host")
+    if is_ip(address.host):
+        literal = ipaddress.ip_address(address.host)
+        if not any(literal in network for network in allow) or not may_connect(literal, allow):
+            raise _refused("names an address instead of a host")
     return address
-
-
-def _is_allowed_literal(address: Address, allow: Sequence[Network]) -> bool:
-    inside = any(address in network for network in allow if network.version == address.version)
-    return inside and may_connect(address, allow)
 
 
 def _refused(what: str) -> FetchFailed:

@@ -128,20 +128,17 @@ class Lookups:
 
     def _looked_up(self, host: str, port: int) -> list[Address] | FetchFailed:
         try:
-            return self._resolve(host, port)
+            found = [
+                unwrapped(ipaddress.ip_address(row[4][0]))
+                for row in self._resolver(host, port, type=socket.SOCK_STREAM)
+                if row[0] in {socket.AF_INET, socket.AF_INET6}
+            ]
         except socket.gaierror:
             return FetchFailed("dns", Message("the host name {host} could not be found (DNS)", host=host))
         except (OSError, ValueError):
-            return FetchFailed("dns", Message("the host name {host} could not be looked up (DNS)", host=host))
-
-    def _resolve(self, host: str, port: int) -> list[Address]:
-        found = [
-            unwrapped(ipaddress.ip_address(row[4][0]))
-            for row in self._resolver(host, port, type=socket.SOCK_STREAM)
-            if row[0] in {socket.AF_INET, socket.AF_INET6}
-        ]
+            found = []
         if not found:
-            raise OSError("no address")
+            return FetchFailed("dns", Message("the host name {host} could not be looked up (DNS)", host=host))
         return list(dict.fromkeys(found))
 
 
