@@ -132,7 +132,7 @@ def forget(desk: Desk) -> bool:
     """Remove for about a second per kind that is due; return True if there may be more to remove soon."""
     now = desk.clock.now()
     state = read(desk)
-    todo = [kind for kind in days_of(desk) if is_due(state, kind, now)]
+    todo = [kind for kind in days_of(desk) if progress_of(state, kind, now).is_due(now)]
     claimed = state.get(CLAIMED)
     if not todo or (isinstance(claimed, float) and since(claimed, now) < CLAIM):
         return False
@@ -140,7 +140,7 @@ def forget(desk: Desk) -> bool:
     for kind in todo:
         state[kind] = asdict(step(desk, kind, progress_of(state, kind, now), now))
     write(desk, {**state, CLAIMED: None}, now)
-    return any(is_due(state, kind, now) for kind in todo)
+    return any(progress_of(state, kind, now).is_due(now) for kind in todo)
 
 
 def step(desk: Desk, kind: RetentionKind, progress: Progress, now: datetime) -> Progress:
@@ -163,10 +163,6 @@ def step(desk: Desk, kind: RetentionKind, progress: Progress, now: datetime) -> 
     if found.error is not None:
         return replace(progress, position=0, failed=now.timestamp(), error=found.error)
     return Progress(done=now.timestamp(), is_done=True)
-
-
-def is_due(state: Mapping[str, Any], kind: RetentionKind, now: datetime) -> bool:
-    return progress_of(state, kind, now).is_due(now)
 
 
 def progress_of(state: Mapping[str, Any], kind: RetentionKind, now: datetime) -> Progress:

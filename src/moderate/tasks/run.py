@@ -171,9 +171,11 @@ def judge_again(desk: Desk, task: Task) -> None:
     submission = (
         described(item, article, seen, desk.policy, words) if seen else as_submitted(desk, item, article, words)
     )
-    facts = with_sample(facts_of(desk, task, item, article, seen), submission)
     service = RecordingSpamService(desk.services.spam) if desk.services.spam is not None else None
-    facts = replace(facts, services=replace(desk.services, spam=service))
+    facts = replace(facts_of(desk, task, item, article, seen), services=replace(desk.services, spam=service))
+    if service is not None and facts.sample is None:
+        # Made here, so that the sample that the service is asked about is the one that is stored.
+        facts = replace(facts, sample=sample_of(submission, facts))
     verdict = judge_anew(item, submission, facts, desk.checks, remote=True)
     if service is not None:
         note_answers(desk, service.answers)
@@ -256,13 +258,6 @@ def facts_of(desk: Desk, task: Task, item: Item, article: Article, seen: Seen | 
         item_id=item.id,
         is_recheck=task.attempts > 1,
     )
-
-
-def with_sample(facts: Facts, submission: Submission) -> Facts:
-    """Add the sample that the spam service is asked about, so that the same one is stored."""
-    if facts.services.spam is None or facts.sample is not None:
-        return facts
-    return replace(facts, sample=sample_of(submission, facts))
 
 
 def content_of(submission: Submission, seen: Seen | None, words: Words) -> Content | None:

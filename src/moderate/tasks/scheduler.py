@@ -13,14 +13,14 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from moderate.errors import ServiceDown
 from moderate.model import FIRST_LOOK, TASK_KINDS
 from moderate.web_address import read
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
     from moderate.model import Task
     from moderate.submit.desk import Desk
@@ -42,10 +42,7 @@ def take_own(desk: Desk, *, takes_over: bool = True) -> Task | None:
 
     *takes_over* includes tasks that another worker had begun and whose lease has ended.
     """
-    due = desk.store.tasks.lease_due(
-        desk.clock.now(), limit=1, seconds=LEASE, without=FETCHING, known=TASK_KINDS, takes_over=takes_over
-    )
-    return next(iter(due), None)
+    return lease(desk, without=FETCHING, known=TASK_KINDS, takes_over=takes_over)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +68,10 @@ class FetchScheduler:
             if self._is_over:
                 return None
             sites = frozenset[str]().union(*(fetch.sites for fetch in self._fetches.values()))
-            task, is_first_look = lease(desk, sites, is_first_look=True, takes_over=takes_over), True
+            wanted = {"not_from": sites, "takes_over": takes_over}
+            task, is_first_look = lease(desk, kinds=(FIRST_LOOK,), is_fresh=True, **wanted), True
             if task is None and sum(not fetch.is_first_look for fetch in self._fetches.values()) < MAX_LATER_FETCHES:
-                task, is_first_look = lease(desk, sites, is_first_look=False, takes_over=takes_over), False
+                task, is_first_look = lease(desk, kinds=FETCHING, **wanted), False
             if task is not None:
                 self._fetches[task.id] = Fetch(task, sites_of(desk, task), is_first_look)
             return task
@@ -100,18 +98,10 @@ def give_back(desk: Desk, tasks: Iterable[Task]) -> None:
         log.warning("What was being done waits until its leases end (%s).", error)
 
 
-def lease(desk: Desk, sites: Collection[str], *, is_first_look: bool, takes_over: bool) -> Task | None:
-    """Lease one fetching task about a page of none of *sites*."""
-    found = desk.store.tasks.lease_due(
-        desk.clock.now(),
-        limit=1,
-        seconds=LEASE,
-        kinds=(FIRST_LOOK,) if is_first_look else FETCHING,
-        not_from=sites,
-        is_fresh=is_first_look,
-        takes_over=takes_over,
-    )
-    return next(iter(found), None)
+def lease(desk: Desk, **wanted: Any) -> Task | None:
+    """Lease one task for the usual time; see `Tasks.lease_due` for *wanted*."""
+    found = desk.store.tasks.lease_due(desk.clock.now(), limit=1, seconds=LEASE, **wanted)
+    return found[0] if found else None
 
 
 def sites_of(desk: Desk, task: Task) -> frozenset[str]:
