@@ -113,6 +113,12 @@ def test_limits_and_fields_match_the_settings_of_the_site(tmp_path: Path) -> Non
     assert found["CommentIn"]["required"] == ["text"]
 
 
+def test_a_comment_is_described_also_with_the_hidden_field_of_the_site(host: Host) -> None:
+    comment = document(host)["components"]["schemas"]["CommentIn"]
+    assert "homepage" in comment["properties"]
+    assert "A verified author and a status are never taken from it." in comment["description"]
+
+
 def test_form_fields_are_never_null(host: Host) -> None:
     found = document(host)["components"]["schemas"]
     forms = {name: schema for name, schema in found.items() if name.endswith("Form")}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from html import unescape
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote_to_bytes
 
@@ -39,8 +38,6 @@ ESCAPED = re.compile(rb"%([89A-F][0-9A-F])")
 
 #: White space, controls and the characters that begin or end an address in a text.
 NOT_IN_ADDRESS = re.compile(r"[\s\x00-\x20\x7f-\x9f<>\"\\^`{|}\ud800-\udfff\ufffd]")
-
-TAG = re.compile(r"<[/!?]?[A-Za-z][^<>]*>|<!--[^<>]*-->")
 
 #: Characters that XML cannot contain, however they are escaped: controls, lone surrogates and noncharacters.
 NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -155,11 +152,6 @@ def message_of(error: Refused | ServiceDown) -> str:
 
 def xml(body: bytes, status: int = 200) -> Response:
     return Response(body, status, content_type="text/xml; charset=utf-8")
-
-
-def plain(html: str) -> str:
-    """Return the text of the package's own HTML on one line. It may contain ``<`` and has to be escaped."""
-    return " ".join(unescape(TAG.sub(" ", html)).split())
 
 
 def storable(text: str) -> str:

@@ -11,7 +11,7 @@ from flask import jsonify, redirect
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from werkzeug.exceptions import HTTPException
 
-from moderate.errors import FieldError, Invalid, TooLarge, UnsupportedMediaType
+from moderate.errors import FieldError, Invalid, Refused, TooLarge, UnsupportedMediaType
 from moderate.http.operation import FORM, JSON, MULTIPART
 from moderate.model import MAX_ID, Kind, Raw, whole_number
 from moderate.protocols.base import client_of, set_limits
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
     from werkzeug.wrappers import Response
 
-    from moderate.errors import Refused, ServiceDown
+    from moderate.errors import ServiceDown
     from moderate.model import Item, Receipt
     from moderate.protocols.base import Edge
 
@@ -32,7 +32,7 @@ MAX_FIELDS = 50
 
 
 class CommentIn(BaseModel):
-    """A comment as sent in JSON. A verified author and a status are never taken from it."""
+    """A comment. A verified author and a status are never taken from it."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -105,7 +105,7 @@ class Comment:
             return edge.problem(error)
         try:
             typed = read_fields(request, edge)
-        except (Invalid, TooLarge, UnsupportedMediaType, HTTPException):
+        except (Refused, HTTPException):
             typed = {}
         return edge.form_page(article or "", typed, error)
 
@@ -157,7 +157,7 @@ def model_for(honeypot: str) -> type[CommentIn]:
     if not honeypot:
         return CommentIn
     extra: dict[str, Any] = {honeypot: (str | None, None)}
-    return create_model("CommentIn", __base__=CommentIn, **extra)
+    return create_model("CommentIn", __base__=CommentIn, __doc__=CommentIn.__doc__, **extra)
 
 
 def field_errors(error: ValidationError) -> list[FieldError]:

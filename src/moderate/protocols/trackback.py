@@ -7,7 +7,7 @@ has the whole list. Senders read the answer with regular expressions, so its byt
 from __future__ import annotations
 
 import re
-from html import escape
+from html import escape, unescape
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -16,12 +16,12 @@ from flask import Response, redirect
 from moderate.errors import RateLimited, Refused, ServiceDown, TooLarge
 from moderate.http.operation import FORM, HTML, TEXT, XML, Answer, Operation, Reply, query
 from moderate.model import Kind, Raw
-from moderate.protocols.base import address, client_of, message_of, parameters, plain, storable, xml
+from moderate.protocols.base import address, client_of, message_of, parameters, storable, xml
 from moderate.text.charsets import MAX_LABEL, decode
 from moderate.web_address import MAX_ADDRESS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from flask import Request
     from flask.typing import ResponseReturnValue
@@ -39,7 +39,12 @@ SUCCESS = b'<?xml version="1.0" encoding="utf-8"?>\n<response>\n<error>0</error>
 
 FAILURE = '<?xml version="1.0" encoding="utf-8"?>\n<response>\n<error>1</error>\n<message>{}</message>\n</response>\n'
 
-#: An address that was escaped twice, as whole or in part.
+TAG = re.compile(r"<[/!?]?[A-Za-z][^<>]*>|<!--[^<>]*-->")
+
+#: The header fields that say when to try again.
+RETRY = ("Retry-After", "RateLimit", "RateLimit-Policy")
+
+#: An address that some senders have escaped twice, as whole or in part.
 ESCAPED_TWICE = re.compile(r"https?%3A", re.IGNORECASE)
 
 
@@ -68,7 +73,7 @@ class Trackback:
         replies=(
             Reply(200, "TrackBack XML, also for what was refused.", types=(XML,)),
             Reply(413, "The ping is too large.", types=(XML,)),
-            Reply(429, "Too many at once.", types=(XML,), headers=("Retry-After", "RateLimit", "RateLimit-Policy")),
+            Reply(429, "Too many at once.", types=(XML,), headers=RETRY),
             Reply(503, "Not available right now.", types=(XML,), headers=("Retry-After",)),
         ),
         answers_errors=True,
@@ -99,11 +104,14 @@ class Trackback:
         known = {name: sent.get(name, b"") for name in ("url", "title", "excerpt", "blog_name")}
         # Japanese software names its charset in the body, and then often another one in the header.
         texts = decode(known, (charset, request.mimetype_params.get("charset", "")))
+        url = texts["url"].strip()
+        if len(url) <= MAX_ADDRESS and ESCAPED_TWICE.match(url):
+            url = unquote(url)
         return Raw(
             kind=Kind.TRACKBACK,
             client=client_of(request),
             article=article,
-            source_url=source_of(texts["url"]),
+            source_url=address("url", url),
             title=texts["title"] or None,
             blog_name=texts["blog_name"] or None,
             text=texts["excerpt"],
@@ -118,18 +126,24 @@ class Trackback:
         response = failure(message_of(error), status_of(error))
         if response.status_code in {429, 503}:
             # The header fields that say when to retry are those of all other answers.
-            copy_limits(edge.problem(error), response)
+            fields = edge.problem(error).headers
+            response.headers.update({name: fields[name] for name in RETRY if name in fields})
         return response
 
     def look(self, request: Request, article: str, edge: Edge) -> AnyResponse:
+        if request.method == "OPTIONS":
+            return Response(status=204, headers={"Allow": METHODS})
+        if request.method not in {"GET", "HEAD"}:
+            return wrong_method(METHODS)
+        if "url" in request.args:
+            # Pings by GET were given up in 2003: links and prefetching must not be able to ping.
+            return wrong_method("POST")
         found = edge.article(article)
-        return look(request, found, lambda: edge.pings(found.key) if found else ())
-
-
-def source_of(url: str) -> str:
-    """Return the address of the source. Some senders escape it twice, which is undone here only."""
-    url = url.strip()
-    return address("url", unquote(url) if len(url) <= MAX_ADDRESS and ESCAPED_TWICE.match(url) else url)
+        if found is None:
+            return failure("There is no such article.", 404)
+        if request.args.get("__mode") == "rss":
+            return xml(rss(found, edge.pings(found.key)))
+        return redirect(found.url, 302)
 
 
 # --- answers ---------------------------------------------------------------------------------------
@@ -148,34 +162,6 @@ def status_of(error: Refused | ServiceDown) -> int:
     if isinstance(error, RateLimited):
         return 429
     return 413 if isinstance(error, TooLarge) else 200
-
-
-def copy_limits(source: AnyResponse, response: Response) -> None:
-    for name in ("Retry-After", "RateLimit", "RateLimit-Policy"):
-        if name in source.headers:
-            response.headers[name] = source.headers[name]
-
-
-# --- all methods but POST ---------------------------------------------------------------------------
-
-
-def look(request: Request, article: Article | None, items: Callable[[], Iterable[Item]]) -> AnyResponse:
-    """Answer every method but POST at the ping address.
-
-    *article* is None where none has the key; *items* returns its approved pings and is only called to list them.
-    """
-    if request.method == "OPTIONS":
-        return Response(status=204, headers={"Allow": METHODS})
-    if request.method not in {"GET", "HEAD"}:
-        return wrong_method(METHODS)
-    if "url" in request.args:
-        # Pings by GET were given up in 2003: links and prefetching must not be able to ping.
-        return wrong_method("POST")
-    if article is None:
-        return failure("There is no such article.", 404)
-    if request.args.get("__mode") == "rss":
-        return xml(rss(article, items()))
-    return redirect(article.url, 302)
 
 
 def wrong_method(allowed: str) -> Response:
@@ -214,9 +200,9 @@ def rss(article: Article, items: Iterable[Item]) -> bytes:
 
 def rss_item(item: Item) -> str:
     link = item.source_url or item.article_url
-    return RSS_ITEM.format(
-        title=marked_up(item.title or link), link=marked_up(link), description=marked_up(plain(item.html))
-    )
+    # The text of the package's own HTML on one line. It may contain ``<``.
+    text = " ".join(unescape(TAG.sub(" ", item.html)).split())
+    return RSS_ITEM.format(title=marked_up(item.title or link), link=marked_up(link), description=marked_up(text))
 
 
 def marked_up(text: str) -> str:

@@ -106,7 +106,11 @@ class Webmention:
         return Response(problem_of(error), 400, mimetype="application/problem+json")
 
     def look(self, request: Request, article: str | None, edge: Edge) -> Response:
-        return look(request, edge)
+        if request.method == "OPTIONS":
+            return Response(status=204, headers={"Allow": METHODS})
+        if request.method in {"GET", "HEAD"}:
+            return page(edge, 200)
+        return Response("Send source and target by POST.", 405, headers={"Allow": METHODS}, mimetype="text/plain")
 
 
 def wants_page(request: Request) -> bool:
@@ -127,15 +131,6 @@ def problem_of(error: Refused) -> str:
 # --- pages for people, and the status of a mention ---------------------------------------------------
 
 
-def look(request: Request, edge: Edge) -> Response:
-    """Return the answer to every method but POST: to GET a page with a form for people."""
-    if request.method == "OPTIONS":
-        return Response(status=204, headers={"Allow": METHODS})
-    if request.method in {"GET", "HEAD"}:
-        return page(edge, 200)
-    return Response("Send source and target by POST.", 405, headers={"Allow": METHODS}, mimetype="text/plain")
-
-
 def page(
     edge: Edge, status: int, *, message: str = "", status_url: str = "", mention: dict[str, object] | None = None
 ) -> Response:
@@ -145,21 +140,16 @@ def page(
 
 
 def status_json(item: Item) -> dict[str, object]:
-    """Return the status of a mention for its sender, without anything of what the checks found."""
-    status = public_status(item)
+    """Return the status of a mention for its sender, without what the checks found: spam waits like all else."""
+    status = {Status.APPROVED: "success", Status.TRASH: "deleted"}.get(item.status, "pending")
+    if item.status is Status.PENDING and item.awaiting is Awaiting.CHECKS:
+        status = "queued"
     return {
         "status": status,
         "summary": SUMMARIES[status],
         "source": item.source_url,
         "target": item.article_url,
     }
-
-
-def public_status(item: Item) -> str:
-    """Return ``queued``, ``pending``, ``success`` or ``deleted``; for spam ``pending``, as for a moderator's queue."""
-    if item.status is Status.PENDING and item.awaiting is Awaiting.CHECKS:
-        return "queued"
-    return {Status.APPROVED: "success", Status.TRASH: "deleted"}.get(item.status, "pending")
 
 
 def status_page(request: Request, item: Item, edge: Edge) -> Response:

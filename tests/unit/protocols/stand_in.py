@@ -16,7 +16,9 @@ from werkzeug.serving import make_server
 import moderate
 from moderate.errors import RateLimited, Refused, ServiceDown, UnknownArticle
 from moderate.model import Article, Awaiting, Item, Kind, Raw, Receipt, Status
-from moderate.protocols import pingback, trackback, webmention
+from moderate.protocols.pingback import Pingback
+from moderate.protocols.trackback import Trackback
+from moderate.protocols.webmention import Webmention
 from moderate.text.clean import clean
 from moderate.text.tags import Policy
 from tests.servers import HOST
@@ -69,6 +71,16 @@ class StandInEdge:
     max_length = 8000
     honeypot = ""
 
+    def __init__(self, items: Callable[[], list[Item]] = list) -> None:
+        self.items = items
+
+    def article(self, key: str) -> Article | None:
+        return ARTICLE if key == ARTICLE.key else None
+
+    def pings(self, article: str) -> list[Item]:
+        assert article == ARTICLE.key
+        return self.items()
+
     def render(self, name: str, /, **values: object) -> str:
         return render_template(f"moderate/{name}.html", **values)
 
@@ -117,12 +129,12 @@ class Site:
         self.items_were_read = True
         return self.listed
 
-    def view(self, protocol: Any, look: Callable[[str | None], Any]) -> Callable[..., Any]:
-        edge: Any = StandInEdge()
+    def view(self, protocol: Any) -> Callable[..., Any]:
+        edge: Any = StandInEdge(self.items)
 
         def view(article: str | None = None) -> Any:
             if request.method != "POST":
-                return look(article)
+                return protocol.look(request, article, edge)
             try:
                 return protocol.answer(request, self.submit(protocol.read(request, article, edge)), edge)
             except (Refused, ServiceDown) as error:
@@ -136,17 +148,12 @@ def make_site() -> Site:
     # Pages speak in the words of the catalogue's own language.
     app.jinja_env.globals.update(moderate_language=lambda: "en", moderate_say=str, moderate_translated=str)
     site = Site(app)
-    looks: list[tuple[Any, Callable[[str | None], Any]]] = [
-        (trackback.Trackback(), lambda key: trackback.look(request, ARTICLE if key == "1" else None, site.items)),
-        (pingback.Pingback(), lambda _: pingback.Pingback().look(request, None, StandInEdge())),
-        (webmention.Webmention(), lambda _: webmention.look(request, StandInEdge())),
-    ]
     blueprint = Blueprint("moderate", __name__)
-    for protocol, look in looks:
+    for protocol in (Trackback(), Pingback(), Webmention()):
         blueprint.add_url_rule(
             protocol.rule,
             protocol.name,
-            site.view(protocol, look),
+            site.view(protocol),
             methods=["GET", "POST", "PUT", "DELETE", "OPTIONS"],
             provide_automatic_options=False,
         )
