@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flask import request
 from markupsafe import Markup
 
-from moderate.errors import Closed, ServiceDown
+from moderate.errors import ServiceDown
 from moderate.hooks import is_key, key_text
 from moderate.http.language import language, say
 from moderate.http.state import current_state, once_per_request, render
@@ -33,7 +33,7 @@ from moderate.reading.thread import (
     number_in,
     tree,
 )
-from moderate.submit.submit import refuse_closed
+from moderate.submit.submit import is_open
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -88,7 +88,7 @@ def moderate_thread(key: str | int) -> Markup:
         return Markup()
     try:
         return thread_html(
-            state, article, comments_open=is_open(state, article, Kind.COMMENT), endpoints=endpoints_of(state, article)
+            state, article, comments_open=takes(state, article, Kind.COMMENT), endpoints=endpoints_of(state, article)
         )
     except ServiceDown as error:
         state.page_outages.met(error)
@@ -122,7 +122,7 @@ def discovery_headers(key: str | int) -> list[tuple[str, str]]:
 def endpoints_of(state: State, article: Article) -> discovery.Endpoints:
     """Return the addresses at which an article takes pings, and store its addresses, by which pings name it."""
     try:
-        if not is_open(state, article, Kind.TRACKBACK):
+        if not takes(state, article, Kind.TRACKBACK):
             return discovery.Endpoints()
         state.desk.articles.remember(article)
     except ServiceDown as error:
@@ -138,14 +138,10 @@ def endpoints_of(state: State, article: Article) -> discovery.Endpoints:
     return discovery.Endpoints(**known, others=found)
 
 
-def is_open(state: State, article: Article, kind: Kind) -> bool:
+def takes(state: State, article: Article, kind: Kind) -> bool:
     # The head, the thread and the header fields of a page all need the overrides.
     overrides = once_per_request(state.desk.store.articles.overrides, article.key)
-    try:
-        refuse_closed(state.desk, article, overrides, kind)
-    except Closed:
-        return False
-    return True
+    return is_open(state.desk, article, overrides, kind)
 
 
 # --- the thread -------------------------------------------------------------------------------------

@@ -92,22 +92,29 @@ class PreviewForm(Answer):
 )
 def thread(article: str) -> ResponseReturnValue:
     state = current_state()
-    order, limit, cursor = thread_query()
+    order = request.args.get("order", "oldest")
+    if order not in {"oldest", "newest"}:
+        raise Invalid.field("order", "Either oldest or newest.")
+    limit, cursor = number("limit", 100, MAX_LIMIT) or 100, number("cursor", None, MAX_ID)
     found = find_article(state.desk, Raw(kind=Kind.COMMENT, client=Client(), article=article))
     mine = state.edge.own_items(request)
-    tag = None if mine else thread_tag(state, found.key, order, limit, cursor)
-    response = not_modified(tag) or thread_response(state, found.key, (order, limit, cursor), mine, tag)
+    tag = None
+    if not mine:
+        # It changes whenever readers see a change of the article, and needs no item to be read.
+        query = (found.key, state.desk.store.counters.revision(found.key), order, limit, cursor)
+        tag = hashlib.sha256(repr(query).encode()).hexdigest()[:32]
+    response = not_modified(tag)
+    if response is None:
+        data = state.threads.get(tag) if tag else None
+        if data is None:
+            data = thread_json(state, found.key, order=order, limit=limit, cursor=cursor, mine=mine)
+            if tag:
+                state.threads.put(tag, data, len(data))
+        response = tagged(data, tag)
     response.headers["Moderate-Form-Token"] = state.edge.form_token(article)
     response.headers["Cache-Control"] = OWN if mine else "no-cache"
     response.vary.add("Cookie")
     return response
-
-
-def thread_query() -> tuple[str, int, int | None]:
-    order = request.args.get("order", "oldest")
-    if order not in {"oldest", "newest"}:
-        raise Invalid.field("order", "Either oldest or newest.")
-    return order, number("limit", 100, MAX_LIMIT) or 100, number("cursor", None, MAX_ID)
 
 
 def number(name: str, default: int | None, maximum: int) -> int | None:
@@ -121,26 +128,7 @@ def number(name: str, default: int | None, maximum: int) -> int | None:
     return found
 
 
-def thread_tag(state: State, article: str, order: str, limit: int, cursor: int | None) -> str:
-    """Return a validator that changes whenever readers see a change of the article. Reads no item."""
-    revision = state.desk.store.counters.revision(article)
-    return hashlib.sha256(repr((article, revision, order, limit, cursor)).encode()).hexdigest()[:32]
-
-
-def thread_response(
-    state: State, article: str, query: tuple[str, int, int | None], mine: list[int], tag: str | None
-) -> Response:
-    """Return the thread as JSON. That for strangers, which has a *tag*, is cached until it changes."""
-    data = state.threads.get(tag) if tag else None
-    if data is None:
-        data = thread_json(state, article, query, mine)
-        if tag:
-            state.threads.put(tag, data, len(data))
-    return tagged(data, tag)
-
-
-def thread_json(state: State, article: str, query: tuple[str, int, int | None], mine: list[int]) -> bytes:
-    order, limit, cursor = query
+def thread_json(state: State, article: str, *, order: str, limit: int, cursor: int | None, mine: list[int]) -> bytes:
     page = state.desk.store.threads.page(article, cursor=cursor, limit=limit, newest_first=order == "newest", mine=mine)
     counts = state.desk.store.counters.counts([article])[article]
     return as_json(

@@ -74,7 +74,8 @@ def facts_for(desk: Desk, raw: Raw, article: Article, *, crowded: tuple[str, ...
         raise Invalid.field("source", "A page cannot ping itself.")
     overrides = desk.store.articles.overrides(article.key)
     now = desk.clock.now()
-    refuse_closed(desk, article, overrides, raw.kind)
+    if not is_open(desk, article, overrides, raw.kind):
+        raise Closed("Pings are closed here." if raw.kind.is_ping else Closed.default)
     return Facts(
         article=article,
         premoderation=overrides.premoderation or desk.settings.premoderation,
@@ -97,18 +98,17 @@ def find_article(desk: Desk, raw: Raw) -> Article:
     return article
 
 
-def refuse_closed(desk: Desk, article: Article, overrides: Overrides, kind: Kind) -> None:
-    """Raise `Closed` if the host or a moderator has closed the article, or if it is too old."""
+def is_open(desk: Desk, article: Article, overrides: Overrides, kind: Kind) -> bool:
+    """Return False if the host or a moderator has closed the article for items of *kind*, or if it is too old."""
     if kind is Kind.COMMENT:
-        is_open = article.comments_open if overrides.comments_open is None else overrides.comments_open
+        is_taken = article.comments_open if overrides.comments_open is None else overrides.comments_open
         days = desk.settings.close_comments_after
     else:
-        is_open = article.pings_open if overrides.pings_open is None else overrides.pings_open
+        is_taken = article.pings_open if overrides.pings_open is None else overrides.pings_open
         days = desk.settings.close_pings_after
     published = article.published_at
-    is_old = bool(days) and published is not None and desk.clock.now() - published > timedelta(days=days)
-    if not is_open or is_old:
-        raise Closed("Comments on this article are closed." if kind is Kind.COMMENT else "Pings are closed here.")
+    is_old = days and published is not None and desk.clock.now() - published > timedelta(days=days)
+    return is_taken and not is_old
 
 
 def tasks_for(desk: Desk, submission: Submission, verdict: Verdict, facts: Facts) -> Sequence[NewTask]:
