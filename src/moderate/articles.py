@@ -41,12 +41,14 @@ class HostArticles:
     def __init__(
         self,
         load: Callable[[str], Article | None],
-        finder: Callable[[], Callable[[str], Article | None] | None],
+        find: Callable[[str], Article | None],
+        has_finder: Callable[[], bool],
         store: Store,
         clock: Clock,
     ) -> None:
         self._load = load
-        self._finder = finder
+        self._find = find
+        self._has_finder = has_finder
         self._store = store
         self._clock = clock
         self._remembered: LRUCache[Article] = LRUCache(MOST_REMEMBERED)
@@ -61,9 +63,8 @@ class HostArticles:
 
     def find(self, url: str) -> Article | None:
         """Return the article at an address: by the host's finder if there is one, else among those that were shown."""
-        find = self._finder()
-        if find is not None:
-            return find(url)
+        if self._has_finder():
+            return self._find(url)
         wanted = source_key(url)
         waiting = (article.key for article in list(self._waiting.values()) if wanted in keys_of(article))
         key = next(waiting, None) or self._store.articles.by_url(wanted)
@@ -71,7 +72,7 @@ class HostArticles:
 
     def remember(self, article: Article) -> None:
         """Store the addresses of an article that is being shown, if they have changed."""
-        if self._finder() is not None or self._remembered.get(article.key) == article:
+        if self._has_finder() or self._remembered.get(article.key) == article:
             return
         if not self._waiting:
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
     from moderate.checks.base import Check
-    from moderate.model import Article
     from moderate.notices.mail import Mailer, Transport
     from moderate.notices.smtp_auth import Account
     from moderate.outbound.fetch import GuardedFetcher
@@ -67,19 +66,16 @@ if TYPE_CHECKING:
 log = logging.getLogger("moderate")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Parts:
-    """The objects and hooks that a host hands in."""
+    """The objects and hooks that a host hands in; see `Moderate`. None for those that the settings decide about."""
 
-    load_article: Callable[[str], Article | None]
-    #: Returns the host's finder, None without one. Called late, because hooks may be registered late.
-    article_finder: Callable[[], Callable[[str], Article | None] | None] = lambda: None
-    engine: Engine | Callable[[], Engine] | None = None
-    redis: Any = None
-    checks: Sequence[Check] | None = None
-    protocols: Sequence[InboundProtocol] | None = None
-    clock: Clock | None = None
-    hooks: Hooks = Hooks()
+    engine: Engine | Callable[[], Engine] | None
+    redis: Any
+    checks: Sequence[Check] | None
+    protocols: Sequence[InboundProtocol] | None
+    clock: Clock | None
+    hooks: Hooks
 
 
 def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
@@ -88,7 +84,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     Raises `ConfigError` for settings that do not fit together, `TypeError` for an unusable Redis client.
     """
     refuse_missing(settings)
-    settings, parts = with_redis(app, settings, parts)
+    redis = redis_of(app, settings, parts)
     clock = parts.clock or SystemClock()
     database = make_database(app, settings, parts, clock)
     store, tables = Store(database), Tables(database, SystemClock())
@@ -99,11 +95,12 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     stored_secret = cache(partial(store.secrets.get, "signing"))
     signer = Signer(app, clock, database=stored_secret)
     address = SiteAddress(app, settings, store, clock)
-    articles = make_articles(parts, address, store, clock)
+    articles = make_articles(parts.hooks, address, store, clock)
     policy = Policy(sanitizer=settings.sanitizer, markup=settings.markup, max_length=settings.max_length)
     prepare(policy)
     services = make_services(settings, database, store, clock, address.own)
-    limits, redis = make_limits(settings, parts, signer, clock)
+    limiter = None if redis is None else make_redis(redis, settings)
+    limits = make_limits(settings, limiter, signer, clock)
     desk = Desk(
         app=app,
         articles=articles,
@@ -120,14 +117,14 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         notifiers=make_notifiers(app, settings, signer, clock, address),
         confirming=make_confirming(app, settings, signer, store, address, clock=clock),
     )
-    worker_channel = make_worker_channel(settings, parts, signer, clock)
+    worker_channel = make_worker_channel(settings, redis, signer, clock)
     worker = Worker(app, desk, enabled=settings.worker == "thread", channel=worker_channel)
     database.on_due = worker.wake
     endings = (
         database.dispose,
         articles.close,
         limits.close,
-        *(part.close for part in (redis, services.spam, worker_channel) if part is not None),
+        *(part.close for part in (limiter, services.spam, worker_channel) if part is not None),
     )
     templates = Templates({**language.GLOBALS, **fragments.GLOBALS})
     return State(
@@ -135,27 +132,22 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
         signer=signer,
         edge=SiteEdge(settings, signer, articles, parts.hooks, address, templates, store, desk.confirming),
         address=address,
-        hooks=parts.hooks,
         protocols=tuple(PROTOCOLS if parts.protocols is None else parts.protocols),
         worker=worker,
-        redis=redis,
+        redis=limiter,
         tables=tables,
         templates=templates,
-        hints=Hints(tuple(hints_on(settings, redis))),
+        hints=Hints(tuple(hints_on(settings, limiter))),
         page_outages=PageOutages(clock),
         endings=endings,
     )
 
 
-def make_articles(parts: Parts, address: SiteAddress, store: Store, clock: Clock) -> HostArticles:
-    """Return the host's articles, each looked up once per request and with the site's own addresses."""
+def make_articles(hooks: Hooks, address: SiteAddress, store: Store, clock: Clock) -> HostArticles:
+    """Return the host's articles, each of which is looked up once per request."""
     look_up = partial(once_per_request, address.article_by)
-
-    def finder() -> Callable[[str], Article | None] | None:
-        find = parts.article_finder()
-        return None if find is None else partial(look_up, find)
-
-    return HostArticles(partial(look_up, parts.load_article), finder, store, clock)
+    load, find = partial(look_up, hooks.load_article), partial(look_up, hooks.find_article)
+    return HostArticles(load, find, partial(hooks.has, "article_finder"), store, clock)
 
 
 #: Values of settings that need an optional package: setting, value, module, extra.
@@ -224,11 +216,8 @@ def upgrade_embedded(tables: Tables, path: str | None) -> None:
             log.warning("A new and empty database was made: %s", path)
 
 
-def make_limits(settings: Settings, parts: Parts, signer: Signer, clock: Clock) -> tuple[Limits, RedisLimiter | None]:
-    """Return the limits, and the limiter in Redis where there is one; else they are counted in this process."""
-    limiter: RedisLimiter | None = None
-    if parts.redis is not None or settings.redis_url is not None:
-        limiter = make_redis(parts.redis, settings)
+def make_limits(settings: Settings, limiter: RedisLimiter | None, signer: Signer, clock: Clock) -> Limits:
+    """Return the limits, which are counted in this process where there is no *limiter* in Redis."""
     secret = partial(signer.derive, "limits")
 
     def secret_of_site() -> bytes:
@@ -237,7 +226,7 @@ def make_limits(settings: Settings, parts: Parts, signer: Signer, clock: Clock) 
             return signer.derive_for_site("limits")
         return secret()
 
-    limits = Limits(
+    return Limits(
         settings.limits,
         limiter or LocalLimiter(clock),
         # Sites that set the same prefix want to share their limits.
@@ -245,7 +234,6 @@ def make_limits(settings: Settings, parts: Parts, signer: Signer, clock: Clock) 
         clock=clock,
         outage=settings.limiter_outage,
     )
-    return limits, limiter
 
 
 def hints_on(settings: Settings, redis: RedisLimiter | None) -> Iterator[str]:
@@ -256,32 +244,30 @@ def hints_on(settings: Settings, redis: RedisLimiter | None) -> Iterator[str]:
         yield "MODERATE_SITE_URL is not set: Akismet cannot tell whose site it is asked about."
 
 
-def with_redis(app: Flask, settings: Settings, parts: Parts) -> tuple[Settings, Parts]:
-    """Resolve the host's *redis*: move an address into the settings, and call a callable for its client.
+def redis_of(app: Flask, settings: Settings, parts: Parts) -> Any:
+    """Return the host's client of Redis or its address, which may also be in the settings; None without either.
 
-    It is called once, within the app context. Raises `TypeError` for an object that is no client.
+    A callable is called once, within the app context. Raises `TypeError` for an object that is no client.
     """
-    given = parts.redis
-    if given is None:
-        return settings, parts
-    if isinstance(given, str):
-        return replace(settings, redis_url=given), replace(parts, redis=None)
+    given = settings.redis_url if parts.redis is None else parts.redis
+    if given is None or isinstance(given, str):
+        return given
     from moderate.redis import refuse_client
 
     if callable(given) and not isinstance(given, type) and not hasattr(given, "evalsha"):
         with app.app_context():
             given = given()
     refuse_client(given)
-    return settings, replace(parts, redis=given)
+    return given
 
 
-def make_redis(client: Any, settings: Settings) -> RedisLimiter:
-    """Return the limiter at the host's *client*, or at MODERATE_REDIS_URL for None."""
+def make_redis(redis: Any, settings: Settings) -> RedisLimiter:
+    """Return the limiter at a client or address."""
     from moderate.redis import RedisLimiter, connect
 
+    is_ours = isinstance(redis, str)
     try:
-        found = connect(settings.redis_url or "") if client is None else client
-        return RedisLimiter(found, prefix_of(settings), is_ours=client is None)
+        return RedisLimiter(connect(redis) if is_ours else redis, prefix_of(settings), is_ours=is_ours)
     except ValueError:
         accepted = f"accepted is an address such as 'redis://host:6379/0', 'rediss://…' (TLS) or 'unix://…'; {ENCODE}"
         # Without the cause, whose text may hold the password.
@@ -292,9 +278,9 @@ def prefix_of(settings: Settings) -> str:
     return settings.redis_prefix or "moderate"
 
 
-def make_worker_channel(settings: Settings, parts: Parts, signer: Signer, clock: Clock) -> WorkerChannel | None:
+def make_worker_channel(settings: Settings, redis: Any, signer: Signer, clock: Clock) -> WorkerChannel | None:
     """Return the channel that wakes external workers, None without Redis or where web processes work themselves."""
-    if settings.worker == "thread" or (parts.redis is None and settings.redis_url is None):
+    if settings.worker == "thread" or redis is None:
         return None
     from moderate.redis import WorkerChannel, bounded, connect
 
@@ -303,50 +289,43 @@ def make_worker_channel(settings: Settings, parts: Parts, signer: Signer, clock:
         own = f":{signer.derive_for_site('bell').hex()[:16]}" if settings.redis_prefix is None else ""
         return f"{prefix_of(settings)}:work{own}"
 
-    client = connect(settings.redis_url or "") if parts.redis is None else bounded(parts.redis)
-    return WorkerChannel(client, clock, channel, is_ours=client is not parts.redis)
+    client = connect(redis) if isinstance(redis, str) else bounded(redis)
+    return WorkerChannel(client, clock, channel, is_ours=client is not redis)
 
 
 def make_services(settings: Settings, database: Database, store: Store, clock: Clock, own: Sequence[str]) -> Services:
     """Return what checks use besides the store."""
+    spam: SpamService | None = None
+    if settings.akismet_key is not None:
+        from moderate.akismet.client import AkismetService
+
+        site_url = settings.site_url or "http://localhost"
+        spam = AkismetService(settings.akismet_key, site_url, clock=clock, base_url=settings.akismet_url)
+    fetcher: GuardedFetcher | None = None
+    if settings.verify_pings != "off":
+        from moderate.outbound.fetch import GuardedFetcher
+
+        fetcher = GuardedFetcher(
+            clock=clock,
+            timeout=settings.fetch_timeout,
+            max_bytes=settings.fetch_max_bytes,
+            ports=settings.fetch_ports,
+            allow=settings.fetch_allow,
+            # The site never fetches its own pages: that would bypass what protects them.
+            own=own,
+            user_agent=user_agent(),
+        )
     return Services(
-        fetcher=make_fetcher(settings, clock, own),
-        spam=make_spam_service(settings, clock),
+        fetcher=fetcher,
+        spam=spam,
         rules=RuleBook(store.rules, clock),
         tokens=SqlTokenCounts(database, partial(store.secrets.get, "learned")),
         timings=Timings(),
     )
 
 
-def make_spam_service(settings: Settings, clock: Clock) -> SpamService | None:
-    if settings.akismet_key is None:
-        return None
-    from moderate.akismet.client import AkismetService
-
-    return AkismetService(
-        settings.akismet_key, settings.site_url or "http://localhost", clock=clock, base_url=settings.akismet_url
-    )
-
-
 def user_agent() -> str:
     return f"moderate/{version('flask-moderate')}"
-
-
-def make_fetcher(settings: Settings, clock: Clock, own: Sequence[str]) -> GuardedFetcher | None:
-    if settings.verify_pings == "off":
-        return None
-    from moderate.outbound.fetch import GuardedFetcher
-
-    return GuardedFetcher(
-        clock=clock,
-        timeout=settings.fetch_timeout,
-        max_bytes=settings.fetch_max_bytes,
-        ports=settings.fetch_ports,
-        allow=settings.fetch_allow,
-        # The site never fetches its own pages: that would bypass what protects them.
-        own=own,
-        user_agent=user_agent(),
-    )
 
 
 # --- mails and webhooks ---------------------------------------------------------------------------

@@ -79,14 +79,15 @@ class Moderate:
         refuse_engine(engine)
         checks = None if checks is None else tuple(checks)
         refuse_checks(checks or ())
-        self._given: dict[str, Any] = {
-            "engine": engine,
-            "redis": redis,
-            "checks": checks,
-            "protocols": protocols,
-            "clock": clock,
-        }
         self._hooks: dict[str, Callable[..., Any]] = {}
+        hooks = Hooks(
+            load_article=partial(self._call, "article_loader"),
+            find_article=partial(self._call, "article_finder"),
+            load_moderator=partial(self._call, "moderator_loader"),
+            load_author=partial(self._call, "author_loader"),
+            has=self._hooks.__contains__,
+        )
+        self._parts = Parts(engine, redis, checks, protocols, clock, hooks)
         if app is not None:
             self.init_app(app)
 
@@ -154,7 +155,7 @@ class Moderate:
         with settings_explained():
             settings = Settings.from_config(app.config)
             place = place_of(app, settings)
-            state = build_state(app, settings, self._parts())
+            state = build_state(app, settings, self._parts)
         app.extensions["moderate"] = state
         blueprint = build_blueprint(state.protocols)
         app.register_blueprint(blueprint, url_prefix=settings.url_prefix, **place)
@@ -179,19 +180,6 @@ class Moderate:
         """
         state: State = app.extensions["moderate"]
         state.close()
-
-    def _parts(self) -> Parts:
-        find = partial(self._call, "article_finder")
-        return Parts(
-            load_article=partial(self._call, "article_loader"),
-            article_finder=lambda: find if "article_finder" in self._hooks else None,
-            hooks=Hooks(
-                load_moderator=partial(self._call, "moderator_loader"),
-                has_login=lambda: "moderator_loader" in self._hooks,
-                load_author=partial(self._call, "author_loader"),
-            ),
-            **self._given,
-        )
 
     #: Keeps moderate's tables out of the host's own Alembic migrations; the same as `moderate.include_name`.
     include_name = staticmethod(include_name)

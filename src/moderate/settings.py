@@ -62,6 +62,7 @@ _PREFIX = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 T = TypeVar("T")
+E = TypeVar("E", Recipient, Hook)
 
 
 # --- readers --------------------------------------------------------------------------------------
@@ -268,11 +269,16 @@ def sender(value: object) -> str:
 
 def recipients(value: object) -> tuple[Recipient, ...]:
     """Read the mailboxes of moderators."""
+    return each_once(value, recipient, RECIPIENTS_WANTED)
+
+
+def each_once(value: object, read: Callable[[object], E], wanted: str) -> tuple[E, ...]:
+    """Read a list of mailboxes or webhooks, none of which may be there twice; *wanted* is what is accepted."""
     if not isinstance(value, list | tuple):
-        raise ValueError(RECIPIENTS_WANTED)
-    found = tuple(recipient(entry) for entry in value)
+        raise ValueError(wanted)
+    found = tuple(read(entry) for entry in value)
     if len({entry.key for entry in found}) < len(found):
-        raise ValueError(f"{RECIPIENTS_WANTED}, each address once")
+        raise ValueError(f"{wanted}, each address once")
     return found
 
 
@@ -306,21 +312,13 @@ def in_ascii(email: Any) -> Any:
 
 def hooks(value: object) -> tuple[Hook, ...]:
     """Read the webhooks: a list or, from the environment, JSON."""
-    entries = from_json(value) if isinstance(value, str) else value
-    if not isinstance(entries, list | tuple):
-        raise ValueError(HOOKS_WANTED)
-    found = tuple(hook(entry) for entry in entries)
-    if len({entry.key for entry in found}) < len(found):
-        raise ValueError(f"{HOOKS_WANTED}, each address once")
-    return found
-
-
-def from_json(value: str) -> Any:
-    try:
-        return json.loads(value) if value.strip() else []
-    except ValueError:
-        # Without the cause, whose text may hold a secret.
-        raise ValueError(HOOKS_WANTED) from None
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value.strip() else []
+        except ValueError:
+            # Without the cause, whose text may hold a secret.
+            raise ValueError(HOOKS_WANTED) from None
+    return each_once(value, hook, HOOKS_WANTED)
 
 
 def hook(entry: object) -> Hook:

@@ -22,7 +22,9 @@ from moderate.tasks.worker import signals_blocked
 from moderate.text.characters import printable
 
 if TYPE_CHECKING:
-    from moderate.model import Item
+    from collections.abc import Iterable
+
+    from moderate.model import Item, Task
     from moderate.ports import Notifier
     from moderate.store.articles import Drift
 
@@ -161,12 +163,8 @@ def restore(file: Path) -> None:
 @click.option("--limit", type=click.IntRange(1, 10000), default=100, show_default=True)
 @with_appcontext
 def dead(limit: int) -> None:
-    task = None
-    for task in current_state().desk.store.tasks.dead(limit):
-        made = rfc3339(task.created_at)
-        click.echo(f"{task.id:>8}  item {task.item}  {named(task.kind)}  made {made}  {printable(task.error or '')}")
-    if task is None:
-        click.echo("Nothing was given up.", err=True)
+    tasks = current_state().desk.store.tasks.dead(limit)
+    echo_lines((line_of(task, f"made {rfc3339(task.created_at)}") for task in tasks), "Nothing was given up.")
 
 
 @click.command("late", short_help="List what has been due for some minutes.")
@@ -174,14 +172,10 @@ def dead(limit: int) -> None:
 def late() -> None:
     """List what has been due for some minutes, the oldest first: no worker runs, or too few."""
     desk = current_state().desk
-    now, task = desk.clock.now(), None
-    for task in desk.store.tasks.late(now - timedelta(seconds=LAG)):
-        by = (now - task.due_at).total_seconds()
-        click.echo(
-            f"{task.id:>8}  item {task.item}  {named(task.kind)}  late by {by:.0f} s  {printable(task.error or '')}"
-        )
-    if task is None:
-        click.echo("Nothing is late.", err=True)
+    now = desk.clock.now()
+    tasks = desk.store.tasks.late(now - timedelta(seconds=LAG))
+    lines = (line_of(task, f"late by {(now - task.due_at).total_seconds():.0f} s") for task in tasks)
+    echo_lines(lines, "Nothing is late.")
 
 
 @click.command("replay", help="Try one again, by its ID, or all with --all.")
@@ -254,6 +248,19 @@ def newest() -> Item:
         if found:
             return found[0]
     raise click.ClickException("There is no item yet that a mail could be about.")
+
+
+def line_of(task: Task, when: str) -> str:
+    return f"{task.id:>8}  item {task.item}  {named(task.kind)}  {when}  {printable(task.error or '')}"
+
+
+def echo_lines(lines: Iterable[str], nothing: str) -> None:
+    """Print lines as they come, and *nothing* to the standard error where there are none."""
+    line = None
+    for line in lines:
+        click.echo(line)
+    if line is None:
+        click.echo(nothing, err=True)
 
 
 def named(kind: str) -> str:

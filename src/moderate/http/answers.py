@@ -156,14 +156,10 @@ def problem(error: Refused | ServiceDown, translate: Callable[[str], str] = str)
         "code": error.code,
         "detail": translate(public_text(error)),
     }
-    response = Response(
-        json.dumps(body | particulars(error, translate), ensure_ascii=False),
-        status,
-        mimetype="application/problem+json",
-    )
+    text = json.dumps(body | particulars(error, translate), ensure_ascii=False)
+    response = Response(text, status, mimetype="application/problem+json")
     response.headers["Cache-Control"] = "no-store"
-    for name, value in headers_of(error).items():
-        response.headers[name] = value
+    response.headers.update(headers_of(error))
     return response
 
 

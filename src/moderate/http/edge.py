@@ -63,12 +63,14 @@ FORM_SECONDS = 7 * 24 * 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
-    """Functions that the host has plugged in besides those for its articles."""
+    """Functions of the host, which may be registered late. They return None where the host has none of that name."""
 
-    load_moderator: Callable[[], Moderator | None] | None = None
-    #: Returns whether the host's login can let moderators in.
-    has_login: Callable[[], bool] | None = None
-    load_author: Callable[[], Author | None] | None = None
+    load_article: Callable[[str], Article | None]
+    find_article: Callable[[str], Article | None]
+    load_moderator: Callable[[], Moderator | None]
+    load_author: Callable[[], Author | None]
+    #: Returns whether the host has registered a function of this name.
+    has: Callable[[str], bool]
 
 
 @dataclass(slots=True, eq=False)
@@ -91,7 +93,7 @@ class SiteEdge:
         self.max_length, self.honeypot = self.settings.max_length, self.settings.honeypot
 
     def author(self, request: Request) -> Author | None:
-        found = self.hooks.load_author() if self.hooks.load_author else None
+        found = self.hooks.load_author()
         if found is not None and self.address.is_cross_site(request):
             # Otherwise any page could make its readers comment here under their own names.
             raise Forbidden("This form was sent from another site.")
@@ -126,13 +128,6 @@ class SiteEdge:
     def form_token(self, article: str) -> str:
         """Return a new token for one rendering of the form; it holds the time, the article and a random key."""
         return self.signer.sign("form", [article, secrets.token_urlsafe(9)])
-
-    def form_token_or_none(self, article: str) -> str:
-        """Return a form token, or an empty text where the database, which holds the signing key, is not available."""
-        try:
-            return self.form_token(article)
-        except ServiceDown:
-            return ""
 
     def form_age(self, token: str | None, article: str) -> tuple[float | None, str | None]:
         opened = self.signer.open("form", token, max_age=FORM_SECONDS)
@@ -185,7 +180,7 @@ class SiteEdge:
 
     def is_personal(self, request: Request) -> bool:
         """Return whether the thread may contain something for this visitor alone. Does not read the database."""
-        return self.is_marked(request) or bool(self.hooks.load_author and self.hooks.load_author())
+        return self.is_marked(request) or self.hooks.load_author() is not None
 
     def is_marked(self, request: Request) -> bool:
         """Return whether the request carries one of the blueprint's cookies or an address that `landing` made."""
@@ -241,12 +236,17 @@ class SiteEdge:
         errors = {entry.field: entry.message for entry in error.errors} if isinstance(error, Invalid) else {}
         if "parent" in errors:
             errors["parent"] = WITHOUT_PARENT
-        # The database may have stored the comment before it failed: the same token makes the repeat the same comment.
-        token = values.get("form_token", "") if isinstance(error, ServiceDown) else ""
+        token = ""
+        if self.settings.form_token != "off":
+            # The database may have stored the comment before it failed: the same token makes the repeat the same one.
+            token = values.get("form_token", "") if isinstance(error, ServiceDown) else ""
+            # Without a SECRET_KEY the database has the key that signs, and is perhaps not available.
+            with suppress(ServiceDown):
+                token = token or self.form_token(article)
         return {
             "action": address_of("comment", article=article),
             "preview": address_of("preview"),
-            "token": "" if self.settings.form_token == "off" else token or self.form_token_or_none(article),
+            "token": token,
             "honeypot": self.settings.honeypot,
             "max_length": self.settings.max_length,
             "require_author": self.settings.require_author,
@@ -257,7 +257,7 @@ class SiteEdge:
             "retry_after": error.retry_after if isinstance(error, RateLimited) else None,
             "reply_to": reply_to,
             "suffix": "",
-            "author": self.hooks.load_author() if self.hooks.load_author else None,
+            "author": self.hooks.load_author(),
         }
 
     def render(self, name: str, /, **values: object) -> str:

@@ -158,7 +158,7 @@ class SiteAddress:
             # The browser has compared the origins itself, and a proxy may have changed the host that we see. The
             # Fetch standard hides the origin where a page sends no referrer, as the pages of secret links do.
             return fetch_site != "same-origin"
-        return origin is not None and authority_of(origin) != request.host
+        return origin is not None and origin not in {f"http://{request.host}", f"https://{request.host}"}
 
     def note(self, request: Request) -> None:
         """Compare the sub-path of a request with the settings, and store that of the first POST request."""
@@ -194,14 +194,6 @@ class SiteAddress:
             self._seen = known
         except ServiceDown:
             log.debug("The sub-path of a request could not be kept.", exc_info=True)
-
-
-def authority_of(origin: str) -> str | None:
-    """Return host and port of an Origin field, None where it has none."""
-    try:
-        return urlsplit(origin).netloc or None
-    except ValueError:
-        return None
 
 
 def joined(addresses: list[str], site_url: str) -> list[str]:

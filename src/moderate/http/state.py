@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from moderate.database.tables import Tables
     from moderate.errors import Refused
-    from moderate.http.edge import Hooks, SiteEdge
+    from moderate.http.edge import SiteEdge
     from moderate.http.rendering import Templates
     from moderate.http.signing import Signer
     from moderate.http.site_address import SiteAddress
@@ -63,7 +63,6 @@ class State:
     signer: Signer
     edge: SiteEdge
     address: SiteAddress
-    hooks: Hooks
     protocols: tuple[InboundProtocol, ...]
     worker: Worker
     tables: Tables

@@ -91,8 +91,7 @@ def by_token(state: State, token: str) -> Moderator:
 
 def by_login(state: State) -> Moderator:
     """Return the moderator whom the host's login names, or whose session, which a sign-in link began, is valid."""
-    loader = state.hooks.load_moderator
-    found = loader() if loader else None
+    found = state.edge.hooks.load_moderator()
     if found is None:
         token = session_token(state)
         owner = state.desk.store.tokens.owner(token, state.desk.clock.now()) if token else None
@@ -160,7 +159,7 @@ def refusal(error: Refused | ServiceDown) -> Response:
         "sign_in",
         status_of(error),
         message=public_text(error),
-        has_login=state.hooks.has_login is not None and state.hooks.has_login(),
+        has_login=state.edge.hooks.has("moderator_loader"),
         home=state.address.absolute(home, request) if state.settings.site_url else home,
     )
 

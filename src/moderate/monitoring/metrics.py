@@ -138,20 +138,21 @@ def single(name: str, told: str, number: float) -> Metric:
 def gauge(name: str, told: str, labels: tuple[str, ...], numbers: Numbers) -> Metric:
     from prometheus_client.core import GaugeMetricFamily
 
-    family = GaugeMetricFamily(name, told, labels=labels)
-    for values, number in sorted(numbers.items()):
-        family.add_metric(values, number)
-    return family
+    return filled(GaugeMetricFamily(name, told, labels=labels), numbers)
 
 
 def counter(name: str, told: str, labels: tuple[str, ...], numbers: Numbers) -> Metric:
     """Return a counter; ``_total`` is added to its name."""
     from prometheus_client.core import CounterMetricFamily
 
-    family = CounterMetricFamily(name, told, labels=labels)
+    return filled(CounterMetricFamily(name, told, labels=labels), numbers)
+
+
+def filled(family: Any, numbers: Numbers) -> Metric:
     for values, number in sorted(numbers.items()):
         family.add_metric(values, number)
-    return family
+    metric: Metric = family
+    return metric
 
 
 def histogram(timings: Timings) -> Metric:
