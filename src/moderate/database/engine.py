@@ -34,7 +34,7 @@ from moderate.database.outages import (
     sqlite_patience,
 )
 from moderate.database.repairs import gave_no_id, raise_sequences
-from moderate.database.sqlite import BEGIN, FileWatch, by_driver, file_of, fold_in, listen_on_sqlite
+from moderate.database.sqlite import FileWatch, begin_immediate, file_of, fold_in, listen_on_sqlite
 from moderate.database.url import (
     ADDRESSES,
     EXTRAS,
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from sqlalchemy.engine import ExceptionContext
-    from sqlalchemy.pool import PoolProxiedConnection
 
     from moderate.ports import Clock
 
@@ -161,21 +160,21 @@ class Database:
 
     @property
     def engine(self) -> Engine:
-        return self._of_use().plain
+        return (self._engines or self._resolve()).plain
 
     @property
     def dialect(self) -> str:
         """``sqlite``, ``postgresql``, ``mysql`` or ``mariadb``."""
-        return self.engine.dialect.name
-
-    def _of_use(self) -> Engines:
-        if self._engines is None:
-            with self._resolving:
-                if self._engines is None:
-                    self._engines = self._resolve()
-        return self._engines
+        return (self._engines or self._resolve()).plain.dialect.name
 
     def _resolve(self) -> Engines:
+        """Make the engine, or ask the host for it, at the first use; other threads wait for this one."""
+        with self._resolving:
+            if self._engines is None:
+                self._engines = self._make_engines()
+        return self._engines
+
+    def _make_engines(self) -> Engines:
         if isinstance(self._source, str | URL):
             engine = make_engine(self._source, self._synchronous, self._options, self._clock)
             # For apps that are discarded without `dispose`, and for the end of the process.
@@ -191,12 +190,13 @@ class Database:
             # The level that the transactions are written for. At the stricter levels of some hosts, those that change
             # the counters of one article at once would fail, and run again and again.
             writing = engine.execution_options(isolation_level="READ COMMITTED")
-        return Engines(engine, reading, writing.execution_options(moderate_write=True))
+        return Engines(engine, reading, writing)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Yield a connection for reading. Each statement sees what was committed when it began."""
-        with self._turn, self._translated(), self._connection(Reading(self._of_use().reading)) as conn:
+        engine = (self._engines or self._resolve()).reading
+        with self._turn, self._translated(), self._connection(Reading(engine)) as conn:
             yield conn
 
     @contextmanager
@@ -220,14 +220,14 @@ class Database:
 
     def ask_sqlite(self, text: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Return all rows of one query, by SQLite's own driver; see `moderate.database.statements`."""
-        with self._turn, self._translated(), closing(self._connected()) as pooled:
-            return by_driver(pooled, text, parameters)
-
-    def _connected(self) -> PoolProxiedConnection:
-        try:
-            return self.engine.raw_connection()
-        except sqlite3.Error as error:
-            raise DBAPIError.instance("", None, error, sqlite3.Error) from error
+        engine = (self._engines or self._resolve()).plain
+        with self._turn, self._translated():
+            try:
+                with closing(engine.raw_connection()) as pooled, closing(pooled.cursor()) as cursor:
+                    cursor.execute(text, parameters)
+                    return cursor.fetchall()  # type: ignore[return-value]
+            except sqlite3.Error as error:
+                raise DBAPIError.instance(text, None, error, sqlite3.Error) from error
 
     @contextmanager
     def write(self, patience: float | None = None) -> Iterator[Connection]:
@@ -235,7 +235,7 @@ class Database:
 
         *patience* bounds the seconds for which it waits for the locks of other writers.
         """
-        engine = self._of_use().writing
+        engine = (self._engines or self._resolve()).writing
         is_sqlite = engine.dialect.name == "sqlite"
         with self._turn, self._translated(is_write=True), ExitStack() as stack:
             conn = stack.enter_context(self._connection(engine.connect()))
@@ -243,7 +243,7 @@ class Database:
                 stack.enter_context(sqlite_patience(conn, patience))
             stack.enter_context(conn.begin())
             if is_sqlite:
-                self._begin_immediate(conn)
+                begin_immediate(conn)
             elif patience is not None:
                 stack.enter_context(server_patience(conn, patience))
             conn.info[DUE] = False
@@ -340,16 +340,6 @@ class Database:
             engine.dispose()
             if engine.dialect.name == "sqlite":
                 fold_in(file_of(engine.url))
-
-    def _begin_immediate(self, conn: Connection) -> None:
-        """Take SQLite's write lock before anything is read, also on an engine of the host.
-
-        A transaction that reads first and writes later fails at once with "database is locked"
-        where another has written in between, and no timeout helps.
-        """
-        raw = conn.connection.dbapi_connection
-        if not getattr(raw, "in_transaction", True):
-            by_driver(conn.connection, BEGIN)
 
     @contextmanager
     def _translated(self, *, is_write: bool = False) -> Iterator[None]:

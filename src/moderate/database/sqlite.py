@@ -19,10 +19,8 @@ from moderate.database.url import LOCK_SECONDS
 from moderate.errors import EXPLAINED, ServiceDown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sqlalchemy.engine import URL, Connection, Dialect, Engine
-    from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+    from sqlalchemy.pool import ConnectionPoolEntry
 
     from moderate.ports import Clock
 
@@ -51,7 +49,7 @@ SHM = "moderate_shm"
 
 
 def listen_on_sqlite(engine: Engine, synchronous: Literal["full", "normal"]) -> None:
-    """Set what each new connection needs, and have transactions that write take the lock at their beginning."""
+    """Set what each new connection needs."""
 
     @event.listens_for(engine, "connect")
     def configure(raw: Any, _entry: ConnectionPoolEntry) -> None:
@@ -62,20 +60,20 @@ def listen_on_sqlite(engine: Engine, synchronous: Literal["full", "normal"]) -> 
         raw.execute(f"PRAGMA synchronous = {synchronous}")
         raw.execute("PRAGMA foreign_keys = ON")
 
-    @event.listens_for(engine, "begin")
-    def begin(conn: Connection) -> None:
-        if conn.get_execution_options().get("moderate_write"):
-            by_driver(conn.connection, BEGIN)
 
+def begin_immediate(conn: Connection) -> None:
+    """Take SQLite's write lock before anything is read, also on an engine of the host.
 
-def by_driver(pooled: PoolProxiedConnection, text: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """Run one statement without SQLAlchemy's own steps, and raise errors as SQLAlchemy does."""
+    A transaction that reads first and writes later fails at once with "database is locked" where another has
+    written in between, and no timeout helps. By the driver itself, for speed; errors are those of SQLAlchemy.
+    """
+    if getattr(conn.connection.dbapi_connection, "in_transaction", True):
+        return
     try:
-        with closing(pooled.cursor()) as cursor:
-            cursor.execute(text, parameters)
-            return cursor.fetchall()  # type: ignore[return-value]
+        with closing(conn.connection.cursor()) as cursor:
+            cursor.execute(BEGIN)
     except sqlite3.Error as error:
-        raise DBAPIError.instance(text, None, error, sqlite3.Error) from error
+        raise DBAPIError.instance(BEGIN, None, error, sqlite3.Error) from error
 
 
 def _write_ahead(raw: Any) -> None:
@@ -189,8 +187,10 @@ class FileWatch:
 
     def _checked_out(self, raw: Any, entry: ConnectionPoolEntry, _proxy: Any) -> None:
         """Replace a connection to another file than the one that is there. Raises OperationalError for none."""
-        opened = entry.info[OPENED]
-        there = self._look()
+        now = self._clock.monotonic() if self._clock is not None else float("inf")
+        if now - self._looked_at >= LOOK_EVERY:
+            self._now, self._looked_at = identity(self._path), now
+        opened, there = entry.info[OPENED], self._now
         if there == opened:
             self._there = opened
             return
@@ -198,12 +198,6 @@ class FileWatch:
         if there is None:
             raise sqlite3.OperationalError(MOVED)
         raise DisconnectionError(MOVED)
-
-    def _look(self) -> tuple[int, int] | None:
-        now = self._clock.monotonic() if self._clock is not None else float("inf")
-        if now - self._looked_at >= LOOK_EVERY:
-            self._now, self._looked_at = identity(self._path), now
-        return self._now
 
     def _leave(self, raw: Any, entry: ConnectionPoolEntry) -> None:
         """Write the ``-wal`` into the file that it belongs to, and remove it from beside the new one."""

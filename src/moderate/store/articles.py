@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, func, literal, select, union, update
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.dml import Insert
 
     from moderate.database.engine import Database
-    from moderate.lifecycle import Premoderation
     from moderate.lru import LRUCache
     from moderate.model import Article
 
@@ -96,10 +95,7 @@ class Articles:
     def overrides(self, article: str) -> Overrides:
         """Return what moderators set for an article; all fields are None where they set nothing."""
         row = OVERRIDES.first(self._database, of_key=article)
-        if row is None:
-            return Overrides()
-        comments_open, pings_open, premoderation = row
-        return Overrides(comments_open, pings_open, cast("Premoderation | None", premoderation))
+        return Overrides(*row) if row else Overrides()
 
     def set_overrides(self, article: str, overrides: Overrides, now: datetime) -> None:
         """Replace what moderators set for an article."""

@@ -55,13 +55,15 @@ def receive(conn: Connection, submission: Submission, verdict: Verdict, now: dat
     _log(conn, item_id, None, status, version=1, act="received", at=now, cause=cause)
     _count(conn, kind, article.key, None, status)
     # Built from what was written, without another query.
-    shown = {RENAMED.get(name, name): value for name, value in columns.items() if name not in HIDDEN}
-    shown |= {"id": item_id, "kind": kind, "status": status, "version": 1, "awaiting": verdict.awaiting}
-    shown |= {"article": article.key, "article_title": article.title, "article_url": article.url}
-    shown |= {"links": submission.body.links, "passed": verdict.passed, "skipped": verdict.skipped}
-    # As it was stored, without numbers that JSON has not.
-    shown["findings"] = tuple(map(finding_from_json, columns["findings"]))
-    return Item(**shown)
+    values = columns | {"id": item_id, "kind": kind, "status": status, "version": 1, "awaiting": verdict.awaiting}
+    values |= {"article": article.key, "article_title": article.title, "article_url": article.url}
+    values |= {"links": submission.body.links, "passed": verdict.passed, "skipped": verdict.skipped}
+    # As they were stored, without numbers that JSON has not.
+    values["findings"] = tuple(map(finding_from_json, columns["findings"]))
+    values["parent"] = columns["parent_id"]
+    for name in (*HIDDEN, *RENAMED):
+        values.pop(name, None)
+    return Item(**values)
 
 
 def apply(

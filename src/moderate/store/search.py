@@ -104,7 +104,7 @@ def asked_terms(query: str) -> list[tuple[str, bool]]:
 
 
 def _add_terms(value: str, found: dict[str, None]) -> None:
-    plain = _plain(value)
+    plain = value.lower() if value.isascii() else _plain(value)
     if "+" in plain or "#" in plain:
         found.update(dict.fromkeys(map(_signed, SIGNED.finditer(plain))))
     if plain.isascii():
@@ -139,8 +139,6 @@ def _pairs(word: str) -> list[str]:
 
 def _plain(value: str) -> str:
     """Fold compatibility forms, case and accents, so that a query need not have them right."""
-    if value.isascii():
-        return value.lower()
     folded = unicodedata.normalize("NFKC", value).casefold()
     spread = unicodedata.normalize("NFD", folded)
     bare = "".join(char for char in spread if not "\u0300" <= char <= "\u036f")
