@@ -10,7 +10,6 @@ import hashlib
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from zlib import crc32
 
 from redis import ConnectionPool, Redis
 from redis import exceptions as failures
@@ -109,36 +108,31 @@ _BOUND_TO_ITS_POOL = ("connection_pool", "maint_notifications", "oss_cluster", "
 class RedisLimiter:
     """A `Limiter` in Redis: one EVALSHA per decision, whatever the number of buckets.
 
-    All keys carry one hash tag, so that Redis Cluster keeps them on one node. For a site that one node
-    cannot carry, `shards` spreads the tags by the first bucket, which is the client's: each client is
-    still limited exactly, while each shared budget (article, site, source host) then counts per shard
-    and should be divided by their number in the settings.
+    All keys carry one hash tag, so that Redis Cluster keeps them on one node.
 
     A client without time-outs or with retries is replaced by `bounded` connections to the same server; for a
     Cluster client that cannot be done, and `advice` says what to give it. *is_ours* lets `close` close *client*.
     """
 
-    def __init__(self, client: Any, prefix: str = "moderate", *, shards: int = 1, is_ours: bool = False) -> None:
-        if set("{}") & set(prefix) or shards < 1:
-            raise ValueError("prefix: text without braces; shards: 1 or more")
+    def __init__(self, client: Any, prefix: str = "moderate", *, is_ours: bool = False) -> None:
+        if set("{}") & set(prefix):
+            raise ValueError("prefix: text without braces")
         self._client = bounded(client)
         self._is_ours = is_ours or self._client is not client
-        self._prefix = prefix
-        self._shards = shards
         self._tag = f"{{{prefix}}}:"
 
     def take(self, buckets: Sequence[Bucket], *, spend: bool = True) -> Taken:
         if not buckets:
             return Taken(0.0)
-        tag = self._tag
-        if self._shards > 1:
-            tag = f"{{{self._prefix}:{crc32(buckets[0].key.encode()) % self._shards}}}:"
-        asked: list[str | bytes] = [tag + bucket.key for bucket in buckets]
-        asked.append(" ".join([f"{b.rate.interval}/{b.rate.interval * b.rate.capacity}" for b in buckets]))
-        if not spend:
-            asked.append(b"look")
+        keys = [self._tag + bucket.key for bucket in buckets]
+        costs = " ".join([f"{b.rate.interval}/{b.rate.interval * b.rate.capacity}" for b in buckets])
+        asked = (*keys, costs) if spend else (*keys, costs, "look")
         try:
-            reply = self._run(len(buckets), asked)
+            try:
+                reply = self._client.evalsha(_SHA, len(keys), *asked)
+            except failures.NoScriptError:
+                # The server was restarted or its scripts were flushed; nothing has run. EVAL carries the text along.
+                reply = self._client.eval(_SCRIPT, len(keys), *asked)
         except _FAILURES as error:
             raise ServiceDown("redis", reason_of(error)) from error
         wait, *debts = map(int, reply.split())
@@ -198,13 +192,6 @@ class RedisLimiter:
         """Close the connections, unless they belong to the host's client."""
         if self._is_ours:
             self._client.close()
-
-    def _run(self, count: int, asked: list[str | bytes]) -> Any:
-        try:
-            return self._client.evalsha(_SHA, count, *asked)
-        except failures.NoScriptError:
-            # The server was restarted or its scripts were flushed; nothing has run. EVAL carries the text along.
-            return self._client.eval(_SCRIPT, count, *asked)
 
     def _address(self) -> str:
         settings = _connection_settings(self._client)

@@ -21,7 +21,7 @@ from tests.redis_servers import PausableRedis, RedisCluster, monitored
 from tests.servers import HOST, Redis, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 PATIENT = "?socket_timeout=10&socket_connect_timeout=10"
 
@@ -220,19 +220,3 @@ def test_a_cluster_survives_a_flush_of_its_scripts(cluster: RedisCluster) -> Non
         for left in (99, 98):
             client.script_flush()
             assert limiter.take(FOUR).states[0].remaining == left
-
-
-def test_clients_are_distributed_over_shards_and_limited_exactly(cluster: RedisCluster) -> None:
-    def of(number: int) -> Sequence[Bucket]:
-        return [Bucket("c", f"client:{number}", Rate(2, 3600)), Bucket("s", f"site:{number}", Rate(100, 3600))]
-
-    with cluster_client(cluster) as client:
-        limiter = RedisLimiter(client, "spread", shards=64)
-        for number in range(30):
-            assert [limiter.take(of(number)).passed for _ in range(3)] == [True, True, False]
-    counts = []
-    for node in cluster.nodes:
-        with redis.Redis(host=HOST, port=node.port) as one:
-            counts.append(sum(1 for key in one.keys("{spread:*")))
-    assert sum(counts) == 60
-    assert min(counts) > 0
