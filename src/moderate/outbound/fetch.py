@@ -131,8 +131,26 @@ class GuardedFetcher:
         raise FetchFailed("redirects", Message("the source redirects more than {n} times", n=self._max_redirects))
 
     def _hop(self, address: WebAddress, about: str, budget: Budget) -> Fetched | WebAddress:
-        with _acquired(self._hosts, address.host, budget), self._answer(address, about, budget) as response:
-            fields = _fields(response)
+        acquired = ExitStack()
+
+        def claim(found: Address) -> None:
+            acquired.enter_context(_acquired(self._addresses, line_of(found), budget))
+
+        headers = [
+            ("User-Agent", f"{self._user_agent} ({_NOT_IN_COMMENT.sub('', about)[:200]})"),
+            ("Accept", _ACCEPT),
+            ("Accept-Encoding", "gzip"),
+        ]
+        with (
+            _acquired(self._hosts, address.host, budget),
+            acquired,
+            _failures_named(),
+            self._client.request("GET", address, budget, headers, claim=claim) as response,
+        ):
+            # Of a repeated field the last one, as only single ones are read.
+            fields = {
+                name.decode("ascii").lower(): value.decode("utf-8", "replace") for name, value in response.headers
+            }
             location = fields.get("location")
             if response.status in _REDIRECTS and location is not None:
                 return redirected(address, location, ports=self._ports, allow=self._allow)
@@ -147,25 +165,6 @@ class GuardedFetcher:
         check_type(content_type)
         body = read_body(response.iter_stream(), fields, self._max_bytes)
         return Fetched(address.url, response.status, content_type, body)
-
-    @contextmanager
-    def _answer(self, address: WebAddress, about: str, budget: Budget) -> Iterator[httpcore.Response]:
-        acquired = ExitStack()
-
-        def claim(found: Address) -> None:
-            acquired.enter_context(_acquired(self._addresses, line_of(found), budget))
-
-        headers = [
-            ("User-Agent", f"{self._user_agent} ({_NOT_IN_COMMENT.sub('', about)[:200]})"),
-            ("Accept", _ACCEPT),
-            ("Accept-Encoding", "gzip"),
-        ]
-        with (
-            acquired,
-            _failures_named(),
-            self._client.request("GET", address, budget, headers, claim=claim) as response,
-        ):
-            yield response
 
 
 @contextmanager
@@ -196,11 +195,6 @@ def line_of(address: Address) -> str:
     if isinstance(address, IPv4Address):
         return str(address)
     return str(IPv6Network((int(address), 64), strict=False))
-
-
-def _fields(response: httpcore.Response) -> dict[str, str]:
-    """Return header fields by their lower-case names; of a repeated one the last, as only single ones are read."""
-    return {name.decode("ascii").lower(): value.decode("utf-8", "replace") for name, value in response.headers}
 
 
 @contextmanager

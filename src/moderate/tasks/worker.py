@@ -196,10 +196,10 @@ class ThreadPool:
         self._start_reader()
 
     def _start_worker(self) -> None:
-        self._worker = self._thread("moderate-worker", lambda: self._loop(self._wake_worker, self._do_own))
+        self._worker = self._thread("moderate-worker", self._loop, self._wake_worker, self._do_own)
 
     def _start_reader(self) -> None:
-        self._reader = self._thread("moderate-reader", lambda: self._loop(self._wake_reader, self._do_fetches))
+        self._reader = self._thread("moderate-reader", self._loop, self._wake_reader, self._do_fetches)
         self._readers.add(self._reader)
 
     def watch(self) -> None:
@@ -277,8 +277,8 @@ class ThreadPool:
         with self._lock:
             return list(self._readers)
 
-    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
-        thread = threading.Thread(target=work, name=name, daemon=True)
+    def _thread(self, name: str, work: Callable[..., None], *args: object) -> threading.Thread:
+        thread = threading.Thread(target=work, args=args, name=name, daemon=True)
         thread.start()
         return thread
 
