@@ -20,7 +20,7 @@ from moderate.text.similarity import plain, spellings, word_pattern
 from moderate.web_address import host_of, is_ip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from moderate.checks.base import Facts
     from moderate.model import Submission
@@ -122,7 +122,7 @@ class Reading:
     """The parts of a submission that rules match, prepared once for all rules."""
 
     words: tuple[str, ...]
-    hosts: frozenset[str]
+    hosts: tuple[str, ...]
     email: str
     ip: str
 
@@ -143,12 +143,16 @@ def reading_of(written: Submission | Item) -> Reading:
     )
 
 
+@lru_cache(maxsize=16)
 def reading(
-    *, text: str, addresses: Iterable[str | None] = (), email: str | None = None, ip: str | None = None
+    *, text: str, addresses: tuple[str | None, ...] = (), email: str | None = None, ip: str | None = None
 ) -> Reading:
-    """Return what rules match in a text, links, an e-mail address and an IP address."""
+    """Return what rules match in a text, links, an e-mail address and an IP address.
+
+    Cached, because both checks of rules read each submission.
+    """
     hosts = {host for address in addresses if address and (host := host_of(address))}
-    return Reading(spellings(text), frozenset(hosts | names_in(text)), (email or "").lower(), ip or "")
+    return Reading(spellings(text), tuple(sorted(hosts | names_in(text))), (email or "").lower(), ip or "")
 
 
 def matches(rule: Rule, written: Reading) -> str | None:
@@ -168,7 +172,7 @@ def _host(value: str, written: Reading) -> str | None:
     suffix = host_of(value)
     if not suffix:
         return None
-    return next((host for host in sorted(written.hosts) if is_below(host, suffix)), None)
+    return next((host for host in written.hosts if is_below(host, suffix)), None)
 
 
 def _email(value: str, written: Reading) -> str | None:
@@ -224,6 +228,7 @@ def network_of(value: str) -> Network | None:
     return network
 
 
+@lru_cache(maxsize=256)
 def address_of(value: str) -> Address | None:
     """Return a client's IP address, IPv4 in IPv6 as IPv4. None if it is unknown."""
     try:

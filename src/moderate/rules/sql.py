@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, delete, insert, select, update
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy.engine import Connection, Row
-    from sqlalchemy.sql.dml import Update
 
     from moderate.database.engine import Database
     from moderate.model import Finding
@@ -25,6 +23,12 @@ if TYPE_CHECKING:
 
 #: Seconds after which changes by other processes take effect.
 MAX_AGE = 5.0
+
+HIT = (
+    update(rules)
+    .where(rules.c.id == bindparam("met"))
+    .values(hits=rules.c.hits + 1, last_hit_at=bindparam("last_hit_at"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +111,7 @@ def note_hits(conn: Connection, found: Iterable[Finding], before: Iterable[Findi
     if met:
         met.difference_update([finding.rule for finding in before])
     for number in sorted(met):
-        conn.execute(_hit(), {"met": number, "last_hit_at": now})
-
-
-@lru_cache
-def _hit() -> Update:
-    return (
-        update(rules)
-        .where(rules.c.id == bindparam("met"))
-        .values(hits=rules.c.hits + 1, last_hit_at=bindparam("last_hit_at"))
-    )
+        conn.execute(HIT, {"met": number, "last_hit_at": now})
 
 
 def _info(row: Row[Any]) -> RuleInfo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Self
 
 from flask import Response, request
@@ -62,10 +63,8 @@ class RuleOut(RuleSaid):
 
     @classmethod
     def of(cls, info: RuleInfo) -> Self:
-        said = RuleSaid.model_validate(info.rule)
         return cls(
-            **dict(said),
-            id=info.rule.id,
+            **asdict(info.rule),
             created_at=info.created_at,
             created_by=info.created_by,
             hits=info.hits,
