@@ -85,12 +85,13 @@ def sample_of(submission: Submission, facts: Facts) -> SpamSample:
     """
     article, client = submission.article, submission.client
     trap = facts.settings.honeypot
+    is_reply = submission.kind is Kind.COMMENT and submission.parent is not None
     return SpamSample(
         user_ip=client.ip,
         user_agent=client.user_agent,
         referrer=client.referrer,
         permalink=article.url,
-        comment_type=comment_type(submission),
+        comment_type="reply" if is_reply else submission.kind.value,
         comment_author=submission.author or submission.blog_name or "",
         comment_author_email=submission.email or "",
         comment_author_url=submission.url or submission.source_url or "",
@@ -107,13 +108,6 @@ def sample_of(submission: Submission, facts: Facts) -> SpamSample:
 def content_of(title: str | None, text: str) -> str:
     """Return the text for the service, below the title that pings have."""
     return "\n\n".join(part for part in (title, text) if part)
-
-
-def comment_type(submission: Submission) -> str:
-    """Return Akismet's name for the kind of a submission."""
-    if submission.kind is Kind.COMMENT and submission.parent is not None:
-        return "reply"
-    return submission.kind.value
 
 
 def iso(moment: datetime | None) -> str:

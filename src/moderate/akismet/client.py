@@ -28,7 +28,6 @@ from moderate.ports import SpamAnswer, SpamUsage, SpamWord
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable, Iterator, Mapping
-    from datetime import datetime
 
     import akismet
 
@@ -97,15 +96,12 @@ class AkismetService:
         clock: Clock,
         base_url: str | None = None,
         timeout: float = 5.0,
-        blog_lang: str = "",
-        is_test: bool = False,
     ) -> None:
         self._key = key
         self._blog_url = blog_url
         self._base_url = base_url or BASE_URL
         self._timeout = timeout
         self._clock = clock
-        self._constant = (("blog_charset", "UTF-8"), ("blog_lang", blog_lang), ("is_test", "1" if is_test else ""))
         self._breaker = CircuitBreaker("akismet", clock)
         self._lock = threading.Lock()
         self._clients: dict[int, Clients] = {}
@@ -158,9 +154,7 @@ class AkismetService:
     def _call(self, sample: SpamSample | None = None) -> Iterator[tuple[Clients, Call]]:
         """Make one call within the block: circuit breaker, budget, extra fields, and any error as `ServiceDown`."""
         self._breaker.enter()
-        extra = (*more_fields(sample), *self._constant) if sample is not None else ()
-        sent = set(own_fields(sample)) if sample is not None else set()
-        fields = tuple((name, value) for name, value in extra if value and name not in sent)
+        fields = tuple(more_fields(sample)) if sample is not None else ()
         call = Call(fields, Budget.of(self._clock, self._timeout, MOST_BYTES))
         token = current_call.set(call)
         try:
@@ -201,7 +195,11 @@ class AkismetService:
         debug = self._line(call, "debug-help")
         if debug:
             reason = Message("{reason} ({note})", reason=reason, note=debug)
-        return self._down(kind, reason, wait_of(error, self._clock.now()))
+        response = response_to(error)
+        asked = (
+            retry_after(response.headers.get("retry-after", ""), self._clock.now()) if response is not None else None
+        )
+        return self._down(kind, reason, asked or 0.0)
 
     def _down(self, kind: Kind, reason: str = INVALID_KEY, wait: float = 0) -> ServiceDown:
         return ServiceDown("akismet", self._without_key(reason), max(wait, RETRY_AFTER[kind]), kind)
@@ -280,11 +278,14 @@ def own_fields(sample: SpamSample) -> akismet.AkismetArguments:
 
 def more_fields(sample: SpamSample) -> Iterator[tuple[str, str]]:
     """Yield the fields that the service takes and the client does not."""
-    yield "comment_parent", sample.comment_parent
-    for part in sample.comment_context:
+    if sample.comment_parent:
+        yield "comment_parent", sample.comment_parent
+    for part in filter(None, sample.comment_context):
         yield "comment_context[]", part
-    if sample.honeypot_field_name and sample.honeypot_value:
-        yield sample.honeypot_field_name, sample.honeypot_value
+    field_name = sample.honeypot_field_name
+    if field_name and sample.honeypot_value and field_name not in own_fields(sample):
+        yield field_name, sample.honeypot_value
+    yield "blog_charset", "UTF-8"
 
 
 def failure_of(error: Exception) -> tuple[Kind, Message]:
@@ -298,27 +299,18 @@ def failure_of(error: Exception) -> tuple[Kind, Message]:
     is_late = any(isinstance(cause, httpcore.TimeoutException | DeadlinePassed) for cause in causes)
     if is_late or (failed and failed.kind == "timeout"):
         return "timeout", Message("no complete answer in time")
-    status = next((code for cause in causes if (code := status_of(cause))), None)
-    if status is not None:
-        return "refused", Message("it answered with status {n}", n=status)
+    response = response_to(error)
+    if response is not None:
+        return "refused", Message("it answered with status {n}", n=response.status_code)
     if failed or isinstance(error, akismet.RequestError):
         return "refused", Message("it cannot be reached: {why}", why=failed.reason if failed else trouble(error))
     return "protocol", Message("its answer is none that we know")
 
 
-def status_of(error: BaseException) -> int | None:
-    response = getattr(error, "response", None)
-    status = getattr(response, "status_code", None)
-    return status if isinstance(status, int) else None
-
-
-def wait_of(error: Exception, now: datetime) -> float:
-    """Return the service's own Retry-After in seconds; 0 without one."""
-    for cause in chain(error):
-        response = getattr(cause, "response", None)
-        if response is not None:
-            return retry_after(response.headers.get("retry-after", ""), now) or 0.0
-    return 0.0
+def response_to(error: Exception) -> httpx.Response | None:
+    """Return the response that led to an error; None where there was none."""
+    found = (getattr(cause, "response", None) for cause in chain(error))
+    return next((response for response in found if isinstance(response, httpx.Response)), None)
 
 
 def seconds(value: str | None) -> float | None:
