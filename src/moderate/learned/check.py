@@ -70,7 +70,7 @@ class Learned(CheckDefaults):
 
 def learn(counts: TokenCounts, item: Item, is_spam: bool | None) -> bool:
     """Teach the filter a moderator's decision on *item*, or take it back (None). To do it twice does no harm."""
-    return counts.teach(item.id, features(Writing.of_item(item), counts.key()).keys(), is_spam)
+    return counts.teach(item.id, features(Writing.of(item), counts.key()).keys(), is_spam)
 
 
 def opinion_of(tokens: Iterable[int], table: TokenTable) -> Opinion | None:

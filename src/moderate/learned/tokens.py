@@ -16,12 +16,13 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from moderate.i18n import PLACE, Message
+from moderate.model import Item
 from moderate.text.similarity import folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from moderate.model import Item, Kind, Submission
+    from moderate.model import Submission
 
 #: A token in text: one character for its sort (see `told`), and its words.
 Label = str
@@ -88,17 +89,14 @@ class Writing:
     email: str = ""
 
     @classmethod
-    def of(cls, submission: Submission) -> Writing:
-        address = submission.url or submission.source_url
-        return cls._made(submission.kind, submission.body.raw, submission.title, address, submission.email)
-
-    @classmethod
-    def of_item(cls, item: Item) -> Writing:
-        return cls._made(item.kind, item.text, item.title, item.url or item.source_url, item.email)
-
-    @classmethod
-    def _made(cls, kind: Kind, text: str, title: str | None, url: str | None, email: str | None) -> Writing:
-        return cls(kind=kind.value, text=text, title=title or "", url=url or "", email=email or "")
+    def of(cls, written: Submission | Item) -> Writing:
+        return cls(
+            kind=written.kind.value,
+            text=written.text if isinstance(written, Item) else written.body.raw,
+            title=written.title or "",
+            url=written.url or written.source_url or "",
+            email=written.email or "",
+        )
 
 
 def features(writing: Writing, key: bytes) -> dict[int, Label]:

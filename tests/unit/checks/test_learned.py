@@ -115,7 +115,7 @@ def an_item(text: str) -> Item:
 
 def test_an_item_has_the_same_tokens_as_its_submission() -> None:
     submission = comment("Hello", email="a@example.org", url="https://a.example/")
-    assert Writing.of(submission) == Writing.of_item(an_item("Hello"))
+    assert Writing.of(submission) == Writing.of(an_item("Hello"))
     assert Writing.of(ping()).url == "https://blog.example.net/ferry"
 
 
@@ -125,7 +125,7 @@ def test_learning_twice_has_no_effect_and_unlearning_removes_all_counts() -> Non
     assert learn(counts, item, True)
     assert not learn(counts, item, True)
     assert learn(counts, replace(item, status=Status.APPROVED), None)
-    assert counts.lookup(features(Writing.of_item(item), KEY).keys()) == TokenTable({}, (0, 0), (0, 0))
+    assert counts.lookup(features(Writing.of(item), KEY).keys()) == TokenTable({}, (0, 0), (0, 0))
 
 
 @pytest.mark.parametrize(
