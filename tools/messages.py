@@ -122,15 +122,32 @@ def updated(catalog: str, keys: Collection[Key]) -> str:
         if not known or known[0] in missing:
             kept.append(block)
             missing.pop(known[0], None) if known else None
-    return "\n\n".join([*kept, *map(empty, missing)]) + "\n"
+    return "\n\n".join([*kept, *(empty(key, plural_forms(catalog)) for key in missing)]) + "\n"
 
 
-def empty(key: Key) -> str:
-    """Return an entry without a translation."""
+def empty(key: Key, forms: int) -> str:
+    """Return an entry without a translation, or without any of the plural *forms*."""
     lines = [f"msgctxt {quoted(key.context)}"] if key.context else []
     lines.append(f"msgid {quoted(key.id)}")
-    lines += [f"msgid_plural {quoted(key.plural)}", 'msgstr[0] ""'] if key.plural else ['msgstr ""']
-    return "\n".join(lines)
+    if key.plural is None:
+        return "\n".join([*lines, 'msgstr ""'])
+    return "\n".join([*lines, f"msgid_plural {quoted(key.plural)}", *(f'msgstr[{form}] ""' for form in range(forms))])
+
+
+def plural_forms(catalog: str) -> int:
+    """Return the number of plural forms that the header of a catalog names."""
+    named = re.search(r"nplurals=(\d+)", catalog)
+    return int(named[1]) if named else 1
+
+
+def untranslated(catalog: str) -> list[str]:
+    """Return the messages of which a translation, or one of its plural forms, is missing or empty."""
+    forms = plural_forms(catalog)
+    return [
+        entry.id
+        for entry in entries(catalog)
+        if not all(entry.translations) or len(entry.translations) != (1 if entry.plural is None else forms)
+    ]
 
 
 def quoted(text: str) -> str:
@@ -141,8 +158,7 @@ def main() -> None:
     for path in sorted(PACKAGE.glob("locale/*/LC_MESSAGES/moderate.po")):
         catalog = path.read_text("utf-8")
         path.write_text(updated(catalog, messages()), "utf-8")
-        empties = [entry.id for entry in entries(path.read_text("utf-8")) if not all(entry.translations)]
-        print(f"{path.relative_to(ROOT)}: {len(empties)} messages to translate")
+        print(f"{path.relative_to(ROOT)}: {len(untranslated(path.read_text('utf-8')))} messages to translate")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from moderate.i18n import (
 from moderate.store.rows import finding_from_json, finding_to_json
 from tests.servers import ROOT
 from tests.sites import Host
-from tools.messages import CALLS, PACKAGE, Key, messages, name_of, updated
+from tools.messages import CALLS, PACKAGE, Key, messages, name_of, untranslated, updated
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,8 +72,8 @@ def test_no_message_is_missing_from_a_catalog_and_none_is_obsolete(language: str
 
 @pytest.mark.parametrize("language", CATALOGS)
 def test_every_message_is_translated_and_no_translation_is_fuzzy(language: str) -> None:
-    odd = [entry.id for entry in entries(CATALOGS[language]) if entry.is_fuzzy or not all(entry.translations)]
-    assert odd == []
+    assert untranslated(CATALOGS[language]) == []
+    assert [entry.id for entry in entries(CATALOGS[language]) if entry.is_fuzzy] == []
 
 
 @pytest.mark.parametrize("language", CATALOGS)
@@ -106,6 +106,16 @@ def test_a_new_message_gets_an_empty_entry_and_an_obsolete_one_is_removed() -> N
         'msgctxt "check"\nmsgid "new"\nmsgstr ""\n\nmsgid "{n} day"\nmsgid_plural "{n} days"\nmsgstr[0] ""\n'
     )
     assert updated(catalog, [Key("kept"), Key("new", context="check"), Key("{n} day", "{n} days")]) == expected
+
+
+def test_a_language_with_two_plural_forms_needs_both() -> None:
+    header = 'msgid ""\nmsgstr "Plural-Forms: nplurals=2; plural=(n != 1);\\n"\n\n'
+    day = Key("{n} day", "{n} days")
+    entry = 'msgid "{n} day"\nmsgid_plural "{n} days"\nmsgstr[0] "{n} Tag"\n'
+    assert updated(header, [day]).endswith('msgid_plural "{n} days"\nmsgstr[0] ""\nmsgstr[1] ""\n')
+    assert untranslated(header + entry) == ["{n} day"]
+    assert untranslated(f'{header}{entry}msgstr[1] ""\n') == ["{n} day"]
+    assert untranslated(f'{header}{entry}msgstr[1] "{{n}} Tage"\n') == []
 
 
 def test_entries_are_parsed_with_plurals_contexts_escapes_and_flags() -> None:
