@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
-import logging
-from dataclasses import fields
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import request, request_finished, request_started
-from werkzeug.exceptions import Gone, NotFound
 
 from moderate.build import Parts, build_state
 from moderate.checks.order import refuse_checks
 from moderate.cli import build_cli, settings_explained
 from moderate.database.engine import refuse_engine
 from moderate.database.migrate import include_name
-from moderate.errors import HookError
-from moderate.hooks import Article, Author, key_text, type_name
+from moderate.hooks import key_text
 from moderate.http import language
 from moderate.http.blueprint import build_blueprint, place_of, start_worker
 from moderate.http.body import keep
@@ -42,18 +36,7 @@ if TYPE_CHECKING:
     from moderate.protocols.base import InboundProtocol
 
 F = TypeVar("F", bound="Callable[..., Any]")
-A = TypeVar("A", Article, Author, Moderator)
 K = TypeVar("K", bound="str | int")
-
-log = logging.getLogger("moderate")
-
-#: The type that each hook returns, besides None.
-ANSWERS = {
-    "article_loader": Article,
-    "article_finder": Article,
-    "moderator_loader": Moderator,
-    "author_loader": Author,
-}
 
 
 class Moderate:
@@ -79,15 +62,8 @@ class Moderate:
         refuse_engine(engine)
         checks = None if checks is None else tuple(checks)
         refuse_checks(checks or ())
-        self._hooks: dict[str, Callable[..., Any]] = {}
-        hooks = Hooks(
-            load_article=partial(self._call, "article_loader"),
-            find_article=partial(self._call, "article_finder"),
-            load_moderator=partial(self._call, "moderator_loader"),
-            load_author=partial(self._call, "author_loader"),
-            has=self._hooks.__contains__,
-        )
-        self._parts = Parts(engine, redis, checks, protocols, clock, hooks)
+        self._hooks = Hooks()
+        self._parts = Parts(engine, redis, checks, protocols, clock, self._hooks)
         if app is not None:
             self.init_app(app)
 
@@ -114,32 +90,8 @@ class Moderate:
         return self._plug("author_loader", function)
 
     def _plug(self, name: str, function: F) -> F:
-        self._hooks[name] = function
+        self._hooks.functions[name] = function
         return function
-
-    def _call(self, name: str, *arguments: Any) -> Any:
-        """Call a hook, which may be registered after `init_app`, and check what it returns.
-
-        A hook for articles may abort with 404 or 410, as ``get_or_404`` of Flask-SQLAlchemy does, instead of
-        returning None. Other exceptions pass through.
-        """
-        hook = self._hooks.get(name)
-        if hook is None and name == "article_loader":
-            raise RuntimeError("moderate has no article loader: decorate one with @moderate.article_loader.")
-        if hook is None:
-            return None
-        try:
-            answer = hook(*arguments)
-        except (NotFound, Gone):
-            if ANSWERS[name] is not Article:
-                raise
-            return None
-        # By identity and type: a login proxy answers `isinstance` and `==` for the object behind it.
-        if answer is None or answer is False:
-            return None
-        if type(answer) is ANSWERS[name]:
-            return answer
-        return converted(name, answer, ANSWERS[name])
 
     # --- the app -------------------------------------------------------------------------------
 
@@ -263,19 +215,3 @@ class Moderate:
             change=ChangedText(change),
         )
         return decide_one(current_state().desk, request)
-
-
-def converted(hook: str, answer: object, expected: type[A]) -> A:
-    """Return the answer of *hook*, an instance of a subclass of *expected*, with the fields of *expected* alone.
-
-    They are checked again by that. Raises `HookError` for everything else, and logs it, because the host's own error
-    handlers may not.
-    """
-    if issubclass(type(answer), expected):
-        return expected(**{entry.name: getattr(answer, entry.name) for entry in fields(expected)})
-    if inspect.iscoroutine(answer):
-        # A coroutine that is never awaited warns when it is collected.
-        answer.close()
-    error = HookError(hook, expected.__name__, type_name(answer))
-    log.error("%s", error)
-    raise error

@@ -1,23 +1,27 @@
-"""The site as its protocols and pages see it: form tokens, cookies, addresses, and the comment form."""
+"""The site as its protocols and pages see it: the host's hooks, form tokens, cookies, and the comment form."""
 
 from __future__ import annotations
 
 import hmac
+import inspect
 import json
+import logging
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask import Response, current_app, request, url_for
+from werkzeug.exceptions import Gone, NotFound
 
-from moderate.errors import Forbidden, Invalid, RateLimited, ServiceDown
-from moderate.hooks import id_of_login
+from moderate.errors import Forbidden, HookError, Invalid, RateLimited, ServiceDown
+from moderate.hooks import Article, Author, id_of_login, type_name
 from moderate.http.answers import headers_of, problem, public_text, status_of
 from moderate.http.item_json import public_item
 from moderate.i18n import Message
 from moderate.limits.policy import client_net, keyed
-from moderate.model import PINGS, Kind, Status, whole_number
+from moderate.model import PINGS, Kind, Moderator, Status, whole_number
 from moderate.reading.thread import SENT, item_address
 from moderate.text.clean import email as clean_email
 
@@ -33,10 +37,14 @@ if TYPE_CHECKING:
     from moderate.http.rendering import Templates
     from moderate.http.signing import Signer
     from moderate.http.site_address import SiteAddress
-    from moderate.model import Article, Author, Item, Moderator, Receipt
+    from moderate.model import Item, Receipt
     from moderate.notices.values import Confirming
     from moderate.settings import Settings
     from moderate.store.store import Store
+
+A = TypeVar("A", Article, Author, Moderator)
+
+log = logging.getLogger("moderate")
 
 #: The cookie that shows people their own comments while these are pending.
 OWN_COOKIE = "moderate_own"
@@ -61,16 +69,57 @@ LISTED_PINGS = 200
 FORM_SECONDS = 7 * 24 * 3600
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
-    """Functions of the host, which may be registered late. They return None where the host has none of that name."""
+    """The functions that a host has registered by their names, in `functions`; others return None.
 
-    load_article: Callable[[str], Article | None]
-    find_article: Callable[[str], Article | None]
-    load_moderator: Callable[[], Moderator | None]
-    load_author: Callable[[], Author | None]
-    #: Returns whether the host has registered a function of this name.
-    has: Callable[[str], bool]
+    They may be registered after the app was built. A function for articles may abort with 404 or 410, as
+    ``get_or_404`` of Flask-SQLAlchemy does, instead of returning None. Other exceptions pass through.
+    """
+
+    def __init__(self) -> None:
+        self.functions: dict[str, Callable[..., Any]] = {}
+        self.load_article: Callable[[str], Article | None] = partial(self._call, "article_loader", Article)
+        self.find_article: Callable[[str], Article | None] = partial(self._call, "article_finder", Article)
+        self.load_moderator: Callable[[], Moderator | None] = partial(self._call, "moderator_loader", Moderator)
+        self.load_author: Callable[[], Author | None] = partial(self._call, "author_loader", Author)
+
+    def has(self, name: str) -> bool:
+        """Return whether the host has registered a function of this name."""
+        return name in self.functions
+
+    def _call(self, name: str, expected: type[A], *arguments: str) -> A | None:
+        """Call a function and check what it returns. Raises `HookError` for a value of another type."""
+        function = self.functions.get(name)
+        if function is None and name == "article_loader":
+            raise RuntimeError("moderate has no article loader: decorate one with @moderate.article_loader.")
+        if function is None:
+            return None
+        try:
+            answer = function(*arguments)
+        except (NotFound, Gone):
+            if expected is not Article:
+                raise
+            return None
+        # By identity and type: a login proxy answers `isinstance` and `==` for the object behind it.
+        if answer is None or answer is False:
+            return None
+        return answer if type(answer) is expected else converted(name, answer, expected)
+
+
+def converted(hook: str, answer: object, expected: type[A]) -> A:
+    """Return the answer of *hook*, an instance of a subclass of *expected*, with the fields of *expected* alone.
+
+    They are checked again by that. Raises `HookError` for everything else, and logs it, because the host's own error
+    handlers may not.
+    """
+    if issubclass(type(answer), expected):
+        return expected(**{entry.name: getattr(answer, entry.name) for entry in fields(expected)})
+    if inspect.iscoroutine(answer):
+        # A coroutine that is never awaited warns when it is collected.
+        answer.close()
+    error = HookError(hook, expected.__name__, type_name(answer))
+    log.error("%s", error)
+    raise error
 
 
 @dataclass(slots=True, eq=False)
