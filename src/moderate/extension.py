@@ -13,8 +13,7 @@ from moderate.database.engine import refuse_engine
 from moderate.database.migrate import include_name
 from moderate.hooks import key_text
 from moderate.http import language
-from moderate.http.blueprint import build_blueprint, place_of, start_worker
-from moderate.http.body import keep
+from moderate.http.blueprint import build_blueprint, keep_body, place_of, start_worker
 from moderate.http.edge import Hooks
 from moderate.http.state import current_state
 from moderate.model import ChangedText, Client, Decision, Kind, Moderator, Raw
@@ -111,7 +110,7 @@ class Moderate:
         app.extensions["moderate"] = state
         blueprint = build_blueprint(state.protocols)
         app.register_blueprint(blueprint, url_prefix=settings.url_prefix, **place)
-        request_started.connect(keep, app)
+        request_started.connect(keep_body, app)
         app.jinja_env.globals.update(
             moderate_counts=thread_page.moderate_counts,
             moderate_thread=thread_page.moderate_thread,

@@ -39,6 +39,9 @@ T = TypeVar("T")
 
 log = logging.getLogger("moderate")
 
+#: The key of the `Refused` in the WSGI environment of a request whose body cannot be read. It is of that request alone.
+REFUSAL = "moderate.refusal"
+
 #: Seconds that a process waits for the current task when it ends: slow servers are killed.
 AT_EXIT = 5.0
 
@@ -71,7 +74,7 @@ class State:
     #: The limiter in Redis, None where limits are counted in this process.
     redis: RedisLimiter | None = None
     hints: Hints = field(default_factory=Hints)
-    #: The largest body in bytes that each endpoint takes, as far as known; see `moderate.http.body`.
+    #: The largest body in bytes that each endpoint takes, as far as known; see `moderate.http.blueprint`.
     max_body: dict[str, int] = field(default_factory=dict)
     #: Threads as JSON, by their tags.
     threads: LRUCache[bytes] = field(default_factory=page_cache)

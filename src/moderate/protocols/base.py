@@ -201,7 +201,7 @@ def body_of(request: Request, limit: int) -> bytes:
 
     Raises `TooLarge` above *limit* bytes and `Invalid` where it ends early.
 
-    A mounted app has stored it in the request before, see `moderate.http.body`.
+    A mounted app has stored it in the request before, see `moderate.http.blueprint`.
     """
     set_limits(request, max_content_length=limit)
     try:

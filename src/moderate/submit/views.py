@@ -17,7 +17,6 @@ from moderate.errors import (
     UnknownItem,
     UnsupportedMediaType,
 )
-from moderate.http.body import REFUSAL
 from moderate.http.item_json import PublicItem, ReceivedItem
 from moderate.http.operation import (
     EDIT_TOKEN,
@@ -32,7 +31,7 @@ from moderate.http.operation import (
     Route,
     header,
 )
-from moderate.http.state import current_state
+from moderate.http.state import REFUSAL, current_state
 from moderate.limits import Costs
 from moderate.model import Author, Kind, Raw
 from moderate.protocols import webmention
