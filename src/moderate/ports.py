@@ -156,7 +156,6 @@ class SpamAnswer:
     guid: str = ""
     alert_code: str = ""
     alert_msg: str = ""
-    debug: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

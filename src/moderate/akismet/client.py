@@ -119,7 +119,6 @@ class AkismetService:
             guid=self._line(call, "guid"),
             alert_code=self._line(call, "alert-code"),
             alert_msg=self._line(call, "alert-msg"),
-            debug=self._line(call, "debug-help"),
         )
 
     def teach(self, sample: SpamSample, is_spam: bool) -> None:

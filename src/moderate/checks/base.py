@@ -29,51 +29,6 @@ COMMENTS = frozenset({Kind.COMMENT})
 PINGS = ALL_KINDS - COMMENTS
 
 
-#: The upper bounds of the histograms in seconds: from a comparison in memory to a service that is slow.
-TIMING_BOUNDS = (0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0)
-
-
-@dataclass(slots=True)
-class Timing:
-    """The histogram of one check: the number of calls below each bound (the last one above all), and their total."""
-
-    counts: list[int] = field(default_factory=lambda: [0] * (len(TIMING_BOUNDS) + 1))
-    seconds: float = 0.0
-
-
-class Timings:
-    """Statistics of the checks in this process: how long they take and what they find.
-
-    Thread-safe. A forked process goes on from the numbers of its parent.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._timings: dict[str, Timing] = {}
-        self._findings: dict[tuple[str, str], int] = {}
-
-    def asked(self, check: str, seconds: float, finding: Finding | None) -> None:
-        """Count one call of a check."""
-        lean = finding.lean.value if finding else "passed"
-        with self._lock:
-            timing = self._timings.get(check)
-            if timing is None:
-                timing = self._timings[check] = Timing()
-            timing.counts[bisect_left(TIMING_BOUNDS, seconds)] += 1
-            timing.seconds += seconds
-            self._findings[check, lean] = self._findings.get((check, lean), 0) + 1
-
-    def timings(self) -> Mapping[str, Timing]:
-        """Return a copy of the histograms, by check."""
-        with self._lock:
-            return {check: Timing(list(timing.counts), timing.seconds) for check, timing in self._timings.items()}
-
-    def findings(self) -> Mapping[tuple[str, str], int]:
-        """Return how often each check found what, by check and lean; the lean is "passed" where it found nothing."""
-        with self._lock:
-            return dict(self._findings)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """Services that some checks need besides the store; None where the site has none."""
@@ -130,13 +85,6 @@ class Facts:
     is_recheck: bool = False
 
 
-#: The name of the check of the hidden field.
-HONEYPOT = "honeypot"
-
-#: Checks that hold because of the traffic on the site, whatever the item is.
-TRAFFIC_CHECKS = frozenset({"crowd", "wave"})
-
-
 class Check(Protocol):
     """One question about a submission. A check reads and never writes.
 
@@ -173,6 +121,59 @@ class CheckDefaults:
     needs: str | None = None
 
 
+# --- statistics -----------------------------------------------------------------------------------
+
+#: The upper bounds of the histograms in seconds: from a comparison in memory to a service that is slow.
+TIMING_BOUNDS = (0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+@dataclass(slots=True)
+class Timing:
+    """The histogram of one check: the number of calls below each bound (the last one above all), and their total."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(TIMING_BOUNDS) + 1))
+    seconds: float = 0.0
+
+
+class Timings:
+    """Statistics of the checks in this process: how long they take and what they find.
+
+    Thread-safe. A forked process goes on from the numbers of its parent.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._timings: dict[str, Timing] = {}
+        self._findings: dict[tuple[str, str], int] = {}
+
+    def asked(self, check: str, seconds: float, finding: Finding | None) -> None:
+        """Count one call of a check."""
+        lean = finding.lean.value if finding else "passed"
+        with self._lock:
+            timing = self._timings.get(check)
+            if timing is None:
+                timing = self._timings[check] = Timing()
+            timing.counts[bisect_left(TIMING_BOUNDS, seconds)] += 1
+            timing.seconds += seconds
+            self._findings[check, lean] = self._findings.get((check, lean), 0) + 1
+
+    def timings(self) -> Mapping[str, Timing]:
+        """Return a copy of the histograms, by check."""
+        with self._lock:
+            return {check: Timing(list(timing.counts), timing.seconds) for check, timing in self._timings.items()}
+
+    def findings(self) -> Mapping[tuple[str, str], int]:
+        """Return how often each check found what, by check and lean; the lean is "passed" where it found nothing."""
+        with self._lock:
+            return dict(self._findings)
+
+
+# --- the judge ------------------------------------------------------------------------------------
+
+#: The name of the check of the hidden field.
+HONEYPOT = "honeypot"
+#: Checks that hold because of the traffic on the site, whatever the item is.
+TRAFFIC_CHECKS = frozenset({"crowd", "wave"})
 #: The leans after which no further check is asked, in words.
 CERTAIN = {Lean.TRUST: Message("trust"), Lean.SPAM: Message("spam"), Lean.DISCARD: Message("discard")}
 

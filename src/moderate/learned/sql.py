@@ -42,11 +42,8 @@ class SqlTokenCounts:
 
     def __init__(self, database: Database, key: Callable[[], bytes]) -> None:
         self._database = database
-        self._key = cache(key)
+        self.key: Callable[[], bytes] = cache(key)
         self._most_seen = 0
-
-    def key(self) -> bytes:
-        return self._key()
 
     def has_seen(self, least: int) -> bool:
         if self._most_seen < least:
