@@ -45,7 +45,7 @@ class Moderate:
     (an SQLAlchemy engine, or a callable that returns one when called within an app context),
     `redis` (a redis-py client: plain, of a Sentinel, or of a Cluster; a callable that returns one and
     is called once, by `init_app`; or an address), `checks`, `protocols`, `clock`. Raises `TypeError` for
-    an engine or a check, and `init_app` for a client, that cannot be used.
+    an engine or a check, and `init_app` for a client or a protocol, that cannot be used.
     """
 
     def __init__(

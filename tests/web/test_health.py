@@ -19,6 +19,7 @@ from moderate import Moderator
 from moderate.akismet.stand_in import AkismetStandIn
 from moderate.checks.base import ALL_KINDS
 from moderate.errors import ConfigError
+from moderate.protocols.trackback import Trackback
 from moderate.tasks.housekeeping import check_up
 from tests.redis_servers import RedisCluster
 from tests.servers import Redis
@@ -339,6 +340,19 @@ class Bare:
 def test_an_unusable_check_stops_the_start_with_a_message(tmp_path: Path, given: Any, words: str) -> None:
     with pytest.raises(TypeError, match=words):
         Host(tmp_path, extension={"checks": [given]})
+
+
+class Unpaid(Trackback):
+    name, rule, limit = "unpaid", "/unpaid", "nothing"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [(Unpaid(), "'unpaid' is not usable: its limit 'nothing' is no row of MODERATE_LIMITS"), (Unpaid, r"Unpaid\(\)")],
+)
+def test_an_unusable_protocol_stops_the_start_with_a_message(tmp_path: Path, given: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        Host(tmp_path, extension={"protocols": [given]})
 
 
 def test_a_check_needs_no_optional_attributes(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from moderate.http.operation import (
 )
 from moderate.http.state import REFUSAL, current_state
 from moderate.limits import Costs
+from moderate.limits.rates import ACTIONS
 from moderate.model import Author, Kind, Raw
 from moderate.protocols import webmention
 from moderate.protocols.base import client_of
@@ -78,8 +79,15 @@ def routes_of(protocol: InboundProtocol) -> list[Route]:
     """Return the routes at the address of *protocol*, as `InboundProtocol` describes them.
 
     A protocol of the site's own without a `post` is not in the OpenAPI document. At the comments' address, GET shows
-    the thread.
+    the thread. Raises `TypeError` for a protocol that would fail at its first request.
     """
+    if isinstance(protocol, type):
+        raise TypeError(f"The protocol {protocol.__name__} is not usable: it is a class, write {protocol.__name__}()")
+    if protocol.limit not in ACTIONS:
+        raise TypeError(
+            f"The protocol {protocol.name!r} is not usable: its limit {protocol.limit!r} is no row of MODERATE_LIMITS; "
+            f"rows are {', '.join(ACTIONS)}"
+        )
     is_comment = protocol.name == Comment.name
     own = POST_COMMENT if is_comment else Operation("POST", protocol.rule, protocol.name, answers_errors=True)
     routes = [replace(getattr(protocol, "post", own), rule=protocol.rule)(intake(protocol))]
