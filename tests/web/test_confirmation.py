@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from moderate import Author
 from moderate.errors import ConfigError
 from tests.mail_servers import MailServer
+from tests.tasks import run_due
 from tests.web.mail_sites import a_site, dead, open_tasks, stands, work
 from tests.web.test_mail_links import snapshot
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from flask.testing import FlaskClient
 
+    from moderate.notices.values import ConfirmationRequest
     from tests.mail_servers import Mail
     from tests.sites import Host
 
@@ -390,10 +393,31 @@ def test_a_mailbox_gets_one_mail_a_day_and_the_response_is_the_same(site: Host, 
         answers.append(ask(site, comment(site, browser, email=address)["id"], browser, json={}))
         work(site)
     assert len({(answer.status_code, answer.text) for answer in answers}) == 1
+    site.clock.advance(hours=23)
+    work(site)
     assert [got.to for got in mail.mails] == [MIKA]
-    site.clock.advance(hours=25)
+    assert not open_tasks(site)
+    site.clock.advance(hours=2)
     got_mail(site, mail)
     assert len(mail.mails) == 2
+
+
+def test_two_concurrent_workers_send_one_mail_to_a_mailbox(site: Host, mail: MailServer) -> None:
+    numbers = [comment(site)["id"] for _ in range(2)]
+    work(site)
+    for number in numbers:
+        ask(site, number)
+    desk = site.state.desk
+
+    def meanwhile(request: ConfirmationRequest) -> None:
+        assert run_due(desk) == 1
+        desk.confirming.send(request)
+
+    with site.app.app_context():
+        assert run_due(replace(desk, confirming=replace(desk.confirming, send=meanwhile))) == 1
+    site.clock.advance(minutes=3)
+    work(site)
+    assert [got.to for got in mail.mails] == [MIKA]
 
 
 @pytest.mark.parametrize(

@@ -285,6 +285,20 @@ def test_two_concurrent_workers_send_one_digest(site: Host, mail: MailServer) ->
     assert not open_tasks(site)
 
 
+def test_a_digest_that_is_refused_for_good_is_tried_once(site: Host, mail: MailServer) -> None:
+    for number in range(8):
+        site.comment(f"Wave {number}.")
+    work(site)
+    offered = mail.offered
+    mail.refusal = "554 5.7.1 refused"
+    for _ in range(2):
+        site.clock.advance(hours=1)
+        work(site)
+    assert mail.offered == offered + 1
+    assert len(dead(site)) == 1
+    assert not open_tasks(site)
+
+
 def test_a_repeated_ping_without_changes_is_mailed_once(tmp_path: Path, mail: MailServer) -> None:
     site = a_site(tmp_path, mail.port, MODERATE_VERIFY_PINGS="off")
     ping = {"url": "http://blog.example/1", "title": "On thaw", "excerpt": "They wrote.", "blog_name": "A blog"}

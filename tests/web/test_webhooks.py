@@ -7,7 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import select
 
+from moderate.database.schema import tasks
 from moderate.errors import ConfigError
 from moderate.settings import Settings
 from tests.blogs import Blog
@@ -221,6 +223,9 @@ def test_a_receiver_that_sends_retry_after_is_not_called_before(
         process.clock.advance(minutes=110)
         work(process)
     assert len(receiver.ids) == 1
+    with site.state.desk.store.database.read() as conn:
+        attempts = conn.execute(select(tasks.c.attempts).where(tasks.c.kind.startswith("notify:"))).scalars().all()
+    assert sorted(attempts) == [0, 1], "a task that waits for the receiver uses up no attempt"
     site.clock.advance(minutes=15)
     work(site)
     assert len(receiver.told) == 2
