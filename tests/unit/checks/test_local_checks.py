@@ -50,6 +50,11 @@ def test_a_form_submitted_at_once_is_held() -> None:
     assert lean(Timing(), comment(form_age=-3599.5, from_form=True)) is Lean.NOTE
 
 
+def test_a_form_that_was_open_for_more_than_a_day_is_noted() -> None:
+    assert lean(Timing(), comment(form_age=86_400.0, from_form=True)) is None
+    assert lean(Timing(), comment(form_age=86_401.0, from_form=True)) is Lean.NOTE
+
+
 def test_a_long_text_needs_more_time_up_to_a_maximum() -> None:
     assert least_seconds("x" * 2000, 3) == 9
     assert least_seconds("x" * 500_000, 3) == 12

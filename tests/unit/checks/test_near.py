@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from moderate.checks.history import Repeat
 from moderate.model import Kind, Lean, Status
 from moderate.text.similarity import NEAR, Alike, near_text
-from tests.unit.checks.cases import Past, comment, facts
+from tests.unit.checks.cases import Past, comment, facts, ping
 
 SPAM = (
     "Dear friends, our certified wholesale pharmacy delivers genuine medicine overnight, order number 48213 is"
@@ -107,6 +107,12 @@ def test_nearly_the_same_text_is_held_from_the_third_on() -> None:
     assert finding is not None
     assert finding.lean is Lean.HOLD
     assert "nearly the same text came 2 times" in finding.reason
+
+
+def test_nearly_the_same_excerpt_of_a_ping_is_held_from_the_fourth_on() -> None:
+    """One post may ping several articles."""
+    assert Repeat().look(ping(SPAM), facts(earlier=earlier(2))) is None
+    assert Repeat().look(ping(SPAM), facts(earlier=earlier(3))) is not None
 
 
 def test_a_flood_of_nearly_equal_texts_over_articles_is_spam() -> None:
