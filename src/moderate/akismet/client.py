@@ -12,7 +12,7 @@ import threading
 import weakref
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Literal, cast
 from urllib.parse import urlencode
 
@@ -37,23 +37,8 @@ BASE_URL = "https://rest.akismet.com"
 #: The longest answer of a call, in bytes with its head. Akismet's answers are a word or a few lines of JSON.
 MOST_BYTES = 65_536
 
-#: The fields that the client passes on; the others of a sample go through the transport.
-OWN_FIELDS = (
-    "user_agent",
-    "referrer",
-    "permalink",
-    "comment_type",
-    "comment_author",
-    "comment_author_email",
-    "comment_author_url",
-    "comment_content",
-    "comment_date_gmt",
-    "comment_post_modified_gmt",
-    "honeypot_field_name",
-    "user_role",
-    "blog_lang",
-    "recheck_reason",
-)
+#: The fields of a sample that are no keywords of the client's: it takes the address first, and the others not at all.
+NO_KEYWORDS = frozenset({"user_ip", "comment_parent", "comment_context", "honeypot_value"})
 
 MINUTES = 60.0
 #: Seconds until a retry makes sense, by kind of failure.
@@ -270,9 +255,9 @@ def headers_of(request: httpx.Request, target: httpx.URL, body: bytes) -> list[t
 
 
 def own_fields(sample: SpamSample) -> akismet.AkismetArguments:
-    """Return the fields that the client itself takes, without empty ones."""
-    filled = {name: value for name in OWN_FIELDS if (value := getattr(sample, name))}
-    return cast("akismet.AkismetArguments", filled)
+    """Return the fields that the client takes as keywords, without empty ones."""
+    names = [each.name for each in fields(sample) if each.name not in NO_KEYWORDS]
+    return cast("akismet.AkismetArguments", {name: value for name in names if (value := getattr(sample, name))})
 
 
 def more_fields(sample: SpamSample) -> Iterator[tuple[str, str]]:
