@@ -22,8 +22,9 @@ from limits.storage import RedisStorage
 from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
 
 from moderate.clock import SystemClock
-from moderate.limits import Costs, Limits, LocalLimiter, parse_limits
-from moderate.limits.rates import Bucket, Rate
+from moderate.limits.local import LocalLimiter
+from moderate.limits.policy import Costs, Limits
+from moderate.limits.rates import Bucket, Rate, parse_limits
 from moderate.redis import RedisLimiter, connect
 
 if TYPE_CHECKING:

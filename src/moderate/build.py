@@ -29,7 +29,8 @@ from moderate.http.site_address import SiteAddress
 from moderate.http.state import State, once_per_request, request_scope
 from moderate.i18n import translator
 from moderate.learned.sql import SqlTokenCounts
-from moderate.limits import Limits, LocalLimiter
+from moderate.limits.local import LocalLimiter
+from moderate.limits.policy import Limits
 from moderate.monitoring.warnings import Hints, Outages, PageOutages
 from moderate.notices.confirmation_views import ConfirmationAddresses
 from moderate.notices.values import Confirming

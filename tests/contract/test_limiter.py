@@ -10,8 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from moderate.limits import LocalLimiter
-from moderate.limits.local import seconds_to_next
+from moderate.limits.local import LocalLimiter, seconds_to_next
 from moderate.limits.rates import Bucket, Rate
 from moderate.redis import RedisLimiter, connect
 from moderate.testing import ManualClock

@@ -14,8 +14,9 @@ from redis.cluster import RedisCluster as ClusterClient
 from redis.retry import Retry
 
 from moderate.clock import SystemClock
-from moderate.limits import PROBE, Costs, Limits, parse_limits
-from moderate.limits.rates import Bucket, Rate
+from moderate.limits.local import PROBE
+from moderate.limits.policy import Costs, Limits
+from moderate.limits.rates import Bucket, Rate, parse_limits
 from moderate.redis import RedisLimiter, connect
 from tests.redis_servers import PausableRedis, RedisCluster, monitored
 from tests.servers import HOST, Redis, wait_until

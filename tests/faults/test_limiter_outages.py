@@ -18,8 +18,9 @@ from redis.sentinel import Sentinel as SentinelClient
 
 from moderate.clock import SystemClock
 from moderate.errors import RateLimited, ServiceDown
-from moderate.limits import PROBE, Costs, Limits, parse_limits
-from moderate.limits.rates import Bucket, Rate
+from moderate.limits.local import PROBE
+from moderate.limits.policy import Costs, Limits
+from moderate.limits.rates import Bucket, Rate, parse_limits
 from moderate.redis import RedisLimiter, connect
 from tests.redis_servers import PausableRedis, Sentinel
 from tests.servers import HOST, free_port, wait_until
@@ -27,7 +28,7 @@ from tests.servers import HOST, free_port, wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from moderate.limits import OutagePolicy
+    from moderate.limits.local import OutagePolicy
 
 PATIENT = "?socket_timeout=10&socket_connect_timeout=10"
 THREE = {"comments": ["3/hour per client"]}

@@ -16,7 +16,7 @@ from moderate.http.answers import unstored
 from moderate.http.operation import Answer, Operation, Reply, query
 from moderate.http.state import current_state
 from moderate.i18n import Message
-from moderate.limits import PROBE
+from moderate.limits.local import PROBE
 from moderate.model import TASK_KINDS
 from moderate.moderation.access import moderator
 from moderate.tasks.housekeeping import AKISMET, CHECK_UP, REFUSED, late_kinds

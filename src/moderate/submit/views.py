@@ -32,7 +32,7 @@ from moderate.http.operation import (
     header,
 )
 from moderate.http.state import REFUSAL, current_state
-from moderate.limits import Costs
+from moderate.limits.policy import Costs
 from moderate.limits.rates import ACTIONS
 from moderate.model import Author, Kind, Raw
 from moderate.protocols import webmention

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
-    from moderate.limits import Limits
+    from moderate.limits.policy import Limits
     from moderate.ports import Clock
     from moderate.waves.sql import Burst, Wave, Waves
 
@@ -135,9 +135,10 @@ class WaveWatch:
 
 def is_suspicious(item: Item) -> bool:
     """Return True if a check found something against the item itself."""
-    if item.status is Status.APPROVED:
-        return False
-    return any(finding.lean in SUSPICIOUS and finding.check not in NO_EVIDENCE for finding in item.findings)
+    for finding in item.findings:
+        if finding.lean in SUSPICIOUS and finding.check not in NO_EVIDENCE:
+            return item.status is not Status.APPROVED
+    return False
 
 
 def sender_of(item: Item) -> str:

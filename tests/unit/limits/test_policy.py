@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from moderate.errors import RateLimited, ServiceDown
-from moderate.limits import (
-    DEFAULT_LIMITS,
+from moderate.limits.local import LocalLimiter
+from moderate.limits.policy import (
+    CLAIMANTS,
+    NETWORK_FACTOR,
+    OVERDRAFT,
     Costs,
     Limits,
-    LocalLimiter,
-    parse_limits,
     ratelimit_headers,
     retry_after_seconds,
 )
-from moderate.limits.policy import CLAIMANTS, NETWORK_FACTOR, OVERDRAFT
-from moderate.limits.rates import Bucket, Rate, Taken
+from moderate.limits.rates import DEFAULT_LIMITS, Bucket, Rate, Taken, parse_limits
 from moderate.testing import ManualClock
 
 
@@ -161,6 +161,13 @@ def test_a_spam_wave_tightens_the_limits_of_each_sender_for_a_while(clock: Manua
     assert passes(limits, Costs("previews", "192.0.2.1")) == 10
     clock.advance(seconds=600)
     assert passes(limits, Costs("comments", "192.0.2.2", article="a")) == 10
+
+
+def test_a_spam_wave_leaves_shared_budgets_as_they_are(clock: ManualClock) -> None:
+    limits = limits_of(clock, comments=["20/hour per article"], pings=["20/hour per site"])
+    limits.tighten(5, seconds=600)
+    assert [limits.spend(Costs("comments", "192.0.2.1", article="a")).crowded for _ in range(20)] == [()] * 20
+    assert passes(limits, Costs("trackback", "192.0.2.1")) == 20
 
 
 @pytest.mark.parametrize("factor", [0, 0.5, 101, float("nan")])

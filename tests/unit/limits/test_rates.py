@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderate.limits import ACTIONS, DEFAULT_LIMITS, parse_limits
-from moderate.limits.rates import SCOPES, Limit, Rate, parse_limit
+from moderate.limits.rates import ACTIONS, DEFAULT_LIMITS, SCOPES, Limit, Rate, parse_limit, parse_limits
 
 
 @pytest.mark.parametrize(
