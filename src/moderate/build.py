@@ -32,7 +32,6 @@ from moderate.learned.sql import SqlTokenCounts
 from moderate.limits.local import LocalLimiter
 from moderate.limits.policy import Limits
 from moderate.monitoring.warnings import Hints, Outages, PageOutages
-from moderate.notices.confirmation_views import ConfirmationAddresses
 from moderate.notices.values import Confirming
 from moderate.notices.views import SiteLinks
 from moderate.protocols import PROTOCOLS
@@ -380,7 +379,7 @@ def make_confirming(
         raise ConfigError("MODERATE_CONFIRM_EMAIL", True, f"its mails need {missing} as well")
     from moderate.notices.mail import ConfirmationMails
 
-    links = ConfirmationAddresses(address.base, signer)
+    links = SiteLinks(address.base, signer)
     mails = ConfirmationMails(
         make_mailer(app, settings, settings.mail_from, host_of(settings.site_url), clock),
         translator(settings.language or "en"),

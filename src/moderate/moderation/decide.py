@@ -13,14 +13,7 @@ from typing import TYPE_CHECKING
 
 from moderate import signals
 from moderate.akismet.feedback import tasks_for_decision
-from moderate.errors import (
-    DecidedMeanwhile,
-    NotAllowed,
-    ServiceDown,
-    UnexpectedNumber,
-    UnknownDecision,
-    UnknownItem,
-)
+from moderate.errors import DecidedMeanwhile, NotAllowed, ServiceDown, UnexpectedNumber, UnknownDecision, UnknownItem
 from moderate.i18n import Message
 from moderate.lifecycle import UNDOABLE
 from moderate.model import ChangedText, Left

@@ -53,11 +53,11 @@ form = partial(Operation, "POST", replies=(BACK,), has_problem_pages=True, is_fo
 
 
 class FormIn(CsrfIn, extra="ignore"):
-    """`filter_…` fields, which keep the moderator's place, may stand in it too; `csrf_token` goes with a login."""
+    """`filter_…` fields keep the moderator's place; `csrf_token` goes with a login."""
 
 
 class QueueDecisionIn(FormIn):
-    """`filter_…` fields, which keep the moderator's place, may stand in it too; `keep` drops a changed text."""
+    """`filter_…` fields keep the moderator's place; `keep` drops a changed text."""
 
     decision: ButtonName
     version: Annotated[int, Field(ge=0, le=MAX_ID)]

@@ -26,15 +26,11 @@ from moderate.reading.views import refuse_hidden_article
 from moderate.submit.views import WithdrawIn, own_item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from flask.typing import ResponseReturnValue
 
     from moderate.http.operation import View
-    from moderate.http.signing import Signer
     from moderate.http.state import State
     from moderate.model import Item
-    from moderate.notices.values import ConfirmationRequest
 
 
 INVALID = Reply(410, "The link is not valid, or not any more.", types=(HTML,))
@@ -72,20 +68,6 @@ STOP = SignedLink(
     problems=("not-found", "rate-limited"),
     has_problem_pages=True,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ConfirmationAddresses:
-    """Absolute addresses for these mails. `base` returns that of the blueprint, without a final slash."""
-
-    base: Callable[[], str]
-    signer: Signer
-
-    def confirm(self, request: ConfirmationRequest) -> str:
-        return CONFIRMATION.issue(self.signer, self.base(), [request.item, request.id])
-
-    def stop(self, request: ConfirmationRequest) -> str:
-        return STOP.issue(self.signer, self.base(), request.mailbox)
 
 
 class LinkNotValid(Exception):

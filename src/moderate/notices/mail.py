@@ -61,18 +61,10 @@ PLACES = {
 }
 
 #: The buttons that a mail offers, by their names in `moderate.moderation.buttons`.
-CHOICES = (
-    ("approve", Message("Approve")),
-    ("spam", Message("Spam")),
-    ("trash", Message("Trash")),
-)
+CHOICES = (("approve", Message("Approve")), ("spam", Message("Spam")), ("trash", Message("Trash")))
 
 #: For an item whose changed text waits.
-CHOICES_OF_CHANGE = (
-    ("approve", Message("Take the change")),
-    ("keep", Message("Keep the old text")),
-    *CHOICES[1:],
-)
+CHOICES_OF_CHANGE = (("approve", Message("Take the change")), ("keep", Message("Keep the old text")), *CHOICES[1:])
 
 #: The order of findings in a mail, the strongest first.
 LEANS = (Lean.DISCARD, Lean.SPAM, Lean.HOLD, Lean.UNSURE, Lean.NOTE, Lean.TRUST)
@@ -339,7 +331,7 @@ class ConfirmationMails:
     address, which are the host's: no name, text or address of the person who typed the recipient's can be sent through
     it.
 
-    *confirm* and *stop* return the addresses of the links in a mail; see `moderate.notices.confirmation_views`.
+    *confirm* and *stop* return the addresses of the links in a mail; see `moderate.notices.views`.
     """
 
     mailer: Mailer

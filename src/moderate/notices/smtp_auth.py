@@ -173,11 +173,7 @@ def token(command: Sequence[str], seconds: float) -> bytes:
     """
     try:
         process = subprocess.Popen(  # noqa: S603  # the site's own setting, and no shell
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
         )
     except (OSError, ValueError) as error:
         raise command_failed("is not there" if isinstance(error, FileNotFoundError) else "cannot be run") from None

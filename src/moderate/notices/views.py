@@ -20,6 +20,7 @@ from moderate.model import Moderator, Status
 from moderate.moderation.access import answers_pages, page, refusal
 from moderate.moderation.buttons import BUTTONS, KEEP, Button
 from moderate.moderation.decide import DecisionRequest, decide_one
+from moderate.notices.confirmation_views import CONFIRMATION, STOP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from moderate.http.signing import Signer
     from moderate.http.state import State
     from moderate.model import Item
-    from moderate.notices.values import Recipient
+    from moderate.notices.values import ConfirmationRequest, Recipient
 
 DECISION = SignedLink(
     purpose="mail-decision",
@@ -81,7 +82,10 @@ CHANGED = Message(
 
 @dataclass(frozen=True, slots=True)
 class SiteLinks:
-    """See `moderate.ports.NoticeLinks`. `base` returns the absolute address of the blueprint, without a final slash."""
+    """The absolute addresses in mails and webhooks; see `moderate.ports.NoticeLinks`.
+
+    `base` returns that of the blueprint, without a final slash.
+    """
 
     base: Callable[[], str]
     signer: Signer
@@ -94,6 +98,12 @@ class SiteLinks:
 
     def queue(self) -> str:
         return f"{self.base()}/moderation/"
+
+    def confirm(self, request: ConfirmationRequest) -> str:
+        return CONFIRMATION.issue(self.signer, self.base(), [request.item, request.id])
+
+    def stop(self, request: ConfirmationRequest) -> str:
+        return STOP.issue(self.signer, self.base(), request.mailbox)
 
 
 @dataclass(frozen=True, slots=True)
