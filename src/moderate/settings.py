@@ -57,9 +57,6 @@ NOT_SHOWN = "(not shown)"
 _LABELS = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _HOST = re.compile(rf"({_LABELS.pattern}|\[[0-9a-f:.]+\])(:[0-9]{{1,5}})?")
 
-#: The beginning of keys in Redis. Braces would be hash tags.
-_PREFIX = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 T = TypeVar("T")
 E = TypeVar("E", Recipient, Hook)
@@ -114,13 +111,25 @@ def text(value: object) -> str:
     raise ValueError("a text that is not empty")
 
 
-def url_prefix(value: object) -> str:
+def matching(pattern: str, wanted: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if isinstance(value, str) and re.fullmatch(pattern, value):
+            return value
+        raise ValueError(wanted)
+
+    return read
+
+
+url_prefix = matching(
     # Werkzeug would read '/<lang>/discuss' as a rule with a variable, which the views do not take.
-    if isinstance(value, str) and re.fullmatch(r"/(?!/*$)[^<>]*(?<!/)", value):
-        return value
-    raise ValueError(
-        "a path such as '/discuss': it begins with a slash, does not end with one and has no variables in <>"
-    )
+    r"/(?!/*$)[^<>]*(?<!/)",
+    "a path such as '/discuss': it begins with a slash, does not end with one and has no variables in <>",
+)
+redis_prefix = matching(
+    # Braces would be hash tags.
+    r"[A-Za-z0-9._:-]{1,64}",
+    "1 to 64 letters, digits, dots, hyphens, underscores and colons, such as 'news-staging'",
+)
 
 
 def site_url(value: object) -> str:
@@ -153,12 +162,6 @@ def subdomain(value: object) -> str:
     if isinstance(value, str) and _LABELS.fullmatch(value.lower()):
         return value.lower()
     raise ValueError("the name in front of SERVER_NAME, such as 'discuss'")
-
-
-def redis_prefix(value: object) -> str:
-    if isinstance(value, str) and _PREFIX.fullmatch(value):
-        return value
-    raise ValueError("1 to 64 letters, digits, dots, hyphens, underscores and colons, such as 'news-staging'")
 
 
 def base_url(value: object) -> str:

@@ -11,17 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from moderate.cli.operating import (
-    akismet_stand_in,
-    backup,
-    check_config,
-    db_group,
-    mail_group,
-    recount,
-    restore,
-    tasks_group,
-    worker,
-)
+from moderate.cli import operating
+from moderate.cli.operating import akismet_stand_in, backup, check_config, recount, restore, worker
 from moderate.errors import ConfigError, ModerateError
 from moderate.http.state import current_state
 from moderate.i18n import translator
@@ -77,12 +68,13 @@ def settings_explained() -> Iterator[None]:
         raise WrongSetting(error) from None
 
 
+tokens = AppGroup("token", help="Bearer tokens for moderators.")
+
+
 def build_cli() -> AppGroup:
     """Return the command group, a new one for each app."""
-    tokens = [create, link, list_tokens, revoke]
-    token_group = AppGroup("token", help="Bearer tokens for moderators.", commands=tokens)
-    groups = [token_group, db_group(), tasks_group(), mail_group()]
-    commands = [recount, worker, queue, decide, akismet_stand_in, check_config, backup, restore]
+    groups = [tokens, operating.db, operating.tasks, operating.mail]
+    commands = [queue, decide, recount, worker, akismet_stand_in, check_config, backup, restore]
     about = "Comments and trackbacks: database, tokens, queue, worker."
     return Commands("moderate", help=about, commands=[*groups, *commands])
 
@@ -97,9 +89,8 @@ def moderators_name(_context: click.Context, _parameter: click.Parameter, value:
     return value.strip()
 
 
-@click.command("create", short_help="Make a token for a moderator.")
+@tokens.command("create", short_help="Make a token for a moderator.")
 @click.argument("name", callback=moderators_name)
-@with_appcontext
 def create(name: str) -> None:
     """Make a token for the moderator NAME, good until it is revoked; it is printed alone on the last line."""
     state = current_state()
@@ -107,9 +98,8 @@ def create(name: str) -> None:
     click.echo(state.desk.store.tokens.create(name, state.desk.clock.now()))
 
 
-@click.command("link", short_help="Make a link that signs a moderator in.")
+@tokens.command("link", short_help="Make a link that signs a moderator in.")
 @click.argument("name", callback=moderators_name)
-@with_appcontext
 def link(name: str) -> None:
     """Make a link that signs the moderator NAME in, once, within ten minutes; on the last line."""
     state = current_state()
@@ -118,8 +108,7 @@ def link(name: str) -> None:
     click.echo(new_link(state, name))
 
 
-@click.command("list", help="List the tokens, never their secrets.")
-@with_appcontext
+@tokens.command("list", help="List the tokens, never their secrets.")
 def list_tokens() -> None:
     token = None
     for token in current_state().desk.store.tokens.all():
@@ -132,9 +121,8 @@ def list_tokens() -> None:
         click.echo("There is no token yet. Make one with: flask moderate token create NAME", err=True)
 
 
-@click.command("revoke", short_help="Revoke a token, or all that a moderator has.")
+@tokens.command("revoke", short_help="Revoke a token, or all that a moderator has.")
 @click.argument("name_or_id")
-@with_appcontext
 def revoke(name_or_id: str) -> None:
     """Revoke by id, or all tokens, sessions and links of a moderator by NAME."""
     state = current_state()

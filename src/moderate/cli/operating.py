@@ -31,29 +31,19 @@ if TYPE_CHECKING:
 REPAIR = "Mend what can be mended: flask moderate db check --repair"
 
 
-def db_group() -> AppGroup:
-    about = "The tables of moderate in the site's database."
-    return AppGroup("db", help=about, commands=[upgrade, current, check, copy])
-
-
-def tasks_group() -> AppGroup:
-    return AppGroup(
-        "tasks",
-        help="Deferred work that was given up, such as mails that no server accepted, or is late.",
-        short_help="Deferred work that was given up or is late.",
-        commands=[dead, late, replay, delete],
-    )
-
-
-def mail_group() -> AppGroup:
-    return AppGroup("mail", help="Mails to moderators.", commands=[try_mail])
+db = AppGroup("db", help="The tables of moderate in the site's database.")
+tasks = AppGroup(
+    "tasks",
+    help="Deferred work that was given up, such as mails that no server accepted, or is late.",
+    short_help="Deferred work that was given up or is late.",
+)
+mail = AppGroup("mail", help="Mails to moderators.")
 
 
 # --- the tables, and copies of them ---------------------------------------------------------------
 
 
-@click.command("upgrade", help="Create the tables, or bring them up to this version.")
-@with_appcontext
+@db.command("upgrade", help="Create the tables, or bring them up to this version.")
 def upgrade() -> None:
     before, after = current_state().tables.upgrade()
     found = current_state().tables.trouble()
@@ -67,15 +57,13 @@ def upgrade() -> None:
         click.echo(f"The tables are at version {after} now; they were at {before}.")
 
 
-@click.command("current", help="Print the version of the tables.")
-@with_appcontext
+@db.command("current", help="Print the version of the tables.")
 def current() -> None:
     click.echo(current_state().tables.current() or "no tables yet")
 
 
-@click.command("check", short_help="Look for everything that can be wrong with the database.")
+@db.command("check", short_help="Look for everything that can be wrong with the database.")
 @click.option("--repair", is_flag=True, help="Mend what can be mended without a loss.")
-@with_appcontext
 def check(repair: bool) -> None:
     """Look for everything that can be wrong with the database, for example after a restore.
 
@@ -95,7 +83,7 @@ def check(repair: bool) -> None:
     click.echo(found.advice or "The tables are those of this version.")
 
 
-@click.command("copy", short_help="Copy everything into another database.")
+@db.command("copy", short_help="Copy everything into another database.")
 @click.option(
     "--to",
     "address",
@@ -105,7 +93,6 @@ def check(repair: bool) -> None:
     show_envvar=True,
     help="The new database, such as postgresql://user:password@host/name.",
 )
-@with_appcontext
 def copy(address: str) -> None:
     """Copy everything into another, empty database: such as from SQLite to PostgreSQL.
 
@@ -159,29 +146,26 @@ def restore(file: Path) -> None:
 # --- deferred work that failed or is late, and a trial mail ---------------------------------------
 
 
-@click.command("dead", help="List what was given up, the latest first, with the reason.")
+@tasks.command("dead", help="List what was given up, the latest first, with the reason.")
 @click.option("--limit", type=click.IntRange(1, 10000), default=100, show_default=True)
-@with_appcontext
 def dead(limit: int) -> None:
-    tasks = current_state().desk.store.tasks.dead(limit)
-    echo_lines((line_of(task, f"made {rfc3339(task.created_at)}") for task in tasks), "Nothing was given up.")
+    found = current_state().desk.store.tasks.dead(limit)
+    echo_lines((line_of(task, f"made {rfc3339(task.created_at)}") for task in found), "Nothing was given up.")
 
 
-@click.command("late", short_help="List what has been due for some minutes.")
-@with_appcontext
+@tasks.command("late", short_help="List what has been due for some minutes.")
 def late() -> None:
     """List what has been due for some minutes, the oldest first: no worker runs, or too few."""
     desk = current_state().desk
     now = desk.clock.now()
-    tasks = desk.store.tasks.late(now - timedelta(seconds=LAG))
-    lines = (line_of(task, f"late by {(now - task.due_at).total_seconds():.0f} s") for task in tasks)
+    found = desk.store.tasks.late(now - timedelta(seconds=LAG))
+    lines = (line_of(task, f"late by {(now - task.due_at).total_seconds():.0f} s") for task in found)
     echo_lines(lines, "Nothing is late.")
 
 
-@click.command("replay", help="Try one again, by its ID, or all with --all.")
+@tasks.command("replay", help="Try one again, by its ID, or all with --all.")
 @click.argument("task_id", type=int, required=False)
 @click.option("--all", "is_all", is_flag=True, help="Everything that was given up.")
-@with_appcontext
 def replay(task_id: int | None, is_all: bool) -> None:
     state = current_state()
     if (task_id is None) is not is_all:
@@ -193,10 +177,9 @@ def replay(task_id: int | None, is_all: bool) -> None:
     click.echo(f"{done} will be tried again.")
 
 
-@click.command("delete", help="Delete what was given up, by IDs, or all with --all.")
+@tasks.command("delete", help="Delete what was given up, by IDs, or all with --all.")
 @click.argument("task_ids", type=int, nargs=-1)
 @click.option("--all", "is_all", is_flag=True, help="Everything that was given up.")
-@with_appcontext
 def delete(task_ids: tuple[int, ...], is_all: bool) -> None:
     store = current_state().desk.store
     if bool(task_ids) is is_all:
@@ -212,9 +195,8 @@ def delete(task_ids: tuple[int, ...], is_all: bool) -> None:
     click.echo(f"{done} deleted.")
 
 
-@click.command("try", short_help="Send one mail now.")
+@mail.command("try", short_help="Send one mail now.")
 @click.argument("address")
-@with_appcontext
 def try_mail(address: str) -> None:
     """Send one mail about the newest item to a moderator of MODERATE_MAIL_TO, now."""
     state = current_state()

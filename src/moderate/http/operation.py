@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
@@ -39,19 +40,14 @@ PLAIN = "text/plain"
 CSV = "text/csv"
 
 
-def query(name: str, schema: Json, about: str, *, required: bool = False) -> Json:
-    """Return a parameter of the query string."""
-    return {"name": name, "in": "query", "required": required, "description": about, "schema": schema}
+def parameter(place: str, name: str, schema: Json, about: str, *, required: bool = False) -> Json:
+    """Return a parameter; *place* is where it stands in the request."""
+    return {"name": name, "in": place, "required": required, "description": about, "schema": schema}
 
 
-def header(name: str, schema: Json, about: str) -> Json:
-    """Return a header field of the request."""
-    return {"name": name, "in": "header", "required": False, "description": about, "schema": schema}
-
-
-def in_path(name: str, schema: Json, about: str) -> Json:
-    """Return a parameter of the path."""
-    return {"name": name, "in": "path", "required": True, "description": about, "schema": schema}
+query = partial(parameter, "query")
+header = partial(parameter, "header")
+in_path = partial(parameter, "path", required=True)
 
 
 def whole(maximum: int, default: int | None = None) -> Json:

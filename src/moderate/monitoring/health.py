@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from flask import request
@@ -123,10 +124,7 @@ def examine(state: State, *, deep: bool = False) -> list[Part]:
     these fail. With *deep*, Akismet is asked now, and the rights on every table are tried; without, Akismet's state
     is the one that a worker found last.
     """
-    try:
-        first = database(state, deep=deep)
-    except ServiceDown as error:
-        first = failed("database", error)
+    first = examined("database", partial(database, deep=deep), state)
     found = [first, examined("redis", redis, state)]
     if not first.is_well:
         # Their state is in the database; waiting for it a second time would show nothing new.
@@ -226,12 +224,7 @@ def examined(name: str, look: Callable[[State], Part], state: State) -> Part:
     try:
         return look(state)
     except ServiceDown as error:
-        return failed(name, error)
-
-
-def failed(name: str, error: ServiceDown) -> Part:
-    advice = "" if error.kind == EXPLAINED else ADVICE[name]
-    return Part(name, error.reason or "down", False, advice)
+        return Part(name, error.reason or "down", False, "" if error.kind == EXPLAINED else ADVICE[name])
 
 
 def database(state: State, *, deep: bool = False) -> Part:
