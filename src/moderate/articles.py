@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from moderate.errors import ServiceDown
 from moderate.hooks import is_key
 from moderate.lru import LRUCache
-from moderate.web_address import source_key
+from moderate.web_address import keys_of, source_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,8 +126,3 @@ class HostArticles:
         else:
             return
         log.info("The addresses for pings that waited are stored.")
-
-
-def keys_of(article: Article) -> dict[str, str]:
-    """Return the addresses of an article by the keys under which pings to them are found."""
-    return {source_key(url): url for url in (article.url, *article.aliases)}

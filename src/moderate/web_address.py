@@ -17,8 +17,11 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote, urljoin
+
+if TYPE_CHECKING:
+    from moderate.hooks import Article
 
 #: Longest web address, in characters. RFC 3986 sets no limit; permalinks end far below this one.
 MAX_ADDRESS = 2048
@@ -199,6 +202,11 @@ def source_key(url: str) -> str:
     """
     address = parse(url.strip())
     return address.key if address else _bounded(one_escaping(url.encode("utf-8", "replace").decode()))
+
+
+def keys_of(article: Article) -> dict[str, str]:
+    """Return the addresses of an article by the keys under which pings to them are found."""
+    return {source_key(url): url for url in (article.url, *article.aliases)}
 
 
 def same_page(one: str, other: str) -> bool:

@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from flask import Response
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
-from werkzeug.sansio.multipart import Data, Field, File, MultipartDecoder, NeedData
+from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 from moderate.errors import Invalid, ServiceDown, TooLarge
 from moderate.i18n import Message
@@ -251,27 +251,23 @@ def urlencoded_pairs(body: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def multipart_pairs(body: bytes, boundary: str) -> Iterator[tuple[bytes, bytes]]:
     """Yield the pairs of a multipart form without its files. Raises `Invalid` where it is not well formed."""
+    name: str | None = None
+    value = b""
     try:
         decoder = MultipartDecoder(boundary.encode("ascii"), max_parts=MAX_PARAMETERS)
         decoder.receive_data(body)
         decoder.receive_data(None)
-        yield from parts_of(decoder)
+        # Only fields and data matter here; preamble, epilogue and files are skipped.
+        while not isinstance(event := decoder.next_event(), Epilogue | NeedData):
+            if isinstance(event, Field):
+                name, value = event.name, b""
+            elif isinstance(event, File):
+                name = None
+            elif isinstance(event, Data) and name is not None:
+                value += event.data
+                if not event.more_data:
+                    yield name.encode("utf-8", "replace"), value
     except RequestEntityTooLarge as error:
         raise TooLarge from error
     except ValueError as error:
         raise Invalid.field("body", "The multipart form cannot be read.") from error
-
-
-def parts_of(decoder: MultipartDecoder) -> Iterator[tuple[bytes, bytes]]:
-    name: str | None = None
-    value = b""
-    # Only fields and data matter here; preamble, epilogue and files are skipped.
-    while not isinstance(event := decoder.next_event(), NeedData) and type(event).__name__ != "Epilogue":
-        if isinstance(event, Field):
-            name, value = event.name, b""
-        elif isinstance(event, File):
-            name = None
-        elif isinstance(event, Data) and name is not None:
-            value += event.data
-            if not event.more_data:
-                yield name.encode("utf-8", "replace"), value

@@ -15,7 +15,7 @@ from moderate.limits.policy import Costs
 from moderate.model import FIRST_LOOK, Awaiting, Kind, NewTask, Receipt
 from moderate.notices.delivery import notice_tasks
 from moderate.text.clean import clean
-from moderate.web_address import host_of, source_key
+from moderate.web_address import host_of, keys_of, source_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +70,7 @@ def accept(desk: Desk, raw: Raw, article: Article | None = None, *, crowded: tup
 
 def facts_for(desk: Desk, raw: Raw, article: Article, *, crowded: tuple[str, ...] = ()) -> Facts:
     """Return all that checks may use. Raises `Closed`, or `Invalid` for a page that pings itself."""
-    if raw.source_url and source_key(raw.source_url) in {source_key(url) for url in (article.url, *article.aliases)}:
+    if raw.source_url and source_key(raw.source_url) in keys_of(article):
         raise Invalid.field("source", "A page cannot ping itself.")
     overrides = desk.store.articles.overrides(article.key)
     now = desk.clock.now()

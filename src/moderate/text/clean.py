@@ -17,7 +17,7 @@ from moderate.i18n import Message
 from moderate.model import MAX_ID, Body, Client, Submission
 from moderate.text.characters import cropped, decoded, is_blank, is_printable, is_storable, readable, single_line
 from moderate.text.sanitizer import Rendered, render, render_excerpt, render_markup
-from moderate.web_address import MAX_ADDRESS, is_host_name, parse, source_key
+from moderate.web_address import MAX_ADDRESS, is_host_name, keys_of, parse, source_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,7 +128,7 @@ def _ping(raw: Raw, article: Article, policy: Policy, client: Client) -> Submiss
     # The page of another site is HTML, even where comments have another markup.
     page_policy = replace(policy, markup="html")
     shown = render_markup(raw.markup, page_policy) if raw.markup else render_excerpt(said)
-    own = {source_key(url) for url in (article.url, *article.aliases)}
+    own = keys_of(article)
     text = raw.text if is_storable(raw.text) else readable(raw.text)
     return Submission(
         kind=raw.kind,
