@@ -86,22 +86,14 @@ def in_the_way(conn: Connection, key: Key) -> str:
     return f"rows with the same values ({name.name} {'; '.join(found)})" if found else ""
 
 
-def mendable(conn: Connection) -> Iterator[str]:
-    return (f"{key.words}." for key in lost_keys(conn) if not in_the_way(conn, key))
-
-
-def unmendable(conn: Connection) -> Iterator[str]:
-    for key in lost_keys(conn):
-        rows = in_the_way(conn, key)
-        if rows:
-            yield f"{key.words}, and {rows} stand in the way: change or delete them, and run this again."
+def mendable_keys(conn: Connection) -> list[Key]:
+    """Return the lost keys that all rows satisfy."""
+    return [key for key in lost_keys(conn) if not in_the_way(conn, key)]
 
 
 def give_back(conn: Connection) -> None:
-    """Create the lost keys again that all rows satisfy."""
-    for key in lost_keys(conn):
-        if in_the_way(conn, key):
-            continue
+    """Create the mendable keys again."""
+    for key in mendable_keys(conn):
         columns = ", ".join(key.names)
         kind = "PRIMARY KEY" if key.is_primary else "UNIQUE"
         conn.execute(text(f"ALTER TABLE {key.table.name} ADD CONSTRAINT {key.name} {kind} ({columns})"))
@@ -192,7 +184,7 @@ def tables_behind(conn: Connection) -> list[Table]:
     return [table for table in counting() if highest_id(conn, table) > last_id(conn, table)]
 
 
-def tables_without_ids(conn: Connection, *, is_mendable: bool) -> list[Table]:
+def tables_without_ids(conn: Connection, *, is_mendable: bool = True) -> list[Table]:
     """Return the tables whose ids the database gives no longer, because the column was created again without that.
 
     MySQL and MariaDB can count only where the column is a key; *is_mendable* selects such tables or the others.
@@ -208,7 +200,7 @@ def tables_without_ids(conn: Connection, *, is_mendable: bool) -> list[Table]:
 
 def give_ids(conn: Connection) -> None:
     """Have the database give ids again, above all existing ones."""
-    for table in tables_without_ids(conn, is_mendable=True):
+    for table in tables_without_ids(conn):
         for statement in GIVE[dialect_of(conn)]:
             asked = text(statement.format(table=table.name, column=table.autoincrement_column.name))  # type: ignore[union-attr]
             conn.execute(asked)
@@ -235,14 +227,9 @@ def gave_no_id(error: BaseException | None) -> bool:
         return False
     if code(error) == NO_VALUE:
         return bool(refused.column_name == table.autoincrement_column.name)
-    # A restore may have renamed the primary key, so this is any constraint but those of other columns.
-    return refused.constraint_name not in names_of_others(table)
-
-
-def names_of_others(table: Table) -> set[str]:
-    """Return the names of a table's unique constraints and indexes, its primary key excepted."""
-    constraints = {str(part.name) for part in table.constraints if part is not table.primary_key}
-    return constraints | {str(index.name) for index in table.indexes}
+    # A restore may have renamed the primary key, so this is any constraint or index but those of other columns.
+    others: set[Any] = {*table.constraints, *table.indexes} - {table.primary_key}
+    return refused.constraint_name not in {part.name for part in others}
 
 
 def dialect_of(conn: Connection) -> str:
@@ -348,16 +335,7 @@ def make_fit(conn: Connection) -> None:
         conn.execute(text(f"ALTER TABLE {table} {', '.join(steps)}"))
 
 
-# --- indexes, and the faults in words ------------------------------------------------------------------------
-
-
-def ids_missing(conn: Connection, *, is_mendable: bool = True) -> Iterator[str]:
-    tables = tables_without_ids(conn, is_mendable=is_mendable)
-    return (f"{table.name} gives no ids to new rows any more." for table in tables)
-
-
-def sequences_behind(conn: Connection) -> Iterator[str]:
-    return (f"The sequence of {table.name} is behind its rows." for table in tables_behind(conn))
+# --- indexes ------------------------------------------------------------------------
 
 
 def missing_indexes(conn: Connection) -> list[Index]:
@@ -368,14 +346,6 @@ def missing_indexes(conn: Connection) -> list[Index]:
     return [index for index in every if (index.table.name, index.name) not in names]  # type: ignore[union-attr]
 
 
-def indexes_missing(conn: Connection) -> Iterator[str]:
-    return (f"The index {index.name} is missing." for index in missing_indexes(conn))
-
-
 def make_indexes(conn: Connection) -> None:
     for index in missing_indexes(conn):
         index.create(conn)
-
-
-def other_letters(conn: Connection) -> Iterator[str]:
-    return (f"The texts of {table} are in another character set or collation." for table in misfits(conn))

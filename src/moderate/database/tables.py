@@ -49,6 +49,10 @@ class Fault:
     is_mended: bool = False
 
 
+#: The fault of a table whose sequence is lost.
+NO_IDS = "{.name} gives no ids to new rows any more."
+
+
 class _TakenBack(Exception):
     """Rolls a try back that succeeded."""
 
@@ -101,13 +105,13 @@ class Tables:
                 # Nothing else can be read from such a file for certain, and nothing should be written to it.
                 yield Fault(f"The database is damaged: {damage}. Restore a backup.")
                 return
-            for look, mend in MENDS:
+            for words, look, mend in MENDS:
                 with database.read() as conn:
-                    wrong = list(look(conn))
+                    wrong = [words.format(found) for found in look(conn)]
                 if wrong and repair:
                     with database.write() as conn:
                         mend(conn)
-                yield from (Fault(words, is_mended=repair) for words in wrong)
+                yield from (Fault(each, is_mended=repair) for each in wrong)
             yield from map(Fault, unmendable(database))
             for drift in Counters(database).recount(repair=repair):
                 if drift is not None:
@@ -211,20 +215,23 @@ def unmendable(database: Database) -> Iterator[str]:
     if differences:
         yield f"The tables were changed: {'; '.join(differences)}. {migrate.LOST}"
     with database.read() as conn:
-        yield from repairs.unmendable(conn)
-        yield from repairs.ids_missing(conn, is_mendable=False)
+        for key in repairs.lost_keys(conn):
+            rows = repairs.in_the_way(conn, key)
+            if rows:
+                yield f"{key.words}, and {rows} stand in the way: change or delete them, and run this again."
+        yield from map(NO_IDS.format, repairs.tables_without_ids(conn, is_mendable=False))
 
 
-def search_missing(conn: Connection) -> Iterable[str]:
-    return () if search.is_whole(conn) else ("The index for searches is missing or damaged.",)
+def damaged_search(conn: Connection) -> Iterable[str]:
+    return () if search.is_whole(conn) else ("searches",)
 
 
-#: Pairs of a function that yields faults and one that mends them.
-MENDS: tuple[tuple[Callable[[Connection], Iterable[str]], Callable[[Connection], object]], ...] = (
-    (repairs.other_letters, repairs.make_fit),
-    (repairs.mendable, repairs.give_back),
-    (repairs.ids_missing, repairs.give_ids),
-    (repairs.sequences_behind, repairs.raise_sequences),
-    (repairs.indexes_missing, repairs.make_indexes),
-    (search_missing, search.make_again),
+#: Faults that can be mended: the sentence about each thing that is wrong, these things, and how they are mended.
+MENDS: tuple[tuple[str, Callable[[Connection], Iterable[object]], Callable[[Connection], object]], ...] = (
+    ("The texts of {} are in another character set or collation.", repairs.misfits, repairs.make_fit),
+    ("{.words}.", repairs.mendable_keys, repairs.give_back),
+    (NO_IDS, repairs.tables_without_ids, repairs.give_ids),
+    ("The sequence of {.name} is behind its rows.", repairs.tables_behind, repairs.raise_sequences),
+    ("The index {.name} is missing.", repairs.missing_indexes, repairs.make_indexes),
+    ("The index for {} is missing or damaged.", damaged_search, search.make_again),
 )
