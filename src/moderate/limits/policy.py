@@ -300,21 +300,12 @@ def retry_after_seconds(refusal: RateLimited | ServiceDown) -> int:
 def ratelimit_headers(answer: RateLimited | Taken) -> list[tuple[str, str]]:
     """Return the fields for a refusal (with Retry-After) or for a passed request; empty where nothing was limited."""
     if isinstance(answer, RateLimited):
-        retry = ("Retry-After", str(retry_after_seconds(answer)))
-        return [retry, *_fields(answer.policies)]
-    return _fields([policy_of(state) for state in answer.states])
-
-
-def _fields(policies: Sequence[Policy]) -> list[tuple[str, str]]:
-    if not policies:
-        return []
-    return [
-        ("RateLimit-Policy", ", ".join(f'"{policy.name}";q={policy.quota};w={policy.window}' for policy in policies)),
-        ("RateLimit", ", ".join(_left(policy) for policy in policies)),
-    ]
-
-
-def _left(policy: Policy) -> str:
-    # `t` is optional, and left out where the budget is full: there is nothing to wait for.
-    again = f";t={policy.reset}" if policy.reset else ""
-    return f'"{policy.name}";r={policy.remaining}{again}'
+        policies, fields = answer.policies, [("Retry-After", str(retry_after_seconds(answer)))]
+    else:
+        policies, fields = tuple(policy_of(state) for state in answer.states), []
+    if policies:
+        # `t` is optional, and left out where the budget is full: there is nothing to wait for.
+        left = [f'"{each.name}";r={each.remaining}' + (f";t={each.reset}" if each.reset else "") for each in policies]
+        quotas = [f'"{each.name}";q={each.quota};w={each.window}' for each in policies]
+        fields += [("RateLimit-Policy", ", ".join(quotas)), ("RateLimit", ", ".join(left))]
+    return fields

@@ -102,6 +102,13 @@ def test_the_three_protocols_share_the_budget_of_pings(clock: ManualClock) -> No
         limits.spend(Costs("trackback", "192.0.2.1", source_host="blog.example"))
 
 
+def test_an_article_can_be_charged_alone(clock: ManualClock) -> None:
+    limits = limits_of(clock, comments=["1/hour per client", "2/hour per article", "1/hour per site"])
+    crowded = [limits.spend_of_article("comments", "a").crowded for _ in range(3)]
+    assert crowded == [(), (), ("2/hour per article",)]
+    assert limits.spend(Costs("comments", "", article="b")).crowded == ()
+
+
 def test_an_unknown_action_raises_an_error(clock: ManualClock) -> None:
     with pytest.raises(KeyError):
         limits_of(clock).spend(Costs("commments", "192.0.2.1"))
