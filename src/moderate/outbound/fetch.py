@@ -245,7 +245,11 @@ class HostSemaphore:
         try:
             yield
         finally:
-            permits.release(host, since)
+            with permits.changed:
+                permits.taken[host].remove(since)
+                if not permits.taken[host]:
+                    del permits.taken[host]
+                permits.changed.notify_all()
 
     def _wait(self, permits: _Permits, ticket: tuple[object, str], until: float) -> None:
         while not self._is_next(permits, ticket):
@@ -275,13 +279,6 @@ class _Permits:
         self.waiting: list[tuple[object, str]] = []
         #: The times at which a host's permits were taken.
         self.taken: defaultdict[str, list[float]] = defaultdict(list)
-
-    def release(self, host: str, since: float) -> None:
-        with self.changed:
-            self.taken[host].remove(since)
-            if not self.taken[host]:
-                del self.taken[host]
-            self.changed.notify_all()
 
 
 # --- bodies -----------------------------------------------------------------------------------------
