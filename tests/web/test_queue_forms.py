@@ -112,6 +112,11 @@ def test_an_unknown_batch_cannot_be_undone(desk: Host, batch: str) -> None:
     assert (answer.status_code, answer.mimetype) == (404, "text/html")
 
 
+def test_a_deleted_item_cannot_be_decided(desk: Host) -> None:
+    answer = send(desk, "queue/999")
+    assert (answer.status_code, answer.mimetype) == (404, "text/html")
+
+
 def test_a_filter_decides_only_on_the_items_that_were_shown(desk: Host) -> None:
     answer = send(desk, "queue/all", expect="3", filter_status="pending", filter_author="Reader 0")
     assert answer.status_code == 409

@@ -25,7 +25,7 @@ from moderate.errors import ServiceDown
 from moderate.i18n import Message
 from moderate.model import Lean
 from moderate.notices.values import Event
-from moderate.text.characters import is_printable
+from moderate.text.characters import cropped, is_printable
 from moderate.text.links import Destination, destinations
 
 if TYPE_CHECKING:
@@ -191,10 +191,6 @@ def one_line(text: str) -> str:
     return " ".join(visible(text).split())
 
 
-def clipped(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
-
-
 #: Apart from the host's environment: mails are written outside of requests, and hosts replace pages only.
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -271,8 +267,8 @@ class MailNotifier:
 
 
 def subject_of(item: Item, words: Translator) -> str:
-    title = clipped(one_line(item.article_title) or one_line(item.article), SUBJECT_PART)
-    kind, name = words.say(item.kind.label), clipped(name_of(item, words), SUBJECT_PART)
+    title = cropped(one_line(item.article_title) or one_line(item.article), SUBJECT_PART, "…")
+    kind, name = words.say(item.kind.label), cropped(name_of(item, words), SUBJECT_PART, "…")
     subject = words.say("{kind} by {name} on {title}", kind=kind, name=name, title=title)
     is_changed = item.edited_at is not None or item.proposed is not None
     return words.say("Changed: {subject}", subject=subject) if is_changed else subject
@@ -292,7 +288,7 @@ def facts(item: Item, words: Translator) -> list[tuple[str, str]]:
         (words.say("Article"), f"{one_line(item.article_title)} {one_line(item.article_url)}".strip()),
         *((words.say("Found"), one_line(words.translate(reason))) for reason in reasons),
     ]
-    return [(label, clipped(value, 500)) for label, value in found if value]
+    return [(label, cropped(value, 500, "…")) for label, value in found if value]
 
 
 def links(item: Item, words: Translator, limit: int) -> list[tuple[str, Destination, str]]:
@@ -317,7 +313,7 @@ def texts(item: Item, words: Translator, length: int) -> list[tuple[str, str]]:
 
 def excerpt(text: str, length: int) -> str:
     """Return the beginning of a text without characters that a terminal or a mail program would obey."""
-    return clipped(visible(text).strip(), length)
+    return cropped(visible(text).strip(), length, "…")
 
 
 # --- the mail to commenters ----------------------------------------------------------------------
@@ -352,7 +348,7 @@ class ConfirmationMails:
             values={
                 "site": self.site,
                 "confirm": self.confirm(request),
-                "title": clipped(one_line(request.article_title), TITLE) or article,
+                "title": cropped(one_line(request.article_title), TITLE, "…") or article,
                 "article": article,
             },
             unsubscribe=self.stop(request),

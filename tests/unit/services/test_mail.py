@@ -195,6 +195,12 @@ def test_long_texts_are_truncated_with_a_notice() -> None:
     assert "…" in mail.text
 
 
+def test_a_truncated_name_loses_no_part_of_its_last_letter() -> None:
+    astronaut = "\N{WOMAN}\u200d\N{ROCKET}"
+    mail = made(replace(ITEM, author="M" * 37 + astronaut + "MM"))
+    assert mail.subject == f"Comment by {'M' * 37}… on Thaw"
+
+
 def test_a_digest_shows_every_item_with_its_own_links() -> None:
     mail = made(ITEM, replace(ITEM, id=8, text="Another."))
     assert mail.subject == "2 items wait for a moderator"
