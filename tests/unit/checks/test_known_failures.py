@@ -125,6 +125,21 @@ def test_an_error_or_a_time_out_does_not_count_as_good(lean: Any, premoderation:
     assert verdict.status is Status.PENDING
 
 
+@pytest.mark.parametrize(
+    ("error", "reason", "logged"),
+    [
+        (ServiceDown("akismet", "no answer"), "akismet: no answer", 0),
+        (ValueError("a bug"), "the check failed (ValueError)", 1),
+    ],
+)
+def test_an_outage_has_its_own_words_and_a_bug_its_traceback_in_the_log(
+    caplog: pytest.LogCaptureFixture, error: Any, reason: str, logged: int
+) -> None:
+    (finding,) = judge(comment(), facts(), (Says("first", error),), remote=True).findings
+    assert finding.reason == reason
+    assert len([record for record in caplog.records if record.exc_info]) == logged
+
+
 def test_feedback_reports_the_author_and_not_the_moderator(site: Host, akismet: AkismetStandIn) -> None:
     number = site.comment("A good text").json["id"]
     work(site)

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from moderate.checks.base import Services, judge
+from moderate.checks.base import Services, SourceLook, judge
 from moderate.checks.form import Honeypot, Links, Timing, least_seconds
 from moderate.checks.history import FLOOD, Repeat, TrustedAuthor
 from moderate.checks.order import CHECKS, in_use
-from moderate.checks.pings import PingSignals, is_template
+from moderate.checks.pings import PingSignals, SourceLink, is_template
 from moderate.model import Kind, Lean, Status
 from moderate.testing import ScriptedSpamService
+from moderate.waves.sql import Wave
 from tests.stand_ins import FixedRules, MemoryTokenCounts
 from tests.unit.checks.cases import Past, comment, facts, ping, settings
 
@@ -41,6 +42,15 @@ def test_a_filled_hidden_field_holds() -> None:
 def test_a_filled_hidden_field_is_spam_only_beside_another_sign(changes: dict[str, Any], status: Status) -> None:
     verdict = judge(comment(honeypot="x", **changes), facts(), CHECKS[:12], remote=False)
     assert verdict.status is status
+
+
+def test_what_holds_all_that_comes_in_is_no_other_sign_beside_a_filled_hidden_field() -> None:
+    now = facts().now
+    wave = Wave(id=1, started_at=now, until=now + timedelta(minutes=9), reason="many at once", seen=9)
+    about = facts(crowded=("9/minute per article",), wave=wave)
+    verdict = judge(comment(honeypot="x"), about, CHECKS[:12], remote=False)
+    assert verdict.status is Status.PENDING
+    assert [finding.check for finding in verdict.findings] == ["honeypot", "crowd", "wave"]
 
 
 def test_a_form_submitted_at_once_is_held() -> None:
@@ -90,6 +100,25 @@ def test_more_links_than_allowed_hold() -> None:
 
 def test_links_in_forum_code_hold() -> None:
     assert lean(Links(), comment("[URL=https://pills.example]here[/URL]")) is Lean.HOLD
+
+
+@pytest.mark.parametrize(
+    ("source", "required", "expected"),
+    [
+        (None, True, (Lean.UNSURE, "the page was not looked at yet")),
+        (SourceLook(trouble="no such host"), True, (Lean.UNSURE, "the page could not be read: no such host")),
+        (SourceLook(links_here=True), True, None),
+        (SourceLook(), True, (Lean.SPAM, "the page does not link to the article")),
+        (SourceLook(), False, (Lean.HOLD, "the page does not link to the article")),
+        (SourceLook(is_gone=True), True, (Lean.SPAM, "the page says that it was deleted")),
+    ],
+)
+def test_the_source_of_a_ping_has_to_link_here(
+    source: SourceLook | None, required: bool, expected: tuple[Lean, str] | None
+) -> None:
+    about = facts(source=source, settings=settings(verify_pings="required" if required else "signal"))
+    finding = SourceLink().look(ping(), about)
+    assert (finding and (finding.lean, finding.reason)) == expected
 
 
 def test_a_text_repeated_within_a_day_is_held_for_any_author() -> None:
