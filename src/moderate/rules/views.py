@@ -63,13 +63,8 @@ class RuleOut(RuleSaid):
 
     @classmethod
     def of(cls, info: RuleInfo) -> Self:
-        return cls(
-            **asdict(info.rule),
-            created_at=info.created_at,
-            created_by=info.created_by,
-            hits=info.hits,
-            last_hit_at=info.last_hit_at,
-        )
+        values = asdict(info)
+        return cls(**values.pop("rule"), **values)
 
 
 class RulesOut(Answer):
