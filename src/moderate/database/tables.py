@@ -223,7 +223,7 @@ def unmendable(database: Database) -> Iterator[str]:
 
 
 def damaged_search(conn: Connection) -> Iterable[str]:
-    return () if search.is_whole(conn) else ("searches",)
+    return () if search.is_whole(conn) else (search.INDEX,)
 
 
 #: Faults that can be mended: the sentence about each thing that is wrong, these things, and how they are mended.
@@ -233,5 +233,5 @@ MENDS: tuple[tuple[str, Callable[[Connection], Iterable[object]], Callable[[Conn
     (NO_IDS, repairs.tables_without_ids, repairs.give_ids),
     ("The sequence of {.name} is behind its rows.", repairs.tables_behind, repairs.raise_sequences),
     ("The index {.name} is missing.", repairs.missing_indexes, repairs.make_indexes),
-    ("The index for {} is missing or damaged.", damaged_search, search.make_again),
+    ("The index for searches is missing or damaged.", damaged_search, search.make_again),
 )
