@@ -150,9 +150,11 @@ def lexed(text: str, policy: Policy) -> Iterator[str | Tag]:
     tags = list(_candidates(text, policy))
     if not _has_words(text, tags) and _is_bare(tags):
         return
-    tags = [tag for tag in tags if not _is_quoted(text, tag)]
-    pairs = _sure(text, tags)
-    blocks = _code_blocks(text, tags, pairs) if "pre" in policy.tags else set()
+    # Alone between quotation marks or brackets a tag is mentioned instead of used.
+    tags = [tag for tag in tags if not tag.start or text[tag.end : tag.end + 1] != _QUOTES.get(text[tag.start - 1])]
+    pairs, blocks = _sure(text, tags)
+    if "pre" not in policy.tags:
+        blocks = set()
     done = 0
     for at in sorted(pairs.keys() | pairs.values()):
         tag = tags[at]
@@ -198,9 +200,36 @@ def _candidates(text: str, policy: Policy) -> Iterator[Tag]:
             yield Tag(match["end"].lower(), start, end, is_end=True)
             continue
         name = match["name"].lower()
-        typed = _ATTRIBUTE.findall(match["attributes"])
-        if all(_is_known(name, attribute.lower(), bool(value)) for attribute, value in typed):
-            yield Tag(name, start, end, attributes=tuple(_kept(name, typed, policy)))
+        attributes = _attributes(name, match["attributes"], policy) if match["attributes"] else ()
+        if attributes is not None:
+            yield Tag(name, start, end, attributes=attributes)
+
+
+def _attributes(tag: str, typed: str, policy: Policy) -> tuple[tuple[str, str], ...] | None:
+    """Return the attributes that the policy grants, each once, with valid values; None if HTML does not know one."""
+    kept: list[tuple[str, str]] = []
+    seen: set[str] = set()
+    for attribute, source in _ATTRIBUTE.findall(typed):
+        name = attribute.lower()
+        if not _is_known(tag, name, bool(source)):
+            return None
+        if name in seen or (tag, name) not in policy.attributes:
+            continue
+        seen.add(name)
+        value = decoded(source.strip().strip("\"'"))
+        if name == "href":
+            target = target_of(value.strip())
+            if target and target.partition(":")[0].lower() in policy.schemes:
+                kept.append((name, target))
+        elif name == "reversed":
+            kept.append((name, ""))
+        elif name == "title":
+            kept.append((name, single_line(value)[:_MAX_TITLE]))
+        elif LIST_VALUES[name].fullmatch(value.strip()):
+            kept.append((name, value.strip()))
+    if tag == "a" and seen:
+        kept.append(("rel", policy.rel))
+    return tuple(kept)
 
 
 def _is_known(tag: str, attribute: str, has_value: bool) -> bool:
@@ -209,35 +238,14 @@ def _is_known(tag: str, attribute: str, has_value: bool) -> bool:
     return attribute in _GLOBAL or attribute in _KNOWN.get(tag, ()) or _FREE.fullmatch(attribute) is not None
 
 
-def _kept(tag: str, typed: Sequence[tuple[str, str]], policy: Policy) -> Iterator[tuple[str, str]]:
-    """Yield the attributes that the policy grants, each once, with valid values."""
-    seen: set[str] = set()
-    for attribute, source in typed:
-        name = attribute.lower()
-        if name in seen or (tag, name) not in policy.attributes:
-            continue
-        seen.add(name)
-        value = decoded(source.strip().strip("\"'"))
-        if name == "href":
-            target = target_of(value.strip())
-            if target and target.partition(":")[0].lower() in policy.schemes:
-                yield name, target
-        elif name == "reversed":
-            yield name, ""
-        elif name == "title":
-            yield name, single_line(value)[:_MAX_TITLE]
-        elif LIST_VALUES[name].fullmatch(value.strip()):
-            yield name, value.strip()
-    if tag == "a" and seen:
-        yield "rel", policy.rel
-
-
-def _sure(text: str, tags: Sequence[Tag]) -> dict[int, int]:
+def _sure(text: str, tags: Sequence[Tag]) -> tuple[dict[int, int], set[int]]:
     """Return which candidates are tags: the place of each start tag with that of its end.
 
     A tag without an end (``<br>``, and ``<p>`` and ``<li>`` whose ends are optional) has its own place instead.
+    Returns beside the places of both tags of code that has several lines and is not preformatted yet.
     """
-    pairs, outside = _code(text, tags)
+    names = {tag.name for tag in tags}
+    pairs, blocks, outside = _code(text, tags) if names & _CODE else ({}, set(), range(len(tags)))
     waiting: defaultdict[str, list[int]] = defaultdict(list)
     for at in outside:
         tag = tags[at]
@@ -249,15 +257,18 @@ def _sure(text: str, tags: Sequence[Tag]) -> dict[int, int]:
             start = waiting[tag.name].pop()
             if _is_pair(text, tags, start, at):
                 pairs[start] = at
-    return _with_paragraphs_and_items(text, tags, outside, pairs)
+    if names & (_OPTIONAL_ENDS | LISTS):
+        _set_paragraphs_and_items(text, tags, outside, pairs)
+    return pairs, blocks
 
 
-def _code(text: str, tags: Sequence[Tag]) -> tuple[dict[int, int], list[int]]:
-    """Return the pairs of ``code`` and ``pre``, and the places of all other candidates outside of them.
+def _code(text: str, tags: Sequence[Tag]) -> tuple[dict[int, int], set[int], Sequence[int]]:
+    """Return the pairs of ``code`` and ``pre``, the places of code in several lines, and of all tags outside of these.
 
     A start belongs to the end that is the next tag of its name. In ``pre`` only ``code`` is a tag, in ``code`` none.
     """
     pairs: dict[int, int] = {}
+    blocks: set[int] = set()
     outside: list[int] = []
     following = _following(tags)
     at, end_of_pre = 0, -1
@@ -268,24 +279,14 @@ def _code(text: str, tags: Sequence[Tag]) -> tuple[dict[int, int], list[int]]:
             outside += [at] * (at >= end_of_pre)
         elif is_pair and name == "code" and (at > end_of_pre or end < end_of_pre):
             pairs[at] = end
+            if at > end_of_pre and "\n" in text[tags[at].end : tags[end].start]:
+                blocks |= {at, end}
             at = end
         elif is_pair and name == "pre" and at > end_of_pre:
             pairs[at] = end
             end_of_pre = end
         at += 1
-    return pairs, outside
-
-
-def _code_blocks(text: str, tags: Sequence[Tag], pairs: dict[int, int]) -> set[int]:
-    """Return the places of both tags of code that has several lines and is not preformatted yet."""
-    blocks: set[int] = set()
-    end_of_pre = -1
-    for at, end in sorted(pairs.items()):
-        if tags[at].name == "pre":
-            end_of_pre = end
-        elif tags[at].name == "code" and at > end_of_pre and "\n" in text[tags[at].end : tags[end].start]:
-            blocks |= {at, end}
-    return blocks
+    return pairs, blocks, outside
 
 
 def _following(tags: Sequence[Tag]) -> list[int]:
@@ -317,11 +318,6 @@ def _has_words(text: str, tags: Sequence[Tag]) -> bool:
     return not is_blank(decoded(text[done:]))
 
 
-def _is_quoted(text: str, tag: Tag) -> bool:
-    """Return True if a tag alone is between quotation marks or brackets, and so mentioned instead of used."""
-    return tag.start > 0 and text[tag.end : tag.end + 1] == _QUOTES.get(text[tag.start - 1], "none")
-
-
 def _is_pair(text: str, tags: Sequence[Tag], start: int, end: int) -> bool:
     """Return True if a start and an end tag of one name mark something up."""
     tag = tags[start]
@@ -337,10 +333,8 @@ def _is_empty(text: str, tags: Sequence[Tag], start: int, end: int) -> bool:
     return end == start + 1 and is_blank(text[tags[start].end : tags[end].start])
 
 
-def _with_paragraphs_and_items(
-    text: str, tags: Sequence[Tag], outside: Sequence[int], pairs: dict[int, int]
-) -> dict[int, int]:
-    """Return the pairs, with unclosed paragraphs and items added, and those within a sentence removed."""
+def _set_paragraphs_and_items(text: str, tags: Sequence[Tag], outside: Sequence[int], pairs: dict[int, int]) -> None:
+    """Add unclosed paragraphs and items to the pairs, and remove those within a sentence."""
     lists = 0
     ends = set(pairs.values())
     for at in outside:
@@ -354,7 +348,6 @@ def _with_paragraphs_and_items(
                 continue
         if tag.name in _OPTIONAL_ENDS and not tag.is_end:
             pairs.setdefault(at, at)
-    return pairs
 
 
 def _begins_block(text: str, tag: Tag, is_closed: bool) -> bool:
