@@ -29,6 +29,8 @@ _MAX_REOPENED = 100
 #: Widest indentation of a line, in columns; a single blank is not indentation.
 _MAX_INDENTATION = 40
 _TAB = 4
+#: The block that text needs within these blocks; "" is the text outside of all.
+_NEEDED = {"": "p", "blockquote": "p", "ul": "li", "ol": "li"}
 
 
 @dataclass(slots=True)
@@ -63,21 +65,21 @@ class Layout:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._out: list[str] = []
-        self._root = _Open("", "")
+        # The open elements: `_depth` blocks, the last of which is `_block`, and the styles and the link in that one.
         self._stack: list[_Open] = []
-        # The height of the stack up to the innermost block, and the names of all open elements.
-        self._inner = 0
+        self._depth = 0
+        self._root = self._block = _Open("", "")
+        #: The names of the open elements.
         self._within: set[str] = set()
         self._uncounted: Counter[str] = Counter()
         self._reopened = self._paragraphs = self._lines = 0
         # Spacing since the last visible character; it counts only when another one follows.
-        self._newlines = 0
-        self._breaks = 0
+        self._newlines = self._breaks = 0
         self._space = ""
 
     def feed(self, token: str | Tag) -> None:
         if isinstance(token, str):
-            self._text(token)
+            self._text(decoded(token))
         elif token.is_end:
             self._end(token.name)
         elif token.name == "br":
@@ -89,34 +91,29 @@ class Layout:
 
     def close(self) -> str:
         """Close all open elements and return the HTML."""
-        self._close_from(0)
+        self._close_from(0, len(self._stack))
         return "".join(self._out)
 
     # --- text --------------------------------------------------------------------------------------
 
-    def _text(self, source: str) -> None:
-        text = decoded(source)
+    def _text(self, text: str) -> None:
         if "pre" in self._within:
             self._preformatted(text)
             return
-        lines = text.split("\n")
-        self._piece(lines[0])
-        for line in lines[1:]:
-            self._newlines += 1
-            self._space = ""
-            self._piece(line)
-
-    def _piece(self, line: str) -> None:
-        """Write text within one line."""
-        core = line.strip(" \t")
-        if is_blank(core):
-            self._space += line
-            return
-        self._space += line[: len(line) - len(line.lstrip(" \t"))]
-        self._place()
-        is_plain = "a" in self._within or "code" in self._within
-        self._out.append(escape(core, quote=False) if is_plain else linked(core, address_spans(core), self._policy.rel))
-        self._space = line[len(line.rstrip(" \t")) :]
+        for number, line in enumerate(text.split("\n")):
+            if number:
+                self._newlines += 1
+                self._space = ""
+            core = line.strip(" \t")
+            if is_blank(core):
+                self._space += line
+                continue
+            self._space += line[: len(line) - len(line.lstrip(" \t"))]
+            self._place()
+            is_plain = "a" in self._within or "code" in self._within
+            addresses = () if is_plain else address_spans(core)
+            self._out.append(linked(core, addresses, self._policy.rel))
+            self._space = line[len(line.rstrip(" \t")) :]
 
     def _preformatted(self, text: str) -> None:
         """Write lines and spaces as they are, without the empty lines at both ends (a parser drops the first)."""
@@ -134,8 +131,9 @@ class Layout:
         """Prepare for visible text: open the right block, write the breaks before it and the tags around it."""
         space, begins_line = self._space, self._newlines > 0 or not self._out
         if self._newlines >= 2 and not self._breaks and self._block.name == "p" and self._paragraphs < MAX_PARAGRAPHS:
-            self._leave_paragraph()
-        self._enter_paragraph()
+            self._close_from(self._depth - 1, self._depth)
+        if self._block.name in _NEEDED:
+            self._open_block(_NEEDED[self._block.name])
         block = self._block
         if block.is_filled:
             self._out.append(self._line_breaks() or space)
@@ -143,10 +141,10 @@ class Layout:
             if not element.is_shown:
                 self._out.append("\n" + element.opening if element.is_block and self._out else element.opening)
                 element.is_shown = True
-        if begins_line and block.name == "p" and self._inner == 1:
+        if space and begins_line and block.name == "p" and self._depth == 1:
             self._out.append(indentation(space))
         block.is_filled = True
-        self._forget_spacing()
+        self._newlines, self._breaks, self._space = 0, 0, ""
 
     def _line_breaks(self) -> str:
         wanted = min(2 if self._paragraphs < MAX_PARAGRAPHS else 1, max(self._breaks, self._newlines))
@@ -155,27 +153,20 @@ class Layout:
         self._lines += wanted
         return "<br>\n" * wanted
 
-    def _forget_spacing(self) -> None:
-        self._newlines = self._breaks = 0
-        self._space = ""
-
-    # --- the current block -------------------------------------------------------------------------
-
-    @property
-    def _block(self) -> _Open:
-        return self._stack[self._inner - 1] if self._inner else self._root
-
     # --- elements ----------------------------------------------------------------------------------
 
     def _start_inline(self, tag: Tag) -> None:
+        label = ""
         if tag.name == "a":
             self._end("a")
-            if not tag.address:
+            label = tag.address
+            if not label:
                 return
         if tag.name in self._within:
             self._uncounted[tag.name] += 1
         else:
-            self._open([_Open(tag.name, tag.opening, tag.address)])
+            self._stack.append(_Open(tag.name, tag.opening, label))
+            self._within.add(tag.name)
 
     def _start_block(self, tag: Tag) -> None:
         if tag.name == "p" and self._paragraphs >= MAX_PARAGRAPHS:
@@ -183,43 +174,37 @@ class Layout:
             self._newlines += 1
             return
         if self._block.name == "p":
-            self._leave_paragraph()
-        inlines = self._carried(self._close_from(self._inner))
+            self._close_from(self._depth - 1, self._depth)
+        # Styles that are open here go on within the new block.
+        self._close_from(self._depth, self._depth)
         if tag.name == "li":
             self._enter_list()
         elif self._block.name in LISTS:
             self._push_block("li")
         self._push_block(tag.name, tag.opening)
-        self._open(inlines)
 
     def _enter_list(self) -> None:
         """End the item before, and open a list where the item is in none."""
         if self._block.name == "li":
-            self._open(self._carried(self._close_from(self._inner - 1)[1:]))
+            self._close_from(self._depth - 1, self._depth)
         if self._block.name not in LISTS:
             self._push_block("ul")
 
     def _push_block(self, name: str, opening: str = "") -> None:
-        self._forget_spacing()
-        if sum(element.is_block for element in self._stack) < _MAX_DEPTH:
-            self._open([_Open(name, opening or f"<{name}>", is_block=True)])
-            self._inner = len(self._stack)
-            self._paragraphs += name == "p"
+        self._newlines, self._breaks, self._space = 0, 0, ""
+        if self._depth < _MAX_DEPTH:
+            self._open_block(name, opening)
         else:
             self._uncounted[name] += 1
             self._newlines = 2
 
-    def _enter_paragraph(self) -> None:
-        """Open the block that text needs: a paragraph, a list item or a preformatted block."""
-        name = {"": "p", "blockquote": "p", "ul": "li", "ol": "li"}.get(self._block.name)
-        if name is not None:
-            self._stack.insert(self._inner, _Open(name, f"<{name}>", is_block=True))
-            self._inner += 1
-            self._paragraphs += name == "p"
-
-    def _leave_paragraph(self) -> None:
-        """Close the paragraph, and continue its styles after it."""
-        self._open(self._carried(self._close_from(self._inner - 1)[1:]))
+    def _open_block(self, name: str, opening: str = "") -> None:
+        """Open a block in the innermost one, around the styles that are open there."""
+        self._block = _Open(name, opening or f"<{name}>", is_block=True)
+        self._stack.insert(self._depth, self._block)
+        self._depth += 1
+        self._within.add(name)
+        self._paragraphs += name == "p"
 
     def _end(self, name: str) -> None:
         if self._uncounted[name]:
@@ -229,11 +214,11 @@ class Layout:
         if name == "a":
             self._label_link()
         # A style does not end outside of its block, nor an item outside of its list.
-        floor = 0 if name in _BLOCKS else self._inner
+        floor = 0 if name in _BLOCKS else self._depth
         walls = LISTS if name == "li" else frozenset[str]()
         for at in range(len(self._stack) - 1, floor - 1, -1):
             if self._stack[at].name == name:
-                self._open(self._carried(self._close_from(at)[1:]))
+                self._close_from(at, at + 1)
                 return
             if self._stack[at].name in walls:
                 break
@@ -241,36 +226,30 @@ class Layout:
 
     def _label_link(self) -> None:
         """Show the address of an open link without visible content, so that it is not lost."""
-        for element in self._stack[self._inner :]:
+        for element in self._stack[self._depth :]:
             if element.name == "a" and not element.is_shown:
                 self._place()
                 self._out.append(escape(element.label))
 
-    def _open(self, elements: list[_Open]) -> None:
-        for element in elements:
-            self._stack.append(element)
-            self._within.add(element.name)
+    def _close_from(self, at: int, reopened: int) -> None:
+        """Close all elements of the stack from place *at* on, and open those from place *reopened* on again.
 
-    def _close_from(self, at: int) -> list[_Open]:
-        """Close and return all elements of the stack from place *at* on."""
-        cut = self._stack[at:]
+        These are the ones that were not written yet, and simple styles up to `_MAX_REOPENED`.
+        """
+        cut, again = self._stack[at:], self._stack[reopened:]
         del self._stack[at:]
         for element in reversed(cut):
             if element.is_shown:
                 self._out.append(f"</{element.name}>")
             self._within.discard(element.name)
-        if at < self._inner:
-            self._inner = next((end for end in range(at, 0, -1) if self._stack[end - 1].is_block), 0)
-            self._forget_spacing()
-        return cut
-
-    def _carried(self, cut: list[_Open]) -> list[_Open]:
-        """Return the closed elements to reopen: those not written yet, and simple styles up to `_MAX_REOPENED`."""
-        kept: list[_Open] = []
-        for element in cut:
+        if at < self._depth:
+            self._depth = at
+            self._block = self._stack[-1] if at else self._root
+            self._newlines, self._breaks, self._space = 0, 0, ""
+        for element in again:
             if element.is_block or (element.is_shown and element.opening != f"<{element.name}>"):
                 continue
             self._reopened += element.is_shown
             if not element.is_shown or self._reopened <= _MAX_REOPENED:
-                kept.append(replace(element, is_shown=False, is_filled=False))
-        return kept
+                self._stack.append(replace(element, is_shown=False, is_filled=False))
+                self._within.add(element.name)
