@@ -180,7 +180,7 @@ class Alike:
 @lru_cache(maxsize=64)
 def near_text(text: str) -> NearText | None:
     """Return the keys of a text, or None for one with fewer than `LEAST_WORDS` words. Linear in its length."""
-    known = [traits(word) for word in words_of(text)]
+    known = list(map(traits, words_of(text)))
     if len(known) < LEAST_WORDS:
         return None
     least = [min(places) for places in zip(*(word.places for word in known), strict=True)]
@@ -191,12 +191,10 @@ def near_text(text: str) -> NearText | None:
 def words_of(text: str) -> set[str]:
     """Return the longer words in one spelling, and pairs of characters in scripts without spaces between words."""
     read = NUMBER.sub("", folded(text))
-    words = WORD.findall(read)[:MOST_WORDS]
-    if read.isascii():
-        return {word for word in words if len(word) >= SHORTEST}
+    is_spaced = read.isascii()
     found: set[str] = set()
-    for word in words:
-        if UNSPACED_LETTER.search(word):
+    for word in WORD.findall(read)[:MOST_WORDS]:
+        if not is_spaced and UNSPACED_LETTER.search(word):
             found.update(first + second for first, second in pairwise(word))
         elif len(word) >= SHORTEST:
             found.add(word)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -103,6 +103,8 @@ class Policy:
     rel: str = "nofollow ugc noopener"
     #: Increased whenever the same text would be rendered in another way than before.
     version: str = "2"
+    #: ``version.markup.sanitizer``, for example ``2.html.bleach``.
+    name: str = field(init=False)
 
     def __post_init__(self) -> None:
         if self.sanitizer not in SANITIZERS:
@@ -113,11 +115,7 @@ class Policy:
             raise ValueError("tags, attributes and schemes can be narrowed, and nothing can be added to them")
         if self.max_length < 1 or self.max_brackets < 0:
             raise ValueError("max_length is at least 1, and max_brackets at least 0")
-
-    @property
-    def name(self) -> str:
-        """``version.markup.sanitizer``, for example ``2.html.bleach``."""
-        return f"{self.version}.{self.markup}.{self.sanitizer}"
+        object.__setattr__(self, "name", f"{self.version}.{self.markup}.{self.sanitizer}")
 
 
 class Tag(NamedTuple):
