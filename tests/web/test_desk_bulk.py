@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from moderate import Moderator, signals
+from moderate.errors import ServiceDown
 
 if TYPE_CHECKING:
     from tests.sites import Host
@@ -72,6 +73,14 @@ def test_a_filter_with_an_unexpected_number_of_matches_decides_nothing(host: Hos
     assert set(statuses(host).values()) == {"pending"}
 
 
+def test_a_filter_with_too_many_matches_decides_nothing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("moderate.moderation.decide.MOST", 2)
+    fill(host, 3)
+    answer = post(host, "decisions", {"decision": "trash", "filter": {"status": "pending"}, "expect": 3})
+    assert (answer.status_code, answer.json["code"]) == (409, "not-allowed")
+    assert set(statuses(host).values()) == {"pending"}
+
+
 def test_several_transactions_make_one_batch_and_items_are_announced_after_commit(host: Host) -> None:
     fill(host, 120)
     heard: list[tuple[int, str]] = []
@@ -90,6 +99,26 @@ def test_several_transactions_make_one_batch_and_items_are_announced_after_commi
     assert set(statuses(host).values()) == {"pending"}
     with host.app.app_context():
         assert not any(host.state.desk.store.counters.recount(repair=False))
+
+
+def test_an_outage_between_transactions_reports_the_items_that_were_left(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(host, 60)
+    stored = host.state.desk.store.decisions
+    decide = stored.decide
+
+    def decide_the_first(versions: dict[int, int], *args: Any, **options: Any) -> Any:
+        if 1 not in versions:
+            raise ServiceDown("database", "it went away")
+        return decide(versions, *args, **options)
+
+    monkeypatch.setattr(stored, "decide", decide_the_first)
+    everything = {"decision": "spam", "filter": {"status": "pending"}, "expect": 60}
+    answer = post(host, "decisions", everything).json
+    assert [done["id"] for done in answer["decided"]] == list(range(1, 51))
+    assert answer["conflicts"] == [{"id": number, "code": "unavailable"} for number in range(51, 61)]
+    assert post(host, "decisions", {**everything, "expect": 10}).status_code == 503, "nothing was decided"
 
 
 def test_an_undo_skips_and_reports_items_decided_again_since(host: Host) -> None:

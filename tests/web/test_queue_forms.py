@@ -112,6 +112,11 @@ def test_an_unknown_batch_cannot_be_undone(desk: Host, batch: str) -> None:
     assert (answer.status_code, answer.mimetype) == (404, "text/html")
 
 
+def test_a_decision_that_changes_nothing_offers_no_undo(desk: Host) -> None:
+    pages = [desk.client.get(send(desk, "queue/1").headers["Location"]).text for _ in range(2)]
+    assert ['name="batch"' in page for page in pages] == [True, False]
+
+
 def test_a_deleted_item_cannot_be_decided(desk: Host) -> None:
     answer = send(desk, "queue/999")
     assert (answer.status_code, answer.mimetype) == (404, "text/html")

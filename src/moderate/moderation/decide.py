@@ -175,8 +175,7 @@ def _in_chunks(
         outcome.done.extend(bulk.done)
         outcome.left.extend(bulk.left)
         for decided in bulk.done:
-            if decided.changed:
-                signals.announce(desk.app, decided.item, before=decided.before, by=by.name)
+            signals.announce(desk.app, decided.item, before=decided.before, by=by.name)
     return outcome
 
 

@@ -186,7 +186,6 @@ def preview(state: State, which: ItemFilter, error: UnexpectedNumber | None = No
         matching=len(versions),
         seen=versions_digest(versions),
         most=MOST,
-        now=state.desk.clock.now(),
         message=OTHERS_MATCH if error else "",
         who=moderator(state),
         **frame(state, which),

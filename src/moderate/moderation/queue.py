@@ -96,9 +96,6 @@ def shown(state: State, who: Moderator, which: ItemFilter, some: Page, wrong: In
         next_url=next_url(some.next) if some.next else None,
         news_url=None if wrong else news_url(which, some.items),
         csv_url=csv_url(which),
-        now=state.desk.clock.now(),
-        not_asked=not_asked,
-        verified=verified,
         notice=read_notice(state, who, request.args.get("notice")),
         banners=list(banners(state, notes)),
         # The month's number of calls. That few are left is a banner.
@@ -129,12 +126,20 @@ def known(enum: type[E], name: str) -> E | None:
 
 
 def frame(state: State, which: ItemFilter) -> dict[str, Any]:
-    """Return the template variables of every page with forms: filters to keep, CSRF token, buttons, kinds."""
+    """Return the template variables of every page with cards and forms."""
     kept, cursor = fields_of(which), request.args.get("cursor") or request.form.get("filter_cursor")
     if cursor and whole_number(cursor):
         kept["cursor"] = cursor
-    token = csrf_token(state, moderator(state))
-    return {"filter": which, "kept": kept, "csrf_token": token, "buttons": BUTTONS, "kinds": Kind}
+    return {
+        "filter": which,
+        "kept": kept,
+        "csrf_token": csrf_token(state, moderator(state)),
+        "buttons": BUTTONS,
+        "kinds": Kind,
+        "now": state.desk.clock.now(),
+        "not_asked": not_asked,
+        "verified": verified,
+    }
 
 
 def fields_of(which: ItemFilter) -> dict[str, str]:
@@ -228,15 +233,7 @@ def cards() -> ResponseReturnValue:
     which = default_filter()
     numbers = [item_id(value, "item") for value in request.args.getlist("item")[:MOST_CARDS]]
     found = (state.desk.store.items.get(number) for number in numbers if number is not None)
-    return page(
-        "cards",
-        200,
-        items=[item for item in found if item is not None],
-        now=state.desk.clock.now(),
-        not_asked=not_asked,
-        verified=verified,
-        **frame(state, which),
-    )
+    return page("cards", 200, items=[item for item in found if item is not None], **frame(state, which))
 
 
 def changed(state: State) -> int:
