@@ -163,6 +163,8 @@ def test_a_rule_trusts_only_verified_authors_and_sources() -> None:
     assert looked.lean is Lean.TRUST
     elsewhere = replace(read, source=SourceLook(links_here=True, read_from="https://evil.example/"))
     assert TrustRules().look(ping(), elsewhere) is None
+    redirecting = ping("see blog.example.net", source_url="https://evil.example/")
+    assert TrustRules().look(redirecting, read) is None
     assert found(ping(), by_host) is None, "nobody has looked yet"
     assert found(ping("see blog.example.net", source_url="https://evil.example/"), by_host) is None
     assert found(comment(), rule("ip", "203.0.113.0/24", "trust")) is Lean.TRUST
