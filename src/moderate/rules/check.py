@@ -185,9 +185,7 @@ def _email(value: str, written: Reading) -> str | None:
 
 def _ip(value: str, written: Reading) -> str | None:
     network, address = network_of(value), address_of(written.ip)
-    if network is None or address is None or network.version != address.version:
-        return None
-    return str(address) if address in network else None
+    return str(address) if network is not None and address is not None and address in network else None
 
 
 MATCHERS: dict[str, Callable[[str, Reading], str | None]] = {
