@@ -21,18 +21,24 @@ import httpcore
 
 from moderate.errors import FetchFailed
 from moderate.i18n import Message
-from moderate.outbound.addresses import may_connect, networks, unwrapped
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from moderate.outbound.addresses import Address, Network
     from moderate.ports import Clock
     from moderate.web_address import WebAddress
 
+    Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+    Network = ipaddress.IPv4Network | ipaddress.IPv6Network
     #: ``socket.getaddrinfo``, or a replacement with the same arguments and rows.
     Resolver = Callable[..., Sequence[tuple[Any, ...]]]
+
+
+def networks(texts: Iterable[str]) -> tuple[Network, ...]:
+    """Return networks from their CIDR notation. Raises `ValueError` for any other text."""
+    return tuple(ipaddress.ip_network(text) for text in texts)
+
 
 #: More addresses than this are not tried when a host does not answer.
 MAX_TRIES = 3
@@ -43,9 +49,51 @@ FRAMING = 64 * 1024
 
 _READ_HEAD = 8 * 1024
 
-
+_UNICAST_6 = ipaddress.IPv6Network("2000::/3")
+_NOT_FOR_PEERS = networks(("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"))
+#: Addresses at which clouds answer the machines that they host: Azure's wire server, the metadata services of AWS,
+#: GCP and others, Alibaba, Oracle. Some are globally routable on paper. No setting allows them.
+CLOUD_WIRE = frozenset(
+    ipaddress.ip_address(text)
+    for text in (
+        "168.63.129.16",
+        "169.254.169.254",
+        "169.254.170.2",
+        "169.254.170.23",
+        "100.100.100.200",
+        "192.0.0.192",
+        "fd00:ec2::254",
+        "fd00:ec2::23",
+        "fd20:ce::254",
+    )
+)
 #: For servers that the operator has named: any network may be connected to.
 EVERYWHERE = networks(("0.0.0.0/0", "::/0"))
+
+
+def may_connect(address: Address, allow: Sequence[Network] = ()) -> bool:
+    """Return whether a connection to this address is allowed: public unicast, or within `allow`.
+
+    `is_global` is not enough. Python calls NAT64, 6to4, IPv4-compatible, site-local and multicast
+    addresses global in one version or another, and through the first two a private IPv4 address
+    is reached. Hence IPv6 counts as public within 2000::/3 alone, less what is reserved there.
+    """
+    address = unwrapped(address)
+    if address in CLOUD_WIRE:
+        return False
+    if any(address in network for network in allow):
+        return True
+    if not address.is_global or any(address in network for network in _NOT_FOR_PEERS):
+        return False
+    if isinstance(address, ipaddress.IPv4Address):
+        return not address.is_multicast and not address.is_reserved
+    return address.scope_id is None and address in _UNICAST_6
+
+
+def unwrapped(address: Address) -> Address:
+    """Return the IPv4 address within an IPv4-mapped IPv6 one, to which the kernel would connect."""
+    mapped = getattr(address, "ipv4_mapped", None)
+    return address if mapped is None else mapped
 
 
 class DeadlinePassed(TimeoutError):

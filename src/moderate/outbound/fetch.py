@@ -19,24 +19,23 @@ import zlib
 from collections import defaultdict
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 import httpcore
 
 from moderate.errors import FetchFailed
 from moderate.i18n import Message
-from moderate.outbound.addresses import fetchable, networks, redirected
-from moderate.outbound.client import FRAMING, Budget, DeadlinePassed, OutboundClient, TooMuchData
+from moderate.outbound.client import FRAMING, Budget, DeadlinePassed, OutboundClient, TooMuchData, may_connect, networks
 from moderate.outbound.failures import trouble
-from moderate.web_address import read
+from moderate.web_address import MAX_ADDRESS, is_ip, read
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from moderate.outbound.addresses import Address
-    from moderate.outbound.client import Resolver
+    from moderate.outbound.client import Address, Network, Resolver
     from moderate.ports import Clock
     from moderate.web_address import WebAddress
 
@@ -49,6 +48,11 @@ _TEXTUAL = frozenset({"text/html", "application/xhtml+xml", "application/xml", "
 _JSON = "application/json"
 #: zlib's numbers for "a gzip wrapper" and "a zlib wrapper", RFC 1952 and RFC 1950.
 _WRAPPERS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+_WEB = re.compile(r"https?://", re.IGNORECASE | re.ASCII)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE | re.ASCII)
+_LEADING_ZERO = re.compile(r"[^/]*//[^/?#]*:0[0-9]*(?:[/?#]|$)")
+_UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\\\ud800-\udfff]")
+_ESCAPED_LINE_END = re.compile(r"%0[0ad]", re.IGNORECASE)
 _NOT_IN_COMMENT = re.compile(r"[^\x20-\x7e]|[()\\]")
 #: Seconds for which a fetch waits for a busy host: once all fetches there have run this long, it is refused as busy.
 YOUNG = 1.0
@@ -209,6 +213,65 @@ def _failures_named() -> Iterator[None]:
         raise FetchFailed("refused", Message("the source cannot be reached: {why}", why=trouble(error))) from error
     except (httpcore.NetworkError, httpcore.ProtocolError) as error:
         raise FetchFailed("bad-response", "the source broke off, or does not keep to the rules of HTTP") from error
+
+
+# --- URLs -------------------------------------------------------------------------------------------
+#
+# Parsers disagree about backslashes, control characters, odd numbers and compatibility forms, and every disagreement
+# has been a way past a filter. What is not plainly a web address is refused.
+
+
+def fetchable(url: str, *, ports: Collection[int], allow: Sequence[Network] = ()) -> WebAddress:
+    """Return an address that may be fetched from, or raise `FetchFailed` of kind ``blocked``.
+
+    Refused are: schemes other than http and https, user names and passwords, ports outside `ports`,
+    blanks, control characters and backslashes anywhere, hosts that only become ASCII by folding
+    (``①②⑦.⓪.⓪.①``), numbers as hosts in any but the usual notation, and addresses instead of names
+    unless they are within `allow`.
+    """
+    if len(url) > MAX_ADDRESS or _UNSAFE.search(url):
+        raise _refused("is too long or holds blanks, control characters or backslashes")
+    address = read(url)
+    if address is None or address.has_user or _LEADING_ZERO.match(url):
+        raise _refused("is not a plain http or https address")
+    if address.is_disguised:
+        raise _refused("has a host name in disguise")
+    port = address.port_or_default
+    if port not in ports:
+        raise _refused(f"names port {port}, which is not allowed")
+    if _ESCAPED_LINE_END.search(address.path + address.query):
+        raise _refused("holds an encoded line end or NUL")
+    if is_ip(address.host):
+        literal = ip_address(address.host)
+        if not any(literal in network for network in allow) or not may_connect(literal, allow):
+            raise _refused("names an address instead of a host")
+    return address
+
+
+def _refused(what: str) -> FetchFailed:
+    reason = f"the URL {what}"  # not translated: rarely seen, and for people who know URLs
+    return FetchFailed("blocked", reason)
+
+
+def redirected(base: WebAddress, location: str, *, ports: Collection[int], allow: Sequence[Network]) -> WebAddress:
+    """Return the address that a Location field leads to. Raises `FetchFailed` as `fetchable` does.
+
+    A relative reference stays on the host. A redirect from https to http is refused, because anyone on the way
+    could answer in the page's place.
+    """
+    if (
+        len(location) > MAX_ADDRESS
+        or _UNSAFE.search(location)
+        or (_SCHEME.match(location) and not _WEB.match(location))
+    ):
+        raise _refused("of a redirect is not a plain http or https address")
+    try:
+        address = fetchable(urljoin(base.url, location), ports=ports, allow=allow)
+    except ValueError:
+        raise _refused("of a redirect is not a plain http or https address") from None
+    if base.scheme == "https" and address.scheme == "http":
+        raise FetchFailed("redirects", "a redirect leads from https to http")
+    return address
 
 
 # --- permits ----------------------------------------------------------------------------------------

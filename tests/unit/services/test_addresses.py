@@ -7,7 +7,8 @@ import ipaddress
 import pytest
 
 from moderate.errors import FetchFailed
-from moderate.outbound.addresses import fetchable, may_connect, networks, redirected
+from moderate.outbound.client import may_connect, networks
+from moderate.outbound.fetch import fetchable, redirected
 from moderate.web_address import MAX_ADDRESS
 
 PORTS = (80, 443)
