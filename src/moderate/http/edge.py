@@ -19,10 +19,10 @@ from moderate.errors import Forbidden, HookError, Invalid, RateLimited, ServiceD
 from moderate.hooks import Article, Author, id_of_login, type_name
 from moderate.http.answers import headers_of, problem, public_text, status_of
 from moderate.http.item_json import public_item
+from moderate.http.site_address import SENT, item_address
 from moderate.i18n import Message
 from moderate.limits.policy import client_net, keyed
 from moderate.model import PINGS, Kind, Moderator, Status, whole_number
-from moderate.reading.thread import SENT, item_address
 from moderate.text.clean import email as clean_email
 
 if TYPE_CHECKING:

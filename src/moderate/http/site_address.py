@@ -1,4 +1,4 @@
-"""The public addresses of the site and of its articles, which do not depend on the Host field of a request."""
+"""The public addresses of the site, its articles and items, which do not depend on the Host field of a request."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from flask import has_request_context
 from flask import request as current_request
@@ -35,6 +35,11 @@ MONITORED = frozenset({"moderate.health", "moderate.metrics"})
 #: Sub-path that is taken from a request: segments without dots alone, backslashes, queries or control characters.
 _SUB_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[^\x00-\x1f\x7f/?#\\]+)*")
 MAX_SUB_PATH = 200
+
+#: The query parameter that has the number of an item: the page of a thread that holds it is shown.
+AT = "moderate_at"
+#: The query parameter that has a signed number: the item that this visitor has just sent.
+SENT = "moderate_sent"
 
 #: Characters of a sub-path that are not escaped.
 SAFE = "/%:@!$&'()*+,;=~-._"
@@ -194,6 +199,17 @@ class SiteAddress:
             self._seen = known
         except ServiceDown:
             log.debug("The sub-path of a request could not be kept.", exc_info=True)
+
+
+def item_address(url: str, item_id: int, *, sent: str = "") -> str:
+    """Return the address at which an item is seen, given the *url* of its article.
+
+    The item's number in the query says which page of the thread to show, the fragment where on it the
+    item is. *sent* is added for the visitor who has just sent the item.
+    """
+    page = url.partition("#")[0]
+    query = urlencode({AT: item_id, **({SENT: sent} if sent else {})})
+    return f"{page}{'&' if '?' in page else '?'}{query}#comment-{item_id}"
 
 
 def joined(addresses: list[str], site_url: str) -> list[str]:

@@ -16,10 +16,10 @@ from werkzeug.exceptions import HTTPException
 
 from moderate.http.answers import tagged
 from moderate.http.operation import Operation, Reply, rfc3339
+from moderate.http.site_address import item_address
 from moderate.http.state import current_state
 from moderate.model import Client, Kind, Raw
 from moderate.protocols.base import storable
-from moderate.reading.thread import item_address
 from moderate.submit.submit import find_article
 
 if TYPE_CHECKING:

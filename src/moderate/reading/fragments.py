@@ -16,9 +16,10 @@ from flask import after_this_request, current_app, request
 from markupsafe import Markup, escape
 
 from moderate.http.language import language, say
+from moderate.http.site_address import item_address
 from moderate.http.state import render
 from moderate.i18n import Message
-from moderate.reading.thread import QUERY, Pages, ThreadHtml, item_address
+from moderate.reading.thread import QUERY, Pages, ThreadHtml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

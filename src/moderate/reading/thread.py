@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from moderate.http.site_address import AT, SENT
 from moderate.model import Status, whole_number
 
 if TYPE_CHECKING:
@@ -22,12 +23,8 @@ if TYPE_CHECKING:
 # The query parameters that the thread adds to the address of the host's page.
 AFTER, BEFORE = "moderate_after", "moderate_before"
 PINGS_AFTER, PINGS_BEFORE = "moderate_pings_after", "moderate_pings_before"
-#: The number of an item: the page that holds it is shown.
-AT = "moderate_at"
 #: The number of the comment that the form answers; its page is shown as well.
 REPLY = "moderate_reply"
-#: A signed number: the item that this visitor has just sent.
-SENT = "moderate_sent"
 OURS = frozenset({AFTER, BEFORE, PINGS_AFTER, PINGS_BEFORE, AT, REPLY, SENT})
 
 #: Placeholder of the page's own query in the links of cached HTML. It is secret, so that no comment can contain it.
@@ -72,17 +69,6 @@ class ThreadHtml:
     def with_query(self, query: str) -> ThreadHtml:
         """Return a copy with *query*, that of the page that shows it, in its links."""
         return replace(self, comments=self.comments.replace(QUERY, query), pings=self.pings.replace(QUERY, query))
-
-
-def item_address(url: str, item_id: int, *, sent: str = "") -> str:
-    """Return the address at which an item is seen, given the *url* of its article.
-
-    The item's number in the query says which page of the thread to show, the fragment where on it the
-    item is. *sent* is added for the visitor who has just sent the item.
-    """
-    page = url.partition("#")[0]
-    query = urlencode({AT: item_id, **({SENT: sent} if sent else {})})
-    return f"{page}{'&' if '?' in page else '?'}{query}#comment-{item_id}"
 
 
 def hosts_query(args: MultiDict[str, str]) -> str:

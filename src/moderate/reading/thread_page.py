@@ -11,6 +11,7 @@ from markupsafe import Markup
 from moderate.errors import ServiceDown
 from moderate.hooks import is_key, key_text
 from moderate.http.language import language, say
+from moderate.http.site_address import AT
 from moderate.http.state import current_state, once_per_request, render
 from moderate.model import PINGS, Counts, Kind
 from moderate.notices.confirm import confirmable_address
@@ -18,7 +19,6 @@ from moderate.protocols import discovery
 from moderate.reading.fragments import THREAD_PARTS, cached_form, rendered, rendered_thread, shown
 from moderate.reading.thread import (
     AFTER,
-    AT,
     BEFORE,
     FIRST,
     PINGS_AFTER,

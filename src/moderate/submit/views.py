@@ -8,15 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from flask import Response, jsonify, request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
-from moderate.errors import (
-    Forbidden,
-    Invalid,
-    Refused,
-    ServiceDown,
-    TooLarge,
-    UnknownItem,
-    UnsupportedMediaType,
-)
+from moderate.errors import Forbidden, Invalid, Refused, ServiceDown, TooLarge, UnknownItem, UnsupportedMediaType
 from moderate.http.item_json import PublicItem, ReceivedItem
 from moderate.http.operation import (
     EDIT_TOKEN,
