@@ -95,6 +95,15 @@ def test_programs_on_other_sites_get_no_cookie(host: Host) -> None:
     assert "Set-Cookie" not in answer.headers
 
 
+def test_a_repeated_comment_leaves_the_other_comments_of_the_browser_visible(host: Host) -> None:
+    reader = host.app.test_client()
+    post(host, reader, text="My own words.")
+    for _ in range(40):
+        reader.post("/discuss/comments/thaw", json=WORDS, headers={"Idempotency-Key": "order-1"})
+    assert host.total() == 2
+    assert "My own words." in reader.get("/thaw").text
+
+
 # --- keys in the header -------------------------------------------------------------------------------
 
 
