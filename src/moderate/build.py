@@ -130,7 +130,7 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     return State(
         desk=desk,
         signer=signer,
-        edge=SiteEdge(settings, signer, articles, parts.hooks, address, templates, store, desk.confirming),
+        edge=SiteEdge(desk, signer, parts.hooks, address, templates),
         address=address,
         protocols=tuple(PROTOCOLS if parts.protocols is None else parts.protocols),
         worker=worker,

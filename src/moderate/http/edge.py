@@ -32,15 +32,12 @@ if TYPE_CHECKING:
     from werkzeug.routing import MapAdapter
     from werkzeug.wrappers import Response as AnyResponse
 
-    from moderate.articles import HostArticles
     from moderate.errors import Refused
     from moderate.http.rendering import Templates
     from moderate.http.signing import Signer
     from moderate.http.site_address import SiteAddress
     from moderate.model import Item, Receipt
-    from moderate.notices.values import Confirming
-    from moderate.settings import Settings
-    from moderate.store.store import Store
+    from moderate.submit.desk import Desk
 
 A = TypeVar("A", Article, Author, Moderator)
 
@@ -126,20 +123,16 @@ def converted(hook: str, answer: object, expected: type[A]) -> A:
 class SiteEdge:
     """Implements `moderate.protocols.base.Edge`, and what the pages need beside it."""
 
-    settings: Settings
+    desk: Desk
     signer: Signer
-    articles: HostArticles
     hooks: Hooks
     address: SiteAddress
     templates: Templates
-    store: Store
-    #: None where the site does not have e-mail addresses confirmed.
-    confirming: Confirming | None = None
     max_length: int = field(init=False)
     honeypot: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.max_length, self.honeypot = self.settings.max_length, self.settings.honeypot
+        self.max_length, self.honeypot = self.desk.settings.max_length, self.desk.settings.honeypot
 
     def author(self, request: Request) -> Author | None:
         found = self.hooks.load_author()
@@ -150,7 +143,7 @@ class SiteEdge:
 
     def confirmed_id(self, request: Request, email: str) -> str | None:
         """Return the identity in the browser's cookie if the typed address is the one that was confirmed, else None."""
-        if self.confirming is None:
+        if self.desk.confirming is None:
             return None
         known = self.confirmed_here(request)
         if known is None or self.address.is_cross_site(request):
@@ -159,11 +152,11 @@ class SiteEdge:
             typed = clean_email(email)
         except ValueError:
             return None
-        return known if typed and hmac.compare_digest(self.confirming.author_id(typed), known) else None
+        return known if typed and hmac.compare_digest(self.desk.confirming.author_id(typed), known) else None
 
     def confirmed_here(self, request: Request) -> str | None:
         """Return the identity whose address was confirmed in this browser, None where there is none."""
-        if self.confirming is None or CONFIRMED_COOKIE not in request.cookies:
+        if self.desk.confirming is None or CONFIRMED_COOKIE not in request.cookies:
             return None
         opened = self.signer.open("confirmed", request.cookies[CONFIRMED_COOKIE], max_age=CONFIRMED_SECONDS)
         return str(opened[0]) if opened else None
@@ -191,10 +184,12 @@ class SiteEdge:
 
     def article(self, key: str) -> Article | None:
         """Return the host's article with *key*. The host is not asked about keys that no article can have."""
-        return self.articles.load(key)
+        return self.desk.articles.load(key)
 
     def pings(self, article: str) -> Sequence[Item]:
-        return self.store.threads.page(article, cursor=None, limit=LISTED_PINGS, newest_first=True, kinds=PINGS).items
+        return self.desk.store.threads.page(
+            article, cursor=None, limit=LISTED_PINGS, newest_first=True, kinds=PINGS
+        ).items
 
     def item_json(self, item: Item, *, for_author: bool = False) -> dict[str, object]:
         return public_item(item, for_author=for_author)
@@ -207,7 +202,7 @@ class SiteEdge:
 
     def opens(self, token: str | None, item: Item) -> bool:
         """Return whether *token* is the item's edit token: valid for a month to read, for the edit window to change."""
-        opened = self.signer.open("edit", token, max_age=max(OWN_SECONDS, self.settings.edit_window * 60))
+        opened = self.signer.open("edit", token, max_age=max(OWN_SECONDS, self.desk.settings.edit_window * 60))
         return opened is not None and opened[0] == item.id
 
     def own_items(self, request: Request) -> list[int]:
@@ -265,7 +260,7 @@ class SiteEdge:
 
     def parent(self, article: str, number: str) -> Item | None:
         """Return the public comment on *article* that a form answers by its *number*, None where there is none."""
-        item = self.store.items.get(found) if (found := whole_number(number)) else None
+        item = self.desk.store.items.get(found) if (found := whole_number(number)) else None
         if item is None or not item.is_public or item.kind is not Kind.COMMENT or item.article != article:
             return None
         return item
@@ -279,14 +274,14 @@ class SiteEdge:
         reply_to: Item | None = None,
     ) -> dict[str, Any]:
         """Return the values of the form's template: the fields as they were typed, and the messages beside them."""
-        values = dict(typed or {})
+        settings, values = self.desk.settings, dict(typed or {})
         if reply_to is not None:
             values["parent"] = str(reply_to.id)
         errors = {entry.field: entry.message for entry in error.errors} if isinstance(error, Invalid) else {}
         if "parent" in errors:
             errors["parent"] = WITHOUT_PARENT
         token = ""
-        if self.settings.form_token != "off":
+        if settings.form_token != "off":
             # The database may have stored the comment before it failed: the same token makes the repeat the same one.
             token = values.get("form_token", "") if isinstance(error, ServiceDown) else ""
             # Without a SECRET_KEY the database has the key that signs, and is perhaps not available.
@@ -296,10 +291,10 @@ class SiteEdge:
             "action": address_of("comment", article=article),
             "preview": address_of("preview"),
             "token": token,
-            "honeypot": self.settings.honeypot,
-            "max_length": self.settings.max_length,
-            "require_author": self.settings.require_author,
-            "markup": self.settings.markup,
+            "honeypot": settings.honeypot,
+            "max_length": settings.max_length,
+            "require_author": settings.require_author,
+            "markup": settings.markup,
             "values": values,
             "errors": errors,
             "message": PARENT_GONE if "parent" in errors else public_text(error) if error else "",

@@ -11,7 +11,7 @@ the path, and the problems that any address of its kind may answer with.
 from __future__ import annotations
 
 import re
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -208,9 +208,8 @@ class Operation:
         """Return the answers that are no problem documents, 304 with them."""
         if not self.has_etag:
             return list(self.replies)
-        first = self.replies[0]
-        tagged = Reply(first.status, first.about, first.model, first.types, ("ETag", *first.headers), first.other)
-        return [tagged, *self.replies[1:], UNCHANGED]
+        first, *others = self.replies
+        return [replace(first, headers=("ETag", *first.headers)), *others, UNCHANGED]
 
     def codes(self) -> tuple[str, ...]:
         """Return the codes of all problems that may come, those that were declared first."""
