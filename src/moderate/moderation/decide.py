@@ -128,7 +128,7 @@ def versions_digest(versions: Mapping[int, int]) -> str:
 
 def undo_batch(desk: Desk, batch: str, *, by: Moderator) -> Outcome:
     """Undo all decisions of a batch, except on items that have changed since. Raises `UnknownDecision`."""
-    lines = desk.store.history.undoable(batch)
+    lines = desk.store.history.of_batch(batch)
     if not lines:
         raise UnknownDecision
     return _undo(desk, lines, by)

@@ -204,10 +204,9 @@ class History:
         entries = tuple(entry_from(row) for row in rows[:limit])
         return HistoryPage(entries, entries[-1].id if len(rows) > limit else None)
 
-    def undoable(self, batch: str) -> Mapping[int, int]:
-        """Return the items of a batch's lines that can be undone, by the id of the line."""
-        query = select(history.c.id, history.c.item_id)
-        query = query.where(history.c.batch == batch, history.c.act.in_(UNDOABLE))
+    def of_batch(self, batch: str) -> Mapping[int, int]:
+        """Return the items of a batch's lines, by the id of the line. Only what can be undone has a batch."""
+        query = select(history.c.id, history.c.item_id).where(history.c.batch == batch)
         with self._database.read() as conn:
             return {row.id: row.item_id for row in conn.execute(query)}
 

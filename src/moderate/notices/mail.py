@@ -1,7 +1,7 @@
 """Build all mails (RFC 5322, MIME): notices to moderators, and the mail that confirms a commenter's address.
 
-Their words stand in ``templates``, where each mail has a plain text and the same as simple HTML. Names, titles and
-texts come from strangers. In headers they are one printable line; in the plain text each of their lines is quoted, so
+Each mail is a plain text and the same as simple HTML, both of ``templates``. Names, titles and texts come from
+strangers. In headers they are one printable line; in the plain text each of their lines is quoted, so
 that none looks like one of the mail's own; in HTML Jinja escapes them. `moderate.notices.smtp` sends mails; the
 transports at the end of this module are for development.
 """
@@ -186,7 +186,7 @@ def visible(text: str) -> str:
     return "\n".join("".join(char if char in JOINERS or is_printable(char) else " " for char in line) for line in lines)
 
 
-def one_line(text: str) -> str:
+def visible_line(text: str) -> str:
     """Return *text* as one line of visible characters, fit for a header or a line of the mail's own."""
     return " ".join(visible(text).split())
 
@@ -239,7 +239,7 @@ class MailNotifier:
         else:
             subject = subject_of(first, words)
         return Mail(
-            to=Address(one_line(self._to.name), addr_spec=self._to.email),
+            to=Address(visible_line(self._to.name), addr_spec=self._to.email),
             id=f"{notice.id}.{self.key}",
             thread="" if notice.is_digest else f"item.{first.id}.{self.key}",
             subject=subject,
@@ -267,7 +267,7 @@ class MailNotifier:
 
 
 def subject_of(item: Item, words: Translator) -> str:
-    title = cropped(one_line(item.article_title) or one_line(item.article), SUBJECT_PART, "…")
+    title = cropped(visible_line(item.article_title) or visible_line(item.article), SUBJECT_PART, "…")
     kind, name = words.say(item.kind.label), cropped(name_of(item, words), SUBJECT_PART, "…")
     subject = words.say("{kind} by {name} on {title}", kind=kind, name=name, title=title)
     is_changed = item.edited_at is not None or item.proposed is not None
@@ -277,7 +277,7 @@ def subject_of(item: Item, words: Translator) -> str:
 def name_of(item: Item, words: Translator) -> str:
     """Return the author of a comment, or the name of the page that pings."""
     name = item.author or item.blog_name or item.title or item.source_url or ""
-    return one_line(name) or words.say("somebody without a name")
+    return visible_line(name) or words.say("somebody without a name")
 
 
 def facts(item: Item, words: Translator) -> list[tuple[str, str]]:
@@ -285,8 +285,8 @@ def facts(item: Item, words: Translator) -> list[tuple[str, str]]:
     reasons = [finding.reason for lean in LEANS for finding in item.findings if finding.lean is lean]
     found = [
         (words.say(item.kind.label), words.say("{id} by {name}", id=item.id, name=name_of(item, words))),
-        (words.say("Article"), f"{one_line(item.article_title)} {one_line(item.article_url)}".strip()),
-        *((words.say("Found"), one_line(words.translate(reason))) for reason in reasons),
+        (words.say("Article"), f"{visible_line(item.article_title)} {visible_line(item.article_url)}".strip()),
+        *((words.say("Found"), visible_line(words.translate(reason))) for reason in reasons),
     ]
     return [(label, cropped(value, 500, "…")) for label, value in found if value]
 
@@ -298,7 +298,7 @@ def links(item: Item, words: Translator, limit: int) -> list[tuple[str, Destinat
         remarks = [f"({link.spelled})"] if link.spelled else []
         remarks += [words.say("“{text}”", text=link.words)] if link.words else []
         remarks += [words.say("Its words name another host: {host}", host=link.named)] if link.named else []
-        found.append((words.say(PLACES[link.place]), link, one_line(" ".join(remarks))))
+        found.append((words.say(PLACES[link.place]), link, visible_line(" ".join(remarks))))
     return found
 
 
@@ -338,7 +338,7 @@ class ConfirmationMails:
 
     def send(self, request: ConfirmationRequest) -> None:
         """Send one mail. Raises `ServiceDown` where trying again may help, else `Undeliverable`."""
-        article = one_line(request.article_url)
+        article = visible_line(request.article_url)
         mail = Mail(
             to=Address(addr_spec=request.to),
             id=request.id,
@@ -348,7 +348,7 @@ class ConfirmationMails:
             values={
                 "site": self.site,
                 "confirm": self.confirm(request),
-                "title": cropped(one_line(request.article_title), TITLE, "…") or article,
+                "title": cropped(visible_line(request.article_title), TITLE, "…") or article,
                 "article": article,
             },
             unsubscribe=self.stop(request),
@@ -385,7 +385,7 @@ class ConsoleTransport:
     def send(self, message: EmailMessage, *, sender: str, to: str) -> None:
         body = message.get_body(("plain",))
         text = body.get_content() if body is not None else ""
-        sys.stderr.write(f"--- mail to {to}: {one_line(str(message['Subject']))}\n{text}---\n")
+        sys.stderr.write(f"--- mail to {to}: {visible_line(str(message['Subject']))}\n{text}---\n")
 
     def probe(self) -> None:
         pass

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from moderate.clock import SystemClock
 from moderate.errors import ServiceDown, Undeliverable
-from moderate.notices.mail import one_line
+from moderate.notices.mail import visible_line
 from moderate.notices.smtp_auth import sign_in
 from moderate.outbound.client import Budget
 from moderate.outbound.failures import CircuitBreaker, trouble
@@ -272,4 +272,4 @@ def words_for(code: int, reply: bytes | str, what: str) -> str:
 def reply_of(reply: bytes | str) -> str:
     """Return the text of an answer as one line of at most 200 characters, without mail addresses."""
     text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
-    return _MAILBOX.sub("…", one_line(text))[:200]
+    return _MAILBOX.sub("…", visible_line(text))[:200]

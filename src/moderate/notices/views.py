@@ -132,7 +132,7 @@ class LinkRefused(Exception):
 
 
 def as_pages(view: Callable[[str], ResponseReturnValue]) -> View:
-    """Answer links that cannot be used, and whatever else *view* refuses, with pages that keep the link secret."""
+    """Answer links that cannot be used, and all else that *view* refuses, with pages that keep the link secret."""
 
     @wraps(view)
     def guarded(token: str) -> ResponseReturnValue:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from moderate.errors import ServiceDown, Undeliverable
 from moderate.i18n import translator
 from moderate.model import Awaiting, Finding, Item, Kind, Lean, Status
-from moderate.notices.mail import POLICY, Mailer, MailNotifier, encoded, one_line, quoted, visible
+from moderate.notices.mail import POLICY, Mailer, MailNotifier, encoded, quoted, visible, visible_line
 from moderate.notices.smtp import SmtpTransport
 from moderate.notices.smtp_auth import Account
 from moderate.notices.values import Event, Notice, Recipient
@@ -183,7 +183,7 @@ def test_html_in_names_reasons_and_addresses_is_escaped() -> None:
 
 def test_surrogates_and_direction_marks_are_removed_and_joiners_kept() -> None:
     assert visible("a\ud800b\u202ec") == "a b c"
-    assert one_line("می\u200cخواهم 👩\u200d🚀") == "می\u200cخواهم 👩\u200d🚀"
+    assert visible_line("می\u200cخواهم 👩\u200d🚀") == "می\u200cخواهم 👩\u200d🚀"
     # An emoji of Unicode 16, which Python's tables do not have.
     assert visible("new \U0001fae9 \ue000\ufdd0") == "new \U0001fae9   "
     assert quoted("a\u2028Approve: x") == "> a\n> Approve: x"
@@ -295,7 +295,7 @@ SUBJECTS = st.text(st.sampled_from('abc 三日月👩\u200d🚀é=?_,"<>@.「」
 )
 
 
-@given(SUBJECTS.map(one_line).filter(bool))
+@given(SUBJECTS.map(visible_line).filter(bool))
 def test_every_subject_decodes_to_the_original_text(subject: str) -> None:
     message = EmailMessage(policy=POLICY)
     message["Subject"] = encoded(subject)
