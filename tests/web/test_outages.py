@@ -75,6 +75,13 @@ def test_a_form_keeps_the_typed_text_during_an_outage_of_the_database(broken: Ho
     assert answer.headers["Retry-After"]
 
 
+def test_a_form_that_is_sent_again_after_an_outage_is_the_same_comment(broken: Host) -> None:
+    """The database may have stored it before it failed."""
+    answer = broken.client.post("/discuss/comments/thaw", data={**FORM, "form_token": "the-first-one"})
+    assert answer.status_code == 503
+    assert 'name="form_token" value="the-first-one"' in answer.text
+
+
 def test_an_article_page_is_served_without_comments_during_an_outage(
     broken: Host, caplog: pytest.LogCaptureFixture
 ) -> None:
