@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 OWN = "private, no-cache"
 
 
-def json_response(body: Mapping[str, object]) -> Response:
-    """Return JSON with a strong ETag over its bytes; 304 where the client has it already."""
-    return tagged(as_json(body))
-
-
 def as_json(body: Mapping[str, object]) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 

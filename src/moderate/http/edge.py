@@ -284,7 +284,7 @@ class SiteEdge:
         if settings.form_token != "off":
             # The database may have stored the comment before it failed: the same token makes the repeat the same one.
             token = values.get("form_token", "") if isinstance(error, ServiceDown) else ""
-            # Without a SECRET_KEY the database has the key that signs, and is perhaps not available.
+            # Tokens are signed for one database, which is perhaps not available.
             with suppress(ServiceDown):
                 token = token or self.form_token(article)
         return {

@@ -11,7 +11,7 @@ from pydantic import ConfigDict
 
 from moderate.errors import Invalid, TooLarge, UnknownItem
 from moderate.hooks import is_key
-from moderate.http.answers import OWN, as_json, json_response, not_modified, tagged
+from moderate.http.answers import OWN, as_json, not_modified, tagged
 from moderate.http.item_json import CountsOut, PublicItem, counts_json, public_item
 from moderate.http.language import translated
 from moderate.http.operation import (
@@ -160,7 +160,7 @@ def item(item_id: int) -> ResponseReturnValue:
     if is_taken_back(state.desk, found):
         # Spam that was withdrawn is trash for its author too, who does not learn that it was spam.
         found = replace(found, status=Status.TRASH)
-    response = json_response(public_item(found, for_author=True))
+    response = tagged(as_json(public_item(found, for_author=True)))
     response.headers["Cache-Control"] = "no-cache" if found.is_public else OWN
     response.vary.add("Cookie")
     return response
@@ -212,7 +212,7 @@ def counts() -> ResponseReturnValue:
         found = {keys[0]: state.desk.store.counters.counts([article.key])[article.key] if article else Counts()}
     else:
         found = state.desk.store.counters.counts(keys)
-    return json_response({key: counts_json(found[key]) for key in keys})
+    return tagged(as_json({key: counts_json(found[key]) for key in keys}))
 
 
 # Readers see beside their form why there is no preview.
