@@ -96,8 +96,9 @@ def test_decided_items_are_listed_under_their_own_tab(desk: Host, decision: str,
 def test_tabs_links_and_forms_keep_the_position_of_the_moderator(desk: Host) -> None:
     for n in range(60):
         desk.comment(f"Number {n}")
-    page = shown(desk, "?status=pending&kind=comment&q=Number")
+    page = shown(desk, "?status=pending&kind=comment&q=Number&notice=old")
     older = next(link for link in page.links if "cursor=" in link)
+    assert "notice" not in older
     second = shown(desk, "?" + urlsplit(older).query)
     assert second.item_forms() == list(range(10, 0, -1))
     back = parse_qs(urlsplit(press(desk, second, 5, "spam").headers["Location"]).query)
@@ -213,6 +214,7 @@ def test_an_invalid_query_is_answered_by_the_queue_page(desk: Host, query: str, 
     assert "The queue does not know what the address of this page asks for." in answer.text
     assert said in answer.text
     assert "Nothing of this is listed." not in answer.text
+    assert "\0" not in answer.text
     # The page is whole: its tabs, its search, and no link that leads back to the same.
     page = Page(answer.text)
     assert f"{QUEUE}?status=spam" in page.links

@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, and_, func, literal_column, or_, select, t
 
 from moderate.database.schema import history, items
 from moderate.errors import ServiceDown
-from moderate.lifecycle import UNDOABLE
 from moderate.model import Awaiting, ChangedText, Decided, HistoryEntry, Left, Page, Status
 from moderate.store import revising
 from moderate.store.articles import CounterChanges
@@ -94,9 +93,9 @@ class Decisions:
         """Put items back to where they stood before these lines of the history, in one transaction.
 
         Items that have changed since are left as they are. A text that the decision had replaced or dropped
-        comes back with it. Lines that are no decisions are passed over.
+        comes back with it. All lines must be of decisions or of their undo.
         """
-        wanted = select(history).where(history.c.id.in_(list(entries)), history.c.act.in_(UNDOABLE))
+        wanted = select(history).where(history.c.id.in_(list(entries)))
 
         def work(conn: Connection) -> Bulk:
             # Of several lines of an item only the last can still be what it stands by.
