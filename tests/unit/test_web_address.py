@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from moderate.text.clean import is_email
 from moderate.text.links import address_spans, target_of
 from moderate.waves.watch import sender_of
-from moderate.web_address import MAX_KEY, host_of, parse, read, resolved, same_page, source_key
+from moderate.web_address import MAX_KEY, host_of, parse, read, resolved, same_page, source_key, spellings_of
 
 
 @pytest.mark.parametrize(
@@ -555,6 +555,21 @@ def test_references_are_resolved_as_in_browsers(base: str, reference: str, leads
     assert resolved(base, reference) == leads_to
 
 
+@pytest.mark.parametrize(
+    ("typed", "host"),
+    [
+        ("https://\u2603.example/", "xn--n3h.example"),
+        ("*.\u2603.EXAMPLE.", "xn--n3h.example"),
+        ("http://%62log.example/", "blog.example"),
+        ("http://b%C3%BCcher.example/", "xn--bcher-kva.example"),
+        ("http://-Blog.Example/", "-blog.example"),
+    ],
+)
+def test_an_invalid_host_is_returned_as_it_would_be_looked_up(typed: str, host: str) -> None:
+    assert parse(typed) is None
+    assert host_of(typed) == host
+
+
 def test_senders_of_a_wave_are_counted_by_normalized_host() -> None:
     spellings = ("https://bücher.example/1", "http://xn--bcher-kva.example/2", "https://BÜCHER.example./3")
     items: list[Any] = [SimpleNamespace(source_url=url) for url in spellings]
@@ -579,6 +594,7 @@ def test_a_host_that_is_expensive_to_fold_does_not_block_the_process(prefix: str
 def test_a_host_too_long_for_dns_is_read_quickly(host: str) -> None:
     started = process_time()
     assert host_of(f"http://{host}/")
+    assert spellings_of(host) == {host}
     assert process_time() - started < 0.5
 
 
