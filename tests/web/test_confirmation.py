@@ -298,9 +298,20 @@ def test_an_undeliverable_address_gets_no_button_and_no_mail(site: Host, mail: M
     assert not open_tasks(site)
 
 
-def test_mail_to_an_internationalised_host_uses_its_ascii_form(site: Host, mail: MailServer) -> None:
-    _, got = got_mail(site, mail, email="mika@b\u00fccher.example")
-    assert got.to == "mika@xn--bcher-kva.example"
+@pytest.mark.parametrize(
+    ("host", "to"),
+    [
+        ("b\u00fccher.example", "xn--bcher-kva.example"),
+        # To IDNA 2003, which browsers and `moderate.web_address` left behind, it was "strasse.example".
+        ("stra\xdfe.example", "xn--strae-oqa.example"),
+    ],
+    ids=ascii,
+)
+def test_mail_to_an_internationalised_host_uses_its_ascii_form(
+    site: Host, mail: MailServer, host: str, to: str
+) -> None:
+    _, got = got_mail(site, mail, email=f"mika@{host}")
+    assert got.to == f"mika@{to}"
 
 
 def test_the_mail_is_written_in_the_language_of_the_site(tmp_path: Path, mail: MailServer) -> None:
@@ -422,7 +433,7 @@ def test_two_concurrent_workers_send_one_mail_to_a_mailbox(site: Host, mail: Mai
 
 @pytest.mark.parametrize(
     "host",
-    ["\uff52eaders.example", "read\uff45r\u017f.example", "stra\xdfe.example"],
+    ["\uff52eaders.example", "read\uff45r\u017f.example"],
     ids=ascii,
 )
 def test_a_host_that_imitates_the_real_destination_gets_no_mail(site: Host, mail: MailServer, host: str) -> None:

@@ -18,6 +18,7 @@ from moderate.errors import Invalid, ServiceDown, Undeliverable
 from moderate.limits.policy import Costs
 from moderate.model import NewTask
 from moderate.notices.values import ConfirmationRequest, is_address
+from moderate.web_address import ascii_host, letters_of
 
 if TYPE_CHECKING:
     from moderate.model import Item, Task
@@ -53,17 +54,16 @@ def confirmable_address(desk: Desk, item: Item) -> str | None:
 def sendable(email: str) -> str | None:
     """Return an address in the form that every mail server takes, its host in ASCII (RFC 5890); None for no such form.
 
-    All spellings of a host that lead to it come out with that host. Full-width letters, a long s or a sharp one would
-    lead to another host than the one that was typed, so there is no form for them.
+    All spellings of a host that lead to it come out with that host. Full-width letters or a long s would lead to
+    another host than the one that was typed, so there is no form for them.
     """
     local, _, domain = email.rpartition("@")
     try:
-        host = domain.encode("idna")
-        is_as_typed = domain.isascii() or host.decode("idna") == domain
-    except UnicodeError:
+        host = ascii_host(domain)
+    except ValueError:
         return None
-    found = f"{local}@{host.decode('ascii')}"
-    return found if is_as_typed and is_address(found) else None
+    found = f"{local}@{host}"
+    return found if (domain.isascii() or letters_of(host) == domain) and is_address(found) else None
 
 
 def request_mail(desk: Desk, item: Item, client_ip: str) -> None:
