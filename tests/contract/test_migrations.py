@@ -90,13 +90,30 @@ def details_of(database: Database) -> dict[str, Any]:
                 "key": inspector.get_pk_constraint(name),
                 "unique": {each["name"]: each for each in inspector.get_unique_constraints(name)},
                 "indexes": {each["name"]: each for each in inspector.get_indexes(name)},
+                "checks": {each["sqltext"] for each in inspector.get_check_constraints(name)},
+                "references": inspector.get_foreign_keys(name),
             }
-        if database.dialect == "sqlite":
-            made = conn.execute(text("SELECT name, sql FROM sqlite_master WHERE name LIKE '%_search%'"))
-            found["search"] = {row.name: row.sql for row in made}
-            counting = "SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'"
-            found["autoincrement"] = set(conn.execute(text(counting)).scalars())
+        # SQLAlchemy does not report these on SQLite and MariaDB.
+        for what, query in UNREPORTED.get(database.dialect, {}).items():
+            found[what] = {tuple(row) for row in conn.execute(text(query))}
     return found
+
+
+UNREPORTED = {
+    "sqlite": {
+        "search": "SELECT name, sql FROM sqlite_master WHERE name LIKE '%_search%'",
+        "autoincrement": "SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'",
+        "collations": "SELECT name FROM sqlite_master WHERE sql LIKE '%COLLATE%'",
+        "order": "SELECT made.name, part.name, part.seqno, part.desc, part.coll FROM sqlite_master AS made"
+        " JOIN pragma_index_xinfo(made.name) AS part WHERE made.type = 'index'",
+    },
+    "mariadb": {
+        "order": "SELECT table_name, index_name, column_name, seq_in_index, collation"
+        " FROM information_schema.statistics WHERE table_schema = DATABASE()",
+        "checks of columns": "SELECT table_name, constraint_name, check_clause"
+        " FROM information_schema.check_constraints WHERE constraint_schema = DATABASE()",
+    },
+}
 
 
 def test_a_second_upgrade_changes_nothing(database: Database) -> None:
