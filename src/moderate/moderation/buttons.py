@@ -204,7 +204,6 @@ def script_words() -> dict[str, str]:
         "somebody": say("somebody"),
         "gone": say("Item {id} is gone."),
         "left": say("Item {id} was left as it is."),
-        "undo": say("Undo"),
         "undone": say(PUT_BACK),
         "nothingToUndo": say("There is nothing to undo."),
         "unchanged": say("No changed text of item {id} is waiting."),

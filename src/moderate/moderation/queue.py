@@ -46,10 +46,8 @@ class NewsOut(Answer):
 
 E = TypeVar("E", bound="StrEnum")
 
+#: Items on a page, whose cards the script may ask for at once.
 PAGE = 50
-
-#: Cards that the script may ask for at once: those of a page.
-MOST_CARDS = PAGE
 
 #: Up to how many new items are counted.
 MOST_NEW = 100
@@ -231,7 +229,7 @@ def cards() -> ResponseReturnValue:
     """Leave out items that were deleted meanwhile."""
     state, _ = signed_in()
     which = default_filter()
-    numbers = [item_id(value, "item") for value in request.args.getlist("item")[:MOST_CARDS]]
+    numbers = [item_id(value, "item") for value in request.args.getlist("item")[:PAGE]]
     found = (state.desk.store.items.get(number) for number in numbers if number is not None)
     return page("cards", 200, items=[item for item in found if item is not None], **frame(state, which))
 
