@@ -137,17 +137,11 @@ class SignedLink:
     lifetime: timedelta | None = None
     replies: tuple[Reply, ...] = (HTML_PAGE,)
     problems: tuple[str, ...] = ("rate-limited",)
-    has_problem_pages: bool = False
 
     def operation(self, method: Literal["GET", "POST"], summary: str, **changes: Any) -> Operation:
         """Return the declaration of a view: GET shows the page with the button, POST is the button."""
-        declared: dict[str, Any] = {
-            "link": self.about,
-            "replies": self.replies,
-            "problems": self.problems,
-            "has_problem_pages": self.has_problem_pages,
-        }
-        return Operation(method, self.rule, self.endpoint, summary, **(declared | changes))
+        declared: dict[str, Any] = {"link": self.about, "replies": self.replies, "problems": self.problems}
+        return Operation(method, self.rule, self.endpoint, summary, has_problem_pages=True, **(declared | changes))
 
     def issue(self, signer: Signer, base: str, value: object) -> str:
         """Return the address of a new link that holds *value* (JSON). *base* is the address of the blueprint."""

@@ -201,7 +201,6 @@ SIGN_IN = SignedLink(
     limit="moderation",
     lifetime=timedelta(seconds=LINK_SECONDS),
     problems=("forbidden", "rate-limited"),
-    has_problem_pages=True,
 )
 
 #: Shows, together with the hidden field of the form, whether the browser keeps cookies.

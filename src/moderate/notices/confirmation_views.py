@@ -54,7 +54,6 @@ CONFIRMATION = SignedLink(
     lifetime=PER_MAIL,
     replies=(HTML_PAGE, SPENT, INVALID),
     problems=("not-found", "rate-limited"),
-    has_problem_pages=True,
 )
 
 #: It never expires: the links in old mails must work too.
@@ -66,7 +65,6 @@ STOP = SignedLink(
     limit="edits",
     replies=(HTML_PAGE, INVALID),
     problems=("not-found", "rate-limited"),
-    has_problem_pages=True,
 )
 
 

@@ -46,7 +46,6 @@ DECISION = SignedLink(
         Reply(409, "Used, or decided meanwhile.", types=(HTML,)),
         Reply(410, "The link is not valid any more.", types=(HTML,)),
     ),
-    has_problem_pages=True,
 )
 
 #: It never expires: the links in old mails must work too.
@@ -57,7 +56,6 @@ UNSUBSCRIBE = SignedLink(
     about="As the mail has it: for one mailbox.",
     limit="moderation",
     replies=(HTML_PAGE, Reply(410, "The link is not valid.", types=(HTML,))),
-    has_problem_pages=True,
 )
 
 #: A sentence for each status of an item.
