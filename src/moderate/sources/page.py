@@ -34,7 +34,7 @@ MAX_ELEMENTS = 50_000
 MAX_DEPTH = 200
 
 _KEPT = frozenset(
-    "alt cite class content data datetime href http-equiv name property rel src title value".split()  # noqa: SIM905
+    "alt cite class content data href http-equiv name property rel src title value".split()  # noqa: SIM905
 )
 #: Elements whose content no browser shows as part of the page (with scripts on, as nearly all readers have them).
 _INERT = frozenset({"noembed", "noframes", "noscript", "plaintext", "script", "style", "template", "textarea", "xmp"})
@@ -81,8 +81,6 @@ class SourcePage:
     url: str
     kind: Literal["html", "json", "text"]
     title: str | None = None
-    #: The page's canonical address, if it is on the same host.
-    canonical: str | None = None
     #: The page says that it is deleted, by status 410 or by a meta element with that status.
     is_gone: bool = False
     #: The number of different addresses of other hosts that it links to: a link farm has hundreds.
@@ -99,9 +97,6 @@ class LinkFound:
     """A link to a wanted address. `text` and `context` are plain, in one line, and not to be trusted."""
 
     url: str
-    #: The element's name; ``text`` or ``json`` for sources without elements.
-    element: str
-    rel: frozenset[str] = frozenset()
     text: str = ""
     #: The text of the same paragraph, about 100 characters on each side of the link.
     context: str = ""
@@ -177,7 +172,6 @@ def _html_page(url: str, tree: etree._Element | None) -> SourcePage:
         url=url,
         kind="html",
         title=_title(tree),
-        canonical=_canonical(url, base, tree),
         is_gone=any(_says_gone(meta) for meta in tree.iter("meta")),
         outgoing_links=len(set(_outgoing(url, base, tree))),
         base=base,
@@ -197,14 +191,6 @@ def _title(tree: etree._Element) -> str | None:
     own = [plain_text(title) for title in tree.iter("title") if "svg" not in (e.tag for e in title.iterancestors())]
     title = next((" ".join(text.split()) for text in (*own, *named) if text.strip()), None)
     return cropped_end(title, MAX_TITLE) if title else None
-
-
-def _canonical(url: str, base: str, tree: etree._Element) -> str | None:
-    for link in tree.iter("link"):
-        if "canonical" in link.get("rel", "").lower().split():
-            address = resolved(base, link.get("href", ""))
-            return address if address and host_of(address) == host_of(url) else None
-    return None
 
 
 def _says_gone(meta: etree._Element) -> bool:
@@ -250,14 +236,8 @@ def _in_elements(page: SourcePage, wanted: Targets, attributes: dict[str, str]) 
         and (address := resolved(page.base, value))
         and address in wanted
     )
-    found = [_described(element, address) for element, address in islice(matches, _LOOKED_AT)]
+    found = [LinkFound(address, *words_around(element)) for element, address in islice(matches, _LOOKED_AT)]
     return next((link for link in found if len(link.context) > len(link.text)), found[0] if found else None)
-
-
-def _described(element: etree._Element, address: str) -> LinkFound:
-    text, context = words_around(element)
-    rel = frozenset(element.get("rel", "").lower().split())
-    return LinkFound(address, str(element.tag), rel, text, context)
 
 
 def _in_text(text: str, wanted: Targets) -> LinkFound | None:
@@ -265,7 +245,7 @@ def _in_text(text: str, wanted: Targets) -> LinkFound | None:
         # A sentence's full stop belongs to the sentence, unless the address is wanted with it.
         for address in (match[0], match[0].rstrip(_TRAILING)):
             if address in wanted:
-                return LinkFound(address, "text", text=address, context=_sentence(text, *match.span()))
+                return LinkFound(address, address, _sentence(text, *match.span()))
     return None
 
 
@@ -279,7 +259,7 @@ def _sentence(text: str, start: int, end: int) -> str:
 def _in_json(value: Any, wanted: Targets) -> LinkFound | None:
     for text in islice(_strings(value, _JSON_DEPTH), _JSON_VALUES):
         if text.startswith(("http", "HTTP")) and text in wanted:
-            return LinkFound(text, "json")
+            return LinkFound(text)
     return None
 
 

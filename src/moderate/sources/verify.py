@@ -86,7 +86,7 @@ class Proof:
         return found is not None and found.key == self._article.key
 
 
-def look_at(
+def read_source(
     fetcher: GuardedFetcher,
     item: Item,
     article: Article,
@@ -94,7 +94,6 @@ def look_at(
     target: str | None,
     find: Callable[[str], Article | None],
     about: str,
-    now: datetime,
 ) -> Seen:
     """Fetch an item's source and look for the link. Failures of the other site are part of the result.
 
@@ -115,7 +114,7 @@ def look_at(
         return Seen(SourceLook(trouble=Message("the article finder of this site failed")))
     found = link is not None and not page.is_gone
     look = SourceLook(is_gone=page.is_gone, links_here=found, outgoing_links=page.outgoing_links, read_from=fetched.url)
-    return Seen(look, page, link, read_hentry(page, wanted, now=now) if found else None)
+    return Seen(look, page, link, read_hentry(page, wanted) if found else None)
 
 
 def described(item: Item, article: Article, seen: Seen, policy: Policy, words: Words) -> Submission:

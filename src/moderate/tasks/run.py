@@ -30,8 +30,8 @@ from moderate.sources.verify import (
     described,
     handle_missing_link,
     is_link_missing,
-    look_at,
     raw_of,
+    read_source,
 )
 from moderate.text.clean import clean
 from moderate.waves.watch import is_suspicious
@@ -213,14 +213,13 @@ def look(desk: Desk, task: Task, item: Item, article: Article) -> Seen | None:
         return None
     site = desk.settings.site_url or article.url
     about = f"+{site}; verifying {item.kind.value} from {item.ip or '?'}"
-    return look_at(
+    return read_source(
         desk.services.fetcher,
         item,
         article,
         target=target_of(task),
         find=desk.articles.find,
         about=about,
-        now=desk.clock.now(),
     )
 
 
