@@ -32,13 +32,15 @@ class MemoryTokenCounts:
         self._items: dict[int, bool] = {}
         self._messages = [0, 0]
         self._tokens = [0, 0]
+        self._most_seen = 0
         self._lock = threading.Lock()
 
     def key(self) -> bytes:
         return self._key
 
     def has_seen(self, least: int) -> bool:
-        return min(self._messages) >= least
+        self._most_seen = max(self._most_seen, min(self._messages))
+        return self._most_seen >= least
 
     def lookup(self, tokens: Collection[int]) -> TokenTable:
         with self._lock:

@@ -56,6 +56,15 @@ def test_a_number_was_seen_when_both_kinds_have_as_many_texts(counts: TokenCount
     assert counts.has_seen(2)
 
 
+def test_that_a_number_was_seen_is_remembered(counts: TokenCounts) -> None:
+    """Each comment asks; a site that has learned enough is not asked for it again."""
+    counts.teach(1, [5], True)
+    counts.teach(2, [5], False)
+    assert counts.has_seen(1)
+    counts.teach(1, [5], None)
+    assert counts.has_seen(1)
+
+
 def test_learning_an_item_twice_counts_once(counts: TokenCounts) -> None:
     assert counts.teach(1, [5, 6], True)
     assert not counts.teach(1, [5, 6], True)
@@ -92,7 +101,7 @@ def test_no_count_is_ever_negative(counts: TokenCounts) -> None:
 def test_concurrent_learning_loses_no_counts(counts: TokenCounts) -> None:
     """Each item is taught by two of them, as where a worker died and another took its task."""
     with ThreadPoolExecutor(4) as pool:
-        done = list(pool.map(lambda number: counts.teach(number % 20, [5, 6, number % 20 + 100], True), range(40)))
+        done = list(pool.map(lambda number: counts.teach(number // 2, [5, 6, number // 2 + 100], True), range(40)))
     table = counts.lookup([5, 6, 100])
     assert done.count(True) == 20
     assert table.counts == {5: (20, 0), 6: (20, 0), 100: (1, 0)}

@@ -60,6 +60,8 @@ def test_the_filter_gives_no_verdict_before_enough_spam_and_good_texts() -> None
     assert look(spam, taught(LEAST - 1)) is None
     assert look(spam, taught(50, goods=LEAST - 1)) is None
     assert look(spam, taught(LEAST)) is not None
+    assert opinion_of([5], TokenTable({5: (9, 1)}, messages=(LEAST, LEAST - 1), tokens=(99, 99))) is None
+    assert opinion_of([5], TokenTable({5: (9, 1)}, messages=(LEAST, LEAST), tokens=(99, 99))) is not None
 
 
 @given(st.text(max_size=80), st.integers(0, 30), st.integers(0, 30))

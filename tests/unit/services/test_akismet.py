@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from moderate.akismet import client
+from moderate.akismet import client, stand_in
 from moderate.akismet.client import AkismetService
 from moderate.akismet.stand_in import AkismetStandIn
 from moderate.clock import SystemClock
@@ -95,6 +95,11 @@ def test_every_field_of_the_sample_is_sent_as_submitted(server: AkismetStandIn, 
     assert not {"user_role", "is_test"} & set(fields)
 
 
+def test_a_hidden_field_does_not_repeat_a_field_of_the_service(server: AkismetStandIn, service: AkismetService) -> None:
+    service.check(replace(SAMPLE, honeypot_field_name="referrer"))
+    assert server.received[0].fields["referrer"] == [SAMPLE.referrer]
+
+
 def test_feedback_sends_the_same_sample_as_the_check(server: AkismetStandIn, service: AkismetService) -> None:
     """Reporting the moderator's own address as a spammer's is a well-known mistake."""
     service.check(SAMPLE)
@@ -110,6 +115,13 @@ def test_a_provisional_answer_has_the_time_of_the_recheck(service: AkismetServic
     answer = service.check(said("akismet-recheck-after"))
     assert (answer.word, answer.recheck_after) == (SpamWord.HAM, 120.0)
     assert service.check(replace(said("akismet-recheck-after"), recheck_reason="recheck")).recheck_after is None
+
+
+def test_spam_is_final_whatever_else_the_answer_says(service: AkismetService, monkeypatch: pytest.MonkeyPatch) -> None:
+    reply = stand_in.Reply("true", {"X-akismet-recheck-after": "120"})
+    monkeypatch.setitem(stand_in.REPLIES, "akismet-recheck-after", reply)
+    answer = service.check(said("akismet-recheck-after"))
+    assert (answer.word, answer.recheck_after) == (SpamWord.SPAM, None)
 
 
 def test_a_warning_about_the_account_is_reported(service: AkismetService) -> None:
@@ -252,6 +264,9 @@ def test_a_key_quoted_by_the_service_is_removed_from_messages(server: AkismetSta
         parsed.check(said("akismet-invalid"))
     assert "(key)" in str(caught.value)
     parsed.close()
+    warned = AkismetService("monthly", "https://news.example.org/", clock=ManualClock(), base_url=server.url)
+    assert warned.check(said("akismet-alert")).alert_msg == "Over the (key) limit"
+    warned.close()
 
 
 def test_threads_share_one_client_without_mixing_answers(server: AkismetStandIn) -> None:
