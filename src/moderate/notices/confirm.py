@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from moderate.errors import Invalid, ServiceDown, Undeliverable
 from moderate.limits.policy import Costs
 from moderate.model import NewTask
+from moderate.notices.delivery import outages_recorded
 from moderate.notices.values import ConfirmationRequest, is_address
 from moderate.web_address import ascii_host, letters_of
 
@@ -113,10 +114,9 @@ def sent_key(request: ConfirmationRequest) -> str:
 def send(desk: Desk, confirming: Confirming, task: Task, request: ConfirmationRequest) -> None:
     """Try to send a mail. A refused address ends the task; only a server that stays down is a fault of the site's."""
     try:
-        confirming.send(request)
+        with outages_recorded(desk, "mail"):
+            confirming.send(request)
     except ServiceDown as error:
-        if not error.kind:
-            desk.outages.failed("mail", error)
         # Mail servers repeat the address in their replies, and the notes of tasks must not hold it.
         reason = re.sub(re.escape(request.to), "(the address)", str(error), flags=re.IGNORECASE)
         wait = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(max(task.attempts - 1, 0), 10))
@@ -127,6 +127,5 @@ def send(desk: Desk, confirming: Confirming, task: Task, request: ConfirmationRe
         return
     except Undeliverable:
         log.info("A mail to confirm an address was refused for good.")
-    desk.outages.over("mail")
     desk.store.nonces.use_once(sent_key(request), request.at + PER_MAIL, request.at)
     desk.store.tasks.finish(task)

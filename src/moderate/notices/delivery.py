@@ -9,6 +9,7 @@ that ask for it.
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ from moderate.model import REPLAYED, Awaiting, ItemFilter, NewTask
 from moderate.notices.values import EVENTS, Event, Notice
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from moderate.model import Task, Verdict
     from moderate.notices.values import Mailbox
     from moderate.ports import Notifier
@@ -107,19 +110,24 @@ def give_up(desk: Desk, task: Task, reason: str) -> None:
 
 
 def deliver(desk: Desk, notifier: Notifier, notice: Notice) -> None:
-    """Deliver a notice, and record the beginning and the end of outages."""
     # All mailboxes share one server; each webhook has its own.
-    name = kind_of(notifier) if notifier.per_hour is None else "mail"
-    try:
+    with outages_recorded(desk, kind_of(notifier) if notifier.per_hour is None else "mail"):
         notifier.deliver(notice)
+
+
+@contextmanager
+def outages_recorded(desk: Desk, server: str) -> Iterator[None]:
+    """Record the beginning or the end of an outage of *server*, to which something is sent meanwhile."""
+    try:
+        yield
     except ServiceDown as error:
         if not error.kind:
-            desk.outages.failed(name, error)
+            desk.outages.failed(server, error)
         raise
     except Undeliverable:
-        desk.outages.over(name)
+        desk.outages.over(server)
         raise
-    desk.outages.over(name)
+    desk.outages.over(server)
 
 
 def pause(desk: Desk, task: Task, wait: timedelta, *, is_gone: bool = False) -> None:
