@@ -287,3 +287,20 @@ def test_the_source_is_only_read(moving: tuple[Database, Database]) -> None:
     assert [rows_of(source, table) for table in metadata.sorted_tables] == before
     with source.read() as conn:
         assert conn.execute(select(func.count()).select_from(items)).scalar() == 3
+
+
+def test_a_copy_is_not_refused_where_its_search_index_has_to_wait(
+    new_database: Callable[[str], Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = new_database("sqlite"), new_database("sqlite")
+    migrate.upgrade(source)
+    item = Store(source).items.record(a_comment("A lake in spring"), HELD, [], NOON).item
+
+    def busy(*_: object) -> None:
+        raise ServiceDown("database", "it is locked")
+
+    monkeypatch.setattr(target, "promptly", busy)
+    copy(source, target, nobody)
+    assert count_rows(target) == count_rows(source)
+    page = Store(target).queue.page(ItemFilter(q="lake"), cursor=None, limit=9)
+    assert [found.id for found in page.items] == [item.id]

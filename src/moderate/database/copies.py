@@ -13,7 +13,7 @@ import sqlite3
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -298,7 +298,9 @@ def copy(source: Database, target: Database, progress: Callable[[int], None]) ->
         raise CopyRefused(
             f"The new database refused a row, so nothing was copied: {reason(error, target.engine.url)}"
         ) from error
-    search.update_index(target, most=max(1, count_rows(target)), lag=1)
+    # Searches are right without it; what has been copied is not refused for it.
+    with suppress(ServiceDown):
+        search.update_index(target, most=None, lag=1)
 
 
 def _copy(source: Database, into: Connection, progress: Callable[[int], None]) -> None:
@@ -379,11 +381,10 @@ def copy_table(table: Table, rows: Connection, into: Connection, progress: Calla
     every = select(table).order_by(*table.primary_key.columns).execution_options(yield_per=BATCH)
     with rows.execute(every) as found:
         for part in found.mappings().partitions(BATCH):
-            into.execute(insert(table), [copied_row(table, row) for row in part])
-            progress(len(part))
-
-
-def copied_row(table: Table, row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return a row for the other database: the terms for searches have another form in each."""
-    values = {column.name: row[column] for column in table.columns}
-    return {**values, "search": search.terms_of(values)} if table is items else values
+            batch = [dict(row) for row in part]
+            if table is items:
+                # The terms for searches have another form in each database.
+                for row in batch:
+                    row["search"] = search.terms_of(row)
+            into.execute(insert(table), batch)
+            progress(len(batch))

@@ -236,7 +236,7 @@ def _walking(asked: Terms) -> ColumnElement[bool]:
     return and_(*(func.instr(padded, f" {term}" if is_start else f" {term} ") > 0 for term, is_start in asked))
 
 
-def update_index(database: Database, *, most: int = 10_000, lag: int = LAG) -> None:
+def update_index(database: Database, *, most: int | None = 10_000, lag: int = LAG) -> None:
     """Put new items into SQLite's index, if there are enough of them to be worth a write.
 
     Searches are right without it, only slower the more it lags behind, so this does not wait: raises
@@ -252,7 +252,7 @@ def update_index(database: Database, *, most: int = 10_000, lag: int = LAG) -> N
         database.promptly(lambda conn: _index_next(conn, most))
 
 
-def _index_next(conn: Connection, most: int) -> None:
+def _index_next(conn: Connection, most: int | None) -> None:
     next_ones = select(items.c.id).where(items.c.id > select(UPTO).scalar_subquery()).order_by(items.c.id).limit(most)
     last = conn.execute(select(func.max(next_ones.subquery().c.id))).scalar()
     added = text(
