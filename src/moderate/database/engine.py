@@ -180,7 +180,9 @@ class Database:
             # For apps that are discarded without `dispose`, and for the end of the process.
             weakref.finalize(self, engine.dispose)
         else:
-            engine = hosts_engine(self._source)
+            engine = self._source if isinstance(self._source, Engine) else self._source()
+            if not isinstance(engine, Engine) or engine.dialect.is_async:
+                raise ConfigError("Moderate(engine=…)", type(engine), ENGINES)
         if isinstance(engine.pool, StaticPool):
             self._turn = threading.Lock()
         reading = writing = engine
@@ -374,14 +376,6 @@ class Database:
             engine.dispose(close=False)
 
 
-def hosts_engine(source: Engine | Callable[[], Engine]) -> Engine:
-    """Return the engine that a host has given, or that its callable returns. Raises `ConfigError` for anything else."""
-    engine = source if isinstance(source, Engine) else source()
-    if not isinstance(engine, Engine) or engine.dialect.is_async:
-        raise ConfigError("Moderate(engine=…)", type(engine), ENGINES)
-    return engine
-
-
 def refuse_engine(engine: object) -> None:
     """Raise `TypeError` for a host's engine that cannot be used, as far as that shows without calling it."""
     if engine is None or isinstance(engine, str | URL):
@@ -411,7 +405,13 @@ def make_engine(
         words = f"its driver is not installed; run: pip install '{extra}'" if extra else ADDRESSES
         raise ConfigError("MODERATE_DATABASE_URL", hidden, words) from error
     refuse_unknown(engine.dialect, url)
-    _replace_useless(engine)
+
+    @event.listens_for(engine, "handle_error")
+    def replace_useless(context: ExceptionContext) -> None:
+        """Have the pool replace all its connections, also those in use, where the server refuses writes on one."""
+        if is_lost(context.sqlalchemy_exception):
+            context.is_disconnect = True
+
     if url.get_driver_name() == "psycopg" and chosen.answer_timeout:
         limit_answers(engine, chosen.answer_timeout)
     if backend == "sqlite":
@@ -420,15 +420,6 @@ def make_engine(
         if path is not None:
             FileWatch(engine, path, clock)
     return engine
-
-
-def _replace_useless(engine: Engine) -> None:
-    """Have the pool replace all its connections, also those in use, where the server refuses writes on one."""
-
-    @event.listens_for(engine, "handle_error")
-    def look(context: ExceptionContext) -> None:
-        if is_lost(context.sqlalchemy_exception):
-            context.is_disconnect = True
 
 
 #: All databases of this process.

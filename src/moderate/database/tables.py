@@ -70,11 +70,7 @@ class Tables:
         self._kept_at = float("-inf")
 
     def upgrade(self) -> tuple[str | None, str]:
-        """Create the tables or bring them up to date; return the versions before (None: no tables) and after.
-
-        Safe from several processes at once. Creates nothing in place of tables that have been lost, and leaves
-        newer tables as they are. Raises `ServiceDown` where this code cannot work with these.
-        """
+        """Create the tables or bring them up to date; return the versions before (None: no tables) and after."""
         return migrate.upgrade(self._database)
 
     def current(self) -> str | None:
@@ -154,17 +150,13 @@ class Tables:
         return all(is_left_out(name) for name in migrate.TABLES)
 
     def backup(self, target: Path, *, overwrite: bool) -> int:
-        """Copy the database into a file while the site goes on; return the file's size in bytes.
-
-        Raises `BackupRefused` where the copy cannot be made, and for a database that is not one SQLite file.
-        """
+        """Copy the database into a file, as `moderate.database.copies.backup` says; return the file's size in bytes."""
         return copies.backup(self._database, target, overwrite=overwrite)
 
     def restore(self, source: Path, now: datetime) -> tuple[str, Path | None]:
-        """Replace the database by a backup; return the version of its tables and where the old database is kept.
+        """Replace the database by a backup, as `moderate.database.copies.restore` says.
 
-        Raises `BackupRefused`, and changes nothing, where *source* cannot be used, where another process has the
-        database open, and for a database that is not one SQLite file.
+        Return the version of its tables and where the old database is kept.
         """
         return copies.restore(self._database, source, now)
 
@@ -173,11 +165,10 @@ class Tables:
         return copies.count_rows(self._database)
 
     def copy_to(self, address: str, progress: Callable[[int], None]) -> list[Drift]:
-        """Copy all rows, as they stand at one moment, into the empty database at *address*: all or nothing.
+        """Copy all rows into the database at *address*, as `moderate.database.copies.copy` says.
 
-        *progress* is called after each batch with the number of its rows. Returns the counters that do not match their
-        items in the copy; they did not match in the source either. Raises `CopyRefused`, and `ConfigError` for a
-        wrong address.
+        Return the counters that do not match their items in the copy; they did not match in the source either.
+        Raises `ConfigError` for a wrong address.
         """
         target = Database(address)
         try:

@@ -92,7 +92,10 @@ class Walk:
         self._error: str | None = None
 
     def run(self, after: int, is_over: Callable[[], bool]) -> Forgotten:
-        position, last = after, self._last()
+        key = self._sort.key
+        with self._database.read() as conn:
+            last = conn.execute(select(key).order_by(key.desc()).limit(1)).scalar() or 0
+        position = after
         while position < last:
             upto = min(position + self._window, last)
             found = self._found(position, upto)
@@ -107,11 +110,6 @@ class Walk:
             if position < last and is_over():
                 return Forgotten(self._count, position, self._error)
         return Forgotten(self._count, None, self._error)
-
-    def _last(self) -> int:
-        key = self._sort.key
-        with self._database.read() as conn:
-            return conn.execute(select(key).order_by(key.desc()).limit(1)).scalar() or 0
 
     def _found(self, after: int, upto: int) -> list[int] | None:
         """Return the ids of old rows in a range, None where the server cancelled the search of more than one id."""
