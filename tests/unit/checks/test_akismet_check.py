@@ -56,6 +56,10 @@ def test_ham_passes_and_other_answers_have_a_reason() -> None:
     assert (provisional.lean, provisional.again_after) == (Lean.UNSURE, 120)
     warned = judged(SpamAnswer(word=SPAM, alert_code="10011", alert_msg="Over the limit")).findings[0]
     assert warned.reason == "Akismet says: spam; it also warns (code 10011): Over the limit"
+    noted = judged(SpamAnswer(word=HAM, alert_code="10011")).findings[0]
+    assert (noted.lean, noted.reason) == (
+        Lean.NOTE, "Akismet says: not spam; it also warns (code 10011): no message"
+    )  # fmt: skip
 
 
 def test_a_failure_says_when_to_ask_again() -> None:
