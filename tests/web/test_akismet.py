@@ -205,11 +205,17 @@ def test_a_contradicting_decision_is_reported_with_the_checked_sample(
         assert told[0].get(name) == checked.get(name)
 
 
-def test_an_agreeing_decision_is_not_reported(site: Host, akismet: AkismetStandIn) -> None:
-    number = site.comment("akismet-guaranteed-spam").json["id"]
+@pytest.mark.parametrize(
+    ("text", "decisions"), [("akismet-guaranteed-spam", ("trash", "spam")), ("A good text", ("hold", "approve"))]
+)
+def test_an_agreeing_decision_is_not_reported(
+    site: Host, akismet: AkismetStandIn, text: str, decisions: tuple[str, ...]
+) -> None:
+    number = site.comment(text).json["id"]
     work(site)
-    site.decide(number, "trash", stored(site, number)["version"])
-    work(site)
+    for decision in decisions:
+        assert site.decide(number, decision, stored(site, number)["version"]).status_code == 200
+        work(site)
     assert asked(akismet, "submit-spam") == asked(akismet, "submit-ham") == []
 
 
