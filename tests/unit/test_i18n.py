@@ -279,3 +279,6 @@ def test_plural_forms_of_numbers_are_applied_in_english_only(tmp_path: Path) -> 
     japanese = Host(tmp_path / "ja", MODERATE_LANGUAGE="ja")
     with japanese.app.test_request_context():
         assert count(1, "{n} hour", "{n} hours") == "1時間"
+        # Another app that is asked within the same request has a language of its own.
+        with english.app.app_context():
+            assert count(1, "{n} hour", "{n} hours") == "1 hour"

@@ -101,6 +101,13 @@ def test_an_article_address_at_a_host_chosen_by_the_site_is_kept(tmp_path: Path)
     assert stored(host) == "https://shop.example:8443/thaw?a=1#top"
 
 
+def test_an_article_address_at_the_site_keeps_its_scheme_and_port(tmp_path: Path) -> None:
+    host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_SITE_URL="https://news.example:443")
+    host.add_article("thaw", url="http://news.example/thaw")
+    host.client.post("/discuss/comments/thaw", json={"author": "M", "text": "Hi."}, headers={"Host": "news.example"})
+    assert stored(host) == "http://news.example/thaw"
+
+
 def test_a_forged_former_host_takes_no_address_from_another_article(tmp_path: Path) -> None:
     """The former site may have had another article at the path that one has now."""
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_SITE_URL="https://news.example")

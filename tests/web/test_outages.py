@@ -100,6 +100,9 @@ def test_the_end_of_an_outage_is_logged_once(tmp_path: Path, caplog: pytest.LogC
     host.client.get("/thaw")
     with host.app.app_context():
         host.moderate.create_tables()
+    # One part of a page may work while another does not: the outage is over only after some seconds.
+    host.client.get("/thaw")
+    assert "Pages go out complete again" not in caplog.text
     host.clock.advance(seconds=6)
     for _ in range(2):
         assert "The comments cannot be shown" not in host.client.get("/thaw").text
@@ -208,6 +211,19 @@ def test_a_preview_needs_no_database(broken: Host) -> None:
     assert broken.client.post("/discuss/preview", json={"text": "Hello"}).status_code == 200
 
 
+def test_a_preview_is_limited_in_redis_without_a_database(tmp_path: Path, redis_url: str) -> None:
+    (tmp_path / "moderate.sqlite3").mkdir()
+    host = Host(
+        tmp_path / "app",
+        MODERATE_DATABASE_URL=f"sqlite:///{tmp_path / 'moderate.sqlite3'}",
+        MODERATE_REDIS_URL=redis_url,
+        MODERATE_LIMITS={"previews": ["1/hour per client"]},
+    )
+    answers = [host.client.post("/discuss/preview", json={"text": "Hello"}).status_code for _ in range(2)]
+    assert answers == [200, 429]
+    host.close()
+
+
 def test_requests_succeed_after_a_restart_of_postgresql(tmp_path: Path, postgresql: PostgreSQL, pg_url: str) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_DATABASE_URL=pg_url)
     with host.app.app_context():
@@ -228,7 +244,9 @@ def test_requests_succeed_after_a_restart_of_postgresql(tmp_path: Path, postgres
 
 
 @pytest.mark.parametrize(("policy", "status"), [("local", 202), ("open", 202), ("closed", 503)])
-def test_the_setting_decides_about_limits_during_an_outage_of_redis(tmp_path: Path, policy: str, status: int) -> None:
+def test_the_setting_decides_about_limits_during_an_outage_of_redis(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, policy: str, status: int
+) -> None:
     host = Host(tmp_path, MODERATE_REDIS_URL="redis://127.0.0.1:1/0", MODERATE_LIMITER_OUTAGE=policy)
     answer = host.comment()
     assert answer.status_code == status
@@ -236,4 +254,5 @@ def test_the_setting_decides_about_limits_during_an_outage_of_redis(tmp_path: Pa
         assert answer.json["code"] == "unavailable"
         assert int(answer.headers["Retry-After"]) >= 1
         assert host.total() == 0
+    assert caplog.text.count("the connection was refused") == 1
     host.state.desk.limits.close()
