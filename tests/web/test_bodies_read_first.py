@@ -176,6 +176,14 @@ def test_comments_are_stored_as_typed(early: Early) -> None:
     assert "zugefroren“: 100 % &amp; +1 🙂</textarea>" in refused.text
 
 
+def test_a_form_that_the_host_has_parsed_has_as_many_fields_as_another(tmp_path: Path) -> None:
+    early = Early(tmp_path, "form")
+    fields = {"author": b"Mika", "text": TEXT.encode(), **{f"field-{number}": b"" for number in range(48)}}
+    for body, status in ((fields, 303), (fields | {"one-more": b""}, 413)):
+        sent = early.client.post("/discuss/comments/thaw", data=multipart(body), content_type=MULTIPART)
+        assert sent.status_code == status
+
+
 WORDS = {"euc_jp": "川が凍った日のこと", "cp932": "川が凍った日のこと", "cp1252": "Grüße & Café", "utf-8": "Grüße 🙂"}
 
 

@@ -62,6 +62,13 @@ def heard(signal: Any) -> Iterator[list[Any]]:
         yield waves
 
 
+def test_a_comment_sent_again_and_again_is_no_burst(site: Host) -> None:
+    body = {"author": "Mika", "text": f"Look here.{LINKS}"}
+    for _ in range(12):
+        site.client.post("/discuss/comments/a0", json=body, headers={"Idempotency-Key": "one"})
+    assert reason(site) is None
+
+
 def test_a_burst_on_one_article_holds_all_items_on_the_whole_site(site: Host) -> None:
     flood(site, 11)
     assert status(site) == "approved"

@@ -163,7 +163,13 @@ def test_a_form_sent_twice_is_one_comment(host: Host, token: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"text": "A second thought."}, {"author": "Mika S."}, {"email": "other@mail.example"}]
+    "changes",
+    [
+        {"text": "A second thought."},
+        {"author": "Mika S."},
+        {"email": "other@mail.example"},
+        {"url": "https://mika.example/"},
+    ],
 )
 def test_a_form_resent_with_changed_fields_is_another_comment(host: Host, token: str, changes: dict[str, str]) -> None:
     first = number_of(post(host, form_token=token))
