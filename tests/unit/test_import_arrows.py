@@ -98,7 +98,7 @@ ARROWS = {
     "mails": (*DOMAIN, "text", "acts"),
     "views": (*INTAKE, "operation", "acts", "clock", "settings", "lru"),
     # The command line serves the stand-in for Akismet, which ships with the helpers for tests.
-    "cli": (*DOMAIN, "signals", "settings", "text", "acts", "views", "operation", "build", "testing"),
+    "cli": (*DOMAIN, "text", "acts", "views", "operation", "testing"),
     "build": ("*",),
     # Of the database: what keeps a host's migrations from its tables, and what engines it takes.
     "extension": (*INTAKE, "acts", "settings", "views", "cli", "build", "sql"),
@@ -115,9 +115,8 @@ TYPES = {
     "checks": ("sql", "services"),
     "cli": ("sql",),
     "ports": ("limits", "normal"),
-    "services": ("sql", "views"),
     "text": ("services",),
-    "views": ("sql", "services", "articles", "redis"),
+    "views": ("sql", "redis"),
 }
 
 VIEWS = (
@@ -138,15 +137,14 @@ OUTSIDE = {
     "werkzeug": FLASK,
     "jinja2": (*FLASK, "notices.mail"),
     "click": ("cli",),
-    "markupsafe": (*FLASK, "text"),
-    "itsdangerous": ("http", "build"),
+    "markupsafe": FLASK,
+    "itsdangerous": ("http",),
     "prometheus_client": ("monitoring.metrics",),
-    "pydantic": ("protocols", "settings", *VIEWS),
+    "pydantic": ("protocols", *VIEWS),
     "blinker": ("signals",),
     "bleach": ("text.sanitizer",),
     "nh3": ("text.sanitizer",),
     "markdown_it": ("text",),
-    "linkify_it": ("text",),
     "lxml": ("sources",),
     "redis": ("redis",),
     "sqlalchemy": ("database", "store", "*.sql"),
@@ -162,7 +160,7 @@ OUTSIDE = {
     "ssl": NETWORK,
     "smtplib": ("notices",),
     "http.client": NETWORK,
-    "http.server": ("akismet.stand_in", "testing"),  # servers to test against
+    "http.server": ("akismet.stand_in",),  # a server to test against
     "urllib.request": NETWORK,
     "urllib.robotparser": NETWORK,
     "xmlrpc": (),
