@@ -110,10 +110,6 @@ class Mailer:
 
     def send(self, mail: Mail, words: Translator) -> None:
         """Send a mail in the language of *words*. Raises `ServiceDown` or `Undeliverable`."""
-        message = self.build(mail, words)
-        self.transport.send(message, sender=parseaddr(self.sender)[1], to=mail.to.addr_spec)
-
-    def build(self, mail: Mail, words: Translator) -> EmailMessage:
         message = EmailMessage(policy=POLICY)
         name, address = parseaddr(self.sender)
         message["From"] = Address(name, addr_spec=address)
@@ -129,10 +125,13 @@ class Mailer:
         # RFC 2369, and RFC 8058 for the one click.
         message["List-Unsubscribe"] = f"<{mail.unsubscribe}>"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-        message.set_content(rendered(f"{mail.template}.txt", mail, words), cte="quoted-printable")
-        html = rendered(f"{mail.template}.html", mail, words)
+        # The functions that the templates of pages have.
+        functions = {"moderate_say": words.say, "moderate_count": words.count}
+        values = {**mail.values, **functions, "language": words.language, "unsubscribe": mail.unsubscribe}
+        text, html = (TEMPLATES.get_template(f"{mail.template}.{kind}").render(values) for kind in ("txt", "html"))
+        message.set_content(text, cte="quoted-printable")
         message.add_alternative(html, subtype="html", cte="quoted-printable")
-        return message
+        self.transport.send(message, sender=address, to=mail.to.addr_spec)
 
 
 class MailPolicy(EmailPolicy):
@@ -162,17 +161,6 @@ def encoded(subject: str, linesep: str = "") -> str:
 
 
 # --- templates and text ---------------------------------------------------------------------------
-
-
-def rendered(template: str, mail: Mail, words: Translator) -> str:
-    """Render one part of a mail. Its texts are translated by the functions that the templates of pages have."""
-    return TEMPLATES.get_template(template).render(
-        mail.values,
-        language=words.language,
-        unsubscribe=mail.unsubscribe,
-        moderate_say=words.say,
-        moderate_count=words.count,
-    )
 
 
 def quoted(text: str) -> str:
