@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 log = logging.getLogger("moderate")
@@ -41,9 +42,9 @@ class Article:
     """A page of the host that can be commented on.
 
     `key` is the host's own id: an int, or text of 1 to 200 characters without control characters. It is
-    kept as text. `title` is plain text. `url` is the absolute permalink; pings have to link to it or to one
-    of the `aliases`. `published_at` takes a date, a naive datetime (UTC) or an aware one, and is kept
-    as an aware datetime in UTC.
+    kept as text. `title` is plain text. `url` is the permalink, absolute or relative to MODERATE_SITE_URL;
+    pings have to link to it or to one of the `aliases`. `published_at` takes a date, a naive datetime (UTC) or an
+    aware one, and is kept as an aware datetime in UTC.
     """
 
     key: str
@@ -138,7 +139,11 @@ def key_text(key: object) -> str:
 
 def id_of_login(given: str | None) -> str | None:
     """Return the host's id of an account as it is stored. Different ids stay different."""
-    return f"{LOGIN}{given}" if given is not None and given.startswith((CONFIRMED, LOGIN)) else given
+    if given is None or not given.startswith((CONFIRMED, LOGIN)):
+        return given
+    stored = f"{LOGIN}{given}"
+    # One that would be too long for the column is stored as its digest.
+    return stored if len(stored) <= MAX_ID else f"{LOGIN}{sha256(given.encode()).hexdigest()}"
 
 
 def is_confirmed(author_id: str) -> bool:

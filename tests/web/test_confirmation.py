@@ -234,6 +234,13 @@ def test_an_author_id_of_the_host_cannot_imitate_a_confirmed_address(site: Host,
     assert author_id(site, comment(site)["id"]) == f"login:{known}"
     site.author = Author("Mori", id=f"login:{known}")
     assert author_id(site, comment(site)["id"]) == f"login:login:{known}"
+    # As long as the id of an account may be.
+    stored = set()
+    for id_of_account in (f"email:{'x' * 249}", f"email:{'x' * 248}y"):
+        site.author = Author("Mori", id=id_of_account)
+        stored.add(author_id(site, comment(site)["id"]))
+    assert len(stored) == 2
+    assert all(one.startswith("login:") for one in stored)
 
 
 def test_comments_of_a_signed_in_author_are_not_reassigned(site: Host, mail: MailServer) -> None:
