@@ -39,10 +39,12 @@ _URL = re.compile(r"(https?)://([^/?#]*)([^?#]*)(\?[^#]*)?(?:#.*)?", re.IGNORECA
 _AUTHORITY = re.compile(
     r"(.*@)?(\[[0-9a-f:.]{2,45}\]|[^:@\[\]]+)(?::([0-9]{0,5}))?", re.IGNORECASE | re.ASCII | re.DOTALL
 )
-# Browsers strip or rewrite some of these; zero-width blanks, directions and noncharacters hide something.
-_NOT_STRICT = re.compile(
-    '[\\s\x00-\x20"<>\\\\`\x7f-\xa0\xad\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff\U000e0000-\U000e007f]'
+#: Controls, blanks without width, directions, noncharacters: as part of a pattern for what no address has.
+HIDDEN = (
+    "\x00-\x20\x7f-\xa0\xad\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff\U000e0000-\U000e007f"
 )
+# Browsers strip or rewrite some of these.
+_NOT_STRICT = re.compile(rf'[\s"<>\\`{HIDDEN}]')
 # ASCII letters, digits, "-" and "_". IDNA decides on other characters.
 _LABEL = re.compile(r"(?!-)[^\s\x00-\x2c./:-@\[-^`{-\x7f]{1,63}(?<!-)")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE | re.ASCII)
@@ -166,7 +168,8 @@ def resolved(base: str, reference: str) -> str | None:
     reference = _ENDS.sub("", reference)
     path, mark, rest = reference.partition("?")
     reference = path.replace("\\", "/") + mark + rest
-    authority = _authority(reference)
+    scheme = _SCHEME.match(reference)
+    authority = _PATH.split(reference[scheme.end() :], maxsplit=1)[0] if scheme else ""
     # `urljoin` folds it, see `MAX_HOST`.
     if not authority.isascii() and len(authority) > MAX_HOST:
         return None
@@ -291,19 +294,13 @@ def one_escaping(part: str) -> str:
 
 def is_host_name(name: str) -> bool:
     """Return whether a name of at least one label can be in DNS or is an IPv4 address."""
-    return not name.startswith("[") and _folded(name) is not None
+    return _folded(name) is not None
 
 
 @lru_cache(maxsize=512)
 def _parts_of(url: str) -> WebAddress | None:
     """Return an address of at most `MAX_ADDRESS` characters."""
     return _from_parts(split_address(url))
-
-
-def _authority(text: str) -> str:
-    """Return host, port and user name of an address as typed, empty for a relative one."""
-    scheme = _SCHEME.match(text)
-    return _PATH.split(text[scheme.end() :], maxsplit=1)[0] if scheme else ""
 
 
 def _from_parts(parts: Parts | None) -> WebAddress | None:

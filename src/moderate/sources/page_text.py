@@ -232,11 +232,8 @@ class _Writer:
 
     def _folded(self, characters: str) -> str:
         """Return characters with runs of blanks as one, and none at the beginning of a line."""
-        folded = one_line(characters)
         begins_line = self._break or not self._text or self._text[-1].endswith((" ", "\n"))
-        before = " " if characters[:1].isspace() and not begins_line else ""
-        after = " " if folded and characters[-1:].isspace() else ""
-        return f"{before}{folded}{after}"
+        return _folded(characters).lstrip(" ") if begins_line else _folded(characters)
 
     def _write_break(self) -> None:
         if not self._break:
