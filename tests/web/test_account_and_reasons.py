@@ -61,6 +61,15 @@ def test_a_warning_about_the_account_is_shown_until_it_is_resolved(site: Host) -
     assert details(site)["akismet"] == "ok"
 
 
+def test_an_answer_with_a_warning_shows_that_the_key_is_accepted(site: Host) -> None:
+    site.comment("akismet-invalid")
+    work(site)
+    assert "bad-key" in notes(site)
+    site.comment("akismet-alert")
+    work(site)
+    assert "bad-key" not in notes(site)
+
+
 def test_the_monthly_usage_is_requested_once_an_hour_and_shown(site: Host, akismet: AkismetStandIn) -> None:
     for _ in range(3):
         work(site)

@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy
 
 from moderate import signals
+from moderate.akismet.stand_in import REPLIES, Reply
 from moderate.errors import ServiceDown
 from moderate.model import Kind
 from moderate.testing import AkismetStandIn
@@ -307,6 +308,22 @@ def test_an_outage_of_akismet_and_its_end_are_one_log_line_each(
         host.comment("Nothing about it")
         work(host)
     assert told(caplog, "akismet")[1:] == [("INFO", "akismet: it is back after 0 s; it failed 2 times.")]
+
+
+def test_calls_that_an_outage_keeps_from_being_made_are_not_counted_as_failures(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "moderate")
+    with AkismetStandIn() as akismet:
+        host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_AKISMET_KEY="key", MODERATE_AKISMET_URL=akismet.url)
+        for n in range(7):
+            host.comment(f"akismet-status-500, number {n}")
+        work(host)
+        assert len(akismet.received) == 5
+        monkeypatch.setitem(REPLIES, "akismet-status-500", Reply())
+        host.clock.advance(minutes=1)
+        work(host)
+    assert told(caplog, "akismet")[1:] == [("INFO", "akismet: it is back after 60 s; it failed 5 times.")]
 
 
 def documented() -> Callable[[], None]:
