@@ -222,7 +222,7 @@ class NoticeLinks(Protocol):
     def decide(self, item: Item, button: str, to: Recipient) -> str:
         """Return a page where *to* can decide on this version of the item without a login.
 
-        The page has one button, of those in `moderate.moderation.buttons`; *button* is its name.
+        The page has one button, of those in `moderate.moderation.labels`; *button* is its name.
         """
 
     def unsubscribe(self, to: Recipient) -> str: ...

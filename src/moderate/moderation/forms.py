@@ -19,7 +19,6 @@ from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
 from moderate.i18n import Message
 from moderate.model import MAX_ID, Status, whole_number
 from moderate.moderation.access import CsrfIn, answers_pages, moderator, page, signed_in
-from moderate.moderation.buttons import BUTTONS, KEEP, Button, ButtonName, offered, sign_notice
 from moderate.moderation.decide import (
     MOST,
     DecisionRequest,
@@ -29,6 +28,7 @@ from moderate.moderation.decide import (
     undo_batch,
     versions_digest,
 )
+from moderate.moderation.labels import BUTTONS, KEEP, Button, ButtonName, offered, sign_notice
 from moderate.moderation.queue import FILTERS, default_filter, frame
 from moderate.moderation.views import FILTER, MOST_LISTED, item_filter
 

@@ -17,7 +17,7 @@ from moderate.http.operation import CURSOR, HTML, HTML_PAGE, TEXT, Answer, Count
 from moderate.i18n import Message
 from moderate.model import MAX_ID, TASK_KINDS, Awaiting, ItemFilter, Kind, Page, Status, whole_number
 from moderate.moderation.access import answers_pages, csrf_token, moderator, page, refusal, session_token, signed_in
-from moderate.moderation.buttons import BUTTONS, read_notice, script_words
+from moderate.moderation.labels import BUTTONS, read_notice, script_words
 from moderate.moderation.views import FILTER, TotalsOut, item_filter, item_id, totals
 from moderate.monitoring.health import LAG, akismet
 from moderate.reading.views import number

@@ -60,7 +60,7 @@ PLACES = {
     "change": Message("Link of the changed text"),
 }
 
-#: The buttons that a mail offers, by their names in `moderate.moderation.buttons`.
+#: The buttons that a mail offers, by their names in `moderate.moderation.labels`.
 CHOICES = (("approve", Message("Approve")), ("spam", Message("Spam")), ("trash", Message("Trash")))
 
 #: For an item whose changed text waits.

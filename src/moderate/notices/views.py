@@ -18,8 +18,8 @@ from moderate.http.state import current_state
 from moderate.i18n import Message
 from moderate.model import Moderator, Status
 from moderate.moderation.access import answers_pages, page, refusal
-from moderate.moderation.buttons import BUTTONS, KEEP, Button
 from moderate.moderation.decide import DecisionRequest, decide_one
+from moderate.moderation.labels import BUTTONS, KEEP, Button
 from moderate.notices.confirmation_views import CONFIRMATION, STOP
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The buttons of forms and mails, and the sentences after a decision: on the page after a form, and in its script.
+"""The labels of buttons on pages and in mails, and the sentences after a decision: on the next page, and in its script.
 
 What a form did travels in the address of the next page, signed and for one moderator, so that a link
 cannot put other sentences on the page.
