@@ -180,9 +180,9 @@ class Moderate:
         ip: str = "",
         user_agent: str = "",
     ) -> Receipt:
-        """Submit from code, for imports and tests: like over HTTP, but without rate limits.
+        """Submit from code, for imports and tests: like over HTTP, but it counts for no rate limit and no wave.
 
-        Raises `Refused` where the submission is refused.
+        *parent* may be any comment of the article, public or not. Raises `Refused` where the submission is refused.
         """
         raw = Raw(
             kind=Kind(kind),

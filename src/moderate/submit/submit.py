@@ -54,7 +54,10 @@ def submit(desk: Desk, raw: Raw) -> Receipt:
 
 
 def accept(desk: Desk, raw: Raw, article: Article | None = None, *, crowded: tuple[str, ...] = ()) -> Receipt:
-    """Clean, judge and store a submission without charging limits, as for the host's own code, such as an import."""
+    """Clean, judge and store a submission; for the host's own code, such as an import, without the steps of `submit`.
+
+    No limits are charged, the item counts for no wave, and a comment may answer one that is not public.
+    """
     facts = facts_for(desk, raw, find_article(desk, raw) if article is None else article, crowded=crowded)
     submission = clean(raw, facts.article, desk.policy, require_author=desk.settings.require_author)
     verdict = judge(submission, facts, desk.checks, remote=False)
