@@ -22,8 +22,8 @@ from moderate.database.tables import Tables
 from moderate.database.url import ENCODE
 from moderate.errors import ConfigError, ServiceDown
 from moderate.http import language
+from moderate.http.answers import Templates
 from moderate.http.edge import Hooks, SiteEdge
-from moderate.http.rendering import Templates
 from moderate.http.signing import Signer
 from moderate.http.site_address import SiteAddress
 from moderate.http.state import State, once_per_request, request_scope

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response as AnyResponse
 
     from moderate.errors import Refused
-    from moderate.http.rendering import Templates
+    from moderate.http.answers import Templates
     from moderate.http.signing import Signer
     from moderate.http.site_address import SiteAddress
     from moderate.model import Item, Receipt

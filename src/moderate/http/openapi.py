@@ -216,7 +216,11 @@ def schemas(operations: Iterable[Operation], settings: Settings) -> dict[str, Js
     taken = [(model, kind) for kind, model in bodies if model is not None]
     # The site's own model of comments has its honeypot.
     read = {model_for(settings.honeypot) if model is CommentIn else model for model, _ in taken}
-    found = definitions(sent | {Problem}, read)
+    models: list[Any] = [
+        (model, "serialization") for model in sorted(sent | {Problem}, key=lambda model: model.__name__)
+    ]
+    models += [(model, "validation") for model in sorted(read, key=lambda model: model.__name__)]
+    found: dict[str, Json] = dict(models_json_schema(models, ref_template=REFERENCES)[1]["$defs"])
     bound(found, settings)
     if settings.require_author and "CommentIn" in found:
         found["CommentIn"]["required"].append("author")
@@ -224,13 +228,6 @@ def schemas(operations: Iterable[Operation], settings: Settings) -> dict[str, Js
         if kind in {FORM, MULTIPART}:
             found[f"{model.__name__}Form"] = form_schema(found[model.__name__])
     return found
-
-
-def definitions(sent: Iterable[type[BaseModel]], read: Iterable[type[BaseModel]]) -> dict[str, Json]:
-    models: list[Any] = [(model, "serialization") for model in sorted(sent, key=lambda model: model.__name__)]
-    models += [(model, "validation") for model in sorted(read, key=lambda model: model.__name__)]
-    _, made = models_json_schema(models, ref_template=REFERENCES)
-    return dict(made["$defs"])
 
 
 def bound(found: dict[str, Json], settings: Settings) -> None:

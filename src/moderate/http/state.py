@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from moderate.database.tables import Tables
     from moderate.errors import Refused
+    from moderate.http.answers import Templates
     from moderate.http.edge import SiteEdge
-    from moderate.http.rendering import Templates
     from moderate.http.signing import Signer
     from moderate.http.site_address import SiteAddress
     from moderate.monitoring.warnings import PageOutages
