@@ -23,7 +23,7 @@ from moderate.database.migrate import HEAD, LOST, VERSION_TABLE, named
 from moderate.database.outages import reason
 from moderate.database.repairs import go_on_counting, highest_ids
 from moderate.database.schema import MYSQL, counters, items, metadata, secrets, states
-from moderate.database.sqlite import beside, file_of, size_of
+from moderate.database.sqlite import INTEGRITY, beside, damage, file_of, size_of
 from moderate.errors import BackupRefused, CopyRefused, ServiceDown
 from moderate.store import search
 
@@ -188,9 +188,9 @@ def like(path: Path, part: Path) -> None:
 
 def refuse_damage(raw: sqlite3.Connection, name: Path) -> None:
     """Raise `BackupRefused` where SQLite finds the file damaged."""
-    found = [row[0] for row in raw.execute("PRAGMA integrity_check(3)")]
-    if found != ["ok"]:
-        raise BackupRefused(f"{name} is damaged: {'; '.join(found)}.")
+    found = damage(raw.execute(INTEGRITY))
+    if found:
+        raise BackupRefused(f"{name} is damaged: {found}.")
 
 
 def known_version(raw: sqlite3.Connection, name: Path) -> str:

@@ -6,7 +6,7 @@ import math
 import re
 import threading
 from collections.abc import Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from secrets import SystemRandom
 from typing import TYPE_CHECKING, Any
 
@@ -278,25 +278,16 @@ def pause(attempt: int) -> None:
 @contextmanager
 def sqlite_patience(conn: Connection, seconds: float) -> Iterator[None]:
     """Have SQLite wait for its lock no longer than *seconds* within the block. Begin the transaction inside."""
-    with pragma_cursor(conn) as cursor:
+    # The driver's own cursor: SQLAlchemy would begin a transaction.
+    with closing(conn.connection.cursor()) as cursor:
         (before,) = cursor.execute("PRAGMA busy_timeout").fetchone()
         cursor.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
     try:
         yield
     finally:
         if not conn.closed and not conn.invalidated:
-            with pragma_cursor(conn) as cursor:
+            with closing(conn.connection.cursor()) as cursor:
                 cursor.execute(f"PRAGMA busy_timeout = {before}")
-
-
-@contextmanager
-def pragma_cursor(conn: Connection) -> Iterator[Any]:
-    """Yield a cursor of the driver's own: SQLAlchemy would begin a transaction."""
-    cursor = conn.connection.cursor()
-    try:
-        yield cursor
-    finally:
-        cursor.close()
 
 
 @contextmanager

@@ -157,8 +157,7 @@ def highest_ids(conn: Connection) -> dict[Table, int]:
 
 def last_id(conn: Connection, table: Table) -> int:
     """Return the id after which the database continues to count, 0 where it begins."""
-    query = text(HIGHEST[dialect_of(conn)])
-    return int(conn.execute(query, parameters(query, table)).scalar() or 0)
+    return int(conn.execute(text(HIGHEST[dialect_of(conn)]), parameters(table)).scalar() or 0)
 
 
 def highest_id(conn: Connection, table: Table) -> int:
@@ -171,7 +170,7 @@ def go_on_counting(conn: Connection, highest: Mapping[Table, int]) -> None:
     for table, number in highest.items():
         for statement in COUNT_ON[dialect_of(conn)] if number else ():
             asked = text(statement.format(table=table.name, next=number + 1))
-            conn.execute(asked, parameters(asked, table, number))
+            conn.execute(asked, {**parameters(table), "number": number})
 
 
 def tables_behind(conn: Connection) -> list[Table]:
@@ -193,7 +192,7 @@ def tables_without_ids(conn: Connection, *, is_mendable: bool = True) -> list[Ta
     if dialect not in WITHOUT:
         return []
     query = text(WITHOUT[dialect])
-    found = [table for table in counting() if conn.execute(query, parameters(query, table)).scalar()]
+    found = [table for table in counting() if conn.execute(query, parameters(table)).scalar()]
     keyless = {key.table for key in lost_keys(conn) if key.is_primary} if found and dialect == "mysql" else set()
     return [table for table in found if (table not in keyless) is is_mendable]
 
@@ -202,8 +201,7 @@ def give_ids(conn: Connection) -> None:
     """Have the database give ids again, above all existing ones."""
     for table in tables_without_ids(conn):
         for statement in GIVE[dialect_of(conn)]:
-            asked = text(statement.format(table=table.name, column=table.autoincrement_column.name))  # type: ignore[union-attr]
-            conn.execute(asked)
+            conn.execute(text(statement.format(**parameters(table))))
         go_on_counting(conn, {table: highest_id(conn, table)})
 
 
@@ -236,11 +234,8 @@ def dialect_of(conn: Connection) -> str:
     return "mysql" if conn.dialect.name in MYSQL else conn.dialect.name
 
 
-def parameters(statement: Any, table: Table, number: int = 0) -> dict[str, Any]:
-    """Return the parameters of a statement among the table's names and *number*."""
-    column = table.autoincrement_column
-    known = {"table": table.name, "column": column.name if column is not None else "", "number": number}
-    return {name: known[name] for name in statement.compile().params}
+def parameters(table: Table) -> dict[str, Any]:
+    return {"table": table.name, "column": table.autoincrement_column.name}  # type: ignore[union-attr]
 
 
 # --- encodings, modes and collations ---------------------------------------------------------------

@@ -19,6 +19,8 @@ from moderate.database.url import LOCK_SECONDS
 from moderate.errors import EXPLAINED, ServiceDown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from sqlalchemy.engine import URL, Connection, Dialect, Engine
     from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -41,6 +43,9 @@ ROOM = 262_144
 
 #: Seconds between two looks whether the database is still where it was.
 LOOK_EVERY = 1.0
+
+#: Looks for damage of the file; see `damage`.
+INTEGRITY = "PRAGMA integrity_check(3)"
 
 #: The keys in a connection's ``info`` for the identities of the files that it has open.
 OPENED = "moderate_opened"
@@ -117,6 +122,12 @@ def size_of(path: Path) -> int:
     with suppress(OSError):
         return path.stat().st_size
     return 0
+
+
+def damage(found: Iterable[Sequence[Any]]) -> str:
+    """Return the damage among the rows that `INTEGRITY` has given; an empty text where there is none."""
+    words = "; ".join(" ".join(str(row[0]).split()) for row in found)
+    return "" if words == "ok" else words
 
 
 def refuse_full_disk(path: Path | None) -> None:

@@ -96,7 +96,9 @@ class Tables:
         With *repair*, mend what can be mended without a loss.
         """
         with self._database.unhurried() as database:
-            damage = damage_of(database)
+            damage = ""
+            if database.dialect == "sqlite":
+                damage = sqlite.damage(database.ask_sqlite(sqlite.INTEGRITY, ()))
             if damage:
                 # Nothing else can be read from such a file for certain, and nothing should be written to it.
                 yield Fault(f"The database is damaged: {damage}. Restore a backup.")
@@ -189,15 +191,6 @@ def _try_to_write(conn: Connection, now: datetime, every_table: bool, is_kept: b
     conn.execute(overwrite(conn.dialect.name, states, "name", "value", "at"), {"name": PROBE, "value": {}, "at": now})
     if not is_kept:
         raise _TakenBack
-
-
-def damage_of(database: Database) -> str:
-    """Return the damage that SQLite finds in its file; an empty text on a server, which checks its own files."""
-    if database.dialect != "sqlite":
-        return ""
-    with database.read() as conn:
-        found = [str(row[0]) for row in conn.exec_driver_sql("PRAGMA integrity_check(3)")]
-    return "" if found == ["ok"] else "; ".join(" ".join(words.split()) for words in found)
 
 
 def unmendable(database: Database) -> Iterator[str]:

@@ -6,7 +6,7 @@ Counters change by differences together with the items, are read in one query, a
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -99,11 +99,7 @@ class Articles:
 
     def set_overrides(self, article: str, overrides: Overrides, now: datetime) -> None:
         """Replace what moderators set for an article."""
-        set_here = {
-            "comments_open": overrides.comments_open,
-            "pings_open": overrides.pings_open,
-            "premoderation": overrides.premoderation,
-        }
+        set_here = asdict(overrides)
         values = {"key": article, "title": "", "url": "", "updated_at": now, **set_here}
         statement = overwrite(self._database.dialect, articles, "key", *set_here)
         self._database.transaction(lambda conn: conn.execute(statement, values))

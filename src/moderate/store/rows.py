@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, CursorResult, Row
     from sqlalchemy.sql import Select
 
-from moderate.model import Submission, Verdict
+    from moderate.model import Submission, Verdict
 
 #: The columns that a later text replaces; those of a changed text wait together in `Item.proposed`.
 CONTENT = (

@@ -186,7 +186,7 @@ RECENT = 2000
 
 
 def found_newest(query: str, conn: Connection, cursor: int | None) -> list[ColumnElement[bool]]:
-    """Yield conditions like that of `found_by` for the newest items below *cursor*, to be used one after another.
+    """Return conditions like that of `found_by` for the newest items below *cursor*, to be used one after another.
 
     On SQLite a common beginning is slow to look up, because all words with it are put together first. Such a
     search reads the items instead, newest first, and soon finds a page of them. MySQL and MariaDB look up all
