@@ -120,6 +120,22 @@ def test_a_cached_page_holds_nothing_of_its_first_reader(host: Host, cache: Call
     assert "Cache-Control" not in stranger.headers
 
 
+@pytest.mark.parametrize(
+    ("address", "cookie", "is_personal"),
+    [
+        ("/thaw", "", False),
+        ("/thaw", "moderate_own=x", True),
+        ("/thaw", "moderate_confirmed=x", True),
+        ("/thaw?moderate_sent=x", "", True),
+    ],
+)
+def test_a_page_is_personal_by_its_cookies_or_its_address(
+    host: Host, address: str, cookie: str, is_personal: bool
+) -> None:
+    with host.app.test_request_context(address, headers={"Cookie": cookie}):
+        assert host.moderate.is_personal() is is_personal
+
+
 @pytest.mark.parametrize("client", [{"use_cookies": True}, {"use_cookies": False}])
 def test_a_cache_that_checks_for_personal_pages_shows_authors_their_pending_items(
     host: Host, client: dict[str, bool]

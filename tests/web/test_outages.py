@@ -77,9 +77,11 @@ def test_a_form_keeps_the_typed_text_during_an_outage_of_the_database(broken: Ho
 
 def test_a_form_that_is_sent_again_after_an_outage_is_the_same_comment(broken: Host) -> None:
     """The database may have stored it before it failed."""
-    answer = broken.client.post("/discuss/comments/thaw", data={**FORM, "form_token": "the-first-one"})
-    assert answer.status_code == 503
+    sent = {**FORM, "form_token": "the-first-one", "parent": "7"}
+    answer = broken.client.post("/discuss/comments/thaw", data=sent)
+    assert (answer.status_code, answer.mimetype) == (503, "text/html")
     assert 'name="form_token" value="the-first-one"' in answer.text
+    assert 'name="parent" value="7"' in answer.text
 
 
 def test_an_article_page_is_served_without_comments_during_an_outage(

@@ -139,7 +139,13 @@ class SiteAddress:
         article, site_url = find(wanted), self.settings.site_url
         if article is None or site_url is None:
             return article
-        addresses = joined([article.url, *article.aliases], site_url)
+        addresses = []
+        for url in (article.url, *article.aliases):
+            try:
+                is_relative = url and not urlsplit(url).netloc
+                addresses.append(urljoin(f"{site_url}/", url) if is_relative else url)
+            except ValueError:
+                addresses.append(url)
         site = urlsplit(site_url)
         here = current_request.host if has_request_context() else site.netloc
         if here != site.netloc and is_at(addresses[0], here) and not is_at(site_url, here):
@@ -210,17 +216,6 @@ def item_address(url: str, item_id: int, *, sent: str = "") -> str:
     page = url.partition("#")[0]
     query = urlencode({AT: item_id, **({SENT: sent} if sent else {})})
     return f"{page}{'&' if '?' in page else '?'}{query}#comment-{item_id}"
-
-
-def joined(addresses: list[str], site_url: str) -> list[str]:
-    """Return addresses, those that are relative with that of the site in front."""
-    found = []
-    for url in addresses:
-        try:
-            found.append(urljoin(f"{site_url}/", url) if url and not urlsplit(url).netloc else url)
-        except ValueError:
-            found.append(url)
-    return found
 
 
 def is_at(url: str, authority: str) -> bool:
