@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response
 
     from moderate.errors import ServiceDown
-    from moderate.model import Item, Receipt
+    from moderate.model import Receipt
     from moderate.protocols.base import Edge
 
 M = TypeVar("M", bound=BaseModel)
@@ -94,7 +94,14 @@ class Comment:
 
     def answer(self, request: Request, receipt: Receipt, edge: Edge) -> ResponseReturnValue:
         item = receipt.item
-        response = json_answer(item, edge) if wants_json(request) else redirect(edge.landing(request, receipt), 303)
+        response: Response
+        if wants_json(request):
+            # With the token by which its author may change the item.
+            response = jsonify(edge.item_json(item, for_author=True) | {"edit_token": edge.edit_token(item)})
+            response.status_code = 201 if item.is_public else 202
+            response.headers["Location"] = edge.item_url(item)
+        else:
+            response = redirect(edge.landing(request, receipt), 303)
         edge.remember_own(request, response, item)
         return response
 
@@ -108,14 +115,6 @@ class Comment:
         except (Refused, HTTPException):
             typed = {}
         return edge.form_page(article or "", typed, error)
-
-
-def json_answer(item: Item, edge: Edge) -> Response:
-    """Return the stored item with the token by which its author may change it."""
-    response = jsonify(edge.item_json(item, for_author=True) | {"edit_token": edge.edit_token(item)})
-    response.status_code = 201 if item.is_public else 202
-    response.headers["Location"] = edge.item_url(item)
-    return response
 
 
 def wants_json(request: Request) -> bool:

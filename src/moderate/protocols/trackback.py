@@ -192,17 +192,15 @@ RSS_ITEM = """<item>
 
 def rss(article: Article, items: Iterable[Item]) -> bytes:
     """Return the list of an article's public pings as of TrackBack 1.1."""
-    entries = "".join(rss_item(item) for item in items if item.is_public)
+    entries = ""
+    for item in items:
+        if item.is_public:
+            link = item.source_url or item.article_url
+            # The text of the package's own HTML on one line. It may contain ``<``.
+            text = marked_up(" ".join(unescape(TAG.sub(" ", item.html)).split()))
+            entries += RSS_ITEM.format(title=marked_up(item.title or link), link=marked_up(link), description=text)
     title = marked_up(article.title)
-    page = RSS.format(title=title, link=marked_up(article.url), description=title, items=entries)
-    return page.encode()
-
-
-def rss_item(item: Item) -> str:
-    link = item.source_url or item.article_url
-    # The text of the package's own HTML on one line. It may contain ``<``.
-    text = " ".join(unescape(TAG.sub(" ", item.html)).split())
-    return RSS_ITEM.format(title=marked_up(item.title or link), link=marked_up(link), description=marked_up(text))
+    return RSS.format(title=title, link=marked_up(article.url), description=title, items=entries).encode()
 
 
 def marked_up(text: str) -> str:

@@ -87,9 +87,7 @@ def moderate_thread(key: str | int) -> Markup:
     if article is None:
         return Markup()
     try:
-        return thread_html(
-            state, article, comments_open=takes(state, article, Kind.COMMENT), endpoints=endpoints_of(state, article)
-        )
+        return thread_html(state, article)
     except ServiceDown as error:
         state.page_outages.met(error)
         return UNAVAILABLE.format(say("The comments cannot be shown right now."))
@@ -155,11 +153,12 @@ class ItemPage:
     pages: Pages = Pages()
 
 
-def thread_html(state: State, article: Article, *, comments_open: bool, endpoints: discovery.Endpoints) -> Markup:
+def thread_html(state: State, article: Article) -> Markup:
     """Return the thread of an article with its form, as everybody sees it.
 
     A visitor who has something of their own on it gets another one in its place when the response is complete.
     """
+    comments_open, endpoints = takes(state, article, Kind.COMMENT), endpoints_of(state, article)
     counts = state.desk.store.counters.counts([article.key])[article.key]
     waiting = own_waiting(state, article)
     places = requested_places(state, article, counts, waiting)
