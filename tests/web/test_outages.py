@@ -201,6 +201,14 @@ def test_the_health_response_names_the_failing_part_without_details(broken: Host
     assert str(tmp_path) not in answer.text
 
 
+def test_a_deep_health_check_without_a_database_is_refused_as_described(broken: Host) -> None:
+    answer = broken.client.get("/discuss/health?deep=1", headers={"Authorization": "Bearer mod_1_x"})
+    assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
+    described = broken.client.get("/discuss/openapi.json").json["paths"]["/health"]["get"]["responses"]["503"]
+    assert set(described["content"]) == {"application/json", answer.mimetype}
+    assert answer.json["code"] in described["description"]
+
+
 def test_health_is_ok_when_every_part_answers(host: Host) -> None:
     answer = host.client.get("/discuss/health")
     assert answer.status_code == 200

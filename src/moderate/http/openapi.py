@@ -167,6 +167,8 @@ def responses(operation: Operation) -> dict[str, Json]:
         described_before = found.get(str(status), {})
         answer = described_problem(operation, status, codes)
         answer["content"] = {**answer["content"], **described_before.get("content", {})}
+        if described_before:
+            answer["description"] = f"{described_before['description']} Or {answer['description']}."
         found[str(status)] = answer
     return dict(sorted(found.items()))
 

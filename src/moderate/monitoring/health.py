@@ -59,7 +59,8 @@ class HealthOut(Answer):
         query("part", {"enum": list(NAMES)}, "This part alone decides the status."),
     ),
     replies=(Reply(200, "Everything works.", HealthOut), Reply(503, "Something does not work.", HealthOut)),
-    problems=("unauthorized", "rate-limited"),
+    # Without the database no moderator can be recognised, and ``deep=1`` is refused.
+    problems=("unauthorized", "rate-limited", "unavailable"),
     needs_database=False,
 )
 def health() -> ResponseReturnValue:
