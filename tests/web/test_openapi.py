@@ -111,6 +111,8 @@ def test_limits_and_fields_match_the_settings_of_the_site(tmp_path: Path) -> Non
     assert found["CommentIn"]["properties"]["text"]["maxLength"] == 123
     assert found["CommentInForm"]["properties"]["fax"]["type"] == "string"
     assert found["CommentIn"]["required"] == ["text"]
+    strict = Host(tmp_path / "strict", MODERATE_REQUIRE_AUTHOR=True)
+    assert document(strict)["components"]["schemas"]["CommentIn"]["required"] == ["text", "author"]
 
 
 def test_a_comment_is_described_also_with_the_hidden_field_of_the_site(host: Host) -> None:
