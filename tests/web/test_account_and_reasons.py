@@ -65,6 +65,8 @@ def test_an_answer_with_a_warning_shows_that_the_key_is_accepted(site: Host) -> 
     site.comment("akismet-invalid")
     work(site)
     assert "bad-key" in notes(site)
+    # The check of the settings has just asked, and the key was accepted: the note is out of date.
+    assert "key is refused" not in config(site).output
     site.comment("akismet-alert")
     work(site)
     assert "bad-key" not in notes(site)
