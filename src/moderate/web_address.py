@@ -40,11 +40,11 @@ _AUTHORITY = re.compile(
     r"(.*@)?(\[[0-9a-f:.]{2,45}\]|[^:@\[\]]+)(?::([0-9]{0,5}))?", re.IGNORECASE | re.ASCII | re.DOTALL
 )
 #: Controls, blanks without width, directions, noncharacters: as part of a pattern for what no address has.
-HIDDEN = (
+HIDDEN_CHARACTERS = (
     "\x00-\x20\x7f-\xa0\xad\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff\U000e0000-\U000e007f"
 )
 # Browsers strip or rewrite some of these.
-_NOT_STRICT = re.compile(rf'[\s"<>\\`{HIDDEN}]')
+_NOT_STRICT = re.compile(rf'[\s"<>\\`{HIDDEN_CHARACTERS}]')
 # ASCII letters, digits, "-" and "_". IDNA decides on other characters.
 _LABEL = re.compile(r"(?!-)[^\s\x00-\x2c./:-@\[-^`{-\x7f]{1,63}(?<!-)")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE | re.ASCII)

@@ -17,7 +17,7 @@ from moderate.i18n import Message
 from moderate.model import MAX_ID, Body, Client, Submission
 from moderate.text.characters import cropped, decoded, is_blank, is_printable, is_storable, readable, single_line
 from moderate.text.sanitizer import Rendered, render, render_excerpt, render_markup
-from moderate.web_address import HIDDEN, MAX_ADDRESS, is_host_name, keys_of, parse, source_key
+from moderate.web_address import HIDDEN_CHARACTERS, MAX_ADDRESS, is_host_name, keys_of, parse, source_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ _INVISIBLE = re.compile(
     "[\xad\u034f\u115f\u1160\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0]"
 )
 _LOCAL_PART = re.compile(r"[^\s\x00-\x20\"(),.:;<>@\[\\\]\x7f]+(?:\.[^\s\x00-\x20\"(),.:;<>@\[\\\]\x7f]+)*+")
-_NOT_IN_EMAIL = re.compile(f"[{HIDDEN}]")
+_NOT_IN_EMAIL = re.compile(f"[{HIDDEN_CHARACTERS}]")
 # Some letters become up to 18 under NFKC; a text of them must not take 18 times as long.
 _MAX_FOLDED = 4
 

@@ -50,10 +50,10 @@ _SENTENCE = frozenset(".,:;!?'*~")
 MOST_WORDS = 120
 
 #: Categories of characters of words without a shape of their own; some change the direction.
-HIDDEN = frozenset({"Cf", "Cs", "Co"})
+_HIDDEN = frozenset({"Cf", "Cs", "Co"})
 
 #: Characters of addresses that are not seen as what they are; a plain blank is.
-UNSEEN = HIDDEN | {"Cc", "Cn", "Zs", "Zl", "Zp"}
+_UNSEEN = _HIDDEN | {"Cc", "Cn", "Zs", "Zl", "Zp"}
 
 _AUTHORITY = re.compile(r"(https?://)((?:[^/?#@]*@)?)([^/?#:\[\]]+|\[[^\]]*\])(.*)", re.IGNORECASE | re.DOTALL)
 # What looks like a host name in running words: labels with dots between them, the last of letters.
@@ -179,7 +179,7 @@ def addresses_of(item: Item) -> Iterator[tuple[Place, str, str]]:
 
 def destination(place: Place, url: str, words: str) -> Destination:
     """Take an address apart for reading, and compare the words of its link with it."""
-    words = " ".join("".join(char for char in words if unicodedata.category(char) not in HIDDEN).split())
+    words = " ".join("".join(char for char in words if unicodedata.category(char) not in _HIDDEN).split())
     match = _AUTHORITY.fullmatch(url)
     if match is None:
         return Destination(place, url, "", "", escaped(url), "", clipped(words))
@@ -230,7 +230,7 @@ def clipped(words: str) -> str:
 def escaped(text: str) -> str:
     """Return the text with each character percent-encoded that has no width, no shape, or changes the direction."""
     return "".join(
-        char if char == " " or unicodedata.category(char) not in UNSEEN else quote(char, safe="", errors="replace")
+        char if char == " " or unicodedata.category(char) not in _UNSEEN else quote(char, safe="", errors="replace")
         for char in text
     )
 
