@@ -49,6 +49,17 @@ def test_all_invalid_fields_are_named_at_once() -> None:
     assert list(found) == ["author", "email", "url", "text", "parent", "idempotency_key"]
 
 
+@pytest.mark.parametrize("key", ["a", "k" * 255, "a\u3000\xa0b", "\U000323b0"])
+def test_a_key_of_printable_characters_is_accepted(key: str) -> None:
+    """A character that this Python's tables do not know may be of a newer Unicode."""
+    assert cleaned(idempotency_key=key).idempotency_key == key
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256, "a\n", "a\0", "a\u202e", "\ud800", "\ue000"])
+def test_a_key_of_other_characters_is_refused(key: str) -> None:
+    assert list(refused(idempotency_key=key)) == ["idempotency_key"]
+
+
 @pytest.mark.parametrize(
     "text", ["", " \n", "\u3164", "<p></p>", "&nbsp;&#8203;", "<b> </b><br>", "<a href=https://a.example></a>"]
 )

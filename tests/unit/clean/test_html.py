@@ -114,6 +114,33 @@ def test_nested_lists_stay_nested() -> None:
     assert html.replace("\n", "") == "<ul><li>a<ul><li>b</li></ul></li><li>c</li></ul>"
 
 
+@pytest.mark.parametrize(
+    ("typed", "html"),
+    [
+        (
+            "<ul><li>a<blockquote>b</blockquote>c</li></ul>",
+            "<ul><li>a<blockquote><p>b</p></blockquote>c</li></ul>",
+        ),
+        (
+            "<ul><li><b>x<ul><li>y</li></ul></b></li></ul>",
+            "<ul><li><b>x</b><ul><li><b>y</b></li></ul></li></ul>",
+        ),
+        (
+            "<blockquote><b>a<ul><li>b</li></ul>c</b></blockquote>",
+            "<blockquote><p><b>a</b></p><ul><li><b>b</b></li></ul><p><b>c</b></p></blockquote>",
+        ),
+    ],
+)
+def test_text_and_styles_go_on_in_and_after_an_inner_block(typed: str, html: str) -> None:
+    assert render(typed, BLEACH).html.replace("\n", "") == html
+
+
+def test_styles_are_taken_up_again_a_hundred_times_at_most() -> None:
+    html = render("<b><i>" + "x\n\n" * 90 + "y</i></b>", BLEACH).html
+    assert html.count("<p>") == 91
+    assert html.count("<b>") + html.count("<i>") == 2 + 100
+
+
 def test_code_within_preformatted_text_keeps_its_text() -> None:
     html = render("<pre><code class=py>x = a<b>c</b>\n  y\n</code></pre>d", BLEACH).html
     assert html == "<pre><code>x = a&lt;b&gt;c&lt;/b&gt;\n  y</code></pre>\n<p>d</p>"
@@ -455,6 +482,12 @@ def test_an_excerpt_has_no_markup_and_no_links() -> None:
 )
 def test_unexpected_output_of_a_sanitizer_is_not_shown(html: str) -> None:
     assert verified(html, BLEACH) is None
+
+
+def test_an_address_of_a_scheme_that_is_not_granted_is_not_shown() -> None:
+    html = f'<a href="http://a.example" {REL}>x</a>'
+    assert verified(html, BLEACH) == Rendered(html, ("http://a.example",))
+    assert verified(html, Policy(schemes=frozenset({"https"}))) is None
 
 
 def test_output_of_a_sanitizer_is_read_with_either_kind_of_quotes() -> None:
