@@ -7,7 +7,7 @@ suit all that are known (TrackBack 1.2, Pingback 1.0 §2, Webmention §3.1.2). P
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -17,9 +17,13 @@ from markupsafe import Markup
 from moderate.protocols.base import storable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from moderate.model import Article
+
+#: The absolute addresses at which one article takes pings, by the link relations of their protocols.
+Endpoints = Mapping[str, str]
+
+#: The link relations of this package's protocols, in the order of their link elements.
+KNOWN = ("webmention", "pingback", "trackback")
 
 #: Characters of an endpoint's address that are not escaped. An ampersand is: some readers undo ``&amp;`` and some do
 #: not, and it occurs in paths only, where the escaped one is equivalent.
@@ -42,27 +46,13 @@ RDF = """<!--
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoints:
-    """The absolute addresses at which one article takes pings; None where a protocol is not offered."""
-
-    trackback: str | None = None
-    pingback: str | None = None
-    webmention: str | None = None
-    #: Those of further protocols, by their link relations.
-    others: Mapping[str, str] = field(default_factory=dict)
-
-
 def head_links(endpoints: Endpoints) -> Markup:
     """Return the link elements for ``<head>``, where they should come early: some readers stop after 5 kB."""
-    lines = [f'<link rel="{rel}" href="{endpoint(url)}">' for rel, url in endpoints.others.items()]
-    if endpoints.webmention:
-        lines.append(f'<link rel="webmention" href="{endpoint(endpoints.webmention)}">')
-    if endpoints.pingback:
-        lines.append(f'<link rel="pingback" href="{endpoint(endpoints.pingback)}">')
-    if endpoints.trackback:
-        href = endpoint(endpoints.trackback)
-        lines.append(f'<link rel="trackback" type="application/x-www-form-urlencoded" href="{href}">')
+    lines = []
+    # Those of further protocols come first.
+    for rel in sorted(endpoints, key=lambda rel: KNOWN.index(rel) if rel in KNOWN else -1):
+        kind = ' type="application/x-www-form-urlencoded"' if rel == "trackback" else ""
+        lines.append(f'<link rel="{rel}"{kind} href="{endpoint(endpoints[rel])}">')
     return Markup("\n".join(lines))  # noqa: S704 - every part of it went through `endpoint`
 
 
@@ -76,9 +66,9 @@ def feed_elements(endpoints: Endpoints) -> Markup:
 
     The element declares its namespace itself, so that the rest of the feed need not.
     """
-    if not endpoints.trackback:
+    if "trackback" not in endpoints:
         return Markup("")
-    return Markup(f'<trackback:ping xmlns:trackback="{MODULE}">{endpoint(endpoints.trackback)}</trackback:ping>')  # noqa: S704
+    return Markup(f'<trackback:ping xmlns:trackback="{MODULE}">{endpoint(endpoints["trackback"])}</trackback:ping>')  # noqa: S704
 
 
 def headers(endpoints: Endpoints) -> list[tuple[str, str]]:
@@ -87,11 +77,11 @@ def headers(endpoints: Endpoints) -> list[tuple[str, str]]:
     Each ``Link`` is a line of its own, and that of Webmention must be the first: one reader looks at no other.
     """
     fields = []
-    if endpoints.webmention:
-        fields.append(("Link", f'<{endpoint(endpoints.webmention)}>; rel="webmention"'))
-    if endpoints.pingback:
-        fields.append(("X-Pingback", endpoint(endpoints.pingback)))
-    fields += [("Link", f'<{endpoint(url)}>; rel="{rel}"') for rel, url in endpoints.others.items()]
+    if "webmention" in endpoints:
+        fields.append(("Link", f'<{endpoint(endpoints["webmention"])}>; rel="webmention"'))
+    if "pingback" in endpoints:
+        fields.append(("X-Pingback", endpoint(endpoints["pingback"])))
+    fields += [("Link", f'<{endpoint(url)}>; rel="{rel}"') for rel, url in endpoints.items() if rel not in KNOWN]
     return fields
 
 
@@ -100,11 +90,11 @@ def rdf_block(article: Article, endpoints: Endpoints) -> Markup:
 
     It has to be within the first 100 kB of the page, once for each article that the page shows.
     """
-    if not endpoints.trackback:
+    if "trackback" not in endpoints:
         return Markup("")
     # The article's address is only escaped for XML: readers compare it with the one that they link to.
     about = within_comment(quoted(storable(article.url)))
-    ping = within_comment(endpoint(endpoints.trackback))
+    ping = within_comment(endpoint(endpoints["trackback"]))
     # On one line, and without a run of hyphens.
     title = quoted(re.sub("--+", "-", " ".join(storable(article.title).split())))
     block = RDF.format(about=about, title=title, ping=ping, module=MODULE)

@@ -121,19 +121,18 @@ def endpoints_of(state: State, article: Article) -> discovery.Endpoints:
     """Return the addresses at which an article takes pings, and store its addresses, by which pings name it."""
     try:
         if not takes(state, article, Kind.TRACKBACK):
-            return discovery.Endpoints()
+            return {}
         state.desk.articles.remember(article)
     except ServiceDown as error:
         state.page_outages.met(error)
-        return discovery.Endpoints()
+        return {}
     found: dict[str, str] = {}
     for protocol in state.protocols:
         rel = getattr(protocol, "rel", None)
         if rel is not None:
             values = {"article": article.key} if "<path:article>" in protocol.rule else {}
             found[rel] = state.edge.absolute_url(protocol.name, **values)
-    known = {name: found.pop(name, None) for name in ("trackback", "pingback", "webmention")}
-    return discovery.Endpoints(**known, others=found)
+    return found
 
 
 def takes(state: State, article: Article, kind: Kind) -> bool:
@@ -170,7 +169,7 @@ def thread_html(state: State, article: Article) -> Markup:
         "article": article,
         "counts": counts,
         "comments_open": comments_open,
-        "pings_open": endpoints != discovery.Endpoints(),
+        "pings_open": bool(endpoints),
         "rdf": discovery.rdf_block(article, endpoints),
         "suffix": suffix,
         "waiting": (),

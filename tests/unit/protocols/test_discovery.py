@@ -10,11 +10,15 @@ from urllib.parse import unquote
 
 import pytest
 
-from moderate.protocols.discovery import Endpoints, feed_elements, head_links, headers, rdf_block
+from moderate.protocols.discovery import feed_elements, head_links, headers, rdf_block
 from tests.unit.protocols.stand_in import ARTICLE
 
 BASE = "https://site.example/discuss"
-ENDPOINTS = Endpoints(f"{BASE}/trackback/1", f"{BASE}/pingback", f"{BASE}/webmention")
+ENDPOINTS = {
+    "trackback": f"{BASE}/trackback/1",
+    "pingback": f"{BASE}/pingback",
+    "webmention": f"{BASE}/webmention",
+}
 
 HOSTILE = [
     "A -- B --- C----",
@@ -28,7 +32,7 @@ HOSTILE = [
 
 
 def block_of(title: str = "On ferries", url: str = ARTICLE.url, ping: str = f"{BASE}/trackback/1") -> str:
-    return str(rdf_block(replace(ARTICLE, title=title, url=url), replace(ENDPOINTS, trackback=ping)))
+    return str(rdf_block(replace(ARTICLE, title=title, url=url), {**ENDPOINTS, "trackback": ping}))
 
 
 def test_the_header_fields_are_exact_and_link_is_first() -> None:
@@ -44,6 +48,12 @@ def test_the_link_elements_are_byte_exact() -> None:
         f'<link rel="pingback" href="{BASE}/pingback">',
         f'<link rel="trackback" type="application/x-www-form-urlencoded" href="{BASE}/trackback/1">',
     ]
+
+
+def test_further_protocols_are_announced_before_the_links_and_after_the_header_fields_of_ours() -> None:
+    endpoints = {**ENDPOINTS, "salmon": f"{BASE}/salmon"}
+    assert head_links(endpoints) == f'<link rel="salmon" href="{BASE}/salmon">\n{head_links(ENDPOINTS)}'
+    assert headers(endpoints) == [*headers(ENDPOINTS), ("Link", f'<{BASE}/salmon>; rel="salmon"')]
 
 
 def test_the_block_is_byte_exact() -> None:
@@ -70,18 +80,18 @@ def test_an_item_of_a_feed_names_the_ping_address_with_its_own_namespace() -> No
 
 @pytest.mark.parametrize("key", ["a&b", "<x>]]>", "日本語", "'\"--"])
 def test_every_address_is_safe_in_a_feed(key: str) -> None:
-    element = feed_elements(replace(ENDPOINTS, trackback=f"{BASE}/trackback/{key}"))
+    element = feed_elements({**ENDPOINTS, "trackback": f"{BASE}/trackback/{key}"})
     found = ET.fromstring(element)
     assert found.text is not None
     assert unquote(found.text) == f"{BASE}/trackback/{key}"
 
 
 def test_protocols_turned_off_are_not_announced() -> None:
-    assert feed_elements(Endpoints()) == ""
-    assert headers(Endpoints()) == []
-    assert head_links(Endpoints()) == ""
-    assert rdf_block(ARTICLE, Endpoints()) == ""
-    assert headers(replace(ENDPOINTS, pingback=None)) == headers(ENDPOINTS)[:1]
+    assert feed_elements({}) == ""
+    assert headers({}) == []
+    assert head_links({}) == ""
+    assert rdf_block(ARTICLE, {}) == ""
+    assert headers({"webmention": ENDPOINTS["webmention"]}) == headers(ENDPOINTS)[:1]
 
 
 @pytest.mark.parametrize("title", HOSTILE)
@@ -110,10 +120,10 @@ def test_no_title_can_end_its_comment_or_break_the_xml(title: str) -> None:
 def test_endpoint_addresses_need_no_unescaping(ping: str, path: str) -> None:
     block = block_of(ping=ping)
     assert f'trackback:ping="https://site.example{path}" />' in block
-    (found,) = re.findall(r'rel="trackback"[^>]*href="([^"]*)"', str(head_links(replace(ENDPOINTS, trackback=ping))))
+    (found,) = re.findall(r'rel="trackback"[^>]*href="([^"]*)"', str(head_links({**ENDPOINTS, "trackback": ping})))
     assert html.unescape(found) == found
     assert "&" not in found
-    for _, value in headers(Endpoints(webmention=ping, pingback=ping)):
+    for _, value in headers({"webmention": ping, "pingback": ping}):
         assert value.isascii()
         assert not re.search(r"[\s&]", value.replace("; rel", ""))
 
@@ -132,16 +142,16 @@ def test_movable_type_finds_the_ping_address() -> None:
     (rdf,) = re.findall(r"<rdf:RDF.*?</rdf:RDF>", PAGE, re.DOTALL)
     attributes = dict(re.findall(r'([\w:]+)="([^"]*)"', rdf))
     assert attributes["dc:identifier"] == ARTICLE.url
-    assert attributes["trackback:ping"] == ENDPOINTS.trackback
+    assert attributes["trackback:ping"] == ENDPOINTS["trackback"]
 
 
 def test_serendipity_finds_link_and_block() -> None:
     found = re.search(r'link\s+rel=["\']trackback["\'].*?href=["\'](https?:[^"\']+)["\']', PAGE, re.IGNORECASE)
     assert found
-    assert found[1] == ENDPOINTS.trackback
+    assert found[1] == ENDPOINTS["trackback"]
     found = re.search(r'trackback:ping\s*=\s*["\'](https?:[^"\']+)["\']', PAGE)
     assert found
-    assert found[1] == ENDPOINTS.trackback
+    assert found[1] == ENDPOINTS["trackback"]
 
 
 def test_dotclear_finds_all_three() -> None:
@@ -150,25 +160,25 @@ def test_dotclear_finds_all_three() -> None:
     assert f'dc:identifier="{ARTICLE.url}"' in found[0]
     found = re.search(r'<link rel="pingback" href="(.*?)"( /)?>', PAGE)
     assert found
-    assert found[1] == ENDPOINTS.pingback
+    assert found[1] == ENDPOINTS["pingback"]
     name, value = headers(ENDPOINTS)[0]
     assert name == "Link"
     found = re.match(r'<(https?://[^>]+)>; rel="?webmention"?', value)
     assert found
-    assert found[1] == ENDPOINTS.webmention
+    assert found[1] == ENDPOINTS["webmention"]
 
 
 def test_the_regular_expression_of_the_pingback_specification_finds_the_server() -> None:
     found = re.search(r'<link rel="pingback" href="([^"]+)" ?/?>', PAGE[:5000])
     assert found
-    assert found[1] == ENDPOINTS.pingback
+    assert found[1] == ENDPOINTS["pingback"]
 
 
 def test_wordpress_takes_the_server_from_the_next_href() -> None:
     start = PAGE.index('rel="pingback"')
     found = re.compile('href="([^"]+)"').search(PAGE, start)
     assert found
-    assert found[1] == ENDPOINTS.pingback
+    assert found[1] == ENDPOINTS["pingback"]
 
 
 def test_indieweb_utils_searches_comments_only() -> None:
@@ -177,4 +187,4 @@ def test_indieweb_utils_searches_comments_only() -> None:
 
 
 def test_webmention_clients_find_the_link_with_two_attributes() -> None:
-    assert re.findall(r'<link rel="webmention" href="([^"]+)">', PAGE) == [ENDPOINTS.webmention]
+    assert re.findall(r'<link rel="webmention" href="([^"]+)">', PAGE) == [ENDPOINTS["webmention"]]
