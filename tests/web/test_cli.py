@@ -231,7 +231,17 @@ def test_a_decision_about_an_unknown_item_fails_with_one_line(host: Host) -> Non
 
 @pytest.mark.parametrize(
     "words",
-    [["decide", "1", "delete"], ["decide", "9" * 20, "spam"], ["decide", "x", "spam"], ["decide"], ["token", "create"]],
+    [
+        ["decide", "1", "delete"],
+        ["decide", "9" * 20, "spam"],
+        ["decide", "x", "spam"],
+        ["decide"],
+        ["token", "create"],
+        ["tasks", "replay"],
+        ["tasks", "replay", "1", "--all"],
+        ["tasks", "delete"],
+        ["tasks", "delete", "1", "--all"],
+    ],
 )
 def test_unknown_arguments_print_the_usage(host: Host, words: list[str]) -> None:
     result = run(host, *words)
