@@ -349,7 +349,7 @@ def make_notifiers(
 
         if settings.mail_from is None:
             raise ConfigError("MODERATE_MAIL_FROM", None, "with MODERATE_MAIL_SERVER the mails need a sender")
-        mailer = make_mailer(app, settings, settings.mail_from, host_of(settings.site_url), clock)
+        mailer = make_mailer(app, settings, clock)
         for to in settings.mail_to:
             if to.notify != "off":
                 words = translator(to.language or settings.language or "en")
@@ -373,17 +373,17 @@ def make_confirming(
     """
     if not settings.confirm_email:
         return None
-    if settings.mail_server is None or settings.mail_from is None or settings.site_url is None:
-        needed = ("mail_server", "mail_from", "site_url")
-        missing = ", ".join(f"MODERATE_{name.upper()}" for name in needed if getattr(settings, name) is None)
+    needed = ("mail_server", "mail_from", "site_url")
+    missing = ", ".join(f"MODERATE_{name.upper()}" for name in needed if getattr(settings, name) is None)
+    if missing:
         raise ConfigError("MODERATE_CONFIRM_EMAIL", True, f"its mails need {missing} as well")
     from moderate.notices.mail import ConfirmationMails
 
     links = SiteLinks(address.base, signer)
     mails = ConfirmationMails(
-        make_mailer(app, settings, settings.mail_from, host_of(settings.site_url), clock),
+        make_mailer(app, settings, clock),
         translator(settings.language or "en"),
-        readable_site(settings.site_url),
+        readable_site(settings.site_url or ""),
         links.confirm,
         links.stop,
     )
@@ -398,12 +398,12 @@ def readable_site(site_url: str) -> str:
     return site_url.partition("://")[2].replace(host, letters or host, 1)
 
 
-def make_mailer(app: Flask, settings: Settings, sender: str, host: str, clock: Clock) -> Mailer:
+def make_mailer(app: Flask, settings: Settings, clock: Clock) -> Mailer:
     """Return the mailer for MODERATE_MAIL_SERVER: the console, a folder, or an SMTP server."""
     from moderate.notices.mail import ConsoleTransport, FolderTransport, Mailer
     from moderate.notices.smtp import SmtpTransport
 
-    server = settings.mail_server or ""
+    server, host = settings.mail_server or "", host_of(settings.site_url or "")
     transport: Transport
     if server == "console":
         transport = ConsoleTransport()
@@ -419,17 +419,16 @@ def make_mailer(app: Flask, settings: Settings, sender: str, host: str, clock: C
             own_name=host,
             clock=clock,
         )
-    return Mailer(transport, sender, host)
+    return Mailer(transport, settings.mail_from or "", host)
 
 
 def make_account(settings: Settings) -> Account | None:
     """Return the account at the mail server, if any. Raises `ConfigError` for settings that exclude each other."""
     from moderate.notices.smtp_auth import Account
 
-    if settings.mail_token_command:
+    if settings.mail_token_command and (settings.mail_username is None or settings.mail_password is not None):
         words = "a token command needs MODERATE_MAIL_USERNAME, and no MODERATE_MAIL_PASSWORD beside it"
-        if settings.mail_username is None or settings.mail_password is not None:
-            raise ConfigError("MODERATE_MAIL_TOKEN_COMMAND", NOT_SHOWN, words)
+        raise ConfigError("MODERATE_MAIL_TOKEN_COMMAND", NOT_SHOWN, words)
     if settings.mail_username is None:
         return None
     return Account(settings.mail_username, settings.mail_password or "", settings.mail_token_command)
