@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
 MAX_NAME = 80
 MAX_TITLE = 200
+MAX_SUMMARY = 1000
 MAX_CONTENT = 2000
-#: Contents longer than this are replaced by the author's own summary.
-_LONG = 1000
 #: The number of values of one property, and of links to the target, that are read.
 _MOST = 8
 
@@ -44,16 +43,15 @@ _ADDRESSES = {"a": "href", "area": "href", "link": "href", "img": "src", "object
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HEntry:
-    """An entry. All texts are plain, bounded and not to be trusted; all but the content are in one line."""
+    """An entry. All texts are plain, bounded and not to be trusted; all but the text are in one line."""
 
     #: The author's picture is left out: showing it would report readers to the author's host.
     author_name: str | None = None
     #: The title; None where it only repeats the content, as it does for notes.
     name: str | None = None
-    summary: str | None = None
-    #: With its paragraphs and line breaks, as blank lines and newlines.
-    content: str | None = None
-    #: The beginning of the content as HTML, as `moderate.sources.page_text` makes it.
+    #: The author's own summary, else the content with its paragraphs and line breaks, as blank lines and newlines.
+    text: str | None = None
+    #: The beginning of the content as HTML, as `moderate.sources.page_text` makes it; None where there is a summary.
     markup: str | None = None
 
 
@@ -69,14 +67,11 @@ def read_hentry(page: SourcePage, wanted: Targets) -> HEntry | None:
     properties = _properties(entry)
     content, markup = _content(page, properties)
     name = _first_words(properties, "name", MAX_TITLE)
-    summary = _first_words(properties, "summary", _LONG)
+    summary = _first_words(properties, "summary", MAX_SUMMARY)
     if name and content and one_line(content).startswith(name.removesuffix("…")):
         name = None
-    if summary and content and len(content) > _LONG:
-        content, markup = summary, None
-    return HEntry(
-        author_name=_author(page, entry, properties), name=name, summary=summary, content=content, markup=markup
-    )
+    author_name = _author(page, entry, properties)
+    return HEntry(author_name=author_name, name=name, text=summary or content, markup=None if summary else markup)
 
 
 def _content(page: SourcePage, properties: dict[str, list[etree._Element]]) -> tuple[str | None, str | None]:

@@ -161,8 +161,7 @@ def filled_in(raw: Raw, item: Item, seen: Seen) -> Raw:
     name = markup = None
     if seen.entry is not None:
         title, name = seen.entry.name or title, seen.entry.author_name
-        text = seen.entry.summary or seen.entry.content or text
-        markup = None if seen.entry.summary else seen.entry.markup
+        text, markup = seen.entry.text or text, seen.entry.markup
     if item.kind is not Kind.TRACKBACK:
         return replace(raw, title=title, blog_name=name, text=text, markup=markup)
     # A ping without a title has its address there.

@@ -152,7 +152,7 @@ def _ping(raw: Raw, article: Article, policy: Policy, client: Client) -> Submiss
 
 
 def _note(value: str) -> str:
-    return cropped(single_line(value[: 2 * _MAX_NOTE]), _MAX_NOTE)
+    return cropped(single_line(value[: 2 * _MAX_NOTE]), _MAX_NOTE) if value else ""
 
 
 # --- single fields ----------------------------------------------------------------------------------

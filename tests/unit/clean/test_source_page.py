@@ -308,15 +308,14 @@ def test_author_title_and_text_of_an_entry_are_read() -> None:
     entry = hentry(
         "<article class=h-entry><a class='p-author h-card' href=/me><img alt='' src=x>Ann</a>"
         "<h1 class=p-name>Re: it</h1>"
-        "<time class=dt-published datetime='2024-05-01T10:00:00+0200'>x</time><p class=p-summary>Short.</p>"
+        "<time class=dt-published datetime='2024-05-01T10:00:00+0200'>x</time>"
         f"<div class=e-content><p>Hello <a href='{ARTICLE}'>there</a></p><p>World</p></div>"
         "<div class='u-comment h-cite'><p class=p-name>not mine</p></div></article>"
     )
     assert entry == HEntry(
         author_name="Ann",
         name="Re: it",
-        summary="Short.",
-        content="Hello there\n\nWorld",
+        text="Hello there\n\nWorld",
         markup=f'Hello <a href="{ARTICLE}">there</a>\n\nWorld',
     )
 
@@ -335,7 +334,7 @@ def test_classic_markup_of_blog_themes_is_read() -> None:
         "<span class='author vcard'><a class='url fn n' href=//a.example>Bob</a>"
         "</span><abbr class=published title=2020-05-01>x</abbr><div class=entry-content>text</div></div>"
     )
-    assert (entry.name, entry.author_name, entry.content) == ("T", "Bob", "text")
+    assert (entry.name, entry.author_name, entry.text) == ("T", "Bob", "text")
 
 
 def test_a_title_that_repeats_the_text_is_left_out_and_a_long_name_is_cut() -> None:
@@ -343,13 +342,14 @@ def test_a_title_that_repeats_the_text_is_left_out_and_a_long_name_is_cut() -> N
         "<div class=h-entry><p class='p-name e-content'>A note</p>"
         f"<a class='p-author h-card' href='javascript:x'>{'N' * 500}</a>"
     )
-    assert (entry.name, entry.content) == (None, "A note")
+    assert (entry.name, entry.text) == (None, "A note")
     assert len(entry.author_name or "") == 81
 
 
-def test_the_summary_of_a_long_text_is_shown() -> None:
-    entry = hentry(f"<div class=h-entry><p class=p-summary>Short.</p><p class=e-content>{'long ' * 300}</p></div>")
-    assert entry.content == "Short."
+@pytest.mark.parametrize("length", [1, 300])
+def test_the_summary_of_a_text_is_shown(length: int) -> None:
+    entry = hentry(f"<div class=h-entry><p class=p-summary>Short.</p><p class=e-content>{'long ' * length}</p></div>")
+    assert (entry.text, entry.markup) == ("Short.", None)
 
 
 def test_a_page_without_entries_has_no_entry() -> None:
