@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import create_engine, insert, make_url, text
 
 from moderate.database.schema import items
-from moderate.tasks.housekeeping import RETENTION, forget
+from moderate.tasks.housekeeping import CLAIMED, RETENTION, forget
 from moderate.testing import ManualClock
 from tests.sites import Host
 
@@ -158,6 +158,16 @@ def test_a_row_that_cannot_be_changed_does_not_block_others(timed: Host, pg_url:
     assert health(timed)[1].get("retention") is None
 
 
+def test_a_row_that_cannot_be_changed_is_reported_where_a_round_takes_several_turns(timed: Site, pg_url: str) -> None:
+    execute(pg_url, SLOW.format(one=2))
+    timed.clock.advance(days=91)
+    timed.clock.step = 2.0
+    with timed.app.app_context():
+        assert any(not forget(timed.state.desk) for _ in range(2 * OLD))
+    assert left(timed) == (1, 0)
+    assert health(timed)[1]["retention"] == "late"
+
+
 def test_a_failing_kind_of_data_does_not_block_others(timed: Host, pg_url: str) -> None:
     execute(pg_url, REFUSES)
     timed.clock.advance(days=91)
@@ -178,6 +188,37 @@ def test_retention_continues_where_another_worker_has_stopped(site: Site) -> Non
     assert 0 < left(site)[0] < OLD
     site.clock.step = 0.0
     look_after(site)
+    assert left(site) == (0, 0)
+
+
+def test_an_error_is_reported_until_a_round_is_complete(tmp_path: Path) -> None:
+    site = filled(tmp_path, None)
+    site.clock.advance(days=91)
+    now = site.clock.now()
+    failed = {"done": now.timestamp(), "failed": now.timestamp(), "error": "no room"}
+    with site.app.app_context():
+        site.state.desk.store.states.keep(RETENTION, {"ip": failed}, now)
+        site.clock.advance(minutes=11)
+        site.clock.step = 2.0
+        assert forget(site.state.desk)
+        assert health(site)[1]["retention"] == "late"
+        site.clock.step = 0.0
+        forget(site.state.desk)
+    assert left(site) == (0, 0)
+    assert health(site)[1].get("retention") is None
+
+
+def test_one_worker_at_a_time_removes_and_another_goes_on_where_it_died(tmp_path: Path) -> None:
+    site = filled(tmp_path, None)
+    site.clock.advance(days=91)
+    now = site.clock.now()
+    with site.app.app_context():
+        site.state.desk.store.states.keep(RETENTION, {CLAIMED: now.timestamp()}, now)
+        site.clock.advance(seconds=59)
+        assert not forget(site.state.desk)
+        assert left(site) == (OLD, 1)
+        site.clock.advance(seconds=1)
+        forget(site.state.desk)
     assert left(site) == (0, 0)
 
 

@@ -61,6 +61,9 @@ class Retention:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        #: The sizes to which batches were reduced in the rounds under way. A turn may be over with the first statement
+        #: that is cancelled: one that began with a full batch each time would never come further.
+        self._batches: dict[RetentionKind, int] = {}
 
     def forget(
         self,
@@ -76,18 +79,22 @@ class Retention:
         Goes through the ids above *after* until *is_over* returns True. Statements that the server
         cancels because they take too long are tried with fewer rows. Doing it again is harmless.
         """
-        walk = Walk(self._database, sort_of(kind, before, now))
-        return walk.run(after, is_over)
+        sort = sort_of(kind, before, now)
+        walk = Walk(self._database, sort, self._batches.pop(kind, sort.batch))
+        forgotten = walk.run(after, is_over)
+        if forgotten.position is not None:
+            self._batches[kind] = walk.batch
+        return forgotten
 
 
 class Walk:
     """One walk over the ids of a table. Sizes are halved where the server cancels a statement."""
 
-    def __init__(self, database: Database, sort: Sort) -> None:
+    def __init__(self, database: Database, sort: Sort, batch: int) -> None:
         self._database = database
         self._sort = sort
         self._window = WINDOW
-        self._batch = sort.batch
+        self.batch = batch
         self._count = 0
         self._error: str | None = None
 
@@ -124,12 +131,12 @@ class Walk:
 
     def _step(self, found: list[int]) -> list[int]:
         """Change the first of the rows that were found, and return those which are left."""
-        chosen = found[: self._batch]
+        chosen = found[: self.batch]
         try:
             self._database.transaction(lambda conn: self._sort.change(conn, chosen))
         except ServiceDown as error:
             self._note(error)
-            self._batch = max(1, len(chosen) // 2)
+            self.batch = max(1, len(chosen) // 2)
             # A row that cannot be changed even alone is skipped, so that it does not stop the others.
             if len(chosen) > 1:
                 return found

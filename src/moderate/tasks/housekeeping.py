@@ -105,6 +105,8 @@ class Progress:
     #: The time of the last failure, and its reason.
     failed: float | None = None
     error: str | None = None
+    #: Why rows were skipped in the round under way, None where none were.
+    skipped: str | None = None
 
     def is_due(self, now: datetime) -> bool:
         if self.failed is not None and not since(self.failed, now) >= AGAIN:
@@ -157,11 +159,13 @@ def step(desk: Desk, kind: RetentionKind, progress: Progress, now: datetime) -> 
     except Exception as error:
         log.exception("What is old is not forgotten (%s).", kind.value)
         return replace(progress, failed=now.timestamp(), error=type(error).__name__)
+    skipped = found.error or progress.skipped
     if found.position is not None:
         # An earlier error stays until a round is complete.
-        return replace(progress, position=found.position, failed=None, error=found.error or progress.error)
-    if found.error is not None:
-        return replace(progress, position=0, failed=now.timestamp(), error=found.error)
+        shown = skipped or progress.error
+        return replace(progress, position=found.position, failed=None, error=shown, skipped=skipped)
+    if skipped is not None:
+        return replace(progress, position=0, failed=now.timestamp(), error=skipped, skipped=None)
     return Progress(done=now.timestamp(), is_done=True)
 
 
