@@ -11,7 +11,8 @@ import pytest
 import trustme
 
 from moderate.errors import ServiceDown
-from moderate.outbound.failures import retry_after, trouble
+from moderate.outbound.failures import CircuitBreaker, retry_after, trouble
+from moderate.testing import ManualClock
 from tests.unit.services.loopback import Connection, serving
 from tests.unit.services.test_hostile_mail_servers import a_web_server, speaking
 from tests.unit.services.test_mail import ITEM, notice, notifier, transport
@@ -104,3 +105,28 @@ def test_a_port_without_tls_has_its_own_message() -> None:
 )
 def test_retry_after_is_parsed_in_both_forms(value: str, seconds: float | None) -> None:
     assert retry_after(value, datetime(2026, 1, 13, 10, tzinfo=UTC)) == seconds
+
+
+def test_a_circuit_breaker_rests_twice_as_long_after_each_failed_trial_up_to_a_bound() -> None:
+    clock = ManualClock()
+    breaker = CircuitBreaker("mail", clock, failures=2, rest=30, most=100)
+    breaker.failed()
+    breaker.enter()
+    breaker.failed()
+    rests = []
+    for _ in range(4):
+        assert breaker.is_open
+        with pytest.raises(ServiceDown) as refused:
+            breaker.enter()
+        assert refused.value.kind == "resting"
+        rests.append(refused.value.retry_after)
+        clock.advance(seconds=rests[-1])
+        # One call is let through, and all others wait for its outcome.
+        breaker.enter()
+        with pytest.raises(ServiceDown):
+            breaker.enter()
+        breaker.failed()
+    assert rests == [30, 60, 100, 100]
+    breaker.succeeded()
+    breaker.enter()
+    assert not breaker.is_open

@@ -196,7 +196,9 @@ def test_a_connection_with_an_unexpected_peer_is_not_used() -> None:
             return super().connect_tcp("203.0.113.5", port, *args, **options)
 
     with serving(lambda c: c.answer(b"x")) as server:
-        source = fetcher(backend=Diverted({80: server}), resolver=Names({"blog.example": [[PUBLIC]]}))
+        # Not even to try another address of the name.
+        backend = Diverted({80: server})
+        source = fetcher(backend=backend, resolver=Names({"blog.example": [[PUBLIC, "203.0.113.5"]]}))
         assert failed(source, "http://blog.example/").kind == "blocked"
 
 
