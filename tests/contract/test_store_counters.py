@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import delete, event, update
@@ -175,3 +175,21 @@ def test_looking_without_repair_writes_nothing(filled: Store) -> None:
     assert filled.counters.counts(["2026/thaw", "b", ""]) == {"2026/thaw": Counts(), "b": Counts(), "": Counts()}
     with filled.database.read() as conn:
         assert conn.execute(counters.select()).all() == []
+
+
+def test_rows_are_locked_in_one_order_the_sites_last(store: Store) -> None:
+    """Otherwise two transactions could wait for each other, and one of them would have to begin again."""
+    locked: list[list[str]] = []
+
+    def note(_conn: object, _cursor: object, statement: str, rows: Any, *_rest: object) -> None:
+        if statement.startswith("INSERT INTO moderate_counters"):
+            values = [row.values() if isinstance(row, dict) else row for row in rows]
+            locked.append([value for row in values for value in row if isinstance(value, str)])
+
+    made = [store.items.record(a_comment(article=key), HELD, [], NOON).item for key in ("b", "a", "c")]
+    event.listen(store.database.engine, "before_cursor_execute", note)
+    decide_one(store, made[0].id, Decision.TRASH, version=1, by="mo", note=None, now=NOON)
+    store.decisions.decide({item.id: item.version for item in made[1:]}, Decision.SPAM, by="mo", note=None, now=NOON)
+    store.decisions.decide({item.id: item.version + 1 for item in made}, Decision.HOLD, by="mo", note=None, now=NOON)
+    event.remove(store.database.engine, "before_cursor_execute", note)
+    assert locked == [["b", ""], ["a", "c", ""], ["a", "b", "c", ""]]

@@ -7,10 +7,13 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import update
 
+from moderate.database.schema import items
 from moderate.errors import Invalid
 from moderate.lifecycle import RetentionKind
 from moderate.model import Author, Awaiting, Client, Decision, ItemFilter, Kind, Lean, NewTask, Status
+from moderate.store.rows import finding_to_json
 from tests.factories import (
     APPROVED,
     HELD,
@@ -77,10 +80,19 @@ def test_findings_are_read_back_unchanged(store: Store) -> None:
 
 def test_a_score_that_json_cannot_represent_is_left_out(store: Store) -> None:
     verdict = a_verdict(findings=(a_finding(score=float("nan"), again_after=float("inf")),))
-    item = store.items.get(store.items.record(a_comment(), verdict, [], NOON).item.id)
-    assert item is not None
+    recorded = store.items.record(a_comment(), verdict, [], NOON).item
+    item = store.items.get(recorded.id)
+    assert item == recorded
     assert item.findings[0].score is None
     assert item.findings[0].again_after is None
+
+
+def test_fields_of_a_finding_that_a_newer_version_has_stored_are_ignored(store: Store) -> None:
+    item = store.items.record(a_comment(), a_verdict(findings=(a_finding(),)), [], NOON).item
+    newer = [{**finding_to_json(finding), "certainty": "high"} for finding in item.findings]
+    with store.database.write() as conn:
+        conn.execute(update(items).values(findings=newer))
+    assert store.items.get(item.id) == item
 
 
 def test_an_unknown_item_is_none(store: Store) -> None:

@@ -106,6 +106,13 @@ def test_only_the_exact_token_is_accepted(store: Store) -> None:
         assert store.tokens.owner(wrong, NOON) is None
 
 
+def test_tokens_that_have_expired_are_deleted_when_another_is_made(store: Store) -> None:
+    store.tokens.create("mo", NOON, expires_at=NOON + timedelta(hours=1))
+    for name, expires_at in (("for ever", None), ("until tomorrow", LATER + timedelta(days=1))):
+        store.tokens.create(name, LATER, expires_at=expires_at)
+    assert {info.name for info in store.tokens.all()} == {"for ever", "until tomorrow"}
+
+
 def test_tokens_are_listed_and_revoked_by_name_or_id(store: Store) -> None:
     first, second, third = (store.tokens.create(name, NOON) for name in ("mo", "mo", "other"))
     assert [info.name for info in store.tokens.all()].count("mo") == 2
