@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from flask import request, request_finished, request_started
 
@@ -133,7 +133,7 @@ class Moderate:
         state.close()
 
     #: Keeps moderate's tables out of the host's own Alembic migrations; the same as `moderate.include_name`.
-    include_name = staticmethod(include_name)
+    include_name: Final = staticmethod(include_name)
 
     # --- for the host's own code, within an app context ----------------------------------------
 
