@@ -191,14 +191,15 @@ def test_a_closed_port_gives_the_same_message_as_a_blocked_address() -> None:
 
 
 def test_a_connection_with_an_unexpected_peer_is_not_used() -> None:
+    other = "93.184.215.15"
+
     class Diverted(Internet):
         def connect_tcp(self, host: str, port: int, *args: Any, **options: Any) -> Any:
-            return super().connect_tcp("203.0.113.5", port, *args, **options)
+            return super().connect_tcp(other, port, *args, **options)
 
     with serving(lambda c: c.answer(b"x")) as server:
-        # Not even to try another address of the name.
-        backend = Diverted({80: server})
-        source = fetcher(backend=backend, resolver=Names({"blog.example": [[PUBLIC, "203.0.113.5"]]}))
+        # Nor is another address of the name tried.
+        source = fetcher(backend=Diverted({80: server}), resolver=Names({"blog.example": [[PUBLIC, other]]}))
         assert failed(source, "http://blog.example/").kind == "blocked"
 
 
