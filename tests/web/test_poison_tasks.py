@@ -113,6 +113,16 @@ def hanging() -> Iterator[threading.Event]:
     end.set()
 
 
+def test_a_task_that_outlasts_the_end_of_its_worker_is_given_back(tmp_path: Path, hanging: threading.Event) -> None:
+    began = threading.Event()
+    site = a_site(tmp_path, lambda: (began.set(), hanging.wait()), MODERATE_WORKER="thread")
+    site.comment(POISON)
+    assert began.wait(30)
+    site.state.worker.stop(patience=0.1)
+    with site.app.app_context():
+        assert next_due(site.state.desk.store.tasks) <= site.clock.now()
+
+
 def test_a_check_that_never_ends_is_left_to_a_moderator_while_others_continue(
     tmp_path: Path, hanging: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:

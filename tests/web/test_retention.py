@@ -191,6 +191,14 @@ def test_retention_continues_where_another_worker_has_stopped(site: Site) -> Non
     assert left(site) == (0, 0)
 
 
+def test_a_worker_removes_turn_after_turn_until_nothing_is_left(tmp_path: Path) -> None:
+    site = filled(tmp_path, None)
+    site.clock.advance(days=91)
+    site.clock.step = 2.0
+    look_after(site)
+    assert left(site) == (0, 0)
+
+
 def test_an_error_is_reported_until_a_round_is_complete(tmp_path: Path) -> None:
     site = filled(tmp_path, None)
     site.clock.advance(days=91)

@@ -183,3 +183,21 @@ def test_closing_the_redis_client_of_a_listening_worker_only_stops_notifications
             while not listening.done():
                 client.close()
             assert isinstance(listening.exception(), ServiceDown)
+
+
+def test_a_redis_that_is_down_is_asked_again_after_a_rest_and_not_at_each_change() -> None:
+    class Gone(redis.Redis):
+        asked = 0
+
+        def publish(self, *args: Any, **options: Any) -> Any:
+            self.asked += 1
+            raise redis.ConnectionError
+
+    client, clock = Gone(), ManualClock()
+    channel = WorkerChannel(client, clock, lambda: "work")
+    for _ in range(3):
+        channel.publish()
+    assert client.asked == 1
+    clock.advance(seconds=10)
+    channel.publish()
+    assert client.asked == 2
