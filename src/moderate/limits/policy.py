@@ -143,16 +143,18 @@ class Limits:
         under the policy `closed`. The answer names in `crowded` the shared budgets that are used up:
         hold such a submission.
         """
-        return self._take(self._budgets[costs.action], costs, spend=True)
+        budgets = self._budgets[costs.action]
+        return self._take(budgets, costs.action, _subjects(costs) if budgets else {}, spend=True)
 
     def spend_of_article(self, action: str, article: str) -> Taken:
         """Charge an *article*'s budgets for *action* alone. Raises as `spend` does."""
         budgets = [budget for budget in self._budgets[action] if budget.subject == "article"]
-        return self._take(budgets, Costs(action, "", article=article), spend=True)
+        return self._take(budgets, action, {"article": article}, spend=True)
 
     def look(self, costs: Costs) -> Taken:
         """Ask whether `spend` would pass, and spend nothing; for actions charged only on failure (a sign-in)."""
-        return self._take(self._budgets[costs.action], costs, spend=False)
+        budgets = self._budgets[costs.action]
+        return self._take(budgets, costs.action, _subjects(costs) if budgets else {}, spend=False)
 
     def tighten(self, factor: float, seconds: float) -> None:
         """Shrink senders' own budgets for comments and pings by *factor* for some seconds, against a spam wave.
@@ -177,12 +179,14 @@ class Limits:
         """Stop the thread that waits for the limiter's return."""
         self._guard.close()
 
-    def _take(self, budgets: Sequence[_Budget], costs: Costs, *, spend: bool) -> Taken:
+    def _take(
+        self, budgets: Sequence[_Budget], action: str, subjects: Mapping[str, str | None], *, spend: bool
+    ) -> Taken:
         if not budgets:
             return Taken(0.0)
-        secret, subjects = self._secret(), _subjects(costs)
+        secret = self._secret()
         strictness, until = self._wave
-        is_wave = self._clock.monotonic() < until and costs.action in _WAVE_ACTIONS
+        is_wave = self._clock.monotonic() < until and action in _WAVE_ACTIONS
         charged, buckets = [], []
         for budget in budgets:
             subject = subjects[budget.subject]

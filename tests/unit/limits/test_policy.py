@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moderate.errors import RateLimited, ServiceDown
+from moderate.limits import policy
 from moderate.limits.local import LocalLimiter
 from moderate.limits.policy import (
     CLAIMANTS,
@@ -12,6 +13,7 @@ from moderate.limits.policy import (
     OVERDRAFT,
     Costs,
     Limits,
+    client_net,
     ratelimit_headers,
     retry_after_seconds,
 )
@@ -107,6 +109,18 @@ def test_an_article_can_be_charged_alone(clock: ManualClock) -> None:
     crowded = [limits.spend_of_article("comments", "a").crowded for _ in range(3)]
     assert crowded == [(), (), ("2/hour per article",)]
     assert limits.spend(Costs("comments", "", article="b")).crowded == ()
+
+
+def test_to_charge_an_article_or_no_budget_says_nothing_about_client_addresses(
+    clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The warning comes once: a false one would send the operator after a proxy, and hide a true one."""
+    policy._unreadable_logged.clear()
+    client_net.cache_clear()
+    limits_of(clock, webmention=["1/hour per article"]).spend_of_article("webmention", "a")
+    limits_of(clock).spend(Costs("webmention", ""))
+    limits_of(clock).look(Costs("moderation", ""))
+    assert caplog.messages == []
 
 
 def test_an_unknown_action_raises_an_error(clock: ManualClock) -> None:
