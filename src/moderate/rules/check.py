@@ -20,7 +20,7 @@ from moderate.text.similarity import plain, spellings, word_pattern
 from moderate.web_address import host_of, is_ip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Iterator
 
     from moderate.checks.base import Facts
     from moderate.model import Submission
@@ -51,7 +51,7 @@ class Rules(CheckDefaults):
     needs = "rules"
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
-        hit = list(matching(submission, facts, {"hold", "spam"}))
+        hit = list(matching(submission, facts, is_trust=False))
         if not hit:
             return None
         rule, what = next(((rule, what) for rule, what in hit if rule.effect == "spam"), hit[0])
@@ -73,17 +73,20 @@ class TrustRules(CheckDefaults):
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
         read_from = facts.source.read_from if facts.source else ""
-        for rule, what in matching(submission, facts, {"trust"}):
+        for rule, what in matching(submission, facts, is_trust=True):
             if is_proven(rule, submission, read_from):
                 return Finding(self.name, Lean.TRUST, words(rule, what), rule=rule.id)
         return None
 
 
-def matching(submission: Submission, facts: Facts, effects: Collection[str]) -> Iterator[tuple[Rule, str]]:
-    """Yield the rules with one of *effects* that match a submission, each with what it matches."""
+def matching(submission: Submission, facts: Facts, *, is_trust: bool) -> Iterator[tuple[Rule, str]]:
+    """Yield the rules that match a submission, each with what it matches: those that trust, or all others.
+
+    An effect that only a later version knows is among the others, so that its rules hold.
+    """
     written = None
     for rule in facts.services.rules.active() if facts.services.rules else ():
-        if rule.effect in effects:
+        if (rule.effect == "trust") is is_trust:
             written = written or reading_of(submission)
             what = matches(rule, written)
             if what:

@@ -149,6 +149,11 @@ def test_the_strictest_of_several_rules_decides() -> None:
     assert found(comment(), *rules) is Lean.SPAM
 
 
+def test_a_rule_whose_effect_only_a_later_version_knows_holds() -> None:
+    """Such a row may stand in a database that was upgraded and is used by this version again."""
+    assert found(comment(), rule("word", "ferry", "quarantine")) is Lean.HOLD
+
+
 def test_a_rule_trusts_only_verified_authors_and_sources() -> None:
     by_mail, by_host = rule("email", "asa@example.org", "trust"), rule("host", "blog.example.net", "trust")
     assert found(comment(email="asa@example.org"), by_mail) is None
