@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,14 +25,19 @@ DRIFT = 2.0
 class SystemClock:
     """The system's time, corrected by another clock where that is known. A `Clock`."""
 
-    monotonic = staticmethod(time.monotonic)
-    system = staticmethod(partial(datetime.now, UTC))
-
     def __init__(self) -> None:
         self._correction = timedelta(0)
 
     def now(self) -> datetime:
         return self.system() + self._correction
+
+    # Looked up at each call, so that tools with which hosts freeze the time in their tests reach them.
+
+    def system(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
 
     def follow(self, other: datetime) -> float:
         """Go by a clock that shows *other* now; return the seconds by which the system's clock is ahead of it."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,7 +19,7 @@ from tests.sites import Host
 from tests.unit.services.loopback import Connection, serving
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import tzinfo
     from pathlib import Path
 
 MAIL = {
@@ -168,6 +169,21 @@ class Skewed(SystemClock):
 
     def system(self) -> datetime:
         return super().system() + timedelta(minutes=self.minutes)
+
+
+def test_the_time_can_be_frozen_by_tools_that_replace_the_functions_of_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As freezegun does in the tests of hosts."""
+    frozen = datetime(2020, 2, 29, tzinfo=UTC)
+
+    class Frozen(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return cls.fromtimestamp(frozen.timestamp(), tz)
+
+    known = SystemClock()
+    monkeypatch.setattr("moderate.clock.datetime", Frozen)
+    monkeypatch.setattr(time, "monotonic", lambda: 7.0)
+    assert [(clock.now(), clock.monotonic()) for clock in (known, SystemClock())] == 2 * [(frozen, 7.0)]
 
 
 @pytest.mark.parametrize("kind", ["pg_url", "mariadb_url"])
