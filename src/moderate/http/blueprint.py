@@ -380,6 +380,3 @@ def place_of(app: Flask, settings: Settings) -> dict[str, str]:
         words = "it needs an app that matches subdomains, Flask(subdomain_matching=True), and its SERVER_NAME"
         raise ConfigError("MODERATE_SUBDOMAIN", subdomain, words)
     return {"subdomain": subdomain}
-
-
-log = logging.getLogger("moderate")

@@ -165,6 +165,3 @@ class PageOutages:
             parts, self._parts = self._parts, 0
         if parts:
             log.info("Pages go out complete again; %d parts were left out.", parts)
-
-
-log = logging.getLogger("moderate")

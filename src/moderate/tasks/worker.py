@@ -384,6 +384,3 @@ def signals_blocked() -> Iterator[None]:
         for number in ENDING_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
-
-
-log = logging.getLogger("moderate")
