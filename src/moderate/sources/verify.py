@@ -189,7 +189,11 @@ def handle_missing_link(desk: Desk, task: Task, item: Item, seen: Seen) -> None:
     now = desk.clock.now()
     missed = missed_at(item)
     if seen.look.is_gone or (missed is not None and now - missed >= SECOND_LOOK):
-        withdraw(desk, task, item, now)
+        tasks = notice_tasks(desk, now)
+        decided = desk.store.items.withdraw(item.id, now, note="its page no longer links here", tasks=tasks)
+        desk.store.tasks.finish(task)
+        if decided.changed:
+            signals.announce(desk.app, decided.item, before=decided.before, by=None)
         return
     if missed is None:
         missed = now
@@ -206,12 +210,3 @@ def clear_missing_link(desk: Desk, item: Item, seen: Seen | None) -> None:
 
 def missed_at(item: Item) -> datetime | None:
     return next((finding.at for finding in item.findings if finding.check == MISSED), None)
-
-
-def withdraw(desk: Desk, task: Task, item: Item, now: datetime) -> None:
-    """Withdraw a ping, with the reason in its history."""
-    tasks = notice_tasks(desk, now)
-    decided = desk.store.items.withdraw(item.id, now, note="its page no longer links here", tasks=tasks)
-    desk.store.tasks.finish(task)
-    if decided.changed:
-        signals.announce(desk.app, decided.item, before=decided.before, by=None)
