@@ -79,6 +79,7 @@ class WebhookNotifier:
             self._breaker.succeeded()
             return
         if status == HTTPStatus.GONE:
+            self._breaker.succeeded()  # it answers; the calls to it are stopped for all processes
             raise Undeliverable(f"{self._hook.host} answered 410: it wants no more calls", is_gone=True)
         if wait is not None:
             # It answers; its wait is kept for all processes, see `moderate.notices.delivery.pause`.

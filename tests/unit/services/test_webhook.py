@@ -134,6 +134,21 @@ def test_a_receiver_that_is_gone_is_given_up() -> None:
         caller(server.url()).deliver(notice(ITEM))
 
 
+def test_an_answer_of_410_is_no_failure_of_the_connection() -> None:
+    clock = ManualClock()
+    statuses = iter([500] * 5 + [410] + [200] * 2)
+    with serving(lambda connection: connection.answer(status=next(statuses))) as server:
+        hook = caller(server.url(), clock=clock)
+        for _ in range(5):
+            with pytest.raises(ServiceDown):
+                hook.deliver(notice(ITEM))
+        clock.advance(minutes=20)
+        with pytest.raises(Undeliverable):
+            hook.deliver(notice(ITEM))
+        hook.deliver(notice(ITEM))
+        assert len(server.connections) == 7
+
+
 @pytest.mark.parametrize(
     "behaviour",
     [
