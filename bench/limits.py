@@ -23,8 +23,8 @@ from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
 
 from moderate.clock import SystemClock
 from moderate.limits.local import LocalLimiter
-from moderate.limits.policy import Costs, Limits
 from moderate.limits.rates import Bucket, Rate, parse_limits
+from moderate.limits.spending import Costs, Limits
 from moderate.redis import RedisLimiter, connect
 
 if TYPE_CHECKING:

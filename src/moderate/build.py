@@ -30,7 +30,7 @@ from moderate.http.state import State, once_per_request, request_scope
 from moderate.i18n import translator
 from moderate.learned.sql import SqlTokenCounts
 from moderate.limits.local import LocalLimiter
-from moderate.limits.policy import Limits
+from moderate.limits.spending import Limits
 from moderate.monitoring.warnings import Hints, Outages, PageOutages
 from moderate.notices.values import Confirming
 from moderate.notices.views import SiteLinks

@@ -15,8 +15,8 @@ from redis.retry import Retry
 
 from moderate.clock import SystemClock
 from moderate.limits.local import PROBE
-from moderate.limits.policy import Costs, Limits
 from moderate.limits.rates import Bucket, Rate, parse_limits
+from moderate.limits.spending import Costs, Limits
 from moderate.redis import RedisLimiter, connect
 from tests.redis_servers import PausableRedis, RedisCluster, monitored
 from tests.servers import HOST, Redis, wait_until

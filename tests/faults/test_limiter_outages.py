@@ -19,8 +19,8 @@ from redis.sentinel import Sentinel as SentinelClient
 from moderate.clock import SystemClock
 from moderate.errors import RateLimited, ServiceDown
 from moderate.limits.local import PROBE
-from moderate.limits.policy import Costs, Limits
 from moderate.limits.rates import Bucket, Rate, parse_limits
+from moderate.limits.spending import Costs, Limits
 from moderate.redis import RedisLimiter, connect
 from tests.redis_servers import PausableRedis, Sentinel
 from tests.servers import HOST, free_port, wait_until

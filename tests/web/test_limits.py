@@ -10,7 +10,7 @@ import redis
 
 from moderate import Author
 from moderate.errors import RateLimited
-from moderate.limits.policy import Costs
+from moderate.limits.spending import Costs
 from tests.sites import Host
 
 if TYPE_CHECKING:

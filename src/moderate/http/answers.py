@@ -20,7 +20,7 @@ from moderate.errors import DecidedMeanwhile, Invalid, NotAllowed, RateLimited, 
 from moderate.http.item_json import ModeratorItem, moderator_item
 from moderate.http.operation import JSON, Answer, Count
 from moderate.i18n import Message
-from moderate.limits.policy import ratelimit_headers
+from moderate.limits.spending import ratelimit_headers
 from moderate.model import Status  # noqa: TC001 - pydantic reads the annotations
 
 if TYPE_CHECKING:

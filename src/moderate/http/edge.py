@@ -21,7 +21,7 @@ from moderate.http.answers import headers_of, problem, public_text, status_of
 from moderate.http.item_json import public_item
 from moderate.http.site_address import SENT, item_address
 from moderate.i18n import Message
-from moderate.limits.policy import client_net, keyed
+from moderate.limits.spending import client_net, keyed
 from moderate.model import PINGS, Kind, Moderator, Status, whole_number
 from moderate.text.clean import email as clean_email
 

@@ -17,7 +17,7 @@ from flask import request
 from itsdangerous import BadData, URLSafeSerializer
 
 from moderate.http.operation import HTML_PAGE, Answer, Operation, Reply
-from moderate.limits.policy import Costs
+from moderate.limits.spending import Costs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,7 @@ from moderate.http.operation import FORM, HTML, JSON, Answer, Operation, Reply
 from moderate.http.signing import CSP, SignedLink, keep_secret
 from moderate.http.state import current_state, once_per_request, render
 from moderate.i18n import Message
-from moderate.limits.policy import Costs
+from moderate.limits.spending import Costs
 from moderate.model import Moderator
 from moderate.reading.fragments import lines
 from moderate.text.links import destinations

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from moderate.errors import Invalid, ServiceDown, Undeliverable
-from moderate.limits.policy import Costs
+from moderate.limits.spending import Costs
 from moderate.model import NewTask
 from moderate.notices.delivery import outages_recorded
 from moderate.notices.values import ConfirmationRequest, is_address

@@ -30,7 +30,7 @@ from moderate.http.operation import (
 )
 from moderate.http.state import current_state
 from moderate.i18n import Message
-from moderate.limits.policy import Costs
+from moderate.limits.spending import Costs
 from moderate.model import MAX_ID, Client, Counts, Kind, Raw, Status, whole_number
 from moderate.protocols.comment import CommentIn, read_fields
 from moderate.submit.submit import find_article, is_taken_back

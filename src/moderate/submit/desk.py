@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from moderate.akismet.sql import AccountNotes
     from moderate.articles import HostArticles
     from moderate.checks.base import Check, Services
-    from moderate.limits.policy import Limits
+    from moderate.limits.spending import Limits
     from moderate.monitoring.warnings import Outages
     from moderate.notices.values import Confirming
     from moderate.ports import Clock, Notifier

@@ -11,7 +11,7 @@ from moderate.akismet.check import sample_of
 from moderate.checks.base import Facts, judge, judge_anew
 from moderate.errors import NO_PARENT, Closed, Invalid, UnknownArticle
 from moderate.lifecycle import DELETABLE
-from moderate.limits.policy import Costs
+from moderate.limits.spending import Costs
 from moderate.model import FIRST_LOOK, Awaiting, Kind, NewTask, Receipt
 from moderate.notices.delivery import notice_tasks
 from moderate.text.clean import clean

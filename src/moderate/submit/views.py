@@ -24,8 +24,8 @@ from moderate.http.operation import (
     header,
 )
 from moderate.http.state import REFUSAL, current_state
-from moderate.limits.policy import Costs
 from moderate.limits.rates import ACTIONS
+from moderate.limits.spending import Costs
 from moderate.model import Author, Kind, Raw
 from moderate.protocols import webmention
 from moderate.protocols.base import client_of

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from moderate import signals
 from moderate.errors import ServiceDown
 from moderate.i18n import Message
-from moderate.limits.policy import client_net, keyed
+from moderate.limits.spending import client_net, keyed
 from moderate.model import Item, Lean, Status
 from moderate.text.similarity import near_text
 from moderate.web_address import host_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
-    from moderate.limits.policy import Limits
+    from moderate.limits.spending import Limits
     from moderate.ports import Clock
     from moderate.waves.sql import Burst, Wave, Waves
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderate.limits import policy
-from moderate.limits.policy import UNKNOWN, ClientNet, client_net, keyed
+from moderate.limits.spending import UNKNOWN, ClientNet, client_net, keyed
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 from moderate.errors import RateLimited, ServiceDown
 from moderate.limits import policy
 from moderate.limits.local import LocalLimiter
-from moderate.limits.policy import (
+from moderate.limits.rates import DEFAULT_LIMITS, Bucket, Rate, Taken, parse_limits
+from moderate.limits.spending import (
     CLAIMANTS,
     NETWORK_FACTOR,
     OVERDRAFT,
@@ -17,7 +18,6 @@ from moderate.limits.policy import (
     ratelimit_headers,
     retry_after_seconds,
 )
-from moderate.limits.rates import DEFAULT_LIMITS, Bucket, Rate, Taken, parse_limits
 from moderate.testing import ManualClock
 
 
