@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderate.limits import policy
+from moderate.limits import spending
 from moderate.limits.spending import UNKNOWN, ClientNet, client_net, keyed
 
 
@@ -38,7 +38,7 @@ def test_unreadable_addresses_share_one_bucket(address: str | None) -> None:
 
 
 def test_an_unreadable_address_is_logged_once_and_truncated(caplog: pytest.LogCaptureFixture) -> None:
-    policy._unreadable_logged.clear()
+    spending._unreadable_logged.clear()
     client_net.cache_clear()
     with caplog.at_level(logging.WARNING, "moderate"):
         for _ in range(3):

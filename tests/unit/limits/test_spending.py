@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moderate.errors import RateLimited, ServiceDown
-from moderate.limits import policy
+from moderate.limits import spending
 from moderate.limits.local import LocalLimiter
 from moderate.limits.rates import DEFAULT_LIMITS, Bucket, Rate, Taken, parse_limits
 from moderate.limits.spending import (
@@ -115,7 +115,7 @@ def test_to_charge_an_article_or_no_budget_says_nothing_about_client_addresses(
     clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The warning comes once: a false one would send the operator after a proxy, and hide a true one."""
-    policy._unreadable_logged.clear()
+    spending._unreadable_logged.clear()
     client_net.cache_clear()
     limits_of(clock, webmention=["1/hour per article"]).spend_of_article("webmention", "a")
     limits_of(clock).spend(Costs("webmention", ""))
