@@ -186,10 +186,10 @@ def test_rows_are_locked_in_one_order_the_sites_last(store: Store) -> None:
             values = [row.values() if isinstance(row, dict) else row for row in rows]
             locked.append([value for row in values for value in row if isinstance(value, str)])
 
-    made = [store.items.record(a_comment(article=key), HELD, [], NOON).item for key in ("b", "a", "c")]
     event.listen(store.database.engine, "before_cursor_execute", note)
+    made = [store.items.record(a_comment(article=key), HELD, [], NOON).item for key in ("b", "a", "c")]
     decide_one(store, made[0].id, Decision.TRASH, version=1, by="mo", note=None, now=NOON)
     store.decisions.decide({item.id: item.version for item in made[1:]}, Decision.SPAM, by="mo", note=None, now=NOON)
     store.decisions.decide({item.id: item.version + 1 for item in made}, Decision.HOLD, by="mo", note=None, now=NOON)
     event.remove(store.database.engine, "before_cursor_execute", note)
-    assert locked == [["b", ""], ["a", "c", ""], ["a", "b", "c", ""]]
+    assert locked == [["b", ""], ["a", ""], ["c", ""], ["b", ""], ["a", "c", ""], ["a", "b", "c", ""]]
