@@ -72,6 +72,14 @@ def test_an_acknowledged_write_on_sqlite_survives_a_power_cut(database: Database
     assert pragma(database, "busy_timeout") == 10_000
 
 
+def test_a_write_that_waits_for_no_lock_leaves_the_wait_of_others_as_it_is(database: Database) -> None:
+    assert database.promptly(lambda conn: conn.execute(text("PRAGMA busy_timeout")).scalar()) == 0
+    assert pragma(database, "busy_timeout") == 10_000
+    with pytest.raises(ZeroDivisionError):
+        database.promptly(lambda _: 1 / 0)
+    assert pragma(database, "busy_timeout") == 10_000
+
+
 def test_durability_can_be_relaxed(path: Path) -> None:
     database = Database(f"sqlite:///{path}", sqlite_synchronous="normal")
     assert pragma(database, "synchronous") == 1

@@ -117,6 +117,18 @@ def test_a_restore_brings_back_the_backup_and_keeps_the_previous_file(host: Host
     assert run(host, "db", "check").exit_code == 0
 
 
+def test_a_restore_takes_the_wal_beside_its_source(host: Host, path: Path, tmp_path: Path) -> None:
+    """As where the files of a site that runs were copied, by a snapshot of the disk say."""
+    source = tmp_path / "copied.sqlite3"
+    with host.app.app_context(), host.state.desk.store.database.read():
+        shutil.copyfile(path, source)
+        shutil.copyfile(f"{path}-wal", f"{source}-wal")
+    host.comment("After")
+    assert run(host, "restore", source).exit_code == 0
+    assert texts(host) == {"Before"}
+    assert os.path.exists(f"{source}-wal")
+
+
 def test_a_restore_through_a_symbolic_link_replaces_its_target(tmp_path: Path, backup: Path) -> None:
     """The instance folder may be on another volume than the data, and be created again by each deploy."""
     data, folder = tmp_path / "data", tmp_path / "linked"
