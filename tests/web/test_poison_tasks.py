@@ -108,9 +108,13 @@ def test_a_check_that_always_fails_blocks_no_thread_and_is_left_to_a_moderator(
 
 @pytest.fixture
 def hanging() -> Iterator[threading.Event]:
+    """Yield the event at which a check returns, and wait at the end for the threads that the worker has left behind."""
+    before = set(threading.enumerate())
     end = threading.Event()
     yield end
     end.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30)
 
 
 def test_a_task_that_outlasts_the_end_of_its_worker_is_given_back(tmp_path: Path, hanging: threading.Event) -> None:
