@@ -170,7 +170,7 @@ class DecidedMeanwhile(Refused):
     """Another moderator has decided on the item since the version that this decision was made for."""
 
     code = "decided-meanwhile"
-    default = "Somebody else decided on this in the meantime."
+    default = "Another moderator decided on this in the meantime."
 
     def __init__(self, item: Item, by: str | None, public: str = "") -> None:
         super().__init__(public)

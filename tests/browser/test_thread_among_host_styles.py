@@ -143,7 +143,7 @@ def test_a_long_comment_is_folded_and_unfolds_without_javascript(
     page.get_by_text("Show less").click()
     assert long.evaluate(height) == folded
     long.get_by_role("link").focus()
-    assert long.evaluate(height) == whole, "whoever comes to a link by keyboard sees it"
+    assert long.evaluate(height) == whole, "a link that has the keyboard's focus is shown"
     page.emulate_media(media="print")
     assert long.evaluate(height) > 700
     expect(page.locator(".moderate-fold summary")).to_be_hidden()

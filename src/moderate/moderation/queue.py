@@ -281,5 +281,5 @@ def banners(state: State, notes: Iterable[AccountNote]) -> Iterator[Banner]:
         yield Banner("tasks", say("Checks are behind by {time}. Is a worker running?", time=duration(lag)))
     dead = len(state.desk.store.tasks.dead())
     if dead:
-        words = say("{n} tasks were given up. Whoever runs the site sees them with: flask moderate tasks dead", n=dead)
+        words = say("{n} tasks were given up. The site's operator lists them with: flask moderate tasks dead", n=dead)
         yield Banner("dead", words, urgent=False)

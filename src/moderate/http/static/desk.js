@@ -217,7 +217,7 @@ async function ask(address, body, unreachable) {
 function inLine(work) {
   underWay += 1;
   const answered = line.then(work).finally(() => { underWay -= 1; });
-  // What went wrong is for whoever asked; the next request goes out all the same.
+  // The caller handles the error; the next request is sent in any case.
   line = answered.catch(() => undefined);
   return answered;
 }

@@ -43,7 +43,7 @@ export function listen(acts) {
   });
 }
 
-// Whoever works by voice, or hits keys by chance, can turn them off; the browser remembers it.
+// People who work by voice, or hit keys by chance, can turn them off; the browser remembers it.
 try {
   on.checked = localStorage.getItem("moderate-keys") !== "off";
 } catch {
