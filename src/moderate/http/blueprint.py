@@ -234,9 +234,7 @@ def keep_body(_app: Flask, **_: object) -> None:
     if request.blueprint != "moderate" or request.method in WITHOUT_BODY:
         return
     state = current_state()
-    limit = state.max_body.get(request.endpoint or "")
-    if limit is None:
-        limit = state.max_body[request.endpoint or ""] = max_body(state, request.endpoint or "")
+    limit = max_body(state, request.endpoint or "")
     # The host's settings limit the host's own forms. These values replace them for this request.
     # One byte more than is accepted, because Werkzeug silently truncates a body without a length at this number.
     # Older versions compare the length that was announced; what is read is bounded by then.

@@ -74,8 +74,6 @@ class State:
     #: The limiter in Redis, None where limits are counted in this process.
     redis: RedisLimiter | None = None
     hints: Hints = field(default_factory=Hints)
-    #: The largest body in bytes that each endpoint takes, as far as known; see `moderate.http.blueprint`.
-    max_body: dict[str, int] = field(default_factory=dict)
     #: Threads as JSON, by their tags.
     threads: LRUCache[bytes] = field(default_factory=page_cache)
     #: The lists of article pages as HTML, by what they depend on.
