@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from moderate.sources.page import links_to
 from moderate.sources.page_text import cropped_end, marked_up, one_line, plain_text
-from moderate.web_address import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,16 +134,8 @@ def _words(element: etree._Element) -> str:
 
 def _holders(page: SourcePage, wanted: Targets) -> set[etree._Element]:
     """Return all elements around the first links to the target."""
-    if page.tree is None:
-        return set()
-    links = (
-        element
-        for element in page.tree.iter(*_ADDRESSES)
-        if (value := element.get(_ADDRESSES[str(element.tag)]))
-        and (address := resolved(page.base, value))
-        and address in wanted
-    )
-    return {around for link in islice(links, _MOST) for around in (link, *link.iterancestors())}
+    links = islice(links_to(page, wanted, _ADDRESSES), _MOST)
+    return {around for link, _ in links for around in (link, *link.iterancestors())}
 
 
 def _author(page: SourcePage, entry: etree._Element, properties: dict[str, list[etree._Element]]) -> str | None:

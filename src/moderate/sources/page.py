@@ -226,17 +226,18 @@ def find_link(page: SourcePage, wanted: Targets, *, any_element: bool) -> LinkFo
     return _in_text(page.data, wanted) if page.kind == "text" else _in_json(page.data, wanted)
 
 
+def links_to(page: SourcePage, wanted: Targets, attributes: dict[str, str]) -> Iterator[tuple[etree._Element, str]]:
+    """Yield the elements that link to a *wanted* address, and the address; *attributes* names it for each tag."""
+    for element in page.tree.iter(*attributes) if page.tree is not None else ():
+        value = element.get(attributes[str(element.tag)])
+        address = resolved(page.base, value) if value else None
+        if address and address in wanted:
+            yield element, address
+
+
 def _in_elements(page: SourcePage, wanted: Targets, attributes: dict[str, str]) -> LinkFound | None:
-    if page.tree is None:
-        return None
-    matches = (
-        (element, address)
-        for element in page.tree.iter(*attributes)
-        if (value := element.get(attributes[str(element.tag)]))
-        and (address := resolved(page.base, value))
-        and address in wanted
-    )
-    found = [LinkFound(address, *words_around(element)) for element, address in islice(matches, _LOOKED_AT)]
+    matches = islice(links_to(page, wanted, attributes), _LOOKED_AT)
+    found = [LinkFound(address, *words_around(element)) for element, address in matches]
     return next((link for link in found if len(link.context) > len(link.text)), found[0] if found else None)
 
 
