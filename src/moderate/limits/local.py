@@ -147,8 +147,8 @@ class GuardedLimiter:
         return self._outage if self._breaker.is_open else None
 
     def take(self, buckets: Sequence[Bucket], *, spend: bool = True) -> Taken:
-        outage = self._outage
-        if outage is None or not self._breaker.is_open:
+        outage = self.outage
+        if outage is None:
             try:
                 return self._limiter.take(buckets, spend=spend)
             except ServiceDown as error:
