@@ -292,8 +292,7 @@ def mailbox_of(state: State, token: str) -> str:
 )
 @where_wanted
 def forget() -> ResponseReturnValue:
-    if current_state().address.is_cross_site(request):
-        raise Forbidden("This form was sent from another site.")
+    check_same_site()
     response = page(
         say("This browser has forgotten your address."),
         say("What you have sent stays yours. To be known again, have the address confirmed again."),
