@@ -156,16 +156,6 @@ def test_the_lag_is_the_age_of_the_oldest_task_that_is_due(store: Store) -> None
     assert store.tasks.lag(seconds(25)) == 15
 
 
-def test_the_next_due_time_is_the_earliest_due_time_or_end_of_a_lease(store: Store) -> None:
-    assert next_due(store.tasks) is None
-    with_task(store, due=10)
-    with_task(store, "mail", due=90)
-    assert next_due(store.tasks) == seconds(10)
-    assert next_due(store.tasks, ["mail"]) == seconds(90)
-    lease(store, 10, seconds=60)
-    assert next_due(store.tasks) == seconds(70)
-
-
 def test_a_task_due_at_once_is_due_even_after_the_clock_was_set_back(store: Store) -> None:
     store.tasks.add(1, [NewTask(kind="verify", due_at=NOON)], NOON)
     store.tasks.add(1, [NewTask(kind="look", due_at=NOON + timedelta(minutes=5))], NOON)
