@@ -68,7 +68,7 @@ log = logging.getLogger("moderate")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The objects and hooks that a host hands in; see `Moderate`. None for those that the settings decide about."""
+    """The objects and hooks that a host hands in; see `Moderate`. None for those that the package provides."""
 
     engine: Engine | Callable[[], Engine] | None
     redis: Any

@@ -67,7 +67,9 @@ FORM_SECONDS = 7 * 24 * 3600
 
 
 class Hooks:
-    """The functions that a host has registered by their names, in `functions`; others return None.
+    """The functions that a host has registered by their names, in `functions`.
+
+    Without one, None is returned; only the article loader is required.
 
     They may be registered after the app was built. A function for articles may abort with 404 or 410, as
     ``get_or_404`` of Flask-SQLAlchemy does, instead of returning None. Other exceptions pass through.

@@ -1,4 +1,6 @@
-"""Confirm a commenter's e-mail address: request the mail, send it, and act on its link.
+"""Confirm a commenter's e-mail address: request the mail and send it.
+
+`moderate.notices.confirmation_views` acts on its link.
 
 A typed address proves nothing, but a person who presses the button behind the mail's link can read its mails. Their
 browser is known by that address from then on, and the comment counts as theirs if the browser has sent it.

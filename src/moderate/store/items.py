@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from moderate.database.engine import Database
     from moderate.lru import LRUCache
-    from moderate.model import Content, Finding, Item, NewTask, Submission, Task, Verdict
+    from moderate.model import Content, Finding, NewTask, Submission, Task, Verdict
     from moderate.store.revising import Change
     from moderate.text.similarity import NearText
 
