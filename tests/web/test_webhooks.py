@@ -35,13 +35,9 @@ class Receiver:
         self.url = ""
 
     def __call__(self, connection: Connection) -> None:
-        head, _, body = connection.request.partition(b"\r\n\r\n")
-        fields = dict(line.lower().split(": ", 1) for line in head.decode().split("\r\n")[1:])
-        while len(body) < int(fields["content-length"]):
-            body += connection.stream.recv(65536)
-        self.ids.append(fields["webhook-id"])
+        self.ids.append(connection.fields["webhook-id"])
         if self.status == 200:
-            self.told.append(json.loads(body))
+            self.told.append(json.loads(connection.body))
         connection.answer(status=self.status, **self.headers)
 
     @property

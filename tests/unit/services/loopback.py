@@ -19,25 +19,39 @@ PUBLIC = "93.184.215.14"
 
 
 class Connection:
-    """One accepted connection, its request read up to the blank line."""
+    """One accepted connection, its request read to the end.
+
+    A connection that is closed before is reset, and the answer that was on its way may be lost with it.
+    """
 
     def __init__(self, stream: socket.socket, stop: threading.Event) -> None:
         self.stream = stream
         self.stop = stop
         self.request = b""
-        while b"\r\n\r\n" not in self.request:
+        self.body = b""
+        while self._is_unfinished():
             data = stream.recv(65536)
             if not data:
                 break
             self.request += data
+            self.body = self.request.partition(b"\r\n\r\n")[2]
+
+    def _is_unfinished(self) -> bool:
+        return b"\r\n\r\n" not in self.request or len(self.body) < int(self.fields.get("content-length", "0"))
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The header fields, their names in small letters."""
+        pairs = (line.partition(": ") for line in self.lines[1:])
+        return {name.lower(): value for name, _, value in pairs}
 
     @property
     def host(self) -> str:
-        return next(line[6:] for line in self.lines if line.lower().startswith("host: "))
+        return self.fields["host"]
 
     @property
     def lines(self) -> list[str]:
-        return self.request.decode("latin-1").split("\r\n")
+        return self.request.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
 
     @property
     def path(self) -> str:

@@ -37,44 +37,24 @@ def accept(connection: Connection) -> None:
     connection.answer(b"ok", status=204)
 
 
-def fields_of(connection: Connection) -> dict[str, str]:
-    pairs = (line.partition(": ") for line in connection.lines[1:] if line)
-    return {name.lower(): value for name, _, value in pairs}
-
-
-def body_of(connection: Connection) -> bytes:
-    head, _, body = connection.request.partition(b"\r\n\r\n")
-    wanted = int(fields_of(connection)["content-length"])
-    while len(body) < wanted:
-        body += connection.stream.recv(65536)
-    connection.request = head + b"\r\n\r\n" + body
-    return body
-
-
 def test_a_call_is_json_signed_with_each_secret() -> None:
-    bodies = []
-
-    def receive(connection: Connection) -> None:
-        bodies.append(body_of(connection))
-        accept(connection)
-
     clock = ManualClock()
-    with serving(receive) as server:
+    with serving(accept) as server:
         caller(server.url("/hook?x=1"), NEW, OLD, clock=clock).deliver(notice(ITEM))
         (call,) = server.connections
     assert call.lines[0] == "POST /hook?x=1 HTTP/1.1"
-    fields = fields_of(call)
+    fields = call.fields
     assert fields["host"] == f"127.0.0.1:{server.port}"
     assert fields["content-type"] == "application/json"
     assert fields["webhook-id"] == "7-2-waiting"
     assert fields["webhook-timestamp"] == str(int(clock.now().timestamp()))
-    signed = f"7-2-waiting.{fields['webhook-timestamp']}.".encode() + bodies[0]
+    signed = f"7-2-waiting.{fields['webhook-timestamp']}.".encode() + call.body
     right = [
         base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
         for key in (NEW.encode(), b"an old secret of 24 bytes")
     ]
     assert fields["webhook-signature"].split(" ") == [f"v1,{signature}" for signature in right]
-    told = json.loads(bodies[0])
+    told = json.loads(call.body)
     assert told["type"] == "item.waiting"
     assert told["data"]["id"] == 7
     assert told["data"]["text"] == "The river froze twice."
@@ -95,30 +75,24 @@ def test_the_documented_receiver_accepts_only_correctly_signed_calls() -> None:
 
 
 def test_a_call_holds_no_private_data_of_the_author() -> None:
-    bodies = []
-
-    def receive(connection: Connection) -> None:
-        bodies.append(body_of(connection))
-        accept(connection)
-
-    with serving(receive) as server:
+    with serving(accept) as server:
         caller(server.url()).deliver(
             notice(replace(ITEM, text="half \ud800 a character", referrer="https://r.example"))
         )
-    assert bodies[0].isascii()
+        (call,) = server.connections
+    assert call.body.isascii()
     for private in (b"192.0.2.7", b"mika@mail.example", b"Mozilla", b"r.example"):
-        assert private not in bodies[0]
+        assert private not in call.body
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_is_not_followed(status: int) -> None:
     with serving(accept) as other:
-
-        def send_on(connection: Connection) -> None:
-            body_of(connection)
-            connection.answer(status=status, location=other.url("/elsewhere"))
-
-        with serving(send_on) as server, pytest.raises(ServiceDown, match=str(status)):
+        location = other.url("/elsewhere")
+        with (
+            serving(lambda connection: connection.answer(status=status, location=location)) as server,
+            pytest.raises(ServiceDown, match=str(status)),
+        ):
             caller(server.url()).deliver(notice(ITEM))
         assert other.connections == []
 
