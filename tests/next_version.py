@@ -23,12 +23,13 @@ ADDITIONS = (
 
 
 def install_next_version(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give this code a second migration, which does what `ADDITIONS` say; *folder* is made for the scripts."""
+    """Give this code one more migration, which does what `ADDITIONS` say; *folder* is made for the scripts."""
+    head = f"{int(migrate.HEAD) + 1:04}"
     shutil.copytree(str(migrate.SCRIPTS), folder)
     steps = "".join(f"    op.execute({statement!r})\n" for statement in ADDITIONS)
-    (folder / "versions" / "0002_moods.py").write_text(
-        f"revision, down_revision = '0002', '0001'\n\n\ndef upgrade(op):\n{steps}", encoding="utf-8"
+    (folder / "versions" / f"{head}_moods.py").write_text(
+        f"revision, down_revision = '{head}', '{migrate.HEAD}'\n\n\ndef upgrade(op):\n{steps}", encoding="utf-8"
     )
     monkeypatch.setattr(migrate, "SCRIPTS", folder)
-    monkeypatch.setattr(migrate, "HEAD", "0002")
-    monkeypatch.setattr(migrate, "KNOWN", frozenset({"0001", "0002"}))
+    monkeypatch.setattr(migrate, "KNOWN", migrate.KNOWN | {head})
+    monkeypatch.setattr(migrate, "HEAD", head)

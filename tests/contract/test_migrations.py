@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from alembic.environment import EnvironmentContext
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, inspect, select, text
 
@@ -191,15 +193,27 @@ def test_a_missing_column_is_named(database: Database) -> None:
 def test_tables_of_the_previous_version_are_upgraded(database: Database, next_version: Callable[[], None]) -> None:
     upgrade(database)
     item = Store(database).items.record(a_comment(), HELD, [], NOON).item
+    before = migrate.HEAD
     next_version()
     assert trouble(database) == ("outdated", "Run: flask moderate db upgrade", False)
-    assert upgrade(database) == ("0001", "0002")
-    assert (trouble(database).state, current(database)) == ("", "0002")
+    assert upgrade(database) == (before, migrate.HEAD)
+    assert (trouble(database).state, current(database)) == ("", migrate.HEAD)
     with database.read() as conn:
         assert conn.execute(text("SELECT weight FROM moderate_items")).scalar() == 0
         assert "moderate_moods" in inspect(conn).get_table_names()
     assert Store(database).items.get(item.id) == item
     assert not any(Store(database).counters.recount(repair=False))
+
+
+def test_an_index_that_an_earlier_checkout_made_is_replaced(database: Database) -> None:
+    with database.write() as conn:
+        migrate_to(conn, "0002")
+        op = Operations(MigrationContext.configure(conn))
+        op.drop_index("ix_moderate_items_awaiting_kind_status_id", "moderate_items")
+        columns = ["awaiting", "status", "id", "kind"]
+        op.create_index("ix_moderate_items_awaiting_status_id_kind", "moderate_items", columns)
+    upgrade(database)
+    assert check(database) == []
 
 
 def test_a_loss_before_an_upgrade_is_noticed_by_it(database: Database, next_version: Callable[[], None]) -> None:
@@ -432,18 +446,46 @@ def test_processes_starting_at_once_all_succeed(empty_url: str, database: Databa
     assert Store(database).counters.totals().pending == 4
 
 
-def test_a_start_on_current_tables_imports_no_alembic(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'x.db'}"
-    database = Database(url)
-    upgrade(database)
-    database.dispose()
+def test_a_site_imports_what_it_uses_before_the_first_request_and_nothing_else(tmp_path: Path) -> None:
+    """The first process makes the tables, which needs Alembic; the second one finds them."""
     lines = (
         "import sys",
-        "from moderate.database.engine import Database\nfrom moderate.store.store import Store",
-        "from moderate.database.migrate import upgrade",
-        f"database = Database({url!r})",
-        "upgrade(database); Store(database).counters.totals(); database.dispose()",
-        "assert not [name for name in sys.modules if name.startswith(('alembic', 'mako'))]",
+        "from flask import Flask",
+        "from moderate import Article, Moderate",
+        f"app, moderate = Flask('host', instance_path={str(tmp_path)!r}), Moderate()",
+        "app.config.update(SECRET_KEY='k', MODERATE_WORKER='external')",
+        "moderate.article_loader(lambda key: Article(key, key, f'http://localhost/{key}'))",
+        "moderate.init_app(app)",
+        "from moderate.protocols.comment import model_for",
+        "model = model_for(app.extensions['moderate'].settings.honeypot)",
+        "assert model.__pydantic_complete__, 'it is left to the first request'",
+        "before = {*sys.modules}",
+        "sent = app.test_client().post('/discuss/comments/a', json={'author': 'A', 'text': 'The <b>first</b>.'})",
+        "assert sent.status_code == 202, sent.text",
+        "moderate.close(app)",
+    )
+    unused = ("alembic", "mako", "httpcore", "sqlalchemy.dialects.postgresql", "sqlalchemy.dialects.mysql")
+    loaded = f"assert not [name for name in sys.modules if name.startswith({unused})]"
+    late = "assert not [name for name in {*sys.modules} - before if name.startswith(('moderate', 'bleach'))]"
+    for more in ((), (loaded, late)):
+        subprocess.run([sys.executable, "-c", "\n".join((*lines, *more))], check=True, timeout=60)
+
+
+def test_requests_that_a_command_of_the_host_serves_find_models_that_are_built(tmp_path: Path) -> None:
+    """Threads must not build one at once: pydantic 2.11 fails there."""
+    lines = (
+        "import click",
+        "from flask import Flask",
+        "from moderate import Moderate",
+        "from moderate.protocols.comment import model_for",
+        f"app, moderate = Flask('host', instance_path={str(tmp_path)!r}), Moderate()",
+        "app.config.update(SECRET_KEY='k', MODERATE_WORKER='external')",
+        "with click.Context(click.Command('serve'), info_name='serve'):",
+        "    moderate.init_app(app)",
+        "model = model_for(app.extensions['moderate'].settings.honeypot)",
+        "before = model.__pydantic_complete__",
+        "app.test_client().get('/elsewhere')",
+        "assert (before, model.__pydantic_complete__) == (False, True)",
     )
     subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True, timeout=60)
 

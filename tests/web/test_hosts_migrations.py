@@ -81,6 +81,16 @@ class Site:
     def flask(self, *words: str, code: int = 0) -> str:
         return self.run("flask", *words, code=code)
 
+    def together(self, *commands: tuple[str, ...]) -> list[str]:
+        """Run several commands of Flask in one process, and return what each has printed."""
+        script = (
+            f"for words in {commands!r}:\n"
+            "    result = app.test_cli_runner().invoke(args=words)\n"
+            "    assert result.exit_code == 0, result.output\n"
+            "    print(result.output, end='\\0')\n"
+        )
+        return self.python(script).split("\0")[: len(commands)]
+
     def python(self, source: str) -> str:
         (self.folder / "script.py").write_text(f"from site_app import *\n{source}", encoding="utf-8")
         return self.run("script")
@@ -106,23 +116,30 @@ def test_migrations_of_the_host_do_not_affect_comments(tmp_path: Path, url: str)
     site = Site(tmp_path, FLASK_MIGRATE, SITE_DATABASE=url, SITE_FILTER="extension")
     assert "New and empty tables were made" in site.flask("moderate", "db", "upgrade")
     assert "stored 1" in site.python(FILL)
-    site.flask("db", "init")
-    site.flask("db", "migrate", "-m", "first")
-    site.flask("db", "upgrade")
+    site.together(("db", "init"), ("db", "migrate", "-m", "first"), ("db", "upgrade"))
     assert {"post", "moderate_later", "moderate_items", "moderate_alembic_version"} <= tables(url)
-    assert "No new upgrade operations" in site.flask("db", "check")
-    assert "already" in site.flask("moderate", "db", "upgrade")
-    assert "those of this version" in site.flask("moderate", "db", "check")
-    assert "Kept through all migrations" in site.flask("moderate", "queue")
-    assert "migrations: ok." in site.flask("moderate", "check-config")
+    shown = site.together(
+        ("db", "check"),
+        ("moderate", "db", "upgrade"),
+        ("moderate", "db", "check"),
+        ("moderate", "queue"),
+        ("moderate", "check-config"),
+    )
+    expected = (
+        "No new upgrade operations",
+        "already",
+        "those of this version",
+        "Kept through all migrations",
+        "migrations: ok.",
+    )
+    assert all(words in output for words, output in zip(expected, shown, strict=True)), shown
 
 
 @pytest.mark.parametrize("kind", ["package", "composed", "object"])
 def test_each_way_to_exclude_the_tables_is_recognized(tmp_path: Path, kind: str) -> None:
     url = f"sqlite:///{tmp_path / 'site.sqlite3'}"
     site = Site(tmp_path, FLASK_MIGRATE, SITE_DATABASE=url, SITE_FILTER=kind)
-    site.flask("moderate", "db", "upgrade")
-    assert "migrations: ok." in site.flask("moderate", "check-config")
+    assert "migrations: ok." in site.together(("moderate", "db", "upgrade"), ("moderate", "check-config"))[1]
 
 
 def test_a_missing_filter_is_warned_about_and_lost_tables_are_noticed(tmp_path: Path, pg_url: str) -> None:

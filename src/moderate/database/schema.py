@@ -8,6 +8,7 @@ that they can live in the host's own database, and every constraint has a name s
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from json import loads
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Double,
     Index,
     Integer,
     MetaData,
@@ -24,12 +26,13 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.dialects import mysql, postgresql
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, UserDefinedType
 
 from moderate.model import PINGS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy.engine import Dialect
     from sqlalchemy.types import TypeEngine
 
@@ -46,18 +49,45 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name in MYSQL:
-            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+            from sqlalchemy.dialects.mysql import DATETIME
+
+            return dialect.type_descriptor(DATETIME(fsp=6))
         return dialect.type_descriptor(DateTime())
 
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        # SQLAlchemy's own conversion to the same text takes five times as long.
+        return sqlite_text if dialect.name == "sqlite" else super().bind_processor(dialect)
+
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a moment without a time zone cannot be stored")
-        return value.astimezone(UTC).replace(tzinfo=None)
+        return None if value is None else in_utc(value)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC)
+
+
+def in_utc(value: datetime) -> datetime:
+    """Return the moment in UTC without its zone. Raises `ValueError` where it has none."""
+    if value.tzinfo is None:
+        raise ValueError("a moment without a time zone cannot be stored")
+    return value.astimezone(UTC).replace(tzinfo=None)
+
+
+def sqlite_text(value: datetime | None) -> str | None:
+    """Return the text that SQLAlchemy stores for a moment on SQLite."""
+    return None if value is None else in_utc(value).isoformat(" ", "microseconds")
+
+
+class ReadAsText(TypeDecorator[Any]):
+    """A JSON document that the database returns as text, read here: PostgreSQL's driver would parse each one.
+
+    So rows can be compared without their documents being parsed.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else loads(value)
 
 
 def exact(length: int) -> String:
@@ -72,12 +102,24 @@ def short_text(length: int) -> String:
 
 def long_text() -> Text:
     """Text of any length: what MySQL calls TEXT ends after 64 KB."""
-    return Text().with_variant(mysql.LONGTEXT(), *MYSQL)
+    return Text().with_variant(NamedType("LONGTEXT"), *MYSQL)
+
+
+class NamedType(UserDefinedType[str]):
+    """A type of one database. That of SQLAlchemy would load its dialect where the database is another one."""
+
+    cache_ok = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self, **_: object) -> str:
+        return self.name
 
 
 def search_terms() -> Text:
     """Return the type of a text's distinct words with spaces between; see `moderate.store.search`."""
-    return long_text().with_variant(postgresql.TSVECTOR(), "postgresql")
+    return long_text().with_variant(NamedType("TSVECTOR"), "postgresql")
 
 
 def row_id() -> BigInteger:
@@ -152,6 +194,8 @@ items = Table(
     Column("near_2", Integer),
     Column("near_3", Integer),
     Column("near_4", Integer),
+    # How suspicious the findings make the item, in thousandths: see `moderate.lifecycle.score_of`.
+    Column("score", Integer, nullable=False, server_default="0"),
     # NULLs never collide, so comments without a key and pings share the two constraints.
     UniqueConstraint("article_key", "idempotency_key"),
     UniqueConstraint("article_key", "source_key"),
@@ -164,8 +208,14 @@ items = Table(
     Index(None, "status", "public_at"),
     # The queue: keyset paging by status, flat in depth.
     Index(None, "status", "id"),
+    # The queue, the most suspicious first.
+    Index(None, "status", "score", "id"),
+    # The newest of one kind: few of a million items may be trackbacks.
+    Index(None, "kind", "status", "id"),
     # Items that wait, changed texts of approved items included.
-    Index(None, "awaiting", "status", "id"),
+    Index(None, "awaiting", "kind", "status", "id"),
+    # What nobody has decided on, of one kind and status.
+    Index(None, "decided_by", "kind", "status", "id"),
     # Which item has waited longest.
     Index(None, "status", "awaiting", "waiting_since"),
     # Other items of the same author.
@@ -173,8 +223,8 @@ items = Table(
     Index(None, "email", "id"),
     Index(None, "author_id", "status"),
     Index(None, "ip", "id"),
-    # Items with the same text.
-    Index(None, "text_key", "created_at"),
+    # Items with the same text; with the id, so that no row is read for it.
+    Index(None, "text_key", "created_at", "id"),
     *(Index(None, f"near_{number}", "id") for number in range(1, 5)),
     # Ids are never used twice: cookies, mails and histories name them.
     sqlite_autoincrement=True,
@@ -197,6 +247,8 @@ history = Table(
     Column("cause", String(96)),
     # The text that a decision replaced, for as long as the item is there: an undo puts it back.
     Column("was", json()),
+    # Who had decided on the item before, which an undo restores too.
+    Column("decided_before", short_text(255)),
     Index(None, "item_id", "id"),
     Index(None, "actor", "id"),
     Index(None, "batch"),
@@ -256,6 +308,9 @@ articles = Table(
     Column("comments_open", Boolean),
     Column("pings_open", Boolean),
     Column("premoderation", String(16)),
+    # With "strangers": only what carries a link waits, which is "links". Older code, which has no "links", would
+    # publish everything.
+    Column("links_only", Boolean),
 )
 
 article_urls = Table(
@@ -314,14 +369,18 @@ token_counts = Table(
     Column("token", row_id(), primary_key=True, autoincrement=False),
     Column("spam", BigInteger, nullable=False),
     Column("good", BigInteger, nullable=False),
+    # The weight in the logistic regression; the row of all messages has the constant.
+    Column("weight", Double, nullable=False, server_default="0"),
 )
 
-# As spam or as good each item was learned, so that learning twice counts once and can be reverted.
+# As spam or as good each item was learned, and what that added to the weights of its tokens, so that learning twice
+# counts once and can be reverted.
 learned_items = Table(
     "moderate_learned_items",
     metadata,
     Column("item_id", BigInteger, primary_key=True, autoincrement=False),
     Column("is_spam", Boolean, nullable=False),
+    Column("step", Double, nullable=False, server_default="0"),
 )
 
 # Moderators' own rules; a value stands once for each kind.

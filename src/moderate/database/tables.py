@@ -6,8 +6,7 @@ Faults are what a restore, a migration by hand or a tool leaves.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import MetaData, Table, false, select
 
@@ -41,8 +40,7 @@ KEPT_EVERY = 0.1
 PROBE = "health"
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """A fault of the database, in a sentence, and whether it was mended."""
 
     words: str
@@ -98,7 +96,7 @@ class Tables:
         with self._database.unhurried() as database:
             damage = ""
             if database.dialect == "sqlite":
-                damage = sqlite.damage(database.ask_sqlite(sqlite.INTEGRITY, ()))
+                damage = sqlite.damage(database.ask(sqlite.INTEGRITY, ()))
             if damage:
                 # Nothing else can be read from such a file for certain, and nothing should be written to it.
                 yield Fault(f"The database is damaged: {damage}. Restore a backup.")
