@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 import sqlite3
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import pymysql
@@ -25,11 +27,12 @@ from moderate.database.url import ConnectionOptions, normalise
 from moderate.errors import ConfigError, ServiceDown
 from moderate.model import Counts, Decision, ItemFilter
 from moderate.store.store import Store
+from moderate.testing import ManualClock
 from tests.factories import APPROVED, HELD, NOON, a_comment, an_article, decide_one
 from tests.servers import PgBouncer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from sqlalchemy.engine import Connection, Engine
@@ -102,6 +105,102 @@ def test_writers_take_the_lock_before_they_read(database: Database) -> None:
         assert conn.execute(text("SELECT n FROM t")).scalar() == 80
 
 
+def make_table(database: Database) -> None:
+    with database.write() as conn:
+        conn.execute(text("CREATE TABLE t (n)"))
+
+
+def add_row(conn: Connection, size: int = 1000) -> None:
+    conn.execute(text("INSERT INTO t VALUES (randomblob(:size))"), {"size": size})
+
+
+def test_threads_that_write_without_a_break_take_turns(database: Database) -> None:
+    make_table(database)
+    together, written = threading.Barrier(4), [0] * 4
+
+    def write(thread: int) -> None:
+        together.wait()
+        while sum(written) < 400:
+            database.transaction(add_row)
+            written[thread] += 1
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(write, range(4)))
+    assert min(written) > 70
+
+
+def test_the_wal_stays_short_while_threads_write_without_a_break(database: Database, path: Path) -> None:
+    make_table(database)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: database.transaction(partial(add_row, size=40_000)), range(250)))
+    # SQLite begins it anew after 1,000 pages of 4 KB; this was some 2,500.
+    assert path.with_name(f"{path.name}-wal").stat().st_size < 1020 * 4120
+
+
+def test_a_write_that_waits_for_no_lock_fails_beside_another_thread(database: Database) -> None:
+    make_table(database)
+    with ThreadPoolExecutor(1) as threads:
+        with database.write():
+            with pytest.raises(ServiceDown, match="it is locked"):
+                threads.submit(database.promptly, add_row).result()
+            with pytest.raises(ServiceDown, match="it is locked"):
+                threads.submit(database.promptly, add_row, 0.05).result()
+            waiting = threads.submit(database.transaction, add_row)
+        waiting.result()
+    database.promptly(add_row)
+
+
+def test_the_wait_for_other_threads_counts_as_a_wait_for_the_lock(path: Path) -> None:
+    waits = threading.Event()
+
+    class Clock(ManualClock):
+        def monotonic(self) -> float:
+            now = super().monotonic()
+            waits.set()
+            return now
+
+    clock = Clock()
+    database = Database(f"sqlite:///{path}", clock=clock)
+
+    def wait_left(conn: Connection) -> object:
+        return conn.execute(text("PRAGMA busy_timeout")).scalar()
+
+    for write, left in (
+        (partial(database.transaction, wait_left), 7000),
+        (partial(database.promptly, wait_left, 5.0), 2000),
+    ):
+        with ThreadPoolExecutor(1) as threads, database.write():
+            waits.clear()
+            waiting = threads.submit(write)
+            assert waits.wait(60)
+            clock.advance(seconds=3)
+        assert waiting.result() == left
+    assert pragma(database, "busy_timeout") == 10_000
+    database.dispose()
+
+
+def test_a_process_forked_while_a_thread_begins_to_write_can_write(database: Database) -> None:
+    make_table(database)
+    parent, begins, goes_on = os.getpid(), threading.Event(), threading.Event()
+
+    @event.listens_for(database.engine, "checkout")
+    def stop(*_: object) -> None:
+        begins.set()
+        if os.getpid() == parent:
+            goes_on.wait()
+
+    with ThreadPoolExecutor(1) as threads:
+        beginning = threads.submit(database.transaction, add_row)
+        begins.wait()
+        child = forked(lambda: database.transaction(add_row))
+        code = exit_code(child)
+        goes_on.set()
+        beginning.result()
+    assert code == 0
+    with database.read() as conn:
+        assert conn.execute(text("SELECT count(*) FROM t")).scalar() == 2
+
+
 def test_an_exception_rolls_back_the_transaction(database: Database) -> None:
     upgrade(database)
 
@@ -139,6 +238,17 @@ def test_an_engine_of_the_host_is_used_unchanged(hosts_engine: Engine) -> None:
     assert pragma(database, "journal_mode") == "delete"
     database.dispose()
     assert hosts_engine.pool.checkedin() > 0
+
+
+def test_the_log_of_an_engine_of_the_host_has_what_is_written(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = create_engine(database_url)
+    store = Store(Database(engine))
+    caplog.set_level(logging.INFO, "sqlalchemy.engine")
+    store.items.record(a_comment(), HELD, [], NOON)
+    assert "INSERT INTO moderate_items" in caplog.text
+    engine.dispose()
 
 
 def test_many_threads_share_an_engine_of_the_host(path: Path) -> None:
@@ -372,6 +482,39 @@ def test_an_upgrade_needs_no_more_than_two_connections(served: Served) -> None:
     database.dispose()
 
 
+@pytest.mark.parametrize("use", ["read", "write", "failed write", "ask"])
+def test_a_connection_in_use_at_the_end_is_closed_after_its_use(path: Path, use: str) -> None:
+    """As of a request that is still served while its app is closed: the file is complete when it has ended."""
+    database = Database(f"sqlite:///{path}", clock=ManualClock())
+    upgrade(database)
+    in_use, disposed = threading.Event(), threading.Event()
+
+    def wait() -> int:
+        in_use.set()
+        return int(disposed.wait(10))
+
+    event.listen(database.engine, "connect", lambda raw, _: raw.create_function("wait", 0, wait))
+    database.close_connections()
+
+    def ask() -> None:
+        if use == "ask":
+            assert database.ask("SELECT wait()", ()) == [(1,)]
+            return
+        with suppress(Stale), database.read() if use == "read" else database.write() as conn:
+            assert conn.execute(text("SELECT wait()")).scalar_one() == 1
+            if use == "failed write":
+                raise Stale
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert in_use.wait(10)
+    database.close_connections()
+    assert len(list(path.parent.iterdir())) == 3
+    disposed.set()
+    asking.join()
+    assert list(path.parent.iterdir()) == [path]
+
+
 @pytest.mark.parametrize(("seconds", "is_kept"), [(3600, True), (0, True), (1, False)])
 def test_connections_are_replaced_after_the_configured_seconds(pg_url: str, seconds: int, is_kept: bool) -> None:
     database = Database(pg_url, options=ConnectionOptions(pool_recycle=seconds))
@@ -510,6 +653,25 @@ def test_a_strict_isolation_level_of_the_hosts_engine_loses_no_decision(served: 
     engine.dispose()
 
 
+@pytest.mark.parametrize("isolation", ISOLATIONS)
+def test_a_strict_isolation_level_of_the_server_makes_no_arrival_fail(
+    postgresql: PostgreSQL, pg_url: str, isolation: str
+) -> None:
+    engine = create_engine(pg_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as conn:
+        name = conn.execute(text("SELECT current_database()")).scalar()
+        conn.execute(text(f"ALTER DATABASE {name} SET default_transaction_isolation = '{isolation.lower()}'"))
+    engine.dispose()
+    store = Store(Database(pg_url))
+    upgrade(store.database)
+    start = len(postgresql.log)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: store.items.record(a_comment(str(number)), HELD, [], NOON), range(200)))
+    assert store.counters.totals().pending == 200
+    assert "could not serialize" not in postgresql.log[start:]
+    store.database.dispose()
+
+
 # --- behind a pooler ---------------------------------------------------------------------------------
 
 
@@ -595,6 +757,28 @@ def test_psycopg2_is_supported(pg_url: str, is_ours: bool) -> None:
     engine.dispose()
 
 
+def forked(work: Callable[[], object]) -> int:
+    """Run *work* in a forked process, and return its id."""
+    with warnings.catch_warnings():
+        # Later Pythons warn of any fork beside threads, and the test runner has some.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        # Nothing of the test process may continue in the child, even after an error.
+        try:
+            signal.alarm(60)
+            work()
+            gc.collect()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return child
+
+
+def exit_code(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 @contextmanager
 def at_most(seconds: int) -> Iterator[None]:
     """Two processes on one connection would wait for each other's answers for ever."""
@@ -614,27 +798,25 @@ def at_most(seconds: int) -> Iterator[None]:
 @pytest.mark.parametrize("is_ours", [True, False], ids=["ours", "the host's"])
 def test_a_forked_process_uses_its_own_connections(database_url: str, is_ours: bool) -> None:
     engine = create_engine(database_url)
-    store = Store(Database(database_url if is_ours else engine))
+    store = Store(Database(database_url if is_ours else engine, clock=ManualClock()))
     store.items.record(a_comment("before"), APPROVED, [], NOON)
-    with warnings.catch_warnings():
-        # Later Pythons warn of any fork beside threads, and the test runner has some.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        # Nothing of the test process may continue in the child, even after an error.
-        try:
-            signal.alarm(60)
-            for number in range(20):
-                store.items.record(a_comment(str(number)), APPROVED, [], NOON)
-            gc.collect()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    with at_most(60):
+    assert store.counters.totals() == Counts(comments=1)
+    with store.database.read():
+        pass
+    opened: list[object] = []
+    event.listen(store.database.engine, "connect", lambda raw, _: opened.append(raw))
+
+    def write() -> None:
         for number in range(20):
             store.items.record(a_comment(str(number)), APPROVED, [], NOON)
-        _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+            assert 2 <= store.counters.totals().comments <= 41
+
+    child = forked(write)
+    with at_most(60):
+        write()
+        assert exit_code(child) == 0
+    # The child has closed none of those that were there.
+    assert not opened
     assert store.counters.totals() == Counts(comments=41)
     assert not any(store.counters.recount(repair=False))
     store.database.dispose()

@@ -20,6 +20,7 @@ from moderate.database.schema import reservations
 from moderate.database.url import ConnectionOptions
 from moderate.errors import ServiceDown
 from moderate.model import Counts, NewTask
+from moderate.store.rows import find_item
 from moderate.tasks.worker import ThreadPool
 from tests.factories import NOON
 from tests.mail_servers import MailServer
@@ -388,6 +389,9 @@ def test_a_statement_that_reads_is_run_again_in_the_midst_of_others(
         for _ in range(2):
             server.end_connections(url)
             assert conn.execute(select(reservations.c.name)).scalars().all() == ["kept"]
+            server.end_connections(url)
+            # A prepared one.
+            assert find_item(conn, 1) is None
 
 
 def test_work_that_loses_each_connection_is_given_up_after_the_second(
@@ -433,7 +437,8 @@ def fields_of(page: str) -> dict[str, str]:
 
 
 def commit_of(server: Server) -> bytes:
-    return b"\x03COMMIT" if isinstance(server, MariaDB) else b"COMMIT\0"
+    """Return a part of the request that commits a comment: on PostgreSQL of the one statement that writes it."""
+    return b"\x03COMMIT" if isinstance(server, MariaDB) else b"INTO moderate_items"
 
 
 @pytest.mark.parametrize("way", ["with a key", "without a key", "by form"])
@@ -472,6 +477,56 @@ def test_a_form_sent_again_after_an_unknown_outcome_is_stored_once(server: Serve
         assert site.client.post("/discuss/comments/thaw", data=fields_of(refused.text)).status_code == 303
         assert site.client.post("/discuss/comments/thaw", data=fields_of(page)).status_code == 303
         assert has_exactly(site, 1)
+        site.close()
+
+
+def decisions(site: Host, item: int) -> list[str]:
+    return [line.act for line in site.state.desk.store.history.of_item(item) if line.act != "received"]
+
+
+def test_a_decision_after_connections_were_ended_while_idle_is_made_unnoticed(
+    server: Server, url: str, site: Host
+) -> None:
+    site.add_article("thaw")
+    with site.app.app_context():
+        item = site.moderate.submit("thaw", **FORM).item
+        fill_pool(database_of(site))
+        server.end_connections(url)
+        assert site.moderate.decide(item.id, "spam", version=1, by="mori").version == 2
+        assert decisions(site, item.id) == ["decided"]
+        assert not any(site.state.desk.store.counters.recount(repair=False))
+
+
+def test_a_decision_over_a_connection_that_takes_no_writes_is_made_over_another_one(
+    postgresql: PostgreSQL, tmp_path: Path
+) -> None:
+    url = postgresql.new_database()
+    site, name = a_site(tmp_path, url), urlsplit(url).path[1:]
+    site.add_article("thaw")
+    with site.app.app_context():
+        item = site.moderate.submit("thaw", **FORM).item
+        database_of(site).dispose()
+        postgresql.run(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        fill_pool(database_of(site))
+        postgresql.run(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        assert site.moderate.decide(item.id, "spam", version=1, by="mori").version == 2
+        assert decisions(site, item.id) == ["decided"]
+    site.close()
+    postgresql.drop_database(url)
+
+
+def test_a_decision_whose_commit_lost_its_answer_is_made_once(server: Server, url: str, tmp_path: Path) -> None:
+    with Proxy(server.port) as proxy:
+        site = a_site(tmp_path, url.replace(f":{server.port}/", f":{proxy.port}/"))
+        site.add_article("thaw")
+        with site.app.app_context():
+            item = site.moderate.submit("thaw", **FORM).item
+            proxy.lose_answer_to = b"\x03COMMIT" if isinstance(server, MariaDB) else b"UPDATE moderate_items"
+            with pytest.raises(ServiceDown):
+                site.moderate.decide(item.id, "spam", version=1, by="mori")
+            assert site.moderate.decide(item.id, "spam", version=1, by="mori").version == 2
+            assert decisions(site, item.id) == ["decided"]
+            assert not any(site.state.desk.store.counters.recount(repair=False))
         site.close()
 
 

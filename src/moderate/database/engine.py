@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-import sqlite3
 import threading
 import weakref
-from contextlib import ExitStack, closing, contextmanager, nullcontext
-from dataclasses import replace
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from sqlalchemy import create_engine, event
@@ -32,9 +30,11 @@ from moderate.database.outages import (
     redact,
     server_patience,
     sqlite_patience,
+    wrote_nothing,
 )
+from moderate.database.queries import Kept, Queries
 from moderate.database.repairs import gave_no_id, raise_sequences
-from moderate.database.sqlite import FileWatch, begin_immediate, file_of, fold_in, listen_on_sqlite
+from moderate.database.sqlite import FileWatch, WriterQueue, begin_immediate, file_of, fold_in, listen_on_sqlite
 from moderate.database.url import (
     ADDRESSES,
     EXTRAS,
@@ -47,7 +47,7 @@ from moderate.database.url import (
 from moderate.errors import EXPLAINED, ConfigError, ServiceDown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, MutableMapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
     from contextlib import AbstractContextManager
 
     from sqlalchemy.engine import ExceptionContext
@@ -66,6 +66,9 @@ LOCK_ATTEMPTS = 3
 
 #: The key in a connection's ``info`` by which a transaction notes that it has written tasks which are due.
 DUE = "moderate_due"
+
+#: A context that changes nothing.
+NOTHING = nullcontext()
 
 #: The kind of an outage in which a commit was sent and its outcome is not known.
 UNSURE = "unsure"
@@ -116,6 +119,8 @@ class Engines(NamedTuple):
     plain: Engine
     reading: Engine
     writing: Engine
+    #: None where SQLAlchemy runs all statements.
+    queries: Queries | None
 
 
 class Database:
@@ -142,6 +147,8 @@ class Database:
         self._resolving = threading.Lock()
         # The one connection of an in-memory database serves one thread at a time.
         self._turn: AbstractContextManager[Any] = nullcontext()
+        #: Keeps the threads that write in a queue, where the database needs that.
+        self._writers: Callable[[float | None], AbstractContextManager[float | None]] = nullcontext
         #: Called after each commit that left tasks which are due.
         self.on_due: Callable[[], object] = lambda: None
         #: Returns the values of the current request, None outside of requests. Within a request, a database that timed
@@ -151,6 +158,8 @@ class Database:
         #: After a failed write it grows with the next one that succeeds: reading may work all the while.
         self.done = 0
         self._write_failed = False
+        #: Another object after each commit.
+        self.last_commit = object()
         _databases.add(self)
 
     @property
@@ -177,39 +186,50 @@ class Database:
     def _make_engines(self) -> Engines:
         if isinstance(self._source, str | URL):
             engine = make_engine(self._source, self._synchronous, self._options, self._clock)
-            # For apps that are discarded without `dispose`, and for the end of the process.
-            weakref.finalize(self, engine.dispose)
         else:
             engine = self._source if isinstance(self._source, Engine) else self._source()
             if not isinstance(engine, Engine) or engine.dialect.is_async:
                 raise ConfigError("Moderate(engine=…)", type(engine), ENGINES)
         if isinstance(engine.pool, StaticPool):
             self._turn = threading.Lock()
+        elif self.is_ours and engine.dialect.name == "sqlite":
+            self._writers = WriterQueue(self._clock).turn
         reading = writing = engine
         if engine.dialect.name == "postgresql":
             # Spares the round trips for BEGIN and ROLLBACK around each single statement that reads.
-            reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+            if not self.is_ours:
+                reading = engine.execution_options(isolation_level="AUTOCOMMIT")
             # The level that the transactions are written for. At the stricter levels of some hosts, those that change
             # the counters of one article at once would fail, and run again and again.
             writing = engine.execution_options(isolation_level="READ COMMITTED")
-        return Engines(engine, reading, writing)
+        queries = None
+        if engine.dialect.name == "sqlite" or (engine.dialect.name == "postgresql" and self.is_ours):
+            total = self._options.pool_size + self._options.max_overflow
+            queries = Queries(reading, self._clock, total if self.is_ours else 0)
+        if self.is_ours:
+            # For apps that are discarded without `dispose`, and for the end of the process.
+            weakref.finalize(self, queries.dispose if queries else engine.dispose)
+        return Engines(engine, reading, writing, queries)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Yield a connection for reading. Each statement sees what was committed when it began."""
-        engine = (self._engines or self._resolve()).reading
-        with self._turn, self._translated(), self._connection(Reading(engine)) as conn:
+        engines = self._engines or self._resolve()
+        if engines.queries:
+            engines.queries.make_room()
+        with self._turn, self._translated(), self._connection(engines.reading, Reading) as conn:
             yield conn
 
     @contextmanager
-    def _connection(self, connection: Connection) -> Iterator[Connection]:
-        """Return a connection to the pool after the block, unless it has become useless.
+    def _connection(self, engine: Engine, kind: type[Connection] = Connection) -> Iterator[Connection]:
+        """Yield a connection that returns to the pool after the block, unless it has become useless.
 
         A connection on which the server refuses writes is dropped with the rest of the pool: after a
         failover the server that was demoted may keep its sessions, and only a new connection leads elsewhere.
+        One whose pool was disposed of meanwhile is closed, as nothing would close it later.
         """
-        with connection as conn:
-            engine, pool = conn.engine, conn.engine.pool
+        pool = engine.pool
+        with kind(engine) as conn:
             try:
                 yield conn
             except DBAPIError as error:
@@ -219,50 +239,68 @@ class Database:
                     if engine.pool is pool and not error.connection_invalidated:
                         engine.dispose()
                 raise
+            finally:
+                if engine.pool is not pool and self.is_ours and not conn.invalidated:
+                    conn.detach()
 
-    def ask_sqlite(self, text: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Return all rows of one query, by SQLite's own driver; see `moderate.database.statements`."""
-        engine = (self._engines or self._resolve()).plain
-        with self._turn, self._translated():
-            try:
-                with closing(engine.raw_connection()) as pooled, closing(pooled.cursor()) as cursor:
-                    cursor.execute(text, parameters)
-                    return cursor.fetchall()  # type: ignore[return-value]
-            except sqlite3.Error as error:
-                raise DBAPIError.instance(text, None, error, sqlite3.Error) from error
+    def ask(self, text: str, parameters: Sequence[Any] | Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """Return all rows of one query, which is in the driver's own form; see `moderate.database.statements`.
+
+        By the driver itself where that needs no transaction: what SQLAlchemy does around it takes longer.
+        """
+        engines = self._engines or self._resolve()
+        if engines.queries and (engines.plain.dialect.name == "sqlite" or not is_heard(engines.plain)):
+            with self._turn, self._translated():
+                rows = engines.queries.rows(text, parameters)
+            if rows is not None:
+                return rows
+        with self.read() as conn:
+            return conn.exec_driver_sql(text, parameters).fetchall()
 
     @contextmanager
-    def write(self, patience: float | None = None) -> Iterator[Connection]:
+    def write(self, patience: float | None = None, *, is_single: bool = False) -> Iterator[Connection]:
         """Yield a connection in one transaction, committed at the end of the block and rolled back by any exception.
 
-        *patience* bounds the seconds for which it waits for the locks of other writers.
+        *patience* bounds the seconds for which it waits for the locks of other writers; *is_single* as `transaction`.
         """
-        engine = (self._engines or self._resolve()).writing
+        engines = self._engines or self._resolve()
+        engine = engines.reading if is_single else engines.writing
         is_sqlite = engine.dialect.name == "sqlite"
-        with self._turn, self._translated(is_write=True), ExitStack() as stack:
-            conn = stack.enter_context(self._connection(engine.connect()))
-            if is_sqlite and patience is not None:
-                stack.enter_context(sqlite_patience(conn, patience))
-            stack.enter_context(conn.begin())
+        if engines.queries:
+            engines.queries.make_room()
+        with (
+            self._turn,
+            self._translated(is_write=True),
+            self._writers(patience) as left,
+            self._connection(engine) as conn,
+            NOTHING if left is None or not is_sqlite else sqlite_patience(conn, left),
+            NOTHING if is_single else conn.begin(),
+            NOTHING if left is None or is_sqlite else server_patience(conn, left),
+        ):
             if is_sqlite:
                 begin_immediate(conn)
-            elif patience is not None:
-                stack.enter_context(server_patience(conn, patience))
-            conn.info[DUE] = False
+            info = conn.info
+            info[DUE] = False
             yield conn
-            is_due = conn.info.get(DUE)
+            is_due = info.get(DUE)
+        self.last_commit = object()
         if is_due:
             self.on_due()
 
-    def transaction(self, work: Callable[[Connection], T]) -> T:
+    def transaction(self, work: Callable[[Connection], T], *, is_single: bool = False) -> T:
         """Run *work* in one transaction, again where it lost a race (a lock, a deadlock, `Stale`).
 
-        *work* may therefore be called more than once and must have no other effect. Between two tries
-        there is a short pause of random length. Raises `ServiceDown` after `ATTEMPTS` lost races.
+        *work* may therefore be called more than once and must have no other effect. Between two tries there is a short
+        pause of random length. Raises `ServiceDown` after `ATTEMPTS` lost races. *is_single* says that on PostgreSQL it
+        writes by one statement, its last one, which then needs no round trips to begin and commit.
         """
+        dialect = (self._engines or self._resolve()).writing.dialect
+        # A statement by itself runs at the server's own level, which is known once there was a connection.
+        level = getattr(dialect, "default_isolation_level", None)
+        is_single &= dialect.name == "postgresql" and level == "READ COMMITTED"
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return self._commit_once(work, None)
+                return self._commit_once(work, None, is_single=is_single)
             except Stale:
                 pass
             except ServiceDown as error:
@@ -278,7 +316,7 @@ class Database:
         """
         return self._commit_once(work, patience)
 
-    def _commit_once(self, work: Callable[[Connection], T], patience: float | None) -> T:
+    def _commit_once(self, work: Callable[[Connection], T], patience: float | None, *, is_single: bool = False) -> T:
         """Run *work* in one transaction, and once more if its connection was lost before the commit.
 
         Once a commit has been sent, only the server knows its outcome: running *work* again could store
@@ -287,10 +325,13 @@ class Database:
         for is_last in (False, True):
             is_committing = False
             try:
-                with self.write(patience) as conn:
+                with self.write(patience, is_single=is_single) as conn:
+                    # A single statement may be committed although its connection is lost.
+                    is_committing = is_single
                     result = work(conn)
                     is_committing = True
             except ServiceDown as error:
+                is_committing &= not wrote_nothing(error.__cause__)
                 if is_committing and may_run_again(error.__cause__):
                     error.kind = UNSURE
                 if is_last or is_committing or not may_run_again(error.__cause__):
@@ -310,11 +351,9 @@ class Database:
     def _have_ids_caught_up(self) -> bool:
         """Correct sequences that are behind their rows, as after a restore of rows alone, and log a warning."""
         with self.write() as conn:
-            tables = raise_sequences(conn)
+            tables = ", ".join(raise_sequences(conn))
         if tables:
-            log.warning(
-                "The sequences of these tables were behind their rows and were set right: %s", ", ".join(tables)
-            )
+            log.warning("The sequences of these tables were behind their rows and were set right: %s", tables)
         return bool(tables)
 
     @contextmanager
@@ -323,7 +362,7 @@ class Database:
         if not self.is_ours or self.dialect == "sqlite":
             yield self
             return
-        options = replace(self._options, answer_timeout=0)
+        options = self._options._replace(answer_timeout=0)
         database = Database(self._source, clock=self._clock, options=options)
         try:
             yield database
@@ -333,13 +372,13 @@ class Database:
     def close_connections(self) -> None:
         """Close the idle connections of an engine that was made here; a database in memory stays."""
         if self._engines is not None and self.is_ours and not is_memory(self._engines.plain.url):
-            self._engines.plain.dispose()
+            (self._engines.queries or self._engines.plain).dispose()
 
     def dispose(self) -> None:
         """Close all pooled connections of an engine that was made here, and write an SQLite file's ``-wal`` into it."""
         if self._engines is not None and self.is_ours:
             engine = self._engines.plain
-            engine.dispose()
+            (self._engines.queries or self._engines.plain).dispose()
             if engine.dialect.name == "sqlite":
                 fold_in(file_of(engine.url))
 
@@ -369,11 +408,23 @@ class Database:
         """Drop the parent's connections in a forked child, without closing them."""
         self._resolving = threading.Lock()
         engine = self._engines.plain if self._engines else None
+        if self._writers is not nullcontext:
+            # Threads that are in the queue exist in the parent only.
+            self._writers = WriterQueue(self._clock).turn
         # A database in memory exists in this connection only.
         if engine is not None and not isinstance(engine.pool, StaticPool | SingletonThreadPool):
             # The host's own engine too: one connection serves one process.
             _of_the_parent.append(engine.pool)
+            if self._engines is not None and self._engines.queries is not None:
+                _of_the_parent.extend(self._engines.queries.forget())
             engine.dispose(close=False)
+
+
+def is_heard(engine: Engine) -> bool:
+    """Return whether somebody, such as a host's instrumentation or log, hears statements that pass SQLAlchemy."""
+    listeners = engine.dispatch
+    is_listening = bool(listeners.before_cursor_execute or listeners.after_cursor_execute)
+    return is_listening or engine.logger.isEnabledFor(logging.INFO)
 
 
 def refuse_engine(engine: object) -> None:
@@ -397,6 +448,9 @@ def make_engine(
     # Errors and logs show which statement failed, never its values.
     options: dict[str, Any] = {"hide_parameters": True, **options_of(url, chosen)}
     options["connect_args"] = {**options.get("connect_args", {}), **connect_args}
+    if backend == "postgresql":
+        # For statements that read, each on its own; transactions have another level.
+        options["isolation_level"] = "AUTOCOMMIT"
     try:
         engine = create_engine(url, **options)
     except ModuleNotFoundError as error:
@@ -424,8 +478,8 @@ def make_engine(
 
 #: All databases of this process.
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
-#: Pools whose connections belong to the parent process; referenced here, so that they are not closed.
-_of_the_parent: list[Pool] = []
+#: Pools and connections that belong to the parent process; referenced here, so that they are not closed.
+_of_the_parent: list[Pool | Kept] = []
 
 
 def _after_fork() -> None:

@@ -173,6 +173,13 @@ def may_run_again(error: BaseException | None) -> bool:
     return is_lost(error) and not is_silence(error)
 
 
+def wrote_nothing(error: BaseException | None) -> bool:
+    """Return whether the statement that failed was a query, or was refused by a server that takes no writes."""
+    if not isinstance(error, DBAPIError):
+        return False
+    return code(error) in READ_ONLY or (error.statement or "").startswith("SELECT")
+
+
 def code(error: DBAPIError) -> str | int | None:
     """Return the database's own code of the error: an SQLSTATE, or MySQL's number."""
     # PyMySQL's errors have both, and some that differ here have one SQLSTATE in MySQL.

@@ -6,7 +6,9 @@ import logging
 import secrets
 import shutil
 import sqlite3
-from contextlib import closing, suppress
+import threading
+from collections import deque
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -19,7 +21,7 @@ from moderate.database.url import LOCK_SECONDS
 from moderate.errors import EXPLAINED, ServiceDown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy.engine import URL, Connection, Dialect, Engine
     from sqlalchemy.pool import ConnectionPoolEntry
@@ -29,7 +31,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("moderate")
 
 #: Tries to write the ``-wal`` into the database: two processes that close it at once block each other.
-FOLDS = 3
+FOLDS = 5
+
+#: Seconds that a thread may wait for the others of its process without SQLite's own wait becoming shorter.
+SHORT = 1.0
 
 #: Takes the lock for writers at once, and not at the first write.
 BEGIN = "BEGIN IMMEDIATE"
@@ -52,6 +57,9 @@ OPENED = "moderate_opened"
 WAL = "moderate_wal"
 SHM = "moderate_shm"
 
+#: The key for how often files had been moved when the connection was opened.
+MOVES = "moderate_moves"
+
 
 def listen_on_sqlite(engine: Engine, synchronous: Literal["full", "normal"]) -> None:
     """Set what each new connection needs."""
@@ -66,17 +74,64 @@ def listen_on_sqlite(engine: Engine, synchronous: Literal["full", "normal"]) -> 
         raw.execute("PRAGMA foreign_keys = ON")
 
 
+class WriterQueue:
+    """Has the threads of one process write one after another, in the order in which they came.
+
+    Threads that meet at SQLite's own lock sleep up to 100 ms at a time, and the next one may be any of them. And where
+    one begins to write before the last one's checkpoint is done, the ``-wal`` grows, with a checkpoint at each commit.
+    """
+
+    def __init__(self, clock: Clock | None) -> None:
+        self._clock = clock
+        self._guard = threading.Lock()
+        #: A lock for each thread, the first of which writes now; the others wait until theirs is released.
+        self._queue: deque[threading.Lock] = deque()
+
+    @contextmanager
+    def turn(self, patience: float | None) -> Iterator[float | None]:
+        """Wait for this thread's turn, which is the block, and yield what is left of *patience* for SQLite's own lock.
+
+        None is the time that the connection waits anyway.
+        """
+        mine = threading.Lock()
+        mine.acquire()
+        try:
+            with self._guard:
+                self._queue.append(mine)
+                is_first = self._queue[0] is mine
+            yield patience if is_first else self._wait(mine, patience)
+        finally:
+            with self._guard:
+                # A signal's handler may have raised an exception before it was added.
+                if mine in self._queue:
+                    was_first = self._queue[0] is mine
+                    self._queue.remove(mine)
+                    if was_first and self._queue:
+                        self._queue[0].release()
+
+    def _wait(self, mine: threading.Lock, patience: float | None) -> float | None:
+        began, longest = self._now(), LOCK_SECONDS if patience is None else patience
+        if not mine.acquire(timeout=longest):
+            error = sqlite3.OperationalError("database is locked")
+            raise DBAPIError.instance(BEGIN, None, error, sqlite3.Error)
+        waited = self._now() - began
+        return patience if patience is None and waited < SHORT else max(0.0, longest - waited)
+
+    def _now(self) -> float:
+        return self._clock.monotonic() if self._clock is not None else 0.0
+
+
 def begin_immediate(conn: Connection) -> None:
     """Take SQLite's write lock before anything is read, also on an engine of the host.
 
     A transaction that reads first and writes later fails at once with "database is locked" where another has
     written in between, and no timeout helps. By the driver itself, for speed; errors are those of SQLAlchemy.
     """
-    if getattr(conn.connection.dbapi_connection, "in_transaction", True):
+    raw: Any = conn.connection.dbapi_connection
+    if getattr(raw, "in_transaction", True):
         return
     try:
-        with closing(conn.connection.cursor()) as cursor:
-            cursor.execute(BEGIN)
+        raw.execute(BEGIN)
     except sqlite3.Error as error:
         raise DBAPIError.instance(BEGIN, None, error, sqlite3.Error) from error
 
@@ -141,13 +196,14 @@ def refuse_full_disk(path: Path | None) -> None:
 
 
 def fold_in(path: Path | None) -> None:
-    """Write the rest of the ``-wal`` into the database, so that the one file is complete.
+    """Write the rest of the ``-wal`` into the database and remove it, so that the one file is complete.
 
     SQLite does this by itself when the last connection is closed, unless another process closes its last
-    one at the same moment. Does nothing where the file cannot be written or others keep it busy.
+    one at the same moment: then the files beside stay, with or without content. They stay too where the file
+    cannot be written or others have it open.
     """
     for attempt in range(1, FOLDS + 1):
-        if path is None or not size_of(beside(path, "-wal")):
+        if path is None or identity(beside(path, "-wal")) is None:
             return
         with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=1, isolation_level=None)) as raw:
             raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -178,6 +234,8 @@ class FileWatch:
         self._now: tuple[int, int] | None = None
         self._there: tuple[int, int] | None = None
         self._reported: tuple[int, int] | None = None
+        #: Connections from before the last one that was left have lost their ``-wal``, also if the file is there again.
+        self._moves = 0
         event.listen(engine, "do_connect", self._before_connect)
         event.listen(engine, "connect", self._connected)
         event.listen(engine, "checkout", self._checked_out)
@@ -191,6 +249,7 @@ class FileWatch:
     def _connected(self, _raw: Any, entry: ConnectionPoolEntry) -> None:
         if entry.info[OPENED] is None:
             entry.info[OPENED] = identity(self._path)
+        entry.info[MOVES] = self._moves
         entry.info[WAL] = identity(beside(self._path, "-wal"))
         entry.info[SHM] = identity(beside(self._path, "-shm"))
         # Was it replaced while it was being opened?
@@ -204,6 +263,8 @@ class FileWatch:
         opened, there = entry.info[OPENED], self._now
         if there == opened:
             self._there = opened
+            if entry.info[MOVES] != self._moves:
+                raise DisconnectionError(MOVED)
             return
         self._leave(raw, entry)
         if there is None:
@@ -212,6 +273,7 @@ class FileWatch:
 
     def _leave(self, raw: Any, entry: ConnectionPoolEntry) -> None:
         """Write the ``-wal`` into the file that it belongs to, and remove it from beside the new one."""
+        self._moves += 1
         if self._reported != entry.info[OPENED]:
             self._reported = entry.info[OPENED]
             log.warning(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -144,8 +143,7 @@ def normalise(source: str | URL) -> URL:
     return url
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionOptions:
+class ConnectionOptions(NamedTuple):
     """The options of a process's connections to its database: MODERATE_DATABASE_OPTIONS.
 
     Each process keeps `pool_size` connections and opens `max_overflow` more under load; a thread that finds all of
@@ -173,7 +171,8 @@ def options_of(url: URL, chosen: ConnectionOptions) -> dict[str, Any]:
         "pool_timeout": chosen.pool_timeout,
     }
     if backend == "sqlite":
-        return {**options, "connect_args": {"timeout": LOCK_SECONDS}}
+        # The connection that was used last has read most of the file as it is now.
+        return {**options, "pool_use_lifo": True, "connect_args": {"timeout": LOCK_SECONDS}}
     options["pool_recycle"] = chosen.pool_recycle or -1
     if backend in MYSQL:
         # As PostgreSQL does by itself: each statement sees what is there, and fewer gaps are locked.
