@@ -18,8 +18,7 @@ from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
 from moderate.errors import ServiceDown
-from moderate.limits.local import answer
-from moderate.limits.rates import Taken
+from moderate.limits.rates import SECOND, Taken
 from moderate.outbound.failures import CircuitBreaker, tls_trouble, trouble
 
 if TYPE_CHECKING:
@@ -125,7 +124,7 @@ class RedisLimiter:
         if not buckets:
             return Taken(0.0)
         keys = [self._tag + bucket.key for bucket in buckets]
-        costs = " ".join([f"{b.rate.interval}/{b.rate.interval * b.rate.capacity}" for b in buckets])
+        costs = b"".join([bucket.rate.packed for bucket in buckets])
         asked = (*keys, costs) if spend else (*keys, costs, "look")
         try:
             try:
@@ -136,7 +135,7 @@ class RedisLimiter:
         except _FAILURES as error:
             raise ServiceDown("redis", reason_of(error)) from error
         wait, *debts = map(int, reply.split())
-        return answer(buckets, wait, debts)
+        return Taken(wait / SECOND, buckets, debts)
 
     def describe(self) -> str:
         """Return the server's name, version, mode and address, without a password.
@@ -223,6 +222,10 @@ def on_memory(facts: dict[str, Any]) -> Iterator[str]:
 #: Seconds that a subscriber waits for a message before it asks whether it is to end.
 WAIT = 1.0
 
+#: Seconds after a message in which its process sends no other. Workers look again twice as long after a message, and
+#: so find what was written meanwhile.
+QUIET = 0.1
+
 
 class WorkerChannel:
     """The channel by which processes that add tasks wake the workers of other processes.
@@ -241,6 +244,8 @@ class WorkerChannel:
         self._is_ours = is_ours
         # A request must not wait for a Redis that is down, not even the quarter of a second of a time-out.
         self._breaker = CircuitBreaker("redis", clock, failures=1, rest=10, most=60)
+        self._clock = clock
+        self._quiet_until = float("-inf")
 
     def close(self) -> None:
         """Close the connections, unless the host has made them."""
@@ -248,7 +253,11 @@ class WorkerChannel:
             self._client.close()
 
     def publish(self) -> None:
-        """Wake the workers. Never raises, and never waits for long."""
+        """Wake the workers, unless they were woken within `QUIET`. Never raises, and never waits for long."""
+        now = self._clock.monotonic()
+        if now < self._quiet_until:
+            return
+        self._quiet_until = now + QUIET
         try:
             self._breaker.enter()
             self._client.publish(self._channel(), b"")
@@ -261,16 +270,21 @@ class WorkerChannel:
             self._breaker.succeeded()
 
     def subscribe(self, on_message: Callable[[], None], is_over: Callable[[], bool]) -> None:
-        """Call *on_message* at each message until *is_over*, called every second, is True. Raises `ServiceDown`."""
+        """Call *on_message* at each message, and soon after it, until *is_over* is True. Raises `ServiceDown`.
+
+        *is_over* is called every second.
+        """
         channel = self._channel()
-        subscription = self._client.pubsub(ignore_subscribe_messages=True)
+        # The answer to the subscription counts as one: a message may have been published just before.
+        subscription = self._client.pubsub()
         try:
             subscription.subscribe(channel)
-            # A message may have been published just before.
-            on_message()
+            is_to_follow = False
             while not is_over():
-                if subscription.get_message(timeout=WAIT) is not None:
+                is_message = subscription.get_message(timeout=2 * QUIET if is_to_follow else WAIT) is not None
+                if is_message or is_to_follow:
                     on_message()
+                is_to_follow = is_message
         except _CHANNEL_FAILURES as error:
             raise ServiceDown("redis", trouble(error, type(error).__name__)) from error
         finally:

@@ -15,7 +15,7 @@ from redis.retry import Retry
 
 from moderate.clock import SystemClock
 from moderate.limits.local import PROBE
-from moderate.limits.rates import Bucket, Rate, parse_limits
+from moderate.limits.rates import SECOND, Bucket, Rate, parse_limits
 from moderate.limits.spending import Costs, Limits
 from moderate.redis import RedisLimiter, connect
 from tests.redis_servers import PausableRedis, RedisCluster, monitored
@@ -66,9 +66,9 @@ def test_a_submission_with_four_limits_and_an_ipv6_client_is_one_command(client:
 
 def test_every_key_expires_when_its_budget_is_full(client: redis.Redis) -> None:
     taken = RedisLimiter(client).take(FOUR)
-    for state in taken.states:
-        left = client.pttl("{moderate}:" + state.bucket.key) / 1000
-        assert state.reset - 0.1 <= left <= state.reset + 1.1
+    for bucket, debt in zip(taken.buckets, taken.debts, strict=True):
+        left = client.pttl("{moderate}:" + bucket.key) / 1000
+        assert debt / SECOND - 0.1 <= left <= debt / SECOND + 1.1
 
 
 def test_a_refusal_writes_nothing(client: redis.Redis) -> None:
@@ -96,7 +96,7 @@ def test_a_flushed_script_is_reloaded_without_counting_twice(client: redis.Redis
     limiter, asked = RedisLimiter(client), [Bucket("a", "a", Rate(5, 3600))]
     for left in (4, 3, 2):
         client.script_flush()
-        assert limiter.take(asked).states[0].remaining == left
+        assert limiter.take(asked).policies[0].remaining == left
 
 
 def test_a_client_that_decodes_responses_works(redis_url: str) -> None:
@@ -107,7 +107,7 @@ def test_a_client_that_decodes_responses_works(redis_url: str) -> None:
 @pytest.mark.parametrize("protocol", [2, 3])
 def test_both_protocol_versions_of_redis_work(redis_url: str, protocol: int) -> None:
     with connect(f"{redis_url}?protocol={protocol}") as client:
-        assert RedisLimiter(client).take(FOUR).states[3].remaining == 399
+        assert RedisLimiter(client).take(FOUR).policies[3].remaining == 399
 
 
 def test_a_unix_socket_works_and_is_described() -> None:
@@ -210,7 +210,7 @@ def cluster_client(nodes: RedisCluster) -> ClusterClient:
 def test_a_cluster_decides_over_several_keys(cluster: RedisCluster) -> None:
     with cluster_client(cluster) as client:
         limiter = RedisLimiter(client)
-        assert [limiter.take(FOUR).states[0].remaining for _ in range(3)] == [99, 98, 97]
+        assert [limiter.take(FOUR).policies[0].remaining for _ in range(3)] == [99, 98, 97]
         assert limiter.describe().startswith("Redis ")
         assert limiter.advice() == ("give the Redis client socket_timeout=0.25 and socket_connect_timeout=0.25",)
 
@@ -220,4 +220,4 @@ def test_a_cluster_survives_a_flush_of_its_scripts(cluster: RedisCluster) -> Non
         limiter = RedisLimiter(client, "flushed")
         for left in (99, 98):
             client.script_flush()
-            assert limiter.take(FOUR).states[0].remaining == left
+            assert limiter.take(FOUR).policies[0].remaining == left

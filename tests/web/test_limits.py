@@ -243,3 +243,27 @@ def spend(host: Host) -> bool:
             return not host.state.desk.limits.spend(costs).crowded
         except RateLimited:
             return False
+
+
+def test_nothing_is_read_of_a_flood_until_a_second_after_its_refusal(tmp_path: Path) -> None:
+    asked: list[str] = []
+    host = Host(tmp_path, MODERATE_LIMITS={"comments": ["1/minute per client"]})
+    host.moderate.author_loader(lambda: asked.append("author"))
+    assert host.comment().status_code == 202
+    assert host.comment().status_code == 429
+    before = len(asked)
+    answers = [host.client.post("/discuss/comments/thaw", data=b"{", content_type="application/json") for _ in "abc"]
+    answers += [host.comment() for _ in "abc"]
+    assert [(answer.status_code, answer.json["code"]) for answer in answers] == [(429, "rate-limited")] * 6
+    assert len(asked) == before
+    form = host.client.post("/discuss/comments/thaw", data={"author": "Mika", "text": "Typed."})
+    assert form.status_code == 429
+    assert ">\nTyped.</textarea>" in form.text
+    other = host.client.post("/discuss/comments/thaw", json={}, environ_base={"REMOTE_ADDR": "192.0.2.9"})
+    assert other.status_code == 422
+    host.clock.advance(seconds=1)
+    before = len(asked)
+    assert host.comment().headers["Retry-After"] == "59"
+    assert len(asked) == before + 1
+    host.clock.advance(seconds=59)
+    assert host.comment("Something else.").status_code == 202

@@ -23,7 +23,7 @@ from operator import ge
 from typing import TYPE_CHECKING, Literal
 
 from moderate.errors import ServiceDown
-from moderate.limits.rates import SECOND, Bucket, BucketState, Rate, Taken
+from moderate.limits.rates import SECOND, Bucket, Rate, Taken
 from moderate.lru import LRUCache
 from moderate.outbound.failures import CircuitBreaker
 
@@ -31,23 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from moderate.ports import Clock, Limiter
-
-
-def answer(buckets: Sequence[Bucket], wait_us: int, debts_us: Sequence[int]) -> Taken:
-    """Return a limiter's answer from the wait and the debts after the decision, both in microseconds."""
-    states = []
-    for bucket, debt in zip(buckets, debts_us, strict=True):
-        used = -(-debt // bucket.rate.interval)
-        states.append(BucketState(bucket, bucket.rate.capacity - used, debt / SECOND))
-    return Taken(max(wait_us, 0) / SECOND, tuple(states))
-
-
-def seconds_to_next(state: BucketState) -> float:
-    """Return the seconds until one more event than now fits into this budget; 0 where it is full."""
-    if state.reset <= 0:
-        return 0.0
-    room = state.bucket.rate.capacity - state.remaining - 1
-    return max(0.0, state.reset - room * state.bucket.rate.interval / SECOND)
 
 
 class LocalLimiter:
@@ -70,11 +53,10 @@ class LocalLimiter:
         with self._lock:
             now = int(self._clock.monotonic() * SECOND)
             for bucket in buckets:
-                interval = bucket.rate.interval
-                most = interval * bucket.rate.capacity
-                debt = min(max((self._full_at.get(bucket.key) or now) - now, 0), most)
+                rate = bucket.rate
+                debt = min(max((self._full_at.get(bucket.key) or now) - now, 0), rate.span)
                 debts.append(debt)
-                wait = max(wait, debt + interval - most)
+                wait = max(wait, debt + rate.interval - rate.span)
             if spend and wait <= 0:
                 for index, bucket in enumerate(buckets):
                     debts[index] += bucket.rate.interval
@@ -85,7 +67,7 @@ class LocalLimiter:
                 for _ in range(len(buckets) + 1):
                     if not self._full_at.expire_oldest(is_full):
                         break
-        return answer(buckets, wait, debts)
+        return Taken(wait / SECOND, buckets, debts)
 
 
 OutagePolicy = Literal["local", "open", "closed"]

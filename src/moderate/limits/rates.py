@@ -11,10 +11,12 @@ five at once and one more every twelve seconds after that.
 from __future__ import annotations
 
 import re
+import struct
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
+from moderate.errors import Policy
 from moderate.model import PINGS
 
 if TYPE_CHECKING:
@@ -65,8 +67,9 @@ _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 class Rate:
     """`count` events per `seconds`, of which `burst` may come at once (by default `count`).
 
-    Computed of these: `capacity` is the number that may come at once, and `interval` the microseconds that one event
-    costs, rounded up so that never more than the rate passes.
+    Computed of these: `capacity` is the number that may come at once, `interval` the microseconds that one event
+    costs, rounded up so that never more than the rate passes, `span` the microseconds in which a used-up budget is full
+    again, and `packed` the two as `take.lua` reads them.
     """
 
     count: int
@@ -74,10 +77,14 @@ class Rate:
     burst: int = 0
     capacity: int = field(init=False, repr=False, compare=False)
     interval: int = field(init=False, repr=False, compare=False)
+    span: int = field(init=False, repr=False, compare=False)
+    packed: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "capacity", self.burst or self.count)
         object.__setattr__(self, "interval", -(-self.seconds * SECOND // self.count))
+        object.__setattr__(self, "span", self.interval * self.capacity)
+        object.__setattr__(self, "packed", struct.pack(">dd", self.interval, self.span))
 
     @property
     def text(self) -> str:
@@ -87,8 +94,7 @@ class Rate:
         return f"{self.count}/{window}" + (f" burst {self.burst}" if self.burst else "")
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(NamedTuple):
     """One budget that a request spends from. `key` holds no plain address or e-mail."""
 
     name: str
@@ -96,30 +102,36 @@ class Bucket:
     rate: Rate
 
 
-@dataclass(frozen=True, slots=True)
-class BucketState:
-    """The state of one bucket after a decision: what is left, and the seconds until it is full again."""
-
-    bucket: Bucket
-    remaining: int
-    reset: float
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """The answer of one decision. `wait` is 0 where all buckets were spent from, else the seconds to wait.
 
-    `crowded` names the shared budgets (of an article, of the site) that are used up although the
-    sender stays within its own: hold such a submission for a moderator.
+    `debts` has the microseconds until each of `buckets` is full again, after the decision. `crowded` names the shared
+    budgets (of an article, of the site) that are used up although the sender stays within its own: hold such a
+    submission for a moderator.
     """
 
     wait: float
-    states: tuple[BucketState, ...] = ()
+    buckets: Sequence[Bucket] = ()
+    debts: Sequence[int] = ()
     crowded: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
         return self.wait <= 0
+
+    @property
+    def policies(self) -> list[Policy]:
+        """The buckets in the terms of the RateLimit header fields."""
+        return [policy_of(bucket, debt) for bucket, debt in zip(self.buckets, self.debts, strict=True)]
+
+
+def policy_of(bucket: Bucket, debt: int) -> Policy:
+    """Return the state of a bucket whose *debt* is in microseconds."""
+    rate = bucket.rate
+    used = min(-(-debt // rate.interval), rate.capacity)
+    # Until one more event than now fits in.
+    wait = debt - (used - 1) * rate.interval if used else 0
+    return Policy(bucket.name, rate.count, rate.seconds, rate.capacity - used, -(-wait // SECOND))
 
 
 _LIMIT = re.compile(
@@ -134,8 +146,7 @@ _FORM = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """One limit: a rate and the scope of its budget."""
 
     rate: Rate
@@ -152,8 +163,7 @@ class Limit:
         return self.scope in SHARED
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """The limits of one action. `name` is that of their row: `pings` for a trackback without a row of its own."""
 
     name: str

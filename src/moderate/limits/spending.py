@@ -28,14 +28,14 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from moderate.errors import Policy, RateLimited
-from moderate.limits.local import GuardedLimiter, seconds_to_next
-from moderate.limits.rates import ACTIONS, PING_ACTIONS, Bucket, BucketState, Rate, Taken
+from moderate.errors import RateLimited
+from moderate.limits.local import GuardedLimiter
+from moderate.limits.rates import ACTIONS, PING_ACTIONS, SECOND, Bucket, Rate, Taken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from moderate.errors import ServiceDown
     from moderate.limits.local import Outage, OutagePolicy
@@ -62,11 +62,13 @@ NETWORK_FACTOR = 10
 #: many clients together can make us read one site's pages.
 CLAIMANTS = 4
 
+#: Microseconds for which a refusal of the same client, article, source host and author is not asked for again.
+REMEMBERED = SECOND
+
 _WAVE_ACTIONS = frozenset({"comments", "pings", *PING_ACTIONS})
 
 
-@dataclass(frozen=True, slots=True)
-class Costs:
+class Costs(NamedTuple):
     """The subjects that one request is charged to: `client_ip` is the raw `remote_addr`, `author` a verified identity.
 
     Limits of a scope that is None here do not apply; clients without an address share one budget.
@@ -87,8 +89,7 @@ _BUDGETS: Mapping[Scope, tuple[tuple[str, int, str], ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Budget:
+class _Budget(NamedTuple):
     """One budget of an action, prepared for use: its subject, its name, the beginning of its keys, and its rates.
 
     `rate` is that of the settings, for `factor` senders. `most` has in addition the *extra* events up to which
@@ -113,6 +114,21 @@ class _Budget:
         return _times(Rate(rate.count, math.ceil(rate.seconds * factor), capacity), self.factor)
 
 
+@dataclass(slots=True, eq=False)
+class _Charge:
+    """The budgets of one request: `asked` as the limiter counts them, `shown` as header fields show them.
+
+    `held` has those that hold a submission: the place in the two, the name, what one event costs, and the debt above
+    which the submission is held, both in microseconds. `refusal` is the limiter's last one, and when it was asked
+    (monotonic seconds).
+    """
+
+    asked: tuple[Bucket, ...]
+    shown: tuple[Bucket, ...]
+    held: tuple[tuple[int, str, int, int], ...]
+    refusal: tuple[float, Taken] | None = None
+
+
 class Limits:
     """All limits of one site: call `spend` once per request, before anything expensive. Safe for threads.
 
@@ -135,6 +151,10 @@ class Limits:
         #: The factor by which senders' own budgets are smaller, and until when (monotonic seconds).
         self._wave = (1.0, 0.0)
         self._budgets = {action: tuple(_budgets(table, action)) for action in ACTIONS}
+        #: When the limiter last refused a request (monotonic seconds).
+        self._last_refusal = -math.inf
+        # Cached, because a client that sends much is looked up as often, and a flood should cost little.
+        self._charge = lru_cache(maxsize=1024)(self._make_charge)
 
     def spend(self, costs: Costs) -> Taken:
         """Charge a request to all its budgets, or to none.
@@ -143,18 +163,15 @@ class Limits:
         under the policy `closed`. The answer names in `crowded` the shared budgets that are used up:
         hold such a submission.
         """
-        budgets = self._budgets[costs.action]
-        return self._take(budgets, costs.action, _subjects(costs) if budgets else {}, spend=True)
+        return self._take(costs, spend=True)
 
     def spend_of_article(self, action: str, article: str) -> Taken:
         """Charge an *article*'s budgets for *action* alone. Raises as `spend` does."""
-        budgets = [budget for budget in self._budgets[action] if budget.subject == "article"]
-        return self._take(budgets, action, {"article": article}, spend=True)
+        return self._take(Costs(action, None, article=article), only="article", spend=True)
 
     def look(self, costs: Costs) -> Taken:
         """Ask whether `spend` would pass, and spend nothing; for actions charged only on failure (a sign-in)."""
-        budgets = self._budgets[costs.action]
-        return self._take(budgets, costs.action, _subjects(costs) if budgets else {}, spend=False)
+        return self._take(costs, spend=False)
 
     def tighten(self, factor: float, seconds: float) -> None:
         """Shrink senders' own budgets for comments and pings by *factor* for some seconds, against a spam wave.
@@ -179,40 +196,93 @@ class Limits:
         """Stop the thread that waits for the limiter's return."""
         self._guard.close()
 
-    def _take(
-        self, budgets: Sequence[_Budget], action: str, subjects: Mapping[str, str | None], *, spend: bool
-    ) -> Taken:
-        if not budgets:
+    def refuse_again(self, costs: Costs) -> None:
+        """Raise the `RateLimited` that a request with these *costs* met less than a second ago, if any.
+
+        Asks no limiter. A request that names more than these costs would be refused as well.
+        """
+        now = self._clock.monotonic()
+        if (now - self._last_refusal) * SECOND >= REMEMBERED or self._guard.outage is not None:
+            return
+        charge = self._charge_of(costs, now)
+        taken = _remembered(charge, now)
+        if taken is not None:
+            raise _refused(charge, taken)
+
+    def _take(self, costs: Costs, *, spend: bool, only: str | None = None) -> Taken:
+        if not self._budgets[costs.action]:
             return Taken(0.0)
-        secret = self._secret()
-        strictness, until = self._wave
-        is_wave = self._clock.monotonic() < until and action in _WAVE_ACTIONS
-        charged, buckets = [], []
-        for budget in budgets:
-            subject = subjects[budget.subject]
-            if subject is not None:
-                rate = budget.stricter(strictness) if is_wave else budget.most
-                charged.append(budget)
-                buckets.append(Bucket(budget.name, f"{budget.key}:{keyed(secret, budget.subject, subject)}", rate))
-        if not buckets:
+        now = self._clock.monotonic()
+        charge = self._charge_of(costs, now, only)
+        if not charge.asked:
             return Taken(0.0)
-        taken = self._guard.take(buckets, spend=spend)
-        if not taken.states:
-            return taken
-        states, crowded = [], []
-        for budget, state in zip(charged, taken.states, strict=True):
-            if not budget.extra:
-                states.append(state)
-                continue
-            left = state.remaining - budget.extra
-            # A request that is only looked at is not yet counted.
-            if left < (0 if spend else 1):
-                crowded.append(budget.name)
-            bucket = Bucket(budget.name, state.bucket.key, budget.rate)
-            states.append(BucketState(bucket, max(0, left), state.reset))
+        # In an outage its policy decides each time; the answer may be of an outage that began, or has just ended.
+        was_down = self._guard.outage is not None
+        taken = None if was_down else _remembered(charge, now)
+        if taken is None:
+            taken = self._guard.take(charge.asked, spend=spend)
+            is_kept = taken.wait > 0 and not was_down and self._guard.outage is None
+            charge.refusal = (now, taken) if is_kept else None
+            if is_kept:
+                self._last_refusal = now
         if taken.wait > 0:
-            raise RateLimited(taken.wait, [policy_of(state) for state in states])
-        return Taken(0.0, tuple(states), tuple(crowded))
+            raise _refused(charge, taken)
+        debts = taken.debts
+        if not debts:
+            return taken
+        # A request that is only looked at is not yet counted.
+        crowded = [name for at, name, cost, most in charge.held if debts[at] + (0 if spend else cost) > most]
+        return Taken(taken.wait, charge.shown, debts, tuple(crowded))
+
+    def _charge_of(self, costs: Costs, now: float, only: str | None = None) -> _Charge:
+        strictness, until = self._wave
+        is_wave = now < until and costs.action in _WAVE_ACTIONS
+        return self._charge(costs, self._secret(), strictness if is_wave else None, only)
+
+    def _make_charge(self, costs: Costs, secret: bytes, strictness: float | None, only: str | None) -> _Charge:
+        """Return the budgets that a request spends from, those of the subject *only* where it is not None.
+
+        *strictness* is the factor of a spam wave.
+        """
+        budgets = self._budgets[costs.action]
+        subjects = {only: costs.article} if only else _subjects(costs) if budgets else {}
+        asked: list[Bucket] = []
+        shown: list[Bucket] = []
+        held: list[tuple[int, str, int, int]] = []
+        for budget in budgets:
+            subject = subjects.get(budget.subject)
+            if subject is None:
+                continue
+            rate = budget.most if strictness is None else budget.stricter(strictness)
+            bucket = Bucket(budget.name, f"{budget.key}:{keyed(secret, budget.subject, subject)}", rate)
+            if budget.extra:
+                held.append((len(asked), budget.name, budget.rate.interval, budget.rate.span))
+            asked.append(bucket)
+            shown.append(bucket._replace(rate=budget.rate) if budget.extra else bucket)
+        return _Charge(tuple(asked), tuple(shown), tuple(held))
+
+
+def _refused(charge: _Charge, taken: Taken) -> RateLimited:
+    return RateLimited(taken.wait, Taken(taken.wait, charge.shown, taken.debts).policies)
+
+
+def _remembered(charge: _Charge, now: float) -> Taken | None:
+    """Return the last refusal as it is *now*, None where it is over, or where the limiter has to be asked again.
+
+    A refusal spends nothing, so that the budget that is used up lets nothing through sooner than it said. The shared
+    budgets beside it may have been spent from since, and the limiter may have lost its counts.
+    """
+    # Read once: other threads write it.
+    refusal = charge.refusal
+    if refusal is None:
+        return None
+    at, taken = refusal
+    # In whole microseconds, as limiters count.
+    past, wait = int(now * SECOND) - int(at * SECOND), round(taken.wait * SECOND)
+    if past >= min(wait, REMEMBERED):
+        return None
+    debts = [max(0, debt - past) for debt in taken.debts]
+    return taken._replace(wait=(wait - past) / SECOND, debts=debts)
 
 
 def _subjects(costs: Costs) -> Mapping[str, str | None]:
@@ -228,12 +298,6 @@ def _subjects(costs: Costs) -> Mapping[str, str | None]:
         "article": costs.article or None,
         "site": "",
     }
-
-
-def policy_of(state: BucketState) -> Policy:
-    """Return the state of a budget in the terms of the RateLimit header fields."""
-    rate = state.bucket.rate
-    return Policy(state.bucket.name, rate.count, rate.seconds, state.remaining, math.ceil(seconds_to_next(state)))
 
 
 def _budgets(table: LimitTable, action: str) -> Iterator[_Budget]:
@@ -254,15 +318,13 @@ def _times(rate: Rate, factor: int) -> Rate:
 # --- clients --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ClientNet:
+class ClientNet(NamedTuple):
     """A client as limits see it: its own address or /64, and for IPv6 the /48 around it."""
 
     own: str
     wider: str | None = None
 
 
-# Cached, because a client that sends much is looked up as often, and a flood should cost little.
 @lru_cache(maxsize=1024)
 def client_net(remote_addr: str | None) -> ClientNet:
     """Return the client of *remote_addr*. Unreadable addresses share one client, and are logged once per process."""
@@ -285,12 +347,14 @@ def client_net(remote_addr: str | None) -> ClientNet:
     return ClientNet(str(IPv6Network((address, 64), strict=False)), str(IPv6Network((address, 48), strict=False)))
 
 
-# Cached, because most requests are about few articles, and all about one site.
-@lru_cache(maxsize=1024)
-def keyed(secret: bytes, scope: str, subject: str) -> str:
+def key_of(secret: bytes, scope: str, subject: str) -> str:
     """Return a key for *subject* that only a holder of *secret* can compute: 96 bits of HMAC-SHA256, as text."""
     digest = hmac.digest(secret, f"{scope}\0{subject}".encode("utf-8", "surrogatepass"), "sha256")
     return urlsafe_b64encode(digest[:12]).decode("ascii")
+
+
+# Most requests are about few articles, and all about one site.
+keyed = lru_cache(maxsize=1024)(key_of)
 
 
 # --- header fields --------------------------------------------------------------------------------
@@ -303,10 +367,8 @@ def retry_after_seconds(refusal: RateLimited | ServiceDown) -> int:
 
 def ratelimit_headers(answer: RateLimited | Taken) -> list[tuple[str, str]]:
     """Return the fields for a refusal (with Retry-After) or for a passed request; empty where nothing was limited."""
-    if isinstance(answer, RateLimited):
-        policies, fields = answer.policies, [("Retry-After", str(retry_after_seconds(answer)))]
-    else:
-        policies, fields = tuple(policy_of(state) for state in answer.states), []
+    fields = [("Retry-After", str(retry_after_seconds(answer)))] if isinstance(answer, RateLimited) else []
+    policies = answer.policies
     if policies:
         # `t` is optional, and left out where the budget is full: there is nothing to wait for.
         left = [f'"{each.name}";r={each.remaining}' + (f";t={each.reset}" if each.reset else "") for each in policies]

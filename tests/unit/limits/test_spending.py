@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from moderate.errors import RateLimited, ServiceDown
 from moderate.limits import spending
@@ -19,6 +24,9 @@ from moderate.limits.spending import (
     retry_after_seconds,
 )
 from moderate.testing import ManualClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 
 def limits_of(clock: ManualClock, **rows: list[str]) -> Limits:
@@ -241,6 +249,59 @@ def test_no_header_fields_are_sent_without_limits() -> None:
 def test_retry_after_is_rounded_up_and_never_zero(wait: float, seconds: int) -> None:
     assert retry_after_seconds(RateLimited(wait)) == seconds
     assert retry_after_seconds(ServiceDown("redis", retry_after=wait)) == seconds
+
+
+class Counting:
+    """A limiter that counts how often it is asked."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.limiter, self.asked = LocalLimiter(clock), 0
+
+    def take(self, buckets: Sequence[Bucket], *, spend: bool = True) -> Taken:
+        self.asked += 1
+        return self.limiter.take(buckets, spend=spend)
+
+
+def test_a_flood_of_refused_requests_asks_the_limiter_once_a_second(clock: ManualClock) -> None:
+    counting = Counting(clock)
+    limits = Limits(parse_limits({"comments": ["2/minute per client"]}), counting, secret=bytes, clock=clock)
+    costs = Costs("comments", "192.0.2.1")
+    for _ in range(2):
+        limits.spend(costs)
+    for past in range(40):
+        with pytest.raises(RateLimited) as refused:
+            limits.spend(costs)
+        assert refused.value.retry_after == pytest.approx(30 - past / 8)
+        assert dict(ratelimit_headers(refused.value))["RateLimit"].endswith(f"r=0;t={math.ceil(30 - past / 8)}")
+        clock.advance(seconds=1 / 8)
+    assert counting.asked == 2 + 5
+    with pytest.raises(RateLimited):
+        limits.look(costs)
+    assert limits.spend(Costs("comments", "192.0.2.2")).passed
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 900), st.sampled_from("aab"), st.sampled_from([True, True, False])), max_size=60)
+)
+def test_what_is_remembered_of_refusals_changes_no_answer(steps: list[tuple[int, str, bool]]) -> None:
+    clock = ManualClock()
+    table = parse_limits({"comments": ["2/second per client", "99/minute per client", "9/minute per article"]})
+    sides = [Limits(table, LocalLimiter(clock), secret=bytes, clock=clock) for _ in range(2)]
+    for pause, client, spend in steps:
+        clock.advance(seconds=pause / 1000)
+        costs = Costs("comments", f"192.0.2.{ord(client)}", article="a")
+        # The same budgets, but a charge that no one has been refused with.
+        sides[1]._charge.cache_clear()
+        answers = [answer_of(limits.spend if spend else limits.look, costs) for limits in sides]
+        assert answers[0][0] == pytest.approx(answers[1][0], abs=1e-9)
+        assert answers[0][1] == answers[1][1]
+
+
+def answer_of(ask: Callable[[Costs], Taken], costs: Costs) -> tuple[float, tuple[str, ...]]:
+    try:
+        return 0, ask(costs).crowded
+    except RateLimited as refused:
+        return refused.retry_after, ()
 
 
 def test_the_memory_of_the_in_process_limiter_is_bounded(clock: ManualClock) -> None:
