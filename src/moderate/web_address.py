@@ -14,7 +14,6 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
@@ -68,8 +67,7 @@ class Parts(NamedTuple):
     query: str
 
 
-@dataclass(frozen=True, slots=True)
-class WebAddress:
+class WebAddress(NamedTuple):
     """An absolute http or https address."""
 
     scheme: str
@@ -203,6 +201,12 @@ def source_key(url: str) -> str:
     escapes have one form (RFC 3986 §6.2.2), and an empty path is ``/``. A longer spelling ends in its digest.
     Any other text is returned as it is, within the same bounds.
     """
+    return _source_key(url) if len(url) <= MAX_ADDRESS else _source_key.__wrapped__(url)
+
+
+# The page that a ping names is compared with the article and its links, and articles come again and again.
+@lru_cache(maxsize=512)
+def _source_key(url: str) -> str:
     address = parse(url.strip())
     return address.key if address else _bounded(one_escaping(url.encode("utf-8", "replace").decode()))
 

@@ -14,7 +14,7 @@ from moderate.errors import Invalid
 from moderate.model import Article, Client, Kind, Raw, Submission
 from moderate.text.characters import is_storable
 from moderate.text.clean import clean
-from moderate.text.sanitizer import render, sanitized, verified
+from moderate.text.sanitizer import canonical, render, sanitized, verified
 from moderate.text.tags import Policy
 from tests.unit.clean.dom import is_stable, meaning, strangers, text_of
 
@@ -75,6 +75,21 @@ def test_no_payload_leaves_markup_outside_the_policy(corpora: Path, policy: Poli
         assert is_stable(html), row["id"]
         assert meaning(sanitized(html, policy)) == meaning(html), row["id"]
         assert not html or verified(html, policy) is not None, row["id"]
+
+
+@POLICIES
+def test_html_that_needs_no_sanitizer_is_what_one_returns(corpora: Path, policy: Policy) -> None:
+    texts = [row["payload"] for row in rows(corpora / "xss" / "xss_payloads.jsonl")]
+    texts += [row["text"] for row in rows(corpora / "load" / "comments.jsonl")[:1000]]
+    texts += json.loads((corpora / "input" / "blns.json").read_text(encoding="utf-8"))
+    unsanitized = 0
+    for text in texts:
+        # The payload itself, and what is made of it, between tags as well: plain text takes a shorter way.
+        for html in (text, render(text, policy).html, render(f"<b>a</b> {text}", policy).html):
+            if html and canonical(html, policy):
+                unsanitized += 1
+                assert sanitized(html, policy) == html, text
+    assert unsanitized > len(texts), "most texts of a corpus are not hostile once they are escaped"
 
 
 def test_both_sanitizers_show_every_payload_alike(corpora: Path) -> None:

@@ -6,10 +6,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from examples.newsroom.articles import STORIES
 from moderate import Refused
+from moderate.text.sanitizer import canonical, render
+from moderate.text.tags import Policy
 from tests.newsroom_site import Newsroom, serve
+from tests.unit.clean.test_canonical import DOCUMENTS, LINKS, NEARLY
 from tests.watched_page import WatchedPage
 
 if TYPE_CHECKING:
@@ -19,6 +24,13 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 pytestmark = pytest.mark.corpus
+
+#: Each document as the browser's parser and serializer return it, twice over.
+READ_AND_WRITTEN = """documents => documents.map(html => {
+    const place = document.createElement("div");
+    for (let times = 0; times < 2; times++) { place.innerHTML = html; html = place.innerHTML }
+    return html;
+})"""
 
 OPEN = [story.key for story in STORIES if story.comments_open]
 
@@ -60,6 +72,20 @@ def test_no_markup_in_name_title_or_blog_name_is_executed(newsroom: Newsroom, pa
     ping = {"kind": "trackback", "source_url": "https://blog.example/{}", "title": "", "blog_name": ""}
     assert post_all(newsroom, payloads, **ping) > len(payloads) * 0.8
     assert look_at_all(newsroom, page) > len(payloads) * 0.8
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(documents=st.lists(DOCUMENTS | NEARLY, min_size=1, max_size=30))
+def test_a_browser_reads_canonical_html_as_it_is_written(page: Page, documents: list[str]) -> None:
+    taken = [html for html in (*documents, *LINKS) if canonical(html, Policy())]
+    assert page.evaluate(READ_AND_WRITTEN, taken) == taken
+
+
+def test_a_browser_reads_the_payloads_as_they_were_rendered(page: Page, payloads: list[str]) -> None:
+    shown = [render(f"<b>a</b> {payload}", Policy()).html for payload in payloads]
+    taken = [html for html in shown if canonical(html, Policy())]
+    assert len(taken) > len(payloads) * 0.8
+    assert page.evaluate(READ_AND_WRITTEN, taken) == taken
 
 
 def look_at_all(newsroom: Newsroom, page: Page) -> int:

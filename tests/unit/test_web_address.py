@@ -604,6 +604,7 @@ def test_long_addresses_of_pages_are_not_cached() -> None:
     assert read(url)
     assert host_of(url) == "blog.example"
     assert parse(url) is None
+    assert len(source_key(url)) == MAX_KEY
     assert sys.getrefcount(url) == before
 
 

@@ -111,6 +111,8 @@ def is_printable(char: str) -> bool:
 
 def printable(text: str) -> str:
     """Return the text on one line with a space for each character that is not printable."""
+    if text.isascii() and text.isprintable():
+        return text.strip()
     return "".join(char if is_printable(char) else " " for char in text).strip()
 
 
@@ -146,6 +148,8 @@ def decoded(text: str) -> str:
 
 def single_line(text: str) -> str:
     """Return `readable` on one line: blanks folded to one space, invisible characters and edges removed."""
+    if text.isascii():
+        return " ".join(readable(text).split())
     text = readable(_DROPPED_IN_LINE.sub("", text))
     return _EDGES.sub("", unicodedata.normalize("NFC", " ".join(text.split())))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -123,7 +124,7 @@ def _ping(raw: Raw, article: Article, policy: Policy, client: Client) -> Submiss
     blog = cropped_line(raw.blog_name or "", MAX_BLOG_NAME) or cropped(single_line(host), MAX_BLOG_NAME)
     said = cropped_line(raw.text, MAX_EXCERPT, "...")
     # The page of another site is HTML, even where comments have another markup.
-    page_policy = replace(policy, markup="html")
+    page_policy = policy if policy.markup == "html" else replace(policy, markup="html")
     shown = render_markup(raw.markup, page_policy) if raw.markup else render_excerpt(said)
     own = keys_of(article)
     text = raw.text if is_storable(raw.text) else readable(raw.text)
@@ -151,6 +152,8 @@ def _ping(raw: Raw, article: Article, policy: Policy, client: Client) -> Submiss
     )
 
 
+# Cached, because browsers of one kind send the same value with each form.
+@lru_cache(maxsize=256)
 def _note(value: str) -> str:
     return cropped(single_line(value[: 2 * _MAX_NOTE]), _MAX_NOTE) if value else ""
 
@@ -258,7 +261,12 @@ def text_key(text: str) -> str:
 
     Case, compatibility forms, blanks and invisible characters make no difference; punctuation does.
     """
-    visible = _INVISIBLE.sub("", readable(text))
-    folded = unicodedata.normalize("NFKC", visible)[: _MAX_FOLDED * len(visible)].casefold()
-    words = " ".join(unicodedata.normalize("NFKC", folded).split())
+    folded = readable(text)
+    if folded.isascii():
+        folded = folded.lower()
+    else:
+        visible = _INVISIBLE.sub("", folded)
+        folded = unicodedata.normalize("NFKC", visible)[: _MAX_FOLDED * len(visible)].casefold()
+        folded = unicodedata.normalize("NFKC", folded)
+    words = " ".join(folded.split())
     return blake2b(words.encode(), digest_size=16).hexdigest() if words else ""

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from html import escape
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import quote
 
 from moderate.web_address import ascii_host, letters_of, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from moderate.model import Item
 
@@ -67,17 +66,19 @@ _DOTS = re.compile("(?<=[A-Za-z0-9])[\u3002\uff61\u2024](?=[A-Za-z0-9])")
 # --- addresses in running text -----------------------------------------------------------------------
 
 
-def address_spans(text: str) -> Iterator[tuple[int, int, str]]:
-    """Yield start, end and target of each web address in a text, without the punctuation that follows it.
+def address_spans(text: str) -> list[tuple[int, int, str]]:
+    """Return start, end and target of each web address in a text, without the punctuation that follows it.
 
     An address begins with ``http://``, ``https://`` or ``www.``; its target is what `target_of` returns.
     """
+    found: list[tuple[int, int, str]] = []
     if "://" not in text and not ("www." in text or "WWW." in text or "Www." in text):
-        return
+        return found
     for match in _ADDRESS.finditer(text):
         address = _trimmed(match[0])
         if target := target_of(address):
-            yield match.start(), match.start() + len(address), target
+            found.append((match.start(), match.start() + len(address), target))
+    return found
 
 
 def address_at(text: str, start: int, limit: int) -> int | None:
@@ -102,8 +103,10 @@ def target_of(typed: str) -> str | None:
     return address if parse(address) else None
 
 
-def linked(text: str, addresses: Iterable[tuple[int, int, str]], rel: str) -> str:
+def linked(text: str, addresses: Sequence[tuple[int, int, str]], rel: str) -> str:
     """Return the text escaped for HTML, with its *addresses*, as `address_spans` finds them, as links."""
+    if not addresses:
+        return escape(text, quote=False)
     parts: list[str] = []
     done = 0
     for start, end, target in addresses:
@@ -127,8 +130,7 @@ def _trimmed(address: str) -> str:
 # --- where the links of an item lead -----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(NamedTuple):
     """A link of an item.
 
     `url` is the address as the link has it. `before`, `host` and `after` are the same address for reading: the host

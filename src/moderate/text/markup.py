@@ -5,7 +5,7 @@ A sanitizer runs over the result as the last step. `moderate.text.tags` decides 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING
@@ -71,7 +71,7 @@ class Layout:
         self._root = self._block = _Open("", "")
         #: The names of the open elements.
         self._within: set[str] = set()
-        self._uncounted: Counter[str] = Counter()
+        self._uncounted: defaultdict[str, int] = defaultdict(int)
         self._reopened = self._paragraphs = self._lines = 0
         # Spacing since the last visible character; it counts only when another one follows.
         self._newlines = self._breaks = 0
@@ -108,12 +108,13 @@ class Layout:
             if is_blank(core):
                 self._space += line
                 continue
-            self._space += line[: len(line) - len(line.lstrip(" \t"))]
+            start = line.index(core)
+            self._space += line[:start]
             self._place()
             is_plain = "a" in self._within or "code" in self._within
             addresses = () if is_plain else address_spans(core)
             self._out.append(linked(core, addresses, self._policy.rel))
-            self._space = line[len(line.rstrip(" \t")) :]
+            self._space = line[start + len(core) :]
 
     def _preformatted(self, text: str) -> None:
         """Write lines and spaces as they are, without the empty lines at both ends (a parser drops the first)."""

@@ -2,22 +2,27 @@
 
 Paragraphs, breaks and links are set first, by `moderate.text.markup`; sanitizing is the last step, and what
 it returns is verified and otherwise left alone. A text without markup never meets a parser.
+
+Most texts with markup need no sanitizer either: `canonical` takes the finished HTML, however it was made, if a
+sanitizer would return the same characters. Mutation XSS needs two parsers that read one text differently. Canonical
+HTML gives them nothing to differ in: each ``<`` begins one of the policy's tags in its one spelling, there is no
+attribute but ``href``, ``title`` and ``rel``, no value has a quote, and every element is closed and stands where the
+content model of HTML has it. The least deviation goes to the sanitizer.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from dataclasses import dataclass
 from functools import lru_cache
 from html import escape, unescape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from moderate.errors import ConfigError
 from moderate.text.characters import decoded, is_blank, readable
 from moderate.text.links import address_spans, linked
 from moderate.text.markup import MAX_LINES, MAX_PARAGRAPHS, Layout, indentation
-from moderate.text.tags import LIST_VALUES, Tag, lexed, lexed_html
+from moderate.text.tags import LIST_VALUES, LISTS, TAGS, Tag, lexed, lexed_html
 from moderate.web_address import parse
 
 if TYPE_CHECKING:
@@ -31,6 +36,26 @@ if TYPE_CHECKING:
 _TAG = re.compile(r"""<(?P<end>/?)(?P<name>[a-z]+)(?P<attributes>(?: [a-z]+=(?:"[^"]*"|'[^']*'))*+)>""")
 _ATTRIBUTE = re.compile(r"""([a-z]+)=("[^"]*"|'[^']*')""")
 
+# The grammar of `canonical`: text, values of attributes, host names. Left out is what parsers and serializers treat in
+# ways of their own: controls, U+00A0, the byte order mark, quotes in values, hosts that are not plain ASCII names.
+_LEFT_OUT = r"<>&\x00-\x08\x0b-\x1f\x7f-\xa0\ud800-\udfff\ufeff\ufffe\uffff"
+_TEXT = rf"[^{_LEFT_OUT}]++|&(?:amp|lt|gt);"
+_VALUE = rf"""(?:[^{_LEFT_OUT}"'`\t\n]++|&amp;)*+"""
+_LABEL = "(?!xn--)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_HOST = rf"(?:{_LABEL}\.)*(?=[a-z]){_LABEL}(?::[0-9]{{1,5}})?"
+_NAMES = re.compile("<(/?[a-z]+)")
+_HREFS = re.compile('<a href="([^"]*)')
+
+_BLOCKS = frozenset({"blockquote", "ol", "p", "pre", "ul"})
+_INLINE = TAGS - _BLOCKS - {"li"}
+#: The tags that canonical HTML has directly within each tag; "" is the outermost level.
+_CONTENT = {
+    **dict.fromkeys(("", "blockquote"), _BLOCKS),
+    **dict.fromkeys(LISTS, frozenset({"li"})),
+    **dict.fromkeys(_INLINE | {"p", "pre"}, _INLINE),
+    "li": _BLOCKS | _INLINE,
+}
+
 
 class _OfThread(threading.local):
     """Objects that threads must not share."""
@@ -42,8 +67,7 @@ class _OfThread(threading.local):
 _of_thread = _OfThread()
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(NamedTuple):
     """HTML for a page, and the addresses that it links to, in order and with repeats.
 
     `html` is empty where nothing is visible.
@@ -97,6 +121,27 @@ def sanitized(html: str, policy: Policy) -> str:
     return cleaners[policy].clean(html)
 
 
+def canonical(html: str, policy: Policy) -> Rendered | None:
+    """Return HTML that every sanitizer would return as it is; None for any other, which is for a sanitizer.
+
+    Such HTML consists of escaped text and of the policy's tags, in the spelling of serializers and nested so that no
+    parser moves, closes or adds an element: parsed and serialized it is the same text again.
+    """
+    if not _canonical(policy).fullmatch(html):
+        return None
+    within = [""]
+    for name in _NAMES.findall(html):
+        if name[0] == "/":
+            if within.pop() != name[1:]:
+                return None
+        elif name not in _CONTENT[within[-1]] or (name in _INLINE and name in within):
+            return None
+        elif name != "br":
+            within.append(name)
+    links = tuple(map(unescape, _HREFS.findall(html)))
+    return Rendered(html, links) if within == [""] and all(map(parse, links)) else None
+
+
 def verified(html: str, policy: Policy) -> Rendered | None:
     """Verify what a sanitizer returned by a grammar that accepts only what should be there.
 
@@ -121,13 +166,13 @@ def verified(html: str, policy: Policy) -> Rendered | None:
     return None if open_tags else Rendered(html, tuple(links))
 
 
-def prepare(policy: Policy) -> None:
-    """Load the packages that the policy needs by rendering once, so that a missing one is an error at the start.
+def load_packages(policy: Policy) -> None:
+    """Load the packages that the policy needs by using them once, so that a missing one is an error at the start.
 
     Raises `ConfigError`.
     """
     try:
-        render("<b>*a*</b>", policy)
+        sanitized(render("<b>*a*</b>", policy).html, policy)
     except ImportError as error:
         key, extra = ("MODERATE_SANITIZER", "nh3") if error.name == "nh3" else ("MODERATE_MARKUP", "markdown")
         raise ConfigError(key, extra, f'it needs an extra package: pip install "flask-moderate[{extra}]"') from error
@@ -138,13 +183,14 @@ def _laid_out(tokens: Iterable[str | Tag], policy: Policy) -> Rendered | None:
     layout = Layout(policy)
     for token in tokens:
         layout.feed(token)
-    return verified(sanitized(layout.close(), policy), policy)
+    html = layout.close()
+    return canonical(html, policy) or verified(sanitized(html, policy), policy)
 
 
 def _plain(text: str, policy: Policy) -> Rendered:
     """Return a text without tags as HTML, without a parser: escape, links, breaks, paragraphs."""
-    addresses = list(address_spans(text))
-    return Rendered(_paragraphs(linked(text, addresses, policy.rel)), tuple(target for _, _, target in addresses))
+    addresses = address_spans(text)
+    return Rendered(_paragraphs(linked(text, addresses, policy.rel)), tuple([target for _, _, target in addresses]))
 
 
 def _paragraphs(escaped: str) -> str:
@@ -184,6 +230,19 @@ def _is_granted(tag: re.Match[str], links: list[str], policy: Policy) -> bool:
         elif (tag["name"], name) not in policy.attributes:
             return False
     return has_rel or tag["name"] != "a"
+
+
+@lru_cache(maxsize=16)
+def _canonical(policy: Policy) -> re.Pattern[str]:
+    """Return the pattern of canonical HTML but for its nesting. What repeats is possessive: nothing is read twice."""
+    # Parsers drop a newline at the start of preformatted text.
+    tags = "".join(rf"|<{name}>" for name in sorted(policy.tags - {"a"})).replace("<pre>", r"<pre>(?!\n)")
+    tags += "".join(f"|</{name}>" for name in sorted(policy.tags - {"br"}))
+    if "a" in policy.tags and ("a", "href") in policy.attributes and re.fullmatch("[a-z ]+", policy.rel):
+        title = f'(?: title="{_VALUE}")?' if ("a", "title") in policy.attributes else ""
+        schemes = "|".join(sorted(policy.schemes))
+        tags += rf'|<a href="(?:{schemes})://{_HOST}(?:[/?#]{_VALUE})?"{title} rel="{policy.rel}">'
+    return re.compile(f"(?:{_TEXT}{tags})*+")
 
 
 def _granted(attributes: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

@@ -18,10 +18,10 @@ import html
 import re
 import struct
 import unicodedata
-from dataclasses import dataclass
-from functools import lru_cache
+from collections import Counter
+from functools import cache, lru_cache
 from hashlib import blake2b
-from itertools import pairwise
+from operator import add
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ INVISIBLE = re.compile(
 )
 SPACE = re.compile(r"\s+")
 APART = re.compile(r"(?<!\w)\w(?:[ .\-_*·]\w(?!\w)){3,}")
-WORD_WITH_DIGIT = re.compile(r"[\w@$!]+")
+WORD_WITH_DIGIT = re.compile(r"(?<![\w@$!])[^\W0134578]*+[0134578@$!][\w@$!]*")
 #: Scripts without spaces between words, in which a rule matches inside a run of letters.
 UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR")
 
@@ -111,9 +111,50 @@ def word_pattern(value: str) -> re.Pattern[str]:
     return re.compile(before + body + after)
 
 
+@lru_cache(maxsize=4096)
+def longest_part(value: str) -> str:
+    """Return the longest part of a rule's value without ``*``, which stands in each text that the pattern matches."""
+    return max(re.split(r"\*+", plain(value).strip()), key=len)
+
+
 def bounded(char: str) -> bool:
     """Return True if a word boundary can be tested beside *char*: it is a letter or digit of a script with spaces."""
     return char.isalnum() and not unicodedata.name(char, "").startswith(UNSPACED)
+
+
+#: A script counts as one of a text's with so many letters, or with this share of them: a formula has Greek letters.
+LETTERS, SHARE = 10, 0.1
+
+
+def scripts_of(text: str) -> frozenset[str]:
+    """Return the scripts that a text is written in, as Unicode names them: ``{"CYRILLIC", "LATIN"}``.
+
+    Tags are none of the text. Styled and full-width letters count as those that they stand for.
+    """
+    shown = html.unescape(text) if "&" in text else text
+    if "<" in shown:
+        shown = TAG.sub(" ", shown)
+    if not shown.isascii():
+        shown = unicodedata.normalize("NFKC", shown)
+    letters = Counter(filter(str.isalpha, shown))
+    scripts: Counter[str] = Counter()
+    for letter, number in letters.items():
+        scripts["LATIN" if letter.isascii() else script_of(letter)] += number
+    # Apostrophes of Ukrainian and Hawaiian, which are letters of no script.
+    del scripts["MODIFIER"]
+    most = sum(scripts.values()) * SHARE
+    return frozenset(script for script, number in scripts.items() if number >= min(LETTERS, most))
+
+
+#: Scripts that Unicode's names of letters call otherwise. Japanese always mixes its two syllabaries.
+SCRIPTS = {"CJK": "HAN", "IDEOGRAPHIC": "HAN", "HIRAGANA": "KANA", "KATAKANA": "KANA", "KATAKANA-HIRAGANA": "KANA"}
+
+
+@lru_cache(maxsize=4096)
+def script_of(letter: str) -> str:
+    """Return the script of a letter: the first word of its name."""
+    word = unicodedata.name(letter, "UNKNOWN").partition(" ")[0]
+    return SCRIPTS.get(word, word)
 
 
 # --- near duplicates ---------------------------------------------------------------------------------
@@ -127,30 +168,31 @@ MOST_WORDS = 400
 #: The largest distance of the simhashes of two near duplicates, in bits: about three words in four are the same.
 NEAR = 14
 
+#: The number of words whose traits are kept.
+MOST_KEPT = 4096
+
 WORD = re.compile(r"[^\W_]+")
 NUMBER = re.compile(r"\d+")
+#: ASCII with a blank for everything but letters and digits.
+_SEPARATED = bytes(code if chr(code).isalnum() else 32 for code in range(128)) + bytes(range(128, 256))
 #: Scripts without spaces between words: from the CJK radicals to Hangul, and the planes of further ideographs.
-UNSPACED_LETTER = re.compile("[\u2e80-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]")
+UNSPACED_LETTER = "[\u2e80-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]"
+#: Compiles a pattern when it is first needed: Python takes milliseconds for classes of so many letters.
+compiled = cache(re.compile)
 
 #: Each bit of a byte as a number of two bytes.
 SPREAD = tuple(bytes.fromhex("".join(f"000{bit}" for bit in f"{byte:08b}")) for byte in range(256))
+#: A number with a one in each of these places.
+EACH = sum(1 << 16 * place for place in range(64))
 MASK = (1 << 64) - 1
 #: Eight pseudo-random odd numbers. A hash function of the min-hash multiplies by one of them.
 ORDERS = tuple(int.from_bytes(blake2b(b"order %d" % number, digest_size=8).digest(), "big") | 1 for number in range(8))
+#: The orders, 128 bits apart: one multiplication by this makes all eight products, of which the lower halves count.
+ALL_ORDERS = sum(order << 128 * number for number, order in enumerate(ORDERS))
+PRODUCTS = struct.Struct("<" + 8 * "Q8x")
 
 
-class Traits(NamedTuple):
-    """The bits of a word for the simhash, and its eight hashes for the min-hashes.
-
-    The bits stand sixteen apart, so that the sum over all words counts each of them; no text has 65,536 words.
-    """
-
-    bits: int
-    places: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class NearText:
+class NearText(NamedTuple):
     """The keys by which near duplicates of a text are found.
 
     Candidates share one of the `bands` (signed 32-bit integers). A candidate is a near duplicate if its `simhash` (a
@@ -165,8 +207,7 @@ class NearText:
         return ((self.simhash ^ simhash) & MASK).bit_count()
 
 
-@dataclass(frozen=True, slots=True)
-class Alike:
+class Alike(NamedTuple):
     """A candidate for a near duplicate. `simhash` is None for a text that is too short to have one."""
 
     id: int
@@ -180,40 +221,61 @@ class Alike:
 @lru_cache(maxsize=64)
 def near_text(text: str) -> NearText | None:
     """Return the keys of a text, or None for one with fewer than `LEAST_WORDS` words. Linear in its length."""
-    known = list(map(traits, words_of(text)))
-    if len(known) < LEAST_WORDS:
+    words = words_of(text)
+    if len(words) < LEAST_WORDS:
         return None
-    least = [min(places) for places in zip(*(word.places for word in known), strict=True)]
+    bits, *hashes = zip(*map(TRAITS.__getitem__, words), strict=True)
+    least = list(map(min, hashes))
     bands = (band(*least[0:2]), band(*least[2:4]), band(*least[4:6]), band(*least[6:8]))
-    return NearText(simhash([word.bits for word in known]), bands)
+    return NearText(simhash(bits), bands)
 
 
 def words_of(text: str) -> set[str]:
     """Return the longer words in one spelling, and pairs of characters in scripts without spaces between words."""
-    read = NUMBER.sub("", folded(text))
-    is_spaced = read.isascii()
+    read = folded(text)
+    if read.isascii():
+        return {word for word in ascii_words(read, b"0123456789")[:MOST_WORDS] if len(word) >= SHORTEST}
     found: set[str] = set()
-    for word in WORD.findall(read)[:MOST_WORDS]:
-        if not is_spaced and UNSPACED_LETTER.search(word):
-            found.update(first + second for first, second in pairwise(word))
+    for word in WORD.findall(NUMBER.sub("", read))[:MOST_WORDS]:
+        if compiled(UNSPACED_LETTER).search(word):
+            found.update(map(add, word, word[1:]))
         elif len(word) >= SHORTEST:
             found.add(word)
     return found
 
 
-@lru_cache(maxsize=4096)
-def traits(word: str) -> Traits:
-    """Hash a word. Cached, because people use the same words."""
-    digest = blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    number = int.from_bytes(digest, "big")
-    bits = int.from_bytes(b"".join([SPREAD[byte] for byte in digest]), "big")
-    return Traits(bits, tuple([number * order & MASK for order in ORDERS]))
+def ascii_words(text: str, dropped: bytes = b"") -> list[str]:
+    """Return the words of letters and digits in an ASCII text without the *dropped* characters. Faster than `WORD`."""
+    return text.encode().translate(_SEPARATED, dropped).decode().split()
+
+
+class Traits(dict[str, tuple[int, ...]]):
+    """The bits of words for the simhash, each with its eight hashes for the min-hashes.
+
+    The bits stand sixteen apart, so that the sum over all words counts each of them; no text has 65,536 words.
+    Kept, because people use the same words, and emptied when it is full: to note each use would take longer.
+    """
+
+    def __missing__(self, word: str) -> tuple[int, ...]:
+        digest = blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        bits = int.from_bytes(b"".join([SPREAD[byte] for byte in digest]), "big")
+        products = int.from_bytes(digest, "big") * ALL_ORDERS
+        found = (bits, *PRODUCTS.unpack(products.to_bytes(128, "little")))
+        if len(self) >= MOST_KEPT:
+            self.clear()
+        self[word] = found
+        return found
+
+
+TRAITS = Traits()
 
 
 def simhash(words: Sequence[int]) -> int:
     """Return the bits that most of the words have, as a signed integer, which databases can store."""
-    counted = struct.unpack(">64H", sum(words).to_bytes(128, "big"))
-    bits = int("".join("1" if 2 * count > len(words) else "0" for count in counted), 2)
+    # Each count overflows into the highest of its sixteen bits if it is more than half.
+    counted = sum(words) + EACH * (0x7FFF - len(words) // 2)
+    digits = (counted >> 15 & EACH) + EACH * ord("0")
+    bits = int(digits.to_bytes(128, "big")[1::2], 2)
     return bits - (1 << 64) if bits >> 63 else bits
 
 

@@ -214,6 +214,11 @@ def test_a_single_line_stays_one_line_and_unchanged(text: str) -> None:
     assert len(line.splitlines()) <= 1
 
 
+@given(st.text(st.characters(max_codepoint=127), max_size=60))
+def test_ascii_on_one_line_is_the_same_beside_other_characters(text: str) -> None:
+    assert single_line(f"é {text} é") == f"é {single_line(text)} é".replace("  ", " ")
+
+
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [

@@ -8,7 +8,7 @@ import pytest
 
 from moderate.errors import ConfigError
 from moderate.text.characters import decoded, readable
-from moderate.text.sanitizer import Rendered, prepare, render, render_excerpt, sanitized, verified
+from moderate.text.sanitizer import Rendered, load_packages, render, render_excerpt, sanitized, verified
 from moderate.text.tags import Policy
 from tests.unit.clean.dom import is_stable, meaning, strangers, text_of, tree
 
@@ -571,7 +571,7 @@ def test_concurrent_threads_do_not_mix_their_texts(policy: Policy) -> None:
 
 @pytest.mark.parametrize("policy", [BLEACH, NH3, Policy(markup="markdown")], ids=["bleach", "nh3", "markdown"])
 def test_a_policy_whose_extras_are_installed_can_be_prepared(policy: Policy) -> None:
-    prepare(policy)
+    load_packages(policy)
 
 
 @pytest.mark.parametrize(
@@ -587,4 +587,4 @@ def test_a_missing_extra_stops_the_start_and_is_named(
     monkeypatch.delitem(sys.modules, markdown.__name__)
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ConfigError, match=rf'{key}.*pip install "flask-moderate\['):
-        prepare(policy)
+        load_packages(policy)

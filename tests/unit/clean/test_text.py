@@ -3,6 +3,8 @@ from __future__ import annotations
 from time import process_time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from moderate.text import clean as fields
 
@@ -124,6 +126,12 @@ def test_an_excerpt_over_255_characters_is_truncated_with_dots() -> None:
 )
 def test_different_spellings_of_a_text_have_the_same_key(other: str) -> None:
     assert fields.text_key(other) == fields.text_key("Buy pills now!")
+
+
+@given(st.text(st.characters(max_codepoint=127), max_size=60))
+def test_ascii_has_the_key_of_its_full_width_form(text: str) -> None:
+    wide = text.translate({code: code + 0xFEE0 for code in range(0x21, 0x7F)})
+    assert fields.text_key(wide) == fields.text_key(text)
 
 
 @pytest.mark.parametrize("other", ["Buy pills now", "Buy pill snow!", ""])
