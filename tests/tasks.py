@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from moderate.database.schema import tasks
 from moderate.tasks.run import run
-from moderate.tasks.scheduler import FetchScheduler, take_own
+from moderate.tasks.scheduler import FetchScheduler, OwnTasks
 from moderate.tasks.sql import OPEN
 
 if TYPE_CHECKING:
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 def run_due(desk: Desk) -> int:
     """Do the next task; return the number of tasks done, 0 where none is due."""
-    task = take_own(desk) or FetchScheduler().take(desk)
+    task = OwnTasks(alone=True).take(desk) or FetchScheduler().take(desk)
     if task is None:
         return 0
     run(desk, task)
     return 1
 
 
-def next_due(stored: Tasks, kinds: Iterable[str] | None = None) -> datetime | None:
-    """Return when the next task may be taken, None where none is open."""
-    wanted = [tasks.c.state == OPEN]
+def next_due(stored: Tasks, kinds: Iterable[str] | None = None, *, but: str = "") -> datetime | None:
+    """Return when the next task may be taken, *but* for one kind, None where none is open."""
+    wanted = [tasks.c.state == OPEN, tasks.c.kind != but]
     if kinds is not None:
         wanted.append(tasks.c.kind.in_(list(kinds)))
     with stored._database.read() as conn:

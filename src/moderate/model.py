@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 # Values that hosts make, re-exported.
 from moderate.hooks import Article as Article  # noqa: PLC0414, TC001
@@ -370,7 +370,10 @@ class Receipt:
 
 
 #: The kinds of tasks that this version performs; a colon and more may follow each. Others are of a newer version.
-TASK_KINDS = ("judge", "look", "teach", "notify", "confirm")
+TASK_KINDS = ("judge", "look", "teach", "notify", "confirm", "batch", "anew")
+
+#: The item of tasks that are about no single one; ids begin at 1.
+NO_ITEM = 0
 
 #: The kind of a task that looks at a ping's source for the first time.
 FIRST_LOOK = "judge:ping"
@@ -450,6 +453,15 @@ class ItemFilter:
     like: int | None = None
     q: str | None = None
     awaiting: Awaiting | None = None
+    #: 1 for what a person has decided on, 0 for what only checks have.
+    decided: int | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Return the fields that have a value."""
+        return {name: value for name in FILTER_NAMES if (value := getattr(self, name)) is not None}
+
+
+FILTER_NAMES = tuple(field.name for field in fields(ItemFilter))
 
 
 @dataclass(frozen=True, slots=True)
@@ -461,15 +473,6 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """The stored item and its status before, None for a new one. `is_new` is False where nothing was written."""
-
-    item: Item
-    before: Status | None
-    is_new: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Decided:
     """The result of a decision. `changed` is False where the item had that status already."""
 
@@ -477,17 +480,3 @@ class Decided:
     before: Status
     changed: bool
     history: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """An item that a decision on many items, or an undo, has not changed.
-
-    `code` is that of the error which the same decision on the item alone would raise. `now` is the item, None
-    where it is deleted; `by` is the moderator who decided on it last.
-    """
-
-    id: int
-    code: str
-    now: Item | None = None
-    by: str | None = None

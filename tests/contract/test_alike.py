@@ -76,26 +76,26 @@ def test_items_without_a_text_are_like_no_others(store: Store) -> None:
 
 
 def test_the_oldest_waiting_item_is_pending_and_needs_a_moderator(store: Store) -> None:
-    assert store.queue.oldest_waiting() is None
+    assert store.overview().waiting_since is None
     for number, verdict in enumerate((APPROVED, TO_CHECK, SPAM, HELD, HELD)):
         store.items.record(a_comment(f"Number {number}."), verdict, [], NOON + timedelta(hours=number))
-    assert store.queue.oldest_waiting() == NOON + timedelta(hours=3)
+    assert store.overview().waiting_since == NOON + timedelta(hours=3)
     decide_one(store, 4, Decision.TRASH, version=1, by="mori", note=None, now=NOON)
-    assert store.queue.oldest_waiting() == NOON + timedelta(hours=4)
+    assert store.overview().waiting_since == NOON + timedelta(hours=4)
 
 
 def test_waiting_time_counts_from_when_an_item_became_pending(store: Store) -> None:
     later = NOON + timedelta(days=300)
     public = store.items.record(a_comment("Public."), APPROVED, [], NOON).item
     held = decide_one(store, public.id, Decision.HOLD, version=1, by="mori", note=None, now=later)
-    assert store.queue.oldest_waiting() == later
+    assert store.overview().waiting_since == later
     checked = store.items.record(a_comment("To check."), TO_CHECK, [], NOON).item
-    assert store.queue.oldest_waiting() == later
+    assert store.overview().waiting_since == later
     store.items.settle(None, checked.id, checked.version, HELD, NOON + timedelta(days=1))
-    assert store.queue.oldest_waiting() == NOON + timedelta(days=1)
+    assert store.overview().waiting_since == NOON + timedelta(days=1)
     decide_one(store, checked.id, Decision.APPROVE, version=1, by="mori", note=None, now=later)
-    store.decisions.undo([held.history], by="mori", batch="b", now=later + timedelta(hours=1))
-    assert store.queue.oldest_waiting() is None
+    store.decisions.undo({held.item.id: held.history}, by="mori", batch="b", now=later + timedelta(hours=1))
+    assert store.overview().waiting_since is None
 
 
 def test_an_undo_restores_the_times_of_waiting_and_publication(store: Store) -> None:
@@ -103,9 +103,9 @@ def test_an_undo_restores_the_times_of_waiting_and_publication(store: Store) -> 
     item = store.items.record(a_comment(), HELD, [], hours[0]).item
     approved = decide_one(store, item.id, Decision.APPROVE, version=1, by="mori", note=None, now=hours[1])
     assert (approved.item.public_at, approved.item.waiting_since) == (hours[1], hours[0])
-    back = store.decisions.undo([approved.history], by="mori", batch="1", now=hours[2]).done[0]
+    back = store.decisions.undo({item.id: approved.history}, by="mori", batch="1", now=hours[2]).done[0]
     assert (back.item.status, back.item.waiting_since) == (Status.PENDING, hours[0])
-    again = store.decisions.undo([back.history], by="mori", batch="2", now=hours[3]).done[0]
+    again = store.decisions.undo({item.id: back.history}, by="mori", batch="2", now=hours[3]).done[0]
     assert (again.item.status, again.item.public_at) == (Status.APPROVED, hours[1])
     decide_one(store, item.id, Decision.SPAM, version=4, by="mori", note=None, now=hours[3])
     last = decide_one(store, item.id, Decision.APPROVE, version=5, by="mori", note=None, now=hours[4]).item

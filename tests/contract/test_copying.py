@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import BigInteger, Boolean, Integer, delete, func, insert, select, text, update
+from sqlalchemy import BigInteger, Boolean, Double, Integer, delete, func, insert, select, text, update
 from sqlalchemy.types import JSON
 
 from moderate.database import migrate
@@ -109,6 +109,8 @@ def a_value(column: Column[Any], number: int) -> Any:
         return {"words": [STRANGE, None, number, 1.5, True]}
     if isinstance(kind, Boolean):
         return number % 2 == 0
+    if isinstance(kind, Double):
+        return -1 / (number + 2)
     if isinstance(kind, BigInteger):
         return 2**62 + number if column.autoincrement is False or not column.primary_key else number
     if isinstance(kind, Integer):

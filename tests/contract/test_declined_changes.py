@@ -40,7 +40,7 @@ def kept(store: Store, item: Item) -> Item:
 
 
 def undo(store: Store, item: Item, batch: str = "undo") -> Bulk:
-    return store.decisions.undo([store.history.of_item(item.id)[-1].id], by="sato", batch=batch, now=LATER)
+    return store.decisions.undo({item.id: store.history.of_item(item.id)[-1].id}, by="sato", batch=batch, now=LATER)
 
 
 def look(store: Store, item: Item, text: str) -> Settled:
@@ -92,7 +92,7 @@ def test_declining_without_a_changed_text_is_an_ordinary_decision(store: Store, 
     item = store.items.record(a_comment(), HELD, [], NOON).item
     moved = decline(store, item, decision)
     assert moved.item.status is AFTER[decision]
-    assert moved.changed is (decision is not Decision.HOLD)
+    assert moved.changed
     assert {line.act for line in store.history.of_item(item.id)} <= {"received", "decided"}
     again = decline(store, item, decision, version=1)
     assert (again.changed, again.item) == (False, moved.item)
@@ -143,7 +143,6 @@ def test_an_undo_restores_the_changed_text(store: Store, decision: Decision, ver
         item,
         version=item.version + 2,
         awaiting=Awaiting.MODERATOR,
-        decided_by="sato",
         findings=item.findings,
         waiting_since=LATER,
     )
@@ -163,13 +162,14 @@ def test_a_batch_is_declined_and_undone_except_items_decided_since(store: Store)
     assert {done.item.id: done.changed for done in bulk.done} == {
         texts[0].id: True,
         texts[1].id: True,
-        plain.id: False,
+        # A decision all the same: only a check has approved it so far.
+        plain.id: True,
     }
     assert [left.id for left in bulk.left] == [texts[2].id]
     decide_one(store, texts[0].id, Decision.SPAM, version=kept(store, texts[0]).version, by="abe", note=None, now=LATER)
     lines = store.history.page(batch="b", cursor=None, limit=9).entries
-    undone = store.decisions.undo([line.id for line in lines], by="mo", batch="u", now=LATER)
-    assert [done.item.id for done in undone.done] == [texts[1].id]
+    undone = store.decisions.undo({line.item: line.id for line in lines}, by="mo", batch="u", now=LATER)
+    assert [done.item.id for done in undone.done] == [texts[1].id, plain.id]
     assert [left.id for left in undone.left] == [texts[0].id]
     assert kept(store, texts[1]).proposed == texts[1].proposed
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from moderate.model import Status
+from moderate.lifecycle import Overrides
+from moderate.model import Decision, Status
 from moderate.text.similarity import near_text
-from tests.factories import HELD, NOON, SPAM, a_comment
+from tests.factories import APPROVED, HELD, NOON, SPAM, a_comment
 from tests.unit.checks.test_near import OTHER, changed
 from tests.unit.checks.test_near import SPAM as ADVERT
 
@@ -25,7 +26,18 @@ HOUR = timedelta(hours=1)
 def found(store: Store, words: str = ADVERT) -> Sequence[Alike]:
     near = near_text(words)
     assert near is not None
-    return store.earlier.near_text(a_comment(words).text_key, near, NOON - HOUR)
+    alike = store.earlier.near_text(a_comment(words).text_key, near, NOON - HOUR)
+    # With what is set for an article, or for one that nobody knows.
+    known = [store.earlier.known(key, a_comment(words).text_key, near, NOON - HOUR) for key in ("a1", "unknown")]
+    assert known == [(store.articles.overrides("a1"), alike), (Overrides(), alike)]
+    return alike
+
+
+def test_what_is_set_for_the_article_comes_in_the_same_query(store: Store) -> None:
+    store.articles.set_overrides("a1", Overrides(comments_open=False, premoderation="strangers"), NOON)
+    assert found(store) == []
+    store.items.record(a_comment(ADVERT, "a1"), SPAM, [], NOON)
+    assert len(found(store)) == 1
 
 
 def test_similar_texts_are_found_on_all_articles_newest_first(store: Store) -> None:
@@ -61,3 +73,14 @@ def test_at_most_a_hundred_similar_texts_are_found_by_index(store: Store) -> Non
         plan = "EXPLAIN QUERY PLAN SELECT id FROM moderate_items WHERE near_1 = 5 ORDER BY id DESC LIMIT 20"
         with store.database.read() as conn:
             assert "ix_moderate_items_near_1_id" in str(conn.execute(text(plan)).all())
+
+
+def test_the_newest_public_texts_are_given_as_they_begin(store: Store) -> None:
+    store.items.record(a_comment("Held."), HELD, [], NOON)
+    store.items.record(a_comment("Oldest."), APPROVED, [], NOON)
+    long = "Спасибо, " * 100
+    store.items.record(a_comment(long), APPROVED, [], NOON)
+    newest = store.items.record(a_comment("Newest."), APPROVED, [], NOON).item
+    assert store.earlier.newest_public(2) == ["Newest.", long[:200]]
+    store.decisions.decide({newest.id: newest.version}, Decision.TRASH, by="mori", note=None, batch="b", now=NOON)
+    assert store.earlier.newest_public(2) == [long[:200], "Oldest."]

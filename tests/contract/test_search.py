@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import event, update
 
+from moderate.database.engine import Database
+from moderate.database.migrate import upgrade
+from moderate.database.schema import items
 from moderate.model import Decision, ItemFilter, Status
 from moderate.store import search
+from moderate.store.rows import NEAR
 from moderate.store.search import MOST_TERMS, asked_terms, terms_of, update_index
+from moderate.store.store import Store
 from tests.factories import APPROVED, HELD, NOON, a_comment, a_ping, decide_one
-
-if TYPE_CHECKING:
-    from moderate.store.store import Store
 
 TEXTS = {
     1: "The ferry was late again, see https://harbour.example/log",
@@ -36,7 +37,7 @@ def filled(store: Store) -> Store:
 
 
 def found(store: Store, query: str, **also: object) -> list[int]:
-    return [item.id for item in store.queue.page(ItemFilter(q=query, **also), cursor=None, limit=50).items]
+    return [item.id for item in store.queue.page(ItemFilter(q=query or None, **also), cursor=None, limit=50).items]
 
 
 @pytest.mark.parametrize(
@@ -166,6 +167,33 @@ def test_a_common_word_is_found_page_by_page(store: Store, is_indexed: bool, mon
     assert [[item.id for item in page.items] for page in pages] == [[12, 11, 10, 9, 8], [7, 6, 5, 4, 3], [2, 1]]
 
 
+# SQLite asks its index for the newest ones.
+@pytest.mark.parametrize("database_url", ["postgresql", "mariadb"], indirect=True)
+def test_a_page_of_the_newest_items_is_found_without_an_index_that_puts_all_words_together(store: Store) -> None:
+    for number in range(4):
+        store.items.record(a_comment(f"ferry{number}"), HELD, [], NOON)
+    asked: list[str] = []
+    event.listen(store.database.engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+    found_now = store.queue.page(ItemFilter(q="ferr"), cursor=None, limit=3)
+    assert [item.id for item in found_now.items] == [4, 3, 2]
+    assert asked
+    assert not [statement for statement in asked if "@@" in statement or "MATCH" in statement]
+
+
+@pytest.mark.parametrize("query", ["word{}", "\u4e00{}"])
+@pytest.mark.parametrize("cursor", [None, 4000])
+def test_postgresql_plans_a_search_for_its_own_words(pg_url: str, query: str, cursor: int | None) -> None:
+    store = Store(Database(pg_url))
+    upgrade(store.database)
+    kept = "SELECT coalesce(sum(generic_plans), 0) FROM pg_prepared_statements WHERE statement LIKE '%%@@%%'"
+    for number in range(12):
+        which = ItemFilter(q=query.format(chr(0x4E00 + number)))
+        assert not store.queue.page(which, cursor=cursor, limit=50).items
+    with store.database.read() as conn:
+        assert conn.exec_driver_sql(kept).scalar() == 0
+    store.database.dispose()
+
+
 @pytest.mark.parametrize("indexed", [0, 8, 12])
 def test_a_common_word_is_found_beyond_the_newest_where_other_filters_pass_those_over(
     store: Store, indexed: int, monkeypatch: pytest.MonkeyPatch
@@ -191,6 +219,14 @@ def test_terms_are_plain_and_each_is_there_once(text: str) -> None:
     assert all(term.isascii() and term.isalnum() and term.islower() for term in terms)
 
 
+def test_terms_are_comparable_with_stored_ones() -> None:
+    values = {"author": "Renée", "email": "a_b@mail.example", "text": "C++ and C# in 昨日の船 ☃ Ⅳ R2D2 e\u0301té"}
+    assert terms_of(values) == (
+        "wwrenee wwa wwb wwmail wwexample wwcq0002bq0002b wwcq00023 wwc wwand wwin"
+        " cwwq06628q065e5 cwwq065e5q0306e cwwq0306eq08239 cwwq08239 wwiv wwr2d2 wwete wwq02603"
+    )
+
+
 @given(st.text(max_size=60), st.data())
 def test_every_searched_part_of_a_text_matches_one_of_its_terms(text: str, data: st.DataObject) -> None:
     terms = terms_of({"text": text}).split()
@@ -205,3 +241,74 @@ def test_a_long_text_is_found_by_its_beginning() -> None:
 @pytest.mark.parametrize("query", ["x" * 200, "予" * 200, "' \" ; \\ % _ ( ) & | ! : * - +", "\u202e\u0301", "ﷺ"])
 def test_no_search_breaks(filled: Store, query: str) -> None:
     assert found(filled, query) == []
+
+
+# --- items that an older version has stored ----------------------------------------------------------
+
+
+def write_as_before(store: Store, **columns: object) -> None:
+    """Leave the items as a version without these columns, and without terms of hosts, has stored them."""
+    with store.database.write() as conn:
+        conn.execute(update(items).values(columns))
+    store.states.keep("search", {"upto": 0, "is_complete": False}, NOON)
+
+
+def complete(store: Store) -> int:
+    """Complete all items, step by step as if each were the last before a kill; return the number of steps."""
+    steps = 1
+    while Store(store.database).backfill.run(NOON, lambda: True):
+        steps += 1
+    return steps
+
+
+def test_items_of_an_older_version_are_found_once_they_are_completed(store: Store) -> None:
+    words = "Great offers on winter boots, jackets and gloves this weekend in our warehouse behind the station"
+    for number in range(120):
+        store.items.record(a_comment(f"{words} {number}", url=f"https://blog{number % 2}.example/"), HELD, [], NOON)
+    update_index(store.database, lag=1)
+    write_as_before(store, search=None, **dict.fromkeys(NEAR))
+    assert (found(store, "gloves"), found(store, "", like=7)) == ([], [7])
+    writes: list[int] = []
+
+    @event.listens_for(store.database.engine, "before_cursor_execute")
+    def note(_conn: object, _cursor: object, statement: str, values: list[object], *_: object) -> None:
+        if statement.startswith("UPDATE moderate_items"):
+            writes.append(len(values))
+
+    assert complete(store) >= 3
+    # Each item once, and no more in one transaction than others can wait for.
+    assert sum(writes) == 120
+    assert max(writes) <= 50
+    assert found(store, "gloves 77") == [78]
+    assert len(store.queue.versions(ItemFilter(like=7), 200)) == 120
+    assert len(store.queue.versions(ItemFilter(host="blog1.example"), 200)) == 60
+    assert complete(store) == 1
+    assert sum(writes) == 120
+
+
+def test_items_that_an_older_version_stores_beside_this_one_are_completed_too(store: Store) -> None:
+    store.items.record(a_ping("https://blog.example/1"), HELD, [], NOON)
+    complete(store)
+    store.items.record(a_ping("https://blog.example/2", "about ferries"), HELD, [], NOON)
+    with store.database.write() as conn:
+        conn.execute(update(items).where(items.c.id == 2).values(search="wwferries wwblog wwexample"))
+    assert found(store, "", host="blog.example") == [1]
+    assert store.backfill.is_due(NOON)
+    # After an upgrade hosts are found by their words until all items have the terms.
+    store.states.keep("search", {"upto": 0, "is_complete": False}, NOON)
+    assert found(store, "", host="blog.example") == [2, 1]
+    complete(store)
+    assert found(store, "", host="blog.example") == [2, 1]
+
+
+def test_a_text_that_changes_while_it_is_completed_is_found_by_its_new_words(store: Store) -> None:
+    item = store.items.record(a_comment("about ferries"), HELD, [], NOON).item
+    write_as_before(store, search=None)
+
+    @event.listens_for(store.database.engine, "after_cursor_execute")
+    def revise(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        if "simhash IS NULL" in statement and store.items.get(item.id).version == 1:  # type: ignore[union-attr]
+            store.items.revise(item.id, a_comment("about trains"), HELD, [], NOON)
+
+    complete(store)
+    assert (found(store, "ferries"), found(store, "trains")) == ([], [item.id])

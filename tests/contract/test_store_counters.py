@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import delete, event, update
 
-from moderate.database.schema import counters, items
-from moderate.model import COUNTERS, Counts, Decision, Kind, Status
-from moderate.store.articles import Drift
+from moderate.akismet.sql import AccountNotes
+from moderate.database.schema import articles, counters, items
+from moderate.lifecycle import Overrides
+from moderate.model import COUNTERS, Counts, Decision, ItemFilter, Kind, NewTask, Status
+from moderate.monitoring.sql import Overview
+from moderate.store.articles import Drift, Snapshot
 from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping, a_verdict, decide_one
 
 if TYPE_CHECKING:
@@ -31,10 +37,19 @@ def filled(store: Store) -> Store:
 
 @pytest.fixture
 def statements(store: Store) -> Iterator[list[str]]:
-    """Yield the list of the statements that are sent to the database."""
+    """Yield the list of the statements that are sent to the database, with their values."""
     sent: list[str] = []
+    if store.database.dialect == "sqlite":
+        # By its own driver, which SQLAlchemy's events do not see.
+        with store.database.read() as conn:
+            conn.connection.dbapi_connection.set_trace_callback(lambda text: sent.append(" ".join(text.split())))
+        yield sent
+        return
 
-    def note(_conn: object, _cursor: object, statement: str, *_rest: object) -> None:
+    def note(_conn: object, _cursor: object, statement: str, values: Any, _context: object, is_many: bool) -> None:
+        if not is_many:
+            named = isinstance(values, dict)
+            statement %= {name: repr(value) for name, value in values.items()} if named else tuple(map(repr, values))
         sent.append(" ".join(statement.split()))
 
     event.listen(store.database.engine, "before_cursor_execute", note)
@@ -72,7 +87,7 @@ def test_only_the_counters_that_move_are_written(store: Store, statements: list[
     item = store.items.record(a_ping("https://a.example/", kind=Kind.PINGBACK), HELD, [], NOON).item
     decide_one(store, item.id, Decision.SPAM, version=1, by="mo", note=None, now=NOON)
     upserts = [sent for sent in statements if "INTO moderate_counters" in sent]
-    received, decided = (sent.split("ON ")[1] for sent in upserts)
+    received, decided = (sent.split("ON CONFLICT")[-1].split("ON DUPLICATE")[-1] for sent in upserts)
     assert [name in received for name in ("pending_pingback =", "spam_", "revision", "comments")] == [True] + [
         False
     ] * 3
@@ -86,20 +101,52 @@ def test_an_empty_store_counts_nothing(store: Store) -> None:
 
 
 def test_a_page_of_articles_costs_one_query(filled: Store, statements: list[str]) -> None:
-    if filled.database.dialect == "sqlite":
-        # Asked by the driver itself, which SQLAlchemy's events do not see.
-        with filled.database.read() as conn:
-            conn.connection.dbapi_connection.set_trace_callback(statements.append)
     found = filled.counters.counts([*(str(number) for number in range(50)), "b", "b"])
     assert len(found) == 51
     assert found["b"].trackbacks == 3
     assert [statement.split()[0] for statement in statements] == ["SELECT"]
 
 
+def test_the_queue_page_costs_two_queries(filled: Store, statements: list[str]) -> None:
+    account = AccountNotes(filled.database)
+    for topic in ("usage", "alert"):
+        account.keep(topic, f"The {topic}.", NOON, quiet=60)
+    filled.items.record(a_comment(), HELD, [NewTask(kind="judge", due_at=NOON - timedelta(minutes=3))], NOON)
+    statements.clear()
+    assert [item.id for item in filled.queue.page(ItemFilter(status=Status.PENDING), cursor=None, limit=9).items]
+    overview = filled.overview()
+    assert [statement.split()[0] for statement in statements] == ["SELECT", "SELECT"]
+    assert overview.totals == filled.counters.totals()
+    assert (overview.waiting_since, overview.lag(NOON), overview.changed, overview.given_up) == (NOON, 180, 0, 0)
+    assert [(note.topic, note.text, note.at) for note in overview.notes] == [
+        ("alert", "The alert.", NOON),
+        ("usage", "The usage.", NOON),
+    ]
+
+
+def test_the_overview_of_an_empty_site(store: Store) -> None:
+    assert store.overview() == Overview(Counts(), 0, None, None, 0, (), None)
+
+
+def test_the_public_numbers_are_those_of_the_counters(filled: Store) -> None:
+    asked = {"b": "b", "2026/thaw": "2026/thaw", "none": None, "unknown": "unknown", "also b": "b"}
+    counts = filled.counters.counts(["b", "2026/thaw"])
+    numbers = {key: {"comments": each.comments, "trackbacks": each.trackbacks} for key, each in counts.items()}
+    zero = {"comments": 0, "trackbacks": 0}
+    assert numbers["b"] == {"comments": 0, "trackbacks": 3}
+    found = json.loads(filled.counters.public_json(asked))
+    assert found == {**numbers, "none": zero, "unknown": zero, "also b": numbers["b"]}
+    assert list(found) == list(asked)
+    assert json.loads(filled.counters.public_json({})) == {}
+
+
 def test_a_comment_costs_few_statements(filled: Store, statements: list[str]) -> None:
     filled.items.record(a_comment(), HELD, [], NOON)
-    writes = [statement.split()[0:3] for statement in statements if not statement.startswith("BEGIN")]
-    # Both rows of counters go in one call.
+    writes = [statement.split()[0:3] for statement in statements if not statement.startswith(("BEGIN", "COMMIT"))]
+    if filled.database.dialect == "postgresql":
+        assert writes == [["WITH", "item", "AS"]]
+        return
+    # One statement adds to both rows of counters.
     assert writes == [
         ["INSERT", "INTO", "moderate_items"],
         ["INSERT", "INTO", "moderate_history"],
@@ -112,6 +159,21 @@ def test_article_keys_are_distinguished_by_their_exact_characters(store: Store) 
         store.items.record(a_comment(article=key), APPROVED, [], NOON)
     numbers = store.counters.counts(["key", "Key", "key ", "кey", "ke\u0301y", "k\u00e9y"])
     assert [counts.comments for counts in numbers.values()] == [1] * 6
+
+
+def test_a_snapshot_has_overrides_numbers_and_revision_of_an_article(filled: Store) -> None:
+    overrides = Overrides(comments_open=False, premoderation="strangers")
+    empty = Snapshot(Overrides(), Counts(), 0)
+    # An article of which the host finds the address itself has counters only, one without items none.
+    filled.database.transaction(lambda conn: conn.execute(delete(articles).where(articles.c.key == "b")))
+    for key in ("2026/thaw", "unwritten"):
+        filled.articles.set_overrides(key, overrides, NOON)
+    assert filled.articles.snapshot("unknown") == empty
+    assert filled.articles.snapshot("unwritten") == empty._replace(overrides=overrides)
+    for key, known in (("2026/thaw", overrides), ("b", Overrides())):
+        counts, revision = filled.counters.counts([key])[key], filled.counters.revision(key)
+        assert revision
+        assert filled.articles.snapshot(key) == Snapshot(known, counts, revision)
 
 
 # --- the revision ----------------------------------------------------------------------------------
@@ -157,6 +219,28 @@ def test_drift_is_found_reported_and_repaired(filled: Store) -> None:
     assert not any(filled.counters.recount(repair=True))
 
 
+def test_a_recount_reads_ranges_of_articles_and_locks_only_what_seems_wrong(
+    filled: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moderate.store.articles.RANGE", 2)
+    for name in "abcde":
+        filled.items.record(a_comment("One more.", name), HELD, [], NOON)
+    with filled.database.write() as conn:
+        conn.execute(update(counters).where(counters.c.article_key.in_(["a", "d"])).values(pending_comment=9))
+    locked: list[str] = []
+
+    @event.listens_for(filled.database.engine, "before_cursor_execute")
+    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        locked.extend(["one"] if statement.startswith("INSERT INTO moderate_counters") else [])
+
+    steps = list(filled.counters.recount(repair=True))
+    assert len(steps) == filled.counters.articles_with_items()
+    assert [drift.article for drift in steps if drift] == ["a", "d"]
+    # The two, and the site.
+    assert len(locked) == 3
+    assert not any(filled.counters.recount(repair=False))
+
+
 def test_counters_that_are_missing_or_count_nothing_are_repaired(filled: Store) -> None:
     with filled.database.write() as conn:
         conn.execute(delete(counters).where(counters.c.article_key.in_(["2026/thaw", ""])))
@@ -177,19 +261,12 @@ def test_looking_without_repair_writes_nothing(filled: Store) -> None:
         assert conn.execute(counters.select()).all() == []
 
 
-def test_rows_are_locked_in_one_order_the_sites_last(store: Store) -> None:
+def test_rows_are_locked_in_one_order_the_sites_last(store: Store, statements: list[str]) -> None:
     """Otherwise two transactions could wait for each other, and one of them would have to begin again."""
-    locked: list[list[str]] = []
-
-    def note(_conn: object, _cursor: object, statement: str, rows: Any, *_rest: object) -> None:
-        if statement.startswith("INSERT INTO moderate_counters"):
-            values = [row.values() if isinstance(row, dict) else row for row in rows]
-            locked.append([value for row in values for value in row if isinstance(value, str)])
-
-    event.listen(store.database.engine, "before_cursor_execute", note)
     made = [store.items.record(a_comment(article=key), HELD, [], NOON).item for key in ("b", "a", "c")]
     decide_one(store, made[0].id, Decision.TRASH, version=1, by="mo", note=None, now=NOON)
     store.decisions.decide({item.id: item.version for item in made[1:]}, Decision.SPAM, by="mo", note=None, now=NOON)
     store.decisions.decide({item.id: item.version + 1 for item in made}, Decision.HOLD, by="mo", note=None, now=NOON)
-    event.remove(store.database.engine, "before_cursor_execute", note)
+    counted = [sent.partition("INTO moderate_counters")[2] for sent in statements]
+    locked = [re.findall(r"(?:\(|SELECT )'(\w*)'", rows) for rows in counted if rows]
     assert locked == [["b", ""], ["a", ""], ["c", ""], ["b", ""], ["a", "c", ""], ["a", "b", "c", ""]]

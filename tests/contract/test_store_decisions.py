@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import update
 
+from moderate.database.schema import history
 from moderate.errors import DecidedMeanwhile, NotAllowed, UnknownItem
 from moderate.lifecycle import AFTER
 from moderate.model import Awaiting, Counts, Decision, NewTask, Status
@@ -14,7 +17,8 @@ from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_p
 from tests.tasks import next_due
 
 if TYPE_CHECKING:
-    from moderate.model import Decided, Item
+    from moderate.model import Decided, Item, Verdict
+    from moderate.moderation.sql import Bulk
     from moderate.store.store import Store
 
 TRASH = a_verdict(Status.TRASH)
@@ -40,7 +44,8 @@ def test_any_decision_is_legal_from_any_status(store: Store, verdict: object, de
     decided = decide(store, item, decision)
     assert decided.item.status is AFTER[decision]
     assert decided.before is item.status
-    assert decided.changed is (item.status is not AFTER[decision])
+    assert (decided.changed, decided.item.decided_by) == (True, "mo")
+    assert decided.item.version == 1 + (item.status is not AFTER[decision])
     assert kept(store, item) == decided.item
     assert sum(vars_of(store.counters.totals())) == 1
     assert store.counters.counts(["2026/thaw"])["2026/thaw"] == store.counters.totals()
@@ -117,6 +122,119 @@ def test_tasks_are_stored_together_with_their_decision(store: Store) -> None:
     decide(store, item, Decision.SPAM, tasks=[NewTask(kind="feedback", due_at=NOON, payload={"as": "spam"})])
     (task,) = store.tasks.lease_due(NOON, limit=9, seconds=60)
     assert (task.kind, task.item, task.payload) == ("feedback", item.id, {"as": "spam"})
+
+
+# --- decisions that move nothing -------------------------------------------------------------------
+
+#: A verdict of checks, and the decision that says the same.
+SAME = [(APPROVED, Decision.APPROVE), (SPAM, Decision.SPAM), (HELD, Decision.HOLD), (TRASH, Decision.TRASH)]
+
+
+def lines(store: Store, item: Item) -> list[tuple[str, str | None, int]]:
+    return [(line.act, line.by, line.version) for line in store.history.of_item(item.id)]
+
+
+@pytest.mark.parametrize(("verdict", "decision"), SAME, ids=[decision.value for _, decision in SAME])
+def test_the_first_decision_of_a_person_is_written_where_checks_have_said_the_same(
+    store: Store, verdict: Verdict, decision: Decision
+) -> None:
+    item = store.items.record(a_comment(), verdict, [], NOON).item
+    counts, known = store.counters.totals(), store.counters.revision("2026/thaw")
+    teach = [NewTask(kind="teach", due_at=NOON)]
+    decided = decide(store, item, decision, tasks=teach, batch="b", note="looked at")
+    assert decided.changed
+    assert decided.item == replace(item, decided_by="mo") == kept(store, item)
+    line = store.history.of_item(item.id)[-1]
+    assert (line.id, line.act, line.by, line.before, line.after, line.version, line.batch, line.note) == (
+        decided.history, "decided", "mo", item.status, item.status, 1, "b", "looked at",
+    )  # fmt: skip
+    assert [task.item for task in store.tasks.lease_due(NOON, limit=9, seconds=60)] == [item.id]
+    again = decide(store, item, decision, by="sato", tasks=teach)
+    assert (again.changed, again.item, again.history) == (False, decided.item, None)
+    assert lines(store, item) == [("received", None, 1), ("decided", "mo", 1)]
+    assert (store.counters.totals(), store.counters.revision("2026/thaw")) == (counts, known)
+
+    (undone,) = undo(store, decided).done
+    assert undone.item == item == kept(store, item)
+    assert (store.counters.totals(), store.counters.revision("2026/thaw")) == (counts, known)
+    assert decide(store, item, decision, by="sato").item.decided_by == "sato"
+    assert lines(store, item)[2:] == [("undone", "mo", 1), ("decided", "sato", 1)]
+
+
+def undo(store: Store, decided: Decided) -> Bulk:
+    assert decided.history is not None
+    return store.decisions.undo({decided.item.id: decided.history}, by="mo", batch="undo", now=LATER)
+
+
+def test_only_the_last_of_several_decisions_at_one_version_can_be_undone(store: Store) -> None:
+    item = store.items.record(a_comment(), APPROVED, [], NOON).item
+    first = decide(store, item, Decision.APPROVE)
+    (undone,) = undo(store, first).done
+    assert [left.code for left in undo(store, first).left] == ["decided-meanwhile"]
+    second = decide(store, item, Decision.APPROVE, by="sato")
+    for earlier in (first, undone):
+        (left,) = undo(store, earlier).left
+        assert (left.code, left.by, left.now) == ("decided-meanwhile", "sato", second.item)
+    assert kept(store, item).decided_by == "sato"
+    (taken,) = undo(store, second).done
+    (redone,) = undo(store, taken).done
+    assert redone.item.decided_by == "sato"
+    assert len(store.history.of_item(item.id)) == 6
+
+
+def test_an_undo_of_a_decision_that_moved_nothing_leaves_what_has_changed_since(store: Store) -> None:
+    edited = store.items.record(a_comment(), APPROVED, [], NOON).item
+    moved = store.items.record(a_comment("Another."), SPAM, [], NOON).item
+    approved, confirmed = decide(store, edited, Decision.APPROVE), decide(store, moved, Decision.SPAM)
+    store.items.revise(edited.id, a_comment("Better"), APPROVED, [], LATER)
+    decide(store, moved, Decision.TRASH)
+    assert [len(undo(store, each).left) for each in (approved, confirmed)] == [1, 1]
+    assert (kept(store, edited).text, kept(store, moved).status) == ("Better", Status.TRASH)
+
+
+def test_an_undo_restores_who_had_decided_before(store: Store) -> None:
+    item = store.items.record(a_comment(), HELD, [], NOON).item
+    approved = decide(store, item, Decision.APPROVE)
+    spam = decide(store, approved.item, Decision.SPAM, by="sato")
+    (back,) = undo(store, spam).done
+    assert (back.item.status, back.item.decided_by) == (Status.APPROVED, "mo")
+    (again,) = undo(store, back).done
+    assert (again.item.status, again.item.decided_by) == (Status.SPAM, "sato")
+
+
+@pytest.mark.parametrize("is_withdrawn", [False, True])
+def test_an_undo_of_what_earlier_code_has_written_restores_who_had_decided_before(
+    store: Store, is_withdrawn: bool
+) -> None:
+    item = decide(store, store.items.record(a_comment(), HELD, [], NOON).item, Decision.APPROVE).item
+    if is_withdrawn:
+        item = store.items.withdraw(item.id, LATER).item
+    spam = decide(store, item, Decision.SPAM, by="sato")
+    with store.database.write() as conn:
+        conn.execute(update(history).values(decided_before=None))
+    (back,) = undo(store, spam).done
+    assert (back.item.status, back.item.decided_by) == (item.status, item.decided_by)
+
+
+def test_the_same_decision_on_an_earlier_version_says_nothing_about_the_text_since(store: Store) -> None:
+    item = store.items.record(a_comment(), APPROVED, [], NOON).item
+    revised = store.items.revise(item.id, a_comment("Better"), APPROVED, [], LATER).item
+    decided = decide(store, item, Decision.APPROVE)
+    assert (decided.changed, decided.item) == (False, revised)
+    assert decide(store, revised, Decision.APPROVE).item.decided_by == "mo"
+
+
+def test_checks_do_not_bring_back_a_ping_that_a_person_wants_in_the_trash(store: Store) -> None:
+    numbers = []
+    for name in ("one", "two"):
+        ping = store.items.record(a_ping(f"https://{name}.example/"), APPROVED, [], NOON).item
+        taken = store.items.withdraw(ping.id, LATER).item
+        assert (taken.status, taken.decided_by) == (Status.TRASH, None)
+        numbers.append(taken)
+    decide(store, numbers[1], Decision.TRASH)
+    for name, status in (("one", Status.APPROVED), ("two", Status.TRASH)):
+        again = store.items.record(a_ping(f"https://{name}.example/"), APPROVED, [], LATER)
+        assert again.item.status is status
 
 
 # --- new texts -------------------------------------------------------------------------------------
@@ -258,7 +376,7 @@ def test_an_undo_does_not_publish_an_item_withdrawn_by_its_author(store: Store, 
     line = decide(store, item, decision).history
     store.items.withdraw(item.id, LATER)
     assert line is not None
-    undone = store.decisions.undo([line], by="mo", batch="b", now=LATER)
+    undone = store.decisions.undo({item.id: line}, by="mo", batch="b", now=LATER)
     assert [left.code for left in undone.left] == ["decided-meanwhile"]
     assert not kept(store, item).is_public
 
@@ -283,3 +401,15 @@ def test_only_spam_and_trash_can_be_deleted(store: Store, verdict: object) -> No
         store.items.delete(item.id, "mo", LATER)
     assert refused.value.legal == ("spam", "trash")
     assert kept(store, item) == item
+
+
+def test_batches_are_forgotten_once_they_are_over(store: Store) -> None:
+    for name, state in (("a", "done"), ("b", "stopped"), ("c", "failed"), ("d", None)):
+        store.batches.begin(name, NewTask(kind=f"batch:{name}", due_at=NOON), NOON, act="spam", by="mo", total=9)
+        if state:
+            store.batches.stop(name, NOON, state)
+    later = NOON + timedelta(days=1)
+    store.batches.forget(NOON)
+    assert None not in [store.batches.get(name) for name in "abcd"]
+    store.batches.forget(later)
+    assert [name for name in "abcd" if store.batches.get(name)] == ["c", "d"]

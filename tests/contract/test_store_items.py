@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import update
@@ -12,8 +11,9 @@ from sqlalchemy import update
 from moderate.database.schema import items
 from moderate.errors import Invalid
 from moderate.lifecycle import RetentionKind
-from moderate.model import Author, Awaiting, Client, Decision, ItemFilter, Kind, Lean, NewTask, Status
+from moderate.model import Article, Author, Awaiting, Client, Decision, ItemFilter, Kind, Lean, NewTask, Status
 from moderate.store.rows import finding_to_json
+from moderate.store.store import Store
 from tests.factories import (
     APPROVED,
     HELD,
@@ -28,9 +28,6 @@ from tests.factories import (
     decide_one,
 )
 from tests.tasks import next_due
-
-if TYPE_CHECKING:
-    from moderate.store.store import Store
 
 
 def thread_texts(store: Store, **changes: object) -> list[str]:
@@ -370,6 +367,19 @@ def test_items_of_the_queue_are_whole(filled: Store) -> None:
     item = filled.queue.page(ItemFilter(author="Eve"), cursor=None, limit=1).items[0]
     assert item == filled.items.get(item.id)
     assert item.findings
+
+
+def test_items_of_the_queue_are_those_of_now(filled: Store) -> None:
+    """Items are made once of a row; each column of a row may change without their version, those of the article too."""
+    which = ItemFilter(article="b")
+    (before,) = filled.queue.page(which, cursor=None, limit=9).items
+    assert filled.queue.page(which, cursor=None, limit=9).items == (before,)
+    others = Store(filled.database)
+    others.articles.remember(Article("b", "Another title", "https://news.example/b"), {}, NOON)
+    assert filled.queue.page(which, cursor=None, limit=9).items[0].article_title == "Another title"
+    decide_one(others, before.id, Decision.TRASH, version=before.version, by="mo", note=None, now=NOON)
+    (after,) = filled.queue.page(which, cursor=None, limit=9).items
+    assert (after.status, after) == (Status.TRASH, filled.items.get(before.id))
 
 
 # --- the past --------------------------------------------------------------------------------------

@@ -96,7 +96,8 @@ def test_a_writer_killed_between_two_statements_has_done_nothing(store: Store, d
         assert writer.exitcode == -signal.SIGKILL
         assert snapshot(store) == before
         assert not any(store.counters.recount(repair=False))
-    assert statement > 3
+    # It was killed at least once; PostgreSQL writes some acts by one statement.
+    assert statement > 1
     assert snapshot(store) != before
     assert not any(store.counters.recount(repair=False))
 

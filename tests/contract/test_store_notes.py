@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from moderate.database.engine import Database
 from moderate.database.schema import articles, tokens
 from moderate.lifecycle import Overrides, RetentionKind
 from moderate.store.store import Store
 from moderate.store.tokens import Sample
+from moderate.text.similarity import near_text
 from tests.factories import HELD, NOON, a_comment, an_article
 
 LATER = NOON + timedelta(days=1)
@@ -60,6 +61,24 @@ def test_moderators_overrule_the_host_for_one_article(store: Store) -> None:
     assert store.articles.overrides("b") == Overrides()
     store.articles.set_overrides("a", Overrides(pings_open=True), NOON)
     assert store.articles.overrides("a") == Overrides(pings_open=True)
+
+
+def test_code_of_earlier_versions_reads_a_stricter_premoderation_where_it_knows_no_other(store: Store) -> None:
+    links = Overrides(premoderation="links")
+    store.items.record(a_comment(article=an_article(published_at=NOON)), HELD, [], NOON)
+    store.articles.set_overrides("2026/thaw", links, NOON)
+    with store.database.read() as conn:
+        assert conn.execute(text("SELECT premoderation FROM moderate_articles")).scalar() == "strangers"
+    near = near_text("The river froze twice this winter, said everybody along the harbour road.")
+    assert near is not None
+    known, _ = store.earlier.known("2026/thaw", "", near, NOON)
+    assert known == store.articles.overrides("2026/thaw") == store.articles.snapshot("2026/thaw").overrides == links
+    for other in ("strangers", "links", "all", None):
+        store.articles.override_older(LATER, {"premoderation": other}, NOON)
+        assert store.articles.overrides("2026/thaw").premoderation == other
+    store.articles.override_older(LATER, {"premoderation": "links"}, NOON)
+    store.articles.override_older(LATER, {"comments_open": False}, NOON)
+    assert store.articles.overrides("2026/thaw") == links._replace(comments_open=False)
 
 
 def test_overrides_and_titles_leave_each_other_alone(store: Store) -> None:

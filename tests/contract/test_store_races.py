@@ -14,13 +14,14 @@ from moderate.database.engine import Database
 from moderate.errors import DecidedMeanwhile, Invalid
 from moderate.model import Counts, Decision, Kind, NewTask, Status
 from moderate.store.store import Store
-from tests.factories import APPROVED, HELD, NOON, TO_CHECK, a_comment, a_ping, decide_one
+from tests.factories import APPROVED, HELD, NOON, SPAM, TO_CHECK, a_comment, a_ping, decide_one
 from tests.processes import PROCESSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from moderate.model import Decided, Recorded, Verdict
+    from moderate.lifecycle import Recorded
+    from moderate.model import Decided, Verdict
 
 T = TypeVar("T")
 
@@ -108,7 +109,7 @@ def test_only_one_of_two_decisions_that_read_the_same_version_succeeds(migrated_
     both_have_read = threading.Barrier(2)
 
     def meet(_conn: object, _cursor: object, statement: str, *_rest: object) -> None:
-        if statement.startswith("UPDATE moderate_items"):
+        if "UPDATE moderate_items" in statement:
             both_have_read.wait(30)
 
     event.listen(store.database.engine, "before_cursor_execute", meet)
@@ -122,6 +123,33 @@ def test_only_one_of_two_decisions_that_read_the_same_version_succeeds(migrated_
     assert len(store.history.of_item(item.id)) == 2
     assert drift(store) == []
     store.database.dispose()
+
+
+@pytest.mark.parametrize("is_bulk", [False, True], ids=["alone", "in bulk"])
+def test_a_decision_that_moves_nothing_is_written_once_by_many_and_undone_once(store: Store, *, is_bulk: bool) -> None:
+    other = store.items.record(a_comment("other"), SPAM, [], NOON).item
+    item = store.items.record(a_comment(), SPAM, [], NOON).item
+    wanted = {item.id: 1, other.id: 1} if is_bulk else {item.id: 1}
+
+    def confirm(index: int) -> Any:
+        return store.decisions.decide(wanted, Decision.SPAM, by=f"mo{index}", note=None, now=NOON, batch=f"b{index}")
+
+    done = [decided for bulk in at_once(4, confirm) for decided in bulk.done if decided.item.id == item.id]
+    (decided,) = [each for each in done if each.changed]
+    assert [line.by for line in store.history.of_item(item.id)] == [None, decided.item.decided_by]
+    written = {number: store.history.of_item(number)[-1].id for number in wanted}
+
+    def undo(index: int) -> Any:
+        return store.decisions.undo(written, by=f"mo{index}", now=NOON, batch=f"u{index}")
+
+    bulks = at_once(4, undo)
+    assert sum(len(bulk.done) for bulk in bulks) == len(wanted)
+    assert sum(len(bulk.left) for bulk in bulks) == 3 * len(wanted)
+    assert [line.act for line in store.history.of_item(item.id)] == ["received", "decided", "undone"]
+    found = store.items.get(item.id)
+    assert found is not None
+    assert (found.decided_by, found.version) == (None, 1)
+    assert drift(store) == []
 
 
 def test_one_form_sent_from_eight_threads_is_one_comment(store: Store) -> None:
@@ -167,6 +195,28 @@ def test_a_task_is_leased_by_one_of_many_workers(store: Store) -> None:
     # With SKIP LOCKED a worker may go home while another still holds the last rows; none is lost.
     rest = store.tasks.lease_due(NOON, limit=60, seconds=60)
     assert len(set(taken) | {task.id for task in rest}) == 60
+
+
+def test_tasks_that_are_leased_and_ended_together_are_done_once_by_many_workers(store: Store) -> None:
+    for number in range(60):
+        store.items.record(a_comment(str(number)), TO_CHECK, [NewTask(kind="judge", due_at=NOON)], NOON)
+
+    def work(_: int) -> list[int]:
+        taken: list[int] = []
+        after = ""
+        while leased := store.tasks.lease_due(NOON, limit=7, seconds=60, together=True, after=after):
+            after = leased[0].lease
+            for task in leased:
+                store.tasks.finish(task)
+            taken += [task.id for task in leased]
+        return taken
+
+    answers = [*at_once(4, work), work(0)]
+    assert not [answer for answer in answers if isinstance(answer, Exception)]
+    taken = [task for answer in answers for task in answer]  # type: ignore[union-attr]
+    assert len(taken) == len(set(taken)) == 60
+    later = NOON + timedelta(hours=1)
+    assert store.tasks.lease_due(later, limit=60, seconds=60) == []
 
 
 def test_a_concurrent_late_verdict_does_not_change_the_decision_of_a_moderator(store: Store) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from moderate.lifecycle import Suspicion
 from moderate.model import NewTask
 from tests.factories import HELD, NOON, a_comment
 from tests.tasks import next_due
@@ -36,6 +37,23 @@ def test_a_task_is_leased_when_it_is_due(store: Store) -> None:
     (task,) = lease(store, 10)
     assert (task.kind, task.item, task.payload, task.attempts) == ("judge", item, {"to": "mo"}, 1)
     assert (task.due_at, task.created_at) == (seconds(10), NOON)
+
+
+def test_tasks_are_stored_with_their_item_and_wake_workers_if_they_are_due(store: Store) -> None:
+    woken: list[bool] = []
+    store.database.on_due = lambda: woken.append(True)
+    wanted = [NewTask(kind=f"notify:{n}", due_at=seconds(n), payload={"to": n}) for n in (1, 2)]
+    kept = []
+    for number, suspicion in enumerate((None, Suspicion(["site"], 600), Suspicion(["site"], 600, in_wave=True))):
+        kept.append(store.items.record(a_comment(f"{number}"), HELD, wanted, seconds(number), suspicion).item.id)
+    # None was due when the first one came.
+    assert len(woken) == 2
+    found = [(task.item, task.kind, task.payload, task.created_at) for task in lease(store, 2)]
+    assert sorted(found, key=lambda each: each[:2]) == [
+        (item, f"notify:{n}", {"to": n}, seconds(number)) for number, item in enumerate(kept) for n in (1, 2)
+    ]
+    store.tasks.add(kept[0], wanted, NOON)
+    assert len(lease(store, 1e6)) == 6
 
 
 def test_a_leased_task_is_unavailable_to_others_until_its_lease_ends(store: Store) -> None:
@@ -123,7 +141,7 @@ def test_a_buried_task_is_kept_for_a_moderator(store: Store) -> None:
     (task,) = lease(store)
     store.tasks.bury(task, "poison")
     assert lease(store, 1e6) == []
-    assert store.tasks.lag(seconds(1e6)) == 0
+    assert store.overview().lag(seconds(1e6)) == 0
     (dead,) = store.tasks.dead()
     assert (dead.id, dead.item, dead.error, dead.payload) == (task.id, item, "poison", {"to": "mo"})
 
@@ -149,11 +167,12 @@ def test_a_buried_task_stays_where_a_newer_one_is_open(store: Store) -> None:
 
 
 def test_the_lag_is_the_age_of_the_oldest_task_that_is_due(store: Store) -> None:
-    assert store.tasks.lag(NOON) == 0
+    with_task(store, "of a later version", due=-30)
+    assert store.overview().lag(NOON) == 0
     with_task(store, due=10)
     with_task(store, due=20)
-    assert store.tasks.lag(seconds(5)) == 0
-    assert store.tasks.lag(seconds(25)) == 15
+    assert store.overview().lag(seconds(5)) == 0
+    assert store.overview().lag(seconds(25)) == 15
 
 
 def test_a_task_due_at_once_is_due_even_after_the_clock_was_set_back(store: Store) -> None:
@@ -180,7 +199,7 @@ def test_tasks_of_unknown_kinds_are_left_to_others_for_three_days(store: Store) 
     for kind in ("judge:ping", "judgement", "mail"):
         with_task(store, kind)
     assert [task.kind for task in lease(store, known=("judge",))] == ["judge:ping"]
-    assert store.tasks.lag(seconds(90), known=("judge",)) == 90
+    assert store.overview().lag(seconds(90)) == 90
     three_days = timedelta(days=3).total_seconds()
     assert [task.attempts for task in lease(store, three_days - 1, known=("judge",))] == [2]
     assert [task.attempts for task in lease(store, three_days, known=("judge",))] == [1, 1]
@@ -210,3 +229,89 @@ def test_expired_leases_of_other_workers_are_kept_when_none_may_be_taken_over(st
     new = with_task(store)
     assert [task.item for task in lease(store, 61, takes_over=False)] == [new]
     assert [task.item for task in lease(store, 61)] == [begun]
+
+
+# --- several leased together ----------------------------------------------------------------------
+
+
+def together(store: Store, at: float = 0, after: str = "", limit: int = 50) -> list[Task]:
+    return lease(store, at, together=True, after=after, limit=limit)
+
+
+def test_tasks_that_were_leased_together_are_ended_together_by_the_next_lease(store: Store) -> None:
+    for number in range(5):
+        with_task(store, due=number)
+    first = together(store, 9, limit=3)
+    for task in first:
+        store.tasks.finish(task)
+    second = together(store, 9, after=first[0].lease, limit=3)
+    assert not {task.id for task in first} & {task.id for task in second}
+    store.tasks.finish(second[0])
+    store.tasks.retry(second[1], seconds(20), "later")
+    assert together(store, 9, after=second[0].lease) == []
+    (left,) = lease(store, 99)
+    assert (left.id, left.attempts, left.deaths) == (second[1].id, 2, 0)
+
+
+def test_what_was_not_begun_of_several_is_given_back_as_if_it_had_not_been_leased(store: Store) -> None:
+    for number in range(3):
+        with_task(store, due=number)
+    one, *others = together(store, 9)
+    store.tasks.finish(one)
+    store.tasks.release(one.lease, [task.id for task in others])
+    found = lease(store, 9)
+    assert [(task.id, task.attempts, task.deaths) for task in found] == [(task.id, 1, 0) for task in others]
+
+
+def test_a_death_during_several_counts_against_none_until_a_worker_dies_over_one_alone(store: Store) -> None:
+    for number in range(3):
+        with_task(store, due=number)
+    poison, *others = (task.id for task in together(store, 9))
+    alone = [together(store, 70) for _ in range(3)]
+    assert [[task.id for task in tasks] for tasks in alone] == [[poison], *([other] for other in others)]
+    assert [task.deaths for (task,) in alone] == [0, 0, 0]
+    for (task,) in alone[1:]:
+        store.tasks.finish(task)
+    (again,) = together(store, 140)
+    assert (again.id, again.deaths) == (poison, 2)
+
+
+def test_a_suspect_task_is_leased_alone_among_others(store: Store) -> None:
+    for number in range(2):
+        with_task(store, due=number)
+    suspects = {task.id for task in together(store, 9)}
+    for number in range(-1, 4):
+        with_task(store, due=number)
+    taken: list[list[int]] = []
+    while found := together(store, 70):
+        taken.append([task.id for task in found])
+    assert sum(map(len, taken)) == 7
+    assert [tasks for tasks in taken if suspects & set(tasks)] == [[number] for number in sorted(suspects)]
+
+
+def test_a_task_that_is_requested_again_during_a_lease_on_several_is_done_once_more(store: Store) -> None:
+    item, _ = with_task(store), with_task(store, due=1)
+    found = together(store, 9)
+    store.tasks.add(item, [NewTask(kind="judge", due_at=seconds(9))], seconds(9))
+    for task in found:
+        store.tasks.finish(task)
+    (again,) = together(store, 9, after=found[0].lease)
+    assert (again.item, again.attempts) == (item, 1)
+
+
+def test_the_next_due_times_are_known_for_both_sorts_of_tasks(store: Store) -> None:
+    def look(at: float) -> tuple[datetime | None, datetime | None]:
+        known = ("judge", "look")
+        return store.tasks.next_due(seconds(at), timedelta(seconds=5), seconds=60, fetching=["look"], known=known)
+
+    assert look(0) == (None, None)
+    with_task(store, due=12)
+    with_task(store, due=11)
+    with_task(store, "look", due=14)
+    with_task(store, "of a later version")
+    assert look(0) == (None, None), "not within five seconds"
+    assert look(7) == (seconds(11), None)
+    assert look(20) == (seconds(11), seconds(14))
+    lease(store, 20, limit=1, kinds=["judge"])
+    assert look(21) == (seconds(12), seconds(14)), "one is leased"
+    assert look(81) == (seconds(11), seconds(14)), "its lease has ended"

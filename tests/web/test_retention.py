@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 OLD = 400
 
-#: Each change takes three milliseconds, that of one item longer than the server allows.
+#: The same where each change takes six milliseconds, that of one item longer than the server allows.
+SLOWER = 100
 SLOW = """
 CREATE FUNCTION slow() RETURNS trigger AS $$ BEGIN
-  PERFORM pg_sleep(CASE WHEN OLD.id = 7 THEN {one} ELSE 0.003 END); RETURN NEW;
+  PERFORM pg_sleep(CASE WHEN OLD.id = 7 THEN {one} ELSE 0.006 END); RETURN NEW;
 END $$ LANGUAGE plpgsql;
 CREATE TRIGGER slow BEFORE UPDATE OF ip ON moderate_items FOR EACH ROW EXECUTE FUNCTION slow();
 """
@@ -41,7 +42,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
 @pytest.fixture
 def timed(tmp_path: Path, pg_url: str) -> Site:
     """The same on a PostgreSQL that ends statements after three tenths of a second."""
-    host = filled(tmp_path, pg_url)
+    host = filled(tmp_path, pg_url, SLOWER)
     execute(pg_url, f"ALTER DATABASE {make_url(pg_url).database} SET statement_timeout = '300ms'")
     host.state.desk.store.database.dispose()
     return host
@@ -61,7 +62,7 @@ class Site(Host):
     clock: Stopwatch
 
 
-def filled(folder: Path, url: str | None) -> Site:
+def filled(folder: Path, url: str | None, number: int = OLD) -> Site:
     clock = Stopwatch()
     host = Site(folder, MODERATE_DATABASE_URL=url, MODERATE_LIMITS={}, extension={"clock": clock})
     host.clock = clock
@@ -75,7 +76,7 @@ def filled(folder: Path, url: str | None) -> Site:
         row = conn.execute(items.select().where(items.c.id == 1)).one()._asdict()
         for name in ("id", "idempotency_key", "token_hash"):
             row.pop(name, None)
-        conn.execute(insert(items), [{**row, "id": number} for number in range(3, OLD + 1)])
+        conn.execute(insert(items), [{**row, "id": each} for each in range(3, number + 1)])
     return host
 
 
@@ -135,7 +136,7 @@ def test_old_data_is_deleted_on_each_database(site: Site) -> None:
 
 
 def test_a_statement_timeout_of_the_server_makes_the_batches_smaller(timed: Host, pg_url: str) -> None:
-    execute(pg_url, SLOW.format(one=0.003))
+    execute(pg_url, SLOW.format(one=0.006))
     timed.clock.advance(days=91)
     look_after(timed)
     assert left(timed) == (0, 0)
@@ -163,7 +164,7 @@ def test_a_row_that_cannot_be_changed_is_reported_where_a_round_takes_several_tu
     timed.clock.advance(days=91)
     timed.clock.step = 2.0
     with timed.app.app_context():
-        assert any(not forget(timed.state.desk) for _ in range(2 * OLD))
+        assert any(not forget(timed.state.desk) for _ in range(2 * SLOWER))
     assert left(timed) == (1, 0)
     assert health(timed)[1]["retention"] == "late"
 
@@ -187,6 +188,21 @@ def test_retention_continues_where_another_worker_has_stopped(site: Site) -> Non
         assert site.state.desk.store.states.get(RETENTION).value["ip"]["position"] > 0
     assert 0 < left(site)[0] < OLD
     site.clock.step = 0.0
+    look_after(site)
+    assert left(site) == (0, 0)
+
+
+def test_a_round_looks_at_what_has_become_old_and_once_a_week_at_all(tmp_path: Path) -> None:
+    site = filled(tmp_path, None)
+    site.clock.advance(days=95)
+    look_after(site)
+    assert left(site) == (0, 0)
+    with site.state.desk.store.database.write() as conn:
+        conn.execute(text("UPDATE moderate_items SET ip = '192.0.2.1' WHERE id = 5"))
+    site.clock.advance(days=6)
+    look_after(site)
+    assert left(site) == (1, 0)
+    site.clock.advance(days=1)
     look_after(site)
     assert left(site) == (0, 0)
 

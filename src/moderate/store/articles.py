@@ -5,20 +5,22 @@ Counters change by differences together with the items, are read in one query, a
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
-from dataclasses import asdict, dataclass, fields
+from dataclasses import fields
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from json.encoder import encode_basestring
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, func, literal, select, union, update
+from sqlalchemy import and_, bindparam, case, delete, func, literal, literal_column, select, union, update
 
 from moderate.database.schema import SITE, article_urls, articles, counters, items
-from moderate.database.statements import SQLITE, Lookup, overwrite, upsert
+from moderate.database.statements import ListLookup, Lookup, Prepared, overwrite, upsert
 from moderate.lifecycle import Overrides
 from moderate.model import COUNTERS, Counts, Kind, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy.engine import Connection
@@ -31,13 +33,21 @@ if TYPE_CHECKING:
     from moderate.model import Article
 
 
+#: Articles that are recounted in one query.
+RANGE = 500
+
 #: Addresses that are kept of one article, former ones included.
 MOST_ADDRESSES = 50
 
 # Run with each submission or page view, and so built once.
 OF_KEY = articles.c.key == bindparam("of_key")
 STANDING = select(articles.c.title, articles.c.url, articles.c.published_at).where(OF_KEY)
-OVERRIDES = Lookup(select(articles.c.comments_open, articles.c.pings_open, articles.c.premoderation).where(OF_KEY))
+PREMODERATION = case(
+    (and_(articles.c.links_only, articles.c.premoderation == literal_column("'strangers'")), literal_column("'links'")),
+    else_=articles.c.premoderation,
+).label("premoderation")
+OVERRIDING = (articles.c.comments_open, articles.c.pings_open, PREMODERATION)
+OVERRIDES = Lookup(select(*OVERRIDING).where(OF_KEY))
 OWNER = select(article_urls.c.article_key).where(article_urls.c.url_key == bindparam("of_url"))
 
 
@@ -51,6 +61,26 @@ def note_article(conn: Connection, article: Article, now: datetime) -> None:
 def fact_of(article: Article) -> tuple[str, str, datetime | None]:
     """Return the values that are stored of an article besides its key."""
     return article.title, article.url, article.published_at
+
+
+def columns_of(set_here: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of fields of `Overrides`; what `PREMODERATION` reads as "links" is two of them."""
+    if "premoderation" not in set_here:
+        return dict(set_here)
+    links_only = set_here["premoderation"] == "links"
+    return {
+        **set_here,
+        "premoderation": "strangers" if links_only else set_here["premoderation"],
+        "links_only": links_only,
+    }
+
+
+class Snapshot(NamedTuple):
+    """The moderators' settings for an article, its counters, and their revision; see `Counters.revision`."""
+
+    overrides: Overrides
+    counts: Counts
+    revision: int
 
 
 class Articles:
@@ -97,9 +127,15 @@ class Articles:
         row = OVERRIDES.first(self._database, of_key=article)
         return Overrides(*row) if row else Overrides()
 
+    def snapshot(self, article: str) -> Snapshot:
+        """Return what an article's page shows besides its items, in one query."""
+        row = SNAPSHOT.rows(self._database, key=article)[0]
+        revision, numbers, overrides = row[0], row[1 : 1 + len(COLUMNS)], row[1 + len(COLUMNS) :]
+        return Snapshot(Overrides(*overrides), Counts() if revision is None else Counts(*numbers), revision or 0)
+
     def set_overrides(self, article: str, overrides: Overrides, now: datetime) -> None:
         """Replace what moderators set for an article."""
-        set_here = asdict(overrides)
+        set_here = columns_of(overrides._asdict())
         values = {"key": article, "title": "", "url": "", "updated_at": now, **set_here}
         statement = overwrite(self._database.dialect, articles, "key", *set_here)
         self._database.transaction(lambda conn: conn.execute(statement, values))
@@ -107,7 +143,7 @@ class Articles:
     def override_older(self, before: datetime, set_here: Mapping[str, object], now: datetime) -> int:
         """Set some fields of `Overrides` for all known articles published before then; return for how many."""
         older = update(articles).where(articles.c.published_at < before)
-        changed = older.values({**set_here, "updated_at": now})
+        changed = older.values({**columns_of(set_here), "updated_at": now})
         return self._database.transaction(lambda conn: conn.execute(changed).rowcount)
 
 
@@ -147,10 +183,25 @@ NAMED = tuple(column.name for column in counters.c if not (column.primary_key or
 OF_ARTICLE = counters.c.article_key == bindparam("key")
 NUMBERS = select(*COLUMNS).where(OF_ARTICLE)
 NUMBERS_OF_ONE = Lookup(NUMBERS)
-NUMBERS_OF_MANY = select(counters.c.article_key, *COLUMNS).where(
-    counters.c.article_key.in_(bindparam("keys", expanding=True))
-)
+NUMBERS_OF_MANY = ListLookup(select(counters.c.article_key, *COLUMNS), counters.c.article_key)
+PUBLIC = (counters.c.comments, counters.c.trackback + counters.c.pingback + counters.c.webmention)
+PUBLIC_OF_MANY = ListLookup(select(counters.c.article_key, *PUBLIC), counters.c.article_key)
+#: The same as one JSON text: SQLite lets other threads run at each row that it returns.
+PUBLIC_ON_SQLITE = """
+SELECT json_group_object(wanted.key, json_object(
+    'comments', coalesce(comments, 0), 'trackbacks', coalesce(trackback + pingback + webmention, 0)))
+FROM json_each(?) AS wanted LEFT JOIN moderate_counters ON article_key = wanted.value
+"""
 REVISION = Lookup(select(counters.c.revision).where(OF_ARTICLE))
+# Either row may be missing: nobody has written yet, or the host finds articles by their addresses itself.
+_WANTED = select(bindparam("key", type_=articles.c.key.type).label("key")).subquery()
+SNAPSHOT = Lookup(
+    select(counters.c.revision, *COLUMNS, *OVERRIDING).select_from(
+        _WANTED.outerjoin(counters, counters.c.article_key == _WANTED.c.key).outerjoin(
+            articles, articles.c.key == _WANTED.c.key
+        )
+    )
+)
 
 
 class CounterChanges:
@@ -177,15 +228,19 @@ def add_to_counters(conn: Connection, steps: Mapping[str, Mapping[str, int]]) ->
     Articles' rows are always written first, sorted by key, and the site's last: a transaction that waits for the
     site's row holds no row that the owner of that one still needs. Only the columns in *steps* are written.
     """
-    names = sorted(set().union(*steps.values()))
     # Adding 0 to a column creates the row where there is none, and locks it.
-    change = _addition(conn.dialect.name, tuple(names) or ("revision",))
-    start = dict.fromkeys((*NAMED, *names), 0)
-    conn.execute(change, [{"article_key": key, **start, **step} for key, step in steps.items()])
+    names = tuple(sorted(set().union(*steps.values()))) or ("revision",)
+    values: dict[str, Any] = {}
+    for number, (key, step) in enumerate(steps.items()):
+        values[f"article_key_{number}"] = key
+        for name in names:
+            values[f"{name}_{number}"] = step.get(name, 0)
+    _addition(conn.dialect.name, names, len(steps)).run(conn, values)
 
 
-@lru_cache
-def _addition(dialect: str, names: tuple[str, ...]) -> Insert:
+def addition(dialect: str, names: Collection[str]) -> Insert:
+    """Build an insert of rows whose columns *names* are added to those of the rows that are there."""
+
     def merge(new: ReadOnlyColumnCollection[str, Any]) -> dict[str, Any]:
         return {name: counters.c[name] + new[name] for name in names}
 
@@ -193,14 +248,17 @@ def _addition(dialect: str, names: tuple[str, ...]) -> Insert:
 
 
 @lru_cache
-def _on_sqlite(number: int) -> str:
-    """Return the text of `NUMBERS_OF_MANY` for a number of keys."""
-    query = NUMBERS_OF_MANY.params(keys=[""] * number)
-    return str(query.compile(dialect=SQLITE, compile_kwargs={"render_postcompile": True}))
+def _addition(dialect: str, names: tuple[str, ...], rows: int) -> Prepared:
+    """Return the statement for a number of rows, with a parameter for each column of each row."""
+
+    def row(number: int) -> dict[str, Any]:
+        given = {name: bindparam(f"{name}_{number}", type_=counters.c[name].type) for name in ("article_key", *names)}
+        return {**dict.fromkeys(NAMED, literal_column("0")), **given}
+
+    return Prepared(addition(dialect, names).values([*map(row, range(rows))]))
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
+class Drift(NamedTuple):
     """A counter row that did not match its items: the stored and the counted numbers."""
 
     article: str
@@ -219,16 +277,25 @@ class Counters:
         found = dict.fromkeys(keys, Counts())
         if len(found) < 2:
             return {key: self._numbers(key) for key in found}
-        for key, *numbers in self._rows(list(found)):
+        for key, *numbers in NUMBERS_OF_MANY.rows(self._database, list(found)):
             found[key] = Counts(*numbers)
         return found
 
-    def _rows(self, keys: list[str]) -> Sequence[Sequence[Any]]:
+    def public_json(self, articles: Mapping[str, str | None]) -> str:
+        """Return the public comments and pings of articles as JSON, in one query; unknown ones count zero.
+
+        *articles* has the keys of the JSON object, each with that of its article, None where it has none.
+        """
         if self._database.dialect == "sqlite":
-            # By the driver itself, which halves the time: see `moderate.database.statements`.
-            return self._database.ask_sqlite(_on_sqlite(len(keys)), keys)
-        with self._database.read() as conn:
-            return conn.execute(NUMBERS_OF_MANY, {"keys": keys}).all()
+            found: str = self._database.ask(PUBLIC_ON_SQLITE, (json.dumps(articles),))[0][0]
+            return found
+        numbers = {
+            key: f'{{"comments":{comments},"trackbacks":{pings}}}'
+            for key, comments, pings in PUBLIC_OF_MANY.rows(self._database, [*filter(None, articles.values())])
+        }
+        zero = '{"comments":0,"trackbacks":0}'
+        shown = [f"{encode_basestring(key)}:{numbers.get(article, zero)}" for key, article in articles.items()]
+        return f"{{{','.join(shown)}}}"
 
     def _numbers(self, key: str) -> Counts:
         row = NUMBERS_OF_ONE.first(self._database, key=key)
@@ -250,12 +317,43 @@ class Counters:
             return conn.execute(select(func.count()).select_from(keys)).scalar_one()
 
     def recount(self, *, repair: bool) -> Iterator[Drift | None]:
-        """Count every article anew, one step an article; yield the drift found, None where there was none."""
-        with self._database.read() as conn:
-            keys = sorted(conn.execute(_known_keys()).scalars())
+        """Count every article anew, one step an article; yield the drift found, None where there was none.
+
+        Articles are read in ranges of their keys, and only a row that seems wrong is locked and counted once more.
+        """
         # The site's row sorts first by its empty key, and is counted last: as the sum of the others.
-        for key in [*keys[1:], SITE]:
-            yield self._recount_one(key, repair=repair)
+        after = SITE
+        while keys := self._next_keys(after):
+            wrong = self._differing(after, keys[-1])
+            yield from (self._recount_one(key, repair=repair) if key in wrong else None for key in keys)
+            after = keys[-1]
+        yield self._recount_one(SITE, repair=repair)
+
+    def _next_keys(self, after: str) -> Sequence[str]:
+        """Return the next articles after one that have items or counters, in the database's order."""
+        nexts = [
+            select(column).where(column > after).distinct().order_by(column).limit(RANGE).subquery()
+            for column in (items.c.article_key, counters.c.article_key)
+        ]
+        both = union(*(select(each.c.article_key) for each in nexts)).subquery()
+        with self._database.read() as conn:
+            return conn.execute(select(both.c.article_key).order_by(both.c.article_key).limit(RANGE)).scalars().all()
+
+    def _differing(self, after: str, last: str) -> set[str]:
+        """Return the articles after one, up to the last, whose counters and items seem to differ."""
+        of_items, of_counters = (
+            and_(column > after, column <= last) for column in (items.c.article_key, counters.c.article_key)
+        )
+        grouped = (items.c.article_key, items.c.kind, items.c.status)
+        counted: defaultdict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(NAMES, 0))
+        with self._database.read() as conn:
+            for key, *numbers in conn.execute(select(counters.c.article_key, *COLUMNS).where(of_counters)):
+                counted[key] = dict(zip(NAMES, numbers, strict=True))
+            for key, kind, status, number in conn.execute(
+                select(*grouped, func.count()).where(of_items).group_by(*grouped)
+            ):
+                counted[key][COUNTERS[Kind(kind), Status(status)]] -= number
+        return {key for key, numbers in counted.items() if any(numbers.values())}
 
     def _recount_one(self, key: str, *, repair: bool) -> Drift | None:
         """Count one row in a transaction of its own, which without *repair* is rolled back."""

@@ -1,53 +1,61 @@
-"""Items: the writes to them, each one transaction, look-ups by id, and what checks ask about earlier items.
-
-Spam that is deleted counts against its author as long as if it were still there; a digest of the author is kept.
-"""
+"""Items: the writes to them, each one transaction, and look-ups by id."""
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, select, union_all, update
+from sqlalchemy import and_, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
 from moderate.database.engine import UNSURE
-from moderate.database.schema import items, reservations
-from moderate.database.statements import Lookup
+from moderate.database.schema import items
 from moderate.errors import NO_PARENT, Invalid, NotAllowed, ServiceDown, UnknownItem
 from moderate.i18n import Message
-from moderate.lifecycle import DELETABLE, cause_of
-from moderate.model import Awaiting, Decided, Item, Kind, Recorded, Status
+from moderate.lifecycle import DELETABLE, Recorded, cause_of
+from moderate.model import Awaiting, Decided, Item, Kind, Status
 from moderate.rules.sql import note_hits
 from moderate.store import revising
 from moderate.store.articles import fact_of, note_article
-from moderate.store.moves import REMEMBERED, apply, explain, key_of_spammer, receive, remove
-from moderate.store.rows import digest, find_item, finding_to_json, fingerprint, is_withdrawn, last_dealt_with
+from moderate.store.moves import apply, derived_columns, explain, receive, remove
+from moderate.store.rows import (
+    digest,
+    find_item,
+    finding_from_json,
+    finding_to_json,
+    fingerprint,
+    is_withdrawn,
+    judgement_columns,
+    last_actor,
+    last_dealt_with,
+)
 from moderate.tasks.sql import enqueue, finish, retry
-from moderate.text.similarity import Alike
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import Column
     from sqlalchemy.engine import Connection
-    from sqlalchemy.sql import Select
 
     from moderate.database.engine import Database
+    from moderate.lifecycle import Suspicion
     from moderate.lru import LRUCache
     from moderate.model import Content, Finding, NewTask, Submission, Task, Verdict
     from moderate.store.revising import Change
-    from moderate.text.similarity import NearText
 
+
+RENEWED = (
+    update(items)
+    .where(items.c.id == bindparam("of_id"))
+    .values({name: bindparam(name) for name in ("findings", "passed", "skipped", "score")})
+)
 
 #: Tries of a submission that finds its key taken by another item, which then is gone.
 MEETINGS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """The result of a deferred verdict. `item` is None where it is deleted.
 
     `changed` is False where a person had decided before, or where the verdict was about an earlier text.
@@ -85,19 +93,28 @@ class Items:
             found: datetime | None = conn.execute(select(items.c.created_at).order_by(items.c.id).limit(1)).scalar()
         return found
 
-    def record(self, submission: Submission, verdict: Verdict, tasks: Sequence[NewTask], now: datetime) -> Recorded:
+    def record(
+        self,
+        submission: Submission,
+        verdict: Verdict,
+        tasks: Sequence[NewTask],
+        now: datetime,
+        suspicion: Suspicion | None = None,
+    ) -> Recorded:
         """Store a submission, or find the sender's first one: same idempotency key, or same ping source.
 
+        A new item is counted under the names of *suspicion*.
         A comment's repeat changes nothing. A ping's repeat revises the one item where it says
         something new, and in any case asks for its tasks again. Raises `Invalid` where the key was
         used for another text, or where the parent is no comment of the same article.
         """
-        if submission.idempotency_key is None and self._database.dialect != "sqlite":
+        is_comment = not submission.kind.is_ping
+        if is_comment and submission.idempotency_key is None and self._database.dialect != "sqlite":
             submission = replace(submission, idempotency_key=secrets.token_hex(16))
         is_ours = False
         for left in reversed(range(MEETINGS)):
             try:
-                return Recorded(self._insert(submission, verdict, tasks, now), None, is_new=True)
+                return self._insert(submission, verdict, tasks, now, suspicion)
             except ServiceDown as error:
                 # The connection was lost during the commit. Because of its key, the item is not stored twice.
                 if is_ours or error.kind != UNSURE:
@@ -112,24 +129,34 @@ class Items:
                     raise
         raise AssertionError("unreachable")
 
-    def _insert(self, submission: Submission, verdict: Verdict, wanted: Sequence[NewTask], now: datetime) -> Item:
+    def _insert(
+        self,
+        submission: Submission,
+        verdict: Verdict,
+        wanted: Sequence[NewTask],
+        now: datetime,
+        suspicion: Suspicion | None,
+    ) -> Recorded:
         article = submission.article
         fact = fact_of(article)
+        is_known = self._known.get(article.key) == fact
 
-        def store(conn: Connection) -> Item:
+        def store(conn: Connection) -> Recorded:
             if submission.parent is not None and not submission.kind.is_ping:
                 _check_parent(conn, article.key, submission.parent)
-            if self._known.get(article.key) != fact:
+            if not is_known:
                 note_article(conn, article, now)
             note_hits(conn, verdict.findings, (), now)
-            item = receive(conn, submission, verdict, now)
-            enqueue(conn, [item.id], wanted, now)
-            return item
+            return receive(conn, submission, verdict, wanted, now, suspicion=suspicion)
 
-        item = self._database.transaction(store)
-        # After the commit: what is rolled back is not known.
-        self._known.put(article.key, fact)
-        return item
+        # What `receive` does is one statement on PostgreSQL, after one that reads the parent.
+        has_rules = any(finding.rule is not None for finding in verdict.findings)
+        is_single = is_known and not has_rules
+        recorded = self._database.transaction(store, is_single=is_single)
+        if not is_known:
+            # After the commit: what is rolled back is not known.
+            self._known.put(article.key, fact)
+        return recorded
 
     def _meet(
         self, submission: Submission, verdict: Verdict, wanted: Sequence[NewTask], now: datetime
@@ -174,6 +201,8 @@ class Items:
                 return None
             if is_ping:
                 gone = item.status is Status.TRASH and is_withdrawn(conn, item)
+                # A moderator may have confirmed since that it is trash.
+                gone = gone and last_actor(conn, item.id) is None
                 change = revising.pinged_again(item, submission, verdict, now, is_withdrawn=gone)
             else:
                 change = revising.edited(item, submission, verdict, now)
@@ -234,6 +263,34 @@ class Items:
             stored = find_item(conn, item.id)
             if stored is not None and stored.version == item.version:
                 explain(conn, stored, {"findings": [finding_to_json(finding) for finding in findings]})
+
+        self._database.transaction(work)
+
+    def renew(self, judged: Sequence[tuple[Item, Item]], now: datetime) -> None:
+        """Replace the findings of items that wait for a moderator, given as they were read and as they are to be.
+
+        Neither status nor version moves. What has changed since it was read stays as it is, and so does each item
+        about which a person has decided.
+        """
+        # By the rule and then by the id, in which order all transactions lock them.
+        by_rule = sorted(judged, key=lambda pair: max((one.rule or 0 for one in pair[1].findings), default=0))
+        wanted = {before.id: (before, after) for before, after in judged}
+        same = ("version", "awaiting", "decided_by", "findings")
+        rows = select(items.c.id, *(items.c[name] for name in same)).where(items.c.id.in_(wanted))
+
+        def work(conn: Connection) -> None:
+            for before, after in by_rule:
+                note_hits(conn, after.findings, before.findings, now)
+            changed = []
+            for row in conn.execute(rows.order_by(items.c.id).with_for_update()).all():
+                before, after = wanted[row.id]
+                findings = tuple(map(finding_from_json, row.findings))
+                known = (before.version, before.awaiting, None, before.findings)
+                if (row.version, row.awaiting, row.decided_by, findings) == known:
+                    values = judgement_columns(after)
+                    changed.append({"of_id": row.id, **values, **derived_columns(values)})
+            if changed:
+                conn.execute(RENEWED, changed)
 
         self._database.transaction(work)
 
@@ -337,69 +394,3 @@ def _end(conn: Connection, task: Task, again: datetime | None, error: str | None
         finish(conn, task)
     else:
         retry(conn, task, again, error)
-
-
-# --- earlier items ----------------------------------------------------------------------------------
-
-#: Run with every submission, and so built once.
-SAME_TEXT = Lookup(
-    select(items.c.kind, items.c.status, items.c.article_key)
-    .where(items.c.text_key == bindparam("of_text"), items.c.created_at >= bindparam("since"))
-    .order_by(items.c.created_at.desc(), items.c.id.desc())
-    .limit(50)
-)
-
-#: Most items that are compared by each key; a flood brings more of a text than is needed.
-FROM_EACH = 20
-
-
-def _alike(same: ColumnElement[bool], age: Column[Any] = items.c.id) -> Select[Any]:
-    # The newest of all, and only of these the recent ones: an old flood is never read as a whole.
-    newest = select(items.c.id).where(same).order_by(age.desc()).limit(FROM_EACH)
-    # A subquery, because SQLite takes no limit within a union otherwise.
-    return select(newest.subquery().c.id)
-
-
-#: One look-up by index for each band and one for the whole text; an "or" would read all items.
-NEARLY = [_alike(items.c[f"near_{number}"] == bindparam(f"band_{number}")) for number in range(1, 5)]
-OF_TEXT = _alike(items.c.text_key == bindparam("of_text"), items.c.created_at)
-NEAR_TEXT = Lookup(
-    select(items.c.id, items.c.kind, items.c.status, items.c.article_key, items.c.text_key, items.c.simhash)
-    .where(items.c.id.in_(union_all(OF_TEXT, *NEARLY)))
-    .where(items.c.created_at >= bindparam("since"))
-    .order_by(items.c.id.desc())
-)
-
-
-class EarlierItems:
-    """The queries of checks about earlier items; see `moderate.ports.Earlier`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def same_text(self, text_key: str, since: datetime) -> Sequence[tuple[Kind, Status, str]]:
-        """Return kind, status and article of items with that text since then, newest first, at most 50."""
-        rows = SAME_TEXT.rows(self._database, of_text=text_key, since=since)
-        return [(Kind(kind), Status(status), article) for kind, status, article in rows]
-
-    def near_text(self, text_key: str, near: NearText, since: datetime) -> Sequence[Alike]:
-        """Return items since then that may say nearly the same, or do say the same; newest first, at most 100."""
-        bands = {f"band_{number}": band for number, band in enumerate(near.bands, 1)}
-        rows = NEAR_TEXT.rows(self._database, of_text=text_key, since=since, **bands)
-        return [Alike(row[0], Kind(row[1]), Status(row[2]), *row[3:]) for row in rows]
-
-    def author_record(self, author_id: str, since: datetime | None = None) -> Mapping[Status, int]:
-        """Return how many items of a verified author stand where: all, or those since then, with deleted spam."""
-        query = select(items.c.status, func.count()).where(items.c.author_id == author_id)
-        if since is not None:
-            query = query.where(items.c.created_at >= since)
-        with self._database.read() as conn:
-            record = {Status(status): number for status, number in conn.execute(query.group_by(items.c.status))}
-            if since is not None and Status.SPAM not in record:
-                deleted = [
-                    reservations.c.name == key_of_spammer(author_id),
-                    reservations.c.expires_at >= since + REMEMBERED,
-                ]
-                if conn.execute(select(reservations.c.name).where(*deleted)).first() is not None:
-                    record[Status.SPAM] = 1
-        return record

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import and_, delete, exists, or_, select, update
 
 from moderate.database.outages import is_cancelled, pause
 from moderate.database.schema import history, items, samples, tasks
@@ -29,10 +30,17 @@ if TYPE_CHECKING:
 BATCH = 200
 
 #: The same for items that are deleted, because counters and history change with them.
-PURGED = 10
+PURGED = 2
+
+#: The length of the pause after a transaction on SQLite; see `pause`.
+REST = 4
 
 #: Ids that are searched in one query: many rows have nothing left to remove.
 WINDOW = 5000
+
+
+#: The time by which the order of ids may differ from that of the rows' times, as where the clocks of two hosts do.
+MARGIN = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +52,20 @@ class Forgotten:
     position: int | None
     #: Why some rows could not be changed, None where all could.
     error: str | None = None
+    #: The id up to which a next round has nothing to look at; 0 where any row may be due then.
+    upto: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Sort:
+class Sort(NamedTuple):
     """The rows of one kind: their id column, the condition for old ones, and the change to some of them."""
 
     key: Column[Any]
     is_old: ColumnElement[bool]
-    change: Callable[[Connection, Sequence[int]], object]
+    #: Returns the number of rows that it changed; of items, where it deletes these by lines of their history.
+    change: Callable[[Connection, Sequence[int]], int]
     batch: int = BATCH
+    #: The column whose time grows with the ids and makes a row old; None where rows become old in any order.
+    at: Column[Any] | None = None
 
 
 class Retention:
@@ -73,6 +85,7 @@ class Retention:
         *,
         after: int = 0,
         is_over: Callable[[], bool] = lambda: False,
+        is_whole: bool = False,
     ) -> Forgotten:
         """Remove what is older than *before*, in short transactions, some rows at a time.
 
@@ -80,7 +93,7 @@ class Retention:
         cancels because they take too long are tried with fewer rows. Doing it again is harmless.
         """
         sort = sort_of(kind, before, now)
-        walk = Walk(self._database, sort, self._batches.pop(kind, sort.batch))
+        walk = Walk(self._database, sort, before, self._batches.pop(kind, sort.batch), is_whole=is_whole)
         forgotten = walk.run(after, is_over)
         if forgotten.position is not None:
             self._batches[kind] = walk.batch
@@ -90,18 +103,18 @@ class Retention:
 class Walk:
     """One walk over the ids of a table. Sizes are halved where the server cancels a statement."""
 
-    def __init__(self, database: Database, sort: Sort, batch: int) -> None:
+    def __init__(self, database: Database, sort: Sort, before: datetime, batch: int, *, is_whole: bool) -> None:
         self._database = database
         self._sort = sort
+        self._before = before
+        self._is_whole = is_whole
         self._window = WINDOW
         self.batch = batch
         self._count = 0
         self._error: str | None = None
 
     def run(self, after: int, is_over: Callable[[], bool]) -> Forgotten:
-        key = self._sort.key
-        with self._database.read() as conn:
-            last = conn.execute(select(key).order_by(key.desc()).limit(1)).scalar() or 0
+        last = self._last(after)
         position = after
         while position < last:
             upto = min(position + self._window, last)
@@ -116,7 +129,33 @@ class Walk:
             position = upto
             if position < last and is_over():
                 return Forgotten(self._count, position, self._error)
-        return Forgotten(self._count, None, self._error)
+        at = self._sort.at
+        upto = 0 if at is None else self._newest(at, self._before - MARGIN, after)
+        return Forgotten(self._count, None, self._error, upto)
+
+    def _last(self, after: int) -> int:
+        """Return an id above which no row is old, at most *after* where there is nothing to do.
+
+        Times follow ids but in a whole round, which looks at all rows.
+        """
+        key, at = self._sort.key, self._sort.at
+        if at is not None and not self._is_whole:
+            return self._newest(at, self._before, after)
+        with self._database.read() as conn:
+            if at is None and conn.execute(select(key).where(self._sort.is_old).limit(1)).first() is None:
+                return after
+            return conn.execute(select(key).order_by(key.desc()).limit(1)).scalar() or 0
+
+    def _newest(self, at: Column[Any], before: datetime, after: int) -> int:
+        """Return the highest id above *after* with a time before then, *after* where there is none."""
+        key = self._sort.key
+        with self._database.read() as conn:
+            lowest, highest = after, conn.execute(select(key).order_by(key.desc()).limit(1)).scalar() or 0
+            while lowest < highest:
+                middle = (lowest + highest + 1) // 2
+                row = conn.execute(select(key, at).where(key >= middle).order_by(key).limit(1)).first()
+                lowest, highest = (row[0], highest) if row is not None and row[1] < before else (lowest, middle - 1)
+        return lowest
 
     def _found(self, after: int, upto: int) -> list[int] | None:
         """Return the ids of old rows in a range, None where the server cancelled the search of more than one id."""
@@ -133,7 +172,7 @@ class Walk:
         """Change the first of the rows that were found, and return those which are left."""
         chosen = found[: self.batch]
         try:
-            self._database.transaction(lambda conn: self._sort.change(conn, chosen))
+            self._count += self._database.transaction(lambda conn: self._sort.change(conn, chosen))
         except ServiceDown as error:
             self._note(error)
             self.batch = max(1, len(chosen) // 2)
@@ -141,16 +180,18 @@ class Walk:
             if len(chosen) > 1:
                 return found
             self._error = error.reason
-        else:
-            self._count += len(chosen)
-        # Writers that wait for SQLite's lock only try from time to time.
-        pause(1)
+        rest(self._database)
         return found[len(chosen) :]
 
     def _note(self, error: ServiceDown) -> None:
         """Raise the error again, unless the server cancelled a statement for its time limit."""
         if not is_cancelled(error.__cause__):
             raise error
+
+
+def rest(database: Database) -> None:
+    """Pause after a transaction: writers that wait for SQLite's lock only try from time to time, and should get it."""
+    pause(REST if database.dialect == "sqlite" else 1)
 
 
 def sort_of(kind: RetentionKind, before: datetime, now: datetime) -> Sort:
@@ -175,23 +216,34 @@ def emptied(values: dict[str, None], filled: ColumnElement[bool], before: dateti
     return Sort(
         items.c.id,
         is_old,
-        lambda conn, ids: conn.execute(update(items).where(items.c.id.in_(ids), is_old).values(values)),
+        lambda conn, ids: conn.execute(update(items).where(items.c.id.in_(ids), is_old).values(values)).rowcount,
+        at=items.c.created_at,
     )
 
 
 def deleted(key: Column[Any], is_old: ColumnElement[bool]) -> Sort:
-    return Sort(key, is_old, lambda conn, ids: conn.execute(delete(key.table).where(key.in_(ids), is_old)))
+    return Sort(key, is_old, lambda conn, ids: conn.execute(delete(key.table).where(key.in_(ids), is_old)).rowcount)
 
 
 def purged(status: Status, before: datetime, now: datetime) -> Sort:
-    """Return the sort for items that have been in *status* since *before*, by the last line of their history."""
-    last = select(func.max(history.c.at)).where(history.c.item_id == items.c.id).scalar_subquery()
+    """Return the sort for items that have been in *status* since *before*, by the last move in their history.
 
-    def purge(conn: Connection, ids: Sequence[int]) -> None:
-        for number in ids:
-            item = find_item(conn, number)
-            if item is not None and item.status is status:
-                remove(conn, item, "retention", now)
+    The lines are gone through, and not the items: each comes of age once, and an item may come into a status at any id.
+    """
+    later = history.alias()
+    is_old = and_(
+        history.c.after == status.value,
+        history.c.at < before,
+        exists().where(items.c.id == history.c.item_id, items.c.status == status.value),
+        ~exists().where(later.c.item_id == history.c.item_id, later.c.at >= before, later.c.before != later.c.after),
+    )
 
-    is_old = and_(items.c.status == status.value, items.c.created_at < before, last < before)
-    return Sort(items.c.id, is_old, purge, PURGED)
+    def purge(conn: Connection, lines: Sequence[int]) -> int:
+        numbers = select(history.c.item_id).where(history.c.id.in_(lines), is_old).distinct()
+        found = [find_item(conn, number) for number in conn.execute(numbers).scalars().all()]
+        there = [item for item in found if item is not None]
+        for item in there:
+            remove(conn, item, "retention", now)
+        return len(there)
+
+    return Sort(history.c.id, is_old, purge, PURGED, at=history.c.at)

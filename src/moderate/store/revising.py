@@ -6,9 +6,8 @@ text stays public until a moderator, or a verdict, has approved the text that re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moderate.lifecycle import AFTER
 from moderate.model import Awaiting, ChangedText, Decision, Status
@@ -34,8 +33,7 @@ if TYPE_CHECKING:
 SETTLING = timedelta(minutes=10)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """The new status of an item, and the columns that are written beside it."""
 
     after: Status
@@ -114,11 +112,12 @@ def judged(item: Item, verdict: Verdict, content: Content | None, now: datetime)
     return Change(item.status, {**judgement_columns(verdict), **found, "edited_at": now}, is_new_text=True)
 
 
-def decided(item: Item, decision: Decision, change: ChangedText, by: str) -> Change | None:
-    """Return the change for a moderator's decision; None where the item has that status already.
+def decided(item: Item, version: int, decision: Decision, change: ChangedText, by: str) -> Change | None:
+    """Return the change for a moderator's decision on a version of an item; None where nothing is left to decide.
 
     The decision is about the newest text, so a changed text becomes the item's with any decision that does
-    not decline it.
+    not decline it. Where checks have given the item the same status, the decision is written all the same, without
+    another version: it says that a person has looked at this one, and the filter learns from it.
     """
     if item.proposed is not None and change is ChangedText.DECLINE:
         return declined(item, decision, by)
@@ -126,7 +125,8 @@ def decided(item: Item, decision: Decision, change: ChangedText, by: str) -> Cha
     awaits_approval = decision is Decision.APPROVE and item.proposed is not None
     # A moderator who holds an item that awaits checks overrules them: no late verdict may publish it.
     holds_back = decision is Decision.HOLD and item.status is after and item.awaiting is Awaiting.CHECKS
-    if item.status is after and not awaits_approval and not holds_back:
+    is_first = item.decided_by is None and item.version == version
+    if item.status is after and not (awaits_approval or holds_back or is_first):
         return None
     awaiting = Awaiting.MODERATOR.value if decision is Decision.HOLD else None
     text = {} if item.proposed is None else accepted_columns(item.proposed)
@@ -172,17 +172,17 @@ def is_overtaken(item: Item, change: Change, version: int) -> bool:
     return item.version != version and (change.after is not item.status or change.is_new_text)
 
 
-def put_back(item: Item, before: Status, was: Mapping[str, Any] | None, by: str) -> Change:
+def put_back(item: Item, before: Status, was: Mapping[str, Any] | None, decided_before: str | None) -> Change:
     """Return the change that undoes a decision: the earlier status, and the earlier text if it was replaced.
 
-    An undo is a moderator's decision too. An item that awaited checks awaits a moderator then, because its task has
-    ended with the decision.
+    *decided_before* is who had decided on the item before. An item that awaited checks awaits a moderator then, because
+    its task has ended with the decision.
     """
     text = {} if was is None else dict(was)
     if "edited_at" in text:
         text["edited_at"] = _moment(text["edited_at"])
     awaits = before is Status.PENDING or bool(text.get("proposed"))
-    values = {**text, "awaiting": Awaiting.MODERATOR.value if awaits else None, "decided_by": by}
+    values = {**text, "awaiting": Awaiting.MODERATOR.value if awaits else None, "decided_by": decided_before}
     known = {**replaced(item), **judgement_columns(item)}
     again = {name: known[name] for name in text} if text else None
     return Change(before, values, is_new_text=bool(text), is_visible="text" in text, was=again)
@@ -206,7 +206,7 @@ def withdrawn(item: Item) -> Change:
     """
     if item.status in {Status.SPAM, Status.TRASH}:
         return Change(item.status, {}, is_new_text=True)
-    return Change(Status.TRASH, {"awaiting": None, "proposed": None})
+    return Change(Status.TRASH, {"awaiting": None, "proposed": None, "decided_by": None})
 
 
 def _standing(item: Item, verdict: Verdict) -> tuple[Status, str | None]:

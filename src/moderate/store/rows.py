@@ -10,15 +10,17 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, func, select
+from sqlalchemy import JSON, Text, and_, bindparam, cast, func, select, type_coerce
 
-from moderate.database.schema import articles, history, items
+from moderate.database.schema import ReadAsText, articles, history, items
+from moderate.database.statements import Prepared
 from moderate.i18n import decode, encode
 from moderate.model import Awaiting, Finding, HistoryEntry, Item, Kind, Lean, Page, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from sqlalchemy import Column, ColumnElement
     from sqlalchemy.engine import Connection, CursorResult, Row
     from sqlalchemy.sql import Select
 
@@ -74,13 +76,17 @@ def judgement_columns(of: Verdict | Item) -> dict[str, Any]:
 
 
 def columns_of(submission: Submission, verdict: Verdict, now: datetime) -> dict[str, Any]:
-    """Return all columns of a new item but its kind, article, status and version."""
+    """Return all columns of a new item but those by which its text is found."""
     client = submission.client
     is_ping = submission.kind.is_ping
     key = None if is_ping else submission.idempotency_key
     return {
         **content_columns(submission),
         **judgement_columns(verdict),
+        "kind": submission.kind.value,
+        "article_key": submission.article.key,
+        "status": verdict.status.value,
+        "version": 1,
         "awaiting": verdict.awaiting.value if verdict.awaiting else None,
         "author_id": submission.author_id,
         "parent_id": None if is_ping else submission.parent,
@@ -231,7 +237,7 @@ def is_news(item: Item, content: Mapping[str, Any]) -> bool:
 #: The columns by which nearly equal texts are found: see `moderate.text.similarity`.
 NEAR = ("simhash", "near_1", "near_2", "near_3", "near_4")
 #: Columns that are no fields of `Item`, and those that have another name there.
-HIDDEN = frozenset({"source_key", "idempotency_key", "fingerprint", "search", *NEAR})
+HIDDEN = frozenset({"source_key", "idempotency_key", "fingerprint", "search", "score", *NEAR})
 RENAMED = {"article_key": "article", "parent_id": "parent"}
 
 #: The fields that only moderators and authors need, with their values in `BRIEF` rows: fetching and parsing them
@@ -255,7 +261,9 @@ LEFT_OUT: dict[str, Any] = {
 
 def _select(leaving_out: frozenset[str]) -> Select[Any]:
     columns = [
-        column.label(RENAMED.get(column.name, column.name)) for column in items.c if column.name not in leaving_out
+        _read(column).label(RENAMED.get(column.name, column.name))
+        for column in items.c
+        if column.name not in leaving_out
     ]
     about = (
         func.coalesce(articles.c.title, "").label("article_title"),
@@ -264,18 +272,23 @@ def _select(leaving_out: frozenset[str]) -> Select[Any]:
     return select(*columns, *about).select_from(items.outerjoin(articles, articles.c.key == items.c.article_key))
 
 
+def _read(column: Column[Any]) -> ColumnElement[Any]:
+    return type_coerce(cast(column, Text), ReadAsText) if isinstance(column.type, JSON) else column
+
+
 #: Rows whose names are the fields of `Item`: whole, or only what readers are shown.
 WHOLE = _select(HIDDEN)
 BRIEF = _select(HIDDEN | LEFT_OUT.keys())
+WHOLE_NAMES = tuple(WHOLE.selected_columns.keys())
 
 # A statement that is built once costs a third of one built for each call, because SQLAlchemy need not compare it
 # with those that it has compiled before.
-BY_ID = WHOLE.where(items.c.id == bindparam("wanted"))
+BY_ID = Prepared(WHOLE.where(items.c.id == bindparam("wanted")))
 
 
 def find_item(conn: Connection, item_id: int) -> Item | None:
-    row = conn.execute(BY_ID, {"wanted": item_id}).first()
-    return None if row is None else item_from(row._asdict())
+    rows = BY_ID.fetch(conn, {"wanted": item_id})
+    return item_from(dict(zip(WHOLE_NAMES, rows[0], strict=True))) if rows else None
 
 
 #: The condition that an item's author has withdrawn it, and no moderator has decided about it since.

@@ -13,15 +13,34 @@ import re
 import unicodedata
 import weakref
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
-from sqlalchemy import String, and_, bindparam, cast, column, func, inspect, literal_column, or_, select, table, text
-from sqlalchemy.dialects.postgresql import TSQUERY
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    String,
+    and_,
+    any_,
+    bindparam,
+    cast,
+    column,
+    func,
+    inspect,
+    literal,
+    literal_column,
+    or_,
+    select,
+    table,
+    text,
+)
 from sqlalchemy.exc import DatabaseError
 
-from moderate.database.schema import MYSQL, items
+from moderate.database.schema import MYSQL, items, states
+from moderate.text.similarity import ascii_words, compiled
+from moderate.web_address import host_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.engine import Connection
@@ -50,8 +69,14 @@ UPTO = table(SQLITE_STATE, column("upto")).c.upto
 #: Number of new items that each search reads one by one before they are put into the index together.
 LAG = 500
 
+#: Most items that are put into the index in one transaction, for which other writers wait.
+MOST_ADDED = 2000
+
 #: The columns that a search looks at.
 SEARCHED = ("author", "email", "url", "title", "blog_name", "source_url", "text")
+
+#: The columns with an address whose host is a term of its own.
+ADDRESSES = ("url", "source_url")
 
 #: Most terms of one item, so that a longer text is found by its beginning, and most terms of one query.
 MOST_TERMS = 2000
@@ -59,13 +84,13 @@ MOST_ASKED = 12
 
 #: Letters of scripts that put no spaces between words: Thai to Myanmar, Khmer, kana, Han, Hangul.
 UNSPACED = "\u0e00-\u109f\u1780-\u17ff\u3005-\u3007\u3041-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
-WORD = re.compile(f"[{UNSPACED}\U00020000-\U0003ffff]+|[^\\W_{UNSPACED}\U00020000-\U0003ffff]+")
-ASCII_WORD = re.compile("[a-z0-9]+")
-IS_UNSPACED = re.compile(f"[{UNSPACED}\U00020000-\U0003ffff]")
+WORD = f"[{UNSPACED}\U00020000-\U0003ffff]+|[^\\W_{UNSPACED}\U00020000-\U0003ffff]+"
+IS_UNSPACED = f"[{UNSPACED}\U00020000-\U0003ffff]"
 #: A word with signs that belong to its name: C++, C#.
-SIGNED = re.compile(f"([^\\W_{UNSPACED}\U00020000-\U0003ffff]+)([+#]{{1,5}})")
+SIGNED = f"([^\\W_{UNSPACED}\U00020000-\U0003ffff]+)([+#]{{1,5}})"
 #: Possible symbols: two letters of a flag, or a sign outside of ASCII and of common punctuation.
 SYMBOL = re.compile("[\U0001f1e6-\U0001f1ff]{2}|[^\\w\\s\x00-\x7f\u2010-\u205e\u3000-\u3003\u3008-\u3030\uff01-\uff0f]")
+ACCENTS = re.compile("[\u0300-\u036f]+")
 LONGEST_WORD = 40
 
 #: The longest term that MariaDB and MySQL index by default; a longer one they would not index at all.
@@ -74,12 +99,26 @@ LONGEST_TERM = 84
 
 def terms_of(values: Mapping[str, Any]) -> str:
     """Return the distinct terms of an item in the order of its text; an empty text where it has no words."""
-    found: dict[str, None] = {}
+    found = dict.fromkeys(host_terms(values))
     for name in SEARCHED:
         value = values.get(name)
         if value:
             _add_terms(value, found)
     return " ".join(list(found)[:MOST_TERMS])
+
+
+def host_terms(values: Mapping[str, Any]) -> list[str]:
+    """Return the terms for the hosts of an item's addresses."""
+    return [term for name in ADDRESSES if values.get(name) for term in asked_host(values[name])]
+
+
+def asked_host(address: str) -> list[str]:
+    """Return the term for the host of an address or a bare host, in all its spellings; an empty list for no host.
+
+    No word has such a term. By the words of a host an index would find all items that have one of them.
+    """
+    host = host_of(address)
+    return [f"h{_encoded(host)}"[:LONGEST_TERM]] if host else []
 
 
 def asked_terms(query: str) -> list[tuple[str, bool]]:
@@ -89,11 +128,11 @@ def asked_terms(query: str) -> list[tuple[str, bool]]:
     """
     plain = _plain(query)
     found: dict[tuple[str, bool], None] = dict.fromkeys((symbol, False) for symbol in _symbols(plain))
-    for match in WORD.finditer(plain):
+    for match in compiled(WORD).finditer(plain):
         word = match[0]
-        if signed := SIGNED.match(plain, match.start()):
+        if signed := compiled(SIGNED).match(plain, match.start()):
             found[_signed(signed), True] = None
-        elif not IS_UNSPACED.match(word):
+        elif not compiled(IS_UNSPACED).match(word):
             sides = plain[max(0, match.start() - 1) : match.start()] + plain[match.end() : match.end() + 1]
             found[_encoded(word[:LONGEST_WORD]), not (len(word) == 1 and word.isalpha() and sides.strip(" *"))] = None
         elif len(word) == 1:
@@ -106,14 +145,13 @@ def asked_terms(query: str) -> list[tuple[str, bool]]:
 def _add_terms(value: str, found: dict[str, None]) -> None:
     plain = value.lower() if value.isascii() else _plain(value)
     if "+" in plain or "#" in plain:
-        found.update(dict.fromkeys(map(_signed, SIGNED.finditer(plain))))
+        found.update(dict.fromkeys(map(_signed, compiled(SIGNED).finditer(plain))))
     if plain.isascii():
-        for word in dict.fromkeys(ASCII_WORD.findall(plain)):
-            found[f"ww{word[:LONGEST_WORD]}"] = None
+        found.update(dict.fromkeys([f"ww{word[:LONGEST_WORD]}" for word in ascii_words(plain)]))
         return
     # Each word once, before the more expensive steps.
-    for word in dict.fromkeys(WORD.findall(plain)):
-        if IS_UNSPACED.match(word):
+    for word in dict.fromkeys(compiled(WORD).findall(plain)):
+        if compiled(IS_UNSPACED).match(word):
             found.update(dict.fromkeys(_pairs(word)))
         else:
             found[_encoded(word[:LONGEST_WORD])] = None
@@ -134,15 +172,15 @@ def _symbols(plain: str) -> Iterator[str]:
 
 def _pairs(word: str) -> list[str]:
     """Return each letter with the next one, and the last one alone, so that a single letter is found anywhere."""
-    return ["c" + _encoded(word[at : at + 2]) for at in range(len(word))]
+    coded = list(map(_coded, word))
+    return [f"cww{first}{second}" for first, second in zip(coded, [*coded[1:], ""], strict=True)]
 
 
 def _plain(value: str) -> str:
     """Fold compatibility forms, case and accents, so that a query need not have them right."""
     folded = unicodedata.normalize("NFKC", value).casefold()
     spread = unicodedata.normalize("NFD", folded)
-    bare = "".join(char for char in spread if not "\u0300" <= char <= "\u036f")
-    return unicodedata.normalize("NFC", bare)
+    return unicodedata.normalize("NFC", ACCENTS.sub("", spread))
 
 
 def _encoded(word: str) -> str:
@@ -152,22 +190,26 @@ def _encoded(word: str) -> str:
     """
     if word.isascii() and word.isalnum():
         return f"ww{word}"
-    coded = (char if char.isascii() and char.isalnum() else f"q{ord(char):05x}" for char in word)
-    return ("ww" + "".join(coded))[:LONGEST_TERM]
+    return ("ww" + "".join(map(_coded, word)))[:LONGEST_TERM]
+
+
+def _coded(char: str) -> str:
+    return char if char.isascii() and char.isalnum() else f"q{ord(char):05x}"
 
 
 # --- in the database --------------------------------------------------------------------------------
 
 
-def found_by(query: str, conn: Connection) -> ColumnElement[bool]:
-    """Return the condition that an item has all terms of *query*; a query without terms finds nothing."""
-    asked = asked_terms(query)
+def found_by(asked: Terms, conn: Connection) -> ColumnElement[bool]:
+    """Return the condition that an item has all these terms; without terms nothing is found."""
     if not asked:
         return literal_column("1") == literal_column("0")
     dialect = conn.dialect.name
     if dialect == "postgresql":
-        words = " & ".join(f"{term}:*" if is_start else term for term, is_start in asked)
-        return items.c.search.op("@@")(cast(words, TSQUERY))
+        # A number of their own in the text of the statement. Otherwise PostgreSQL, once it has run this some ten times,
+        # may keep one plan for all words, which reads the items until a page of them has the word.
+        number = bindparam("asked", crc32(repr(asked).encode()), BigInteger, unique=True, literal_execute=True)
+        return and_(items.c.search.op("@@")(_tsquery(asked)), number >= literal_column("0"))
     if dialect in MYSQL:
         words = " ".join(f"+{term}*" if is_start else f"+{term}" for term, is_start in asked)
         matched = text(f"MATCH (moderate_items.search) AGAINST (:{SQLITE_INDEX} IN BOOLEAN MODE)")
@@ -178,43 +220,83 @@ def found_by(query: str, conn: Connection) -> ColumnElement[bool]:
     return _walking(asked)
 
 
+def _tsquery(asked: Terms) -> ColumnElement[Any]:
+    from sqlalchemy.dialects.postgresql import TSQUERY
+
+    return cast(" & ".join(f"{term}:*" if is_start else term for term, is_start in asked), TSQUERY)
+
+
+#: The name of the state in which the progress of `moderate.store.backfill` is stored.
+STATE = "search"
+
+
+def is_complete(conn: Connection) -> bool:
+    """Return whether all items have the terms that this version gives them; see `moderate.store.backfill`."""
+    kept = conn.execute(select(states.c.value).where(states.c.name == STATE)).scalar()
+    return kept is None or bool(kept["is_complete"])
+
+
 #: A word in fewer items than this is rare: its items are looked up, instead of reading items for the word.
 RARE = 500
 
-#: Number of items that MariaDB reads before it uses its index.
+#: How many times as many items each further look-up finds.
+WIDER = 4
+
+#: Number of items that are read before the index of PostgreSQL or MariaDB is used.
 RECENT = 2000
 
 
-def found_newest(query: str, conn: Connection, cursor: int | None) -> list[ColumnElement[bool]]:
-    """Return conditions like that of `found_by` for the newest items below *cursor*, to be used one after another.
+def found_newest(asked: Terms, conn: Connection, cursor: int | None) -> Iterator[ColumnElement[bool]]:
+    """Yield conditions like that of `found_by` for items below *cursor*, each for older ones than the one before.
 
     On SQLite a common beginning is slow to look up, because all words with it are put together first. Such a
-    search reads the items instead, newest first, and soon finds a page of them. MySQL and MariaDB look up all
-    items with a word before they take the newest, so there the newest items are read first.
+    search reads the items instead, newest first, and soon finds a page of them. The others look up all items with a
+    word before they take the newest: seconds for a beginning of a million words. So there the newest items are read
+    first, which PostgreSQL does not need for whole words.
     """
-    asked = asked_terms(query)
-    if asked and conn.dialect.name in MYSQL:
-        start = (cursor or conn.execute(select(func.max(items.c.id))).scalar() or 0) - RECENT
-        newest, older = items.c.id > start, items.c.id <= start
-        return [and_(newest, _walking(asked)), *([and_(older, found_by(query, conn))] if start > 0 else [])]
-    if not asked or conn.dialect.name != "sqlite" or not has_fts(conn):
-        return [found_by(query, conn)]
+    dialect = conn.dialect.name
+    if asked and (dialect in MYSQL or (dialect == "postgresql" and any(is_start for _, is_start in asked))):
+        newest = cursor or conn.execute(select(func.max(items.c.id))).scalar() or 0
+        # In the text of the statement: of a parameter PostgreSQL assumes that it excludes most items, which it then
+        # would rather read than use its index.
+        start = bindparam("start", newest - RECENT, BigInteger, literal_execute=True)
+        # By the function of the operator, which no index serves.
+        without = _walking(asked) if dialect in MYSQL else func.ts_match_vq(items.c.search, _tsquery(asked))
+        yield and_(items.c.id > start, without)
+        if newest > RECENT:
+            yield and_(items.c.id <= start, found_by(asked, conn))
+        return
+    if not asked or dialect != "sqlite" or not has_fts(conn):
+        yield found_by(asked, conn)
+        return
     exact = [(term, False) for term, _ in asked]
-    if exact != asked and _newest(exact, asked, conn, cursor)[1]:
-        return [_walking(asked)]
-    ids, end = _newest(asked, asked, conn, cursor)
-    known = items.c.id.in_(select(func.json_each(str(ids)).table_valued("value").c.value))
-    return [known, and_(items.c.id < end, _walking(asked))] if end else [known]
+    if exact != asked and _newest(exact, asked, conn, cursor, RARE)[1]:
+        yield _walking(asked)
+        return
+    most, end = RARE, cursor
+    while end != 0:
+        ids, end = _newest(asked, asked, conn, end, most)
+        yield one_of(ids, conn)
+        most *= WIDER
 
 
-def _newest(words: Terms, asked: Terms, conn: Connection, cursor: int | None) -> tuple[list[int], int]:
+def one_of(ids: Collection[int], conn: Connection) -> ColumnElement[bool]:
+    """Return the condition that an item has one of many ids, as a single parameter where the database can."""
+    if conn.dialect.name == "sqlite":
+        return items.c.id.in_(select(func.json_each(str(list(ids))).table_valued("value").c.value))
+    if conn.dialect.name == "postgresql":
+        return items.c.id == any_(literal(list(ids), ARRAY(BigInteger)))
+    return items.c.id.in_(ids)
+
+
+def _newest(words: Terms, asked: Terms, conn: Connection, cursor: int | None, most: int) -> tuple[list[int], int]:
     """Return the newest items with these words, and down to which id they are complete (0: to the first)."""
     ids: list[int] = []
     end = 0
     for key, matched in ((ROWID, _matching(words)), (items.c.id, _fresh(asked))):
-        newest = select(key).where(matched).order_by(key.desc()).limit(RARE)
+        newest = select(key).where(matched).order_by(key.desc()).limit(most)
         found = conn.execute(newest if cursor is None else newest.where(key < cursor)).scalars().all()
-        end = max(end, found[-1]) if len(found) == RARE else end
+        end = max(end, found[-1]) if len(found) == most else end
         ids += found
     return [number for number in ids if number >= end], end
 
@@ -236,20 +318,21 @@ def _walking(asked: Terms) -> ColumnElement[bool]:
     return and_(*(func.instr(padded, f" {term}" if is_start else f" {term} ") > 0 for term, is_start in asked))
 
 
-def update_index(database: Database, *, most: int | None = 10_000, lag: int = LAG) -> None:
-    """Put new items into SQLite's index, if there are enough of them to be worth a write.
+def update_index(database: Database, *, most: int | None = MOST_ADDED, lag: int = LAG, patience: float = 0.0) -> bool:
+    """Put new items into SQLite's index, if there are enough of them to be worth a write; return whether some were.
 
-    Searches are right without it, only slower the more it lags behind, so this does not wait: raises
+    Searches are right without it, only slower the more it lags behind, so by default this does not wait: raises
     `ServiceDown` where another process is writing.
     """
     if database.dialect != "sqlite":
-        return
+        return False
     with database.read() as conn:
         if not has_fts(conn):
-            return
+            return False
         behind = conn.execute(select(func.max(items.c.id) - select(UPTO).scalar_subquery())).scalar() or 0
     if behind >= lag:
-        database.promptly(lambda conn: _index_next(conn, most))
+        database.promptly(lambda conn: _index_next(conn, most), patience)
+    return behind >= lag
 
 
 def _index_next(conn: Connection, most: int | None) -> None:

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 
 from moderate.database.schema import MYSQL
 from moderate.lru import LRUCache
-from moderate.moderation.sql import Decisions, History, Queue
-from moderate.monitoring.sql import States, Tallies
+from moderate.moderation.sql import Decisions, Queue
+from moderate.monitoring.sql import Overview, States, Tallies, overview
 from moderate.notices.sql import Mailboxes
 from moderate.reading.sql import Threads
-from moderate.rules.sql import RuleTable
+from moderate.rules.sql import Proposals, RuleTable
 from moderate.store.articles import Articles, Counters
-from moderate.store.items import EarlierItems, Items
+from moderate.store.backfill import Backfill
+from moderate.store.batches import Batches
+from moderate.store.earlier import EarlierItems
+from moderate.store.history import History
+from moderate.store.items import Items
 from moderate.store.retention import Retention
 from moderate.store.tokens import Nonces, Samples, Secrets, Tokens
 from moderate.tasks.sql import Tasks
@@ -37,14 +41,17 @@ class Store:
         self.items = Items(database, known)
         self.earlier = EarlierItems(database)
         self.decisions = Decisions(database)
+        self.batches = Batches(database)
         self.queue = Queue(database)
         self.history = History(database)
         self.threads = Threads(database)
         self.counters = Counters(database)
         self.articles = Articles(database, known)
         self.rules = RuleTable(database)
+        self.proposals = Proposals(database)
         self.tasks = Tasks(database)
         self.retention = Retention(database)
+        self.backfill = Backfill(database)
         self.mailboxes = Mailboxes(database)
         self.samples = Samples(database)
         self.secrets = Secrets(database)
@@ -62,3 +69,7 @@ class Store:
         with self.database.read() as conn:
             told: datetime = conn.exec_driver_sql(query).scalar_one()
         return told if told.tzinfo else told.replace(tzinfo=UTC)
+
+    def overview(self) -> Overview:
+        """Return the state of the whole site, as moderators and monitors see it."""
+        return overview(self.database)

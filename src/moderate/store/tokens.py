@@ -5,9 +5,8 @@ from __future__ import annotations
 import hmac
 import secrets as random
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -36,8 +35,7 @@ SECRETS = ("signing", "addresses", "learned")
 VALID = select(tokens).where(tokens.c.id == bindparam("token_id"), tokens.c.revoked_at.is_(None))
 
 
-@dataclass(frozen=True, slots=True)
-class TokenInfo:
+class TokenInfo(NamedTuple):
     """A moderator's bearer token as listed, without the secret."""
 
     id: str
@@ -49,8 +47,7 @@ class TokenInfo:
     expires_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """The last question to a spam service about an item, as it was sent, and the answer."""
 
     payload: Mapping[str, object]
