@@ -13,6 +13,9 @@ PROCESSES.set_forkserver_preload(
         "sqlalchemy.dialects.postgresql.psycopg",
         "alembic.migration",
         "akismet",
+        "bleach",
+        "flask.testing",
+        "pytest",
         "tests.sites",
     ]
 )

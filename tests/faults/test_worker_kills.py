@@ -15,11 +15,13 @@ import pytest
 from sqlalchemy import event
 
 import moderate.akismet.feedback
+import moderate.tasks.anew
 import moderate.tasks.run
 import moderate.tasks.scheduler
 from moderate.database.engine import Database
 from moderate.database.migrate import upgrade
 from moderate.testing import AkismetStandIn
+from tests.factories import fill_thread
 from tests.processes import PROCESSES
 from tests.sites import Host
 from tests.tasks import next_due, run_due
@@ -33,9 +35,14 @@ if TYPE_CHECKING:
     from tests.servers import PostgreSQL
 
 #: What is watched line by line.
-WATCHED = {moderate.tasks.run.__file__, moderate.tasks.scheduler.__file__, moderate.akismet.feedback.__file__}
+WATCHED = {
+    each.__file__
+    for each in (moderate.tasks.run, moderate.tasks.scheduler, moderate.tasks.anew, moderate.akismet.feedback)
+}
 #: Seconds after which a dead worker's lease has ended for certain.
 LEASE_ENDS = moderate.tasks.scheduler.LEASE + 1
+#: Seconds after which what waits is to be judged anew.
+LATER = 2 * moderate.tasks.anew.EVERY.total_seconds()
 
 
 class Death:
@@ -97,6 +104,7 @@ def work(site: Host) -> None:
 def work_and_die(place: Place, url: str, sort: str, number: int) -> None:
     """A worker process; it ends well where it dies later than its work is done."""
     with closing(open_site(place, url)) as site:
+        site.clock.advance(seconds=LATER)
         Death(site, sort, number)
         work(site)
         sys.settrace(None)
@@ -134,6 +142,12 @@ def prepared(tmp_path: Path, akismet: AkismetStandIn, database: str | None) -> P
         for text in ("A good text", "akismet-guaranteed-spam", "akismet-guaranteed-spam, as a person saw first"):
             site.comment(text)
         site.decide(4, "approve", 1)
+        # Judged anew because of a rule that is younger than they are.
+        with site.app.app_context():
+            about = {"status": "pending", "awaiting": "moderator", "text": "All about zeppelins"}
+            fill_thread(site.state.desk.store, 2, **about)
+        rule = {"kind": "word", "value": "zeppelins", "effect": "spam"}
+        assert site.client.post("/discuss/moderation/rules", json=rule, headers=site.token()).status_code == 201
         site.state.desk.store.database.dispose()
     akismet.received.clear()
     return place
@@ -178,6 +192,12 @@ def is_settled(site: Host, akismet: AkismetStandIn) -> None:
     assert not any(store.counters.recount(repair=False))
     assert next_due(store.tasks) is None
     assert store.tasks.dead() == []
+    for number in (5, 6):
+        waiting = store.items.get(number)
+        assert (waiting.status, waiting.version, store.history.of_item(number)) == ("pending", 1, [])
+        assert next(finding.check for finding in waiting.findings) == "rules"
+    (rule,) = store.rules.all()
+    assert rule.hits == 2
     told = [received.get("comment_content") for received in akismet.received if received.path == "submit-spam"]
     # At least once, and as it was checked.
     assert set(told) == {"A good text that a moderator calls spam"}
@@ -191,7 +211,9 @@ def die_and_do_again(place: Place, akismet: AkismetStandIn, sort: str, number: i
     worker.start()
     worker.join(60)
     with closing(open_site(place, akismet.url)) as site:
-        site.clock.advance(seconds=LEASE_ENDS)
+        site.clock.advance(seconds=LEASE_ENDS + LATER)
+        work(site)
+        site.clock.advance(seconds=LATER)
         work(site)
         is_settled(site, akismet)
         site.state.desk.store.database.dispose()
@@ -203,7 +225,7 @@ def test_tasks_of_a_killed_worker_are_done_after_their_lease_ends(
     copied: Callable[[str], AbstractContextManager[Place]], akismet: AkismetStandIn, database: str | None, sort: str
 ) -> None:
     # Every statement, and some lines: between most of these nothing happens that could be lost.
-    numbers = itertools.count(1, 1 if sort == "statement" else 7 if database is None else 21)
+    numbers = itertools.count(1, 1 if sort == "statement" else 37 if database is None else 47)
     killed = 0
     for number in numbers:
         akismet.received.clear()

@@ -17,6 +17,7 @@ from sqlalchemy import update
 
 from moderate.database.schema import tasks
 from moderate.testing import AkismetStandIn
+from tests.factories import fill_thread
 from tests.faults.worker_site import POISON, create_app
 from tests.servers import ROOT, Redis, dies_with_us, wait_until
 from tests.tasks import next_due
@@ -150,8 +151,12 @@ def test_the_task_of_a_killed_process_is_done_by_another_one(site: Site, akismet
     assert other.wait(30) == 0
 
 
-def test_a_text_that_kills_its_worker_is_given_to_a_moderator(site: Site) -> None:
+@pytest.mark.parametrize("others", [0, 3])
+def test_a_text_that_kills_its_worker_is_given_to_a_moderator(site: Site, others: int) -> None:
+    # After three quick ones it is leased together with the next.
+    good = [site.comment(f"A good text, {number * 7919}") for number in range(others)]
     number = site.comment(POISON)
+    good += [site.comment(f"Another good text, {number * 7919}") for number in range(others)]
     for death in (1, 2):
         assert site.status(number) == "pending checks"
         assert site.work().wait(60) == -signal.SIGKILL
@@ -161,6 +166,7 @@ def test_a_text_that_kills_its_worker_is_given_to_a_moderator(site: Site) -> Non
     after = site.comment("A good text")
     wait_until(lambda: site.status(after) == "approved", within=30)
     assert site.status(number) == "pending moderator"
+    assert {site.status(each) for each in good} <= {"approved"}
     reason = "a worker process crashed, hung or was killed during the judge task (times: 2)"
     assert reason in run(site, "queue", "--csv").output
     listed = run(site, "tasks", "dead").output
@@ -186,6 +192,35 @@ def test_a_text_kills_a_web_process_once(site: Site, gunicorn_app: Callable[...,
     after = site.comment("A good text")
     wait_until(lambda: ask() and site.status(after) == "approved", within=60)
     assert site.deaths() == 1
+
+
+def test_a_large_batch_of_a_killed_process_goes_on_and_decides_no_item_twice(site: Site) -> None:
+    store = site.app.extensions["moderate"].desk.store
+    headers = {"Authorization": f"Bearer {run(site, 'token', 'create', 'Mori').output.split()[-1]}"}
+    with site.app.app_context():
+        fill_thread(store, 2000, status="pending", awaiting="moderator")
+    body = {"decision": "spam", "filter": {}, "expect": 2000}
+    where = site.client.post("/discuss/moderation/decisions", json=body, headers=headers).headers["Location"]
+
+    def progress() -> dict[str, Any]:
+        found: dict[str, Any] = site.client.get(where, headers=headers).json
+        return found
+
+    killed = site.work()
+    wait_until(lambda: progress()["decided"] > 0, within=60)
+    killed.kill()
+    killed.wait()
+    at = progress()
+    assert (at["state"], at["decided"] < 2000) == ("running", True)
+    with site.app.app_context():
+        assert len(store.history.of_batch(at["batch"])) == at["decided"]
+    site.end_leases()
+    site.work()
+    wait_until(lambda: progress()["state"] == "done", within=120)
+    assert (progress()["decided"], progress()["conflicts"]) == (2000, 0)
+    with site.app.app_context():
+        assert sorted(store.history.of_batch(at["batch"]).values()) == list(range(1, 2001))
+        assert not any(store.counters.recount(repair=False))
 
 
 def test_redis_wakes_a_worker_at_once(

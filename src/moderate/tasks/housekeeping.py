@@ -8,10 +8,9 @@ on, and that a monitor sees what is overdue.
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moderate.akismet.feedback import ask_usage
 from moderate.errors import ServiceDown
@@ -35,6 +34,12 @@ CHECK_UP = timedelta(minutes=10)
 AKISMET = "akismet"
 REFUSED, DOWN = Message("key refused"), Message("down")
 
+#: The time after its end for which a large batch has a status.
+BATCHES = timedelta(days=30)
+
+#: The most days for which a proposed rule that nobody answers is kept.
+PROPOSALS = 30
+
 #: The time after which a kind of retention that failed is tried again.
 AGAIN = timedelta(minutes=10)
 
@@ -47,9 +52,14 @@ SPELL = 1.0
 #: The time for which a worker that is removing keeps others from it.
 CLAIM = timedelta(minutes=1)
 
-#: The name under which the progress of retention is stored, and in it the key of a worker's claim.
+#: The time between two rounds of retention over all rows, which find those whose times do not follow their ids.
+WHOLE = timedelta(days=7)
+
+#: The name under which the progress of retention is stored, and in it the keys of a worker's claim, and of the rows
+#: that the next round need not look at. Older versions know the claim only.
 RETENTION = "retention"
 CLAIMED = "claimed"
+FLOORS = "floors"
 
 
 def tidy(desk: Desk) -> bool:
@@ -62,13 +72,25 @@ def tidy(desk: Desk) -> bool:
     hour = int(now.timestamp() // EVERY.total_seconds())
     is_turn = desk.store.nonces.use_once(f"housekeeping:{hour}", now + 2 * EVERY, now)
     if is_turn:
-        for duty in (desk.waves.forget, partial(ask_usage, desk), partial(desk.store.tallies.keep, now)):
+        duties = (
+            desk.waves.forget,
+            partial(ask_usage, desk),
+            partial(desk.store.tallies.keep, now),
+            partial(desk.store.batches.forget, now - BATCHES),
+            partial(desk.store.proposals.forget, now - timedelta(days=proposals_kept(desk))),
+        )
+        for duty in duties:
             try:
                 duty()
             except Exception:
                 log.exception("A part of the housekeeping failed; it is tried again in an hour.")
     forget(desk)
     return is_turn
+
+
+def proposals_kept(desk: Desk) -> int:
+    """Return the days for which a proposed rule is kept, which may name an address."""
+    return min(PROPOSALS, desk.settings.retention[RetentionKind.IP] or PROPOSALS)
 
 
 def check_up(desk: Desk) -> bool:
@@ -93,8 +115,7 @@ def check_up(desk: Desk) -> bool:
 # --- retention ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """The progress of one kind. Times are seconds since 1970."""
 
     #: The end of the last complete round, before the first one its beginning.
@@ -117,6 +138,17 @@ class Progress:
         return self.error is not None or since(self.done, now) > LATE
 
 
+class Floor(NamedTuple):
+    """Beginning of the next round of one kind: no row up to the id `upto` is due, by the round over all at `whole`."""
+
+    upto: int = 0
+    whole: float = 0.0
+
+    def is_over(self, now: datetime) -> bool:
+        """Return whether a round over all rows is due."""
+        return since(self.whole, now) >= WHOLE
+
+
 def since(moment: float, now: datetime) -> timedelta:
     return abs(now - datetime.fromtimestamp(moment, UTC))
 
@@ -131,42 +163,61 @@ def days_of(desk: Desk) -> Mapping[RetentionKind, int]:
 
 
 def forget(desk: Desk) -> bool:
-    """Remove for about a second per kind that is due; return True if there may be more to remove soon."""
+    """Remove for about a second per kind that is due, and complete search terms for as long.
+
+    Return True if there may be more to do soon.
+    """
     now = desk.clock.now()
     state = read(desk)
     todo = [kind for kind in days_of(desk) if progress_of(state, kind, now).is_due(now)]
+    is_behind = desk.store.backfill.is_due(now - EVERY)
     claimed = state.get(CLAIMED)
-    if not todo or (isinstance(claimed, float) and since(claimed, now) < CLAIM):
+    if not (todo or is_behind) or (isinstance(claimed, float) and since(claimed, now) < CLAIM):
         return False
     write(desk, {**state, CLAIMED: now.timestamp()}, now)
+    floors = dict(state.get(FLOORS, {}))
     for kind in todo:
-        state[kind] = asdict(step(desk, kind, progress_of(state, kind, now), now))
-    write(desk, {**state, CLAIMED: None}, now)
-    return any(progress_of(state, kind, now).is_due(now) for kind in todo)
+        progress, floor = step(desk, kind, progress_of(state, kind, now), Floor(**floors.get(kind, {})), now)
+        state[kind], floors[kind] = progress._asdict(), floor._asdict()
+    is_behind = is_behind and complete(desk, now)
+    write(desk, {**state, FLOORS: floors, CLAIMED: None}, now)
+    return is_behind or any(progress_of(state, kind, now).is_due(now) for kind in todo)
 
 
-def step(desk: Desk, kind: RetentionKind, progress: Progress, now: datetime) -> Progress:
+def complete(desk: Desk, now: datetime) -> bool:
+    """Complete what searches look at, for items that an older version has stored; return True if there is more."""
+    over = desk.clock.monotonic() + SPELL
+    try:
+        return desk.store.backfill.run(now, lambda: desk.clock.monotonic() >= over)
+    except ServiceDown as error:
+        log.warning("Items of an older version are not found by every search yet: %s", error.reason)
+        return False
+
+
+def step(desk: Desk, kind: RetentionKind, progress: Progress, floor: Floor, now: datetime) -> tuple[Progress, Floor]:
     """Remove some of one kind and return its progress. A failure is noted in it, and stops no other kind."""
     before = now - timedelta(days=days_of(desk)[kind])
     over = desk.clock.monotonic() + SPELL
+    after = progress.position or (0 if floor.is_over(now) else floor.upto)
     try:
         found = desk.store.retention.forget(
-            kind, before, now, after=progress.position, is_over=lambda: desk.clock.monotonic() >= over
+            kind, before, now, after=after, is_over=lambda: desk.clock.monotonic() >= over, is_whole=floor.is_over(now)
         )
     except ServiceDown as error:
         log.warning("What is old is not forgotten (%s): %s", kind.value, error.reason)
-        return replace(progress, failed=now.timestamp(), error=error.reason)
+        return progress._replace(failed=now.timestamp(), error=error.reason), floor
     except Exception as error:
         log.exception("What is old is not forgotten (%s).", kind.value)
-        return replace(progress, failed=now.timestamp(), error=type(error).__name__)
+        return progress._replace(failed=now.timestamp(), error=type(error).__name__), floor
     skipped = found.error or progress.skipped
     if found.position is not None:
         # An earlier error stays until a round is complete.
         shown = skipped or progress.error
-        return replace(progress, position=found.position, failed=None, error=shown, skipped=skipped)
+        return progress._replace(position=found.position, failed=None, error=shown, skipped=skipped), floor
     if skipped is not None:
-        return replace(progress, position=0, failed=now.timestamp(), error=skipped, skipped=None)
-    return Progress(done=now.timestamp(), is_done=True)
+        return progress._replace(position=0, failed=now.timestamp(), error=skipped, skipped=None), floor
+    whole = now.timestamp() if floor.is_over(now) else floor.whole
+    return Progress(done=now.timestamp(), is_done=True), Floor(found.upto, whole)
 
 
 def progress_of(state: Mapping[str, Any], kind: RetentionKind, now: datetime) -> Progress:

@@ -20,7 +20,8 @@ from moderate.akismet.feedback import RecordingSpamService, keep_sample, note_an
 from moderate.checks.base import Facts, judge_anew
 from moderate.errors import ServiceDown
 from moderate.i18n import Message
-from moderate.model import Awaiting, Content, Finding, Lean, NewTask, Status, Verdict
+from moderate.model import NO_ITEM, Awaiting, Content, Finding, Lean, NewTask, Status, Verdict
+from moderate.moderation import decide
 from moderate.notices import confirm
 from moderate.notices.delivery import ATTEMPTS, notice_tasks, notify
 from moderate.ports import SpamSample
@@ -33,6 +34,7 @@ from moderate.sources.verify import (
     raw_of,
     read_source,
 )
+from moderate.tasks import anew
 from moderate.text.clean import clean
 from moderate.waves.watch import is_suspicious
 
@@ -56,7 +58,8 @@ PATIENCE = timedelta(days=3)
 #: The number of workers that may die over one task before a moderator is asked.
 DEATHS = 2
 
-#: The same where the worker is a thread of a web process: readers must not lose their server twice.
+#: The same where the worker is a thread of a web process: readers must not lose their server twice to one text. Large
+#: batches of decisions, during which a process is killed by chance most often, are not counted like this.
 DEATHS_ON_THE_WEB = 1
 
 #: The number of attempts at a later look at a source.
@@ -81,7 +84,7 @@ def run(desk: Desk, task: Task, *, deaths: int = DEATHS) -> None:
         reason = Message("this version does not know the {task} task, which a newer one wrote", task=task.kind)
         give_up(desk, task, reason, str(reason))
         return
-    if task.deaths >= deaths:
+    if task.deaths >= (DEATHS if task.item == NO_ITEM else deaths):
         log.error(
             "Task %d (%s) for item %d is given up: %d workers died or hung over it.",
             task.id,
@@ -133,6 +136,8 @@ def give_up(desk: Desk, task: Task, reason: str, error: str) -> None:
     if item is not None and item.awaiting is Awaiting.CHECKS:
         verdict = held(item, Finding("task", Lean.HOLD, reason, at=now))
         desk.store.items.settle(None, item.id, item.version, verdict, now, tasks=notice_tasks(desk, now, verdict))
+    if task.item == NO_ITEM:
+        decide.fail(desk, task, reason)
     desk.store.tasks.bury(task, error)
 
 
@@ -214,7 +219,7 @@ def look(desk: Desk, task: Task, item: Item, article: Article) -> Seen | None:
     site = desk.settings.site_url or article.url
     about = f"+{site}; verifying {item.kind.value} from {item.ip or '?'}"
     return read_source(
-        desk.services.fetcher,
+        desk.services.fetcher(),
         item,
         article,
         target=target_of(task),
@@ -324,11 +329,23 @@ def looks_to_come(task: Task, item: Item, now: datetime) -> tuple[NewTask, ...]:
     return (NewTask(kind="look", due_at=due, payload=payload),) if due else ()
 
 
+def take_in(desk: Desk, task: Task) -> None:
+    """Report a decision, and have what waits judged anew. Nothing is lost if the worker dies between the two."""
+    try:
+        teach(desk, task)
+    finally:
+        # Where the spam service is down, the filter has learned all the same.
+        anew.ask(desk)
+    desk.store.tasks.finish(task)
+
+
 #: The handler of each kind of task, without the part of the kind behind a colon.
 HANDLERS: Mapping[str, Callable[[Desk, Task], None]] = {
     "judge": judge_again,
     "look": judge_again,
-    "teach": teach,
+    "teach": take_in,
+    anew.KIND: anew.judge_waiting,
     "notify": notify,
     confirm.KIND: confirm.write,
+    decide.KIND: decide.work_on,
 }

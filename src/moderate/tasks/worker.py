@@ -16,13 +16,14 @@ import signal
 import threading
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from moderate.clock import ClockSteps, follow
 from moderate.errors import ServiceDown
 from moderate.tasks.housekeeping import CHECK_UP, forget, tidy
 from moderate.tasks.run import DEATHS, DEATHS_ON_THE_WEB, backoff, log_fields, run
-from moderate.tasks.scheduler import LEASE, MAX_FETCHES, FetchScheduler, give_back, take_own
+from moderate.tasks.scheduler import LEASE, MAX_FETCHES, POLL, FetchScheduler, NextDue, OwnTasks, give_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,8 +44,8 @@ ENDING_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 #: The time that a new pool may need for tasks that were left to it.
 CATCH_UP = timedelta(minutes=2)
 
-#: Seconds between two polls for tasks that were not announced: retries that fell due, leases that ended.
-POLL = 5.0
+#: Seconds between two looks whether a spam wave is over.
+WAVE = 60.0
 
 #: Seconds that a fetching thread may take to end once it is told to; slower ones are left behind.
 FETCH_END = 0.1
@@ -169,6 +170,8 @@ class ThreadPool:
         self.over = threading.Event()
         self._app = app
         self._desk = desk
+        self._next = NextDue()
+        self._own = OwnTasks(alone=deaths < DEATHS)
         self._fetches = FetchScheduler()
         self._steps = ClockSteps(desk.clock, desk.store.time, LEASE)
         self._lock = threading.Lock()
@@ -179,6 +182,7 @@ class ThreadPool:
         self._readers: set[threading.Thread] = set()
         self._wake_reader = threading.Event()
         self._tidied: datetime | None = None
+        self._next_wave = float("-inf")
         self._done = 0
         #: The task of each busy thread with its start (monotonic seconds), and the threads that were given up.
         self._busy: dict[threading.Thread, tuple[Task, float]] = {}
@@ -196,10 +200,12 @@ class ThreadPool:
         self._start_reader()
 
     def _start_worker(self) -> None:
-        self._worker = self._thread("moderate-worker", self._loop, self._wake_worker, self._do_own)
+        wait = partial(self._next.wait, self._desk, fetching=False)
+        self._worker = self._thread("moderate-worker", self._loop, self._wake_worker, wait, self._own_turn)
 
     def _start_reader(self) -> None:
-        self._reader = self._thread("moderate-reader", self._loop, self._wake_reader, self._do_fetches)
+        wait = partial(self._next.wait, self._desk, fetching=True)
+        self._reader = self._thread("moderate-reader", self._loop, self._wake_reader, wait, self._fetch_turn)
         self._readers.add(self._reader)
 
     def watch(self) -> None:
@@ -225,12 +231,15 @@ class ThreadPool:
                 self._readers.discard(thread)
             self._fetches.done(task)
             if thread is self._worker:
+                # The leases of the tasks that it has not begun end with that of the one over which it hangs.
+                self._own.leave()
                 self._start_worker()
             elif thread is self._reader:
                 self._start_reader()
 
     def wake(self) -> None:
         """Have the threads look for tasks now."""
+        self._next.forget()
         self._wake_worker.set()
         self._wake_reader.set()
 
@@ -249,9 +258,8 @@ class ThreadPool:
             self._worker.join(patience)
         at_hand = self._busy.get(self._worker) if self._worker is not None else None
         left = [*([at_hand[0]] if at_hand is not None else []), *self._unsettled]
-        if left:
-            with self._app.app_context():
-                give_back(self._desk, left)
+        with self._app.app_context():
+            give_back(self._desk, left, self._own)
         for reader in self._current_readers():
             reader.join(FETCH_END)
 
@@ -266,11 +274,15 @@ class ThreadPool:
             self._add_reader()
             try:
                 with self._app.app_context():
+                    self._keep_house()
                     self._do_own()
             finally:
                 # Fetched pages may have led to tasks of the site's own, and the other way round.
                 while readers := self._current_readers():
                     readers[0].join()
+                with self._app.app_context():
+                    # Where it is interrupted: what is done would be done again, and what is not begun would wait.
+                    give_back(self._desk, [], self._own)
         return self._done
 
     def _current_readers(self) -> list[threading.Thread]:
@@ -286,13 +298,23 @@ class ThreadPool:
         """Return True if the current thread is to end."""
         return self.over.is_set() or threading.current_thread() in self._hung
 
-    def _loop(self, wake: threading.Event, turn: Callable[[], None]) -> None:
+    def _loop(self, wake: threading.Event, wait: Callable[[], float], turn: Callable[[], None]) -> None:
         while not self._is_over():
-            wake.wait(POLL)
+            wake.wait(wait())
             wake.clear()
             self._safely(turn)
 
-    def _safely(self, turn: Callable[[], None]) -> None:
+    def _own_turn(self) -> None:
+        self._keep_house()
+        # After the last task once more, to know when the next one falls due.
+        while (self._is_behind or self._next.is_due(self._desk, fetching=False)) and self._do_own():
+            self._next.forget()
+
+    def _fetch_turn(self) -> None:
+        while self._next.is_due(self._desk, fetching=True) and self._do_fetches():
+            self._next.forget()
+
+    def _safely(self, turn: Callable[[], object]) -> None:
         try:
             with self._app.app_context():
                 turn()
@@ -303,27 +325,32 @@ class ThreadPool:
         except Exception:
             log.exception("The worker could not look for tasks; it tries again.")
 
-    def _do_own(self) -> None:
-        self._keep_house()
+    def _do_own(self) -> bool:
+        """Do the site's own tasks that are due; return whether there was any."""
+        before = self._done
         while not self._is_over():
-            task = take_own(self._desk, takes_over=self._steps.believes_leases())
-            if task is None and not self._is_behind:
-                return
+            task = self._own.take(self._desk, takes_over=self._steps.believes_leases())
             if task is not None:
                 self._run(task)
             # By time, and not only when no task is left: that may never happen.
             self._keep_house()
+            if task is None and not self._is_behind:
+                break
+        return self._done != before
 
-    def _do_fetches(self) -> None:
+    def _do_fetches(self) -> bool:
+        """Fetch the pages that are due; return whether there was any."""
+        before = self._done
         while not self._is_over():
             task = self._fetches.take(self._desk, takes_over=self._steps.believes_leases())
             if task is None:
-                return
+                break
             self._add_reader()
             try:
                 self._run(task)
             finally:
                 self._fetches.done(task)
+        return self._done != before
 
     def _run(self, task: Task) -> None:
         thread = threading.current_thread()
@@ -359,8 +386,10 @@ class ThreadPool:
             self._unsettled.pop()
         if self._is_behind:
             self._is_behind = forget(self._desk)
-        # Ends a wave that is over, which otherwise takes a request.
-        self._desk.waves.current()
+        if self._desk.clock.monotonic() >= self._next_wave:
+            self._next_wave = self._desk.clock.monotonic() + WAVE
+            # Ends a wave that is over, which otherwise takes a request.
+            self._desk.waves.current()
         now = self._desk.clock.now()
         # `abs`, because the clock may have been set back.
         if self._tidied is not None and abs(now - self._tidied) < CHECK_UP:
