@@ -87,6 +87,17 @@ def test_counted_events_are_stored_and_not_counted_again(public: Host) -> None:
     assert numbers(public)["moderate_verdicts_total", "honeypot", "spam"] == 2
 
 
+def test_a_long_history_is_reported_once_a_worker_has_counted_it(public: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("moderate.monitoring.sql.STEP", 1)
+    public.trapped("One")
+    public.trapped("Two")
+    assert not [name for name in numbers(public) if name[0] == "moderate_verdicts_total"]
+    public.clock.advance(seconds=600)
+    with public.app.app_context():
+        assert tidy(public.state.desk)
+    assert numbers(public)["moderate_verdicts_total", "honeypot", "spam"] == 2
+
+
 def test_a_recount_is_reported_with_its_time(public: Host) -> None:
     assert not [name for name in numbers(public) if name[0] == "moderate_counters_drifted"]
     public.app.test_cli_runner().invoke(args=["moderate", "recount"])

@@ -10,6 +10,7 @@ from sqlalchemy import event
 
 from moderate import Author, wave_ended, wave_started
 from moderate.http.state import current_state
+from moderate.learned.tokens import Writing, features
 from tests.sites import Host
 from tests.unit.checks.test_near import SPAM, changed
 
@@ -202,6 +203,38 @@ def test_another_process_applies_the_wave_within_seconds(site: Host, tmp_path: P
     flood(site)
     other.clock.advance(seconds=4)
     assert status(other) == "pending"
+
+
+def test_a_suspicious_comment_is_counted_in_the_transaction_that_stores_it(site: Host) -> None:
+    flood(site, 12)
+    asked = site.statements()
+    for ip in ("192.0.2.1", "192.0.2.2"):
+        asked.clear()
+        write(site, f"{ip} is my lucky number{LINKS}", "a0", ip=ip)
+        assert [text for text in asked if text.startswith(("BEGIN", "COMMIT"))] == ["BEGIN IMMEDIATE", "COMMIT"]
+        assert any("INTO moderate_bursts" in text for text in asked)
+
+
+def test_comments_cost_few_statements_also_beside_a_trained_filter(site: Host) -> None:
+    tokens, store = site.state.desk.services.tokens, site.state.desk.store
+    good = features(Writing.of(store.items.get(write(site, GOOD)["id"])), tokens.key())
+    for number in range(10):
+        tokens.teach(2 * number, good, is_spam=False)
+        tokens.teach(2 * number + 1, [number], is_spam=True)
+    status(site)
+    asked = site.statements()
+
+    def count(text: str, ip: str) -> int:
+        asked.clear()
+        write(site, text, ip=ip)
+        assert [sent for sent in asked if sent.startswith(("BEGIN", "COMMIT"))] == ["BEGIN IMMEDIATE", "COMMIT"]
+        return len(asked) - 2
+
+    assert count(f"{GOOD} And so did we, who stood there.", "192.0.2.1") == 5
+    assert count(f"{GOOD} The harbour master had no idea either.{LINKS}", "192.0.2.7") == 7
+    flood(site)
+    # The most of all: from a new sender, during a wave.
+    assert count(f"{GOOD} Ask at the counter of the other pier.{LINKS}", "192.0.2.8") == 8
 
 
 def test_a_clean_comment_needs_one_more_statement_every_few_seconds_only(site: Host) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from flask import request
 from pydantic import Field
@@ -18,15 +17,15 @@ from moderate.http.operation import Answer, Operation, Reply, query
 from moderate.http.state import current_state
 from moderate.i18n import Message
 from moderate.limits.local import PROBE
-from moderate.model import TASK_KINDS
 from moderate.moderation.access import moderator
 from moderate.tasks.housekeeping import AKISMET, CHECK_UP, REFUSED, late_kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from flask.typing import ResponseReturnValue
 
+    from moderate.akismet.sql import AccountNote
     from moderate.http.state import State
     from moderate.settings import Settings
 
@@ -106,8 +105,7 @@ def word(part: Part) -> str:
 # --- the parts -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One dependency. `state` is one word or a short phrase, `advice` a sentence."""
 
     name: str
@@ -149,7 +147,7 @@ def inspect(state: State, flask_migrate: Any = None) -> Iterator[Part]:
     *flask_migrate* is Flask-Migrate's entry in ``app.extensions``. Call this in an app context.
     """
     first, *rest = examine(state, deep=True)
-    yield replace(first, advice=f"{state.tables.describe()}. {first.advice}") if first.is_well else first
+    yield first._replace(advice=f"{state.tables.describe()}. {first.advice}") if first.is_well else first
     yield from rest
     with suppress(ServiceDown):
         yield from migrations(state, flask_migrate)
@@ -202,7 +200,7 @@ def mail(state: State) -> Part:
         return Part("mail", "not used", True, "Nobody in MODERATE_MAIL_TO is to be written to.")
     # All mails go to one server.
     found = reached(state, "mail", wanted[0], MAIL_ADVICE)
-    return replace(found, advice=CLEAR) if found.is_well and sends_password_in_the_clear(state.settings) else found
+    return found._replace(advice=CLEAR) if found.is_well and sends_password_in_the_clear(state.settings) else found
 
 
 def sends_password_in_the_clear(settings: Settings) -> bool:
@@ -249,15 +247,22 @@ def redis(state: State) -> Part:
     return Part("redis", "ok", True, " ".join((limiter.describe(), *limiter.advice(), *limiter.remarks())))
 
 
-def akismet(state: State) -> Part:
-    """Return Akismet's state as a worker found it last, so that health checks do not wait for another server."""
+def akismet(state: State, notes: Sequence[AccountNote] | None = None) -> Part:
+    """Return Akismet's state as a worker found it last, so that health checks do not wait for another server.
+
+    *notes* are those about the site's account where they are known already.
+    """
     if state.desk.services.spam is None:
         return NOT_USED
     kept = state.desk.store.states.get(AKISMET)
     if kept is None or state.desk.clock.now() - kept.at > STALE:
         return Part("akismet", "unknown", True, "No worker has asked it lately. See: flask moderate worker")
     word = str(kept.value["state"])
-    return well(state) if word == "ok" else Part("akismet", word, False, AKISMET_ADVICE.get(word, ADVICE["akismet"]))
+    return (
+        well(state, notes)
+        if word == "ok"
+        else Part("akismet", word, False, AKISMET_ADVICE.get(word, ADVICE["akismet"]))
+    )
 
 
 def ask_akismet(state: State) -> Part:
@@ -270,10 +275,11 @@ def ask_akismet(state: State) -> Part:
     return well(state)
 
 
-def well(state: State) -> Part:
+def well(state: State, notes: Sequence[AccountNote] | None = None) -> Part:
     """Return Akismet as working, with its latest notes about our account as advice."""
     # A note of a refused key is out of date: the service has just accepted it.
-    notes = [note for note in state.desk.account.all() if note.topic != BAD_KEY]
+    known = state.desk.account.all() if notes is None else notes
+    notes = [note for note in known if note.topic != BAD_KEY]
     advice = " ".join(f"{note.text} ({note.at:%Y-%m-%d %H:%M} UTC)." for note in notes)
     return Part("akismet", "ok, with a warning" if any(note.topic == ALERT for note in notes) else "ok", True, advice)
 
@@ -283,12 +289,12 @@ def tasks(state: State) -> Part:
 
     Tasks that were given up are mentioned, but are no failure: a moderator has to look at them.
     """
-    lag = state.desk.store.tasks.lag(state.desk.clock.now(), TASK_KINDS)
-    given_up = len(state.desk.store.tasks.dead())
+    whole = state.desk.store.overview()
+    lag = whole.lag(state.desk.clock.now())
     if lag > LAG:
         return Part("tasks", f"{lag:.0f} s behind", False, "Is a worker running? See: flask moderate worker")
-    if given_up:
-        return Part("tasks", f"ok, {given_up} given up", True, "See: flask moderate tasks dead")
+    if whole.given_up:
+        return Part("tasks", f"ok, {whole.given_up} given up", True, "See: flask moderate tasks dead")
     return Part("tasks", "ok", True)
 
 

@@ -17,7 +17,7 @@ from moderate.checks.base import TIMING_BOUNDS, Timings
 from moderate.http.answers import NoSuchPage
 from moderate.http.operation import PLAIN, Operation, Reply
 from moderate.http.state import State, current_state
-from moderate.model import COUNTERS, TASK_KINDS, Kind, Status
+from moderate.model import COUNTERS, Kind, Status
 from moderate.moderation.access import moderator
 from moderate.tasks.housekeeping import retention_lag
 
@@ -82,16 +82,16 @@ class Collector:
 def standing(state: State) -> Iterator[Metric]:
     """Yield the current state, read from counters and not counted."""
     store, now = state.desk.store, state.desk.clock.now()
-    totals = store.counters.totals()
+    whole = store.overview()
     numbers = {
-        (kind.value, status.value): getattr(totals, COUNTERS[kind, status]) for kind in Kind for status in Status
+        (kind.value, status.value): getattr(whole.totals, COUNTERS[kind, status]) for kind in Kind for status in Status
     }
     yield gauge("moderate_items", "Items by kind and status.", ("kind", "status"), numbers)
-    oldest = store.queue.oldest_waiting()
+    oldest = whole.waiting_since
     waited = max(0.0, (now - oldest).total_seconds()) if oldest else 0.0
     yield single("moderate_oldest_waiting_seconds", "How long the oldest item has waited for a moderator.", waited)
-    yield single("moderate_task_lag_seconds", "How late the oldest due task is.", store.tasks.lag(now, TASK_KINDS))
-    yield single("moderate_tasks_given_up", "Tasks that wait for a person, up to 100.", len(store.tasks.dead()))
+    yield single("moderate_task_lag_seconds", "How late the oldest due task is.", whole.lag(now))
+    yield single("moderate_tasks_given_up", "Tasks that wait for a person, up to 100.", whole.given_up)
     yield single(
         "moderate_retention_lag_seconds", "How overdue the removal of what is old is.", retention_lag(state.desk)
     )
@@ -104,8 +104,10 @@ def standing(state: State) -> Iterator[Metric]:
 
 
 def done(state: State) -> Iterator[Metric]:
-    """Yield the counts since the beginning, from the history."""
+    """Yield the counts since the beginning, from the history, once a long one has been counted by a worker."""
     counted = state.desk.store.tallies.total()
+    if counted is None:
+        return
     yield counter("moderate_verdicts", "Where which check has put items.", ("check", "status"), counted.verdicts)
     yield counter(
         "moderate_decisions", "What moderators decided and undid.", ("act", "before", "after"), counted.decisions

@@ -1,16 +1,21 @@
-"""Named states that all processes share, and tallies of the history: counts of what checks and moderators have done."""
+"""Named states that all processes share, an overview of the site, and tallies of what was done by whom."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, literal_column, or_, select, true
 
-from moderate.database.schema import history, states
-from moderate.database.statements import overwrite
+from moderate.akismet.sql import AccountNote
+from moderate.database.schema import SITE, account_notes, counters, history, items, states
+from moderate.database.statements import Lookup, overwrite
+from moderate.i18n import from_text
 from moderate.lifecycle import UNDOABLE, Tally
+from moderate.model import TASK_KINDS, Awaiting, Counts, Status
+from moderate.rules.sql import PROPOSED
+from moderate.store.articles import COLUMNS, OF_ARTICLE
+from moderate.tasks.sql import given_up, oldest_due
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,11 +32,13 @@ TALLY = "tally"
 #: The age from which on the history is tallied. A line may appear after younger ones: when its transaction ends.
 SETTLED = timedelta(minutes=5)
 
+#: Lines of the history that are counted in one query.
+STEP = 10_000
+
 MEASURES = ("verdicts", "decisions", "overrides")
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """A state as JSON values, and the time at which it was stored."""
 
     value: Mapping[str, Any]
@@ -61,6 +68,66 @@ class States:
         write(lambda conn: conn.execute(newest, row))
 
 
+class Overview(NamedTuple):
+    """The state of the whole site, as moderators and monitors see it."""
+
+    totals: Counts
+    #: The number of changed texts that wait, at most `MOST_CHANGED`.
+    changed: int
+    #: Since when the item that has waited longest waits for a moderator, None where none does.
+    waiting_since: datetime | None
+    #: When the oldest open task of a known kind was or is due, None where there is none.
+    due_since: datetime | None
+    #: The number of tasks that were given up, at most `MOST_GIVEN_UP`.
+    given_up: int
+    #: What the spam service says of the site's account.
+    notes: tuple[AccountNote, ...]
+    #: The newest rule that is proposed; see `moderate.rules.proposals.Proposal`.
+    proposal: Mapping[str, Any] | None
+
+    def lag(self, now: datetime) -> float:
+        """Return for how many seconds the oldest task has been due, 0 where nothing is late."""
+        return 0.0 if self.due_since is None else max(0.0, (now - self.due_since).total_seconds())
+
+
+#: Up to how many changed texts and tasks that were given up are counted.
+MOST_CHANGED = MOST_GIVEN_UP = 100
+
+WAITS = items.c.awaiting == Awaiting.MODERATOR.value
+CHANGED = select(items.c.id).where(items.c.status == Status.APPROVED.value, WAITS).limit(MOST_CHANGED).subquery()
+GIVEN_UP = given_up(MOST_GIVEN_UP).subquery()
+OLDEST_WAITING = select(func.min(items.c.waiting_since)).where(items.c.status == Status.PENDING.value, WAITS)
+#: One row, without numbers where nothing was ever stored.
+NUMBERS = (
+    select(*COLUMNS).select_from(select(literal_column("1")).subquery().outerjoin(counters, OF_ARTICLE)).subquery()
+)
+#: One row for each account note, and one where there is none.
+OVERVIEW = Lookup(
+    select(
+        *NUMBERS.c,
+        select(func.count()).select_from(CHANGED).scalar_subquery(),
+        OLDEST_WAITING.scalar_subquery(),
+        oldest_due(TASK_KINDS).scalar_subquery(),
+        select(func.count()).select_from(GIVEN_UP).scalar_subquery(),
+        PROPOSED.limit(1).scalar_subquery(),
+        account_notes.c.topic,
+        account_notes.c.text,
+        account_notes.c.at,
+    )
+    .select_from(NUMBERS.outerjoin(account_notes, true()))
+    .order_by(account_notes.c.topic)
+)
+
+
+def overview(database: Database) -> Overview:
+    """Look all of it up in one query."""
+    rows = OVERVIEW.rows(database, key=SITE)
+    numbers, (changed, waiting_since, due_since, dead, proposal, *_) = rows[0][: len(COLUMNS)], rows[0][len(COLUMNS) :]
+    notes = tuple(AccountNote(topic, from_text(text), at) for *_, topic, text, at in rows if topic is not None)
+    counts = Counts(*(number or 0 for number in numbers))
+    return Overview(counts, changed, waiting_since, due_since, dead, notes, proposal)
+
+
 class Tallies:
     """Counts of what moderators and checks have done, from the history, which is only ever added to.
 
@@ -71,10 +138,19 @@ class Tallies:
         self._database = database
         self._states = states
 
-    def total(self) -> Tally:
-        """Return the counts from the beginning up to now. Writes nothing."""
+    def total(self) -> Tally | None:
+        """Return the counts from the beginning up to now; None for a long history that was never tallied.
+
+        Writes nothing. Where more than `STEP` lines have come since the last tally, the newest are counted later.
+        """
         upto, counted = self._stored()
-        return _sum(counted, self.tally(upto))
+        if not upto:
+            with self._database.read() as conn:
+                newest = conn.execute(select(func.max(history.c.id))).scalar() or 0
+            # Numbers that begin small and jump would look as if all had been done just now.
+            if newest > STEP:
+                return None
+        return _sum(counted, self.tally(upto, upto + STEP))
 
     def keep(self, now: datetime) -> None:
         """Count the lines that have settled since the last call, and store the total."""
@@ -82,7 +158,9 @@ class Tallies:
         upto = self.newest_entry(now - SETTLED)
         if upto <= before:
             return
-        total = _sum(counted, self.tally(before, upto))
+        total = counted
+        for start in range(before, upto, STEP):
+            total = _sum(total, self.tally(start, min(start + STEP, upto)))
         values = {name: [[*labels, number] for labels, number in getattr(total, name).items()] for name in MEASURES}
         self._states.keep(TALLY, {"upto": upto, **values}, now)
 
@@ -123,6 +201,39 @@ class Tallies:
                 ),
                 overrides=_added(conn.execute(grouped)),
             )
+
+    def outcomes(self, after: int, upto: int) -> dict[tuple[str, ...], int]:
+        """Count what checks did with items and what people decided next, in lines like those of `tally`.
+
+        The labels are the check, the status that it led to, and that of the last decision before the item was judged
+        again; empty where no check objected, and where nobody has decided or the decision was undone. What was judged
+        again before anybody decided is counted once, for the last time.
+        """
+        later, person = history.alias(), history.alias()
+        again = select(func.min(later.c.id)).where(
+            later.c.item_id == history.c.item_id, later.c.id > history.c.id, later.c.act.in_(JUDGED)
+        )
+        columns = (history.c.id, history.c.item_id, history.c.cause, history.c.after)
+        lines = select(*columns, again.scalar_subquery().label("again")).where(
+            history.c.id > after, history.c.id <= upto, history.c.act.in_(JUDGED)
+        )
+        line = lines.subquery()
+        # Text for "undone" as well, so that it is told from a missing line.
+        word = case((person.c.act == "undone", ""), else_=person.c.after)
+        decision = select(word).where(
+            person.c.item_id == line.c.item_id,
+            person.c.id > line.c.id,
+            person.c.act.in_(UNDOABLE),
+            or_(line.c.again.is_(None), person.c.id < line.c.again),
+        )
+        decided = decision.order_by(person.c.id.desc()).limit(1).scalar_subquery().label("decided")
+        each = select(line.c.cause, line.c.after, decided, line.c.again.is_(None).label("is_last")).subquery()
+        counted = select(each.c.cause, each.c.after, each.c.decided, func.count()).where(
+            or_(each.c.is_last, each.c.decided.is_not(None))
+        )
+        with self._database.read() as conn:
+            rows = conn.execute(counted.group_by(each.c.cause, each.c.after, each.c.decided)).all()
+        return _added((cause or "", *rest) for cause, *rest in rows)
 
 
 def _sum(one: Tally, other: Tally) -> Tally:

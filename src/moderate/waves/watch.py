@@ -1,8 +1,9 @@
 """Spam waves: detected by bursts of suspicious items, answered by holding everything, ended after some time.
 
-Only suspicious items are counted, with one upsert each, under their article, text and sender and for the whole site.
-During a wave the check `moderate.checks.history.Wave` holds everything that comes in, the limits of senders are
-stricter, and moderators are notified once instead of for each item. The wave ends half an hour after the last burst.
+Only suspicious items are counted, in the transaction that stores them, under their article, text and sender and for
+the whole site. During a wave the check `moderate.checks.history.Wave` holds everything that comes in, the limits of
+senders are stricter, and moderators are notified once instead of for each item. The wave ends half an hour after the
+last burst.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from moderate import signals
+from moderate.checks.base import NO_EVIDENCE
 from moderate.errors import ServiceDown
 from moderate.i18n import Message
+from moderate.lifecycle import Suspicion
 from moderate.limits.spending import client_net, keyed
 from moderate.model import Item, Lean, Status
 from moderate.text.similarity import near_text
@@ -23,9 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
+    from moderate.lifecycle import Burst
     from moderate.limits.spending import Limits
+    from moderate.model import Submission, Verdict
     from moderate.ports import Clock
-    from moderate.waves.sql import Burst, Wave, Waves
+    from moderate.waves.sql import Wave, Waves
 
 log = logging.getLogger("moderate")
 
@@ -52,7 +57,10 @@ FRESH = 3.0
 
 SUSPICIOUS = frozenset({Lean.HOLD, Lean.SPAM, Lean.DISCARD})
 #: Checks whose hold is not about the item. To count them would let a wave prolong itself.
-NO_EVIDENCE = frozenset({"wave", "crowd", "article", "task"})
+UNCOUNTED_CHECKS = NO_EVIDENCE | {"article", "task"}
+
+
+UNCOUNTED = "An item could not be counted for spam waves (%s)."
 
 
 class WaveWatch:
@@ -74,22 +82,36 @@ class WaveWatch:
         wave = self._wave
         return wave if wave is not None and self._clock.now() < wave.until else None
 
-    def note(self, item: Item) -> None:
-        """Count an item if it is suspicious, which may begin a wave. Never raises, since the item is stored already."""
-        if not is_suspicious(item):
-            return
+    def suspicion(self, item: Submission | Item, verdict: Verdict | Item) -> Suspicion | None:
+        """Return the names under which an item with a verdict counts for waves, None where it is not suspicious."""
+        if not is_suspicious(verdict):
+            return None
         try:
-            now, secret = self._clock.now(), self._secret()
-            sender = f"sender:{keyed(secret, 'wave', sender_of(item))}"
-            names = [sender, "site", *names_of(item, secret)]
-            # Each sender counts once, so that a single one does not look like many.
-            bursts = self._waves.count(names, item.id, now, WINDOW, firsts={sender: "senders"})
-            reason = reason_of(bursts)
-            if reason is not None:
-                self._rise(reason, now)
+            secret, in_wave = self._secret(), self.current() is not None
         except ServiceDown as error:
-            extra = {"moderate_item": item.id}
-            log.warning("An item could not be counted for spam waves (%s).", error, extra=extra)
+            log.warning(UNCOUNTED, error)
+            return None
+        sender = f"sender:{keyed(secret, 'wave', sender_of(item))}"
+        # Each sender counts once, so that a single one does not look like many.
+        return Suspicion([sender, "site", *names_of(item, secret)], WINDOW, (sender, "senders"), in_wave)
+
+    def note(self, item: Item) -> None:
+        """Count an item that is stored already, if it is suspicious. Never raises."""
+        suspicion = self.suspicion(item, item)
+        if suspicion is not None:
+            try:
+                self.heed(self._waves.count(suspicion, item.id, self._clock.now()))
+            except ServiceDown as error:
+                log.warning(UNCOUNTED, error, extra={"moderate_item": item.id})
+
+    def heed(self, bursts: Mapping[str, Burst]) -> None:
+        """Begin or prolong a wave where the bursts in which an item was counted show one. Never raises."""
+        reason = reason_of(bursts)
+        if reason is not None:
+            try:
+                self._rise(reason, self._clock.now())
+            except ServiceDown as error:
+                log.warning(UNCOUNTED, error)
 
     def forget(self) -> None:
         """Delete bursts that are over."""
@@ -121,10 +143,13 @@ class WaveWatch:
         self._fresh_until = self._clock.monotonic() + FRESH
 
     def _rise(self, reason: str, now: datetime) -> None:
-        wave = self._waves.open()
+        wave = self.current()
         if wave is None:
             begun = self._waves.begin(reason, now, now + LASTS)
-            if begun is not None:
+            if begun is None:
+                # Another process has.
+                self._fresh_until = float("-inf")
+            else:
                 log.warning("A spam wave: %s. Everything is held until %s UTC.", reason, f"{begun.until:%H:%M}")
                 self._adopt(begun)
                 signals.send(signals.wave_started, self._app, wave=begun)
@@ -133,25 +158,26 @@ class WaveWatch:
             self._fresh_until = float("-inf")
 
 
-def is_suspicious(item: Item) -> bool:
+def is_suspicious(verdict: Verdict | Item) -> bool:
     """Return True if a check found something against the item itself."""
-    for finding in item.findings:
-        if finding.lean in SUSPICIOUS and finding.check not in NO_EVIDENCE:
-            return item.status is not Status.APPROVED
+    for finding in verdict.findings:
+        if finding.lean in SUSPICIOUS and finding.check not in UNCOUNTED_CHECKS:
+            return verdict.status is not Status.APPROVED
     return False
 
 
-def sender_of(item: Item) -> str:
+def sender_of(item: Submission | Item) -> str:
     """Return the sender of an item: the site of a ping, or the network of a comment's author."""
     if item.source_url:
         return host_of(item.source_url) or item.source_url
-    return client_net(item.ip).own
+    return client_net(item.ip if isinstance(item, Item) else item.client.ip).own
 
 
-def names_of(item: Item, secret: bytes) -> Iterator[str]:
+def names_of(item: Submission | Item, secret: bytes) -> Iterator[str]:
     """Yield the names that an item is counted under besides the site: its article, and keys of near duplicates."""
-    yield f"article:{keyed(secret, 'wave', item.article)}"
-    near = near_text(item.text)
+    article, text = (item.article, item.text) if isinstance(item, Item) else (item.article.key, item.body.raw)
+    yield f"article:{keyed(secret, 'wave', article)}"
+    near = near_text(text)
     if near is not None:
         yield from (f"text:{number}:{band}" for number, band in enumerate(near.bands))
     elif item.text_key:
