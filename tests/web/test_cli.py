@@ -42,7 +42,7 @@ def fresh(tmp_path: Path) -> Host:
 
 def test_help_names_every_command(host: Host) -> None:
     shown = run(host, "--help").output
-    for name in ("db", "worker", "recount", "token", "queue", "decide", "check-config"):
+    for name in ("db", "worker", "recount", "token", "queue", "decide", "teach", "spam-report", "check-config"):
         assert re.search(rf"^  {name}\b", shown, re.MULTILINE), name
 
 
@@ -223,6 +223,16 @@ def test_a_decision_at_the_terminal_is_recorded_like_any_other(host: Host) -> No
     assert (again.exit_code, again.output) == (0, "Item 1 is approved, version 2.\n")
 
 
+def test_a_decision_at_the_terminal_that_agrees_with_the_checks_is_written_down_once(tmp_path: Path) -> None:
+    host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_PREMODERATION="none")
+    assert host.comment().json["status"] == "approved"
+    for name in ("mori", "sato"):
+        done = run(host, "decide", "1", "approve", "--by", name)
+        assert (done.exit_code, done.output) == (0, "Item 1 is approved, version 1.\n")
+    item = host.client.get("/discuss/moderation/items/1", headers=host.token()).json
+    assert [item["decided_by"], *(line["by"] for line in item["history"])] == ["mori", None, "mori"]
+
+
 def test_a_decision_about_an_unknown_item_fails_with_one_line(host: Host) -> None:
     result = run(host, "decide", "999", "spam")
     assert result.exit_code == 1
@@ -292,6 +302,7 @@ def test_check_config_explains_how_to_fix_failing_parts(tmp_path: Path) -> None:
         ["queue"],
         ["decide", "1", "spam"],
         ["worker", "--once"],
+        ["spam-report"],
     ],
 )
 def test_every_command_names_the_command_to_run_when_tables_are_missing(fresh: Host, words: list[str]) -> None:
@@ -364,8 +375,7 @@ def test_a_task_that_was_not_given_up_cannot_be_retried(host: Host) -> None:
     assert "No task 77 was given up" in result.output
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1", "shift_jis"])
-def test_lists_are_printed_on_any_terminal_and_into_closed_pipes(tmp_path: Path, encoding: str) -> None:
+def test_lists_are_printed_on_any_terminal_and_into_closed_pipes(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         "from flask import Flask\nfrom moderate import Article, Moderate\napp = Flask(__name__)\n"
         "app.config['MODERATE_LIMITS'] = {}\nmoderate = Moderate()\n"
@@ -374,12 +384,13 @@ def test_lists_are_printed_on_any_terminal_and_into_closed_pipes(tmp_path: Path,
         "            moderate.submit('a', f'{number} Öl 日本語 🙂 ' + 'x' * 90, author='Ōgai')\n",
         encoding="utf-8",
     )
-    settings: dict[str, Any] = {"cwd": tmp_path, "env": {**os.environ, "PYTHONIOENCODING": encoding}}
-    subprocess.run([sys.executable, "app.py"], check=True, timeout=60, **settings)
+    subprocess.run([sys.executable, "app.py"], check=True, timeout=60, cwd=tmp_path)
     queue = [sys.executable, "-m", "flask", "moderate", "queue", "--limit", "500"]
-    with subprocess.Popen(queue, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **settings) as cut:
-        assert cut.stdout is not None
-        assert cut.stderr is not None
-        assert b"500" in cut.stdout.readline()
-        cut.stdout.close()
-        assert cut.stderr.read() == b""
+    for encoding in ("utf-8", "ascii", "latin-1", "shift_jis"):
+        settings: dict[str, Any] = {"cwd": tmp_path, "env": {**os.environ, "PYTHONIOENCODING": encoding}}
+        with subprocess.Popen(queue, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **settings) as cut:
+            assert cut.stdout is not None
+            assert cut.stderr is not None
+            assert b"500" in cut.stdout.readline(), encoding
+            cut.stdout.close()
+            assert cut.stderr.read() == b"", encoding

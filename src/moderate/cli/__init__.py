@@ -12,6 +12,7 @@ import click
 from flask.cli import AppGroup, with_appcontext
 
 from moderate.cli import operating
+from moderate.cli.learning import spam_report, teach
 from moderate.cli.operating import akismet_stand_in, backup, check_config, recount, restore, worker
 from moderate.errors import ConfigError, ModerateError
 from moderate.http.state import current_state
@@ -62,10 +63,21 @@ def settings_explained() -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        if click.get_current_context(silent=True) is None:
+        if not is_command():
             raise
         # Without the cause, whose traceback would add nothing to the message.
         raise WrongSetting(error) from None
+
+
+def is_command() -> bool:
+    """Return True while a command of ``flask`` runs, the development server's included."""
+    return click.get_current_context(silent=True) is not None
+
+
+def is_served() -> bool:
+    """Return True where requests will be served: outside of commands, and in the development server."""
+    context = click.get_current_context(silent=True)
+    return context is None or context.info_name == "run"
 
 
 tokens = AppGroup("token", help="Bearer tokens for moderators.")
@@ -74,7 +86,7 @@ tokens = AppGroup("token", help="Bearer tokens for moderators.")
 def build_cli() -> AppGroup:
     """Return the command group, a new one for each app."""
     groups = [tokens, operating.db, operating.tasks, operating.mail]
-    commands = [queue, decide, recount, worker, akismet_stand_in, check_config, backup, restore]
+    commands = [queue, decide, teach, spam_report, recount, worker, akismet_stand_in, check_config, backup, restore]
     about = "Comments and trackbacks: database, tokens, queue, worker."
     return Commands("moderate", help=about, commands=[*groups, *commands])
 

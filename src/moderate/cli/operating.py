@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING
 
 import click
@@ -264,20 +265,21 @@ def named(kind: str) -> str:
 def recount(dry_run: bool) -> None:
     """Count every article's items anew and mend its counters; exit with 1 where any had drifted."""
     store = current_state().desk.store
-    drifts: list[Drift] = []
-    with click.progressbar(length=store.counters.articles_with_items(), label="Counting") as bar:
-        for drift in store.counters.recount(repair=not dry_run):
-            bar.update(1)
-            if drift is not None:
-                drifts.append(drift)
-    store.states.keep("recount", {"drifted": len(drifts)}, current_state().desk.clock.now())
-    for drift in drifts:
-        name = drift.article or "(the whole site)"
-        click.echo(f"{name}: {difference(drift)}")
-    click.echo(
-        "Nothing had drifted." if not drifts else f"{len(drifts)} had drifted{'' if dry_run else ' and were mended'}."
-    )
-    if drifts:
+    drifted = 0
+    # The lines come after the bar, and may be as many as there are articles.
+    with SpooledTemporaryFile(1_000_000, "w+", encoding="utf-8") as lines:
+        with click.progressbar(length=store.counters.articles_with_items(), label="Counting") as bar:
+            for drift in store.counters.recount(repair=not dry_run):
+                bar.update(1)
+                if drift is not None:
+                    drifted += 1
+                    lines.write(f"{drift.article or '(the whole site)'}: {difference(drift)}\n")
+        store.states.keep("recount", {"drifted": drifted}, current_state().desk.clock.now())
+        lines.seek(0)
+        for line in lines:
+            click.echo(line, nl=False)
+    click.echo(f"{drifted} had drifted{'' if dry_run else ' and were mended'}." if drifted else "Nothing had drifted.")
+    if drifted:
         raise SystemExit(1)
 
 

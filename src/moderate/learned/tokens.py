@@ -1,4 +1,4 @@
-"""The tokens that the learned filter reads: words, pairs of neighbours, beginnings and endings, and signs.
+"""The tokens that the learned filter reads: words, pairs of neighbours, beginnings and endings, and traits.
 
 Pairs are sparse bigrams (Siefkes et al. 2004) of neighbours only; with pairs further apart the filter was no better
 and half as fast. Each token becomes a keyed 64-bit number, so that the table of counts is no list of words: words are
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import html
 import re
-from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -17,7 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from moderate.i18n import PLACE, Message
 from moderate.model import Item
-from moderate.text.similarity import folded
+from moderate.text.signs import SIGN_LABELS, Sign, contacts, signs_of
+from moderate.text.similarity import UNSPACED_LETTER, compiled, folded, spellings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +38,8 @@ class WordTokens(NamedTuple):
 
 #: The number of words that are read of a text, to bound the cost.
 MOST_WORDS = 600
+#: The number of further words that are read of a text with disguised letters.
+MOST_UNDISGUISED = 100
 ENDINGS = "com|net|org|info|biz|ru|de|uk|co|tv|me|us|io|ly|be|cn|xyz|top|site|online|shop|club|eu|fr|in|tk"
 ADDRESS = re.compile(
     r"(?:https?://|www\.)[^\s<>\"'\]]{1,2000}"
@@ -50,6 +52,10 @@ ADDRESS_HINT = re.compile(rf"://|www\.|\.(?:{ENDINGS})\b", re.IGNORECASE)
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[^\w\s\x00-\x7f]")
 ASCII_WORD = re.compile("[a-z0-9]+(?:'[a-z0-9]+)*")
 PART = re.compile(r"[^\W_]+")
+HOST_END = re.compile("[/?#:]")
+
+#: Letters of scripts without spaces between words, with those of Thai, Lao, Burmese and Khmer.
+UNSPACED = UNSPACED_LETTER[:-1] + "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]"
 
 ASCII = bytes(range(128)).decode()
 
@@ -87,6 +93,7 @@ class Writing:
     title: str = ""
     url: str = ""
     email: str = ""
+    author: str = ""
 
     @classmethod
     def of(cls, written: Submission | Item) -> Writing:
@@ -96,12 +103,24 @@ class Writing:
             title=written.title or "",
             url=written.url or written.source_url or "",
             email=written.email or "",
+            author=written.author,
         )
+
+    @property
+    def whole(self) -> str:
+        """The title and the text."""
+        return f"{self.title}\n{self.text}" if self.title else self.text
+
+
+def signs_in(writing: Writing) -> tuple[Sign, ...]:
+    """Return the signs of a writing besides its words."""
+    return signs_of(writing.whole, writing.url)
 
 
 def features(writing: Writing, key: bytes) -> dict[int, Label]:
     """Return the numbers of all tokens in *writing* under *key*, each with its label."""
-    text = html.unescape(f"{writing.title}\n{writing.text}" if writing.title else writing.text)
+    text = html.unescape(writing.whole)
+    signs = signs_in(writing)
     addresses: list[str] = []
 
     def kept_aside(match: re.Match[str]) -> str:
@@ -110,10 +129,17 @@ def features(writing: Writing, key: bytes) -> dict[int, Label]:
 
     words = words_of(ADDRESS.sub(kept_aside, text) if ADDRESS_HINT.search(text) else text)
     known = [word_tokens(key, word) for word in words]
+    if Sign.DISGUISE in signs:
+        known += [word_tokens(key, word) for word in undisguised(text, words)]
     found: dict[int, Label] = {}
     for word in known:
         found.update(word.tokens)
-    found.update({number(key, label): label for label in signs(writing, text, addresses)})
+    labels = [f"!{sign.value}" for sign in signs]
+    labels += traits(writing, text, addresses)
+    labels += name_parts(writing.author)
+    if Sign.CONTACT in signs:
+        labels += [f"&{contact}" for contact in contacts(text)]
+    found.update({number(key, label): label for label in labels})
     # Each pair of neighbours, in order.
     neighbours = zip(known, known[1:], words, words[1:], strict=False)
     found.update({one.number ^ two.after: f"+{this} {next_}" for one, two, this, next_ in neighbours})
@@ -131,21 +157,45 @@ def words_of(text: str) -> list[str]:
 def word_tokens(key: bytes, word: str) -> WordTokens:
     """Return the word itself, and the beginnings and ends of longer ones.
 
-    Edges bring "subscribe", "subscriber" and "subscribing" together.
+    Edges bring "subscribe", "subscriber" and "subscribing" together. What has no spaces between words is read by two
+    letters; by three as well the filter was no better, and took twice as long.
     """
     labels = [f"={word}"]
-    if len(word) > 4 and word[0] != "0":
+    if not word.isascii() and compiled(UNSPACED).search(word):
+        labels += [f"_{word[start : start + 2]}" for start in range(len(word) - 1)]
+    elif len(word) > 4 and word[0] != "0":
         labels += [f"<{word[:4]}", f">{word[-3:]}"]
     tokens = {number(key, label): label for label in labels}
     itself = number(key, labels[0])
     return WordTokens(itself, (itself * MIXER & MASK) - HALF, tokens)
 
 
-def signs(writing: Writing, text: str, addresses: list[str]) -> Iterator[Label]:
-    """Yield the signs of a text besides its words: its kind, addresses, length, capitals and the like."""
+def undisguised(text: str, words: list[str]) -> list[str]:
+    """Return the further words of the readings with digits as letters, and with separated letters joined."""
+    known = set(words)
+    read = [word for spelling in spellings(text)[1:] for word in words_of(spelling)]
+    return [word for word in dict.fromkeys(read) if word not in known][:MOST_UNDISGUISED]
+
+
+def name_parts(name: str) -> Iterator[Label]:
+    """Yield labels for the words of an author's name, and for its shape."""
+    words = words_of(name)[:8]
+    if words:
+        yield from (f"~{word}" for word in words)
+        yield name_label(name)
+    yield f"#words in the name: {min(len(words), 4)}"
+    yield f"#digits in the name: {min(DIGITS.count(name), 4)}"
+
+
+def name_label(name: str) -> Label:
+    """Return the label of a whole name."""
+    return f"~{' '.join(words_of(name)[:8])}"
+
+
+def traits(writing: Writing, text: str, addresses: list[str]) -> Iterator[Label]:
+    """Yield the traits of a text besides its words: its kind, addresses, capitals and the like."""
     yield f"#kind: {writing.kind}"
     yield f"#links: {min(len(addresses), 4)}"
-    yield f"#size: {len(text).bit_length()}"
     yield f"#lines: {min(text.count(chr(10)), 5)}"
     yield f"#exclamation marks: {min(text.count('!'), 4)}"
     yield f"#digits: {min(DIGITS.count(text).bit_length(), 5)}"
@@ -155,22 +205,28 @@ def signs(writing: Writing, text: str, addresses: list[str]) -> Iterator[Label]:
     for address in addresses[:20]:
         yield from address_parts(address)
     if writing.url:
-        yield f"#author's site: {host(writing.url)}"
+        yield f"#author's site: {host(without_scheme(writing.url))}"
+        yield from address_parts(writing.url)
     if writing.email:
         yield f"#author's mail: {writing.email.rpartition('@')[2].lower()}"
 
 
 def address_parts(address: str) -> Iterator[Label]:
     """Yield labels for the host of an address and the words in its path."""
-    yield f"@{host(address)}"
-    parts = Counter(PART.findall(address.lower().partition("://")[2] or address.lower()))
-    for part in list(parts)[:12]:
+    bare = without_scheme(address)
+    yield f"@{host(bare)}"
+    for part in list(dict.fromkeys(PART.findall(bare)))[:12]:
         yield f"/{part[:30]}"
 
 
-def host(address: str) -> str:
-    bare = address.lower().partition("://")[2] or address.lower()
-    return re.split(r"[/?#:]", bare, maxsplit=1)[0].removeprefix("www.")
+def without_scheme(address: str) -> str:
+    lowered = address.lower()
+    return lowered.partition("://")[2] or lowered
+
+
+def host(bare: str) -> str:
+    """Return the host of an address without its scheme."""
+    return HOST_END.split(bare, maxsplit=1)[0].removeprefix("www.")
 
 
 @lru_cache(maxsize=32_768)
@@ -183,32 +239,46 @@ def number(key: bytes, label: Label) -> int:
 def told(label: Label) -> str:
     """Return a token in words for a moderator."""
     sort, text = label[0], label[1:]
-    if sort == "@":
-        return Message("a link to {host}", host=text)
-    if sort == "/":
-        return Message("{word} in an address", word=f"“{text}”")
+    if sort == "!":
+        return SIGN_LABELS[Sign(text)]
     if sort == "#":
-        return told_sign(*text.split(": ", 1))
-    return {"<": f"“{text}…”", ">": f"“…{text}”"}.get(sort, f"“{text}”")
+        return told_trait(*text.split(": ", 1))
+    quoted = {"<": f"“{text}…”", ">": f"“…{text}”", "@": text, "&": text}.get(sort, f"“{text}”")
+    if sort not in PLACES:
+        return quoted
+    message = PLACES[sort]
+    return Message(message.id, **{PLACE.findall(message.id)[0]: quoted})
 
 
-def told_sign(name: str, value: str) -> Message:
-    """Return one of `signs` in words."""
-    message = SIGNS[name]
+#: Where the words of a token stand, if that is not the text.
+PLACES = {
+    "@": Message("a link to {host}"),
+    "/": Message("{word} in an address"),
+    "~": Message("{word} in the name"),
+    "&": Message("the contact {contact}"),
+}
+
+
+def told_trait(name: str, value: str) -> Message:
+    """Return one of `traits` in words."""
+    message = TRAITS[name]
     (place,) = PLACE.findall(message.id)
     return Message(message.id, **{place: value.removesuffix(" of 4")})
 
 
-SIGNS = {
+TRAITS = {
     message.partition(":")[0]: message
     for message in (
         Message("kind: {kind}"),
         Message("links: {n}"),
+        # No longer read: where all good texts are long, each short one would look like spam.
         Message("size: {n}"),
         Message("lines: {n}"),
         Message("exclamation marks: {n}"),
         Message("digits: {n}"),
         Message("capitals: {n} of 4"),
+        Message("words in the name: {n}"),
+        Message("digits in the name: {n}"),
         Message("author's site: {host}"),
         Message("author's mail: {host}"),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,21 @@ from moderate.model import Article, Body, Client, Kind, Status, Submission
 from moderate.settings import Settings
 from moderate.testing import ManualClock
 from moderate.text.similarity import Alike
+from tests.servers import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+    from pathlib import Path
+
+    import pytest
 
     from moderate.text.similarity import NearText
 
 ARTICLE = Article(key="ferry", title="The new ferry", url="https://news.example.org/2026/ferry")
+WRITING_A_CHECK = (ROOT / "docs" / "writing-a-check.md").read_text(encoding="utf-8")
+#: The blocks of code on that page.
+EXAMPLES = re.findall(r"^```python\n(.*?)^```", WRITING_A_CHECK, re.MULTILINE | re.DOTALL)
 
 
 class Past:
@@ -31,6 +39,7 @@ class Past:
         self.record = record or {}
         self.since: datetime | None = None
         self.alike: list[Alike] = []
+        self.public: list[str] = []
 
     def same_text(self, text_key: str, since: datetime) -> Sequence[tuple[Kind, Status, str]]:
         self.since = since
@@ -40,6 +49,9 @@ class Past:
         self.since = since
         same = [Alike(-number, *entry[:2], entry[2], text_key, near.simhash) for number, entry in enumerate(self.seen)]
         return [*same, *self.alike]
+
+    def newest_public(self, most: int) -> Sequence[str]:
+        return self.public[-most:]
 
     def author_record(self, author_id: str, since: datetime | None = None) -> Mapping[Status, int]:
         self.since = since
@@ -81,3 +93,13 @@ def facts(**changes: Any) -> Facts:
         **changes,
     }
     return Facts(article=ARTICLE, clock=clock, **given)
+
+
+def run_examples(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Run the code of the page about writing a check in *folder*, and return what it defines."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("JUDGE_KEY", "a-secret-key")
+    names: dict[str, Any] = {"__name__": "example"}
+    for block in EXAMPLES:
+        exec(compile(block, "docs/writing-a-check.md", "exec"), names)
+    return names

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
+from hashlib import blake2b
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -90,6 +92,50 @@ def test_the_hashes_of_any_text_fit_the_columns(text: str) -> None:
     assert near is not None
     assert -(2**63) <= near.simhash < 2**63
     assert all(-(2**31) <= band < 2**31 for band in near.bands)
+
+
+@pytest.mark.parametrize(
+    ("text", "simhash", "bands"),
+    [
+        (
+            "The ferry at platform 12b was late_again, see C3PO and https://harbour.example/log for winter delays",
+            1181223549263548866,
+            (-164446820, 1876408343, -100975964, 566110314),
+        ),
+        (
+            "昨日の船はまた遅れました。港の記録によると、強風のため12時間 delayed の予定です。",
+            -4254269548870938991,
+            (372312051, 427089535, -1290685525, 808206572),
+        ),
+        (
+            "Größere Fähren würden bei Sturm später ablegen, ｆｕｌｌ width Ⅳ und ½ Stunden wären wahrscheinlich genug",
+            2404973438081736875,
+            (779425202, 1653343140, 1719806965, -1291446576),
+        ),
+    ],
+    ids=["ASCII", "Japanese", "Latin"],
+)
+def test_new_hashes_are_comparable_with_stored_ones(text: str, simhash: int, bands: tuple[int, ...]) -> None:
+    near = near_text(text)
+    assert near is not None
+    assert (near.simhash, near.bands) == (simhash, bands)
+
+
+@pytest.mark.parametrize("number", [8, 9, 255, 256, 257, 20_001])
+def test_the_simhash_has_the_bits_of_most_words_of_a_text_of_any_length(number: int) -> None:
+    text = "".join(map(chr, random.Random(number).choices(range(0x4E00, 0x9FA0), k=number + 1)))
+    words = set(map("".join, pairwise(text)))
+    hashes = [int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "big") for word in words]
+    bits = [sum(value >> place & 1 for value in hashes) > len(words) // 2 for place in range(64)]
+    near = near_text(text)
+    assert near is not None
+    assert near.simhash % 2**64 == sum(is_set << place for place, is_set in enumerate(bits))
+
+
+@given(st.text("abc12_-'\n\t\x1f ", max_size=300))
+def test_words_are_the_same_in_a_text_of_ascii_and_in_any_other(text: str) -> None:
+    text = f"{text} {OTHER}"
+    assert near_text(text) == near_text(f"{text} é")
 
 
 def earlier(count: int, *, articles: int = 1, status: Status = Status.PENDING) -> Past:
