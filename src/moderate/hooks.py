@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from hashlib import sha256
@@ -130,6 +130,12 @@ class Moderator:
 def is_key(key: str) -> bool:
     """Return whether an article can have that key: 1 to 200 characters, no control characters or surrogates."""
     return 1 <= len(key) <= MAX_KEY and not CONTROLS.search(key)
+
+
+def are_keys(keys: Sequence[str]) -> bool:
+    """Return whether articles can have all of these *keys*, of which there is at least one; see `is_key`."""
+    lengths = [*map(len, keys)]
+    return 1 <= min(lengths) <= max(lengths) <= MAX_KEY and not CONTROLS.search("".join(keys))
 
 
 def key_text(key: object) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import enum
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Literal, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -41,13 +42,15 @@ class Earlier(Protocol):
     def author_record(self, author_id: str, since: datetime | None = None) -> Mapping[Status, int]:
         """Return how many items of a verified author have each status: of all, or since then with deleted spam."""
 
+    def newest_public(self, most: int) -> Sequence[str]:
+        """Return how the texts of the newest public items begin, at most so many."""
+
 
 RuleKind = Literal["word", "host", "email", "ip"]
 RuleEffect = Literal["hold", "spam", "trust"]
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule of a moderator: submissions that match *value* are held, spam, or trusted."""
 
     id: int
@@ -63,13 +66,24 @@ class Rules(Protocol):
     def active(self) -> Sequence[Rule]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class TokenTable:
-    """Counts of some tokens: (in spam, in good items) for each, and for all messages and tokens together."""
+class TokenTable(NamedTuple):
+    """Counts of some tokens: (in spam, in good items) for each, and for all messages and tokens together.
+
+    `weights` are the weights of the same tokens in the logistic regression, `bias` is its constant.
+    """
 
     counts: Mapping[int, tuple[int, int]]
     messages: tuple[int, int]
     tokens: tuple[int, int]
+    weights: Mapping[int, float] = MappingProxyType({})
+    bias: float = 0.0
+
+
+class Extent(NamedTuple):
+    """The size of what a filter has learned: the texts from files among its examples, and the tokens that it knows."""
+
+    from_files: int
+    tokens: int
 
 
 class TokenCounts(Protocol):
@@ -79,16 +93,25 @@ class TokenCounts(Protocol):
         """Return the secret that tokens are hashed with, the same for as long as the counts are kept."""
 
     def has_seen(self, least: int) -> bool:
-        """Return whether at least *least* spam and *least* good items were taught; True is remembered."""
+        """Return whether at least *least* spam and *least* good items were taught.
+
+        True is remembered, and False for some seconds if other processes teach.
+        """
 
     def lookup(self, tokens: Collection[int]) -> TokenTable:
         """Return the counts of *tokens* in one query, without tokens that were never taught."""
 
-    def teach(self, item: int, tokens: Collection[int], is_spam: bool | None) -> bool:
-        """Count an item's tokens as spam or good, or forget them (None).
+    def taught(self, items: Collection[int]) -> Mapping[int, bool]:
+        """Return whether each of *items* was taught as spam, without those that were not taught; at most 500."""
 
-        Doing it twice changes nothing, and an item that was taught the other way is unlearned
-        first. Returns whether anything changed.
+    def extent(self) -> Extent:
+        """Count what was learned. Reads the whole table; for reports."""
+
+    def teach(self, item: int, tokens: Collection[int], is_spam: bool | None, step: float = 0.0) -> bool:
+        """Count an item's tokens as spam or good, or forget them (None), and add *step* to their weights and the bias.
+
+        Doing it twice changes nothing, and an item that was taught the other way is unlearned first: the step is
+        kept with the item, and what it added is subtracted again. Returns whether anything changed.
         """
 
 

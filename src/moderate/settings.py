@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from email.utils import parseaddr
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
@@ -40,7 +40,7 @@ SECRETS = frozenset({"DATABASE_URL", "REDIS_URL", "AKISMET_KEY", "MAIL_PASSWORD"
 RETENTION = {"ip": 90, "user_agent": 90, "spam": 30, "trash": 30, "tasks": 30}
 
 #: The options of database connections, and the bounds of each; units in `ConnectionOptions`.
-DATABASE_OPTIONS = asdict(ConnectionOptions())
+DATABASE_OPTIONS = ConnectionOptions()._asdict()
 OPTION_BOUNDS = {
     "pool_size": (1, 1000),
     "max_overflow": (0, 1000),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -98,7 +98,7 @@ def test_invalid_database_options_stop_the_start_with_a_message(value: object, w
 
 def test_omitted_database_options_keep_their_defaults() -> None:
     options = Settings.from_config({"MODERATE_DATABASE_OPTIONS": {"pool_size": 2}}).database_options
-    assert asdict(options) == {**DEFAULTS["MODERATE_DATABASE_OPTIONS"], "pool_size": 2}
+    assert options._asdict() == {**DEFAULTS["MODERATE_DATABASE_OPTIONS"], "pool_size": 2}
 
 
 def test_the_defaults_of_the_file_are_accepted_and_change_nothing() -> None:

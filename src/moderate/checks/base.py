@@ -8,18 +8,21 @@ from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from moderate.checks.premoderation import why_it_waits
 from moderate.errors import ServiceDown
 from moderate.i18n import Message
 from moderate.lifecycle import Premoderation, outcome
 from moderate.model import Article, Finding, Item, Kind, Lean, Submission, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime, timedelta
 
+    from moderate.checks.premoderation import PublicScripts
     from moderate.outbound.fetch import GuardedFetcher
     from moderate.ports import Clock, Earlier, Rules, SpamSample, SpamService, TokenCounts
     from moderate.settings import Settings
+    from moderate.text.similarity import Alike
     from moderate.waves.sql import Wave
 
 log = logging.getLogger("moderate")
@@ -36,8 +39,10 @@ class Services:
     rules: Rules | None = None
     tokens: TokenCounts | None = None
     spam: SpamService | None = None
-    #: Reads the pages that pings name; None where these are not verified.
-    fetcher: GuardedFetcher | None = None
+    #: Returns what reads the pages that pings name, made with the first one; None where these are not verified.
+    fetcher: Callable[[], GuardedFetcher] | None = None
+    #: The scripts that public items are written in.
+    scripts: PublicScripts | None = None
     #: Counts how long checks take and what they find.
     timings: Timings | None = None
 
@@ -80,6 +85,8 @@ class Facts:
     crowded: tuple[str, ...] = ()
     #: The current spam wave, if there is one.
     wave: Wave | None = None
+    #: The items with nearly the same text, where they were looked up together with the article.
+    alike: Sequence[Alike] | None = None
     item_id: int | None = None
     is_edit: bool = False
     is_recheck: bool = False
@@ -117,6 +124,9 @@ class CheckDefaults:
     kinds = ALL_KINDS
     #: True for a check of something that only the request has. A task does not repeat it, and keeps its finding.
     momentary = False
+    #: For how long after an item came in the answer about it follows from decisions and rules of moderators, so that it
+    #: is asked again after these while the item waits; None where it does not. See `moderate.tasks.anew`.
+    follows: timedelta | None = None
     #: The field of `Services` without which the check is left out; None where it needs none.
     needs: str | None = None
 
@@ -146,16 +156,17 @@ class Timings:
         self._timings: dict[str, Timing] = {}
         self._findings: dict[tuple[str, str], int] = {}
 
-    def asked(self, check: str, seconds: float, finding: Finding | None) -> None:
-        """Count one call of a check."""
-        lean = finding.lean.value if finding else "passed"
+    def asked(self, calls: Iterable[tuple[str, float, Finding | None]]) -> None:
+        """Count calls of checks: for each the check's name, the seconds that it took, and what it found."""
         with self._lock:
-            timing = self._timings.get(check)
-            if timing is None:
-                timing = self._timings[check] = Timing()
-            timing.counts[bisect_left(TIMING_BOUNDS, seconds)] += 1
-            timing.seconds += seconds
-            self._findings[check, lean] = self._findings.get((check, lean), 0) + 1
+            for check, seconds, finding in calls:
+                lean = finding.lean.value if finding else "passed"
+                timing = self._timings.get(check)
+                if timing is None:
+                    timing = self._timings[check] = Timing()
+                timing.counts[bisect_left(TIMING_BOUNDS, seconds)] += 1
+                timing.seconds += seconds
+                self._findings[check, lean] = self._findings.get((check, lean), 0) + 1
 
     def timings(self) -> Mapping[str, Timing]:
         """Return a copy of the histograms, by check."""
@@ -172,10 +183,24 @@ class Timings:
 
 #: The name of the check of the hidden field.
 HONEYPOT = "honeypot"
-#: Checks that hold because of the traffic on the site, whatever the item is.
-TRAFFIC_CHECKS = frozenset({"crowd", "wave"})
+#: Checks that hold because of the traffic on the site or of a setting: they say nothing against the item.
+NO_EVIDENCE = frozenset({"crowd", "wave", "premoderation"})
 #: The leans after which no further check is asked, in words.
 CERTAIN = {Lean.TRUST: Message("trust"), Lean.SPAM: Message("spam"), Lean.DISCARD: Message("discard")}
+
+
+class Carried(CheckDefaults):
+    """Holds what carries a link, an author's address, a contact or a script that is new to the site."""
+
+    name = "premoderation"
+
+    def look(self, submission: Submission, facts: Facts) -> Finding | None:
+        reason = why_it_waits(submission, facts.services.scripts)
+        return None if reason is None else Finding(self.name, Lean.HOLD, reason)
+
+
+#: What a premoderation asks after all checks, whatever checks a host has: where one of them trusts, it is not asked.
+ASKED_UNDER: Mapping[Premoderation, tuple[Check, ...]] = {"links": (Carried(),)}
 
 
 def judge(submission: Submission, facts: Facts, checks: Iterable[Check], *, remote: bool) -> Verdict:
@@ -188,7 +213,10 @@ def judge(submission: Submission, facts: Facts, checks: Iterable[Check], *, remo
     passed: list[str] = []
     skipped: list[tuple[str, str]] = []
     certain: Finding | None = None
-    for check in checks:
+    calls: list[tuple[str, float, Finding | None]] = []
+    clock = facts.clock.monotonic
+    at = clock()
+    for check in (*checks, *ASKED_UNDER.get(facts.premoderation, ())):
         if submission.kind not in check.kinds:
             continue
         if certain is not None:
@@ -196,24 +224,32 @@ def judge(submission: Submission, facts: Facts, checks: Iterable[Check], *, remo
             skipped.append((check.name, Message("{check} was certain ({lean})", check=certain.check, lean=lean)))
         elif check.remote and not remote:
             findings.append(Finding(check.name, Lean.UNSURE, "not asked yet", version=check.version, at=facts.now))
-        elif (finding := ask(check, submission, facts)) is None:
-            passed.append(check.name)
         else:
-            findings = weighed([*findings, finding])
-            certain = next((one for one in findings if one.lean in CERTAIN), None)
+            finding = ask(check, submission, facts)
+            before, at = at, clock()
+            calls.append((check.name, at - before, finding))
+            if finding is None:
+                passed.append(check.name)
+            else:
+                took = round((at - before) * 1000, 3)
+                noted = replace(finding, check=check.name, version=check.version, took_ms=took, at=facts.now)
+                findings = weighed([*findings, noted])
+                certain = next((one for one in findings if one.lean in CERTAIN), None)
+    if facts.services.timings is not None:
+        facts.services.timings.asked(calls)
     return verdict_of(findings, passed, facts.premoderation, skipped)
 
 
 def weighed(findings: list[Finding]) -> list[Finding]:
     """Return *findings*, with a filled honeypot as spam where another check holds the same item.
 
-    Alone it may be the work of a form filler in a browser. Checks of the site's traffic do not count as another one.
+    Alone it may be the work of a form filler in a browser. Checks in `NO_EVIDENCE` do not count as another one.
     """
     trap = other = None
     for finding in findings:
         if finding.lean is Lean.HOLD and finding.check == HONEYPOT:
             trap = finding
-        elif finding.lean is Lean.HOLD and finding.check not in TRAFFIC_CHECKS:
+        elif finding.lean is Lean.HOLD and finding.check not in NO_EVIDENCE:
             other = finding
     if trap is None or other is None:
         return findings
@@ -245,19 +281,12 @@ def judge_anew(item: Item, submission: Submission, facts: Facts, checks: Sequenc
 
 def ask(check: Check, submission: Submission, facts: Facts) -> Finding | None:
     """Ask one check. An outage or a bug becomes an uncertain finding, which holds the item."""
-    started = facts.clock.monotonic()
     try:
-        finding = check.look(submission, facts)
+        return check.look(submission, facts)
     except ServiceDown as error:
-        finding = Finding(check.name, Lean.UNSURE, str(error))
+        return Finding(check.name, Lean.UNSURE, str(error))
     except Exception as error:
         # A host's check may raise anything, and the item must neither get lost nor slip through.
         log.exception("The check %r failed; the item is held.", check.name, extra={"moderate_check": check.name})
         reason = Message("the check failed ({error})", error=type(error).__name__)
-        finding = Finding(check.name, Lean.UNSURE, reason)
-    took = facts.clock.monotonic() - started
-    if facts.services.timings is not None:
-        facts.services.timings.asked(check.name, took, finding)
-    if finding is None:
-        return None
-    return replace(finding, check=check.name, version=check.version, took_ms=round(took * 1000, 3), at=facts.now)
+        return Finding(check.name, Lean.UNSURE, reason)

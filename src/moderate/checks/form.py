@@ -15,7 +15,7 @@ FORUM_CODE = re.compile(r"\[(?:url|link)\s*[=\]]", re.IGNORECASE)
 class Honeypot(CheckDefaults):
     """Holds a comment whose hidden field is filled in, as programs do, and sometimes a browser's form filler.
 
-    It is spam if another check than `crowd` or `wave` holds it too; see `moderate.checks.base.weighed`.
+    It is spam if another check holds it too that is not in `moderate.checks.base.NO_EVIDENCE`.
     """
 
     name = "honeypot"

@@ -44,6 +44,8 @@ class Repeat(CheckDefaults):
 
     name = "repeat"
     version = 2
+    #: Later it would find texts that did not come within a day.
+    follows = REPEATED
 
     def look(self, submission: Submission, facts: Facts) -> Finding | None:
         text = submission.body.raw.strip()
@@ -58,7 +60,9 @@ class Repeat(CheckDefaults):
             if facts.item_id is not None:
                 leave_out(same, submission)
             return self._found(same, submission, Message("the same text")) if len(same) >= least else None
-        alike = facts.earlier.near_text(submission.text_key, near, since)
+        alike = facts.alike
+        if alike is None:
+            alike = facts.earlier.near_text(submission.text_key, near, since)
         kept = [one for one in alike if one.status is not Status.TRASH and one.id != facts.item_id]
         same = [(one.kind, one.status, one.article) for one in kept if one.text_key == submission.text_key]
         if len(same) >= least:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,18 +11,15 @@ from moderate.checks.base import judge
 from moderate.checks.order import CHECKS
 from moderate.model import Lean, Status
 from tests.servers import ROOT
-from tests.unit.checks.cases import comment, facts
+from tests.unit.checks.cases import EXAMPLES, WRITING_A_CHECK, comment, facts, run_examples
 
-PAGE = (ROOT / "docs" / "writing-a-check.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
-def example() -> dict[str, Any]:
-    names: dict[str, Any] = {"__name__": "example"}
-    for block in BLOCKS:
-        exec(compile(block, "docs/writing-a-check.md", "exec"), names)
-    return names
+def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    return run_examples(tmp_path, monkeypatch)
 
 
 def test_the_check_on_the_page_gives_the_documented_verdicts(example: dict[str, Any]) -> None:
@@ -34,9 +31,9 @@ def test_the_check_on_the_page_gives_the_documented_verdicts(example: dict[str, 
 
 
 def test_the_page_names_every_lean(example: dict[str, Any]) -> None:
-    table = set(re.findall(r"^\| `([A-Z]+)` \|", PAGE, re.MULTILINE))
+    table = set(re.findall(r"^\| `([A-Z]+)` \|", WRITING_A_CHECK, re.MULTILINE))
     assert table == {lean.name for lean in Lean}
-    assert len(BLOCKS) == 2
+    assert len(EXAMPLES) == 4
 
 
 def test_every_built_in_check_has_a_unique_name_and_a_documented_place_in_the_order() -> None:
