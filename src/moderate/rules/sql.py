@@ -1,28 +1,36 @@
-"""Moderators' rules in the database, with the number of their matches, and a copy of them in memory."""
+"""Moderators' rules in the database, with the number of their matches; a copy in memory; proposed rules."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, insert, select, update
+from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from moderate.database.schema import rules
+from moderate.database.schema import items, rules, states
+from moderate.database.statements import overwrite
+from moderate.lru import LRUCache
 from moderate.ports import Rule
+from moderate.store.rows import WHOLE, items_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy.engine import Connection, Row
 
     from moderate.database.engine import Database
-    from moderate.model import Finding
+    from moderate.model import Finding, Item
     from moderate.ports import Clock
 
 #: Seconds after which changes by other processes take effect.
 MAX_AGE = 5.0
+
+#: The beginnings of the names of states: proposed rules, and those that a moderator does not want.
+OPEN, DISMISSED = "proposal:", "dismissed:"
+
+#: The most proposals that are listed, and the newest items among which those of a network are looked for.
+MOST, LATEST = 20, 5000
 
 HIT = (
     update(rules)
@@ -31,8 +39,7 @@ HIT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RuleInfo:
+class RuleInfo(NamedTuple):
     """A stored rule: who wrote it, and how often it has matched."""
 
     rule: Rule
@@ -99,6 +106,80 @@ class RuleBook:
             known = (changes, now + MAX_AGE, tuple(info.rule for info in self._rows.all()))
             self._known = known
         return known[2]
+
+
+#: The proposals, of which the queue page shows the first. The table is small.
+PROPOSED = select(states.c.value).where(states.c.name.like(f"{OPEN}%")).order_by(states.c.at.desc(), states.c.name)
+
+
+class Proposals:
+    """Proposed rules by key, as states with the numbers that `moderate.rules.proposals` has counted."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        #: By key, what this process has looked at in vain, a `moderate.rules.proposals.Nothing`.
+        self.in_vain: LRUCache[Any] = LRUCache(1024)
+
+    def known(self, keys: Collection[str]) -> Mapping[str, datetime | None]:
+        """Return since when each of these rules is proposed; None for one that was dismissed, also if it is both."""
+        names = [f"{start}{key}" for key in keys for start in (OPEN, DISMISSED)]
+        query = select(states.c.name, states.c.at).where(states.c.name.in_(names)).order_by(states.c.name.desc())
+        with self._database.read() as conn:
+            rows = conn.execute(query).all()
+        return {row.name.partition(":")[2]: row.at if row.name.startswith(OPEN) else None for row in rows}
+
+    def all(self, limit: int | None = MOST) -> Sequence[Mapping[str, Any]]:
+        """Return the proposals, the newest first, at most *limit*."""
+        with self._database.read() as conn:
+            return conn.execute(PROPOSED.limit(limit)).scalars().all()
+
+    def get(self, key: str) -> Mapping[str, Any] | None:
+        """Return one proposal, None where it is not open."""
+        query = select(states.c.value).where(states.c.name == OPEN + key)
+        with self._database.read() as conn:
+            found: Mapping[str, Any] | None = conn.execute(query).scalar()
+        return found
+
+    def put(self, key: str, value: Mapping[str, object], now: datetime) -> None:
+        """Store a proposal, in place of an earlier one of the same key."""
+        self._database.transaction(lambda conn: conn.execute(self._newest(), _state(OPEN + key, now, value)))
+
+    def drop(self, keys: Collection[str]) -> None:
+        """Delete proposals; they may be made again."""
+        gone = delete(states).where(states.c.name.in_([OPEN + key for key in keys]))
+        self._database.transaction(lambda conn: conn.execute(gone))
+
+    def dismiss(self, key: str, now: datetime) -> bool:
+        """Delete a proposal for good; return whether there was one."""
+        gone = delete(states).where(states.c.name == OPEN + key)
+
+        def work(conn: Connection) -> bool:
+            was_there = bool(conn.execute(gone).rowcount)
+            if was_there:
+                conn.execute(self._newest(), _state(DISMISSED + key, now, {}))
+            return was_there
+
+        return self._database.transaction(work)
+
+    def forget(self, before: datetime) -> None:
+        """Delete what was proposed before then and not answered: it may name a person's address."""
+        old = delete(states).where(states.c.name.like(f"{OPEN}%"), states.c.at < before)
+        self._database.transaction(lambda conn: conn.execute(old))
+
+    def within(self, network: str, limit: int) -> Sequence[Item]:
+        """Return the newest of the last items whose IPv6 addresses begin as those of a network do, at most *limit*."""
+        beginning = network.partition("::")[0].rstrip(":") + ":"
+        latest = select(func.max(items.c.id) - LATEST).scalar_subquery()
+        query = WHOLE.where(items.c.id > latest, items.c.ip.startswith(beginning, autoescape=True))
+        with self._database.read() as conn:
+            return list(items_of(conn.execute(query.order_by(items.c.id.desc()).limit(limit))).values())
+
+    def _newest(self) -> Any:
+        return overwrite(self._database.dialect, states, "name", "value", "at")
+
+
+def _state(name: str, now: datetime, value: Mapping[str, object]) -> dict[str, object]:
+    return {"name": name, "value": dict(value), "at": now}
 
 
 def note_hits(conn: Connection, found: Iterable[Finding], before: Iterable[Finding], now: datetime) -> None:

@@ -1,29 +1,33 @@
-"""The moderators' JSON about their rules: listing, trying out, adding, removing."""
+"""The moderators' JSON about their rules: listing, trying out, adding, removing; and the rules that are proposed."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from flask import Response, request
 from pydantic import BaseModel, ConfigDict, Field
 
 from moderate.errors import Invalid, UnknownRule
 from moderate.http.answers import unstored
-from moderate.http.operation import NOTHING, Answer, Count, Id, Moment, Operation, Reply, query
+from moderate.http.operation import FORM, NOTHING, Answer, Count, Id, Moment, Operation, Reply, query
 from moderate.model import MAX_ID, ItemFilter, Kind, Status
-from moderate.moderation.access import signed_in
+from moderate.moderation.access import answers_pages, signed_in
+from moderate.moderation.forms import FormIn, form, to_queue
+from moderate.moderation.labels import sign_saying
 from moderate.moderation.views import STRICT, Note, json_body
 from moderate.ports import Rule, RuleEffect, RuleKind
 from moderate.rules.check import is_proven, matches, normal, reading_of
+from moderate.rules.proposals import Proposal, settle
+from moderate.tasks import anew
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flask.typing import ResponseReturnValue
 
-    from moderate.model import Item
+    from moderate.model import Item, Moderator
     from moderate.rules.sql import RuleInfo
     from moderate.submit.desk import Desk
 
@@ -63,8 +67,8 @@ class RuleOut(RuleSaid):
 
     @classmethod
     def of(cls, info: RuleInfo) -> Self:
-        values = asdict(info)
-        return cls(**values.pop("rule"), **values)
+        values = info._asdict()
+        return cls(**values.pop("rule")._asdict(), **values)
 
 
 class RulesOut(Answer):
@@ -159,8 +163,16 @@ def add() -> ResponseReturnValue:
     wanted = normal(Rule(0, sent.kind, sent.value, sent.effect, sent.note))
     if dry_run == "1":
         return unstored(try_out(state.desk, wanted))
-    info, is_new = state.desk.store.rules.add(wanted, who.name, state.desk.clock.now())
+    info, is_new = put(state.desk, wanted, who)
     return unstored(RuleOut.of(info), 201 if is_new else 200)
+
+
+def put(desk: Desk, rule: Rule, who: Moderator) -> tuple[RuleInfo, bool]:
+    """Store a rule, and return it with whether it is new. It ends proposals, and what waits is judged by it."""
+    stored = desk.store.rules.add(rule, who.name, desk.clock.now())
+    settle(desk)
+    anew.ask(desk)
+    return stored
 
 
 def try_out(desk: Desk, rule: Rule) -> TrialOut:
@@ -210,3 +222,103 @@ def remove(rule_id: int) -> ResponseReturnValue:
     if rule_id > MAX_ID or not state.desk.store.rules.delete(rule_id):
         raise UnknownRule
     return Response(status=204)
+
+
+# --- proposals ------------------------------------------------------------------------------------------
+
+KEY = r"^[0-9a-f]{20}$"
+
+
+class ProposedRule(Answer):
+    kind: RuleKind
+    value: str
+    effect: RuleEffect
+
+
+class ProposalOut(Answer):
+    """A proposed rule: the decisions that it rests on, and the newest items that it matches, at most 50.
+
+    Sent to `POST /moderation/rules`, `rule` becomes a rule.
+    """
+
+    key: str
+    rule: ProposedRule
+    decided: Count
+    by_status: dict[str, Count]
+    examples: list[Id]
+
+    @classmethod
+    def of(cls, proposal: Proposal) -> Self:
+        values = proposal._asdict()
+        said = {name: getattr(proposal.rule, name) for name in ProposedRule.model_fields}
+        return cls(**{**values, "rule": ProposedRule(**said)})
+
+
+class ProposalsOut(Answer):
+    proposals: list[ProposalOut]
+
+
+class ProposalAnswerIn(FormIn):
+    """The answer to a proposed rule; `filter_…` fields keep the moderator's place."""
+
+    proposal: Annotated[str, Field(pattern=KEY)]
+    answer: Literal["add", "dismiss"]
+
+
+@Operation(
+    "GET",
+    "/moderation/rules/proposals",
+    "moderation_proposals",
+    "Rules that are proposed because moderators have decided alike three times, the newest first",
+    replies=(Reply(200, "The proposals, at most 20.", ProposalsOut),),
+    is_for_moderators=True,
+)
+def proposals() -> ResponseReturnValue:
+    state, _ = signed_in()
+    found = map(Proposal.of, state.desk.store.proposals.all())
+    return unstored(ProposalsOut(proposals=[ProposalOut.of(each) for each in found]))
+
+
+@Operation(
+    "DELETE",
+    "/moderation/rules/proposals/<proposal>",
+    "moderation_proposal",
+    "Dismiss a proposed rule; it is not proposed again",
+    replies=(NOTHING,),
+    is_for_moderators=True,
+)
+def dismiss(proposal: str) -> ResponseReturnValue:
+    state, _ = signed_in()
+    if not state.desk.store.proposals.dismiss(shaped(proposal), state.desk.clock.now()):
+        raise UnknownRule
+    return Response(status=204)
+
+
+def shaped(key: str) -> str:
+    """Return a proposal's key. Raises `UnknownRule` for what cannot be one."""
+    if not re.fullmatch(KEY, key, re.ASCII):
+        raise UnknownRule
+    return key
+
+
+@form(
+    "/moderation/queue/proposals",
+    "queue_proposal",
+    "Add a proposed rule, or dismiss it",
+    body={FORM: ProposalAnswerIn},
+    problems=("unknown-rule",),
+)
+@answers_pages()
+def answer_proposal() -> ResponseReturnValue:
+    state, who = signed_in()
+    key, answer, desk = shaped(request.form.get("proposal", "")), request.form.get("answer"), state.desk
+    if answer == "dismiss":
+        saying = "dismissed" if desk.store.proposals.dismiss(key, desk.clock.now()) else "answered"
+    elif answer == "add":
+        stored = desk.store.proposals.get(key)
+        if stored is not None:
+            put(desk, Proposal.of(stored).rule, who)
+        saying = "answered" if stored is None else "added"
+    else:
+        raise Invalid.field("answer", "Either add or dismiss.")
+    return to_queue(sign_saying(state, who, saying))

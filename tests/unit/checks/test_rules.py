@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from time import process_time
 from typing import Any
@@ -83,9 +84,24 @@ def test_any_text_matches_itself(text: str) -> None:
         assert word_pattern(value).search(plain(value))
 
 
+@given(st.text("ab1 *.é日", min_size=1, max_size=6), st.text("ab1 .-é日@", max_size=40))
+def test_a_word_is_found_where_its_pattern_matches_a_spelling(value: str, text: str) -> None:
+    is_expected = any(word_pattern(value).search(way) for way in spellings(text)) and value.strip(" *")
+    assert bool(found(comment(text, author=""), rule("word", value))) is bool(is_expected)
+
+
+@given(st.text("abc0147 @$!_-é٣½", max_size=40))
+def test_digits_are_read_as_letters_in_words_of_two_letters_or_more(text: str) -> None:
+    base, letters = plain(text), str.maketrans("0134578@$!", "oieastbasi")
+    words = [
+        word.translate(letters) if sum(map(str.isalpha, word)) >= 2 else word for word in re.split(r"([^\w@$!]+)", base)
+    ]
+    assert "".join(words) in spellings(text)
+
+
 def test_a_hostile_text_is_matched_quickly() -> None:
     started = process_time()
-    for unit in ("a.", "<<", "&#", "a ", "@1", "a*", "-."):
+    for unit in ("a.", "<<", "&#", "a ", "@1", "a*", "-.", "a", "1"):
         assert spellings(unit * 32_000)
         assert reading(text=unit * 32_000).ip == ""
     # Far above the usual fifth of a second; a quadratic pattern takes longer.
