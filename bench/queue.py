@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from sqlalchemy import insert, text
 from moderate import Article, Moderate, Moderator
 from moderate.database.schema import SITE, articles, counters, history, items
 from moderate.store.articles import NAMED
+from moderate.store.by_score import cursor_of
 from moderate.store.search import terms_of
 
 if TYPE_CHECKING:
@@ -58,8 +60,10 @@ WORDS = [
     ),
 ]
 
-#: In how many items the rare word is; the common one is in every second.
+#: In how many items the rare word is, all of them trackbacks of one host; the common one is in every second.
 RARE = 20
+
+HOST_TERM = terms_of({"source_url": "https://rare.example/"})
 
 JOBS = {
     "API: 50 items that wait": "/discuss/moderation/items?status=pending&limit=50",
@@ -70,8 +74,14 @@ JOBS = {
     "API: search in Japanese, two letters": "/discuss/moderation/items?limit=50&q=市長",
     "API: a common word among what waits": "/discuss/moderation/items?status=pending&limit=50&q=ferry",
     "API: items of one address": "/discuss/moderation/items?limit=50&ip=192.0.2.7",
+    "API: trackbacks, which are few and old": "/discuss/moderation/items?limit=50&kind=trackback",
+    "API: what waits, of any status": "/discuss/moderation/items?limit=50&awaiting=moderator",
+    "API: pings of one host": "/discuss/moderation/items?limit=50&host=rare.example",
+    "API: items like one": "/discuss/moderation/items?limit=50&like={middle}",
     "API: one item with its history": "/discuss/moderation/items/{middle}",
     "API: the latest history": "/discuss/moderation/history?limit=50",
+    "API: 50 items that wait, by score": "/discuss/moderation/items?status=pending&limit=50&sort=score",
+    "API: public items by score, mid-way": "/discuss/moderation/items?status=approved&sort=score&cursor={score}",
     "queue page: 50 items that wait": "/discuss/moderation/",
 }
 
@@ -98,7 +108,8 @@ def measure(clients: dict[int, FlaskClient]) -> dict[str, dict[int, list[float]]
     for _ in range(ROUNDS):
         for name, address in JOBS.items():
             for size, client in clients.items():
-                taken[name][size].append(cpu(lambda: ask(client, address.format(middle=size // 2))))  # noqa: B023
+                place = address.format(middle=size // 2, score=cursor_of(size, 500))
+                taken[name][size].append(cpu(partial(ask, client, place)))
     return taken
 
 
@@ -169,11 +180,12 @@ def texts() -> list[tuple[str, str]]:
 def row(number: int) -> dict[str, Any]:
     written, terms = random.Random(number).choice(texts())
     if number <= RARE:
-        written, terms = f"a zeppelin {written}", f"wwzeppelin {terms}"
+        written, terms = f"a zeppelin {written}", f"wwzeppelin {HOST_TERM} {terms}"
     status = "pending" if number % PENDING == 0 else "spam" if number % SPAM == 1 else "approved"
     return {
         "id": number,
-        "kind": "comment",
+        "kind": "trackback" if number <= RARE else "comment",
+        "source_url": f"https://rare.example/{number}" if number <= RARE else None,
         "status": status,
         "awaiting": "moderator" if status == "pending" else None,
         "version": 1,
@@ -191,6 +203,7 @@ def row(number: int) -> dict[str, Any]:
         "created_at": FIRST + timedelta(seconds=60 * number),
         "findings": [{"check": "links", "lean": "hold", "reason": "three links", "version": 1, "took_ms": 0.1}],
         "passed": ["honeypot", "timing", "repeat"],
+        "score": number * 7919 % 1000,
         "search": terms,
     }
 

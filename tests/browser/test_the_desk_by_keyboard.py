@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.newsroom_site import OTHER_STORY
+from tests.newsroom_site import OTHER_STORY, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from playwright.sync_api import Locator, Page
 
@@ -45,6 +46,9 @@ def tab(page: Page, name: str) -> Locator:
 
 
 def press(page: Page, keys: str) -> None:
+    # A page that a link has led to ignores keys before its scripts have run and before it was painted once.
+    page.wait_for_load_state("domcontentloaded")
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     for key in keys:
         page.keyboard.press(key)
 
@@ -318,3 +322,47 @@ def test_decisions_on_all_items_keep_the_scroll_position(newsroom: Newsroom, des
     expect(page.locator("#item-1")).to_be_focused()
     expect(card(page, "Comment number 1.").locator(".status")).to_have_text("Approved")
     expect(cards(page)).to_have_count(2)
+
+
+def test_what_only_checks_have_decided_is_confirmed_by_key_and_all_at_once(
+    tmp_path: Path, reader: Callable[..., Page]
+) -> None:
+    with serve(tmp_path, MODERATE_PREMODERATION="none") as newsroom:
+        for number in range(4):
+            newsroom.post(f"Comment number {number}.", decision=None)
+        store = newsroom.app.extensions["moderate"].desk.store
+        assert newsroom.counts().comments == 4
+        page = reader()
+        newsroom.sign_in(page)
+        tab(page, "Approved").click()
+        page.get_by_role("link", name="Not looked at").click()
+        # The same cards are on the page before.
+        page.wait_for_url("**decided=0**")
+        expect(cards(page)).to_have_count(4)
+        press(page, "ja")
+        expect(cards(page)).to_have_count(3)
+        expect(page.locator("#told p")).to_have_text("Item 4: approved.")
+        expect(tab(page, "Approved")).to_have_text("4")
+        # What came back can be confirmed again, by its button too, also before its card is renewed.
+        page.route("**/queue/cards?**", lambda route: route.abort())
+        press(page, "u")
+        expect(page.locator("#told p")).to_have_text("Item 4: put back.")
+        expect(cards(page)).to_have_count(4)
+        page.locator("#item-4").get_by_role("button", name="Confirm").click()
+        expect(cards(page)).to_have_count(3)
+        page.reload()
+        expect(cards(page)).to_have_count(3)
+        page.get_by_role("link", name="Confirm all of these…").click()
+        page.get_by_role("button", name="Confirm all of these").click()
+        expect(page.get_by_text("3 items: approved.")).to_be_visible()
+        expect(page.get_by_text("Nothing matches.")).to_be_visible()
+        assert [store.items.get(number).decided_by for number in (1, 2, 3, 4)] == ["Aoki Ren"] * 4
+        page.get_by_role("button", name="Undo").click()
+        expect(cards(page)).to_have_count(3)
+        assert newsroom.counts().comments == 4
+        # In the list of all that is public, one that was confirmed stands there already.
+        tab(page, "Approved").click()
+        page.locator("#item-4").focus()
+        press(page, "a")
+        expect(page.locator("#said")).to_have_text("Item 4 stands there already.")
+        expect(page.locator("#item-4").get_by_role("button", name="Confirm")).to_have_count(0)

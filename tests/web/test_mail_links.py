@@ -12,6 +12,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
 from moderate import Moderator
+from moderate.notices.views import DECISION
 from tests.mail_servers import Mail, MailServer
 from tests.web.mail_sites import MORI, NAO, a_site, stands, work
 
@@ -52,6 +53,17 @@ def test_the_button_behind_a_link_decides_as_its_moderator(site: Host, got: Mail
     item = stands(site, 1)
     assert item["status"] == status
     assert item["history"][-1]["by"] == "Mori"
+    assert item["history"][-1]["note"] == "from a mail"
+
+
+def test_a_link_that_agrees_with_the_checks_is_a_decision_and_works_once(site: Host) -> None:
+    site.trapped()
+    (mori,) = site.state.settings.mail_to
+    link = DECISION.issue(site.state.signer, "/discuss", [1, 1, "spam", mori.key])
+    assert (site.client.get(link).status_code, stands(site, 1)["decided_by"]) == (200, None)
+    assert [site.client.post(link).status_code for _ in range(2)] == [200, 409]
+    item = stands(site, 1)
+    assert (item["status"], item["version"], item["decided_by"], len(item["history"])) == ("spam", 1, "Mori", 2)
     assert item["history"][-1]["note"] == "from a mail"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -343,9 +344,48 @@ def test_the_list_can_be_filtered_by_everything_that_a_moderator_sees(host: Host
     assert {query: listed(host, query) for query in expected} == expected
 
 
+def test_the_list_tells_what_a_person_has_decided_on_from_what_only_checks_have(tmp_path: Path) -> None:
+    with closing(Host(tmp_path, MODERATE_LIMITS={}, MODERATE_PREMODERATION="none")) as host:
+        for number in (1, 2, 3):
+            host.comment(f"Good text number {number}", author="Aino" if number == 1 else "Mika")
+        for number in (4, 5):
+            host.trapped(f"Spam number {number}")
+        host.decide(1, "approve")
+        host.decide(4, "spam", **host.token("sato"))
+        expected = {
+            "decided=": [5, 4, 3, 2, 1],
+            "decided=0": [5, 3, 2],
+            "decided=1": [4, 1],
+            "decided=0&status=spam": [5],
+            "decided=1&status=spam": [4],
+            "decided=0&kind=comment": [5, 3, 2],
+            "decided=1&kind=trackback": [],
+            "decided=1&article=thaw&status=approved": [1],
+            "decided=0&author=Mika": [5, 3, 2],
+            "decided=1&author=Aino": [1],
+            "decided=1&q=good": [1],
+            "decided=0&q=number&status=approved": [3, 2],
+            "decided=0&awaiting=moderator": [],
+        }
+        assert {query: listed(host, query) for query in expected} == expected
+        assert listed(host, "decided=0&limit=2") == [5, 3]
+        assert listed(host, "decided=0&cursor=3") == [2]
+        body = {"decision": "spam", "filter": {"status": "spam", "decided": 0}, "expect": 1}
+        for changed in ([True], []):
+            decided = host.client.post("/discuss/moderation/decisions", json=body, headers=host.token())
+            assert [each["changed"] for each in decided.json["decided"]] == changed
+            body["expect"] = 0
+        assert listed(host, "decided=0&status=spam") == []
+        batch = host.client.get("/discuss/moderation/history?limit=1", headers=host.token()).json["history"][0]["batch"]
+        host.client.post("/discuss/moderation/undo", json={"batch": batch}, headers=host.token())
+        assert listed(host, "decided=0&status=spam") == [5]
+
+
 @pytest.mark.parametrize(
     "query",
     [
+        "decided=2",
+        "decided=true",
         "status=public",
         "kind=email",
         "awaiting=godot",

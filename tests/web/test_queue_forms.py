@@ -11,6 +11,7 @@ import pytest
 
 from moderate import Moderator
 from moderate.model import NewTask
+from moderate.moderation import labels
 from moderate.tasks.housekeeping import AKISMET
 from tests.sites import Host
 
@@ -143,16 +144,20 @@ def test_deleted_and_conflicting_items_are_reported_beside_the_decided_ones(desk
     desk.decide(2, "approve", **desk.token("sato"))
     answer = send(desk, "queue/selected", item=["1:1", "2:1", "99:1"])
     assert told(desk, answer) == ("Item 1: spam. Item 2: sato has decided meanwhile: approved. Item 99 is gone.")
+    assert 'class="notice caution"' in desk.client.get(answer.headers["Location"]).text
 
 
 def test_twenty_conflicts_are_counted_and_a_few_listed(desk: Host) -> None:
     answer = send(desk, "queue/selected", item=[f"{number}:1" for number in range(100, 120)])
     assert told(desk, answer).endswith("And 17 more.")
+    assert 'class="notice caution"' in desk.client.get(answer.headers["Location"]).text
 
 
 def test_a_notice_is_valid_for_its_moderator_and_for_an_hour(desk: Host) -> None:
     location = send(desk, "queue/selected", item="1:1").headers["Location"]
-    assert "Item 1: spam." in desk.client.get(location).text
+    html = desk.client.get(location).text
+    assert "Item 1: spam." in html
+    assert 'class="notice"' in html
     desk.moderator = Moderator("sato")
     assert "Item 1: spam." not in desk.client.get(location).text
     desk.moderator = Moderator("mori")
@@ -223,3 +228,37 @@ def test_the_page_uses_the_language_of_the_moderator_where_available(desk: Host,
     answer = desk.client.get(QUEUE, headers={"Accept-Language": accept})
     assert f'<html lang="{language}">' in answer.text
     assert "Accept-Language" in answer.headers["Vary"]
+
+
+ALIKE = "Great offers on winter boots, jackets and gloves this weekend in our warehouse behind the station, offer {n}"
+OFFERED = re.compile("more like this waits?</a>")
+
+
+@pytest.mark.parametrize("decision", ["approve", "spam", "trash", "hold"])
+def test_a_decision_offers_the_others_that_are_like_it(desk: Host, decision: str) -> None:
+    for number in range(3):
+        desk.comment(ALIKE.format(n=number))
+    page = desk.client.get(send(desk, "queue/6", decision=decision).headers["Location"]).text
+    offered = re.search(r'<a href="([^"]+)">2 more like this wait</a>', page)
+    if decision == "hold":
+        assert offered is None
+        return
+    assert offered
+    preview = desk.client.get(offered[1].replace("&amp;", "&")).text
+    assert "2 items match" in preview
+    assert "offer 0" in preview
+    assert "offer 1" not in preview
+    # Its number is that of now: the notice may be shown again.
+    last = send(desk, "queue/5", decision=decision).headers["Location"]
+    assert "1 more like this waits" in desk.client.get(last).text
+    send(desk, "queue/7", decision=decision)
+    assert not OFFERED.search(desk.client.get(last).text)
+
+
+def test_a_great_number_of_likes_is_not_counted_to_its_end(desk: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labels, "MOST_ALIKE", 2)
+    for number in range(4):
+        desk.comment(ALIKE.format(n=number))
+    assert "2+ more like this wait" in desk.client.get(send(desk, "queue/6").headers["Location"]).text
+    assert not OFFERED.search(desk.client.get(send(desk, "queue/1").headers["Location"]).text)
+    assert not OFFERED.search(desk.client.get(send(desk, "queue/selected", item="2:1").headers["Location"]).text)

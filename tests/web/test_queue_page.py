@@ -13,10 +13,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
 from moderate import Author, Moderate, Moderator
-from moderate.i18n import decode
-from moderate.model import NewTask
+from moderate.database.schema import articles, items
+from moderate.i18n import decode, translator
+from moderate.model import Finding, Lean, NewTask
+from moderate.store.rows import finding_to_json
 from moderate.tasks.housekeeping import AKISMET
 from tests.sites import Host
 
@@ -62,8 +65,8 @@ def desk(host: Host) -> Host:
     return host
 
 
-def shown(host: Host, query: str = "") -> Page:
-    answer = host.client.get(QUEUE + query)
+def shown(host: Host, query: str = "", language: str = "en") -> Page:
+    answer = host.client.get(QUEUE + query, headers={"Accept-Language": language})
     assert answer.status_code == 200
     return Page(answer.text)
 
@@ -187,11 +190,20 @@ def test_the_page_runs_only_its_own_script_and_cannot_be_framed(desk: Host) -> N
     assert "onclick" not in answer.text
 
 
-def test_hostile_text_is_escaped_everywhere_on_the_page(desk: Host) -> None:
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_hostile_text_is_escaped_everywhere_on_the_page(desk: Host, language: str) -> None:
     hostile = '"><img src=x onerror=alert(1)>'
     desk.comment(hostile, author=hostile)
     for query in ("", "?notice=" + hostile, "?q=" + hostile, "?author=" + hostile, "?article=" + hostile):
-        assert "<img" not in shown(desk, query).html
+        assert "<img" not in shown(desk, query, language).html
+
+
+def test_a_value_stands_where_the_translation_has_its_place(desk: Host) -> None:
+    """The translations are in the compiled templates, and the values between their parts."""
+    desk.comment(author="Mika & Co")
+    assert "By <bdi>Mika &amp; Co</bdi></a>" in shown(desk).html
+    japanese = translator("ja").template("By {name}").format(name="<bdi>Mika &amp; Co</bdi>")
+    assert f"{japanese}</a>" in shown(desk, language="ja").html
 
 
 @pytest.mark.parametrize(
@@ -290,6 +302,16 @@ def test_checks_with_findings_are_shown_with_reasons_and_the_others_named(desk: 
     html = shown(desk).html
     assert "5 links" in html
     assert "honeypot" in html
+
+
+def test_the_strongest_finding_is_listed_first(desk: Host) -> None:
+    desk.comment("A text")
+    leans = ("trust", "note", "hold", "spam", "unsure", "discard")
+    found = [{"check": "links", "lean": lean, "reason": lean, "score": 1.0} for lean in leans]
+    with desk.state.desk.store.database.write() as conn:
+        conn.execute(update(items).values(findings=found))
+    listed = re.findall(r'<li class="lean-(\w+)">', shown(desk).html)
+    assert listed == ["discard", "spam", "hold", "unsure", "note", "trust"]
 
 
 def test_names_and_reasons_of_checks_are_in_the_language_of_the_moderator(desk: Host) -> None:
@@ -419,6 +441,73 @@ def test_cards_show_the_current_state_to_moderators_only(desk: Host) -> None:
     assert desk.client.get(asked).status_code == 401
 
 
+def test_a_card_that_was_shown_before_fits_the_page_that_shows_it_again(desk: Host) -> None:
+    """Cards are rendered once: for another moderator, tab, language, place of the app and time they differ."""
+    desk.comment(author="Mika")
+    first, again = shown(desk).html, shown(desk)
+    assert re.sub(r'(csrf_token" value|data-csrf)="[^"]+"', "", first) == re.sub(
+        r'(csrf_token" value|data-csrf)="[^"]+"', "", again.html
+    )
+    assert "just now" in first
+    assert '<span class="status">' not in first
+    desk.clock.advance(hours=2)
+    everything = shown(desk, "?status=&author=Mika")
+    assert '<span class="status">Pending</span>' in everything.html
+    assert "2 hours ago" in everything.html
+    assert everything.form_of(1)["fields"]["filter_author"] == "Mika"
+    assert "filter_author" not in shown(desk).form_of(1)["fields"]
+    japanese = desk.client.get(QUEUE, headers={"Accept-Language": "ja"}).text
+    assert ("2時間前" in japanese, "hours" in japanese, "As it was sent" in japanese) == (True, False, False)
+    below = Page(desk.client.get(QUEUE, environ_overrides={"SCRIPT_NAME": "/news"}).text)
+    assert below.form_of(1)["action"] == "/news/discuss/moderation/queue/1"
+    assert [link for link in below.links if link.startswith("/discuss")] == []
+    desk.moderator = Moderator("sato")
+    page = shown(desk)
+    assert again.form_of(1)["fields"]["csrf_token"] not in page.html
+    assert "Item 1: spam." in desk.client.get(press(desk, page, 1, "spam").headers["Location"]).text
+    assert shown(desk, "?status=spam").html.count("sato") == 2
+
+
+def test_a_card_shows_every_change_of_its_item(desk: Host) -> None:
+    """Also those that keep its version: what the checks found, and the title of its article."""
+    desk.comment()
+    assert "About thaw" in shown(desk).html
+    store = desk.state.desk.store
+    with store.database.write() as conn:
+        found = [finding_to_json(Finding("learned", Lean.HOLD, "Like nothing that was ever sent."))]
+        conn.execute(update(items).values(findings=found))
+        conn.execute(update(articles).values(title="Another title"))
+    for query in ("", "?author=Mika"):
+        page = shown(desk, query).html
+        assert ("Like nothing that was ever sent." in page, "Another title" in page) == (True, True)
+        assert "About thaw" not in page
+    listed = desk.client.get(f"{QUEUE}items", headers=desk.token()).json["items"][0]
+    assert (listed["findings"][0]["reason"], listed["article_title"]) == (
+        "Like nothing that was ever sent.",
+        "Another title",
+    )
+
+
+def test_the_page_costs_at_most_five_statements(tmp_path: Path) -> None:
+    """Its items; all numbers, waits and notes; a spam wave; Akismet's state; and the session of a sign-in link."""
+    with closing(Host(tmp_path, MODERATE_AKISMET_KEY="k", MODERATE_LIMITS={})) as desk:
+        desk.add_article("thaw")
+        for number in range(60):
+            desk.comment(f"Number {number}.")
+        desk.state.desk.store.states.keep(AKISMET, {"state": "ok"}, desk.clock.now())
+        link = desk.app.test_cli_runner().invoke(args=["moderate", "token", "link", "mori"]).output
+        assert desk.client.post(link.split()[-1]).status_code == 303
+        # The use of a session is noted once in a while.
+        shown(desk)
+        desk.clock.advance(seconds=9)
+        statements = desk.statements()
+        assert len(shown(desk).item_forms()) == 50
+        assert len(statements) == 5, statements
+        statements.clear()
+        assert len(desk.client.get(f"{QUEUE}items").json["items"]) == 50
+        assert len(statements) == 3, statements
+
+
 class Told(HTMLParser):
     """The text of a page, and its attributes that are read out or shown."""
 
@@ -503,3 +592,10 @@ def test_an_unknown_queue_address_gets_a_page_with_a_link_to_the_queue(desk: Hos
     for program in ({}, {"Accept": "application/json"}, {"Accept": "*/*"}):
         assert desk.client.get(f"{QUEUE}settings", headers=program).json["code"] == "not-found"
     assert desk.client.post(f"{QUEUE}settings", headers=browser).json["code"] == "not-found"
+
+
+def test_ages_are_in_the_language_of_each_moderator(desk: Host) -> None:
+    desk.comment(author="Mika")
+    desk.clock.advance(hours=5)
+    preview = desk.client.get(f"{QUEUE}queue/like?author=Mika&status=pending", headers={"Accept-Language": "ja"}).text
+    assert ("5時間前" in preview, "5 hours ago" in shown(desk).html) == (True, True)

@@ -20,7 +20,7 @@ from moderate.http.answers import headers_of, public_text, status_of
 from moderate.http.language import for_moderators
 from moderate.http.operation import FORM, HTML, JSON, Answer, Operation, Reply
 from moderate.http.signing import CSP, SignedLink, keep_secret
-from moderate.http.state import current_state, once_per_request, render
+from moderate.http.state import current_request, current_state, once_per_request, render
 from moderate.i18n import Message
 from moderate.limits.spending import Costs
 from moderate.model import Moderator
@@ -30,6 +30,7 @@ from moderate.text.links import destinations
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from flask import Request
     from flask.typing import ResponseReturnValue
     from werkzeug.wrappers import Response as AnyResponse
 
@@ -70,10 +71,11 @@ def moderator(state: State) -> Moderator:
 
 
 def identify(state: State) -> Moderator:
-    authorization = request.headers.get("Authorization", "")
+    incoming = current_request()
+    authorization = incoming.environ.get("HTTP_AUTHORIZATION", "")
     if authorization.lower().startswith("bearer "):
         return by_token(state, authorization[7:].strip())
-    return by_login(state)
+    return by_login(state, incoming)
 
 
 def by_token(state: State, token: str) -> Moderator:
@@ -89,7 +91,7 @@ def by_token(state: State, token: str) -> Moderator:
     return Moderator(owner)
 
 
-def by_login(state: State) -> Moderator:
+def by_login(state: State, incoming: Request) -> Moderator:
     """Return the moderator whom the host's login names, or whose session, which a sign-in link began, is valid."""
     found = state.edge.hooks.load_moderator()
     if found is None:
@@ -98,10 +100,10 @@ def by_login(state: State) -> Moderator:
         if owner is None:
             raise Unauthorized
         found = Moderator(owner)
-    if request.method not in SAFE_METHODS:
-        check_same_site()
-        check_csrf(state, found)
-        state.address.trust(request)
+    if incoming.method not in SAFE_METHODS:
+        check_same_site(state, incoming)
+        check_csrf(state, incoming, found)
+        state.address.trust(incoming)
     return found
 
 
@@ -112,9 +114,9 @@ def session_token(state: State) -> str | None:
     return opened[0] if opened else None
 
 
-def check_csrf(state: State, who: Moderator) -> None:
+def check_csrf(state: State, incoming: Request, who: Moderator) -> None:
     """Check that the request carries a CSRF token that was made for this moderator. Raises `Forbidden`."""
-    token = request.headers.get("X-CSRF-Token") or request.form.get("csrf_token")
+    token = incoming.environ.get("HTTP_X_CSRF_TOKEN") or incoming.form.get("csrf_token")
     opened = state.signer.open("csrf", token, max_age=CSRF_LIFETIME)
     if opened is None or opened[0] != who.name:
         raise Forbidden("The page was open for too long, or this came from elsewhere. Reload it and try again.")
@@ -124,9 +126,9 @@ def csrf_token(state: State, who: Moderator) -> str:
     return state.signer.sign("csrf", who.name)
 
 
-def check_same_site() -> None:
+def check_same_site(state: State, incoming: Request) -> None:
     """Raise `Forbidden` for a request that the browser marks as sent by another site (Fetch Metadata, Origin)."""
-    if current_state().address.is_cross_site(request):
+    if state.address.is_cross_site(incoming):
         raise Forbidden("This request came from another site.")
 
 
@@ -136,7 +138,12 @@ def check_same_site() -> None:
 def page(template: str, status: int, **context: Any) -> Response:
     """Render one of the moderators' pages, with headers against caching, framing and foreign scripts."""
     for_moderators()
-    response = Response(render(template, destinations=destinations, is_long=is_long, **context), status)
+    return protected(render(template, destinations=destinations, is_long=is_long, **context), status)
+
+
+def protected(html: str, status: int = 200) -> Response:
+    """Return HTML for a moderator with the headers of `page`."""
+    response = Response(html, status)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Security-Policy"] = CSP
     response.headers["X-Frame-Options"] = "DENY"
@@ -244,7 +251,7 @@ def show_sign_in(token: str) -> ResponseReturnValue:
 @answers_pages(link_refusal)
 def sign_in(token: str) -> ResponseReturnValue:
     state = current_state()
-    check_same_site()
+    check_same_site(state, current_request())
     name, nonce = opened(state, token)
     if "probe" in request.form and PROBE_COOKIE not in request.cookies:
         return with_button(name, 403, NO_COOKIES)

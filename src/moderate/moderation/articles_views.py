@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -83,7 +82,7 @@ class ArticleOut(Answer):
             premoderation=state.settings.premoderation,
             published_at=found.published_at,
         )
-        return cls(article=found.key, title=found.title, url=found.url, **asdict(overrides), host=host)
+        return cls(article=found.key, title=found.title, url=found.url, **overrides._asdict(), host=host)
 
 
 class ChangedOut(Answer):
@@ -117,7 +116,7 @@ def change(article: str) -> ResponseReturnValue:
     state, _ = signed_in()
     found = known(state, article)
     sent = json_body(OverridesIn)
-    wanted = replace(state.desk.store.articles.overrides(found.key), **sent.set_here)
+    wanted = state.desk.store.articles.overrides(found.key)._replace(**sent.set_here)
     state.desk.store.articles.set_overrides(found.key, wanted, state.desk.clock.now())
     return unstored(ArticleOut.of(state, found, wanted))
 

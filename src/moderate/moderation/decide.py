@@ -2,38 +2,71 @@
 
 JSON, queue page, forms, links in mails, the command line and the host's code all make one `DecisionRequest`
 and hand it to `decide_items`, or to `decide_one`, which raises what the other lists as left.
+
+More than `AT_ONCE` items are a task: they are chosen at once, in the versions that they have, and a worker decides on
+them in chunks. The progress is stored with each chunk, so that a worker that dies leaves nothing half done and another
+one goes on. An undo stops the rest of a batch that is not done.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from moderate import signals
 from moderate.akismet.feedback import tasks_for_decision
-from moderate.errors import DecidedMeanwhile, NotAllowed, ServiceDown, UnexpectedNumber, UnknownDecision, UnknownItem
+from moderate.errors import (
+    DecidedMeanwhile,
+    Halted,
+    NotAllowed,
+    ServiceDown,
+    UnexpectedNumber,
+    UnknownDecision,
+    UnknownItem,
+)
+from moderate.hooks import Moderator
 from moderate.i18n import Message
-from moderate.lifecycle import UNDOABLE
-from moderate.model import ChangedText, Left
+from moderate.lifecycle import UNDOABLE, Left
+from moderate.model import ChangedText, Decision, NewTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from moderate.model import Decided, Decision, Item, ItemFilter, Moderator
+    from moderate.model import Decided, Item, ItemFilter, Task
     from moderate.moderation.sql import Bulk
+    from moderate.store.batches import BatchProgress
     from moderate.submit.desk import Desk
+
+    #: Decides on some items, given as pairs of their id with a version or, to undo, with a line of the history. The
+    #: number is that of the batch's items before them; None where the batch is no task.
+    Step = Callable[[Sequence[tuple[int, int]], int | None], Bulk]
+
+log = logging.getLogger("moderate")
 
 #: Items in one transaction: few enough that other writers wait only briefly.
 CHUNK = 50
 
+#: The most items that are decided on while the request waits.
+AT_ONCE = 500
+
 #: The most items that one filter may decide about.
 MOST = 10_000
 
+#: The kind of the tasks that work on larger batches, and the act of those that undo one.
+KIND, UNDO = "batch", "undo"
 
-@dataclass(frozen=True, slots=True)
-class Matching:
+#: Seconds that a worker decides on a batch before tasks that were due earlier have their turn, or it may be ended.
+SPELL = 1.0
+
+#: Seconds until a worker goes on with a batch that the database would not let it.
+AGAIN = 5.0
+
+
+class Matching(NamedTuple):
     """All items that a filter matches, provided that they are those which the moderator saw.
 
     *expect* is their number. *seen*, as `versions_digest` returns it, also says that none was replaced by another and
@@ -67,14 +100,20 @@ class Outcome:
     left: list[Left] = field(default_factory=list)
 
 
-def decide_items(desk: Desk, request: DecisionRequest) -> Outcome:
+def decide_items(desk: Desk, request: DecisionRequest) -> Outcome | BatchProgress:
     """Decide on all items of a request. Items that were decided otherwise meanwhile are left as they are.
 
-    The same decision as an item's current status changes nothing and is no error. Raises `UnexpectedNumber`
+    Where a filter matches more than `AT_ONCE` items, a worker decides on them, and the progress is returned.
+    The same decision as an item's current status is no error: where only checks have decided so far, it is written
+    down and learned from, and nothing else changes; where a person has, it adds nothing. Raises `UnexpectedNumber`
     where a filter does not match what the moderator saw, and `NotAllowed` where it matches more than `MOST`
     items; then nothing was decided.
     """
-    return _decide(desk, request, secrets.token_urlsafe(12))
+    batch, items = secrets.token_urlsafe(12), _versions(desk, request)
+    if len(items) <= AT_ONCE:
+        return _in_chunks(desk, Outcome(batch), items, _decider(desk, request, batch), request.by)
+    about = {"act": request.decision.value, "note": request.note, "change": request.change.value}
+    return _begin(desk, batch, items, request.by, about)
 
 
 def decide_one(desk: Desk, request: DecisionRequest) -> Item:
@@ -82,7 +121,7 @@ def decide_one(desk: Desk, request: DecisionRequest) -> Item:
 
     Raises `UnknownItem`, or `DecidedMeanwhile` where it was decided otherwise after the version of the request.
     """
-    outcome = _decide(desk, request, None)
+    outcome = _in_chunks(desk, Outcome(None), _versions(desk, request), _decider(desk, request, None), request.by)
     for left in outcome.left:
         if left.now is None:
             raise UnknownItem
@@ -90,14 +129,17 @@ def decide_one(desk: Desk, request: DecisionRequest) -> Item:
     return outcome.done[0].item
 
 
-def _decide(desk: Desk, request: DecisionRequest, batch: str | None) -> Outcome:
+def _versions(desk: Desk, request: DecisionRequest) -> list[tuple[int, int]]:
+    """Return the items of a request, in the order of their ids, with their versions."""
     items = request.items
-    versions = matched(desk, items) if isinstance(items, Matching) else items
+    return sorted((matched(desk, items) if isinstance(items, Matching) else items).items())
 
-    def step(ids: Sequence[int]) -> Bulk:
+
+def _decider(desk: Desk, request: DecisionRequest, batch: str | None) -> Step:
+    def step(chunk: Sequence[tuple[int, int]], position: int | None) -> Bulk:
         now = desk.clock.now()
         return desk.store.decisions.decide(
-            {number: versions[number] for number in ids},
+            dict(chunk),
             request.decision,
             by=request.by.name,
             note=request.note,
@@ -105,9 +147,10 @@ def _decide(desk: Desk, request: DecisionRequest, batch: str | None) -> Outcome:
             now=now,
             tasks=tasks_for_decision(desk, now),
             change=request.change,
+            position=position,
         )
 
-    return _in_chunks(desk, Outcome(batch), sorted(versions), step, request.by)
+    return step
 
 
 def matched(desk: Desk, items: Matching) -> Mapping[int, int]:
@@ -126,12 +169,23 @@ def versions_digest(versions: Mapping[int, int]) -> str:
     return hashlib.sha256(repr(sorted(versions.items())).encode()).hexdigest()[:32]
 
 
-def undo_batch(desk: Desk, batch: str, *, by: Moderator) -> Outcome:
-    """Undo all decisions of a batch, except on items that have changed since. Raises `UnknownDecision`."""
-    lines = desk.store.history.of_batch(batch)
-    if not lines:
+def undo_batch(desk: Desk, batch: str, *, by: Moderator) -> Outcome | BatchProgress:
+    """Undo all decisions of a batch, except on items that have changed since. Raises `UnknownDecision`.
+
+    What a worker has not decided on yet stays as it is. More than `AT_ONCE` items are put back by a worker.
+    """
+    if not is_batch(batch):
         raise UnknownDecision
-    return _undo(desk, lines, by)
+    is_large = desk.store.batches.get(batch) is not None
+    if is_large:
+        desk.store.batches.stop(batch, desk.clock.now())
+    lines = desk.store.history.of_batch(batch)
+    if not (lines or is_large):
+        raise UnknownDecision
+    undo, by_item = secrets.token_urlsafe(12), sorted({item: line for line, item in sorted(lines.items())}.items())
+    if len(by_item) > AT_ONCE:
+        return _begin(desk, undo, by_item, by, {"act": UNDO})
+    return _in_chunks(desk, Outcome(undo), by_item, _undoer(desk, by, undo), by)
 
 
 def undo_one(desk: Desk, entry_id: int, *, by: Moderator) -> Outcome:
@@ -141,42 +195,104 @@ def undo_one(desk: Desk, entry_id: int, *, by: Moderator) -> Outcome:
         raise UnknownDecision
     if entry.act not in UNDOABLE:
         raise NotAllowed("Only what a moderator decided can be undone.", legal=sorted(UNDOABLE))
-    return _undo(desk, {entry.id: entry.item}, by)
-
-
-def _undo(desk: Desk, lines: Mapping[int, int], by: Moderator) -> Outcome:
-    """Undo the decisions of history lines, given as {line: item}."""
     batch = secrets.token_urlsafe(12)
-    by_item = {item: line for line, item in sorted(lines.items())}
+    return _in_chunks(desk, Outcome(batch), [(entry.item, entry.id)], _undoer(desk, by, batch), by)
 
-    def step(ids: Sequence[int]) -> Bulk:
+
+def _undoer(desk: Desk, by: Moderator, batch: str) -> Step:
+    def step(chunk: Sequence[tuple[int, int]], position: int | None) -> Bulk:
         now = desk.clock.now()
-        chosen = [by_item[number] for number in ids]
-        return desk.store.decisions.undo(chosen, by=by.name, batch=batch, now=now, tasks=tasks_for_decision(desk, now))
+        tasks = tasks_for_decision(desk, now)
+        return desk.store.decisions.undo(dict(chunk), by=by.name, batch=batch, now=now, tasks=tasks, position=position)
 
-    return _in_chunks(desk, Outcome(batch), sorted(by_item), step, by)
+    return step
 
 
-def _in_chunks(
-    desk: Desk, outcome: Outcome, ids: Sequence[int], step: Callable[[Sequence[int]], Bulk], by: Moderator
-) -> Outcome:
-    """Run *step* for chunks of the sorted *ids*, and send the signals of each once it is committed.
+def _in_chunks(desk: Desk, outcome: Outcome, items: Sequence[tuple[int, int]], step: Step, by: Moderator) -> Outcome:
+    """Run *step* for chunks of the sorted *items*, and send the signals of each once it is committed.
 
     Where the database fails after the first chunk, the remaining items are reported as left.
     """
-    for start in range(0, len(ids), CHUNK):
+    for start in range(0, len(items), CHUNK):
         try:
-            bulk = step(ids[start : start + CHUNK])
+            bulk = step(items[start : start + CHUNK], None)
         except ServiceDown:
             if not (outcome.done or outcome.left):
                 raise
-            outcome.left.extend(Left(number, ServiceDown.code) for number in ids[start:])
+            outcome.left.extend(Left(number, ServiceDown.code) for number, _ in items[start:])
             break
         outcome.done.extend(bulk.done)
         outcome.left.extend(bulk.left)
-        for decided in bulk.done:
-            signals.announce(desk.app, decided.item, before=decided.before, by=by.name)
+        _announce(desk, bulk, by)
     return outcome
+
+
+def _announce(desk: Desk, bulk: Bulk, by: Moderator) -> None:
+    for decided in bulk.done:
+        signals.announce(desk.app, decided.item, before=decided.before, by=by.name)
+
+
+# --- batches that a worker decides on -----------------------------------------------------------------
+
+
+def is_batch(batch: str) -> bool:
+    """Return False for what no batch is called, and what some databases cannot look for."""
+    return 0 < len(batch) <= 64 and "\0" not in batch
+
+
+def progress_of(desk: Desk, batch: str) -> BatchProgress:
+    """Return how far a large batch has come. Raises `UnknownDecision`."""
+    progress = desk.store.batches.get(batch) if is_batch(batch) else None
+    if progress is None:
+        raise UnknownDecision
+    return progress
+
+
+def _begin(
+    desk: Desk, batch: str, items: Sequence[tuple[int, int]], by: Moderator, about: Mapping[str, Any]
+) -> BatchProgress:
+    """Store a task that decides on *items*, or undoes lines of the history, as *about* says."""
+    now = desk.clock.now()
+    task = NewTask(kind=f"{KIND}:{batch}", due_at=now, payload={**about, "by": by.name, "items": items})
+    return desk.store.batches.begin(batch, act=about["act"], by=by.name, total=len(items), task=task, now=now)
+
+
+def work_on(desk: Desk, task: Task) -> None:
+    """Decide on the next items of a batch for `SPELL` seconds, and have the task go on where more are left."""
+    batch, about = task.kind.partition(":")[2], cast("dict[str, Any]", task.payload)
+    by, items = Moderator(about["by"]), [(item, seen) for item, seen in about["items"]]
+    over, progress = desk.clock.monotonic() + SPELL, desk.store.batches.get(batch)
+    start = progress.position if progress is not None and progress.is_open else len(items)
+    try:
+        step = _step_of(desk, batch, by, about)
+        while start < len(items):
+            bulk = step(items[start : start + CHUNK], start)
+            start += CHUNK
+            _announce(desk, bulk, by)
+            if start < len(items) and desk.clock.monotonic() >= over:
+                desk.store.tasks.go_on(task)
+                return
+    except Halted:
+        log.info("Batch %s is stopped, or another worker goes on with it.", batch)
+    except ServiceDown as error:
+        if error.service != "database":
+            raise
+        later = desk.clock.now() + timedelta(seconds=AGAIN)
+        desk.store.tasks.retry(task, later, str(error), is_attempt=False)
+        return
+    desk.store.tasks.finish(task)
+
+
+def _step_of(desk: Desk, batch: str, by: Moderator, about: Mapping[str, Any]) -> Step:
+    if about["act"] == UNDO:
+        return _undoer(desk, by, batch)
+    decision, change = Decision(about["act"]), ChangedText(about["change"])
+    return _decider(desk, DecisionRequest(decision=decision, items={}, by=by, note=about["note"], change=change), batch)
+
+
+def fail(desk: Desk, task: Task, reason: str) -> None:
+    """Record that the task of a batch was given up. It goes on where an operator replays the task."""
+    desk.store.batches.stop(task.kind.partition(":")[2], desk.clock.now(), "failed", reason)
 
 
 def look_up(desk: Desk, item_id: int) -> Item:

@@ -13,24 +13,25 @@ from urllib.parse import urlencode
 from flask import redirect, request, url_for
 from pydantic import Field
 
-from moderate.errors import Invalid, UnexpectedNumber, UnknownDecision
+from moderate.errors import Invalid, UnexpectedNumber, UnknownItem
 from moderate.http.answers import status_of
 from moderate.http.operation import FORM, HTML, HTML_PAGE, Operation, Reply
 from moderate.i18n import Message
 from moderate.model import MAX_ID, Status, whole_number
 from moderate.moderation.access import CsrfIn, answers_pages, moderator, page, signed_in
 from moderate.moderation.decide import (
+    AT_ONCE,
     MOST,
     DecisionRequest,
     Matching,
+    Outcome,
     decide_items,
-    look_up,
     undo_batch,
     versions_digest,
 )
 from moderate.moderation.labels import BUTTONS, KEEP, Button, ButtonName, offered, sign_notice
 from moderate.moderation.queue import FILTERS, default_filter, frame
-from moderate.moderation.views import FILTER, MOST_LISTED, item_filter
+from moderate.moderation.views import FILTER, item_filter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     from moderate.http.state import State
     from moderate.model import ItemFilter
-    from moderate.moderation.decide import Outcome
+    from moderate.store.batches import BatchProgress
 
 #: The number of matching items that the preview shows, and that it lists behind a button.
 SHOWN, LISTED = 5, 100
@@ -87,37 +88,45 @@ class UndoFormIn(FormIn):
 def decide(item_id: int) -> ResponseReturnValue:
     state, _ = signed_in()
     version = whole(request.form.get("version", ""), "version")
-    look_up(state.desk, item_id)
-    return decide_on(state, {item_id: version})
+    button, outcome = decided(state, {item_id: version})
+    if isinstance(outcome, Outcome) and any(left.code == UnknownItem.code for left in outcome.left):
+        raise UnknownItem
+    return back(state, outcome, button)
 
 
 @form("/moderation/queue/selected", "queue_selected", "One decision on what is selected", body={FORM: SelectedIn})
 @answers_pages()
 def decide_selected() -> ResponseReturnValue:
     state, _ = signed_in()
-    chosen = (value.partition(":") for value in request.form.getlist("item")[:MOST_LISTED])
-    return decide_on(state, {whole(number, "item"): whole(version, "item") for number, _, version in chosen})
+    chosen = (value.partition(":") for value in request.form.getlist("item")[:AT_ONCE])
+    versions = {whole(number, "item"): whole(version, "item") for number, _, version in chosen}
+    button, outcome = decided(state, versions)
+    return back(state, outcome, button)
 
 
-def decide_on(state: State, versions: dict[int, int]) -> ResponseReturnValue:
-    """Make the decision of the pressed button on items, given as {id: version}, and go back to the queue."""
+def decided(state: State, versions: Mapping[int, int]) -> tuple[Button, Outcome | BatchProgress | None]:
+    """Make the decision of the pressed button on items, given as {id: version}; return both, None for no items."""
     button = pressed()
     if button is KEEP:
-        versions = {number: version for number, version in versions.items() if may_keep(state, number, version)}
-    return back(state, decide_items(state.desk, requested(state, button, versions)) if versions else None, button)
+        versions = with_public_text(state, versions)
+    return button, decide_items(state.desk, requested(state, button, versions)) if versions else None
 
 
 def requested(state: State, button: Button, items: Mapping[int, int] | Matching) -> DecisionRequest:
     return DecisionRequest(decision=button.decision, items=items, by=moderator(state), change=button.change)
 
 
-def may_keep(state: State, number: int, version: int) -> bool:
-    """Return False for an item without a public text to keep: "keep" must not approve it.
+def with_public_text(state: State, versions: Mapping[int, int]) -> Mapping[int, int]:
+    """Leave out items without a public text to keep: "keep" must not approve them.
 
-    Deleted items and those that changed since *version* go on, so that the decision reports them.
+    Deleted items and those that changed since the version stay, so that the decision reports them.
     """
-    item = state.desk.store.items.get(number)
-    return item is None or item.is_public or item.version != version
+    found = state.desk.store.queue.these(list(versions))
+    return {
+        number: version
+        for number, version in versions.items()
+        if number not in found or found[number].is_public or found[number].version != version
+    }
 
 
 @form(
@@ -151,11 +160,7 @@ def decide_all() -> ResponseReturnValue:
 @answers_pages()
 def undo() -> ResponseReturnValue:
     state, who = signed_in()
-    batch = request.form.get("batch", "")
-    # Some databases cannot look for NUL.
-    if len(batch) > 64 or "\0" in batch:
-        raise UnknownDecision
-    return back(state, undo_batch(state.desk, batch, by=who), None)
+    return back(state, undo_batch(state.desk, request.form.get("batch", ""), by=who), None)
 
 
 @Operation(
@@ -176,13 +181,15 @@ def like() -> ResponseReturnValue:
 
 def preview(state: State, which: ItemFilter, error: UnexpectedNumber | None = None) -> ResponseReturnValue:
     versions = state.desk.store.queue.versions(which, MOST + 1)
-    items = state.desk.store.queue.page(which, cursor=None, limit=LISTED).items
+    listed = list(versions)[:LISTED]
+    found = state.desk.store.queue.these(listed)
+    items = [found[number] for number in listed if number in found]
     return page(
         "like",
         status_of(error) if error else 200,
         items=items,
         shown=SHOWN,
-        offered=offered(which.status, items),
+        offered=offered(which, items),
         matching=len(versions),
         seen=versions_digest(versions),
         most=MOST,
@@ -207,8 +214,12 @@ def whole(value: str, name: str) -> int:
     return found
 
 
-def back(state: State, outcome: Outcome | None, button: Button | None) -> ResponseReturnValue:
-    """Redirect to the queue with the moderator's tab, filters and cursor."""
+def back(state: State, outcome: Outcome | BatchProgress | None, button: Button | None) -> ResponseReturnValue:
+    """Redirect to the queue with a notice of what was done."""
+    return to_queue(sign_notice(state, moderator(state), outcome, button.name if button else None))
+
+
+def to_queue(notice: str) -> ResponseReturnValue:
+    """Redirect to the queue with a signed notice, and the moderator's tab, filters and cursor."""
     place = {name: value for name in FILTERS if (value := request.form.get(f"filter_{name}")) is not None}
-    notice = sign_notice(state, moderator(state), outcome, button.name if button else None)
     return redirect(f"{url_for('moderate.queue')}?{urlencode(place | {'notice': notice})}", 303)

@@ -1,12 +1,13 @@
-"""The moderators' JSON: items, decisions on one or many, their undo, and the history."""
+"""The moderators' JSON: items, decisions on one, and the history."""
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated, Self, TypeVar
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from flask import Response, request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from moderate.errors import Invalid, UnsupportedMediaType
 from moderate.http.answers import unstored
@@ -28,23 +29,17 @@ from moderate.http.operation import (
     Json,
     Operation,
     Reply,
-    one_of,
     query,
     whole,
 )
-from moderate.http.state import current_state
+from moderate.http.state import current_request, current_state
 from moderate.i18n import Message
-from moderate.model import MAX_ID, Awaiting, ChangedText, Decision, ItemFilter, Kind, Status, whole_number
+from moderate.model import FILTER_NAMES, MAX_ID, Awaiting, ChangedText, Decision, ItemFilter, Kind, Status, whole_number
 from moderate.moderation.access import moderator, signed_in
 from moderate.moderation.decide import (
-    MOST,
     DecisionRequest,
-    Matching,
-    decide_items,
     decide_one,
     look_up,
-    undo_batch,
-    undo_one,
 )
 from moderate.protocols.comment import field_errors
 from moderate.reading.views import number
@@ -56,7 +51,7 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
     from moderate.http.state import State
-    from moderate.moderation.decide import Outcome
+    from moderate.model import Counts, Item, Page
 
 M = TypeVar("M", bound=BaseModel)
 E = TypeVar("E", bound="StrEnum")
@@ -85,15 +80,20 @@ FILTER = (
         {"type": "string", "pattern": "^([1-9][0-9]{0,17})?$"},
         "The number of an item: that one, and those with the same or nearly the same text.",
     ),
+    query("decided", {"enum": ["", "0", "1"]}, "1: a person has decided on them; 0: only checks have."),
     query("q", WORDS, "Words, beginnings of words, or symbols of the text and what stands around it."),
+)
+#: The orders of a list of items.
+SORTS = (NEWEST, BY_SCORE) = ("newest", "score")
+SORT = query(
+    "sort",
+    {"enum": list(SORTS), "default": NEWEST},
+    "`score`: the most suspicious first; with more of a filter than the status, of the newest 10,000 that match.",
 )
 LIMIT = query("limit", whole(200, 50), "Entries on a page.")
 
-#: Items in one list of decisions.
-MOST_LISTED = 500
-
 #: Unknown members are refused, and no value is converted.
-STRICT = ConfigDict(extra="forbid", strict=True)
+STRICT = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
 IdIn = Annotated[int, Field(ge=1, le=MAX_ID)]
 #: Without NUL, which some databases cannot store.
@@ -113,77 +113,6 @@ class DecisionIn(BaseModel):
     note: Note | None = None
 
 
-class Seen(BaseModel):
-    """An item as the moderator saw it."""
-
-    model_config = STRICT
-
-    id: IdIn
-    version: IdIn
-
-
-class FilterIn(BaseModel):
-    """A filter with the names of the query of ``GET /moderation/items``; a blank text counts as none."""
-
-    model_config = STRICT
-
-    status: Status | None = None
-    kind: Kind | None = None
-    article: Words | None = None
-    author: Words | None = None
-    ip: Words | None = None
-    host: Words | None = None
-    like: IdIn | None = None
-    q: Words | None = None
-    awaiting: Awaiting | None = None
-
-    def to_filter(self) -> ItemFilter:
-        return ItemFilter(**{name: value or None for name, value in self})
-
-
-class DecisionsIn(BaseModel):
-    """One decision on listed items, or on all that a filter matches if these are as many as expected."""
-
-    model_config = ConfigDict(**STRICT, json_schema_extra=one_of(("items",), ("filter", "expect")))
-
-    decision: Decision
-    items: Annotated[list[Seen], Field(min_length=1, max_length=MOST_LISTED)] | None = None
-    filter: FilterIn | None = None
-    expect: Annotated[int, Field(ge=0, le=MOST)] | None = None
-    #: The digest of the items that the filter matched, as 409 `unexpected-number` returned it.
-    seen: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    #: What becomes of changed texts that wait behind approved ones.
-    change: ChangedText = ChangedText.ACCEPT
-    note: Note | None = None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if (self.items is None) is (self.filter is None):
-            raise ValueError("give either items or a filter")
-        if (self.filter is None) is not (self.expect is None):
-            raise ValueError("a filter goes with expect, the number of items that it matches")
-        if self.filter is None and self.seen is not None:
-            raise ValueError("seen goes with a filter")
-        if self.items and len({seen.id for seen in self.items}) != len(self.items):
-            raise ValueError("name each item once")
-        return self
-
-
-class UndoIn(BaseModel):
-    """The decisions to undo: a batch, or one line of the history."""
-
-    model_config = ConfigDict(**STRICT, json_schema_extra=one_of(("batch",), ("history",)))
-
-    batch: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")] | None = None
-    history: IdIn | None = None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if (self.batch is None) is (self.history is None):
-            raise ValueError("give either batch or history")
-        return self
-
-
 class TotalsOut(Answer):
     pending: Count
     approved: Count
@@ -195,35 +124,6 @@ class ItemsOut(Answer):
     items: list[ModeratorItem]
     next: Id | None
     totals: TotalsOut
-
-
-class DecidedOut(Answer):
-    id: Id
-    status: Status
-    version: Id
-    changed: bool
-
-
-class ConflictOut(Answer):
-    """An item that was left as it is; `code` is that of the error for a decision on it alone."""
-
-    id: Id
-    code: str
-    by: str | None = None
-    decision: Status | None = None
-    version: Id | None = None
-
-
-class DecisionsOut(Answer):
-    batch: str | None
-    decided: list[DecidedOut]
-    conflicts: list[ConflictOut]
-
-
-class UndoOut(Answer):
-    batch: str | None
-    undone: list[DecidedOut]
-    conflicts: list[ConflictOut]
 
 
 class HistoryOutLine(HistoryLine):
@@ -239,19 +139,46 @@ class HistoryOut(Answer):
     "GET",
     "/moderation/items",
     "moderation_items",
-    "Items, newest first, with the totals of the site",
-    parameters=(*FILTER, CURSOR, LIMIT),
+    "Items, newest or most suspicious first, with the totals of the site",
+    parameters=(*FILTER, SORT, CURSOR, LIMIT),
     replies=(Reply(200, "A page of items.", ItemsOut),),
     is_for_moderators=True,
 )
 def items() -> ResponseReturnValue:
     state, _ = signed_in()
-    page = state.desk.store.queue.page(
-        item_filter(), cursor=number("cursor", None, MAX_ID), limit=number("limit", 50, 200) or 50
-    )
-    return unstored(
-        {"items": [moderator_item(item) for item in page.items], "next": page.next, "totals": totals(state)}
-    )
+    page = sorted_page(state, item_filter(), number("cursor", None, MAX_ID), number("limit", 50, 200) or 50)
+    texts = ",".join([as_text(state, item) for item in page.items])
+    rest = dumps({"next": page.next, "totals": totals(state.desk.store.counters.totals())})
+    return unstored(f'{{"items":[{texts}],{rest[1:]}\n')
+
+
+def sorted_page(state: State, which: ItemFilter, cursor: int | None, limit: int) -> Page:
+    """Return a page of items in the order that the query string asks for. Raises `Invalid`."""
+    queue = state.desk.store.queue
+    if order_asked() == BY_SCORE:
+        return queue.by_score(which, cursor=cursor, limit=limit)
+    return queue.page(which, cursor=cursor, limit=limit)
+
+
+def order_asked() -> str:
+    """Return the order that the query string asks for, one of `SORTS`. Raises `Invalid`."""
+    asked = request.args.get("sort") or NEWEST
+    if asked not in SORTS:
+        raise Invalid.field("sort", Message("One of {values}.", values=list(SORTS)))
+    return asked
+
+
+#: In the form of Flask's own.
+dumps = partial(json.dumps, separators=(",", ":"), sort_keys=True)
+
+
+def as_text(state: State, item: Item) -> str:
+    """Return an item as moderators get it, as JSON."""
+    made = state.item_texts.get(item.id, item)
+    if made is not None:
+        return made
+    text = dumps(moderator_item(item))
+    return state.item_texts.put(item.id, item, text, 4000 + 2 * len(text))
 
 
 def item_filter(prefix: str = "") -> ItemFilter:
@@ -260,14 +187,22 @@ def item_filter(prefix: str = "") -> ItemFilter:
     Raises `Invalid` for values that no item can have.
     """
     sent = request.form if prefix else request.args
-    given = {field.name: sent.get(prefix + field.name, "") for field in fields(ItemFilter)}
+    given = {name: sent.get(prefix + name, "") for name in FILTER_NAMES}
     return ItemFilter(
         status=choice("status", Status, given),
         kind=choice("kind", Kind, given),
         awaiting=choice("awaiting", Awaiting, given),
         **{name: words(name, given) for name in ("article", "author", "ip", "host", "q")},
         like=item_id(words("like", given)),
+        decided=yes_or_no("decided", given),
     )
+
+
+def yes_or_no(name: str, given: Mapping[str, str]) -> int | None:
+    """Return 1 or 0 of a query, None for a blank. Raises `Invalid` for anything else."""
+    if given[name] not in {"", "0", "1"}:
+        raise Invalid.field(name, Message("One of {values}.", values=["0", "1"]))
+    return int(given[name]) if given[name] else None
 
 
 def words(name: str, given: Mapping[str, str]) -> str | None:
@@ -297,10 +232,9 @@ def choice(name: str, enum: type[E], given: Mapping[str, str]) -> E | None:
         raise Invalid.field(name, Message("One of {values}.", values=[entry.value for entry in enum])) from error
 
 
-def totals(state: State) -> dict[str, int]:
-    """Return the number of the site's items by status, from its counters."""
-    found = state.desk.store.counters.totals()
-    return {"pending": found.pending, "approved": found.approved, "spam": found.spam, "trash": found.trash}
+def totals(site: Counts) -> dict[str, int]:
+    """Return the number of items by status."""
+    return {"pending": site.pending, "approved": site.approved, "spam": site.spam, "trash": site.trash}
 
 
 @Operation(
@@ -333,7 +267,7 @@ def decide(item_id: int) -> ResponseReturnValue:
     sent = json_body(DecisionIn)
     items = {item_id: sent.version}
     request = DecisionRequest(decision=sent.decision, items=items, by=who, note=sent.note, change=sent.change)
-    return unstored(moderator_item(decide_one(state.desk, request)))
+    return unstored(f"{as_text(state, decide_one(state.desk, request))}\n")
 
 
 @Operation(
@@ -349,66 +283,6 @@ def delete(item_id: int) -> ResponseReturnValue:
     state = current_state()
     state.desk.store.items.delete(item_id, moderator(state).name, state.desk.clock.now())
     return Response(status=204)
-
-
-@Operation(
-    "POST",
-    "/moderation/decisions",
-    "moderation_decisions",
-    "One decision on listed items, or with `expect` on all that a filter matches",
-    body=DecisionsIn,
-    replies=(Reply(200, "What was decided and what was left.", DecisionsOut),),
-    problems=("unexpected-number", "not-allowed"),
-    is_for_moderators=True,
-)
-def decisions() -> ResponseReturnValue:
-    state, who = signed_in()
-    sent = json_body(DecisionsIn)
-    items: Mapping[int, int] | Matching
-    if sent.filter is None:
-        items = {seen.id: seen.version for seen in sent.items or ()}
-    else:
-        items = Matching(sent.filter.to_filter(), sent.expect or 0, sent.seen)
-    request = DecisionRequest(decision=sent.decision, items=items, by=who, note=sent.note, change=sent.change)
-    outcome = decide_items(state.desk, request)
-    return unstored(DecisionsOut(batch=outcome.batch, decided=done(outcome), conflicts=left(outcome)))
-
-
-@Operation(
-    "POST",
-    "/moderation/undo",
-    "moderation_undo",
-    "Take back a batch or one line of the history, but for what was decided again since",
-    body=UndoIn,
-    replies=(Reply(200, "What was put back and what was left.", UndoOut),),
-    problems=("unknown-decision", "not-allowed"),
-    is_for_moderators=True,
-)
-def undo() -> ResponseReturnValue:
-    state, who = signed_in()
-    sent = json_body(UndoIn)
-    if sent.batch is not None:
-        outcome = undo_batch(state.desk, sent.batch, by=who)
-    else:
-        outcome = undo_one(state.desk, sent.history or 0, by=who)
-    return unstored(UndoOut(batch=outcome.batch, undone=done(outcome), conflicts=left(outcome)))
-
-
-def done(outcome: Outcome) -> list[DecidedOut]:
-    return [
-        DecidedOut(id=done.item.id, status=done.item.status, version=done.item.version, changed=done.changed)
-        for done in outcome.done
-    ]
-
-
-def left(outcome: Outcome) -> list[ConflictOut]:
-    """Return the items that were left, each with the code of the error for a decision on it alone."""
-    return [
-        ConflictOut(id=left.id, code=left.code)
-        if left.now is None
-        else ConflictOut(id=left.id, code=left.code, by=left.by, decision=left.now.status, version=left.now.version)
-        for left in outcome.left
-    ]
 
 
 @Operation(
@@ -444,9 +318,10 @@ def history() -> ResponseReturnValue:
 
 def json_body(model: type[M]) -> M:
     """Return the request's JSON as *model*. Raises `Refused` with all errors at once."""
-    if request.mimetype != "application/json":
+    incoming = current_request()
+    if incoming.mimetype != "application/json":
         raise UnsupportedMediaType("Send application/json.")
     try:
-        return model.model_validate_json(request.get_data())
+        return model.model_validate_json(incoming.get_data())
     except ValidationError as error:
         raise Invalid(field_errors(error)) from error

@@ -1,4 +1,5 @@
 // Comfort for the queue: keys, decisions in place, undo, news. Without this file every one of these is a form.
+import { follow as followBatch } from "./desk_batch.js";
 import { listen } from "./desk_keys.js";
 import { watch } from "./desk_news.js";
 
@@ -18,6 +19,8 @@ const acts = [];
 let line = Promise.resolve();
 let underWay = 0;
 let current = null;
+// The act that the page speaks of last.
+let latest = null;
 
 // A page without this script has no use for an empty live region.
 said.hidden = false;
@@ -33,6 +36,8 @@ const id = (item) => Number(item.dataset.id);
 const isGone = (item) => "gone" in item.dataset;
 // Whether a changed text stands beside the one that is public.
 const waits = (item) => item.dataset.change === "waits";
+// Whether only checks have put it where it is, so that to say the same is a decision.
+const isOpen = (item) => "confirm" in item.dataset;
 
 function focus(item) {
   current = item;
@@ -87,6 +92,7 @@ function stands(item, now, version) {
   count(now, 1);
   item.dataset.status = now;
   item.dataset.version = version;
+  delete item.dataset.confirm;
   box(item).value = `${item.dataset.id}:${version}`;
   item.querySelector("[name=version]").value = version;
   const chip = item.querySelector(".status");
@@ -115,6 +121,7 @@ function renewed(item, fresh) {
   count(fresh.dataset.status, 1);
   count("changed", waits(fresh) - waits(item));
   delete item.dataset.change;
+  delete item.dataset.confirm;
   Object.assign(item.dataset, fresh.dataset);
   item.replaceChildren(...fresh.childNodes);
   box(item).checked = checked;
@@ -155,6 +162,8 @@ function say(text) {
 // Of what was left undone it does not speak in the colour of success.
 function tell(lines, act = null, isWell = true) {
   const text = lines.join(" ");
+  latest = act;
+  told.querySelector("a").hidden = true;
   told.classList.toggle("caution", !isWell);
   told.querySelector("p").textContent = text;
   told.hidden = false;
@@ -227,13 +236,13 @@ function inLine(work) {
 // Items leave at once, and come back where the server says otherwise.
 function decide(wanted, decision) {
   const drops = decision === "keep";
-  const about = wanted.filter((item) => !isGone(item) && (waits(item) || (!drops && item.dataset.status !== status[decision])));
+  const about = wanted.filter((item) => !isGone(item) && (waits(item) || (!drops && (item.dataset.status !== status[decision] || isOpen(item)))));
   if (about.length === 0) {
     if (wanted.length && isGone(wanted[0])) say(fill(words.gone, { id: id(wanted[0]) }));
     else if (wanted.length) say(fill(drops ? words.unchanged : words.already, { id: id(wanted[0]) }));
     return;
   }
-  const act = { items: about, changed: about.filter(waits), batch: null };
+  const act = { items: about, changed: about.filter(waits), open: about.filter(isOpen), batch: null };
   const seen = about.map((item) => ({ id: id(item), version: Number(item.dataset.version) }));
   acts.push(act);
   for (const item of about) comeBack(item);
@@ -269,6 +278,27 @@ function settle(act, answer, decision) {
   if (act.items.length === 0) forget(act);
   const lines = summary(answer.decided.map((one) => one.id), words[decision]);
   tell([...lines, ...answer.conflicts.map(clash)], act.items.length ? act : null, answer.conflicts.length === 0);
+  if (act.items.length === 1 && ["approve", "spam", "trash"].includes(decision)) {
+    offerMore(act, id(act.items[0])).catch(() => undefined);
+  }
+}
+
+// Says how many like the decided item wait, with the way to decide on all of them.
+async function offerMore(act, number) {
+  const [counted, likes] = [main.dataset.counted, main.dataset.likes].map((address) => new URL(address, location.href));
+  for (const address of [counted, likes]) {
+    address.searchParams.set("status", "pending");
+    address.searchParams.set("like", number);
+  }
+  const answer = await fetch(counted, { headers: { Accept: "application/json" } });
+  const n = answer.ok ? (await answer.json()).new : 0;
+  // The server counts up to a hundred.
+  if (n === 0 || latest !== act) return;
+  const link = told.querySelector("a");
+  link.href = likes;
+  link.textContent = n === 1 ? words.oneAlike : fill(words.alike, { n: n < 100 ? n : "100+" });
+  link.hidden = false;
+  say(`${told.querySelector("p").textContent} ${link.textContent}`);
 }
 
 // After the requests that are on their way; without an answer the cards stay as they are.
@@ -296,6 +326,7 @@ function putBack(act, answer) {
     const item = found.get(one.id);
     stands(item, one.status, one.version);
     if (act.changed.includes(item)) deal(item, "waits");
+    if (act.open.includes(item)) item.dataset.confirm = "";
     comeBack(item);
   }
   for (const left of answer.conflicts) {
@@ -364,6 +395,9 @@ if (bulk) {
 }
 told.querySelector("button").addEventListener("click", undo);
 document.addEventListener("focusin", here);
+
+const notice = document.getElementById("notice");
+if (notice && notice.dataset.batch) followBatch(notice, fill, say);
 
 // Nothing on the page moves by itself; it only says that there is more.
 if (main.dataset.news) watch(main.dataset.news, () => underWay > 0, (n) => fill(words.new, { n }), show);
