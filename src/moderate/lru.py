@@ -1,4 +1,4 @@
-"""The LRU cache that everything in this process shares: bounded in number, optionally in bytes, safe for threads."""
+"""The LRU caches that everything in this process shares: bounded in number, optionally in bytes, safe for threads."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
+S = TypeVar("S")
 V = TypeVar("V")
 
 
@@ -66,3 +67,26 @@ class LRUCache(Generic[V]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+
+class DerivedCache(Generic[S, V]):
+    """Values that were made of something, each with its source: it is returned for an equal source only.
+
+    Nothing has to be removed when a source changes; the value of the new one replaces that of the old one.
+    """
+
+    def __init__(self, max_entries: int, max_bytes: float) -> None:
+        self._made: LRUCache[tuple[S, V]] = LRUCache(max_entries, max_bytes)
+
+    def get(self, key: Hashable, source: S) -> V | None:
+        """Return the value of *key* if it was made of an equal *source*, else None."""
+        made = self._made.get(key)
+        # Comparing the fields of an item takes longer than all the rest.
+        if made is None or not (made[0] is source or made[0] == source):
+            return None
+        return made[1]
+
+    def put(self, key: Hashable, source: S, value: V, size: int) -> V:
+        """Store the *value* that was made of *source*, and return it. *size* is that of both in bytes, roughly."""
+        self._made.put(key, (source, value), size)
+        return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moderate.lru import LRUCache
+from moderate.lru import DerivedCache, LRUCache
 
 
 def test_stored_entries_are_found_and_no_others() -> None:
@@ -53,3 +53,13 @@ def test_an_expired_entry_no_longer_counts() -> None:
     assert cache.expire_oldest(lambda value: value == "old")
     assert not cache.expire_oldest(lambda value: value == "old")
     assert (cache.get("a"), len(cache), cache.size) == (None, 1, 4)
+
+
+def test_a_derived_value_is_returned_for_an_equal_source_alone() -> None:
+    cache: DerivedCache[list[int], str] = DerivedCache(9, max_bytes=100)
+    assert cache.put("a", [1], "one", 5) == "one"
+    assert cache.get("a", [1]) == "one"
+    assert cache.get("a", [2]) is None
+    assert cache.get("b", [1]) is None
+    cache.put("a", [2], "two", 5)
+    assert (cache.get("a", [1]), cache.get("a", [2])) == (None, "two")

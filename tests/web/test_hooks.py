@@ -419,6 +419,15 @@ def test_a_number_is_accepted_as_article_key_everywhere(host: Host) -> None:
     assert host.counts("1") == {"comments": 1, "trackbacks": 0}
 
 
+def test_a_decision_from_code_that_agrees_with_the_checks_is_written_down_once(tmp_path: Path) -> None:
+    host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_PREMODERATION="none")
+    with host.app.test_request_context("/"):
+        host.moderate.submit("thaw", "The river froze.", author="Mika")
+        done = [host.moderate.decide(1, "approve", version=1, by=name) for name in ("mori", "sato")]
+        assert [(item.version, item.decided_by) for item in done] == [(1, "mori"), (1, "mori")]
+        assert [line.by for line in host.state.desk.store.history.of_item(1)] == [None, "mori"]
+
+
 @pytest.mark.parametrize("key", [None, True, 1.5, b"1"])
 def test_an_invalid_key_is_a_type_error_in_templates_and_code(host: Host, key: Any) -> None:
     helpers = host.app.jinja_env.globals

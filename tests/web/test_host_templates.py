@@ -11,8 +11,9 @@ from flask import Flask, render_template_string
 from jinja2 import ChainableUndefined, DictLoader, Environment, FileSystemBytecodeCache, StrictUndefined, meta
 from jinja2.ext import Extension
 from jinja2.sandbox import SandboxedEnvironment
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from moderate import Moderator
 from tests.servers import ROOT
 from tests.web.mail_sites import a_site
 
@@ -300,3 +301,15 @@ def test_a_replaced_part_of_the_thread_uses_the_environment_of_the_host(tmp_path
     assert "Winter|styles" in page
     host.app.jinja_env.globals["site_name"] = "Spring"
     assert "Spring|styles" in host.client.get("/thread").text
+
+
+def test_a_replaced_card_of_the_queue_is_rendered_for_each_request(tmp_path: Path) -> None:
+    own = """{% macro row(item) %}<li>Card {{ item.id }} for {{ site_name }}, {{ form_fields }}</li>{% endmacro %}"""
+    host = make(tmp_path / "site")
+    host.app.jinja_loader = DictLoader({"moderate/_item.html": own})  # type: ignore[assignment]
+    host.comment("Look at me.")
+    host.moderator = Moderator("mori")
+    for name in ("Winter & co", "Spring"):
+        host.app.jinja_env.globals["site_name"] = name
+        page = host.client.get("/discuss/moderation/").text
+        assert f'<li>Card 1 for {escape(name)}, <input type="hidden" name="csrf_token"' in page

@@ -15,7 +15,7 @@ import moderate
 from moderate.http import item_json
 from moderate.http.answers import Problem
 from moderate.http.operation import Route
-from moderate.moderation import articles_views, queue
+from moderate.moderation import articles_views, bulk_views, queue
 from moderate.moderation import views as moderation
 from moderate.monitoring import health
 from moderate.reading import views as reading
@@ -172,9 +172,9 @@ def busy(host: Host) -> Host:
     host.decide(1, "approve")
     many = {"decision": "trash", "items": [{"id": 2, "version": 1}, {"id": 99, "version": 1}]}
     answer = host.client.post("/discuss/moderation/decisions", json=many, headers=headers)
-    assert_is(moderation.DecisionsOut, answer)
+    assert_is(bulk_views.DecisionsOut, answer)
     undone = host.client.post("/discuss/moderation/undo", json={"batch": answer.json["batch"]}, headers=headers)
-    assert_is(moderation.UndoOut, undone)
+    assert_is(bulk_views.UndoOut, undone)
     return host
 
 

@@ -7,8 +7,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from flask import Request, Response
+from hypothesis import given
+from hypothesis import strategies as st
 
 from moderate.reading.thread import OURS
+from moderate.reading.views import values_of
 from tests.factories import fill_thread
 from tests.sites import Host
 
@@ -459,6 +463,35 @@ def test_a_304_response_has_a_fresh_form_token(host: Host) -> None:
     assert answer.headers["Cache-Control"] == "no-cache"
 
 
+def test_functions_of_the_host_may_change_an_answer(host: Host) -> None:
+    @host.app.after_request
+    def change(response: Response) -> Response:
+        response.headers["X-Site"] = "news"
+        if response.status_code == 200:
+            response.set_data(response.get_data() + b"\n")
+        return response
+
+    got = reader(host).get(THREAD)
+    assert (got.headers["X-Site"], got.content_length, got.data[-1:]) == ("news", len(got.data), b"\n")
+    assert got.headers["X-Content-Type-Options"] == "nosniff"
+    unchanged = reader(host).get(THREAD, headers={"If-None-Match": got.headers["ETag"]})
+    assert (unchanged.status_code, unchanged.headers["X-Site"], unchanged.content_type) == (304, "news", None)
+
+
+def test_an_answer_that_a_function_of_the_host_replaces_is_completed_as_any_other(host: Host) -> None:
+    @host.app.after_request
+    def replace(response: Response) -> Response:
+        if response.status_code == 303:
+            response.headers["Location"] = "/danke schön"
+        elif "ETag" in response.headers:
+            response.status_code = 204
+        return response
+
+    sent = reader(host).post("/discuss/comments/thaw", data={"text": "Anyone there?", "author": "Mika"})
+    assert sent.headers["Location"] == "/danke%20sch%C3%B6n"
+    assert "Content-Length" not in reader(host).get(THREAD).headers
+
+
 def test_head_has_the_header_fields_of_get_and_no_body(host: Host) -> None:
     got, head = reader(host).get(THREAD), reader(host).head(THREAD)
     assert head.status_code == 200
@@ -474,12 +507,26 @@ def test_counters_of_many_articles_are_read_at_once_and_are_zero_for_unknown_one
     approved(host)
     approved(host, article="2026/雪解け")
     host.comment("Waits")
-    answer = reader(host).get("/discuss/counts", query_string={"article": ["thaw", "2026/雪解け", "never heard of"]})
+    asked = ["thaw", "2026/雪解け", "never heard of", '"\\', "thaw"]
+    answer = reader(host).get("/discuss/counts", query_string={"article": asked})
+    assert [*answer.json] == asked[:-1]
     assert answer.json == {
         "thaw": {"comments": 1, "trackbacks": 0},
         "2026/雪解け": {"comments": 1, "trackbacks": 0},
         "never heard of": {"comments": 0, "trackbacks": 0},
+        '"\\': {"comments": 0, "trackbacks": 0},
     }
+
+
+@given(
+    st.lists(
+        st.sampled_from(["article", "=", "&", "&article=", "%61", "+", "%2F", "%e9", "%E9%9b%aa", "%", "雪", ";", "b"])
+    )
+)
+def test_the_keys_in_a_query_are_those_that_flask_reads(parts: list[str]) -> None:
+    query = "".join(parts)
+    environ = {"QUERY_STRING": query.encode().decode("latin-1")}
+    assert values_of("article", query) == Request(environ).args.getlist("article")
 
 
 @pytest.mark.parametrize(

@@ -16,21 +16,22 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import PathConverter
-from werkzeug.wsgi import get_input_stream
+from werkzeug.wsgi import get_content_length, get_input_stream
 
 from moderate.errors import ConfigError, Invalid, Refused, ServiceDown, TooLarge, UnknownItem
 from moderate.http import openapi
-from moderate.http.answers import MethodNotAllowed, NoSuchPage, problem
+from moderate.http.answers import Finished, MethodNotAllowed, NoSuchPage, problem
 from moderate.http.operation import routes_in
-from moderate.http.state import REFUSAL, current_state
+from moderate.http.state import REFUSAL, current_request, current_state
 from moderate.model import MAX_ID
-from moderate.moderation import access, articles_views, forms, items_csv, queue
+from moderate.moderation import access, articles_views, bulk_views, forms, items_csv, queue
 from moderate.moderation import views as moderation
 from moderate.monitoring import health, metrics
 from moderate.monitoring.warnings import NO_PROXY_FIX
 from moderate.notices import confirmation_views
 from moderate.notices import views as notices
 from moderate.protocols.base import set_limits
+from moderate.protocols.comment import model_for
 from moderate.reading import feed
 from moderate.reading import views as reading
 from moderate.rules import views as rules
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from flask import Flask, Request
     from flask.sansio.app import App
     from flask.typing import ResponseReturnValue
+    from pydantic import BaseModel
 
     from moderate.http.operation import Operation, Route, View
     from moderate.http.state import State
@@ -61,6 +63,7 @@ VIEWS = (
     metrics,
     confirmation_views,
     moderation,
+    bulk_views,
     articles_views,
     items_csv,
     queue,
@@ -76,15 +79,13 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 LIVE = "moderate_live"
 
 
-def build_blueprint(ways_in: Sequence[InboundProtocol]) -> Blueprint:
+def build_blueprint(ways_in: Sequence[InboundProtocol]) -> ApiBlueprint:
     """Return the blueprint named ``moderate`` with everything that is declared in `VIEWS`, and all protocols."""
     blueprint = ApiBlueprint("moderate", __name__, template_folder="templates", static_folder="static")
     blueprint.record(lambda setup: setup.app.url_map.converters.update(moderate_key=KeyConverter))
     # The thread is mounted with the comments' protocol.
     routes = [route for module in VIEWS for route in routes_in(module) if route is not reading.thread]
     mount(blueprint, [*chain.from_iterable(map(submission.routes_of, ways_in)), *routes])
-    blueprint.url_value_preprocessor(preprocess)
-    blueprint.before_request(begin)
     blueprint.after_request(finish)
     add_rule(blueprint, "/<path:_>", "nothing_here", nothing_here)
     add_rule(blueprint, "/moderation/<path:_>", "nothing_at_the_desk", queue.nothing_here)
@@ -124,7 +125,10 @@ def dispatcher(routes: list[Route]) -> View:
     allowed = ", ".join(sorted({*declared, "OPTIONS"} | ({"HEAD"} if "GET" in declared else set())))
 
     def dispatch(**values: Any) -> ResponseReturnValue:
-        method = "GET" if request.method == "HEAD" else request.method
+        values.pop(LIVE, None)
+        incoming = current_request()
+        begin(incoming)
+        method = "GET" if incoming.method == "HEAD" else incoming.method
         found = declared.get(method, others)
         if found is None:
             is_asked = method == "OPTIONS"
@@ -132,8 +136,8 @@ def dispatcher(routes: list[Route]) -> View:
         if values.get("item_id", 0) > MAX_ID:
             return problem(UnknownItem())
         operation = found.operation
-        if REFUSAL in request.environ and not (operation.reads_body or operation.answers_errors):
-            return problem(request.environ[REFUSAL], operation.translate)
+        if REFUSAL in incoming.environ and not (operation.reads_body or operation.answers_errors):
+            return problem(incoming.environ[REFUSAL], operation.translate)
         try:
             return found.view(**values)
         except (Refused, ServiceDown) as error:
@@ -144,7 +148,7 @@ def dispatcher(routes: list[Route]) -> View:
         except Exception:
             # Flask logs the path with an unexpected error, and the token of a link must not be in it.
             if "token" in values:
-                request.path = request.path.replace(values["token"], "…")
+                incoming.path = incoming.path.replace(values["token"], "…")
             raise
 
     return dispatch
@@ -155,32 +159,55 @@ def nothing_here(**_: str) -> ResponseReturnValue:
     return problem(NoSuchPage())
 
 
+def build_models(blueprint: ApiBlueprint, settings: Settings) -> None:
+    """Build the models of bodies and answers. pydantic would build each at its first use, and 2.11 not thread-safely.
+
+    A command needs none of them.
+    """
+    models: set[type[BaseModel] | None] = {model_for(settings.honeypot)}
+    for operation in blueprint.operations:
+        models.update(operation.bodies.values(), *(reply.models for reply in operation.replies))
+    for model in models:
+        if model is not None:
+            model.model_rebuild()
+
+
 # --- each request -------------------------------------------------------------------------------------
 
 
-def preprocess(_endpoint: str | None, values: dict[str, Any] | None) -> None:
-    """Drop `LIVE` from the arguments, and exempt the blueprint from Flask-WTF's CSRFProtect, where the host uses it.
+def prepare(app: Flask, **_: object) -> None:
+    """Receive `flask.request_started`: start this process's worker, and get a request to the blueprint ready.
 
-    Pings come from programs without a token, and the moderators' forms have a token of our own. A host may set
-    CSRFProtect up after us, so the exemption is made on each request, before CSRFProtect checks it.
+    Nothing starts at import, because servers fork, but at the first request, the host's own ones included. In tests
+    (`TESTING`) nothing starts unless the host has set MODERATE_WORKER itself, because a thread would outlive its test.
     """
-    if values:
-        values.pop(LIVE, None)
-    csrf = current_app.extensions.get("csrf")
+    state: State = app.extensions["moderate"]
+    if "MODERATE_WORKER" in app.config or not app.testing:
+        state.worker.start()
+    incoming = current_request()
+    rule = incoming.url_rule
+    if rule is None or not rule.endpoint.startswith("moderate."):
+        return
+    # Exempt the blueprint from Flask-WTF's CSRFProtect, where the host uses it. Pings come from programs without a
+    # token, and the moderators' forms have a token of our own. A host may set CSRFProtect up after us, so the
+    # exemption is made on each request, before CSRFProtect checks it.
+    csrf = app.extensions.get("csrf")
     if csrf is not None and hasattr(csrf, "exempt"):
-        csrf.exempt(current_app.blueprints["moderate"])
+        csrf.exempt(app.blueprints["moderate"])
+    if incoming.method not in WITHOUT_BODY:
+        keep_body(state, incoming)
 
 
-def begin() -> None:
+def begin(incoming: Request) -> None:
     """Log hints about the app and the ends of outages once, and note the request's sub-path."""
     state = current_state()
     if state.hints.waiting:
         state.hints.log_waiting()
-    if "X-Forwarded-For" in request.headers and not isinstance(current_app.wsgi_app, ProxyFix):
+    if "HTTP_X_FORWARDED_FOR" in incoming.environ and not isinstance(current_app.wsgi_app, ProxyFix):
         state.hints.log_once(NO_PROXY_FIX)
     if state.desk.outages.ongoing:
         state.desk.outages.settle()
-    state.address.note(request)
+    state.address.note(incoming)
 
 
 def finish(response: Response) -> Response:
@@ -188,28 +215,21 @@ def finish(response: Response) -> Response:
 
     Without such a word a cache may store a 200, 204, 404 or 405 for as long as it thinks fit.
     """
-    if request.endpoint != "moderate.static":
-        response.headers.setdefault("Cache-Control", "no-store")
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    if isinstance(response, Finished):
+        return response
+    headers = response.headers
+    if "Cache-Control" not in headers and request.endpoint != "moderate.static":
+        headers["Cache-Control"] = "no-store"
+    headers["X-Content-Type-Options"] = "nosniff"
     return response
-
-
-def start_worker(app: Flask, **_: object) -> None:
-    """Start this process's worker threads at the first request, the host's own ones included; for `request_started`.
-
-    Nothing starts at import, because servers fork. In tests (`TESTING`) nothing starts unless the host has set
-    MODERATE_WORKER itself, because a thread would outlive its test.
-    """
-    if not app.testing or "MODERATE_WORKER" in app.config:
-        current_state().worker.start()
 
 
 # --- the body of a request -----------------------------------------------------------------------------
 #
 # A host's ``before_request`` function that reads `request.form` empties the input stream, and Werkzeug keeps no bytes
-# of it. Flask sends its signal `request_started` before the first of these functions is called: `keep_body` receives
-# it, reads the body of a request to the blueprint under the blueprint's own limit, and lets the request give those
-# bytes from then on, to the host's code and to the views.
+# of it. Flask sends its signal `request_started` before the first of these functions is called: `prepare` receives
+# it, and `keep_body` reads the body of a request to the blueprint under the blueprint's own limit and lets the request
+# give those bytes from then on, to the host's code and to the views.
 
 #: Bytes that are read where the address does not say otherwise.
 MAX_BODY = 65_536
@@ -225,31 +245,28 @@ BODILESS = (
 )
 
 
-def keep_body(_app: Flask, **_: object) -> None:
-    """Read the body of a request to the blueprint; a receiver of `flask.request_started`.
+def keep_body(state: State, incoming: Request) -> None:
+    """Read the body of a request to the blueprint.
 
     Raises nothing: a body that cannot be read is refused later, in the form of the address that was requested, with
     the error that stands as `REFUSAL` in the WSGI environment. The host's code finds an empty body then.
     """
-    if request.blueprint != "moderate" or request.method in WITHOUT_BODY:
-        return
-    state = current_state()
-    limit = max_body(state, request.endpoint or "")
+    limit, announced = max_body(state, incoming.endpoint or ""), get_content_length(incoming.environ) or 0
     # The host's settings limit the host's own forms. These values replace them for this request.
     # One byte more than is accepted, because Werkzeug silently truncates a body without a length at this number.
     # Older versions compare the length that was announced; what is read is bounded by then.
-    most_of_form = max(limit, request.content_length or 0) + 1
-    set_limits(request, max_content_length=limit + 1, max_form_memory_size=most_of_form, max_form_parts=MAX_PARTS)
+    most_of_form = max(limit, announced) + 1
+    set_limits(incoming, max_content_length=limit + 1, max_form_memory_size=most_of_form, max_form_parts=MAX_PARTS)
     try:
-        body = read_body(request, limit)
+        body = read_body(incoming, limit, announced)
     except Refused as error:
-        request.environ[REFUSAL] = error
+        incoming.environ[REFUSAL] = error
         body = b""
-    request.environ["wsgi.input"] = BytesIO(body)
-    request.stream = BytesIO(body)
-    request.get_data(cache=True)
+    incoming.environ["wsgi.input"] = BytesIO(body)
+    incoming.stream = BytesIO(body)
+    incoming.get_data(cache=True)
     # For code of the host that reads the stream itself: `get_data` has emptied the one above.
-    request.stream = BytesIO(body)
+    incoming.stream = BytesIO(body)
 
 
 def max_body(state: State, endpoint: str) -> int:
@@ -264,8 +281,8 @@ def max_body(state: State, endpoint: str) -> int:
     return MAX_BODY
 
 
-def read_body(incoming: Request, limit: int) -> bytes:
-    """Return the body. Raises `TooLarge` above *limit* bytes, `Invalid` where it ends too early or is broken.
+def read_body(incoming: Request, limit: int, announced: int) -> bytes:
+    """Return the body. Raises `TooLarge` above *limit* bytes, `Invalid` where it is broken or ends before *announced*.
 
     Code that ran even before the signal (WSGI middleware, a session interface) may have read it. Then the
     input is rewound where the server's can be, else the bytes are those that Flask's request has kept.
@@ -285,7 +302,7 @@ def read_body(incoming: Request, limit: int) -> bytes:
         log.info("The body of a request could not be read: %s.", type(error).__name__)
         raise Invalid.field("", "The request cannot be read.") from error
     # Werkzeug leaves this check to the server, and not all servers make it.
-    is_short = len(body) < (incoming.content_length or 0)
+    is_short = len(body) < announced
     if is_short and (body or not vars(incoming).get("form")):
         if not body:
             current_state().hints.log_once(BODILESS)

@@ -9,19 +9,23 @@ import logging
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from flask import Response, current_app, request, url_for
+from flask import Flask, Response, current_app, request, url_for
+from markupsafe import escape
 from werkzeug.exceptions import Gone, NotFound
+from werkzeug.http import dump_cookie
+from werkzeug.urls import iri_to_uri
 
 from moderate.errors import Forbidden, HookError, Invalid, RateLimited, ServiceDown
 from moderate.hooks import Article, Author, id_of_login, type_name
-from moderate.http.answers import headers_of, problem, public_text, status_of
+from moderate.http.answers import Frame, headers_of, problem, public_text, see_other, slot, status_of
 from moderate.http.item_json import public_item
 from moderate.http.site_address import SENT, item_address
 from moderate.i18n import Message
-from moderate.limits.spending import client_net, keyed
+from moderate.limits.spending import client_net, key_of
+from moderate.lru import LRUCache
 from moderate.model import PINGS, Kind, Moderator, Status, whole_number
 from moderate.text.clean import email as clean_email
 
@@ -48,7 +52,7 @@ OWN_COOKIE = "moderate_own"
 OWN_ITEMS = 30
 OWN_SECONDS = 30 * 24 * 3600
 
-#: Seconds for which the address that `SiteEdge.landing` returns shows its sender a pending comment without a cookie.
+#: Seconds for which the address that `SiteEdge.redirect` leads to shows its sender a pending comment without a cookie.
 SENT_SECONDS = 10 * 60
 
 #: The cookie of a browser in which an e-mail address was confirmed; it holds a keyed hash of the address.
@@ -58,6 +62,17 @@ CONFIRMED_SECONDS = 180 * 24 * 3600
 #: Words for a form whose parent cannot be answered. The form is shown again without the parent.
 PARENT_GONE = Message("The comment that you answered is not there any more.")
 WITHOUT_PARENT = Message("What you wrote is still here. You can send it as a comment on the article.")
+
+#: The templates of the page of a refused form.
+PAGE_PARTS = ("form_page", "_form", "_styles", "_scripts")
+
+#: The fields of the form that its template shows as they were typed.
+TYPED = ("author", "email", "url", "text", "parent")
+
+#: What else of the form differs between requests.
+FORM_TEXTS = ("action", "preview", "token", "message")
+
+HTML_UTF8 = "text/html; charset=utf-8"
 
 #: Pings in a list for software.
 LISTED_PINGS = 200
@@ -132,9 +147,16 @@ class SiteEdge:
     templates: Templates
     max_length: int = field(init=False)
     honeypot: str = field(init=False)
+    #: Addresses within the blueprint, by all that they depend on.
+    _addresses: LRUCache[str] = field(init=False, default_factory=partial(LRUCache, 1024, 1_000_000))
+    #: The pages of refused forms, with slots for the texts of one request.
+    _pages: LRUCache[Frame] = field(init=False, default_factory=partial(LRUCache, 64, 1_000_000))
+    _is_built_by_flask: bool = field(init=False)
 
     def __post_init__(self) -> None:
         self.max_length, self.honeypot = self.desk.settings.max_length, self.desk.settings.honeypot
+        app = type(self.address.app)
+        self._is_built_by_flask = app.create_url_adapter is Flask.create_url_adapter and app.url_for is Flask.url_for
 
     def author(self, request: Request) -> Author | None:
         found = self.hooks.load_author()
@@ -182,7 +204,7 @@ class SiteEdge:
     def sender_key(self, request: Request, *parts: str) -> str:
         """See `Edge.sender_key`. The key is a keyed hash, so that the client's address cannot be read from it."""
         sender = [client_net(request.remote_addr).own, *parts]
-        return keyed(self.signer.derive("idempotency"), "sender", json.dumps(sender))
+        return key_of(self.signer.derive("idempotency"), "sender", json.dumps(sender))
 
     def article(self, key: str) -> Article | None:
         """Return the host's article with *key*. The host is not asked about keys that no article can have."""
@@ -209,32 +231,34 @@ class SiteEdge:
 
     def own_items(self, request: Request) -> list[int]:
         """Return the ids of the items that this browser has sent, oldest first."""
-        opened = self.signer.open("own", request.cookies.get(OWN_COOKIE), max_age=OWN_SECONDS)
+        if OWN_COOKIE not in request.cookies:
+            return []
+        opened = self.signer.open("own", request.cookies[OWN_COOKIE], max_age=OWN_SECONDS)
         return list(opened[0]) if opened else []
 
     def sent_item(self, request: Request) -> int | None:
-        """Return the id of the item that this visitor has just sent, going by the address that `landing` made."""
+        """Return the id of the item that this visitor has just sent, going by the address that `redirect` made."""
         opened = self.signer.open("sent", request.args.get(SENT), max_age=SENT_SECONDS)
         return int(opened[0][0]) if opened and opened[0][1] == self.sender_key(request, "sent") else None
 
-    def landing(self, request: Request, receipt: Receipt) -> str:
-        """See `Edge.landing`. A pending item is named by a signed parameter that is valid for this visitor alone."""
+    def redirect(self, request: Request, receipt: Receipt) -> Response:
+        """See `Edge.redirect`. A pending item is named by a signed parameter that is valid for this visitor alone."""
         item = receipt.item
         waits = item.status in {Status.PENDING, Status.SPAM}
         sent = self.signer.sign("sent", [item.id, self.sender_key(request, "sent")]) if waits else ""
-        return item_address(receipt.article.url, item.id, sent=sent)
+        return see_other(item_address(uri_of(receipt.article.url), item.id, sent=sent))
 
     def is_personal(self, request: Request) -> bool:
         """Return whether the thread may contain something for this visitor alone. Does not read the database."""
         return self.is_marked(request) or self.hooks.load_author() is not None
 
     def is_marked(self, request: Request) -> bool:
-        """Return whether the request carries one of the blueprint's cookies or an address that `landing` made."""
+        """Return whether the request carries one of the blueprint's cookies or an address that `redirect` made."""
         return bool({OWN_COOKIE, CONFIRMED_COOKIE} & request.cookies.keys() or SENT in request.args)
 
     def remember_own(self, request: Request, response: AnyResponse, item: Item) -> None:
         """See `Edge.remember_own`. Cross-site forms carry no cookies, so that the list would be overwritten."""
-        if self.address.is_cross_site(request):
+        if item.is_public or self.address.is_cross_site(request):
             return
         mine = self.own_items(request)
         if item.id in mine:
@@ -255,10 +279,38 @@ class SiteEdge:
             with suppress(ServiceDown):
                 parent = self.parent(found.key, typed.get("parent", ""))
         form = self.form(article, typed=typed, error=error, reply_to=parent)
-        page = self.templates.render("form_page", article=found, form=form, error=error, message=form["message"])
-        response = Response(page, status_of(error), headers=headers_of(error))
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        is_plain = not (found is None or form["errors"] or form["reply_to"] or form["author"])
+        if is_plain and self.templates.are_shipped(PAGE_PARTS):
+            page = self._kept_page(cast("Article", found), form, error)
+        else:
+            page = self.templates.render("form_page", article=found, form=form, error=error, message=form["message"])
+        headers = {"Content-Type": HTML_UTF8, "Cache-Control": "no-store", **headers_of(error)}
+        return Response(page, status_of(error), headers)
+
+    def _kept_page(self, article: Article, form: dict[str, Any], error: Refused | ServiceDown) -> str:
+        """Return the page of a form that was refused without an error of one field.
+
+        It is rendered once for all that differ in nothing but these texts, with slots in their places.
+        """
+        texts = {name: form["values"].get(name, "") for name in TYPED}
+        texts |= {name: form[name] for name in FORM_TEXTS}
+        language, translated = (self.templates.functions[f"moderate_{name}"] for name in ("language", "translated"))
+        texts |= {"message": translated(form["message"]), "title": article.title, "page": article.url}
+        # The host may make the addresses of static files depend on the request.
+        static = [url_for("moderate.static", filename=name) for name in ("moderate.css", "thread.js")]
+        key = (language(), *static, bool(texts["parent"]), bool(texts["token"]), bool(form["retry_after"]))
+        page = self._pages.get(key)
+        if page is None:
+            # Without a parent or a token the form has no field for it.
+            slots = {
+                name: slot(name) if text or name not in {"parent", "token"} else "" for name, text in texts.items()
+            }
+            about = replace(article, title=slots["title"], url=slots["page"])
+            shown = form | {name: slots[name] for name in FORM_TEXTS} | {"values": slots}
+            html = self.templates.render("form_page", article=about, form=shown, error=error, message=slots["message"])
+            page = Frame(html)
+            self._pages.put(key, page, page.size)
+        return page.filled({name: escape(text) for name, text in texts.items()})
 
     def parent(self, article: str, number: str) -> Item | None:
         """Return the public comment on *article* that a form answers by its *number*, None where there is none."""
@@ -290,8 +342,8 @@ class SiteEdge:
             with suppress(ServiceDown):
                 token = token or self.form_token(article)
         return {
-            "action": address_of("comment", article=article),
-            "preview": address_of("preview"),
+            "action": self._address("comment", article=article),
+            "preview": self._address("preview"),
             "token": token,
             "honeypot": settings.honeypot,
             "max_length": settings.max_length,
@@ -315,20 +367,41 @@ class SiteEdge:
 
     def absolute_url(self, endpoint: str, **values: object) -> str:
         """Return an absolute address on MODERATE_SITE_URL where it is set, because clients choose the Host field."""
-        return self.address.of_blueprint(address_of(endpoint, **values), request)
+        return self._address(endpoint, is_absolute=True, **values)
+
+    def _address(self, endpoint: str, *, is_absolute: bool = False, **values: object) -> str:
+        """Return the address of an endpoint of the blueprint, for the article page of this request.
+
+        `flask.url_for` would also call the host's ``url_defaults``. Frozen-Flask listens there and freezes every
+        address that is made, but the blueprint's own addresses stay live.
+        """
+        # An address with a token is made once.
+        here = () if "token" in values else self.here()
+        key = (endpoint, is_absolute, here, *values.values())
+        found = self._addresses.get(key) if here else None
+        if found is None:
+            adapter = cast("MapAdapter", current_app.create_url_adapter(request))
+            found = adapter.build(f"moderate.{endpoint}", values)
+            if is_absolute:
+                found = self.address.of_blueprint(found, request)
+            if here:
+                self._addresses.put(key, found, len(found) + sum(map(len, here)))
+        return found
+
+    def here(self) -> tuple[str, ...]:
+        """Return all of a request on which Flask builds addresses; empty where the app builds them in its own way."""
+        get = request.environ.get
+        names = ("HTTP_HOST", "SCRIPT_NAME", "wsgi.url_scheme", "SERVER_NAME", "SERVER_PORT")
+        return tuple([get(name, "") for name in names]) if self._is_built_by_flask else ()
+
+
+#: Most answers lead to few articles.
+uri_of = lru_cache(maxsize=256)(iri_to_uri)
 
 
 def set_cookie(request: Request, response: AnyResponse, name: str, value: str, seconds: int) -> None:
     """Set a cookie for the pages of this app alone, not for others that are mounted on the same host."""
-    path, is_secure = request.script_root or "/", request.is_secure
-    response.set_cookie(name, value, max_age=seconds, path=path, httponly=True, samesite="Lax", secure=is_secure)
-
-
-def address_of(endpoint: str, **values: object) -> str:
-    """Return the address of an endpoint of the blueprint, for the article page of this request.
-
-    `flask.url_for` would also call the host's ``url_defaults``. Frozen-Flask listens there and freezes every
-    address that is made, but the blueprint's own addresses stay live.
-    """
-    adapter = cast("MapAdapter", current_app.create_url_adapter(request))
-    return adapter.build(f"moderate.{endpoint}", values)
+    about: dict[str, Any] = {"path": request.script_root or "/", "secure": request.is_secure, "samesite": "Lax"}
+    # Without Expires, which says the same as Max-Age and takes as long as all the rest.
+    cookie = dump_cookie(name, value, max_age=seconds, httponly=True, sync_expires=False, **about)
+    response.headers.add("Set-Cookie", cookie)

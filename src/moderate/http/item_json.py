@@ -13,6 +13,7 @@ from pydantic import Field
 
 from moderate.hooks import is_confirmed
 from moderate.http.operation import Answer, Count, Id, Moment, rfc3339
+from moderate.lifecycle import score_of
 from moderate.model import Awaiting, Kind, Lean, Status
 
 if TYPE_CHECKING:
@@ -185,8 +186,12 @@ class ModeratorItem(PublicItem):
     user_agent: str | None
     version: Id
     awaiting: Awaiting | None
+    #: The moderator who decided last; null where only checks have, or an undo has taken the decision back.
+    decided_by: str | None
     article_title: str
     article_url: str
+    #: How suspicious the findings make it, from 0 to 1.
+    score: float
     findings: list[FindingOut]
     passed: list[str]
     skipped: list[SkippedOut]
@@ -204,8 +209,10 @@ def moderator_item(item: Item, history: Sequence[HistoryEntry] | None = None) ->
         "user_agent": item.user_agent,
         "version": item.version,
         "awaiting": item.awaiting.value if item.awaiting else None,
+        "decided_by": item.decided_by,
         "article_title": item.article_title,
         "article_url": item.article_url,
+        "score": score_of(item.findings) / 1000,
         "findings": [finding_json(finding) for finding in item.findings],
         "passed": list(item.passed),
         "skipped": [{"check": check, "reason": reason} for check, reason in item.skipped or ()],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from importlib.metadata import version
 from itertools import chain
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from moderate.settings import Settings
+
+#: Held while the models are built, which pydantic 2.11 does not do safely in two threads.
+BUILDING = threading.Lock()
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -76,9 +80,10 @@ def written(blueprint: Any, root: str) -> tuple[bytes, str]:
 
     *blueprint* is an `ApiBlueprint`, whose module imports this one.
     """
-    described = document(
-        blueprint.operations, current_state().settings, root, current_app.config["SESSION_COOKIE_NAME"]
-    )
+    with BUILDING:
+        described = document(
+            blueprint.operations, current_state().settings, root, current_app.config["SESSION_COOKIE_NAME"]
+        )
     data = as_json(described)
     return data, digest_of(data)
 

@@ -11,10 +11,10 @@ the path, and the problems that any address of its kind may answer with.
 from __future__ import annotations
 
 import re
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
@@ -71,7 +71,7 @@ Moment = Annotated[datetime, PlainSerializer(rfc3339), WithJsonSchema({"type": "
 class Answer(BaseModel):
     """Base of the models of answers, and of forms that are read field by field: no members but these."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 def one_of(*ways: tuple[str, ...]) -> Json:
@@ -107,22 +107,25 @@ IF_NONE_MATCH = header("If-None-Match", TEXT, "The ETag that the client has.")
 #: Parameters of paths by their names. A route with a `token` describes it itself.
 IN_PATHS: dict[str, Json] = {
     "article": in_path("article", KEY, "The host's key of the article; slashes allowed."),
+    "batch": in_path("batch", {**WORDS, "minLength": 1}, "The id of a decision on many items."),
     "item_id": in_path("item_id", whole(MAX_ID), "The number of the item."),
     "rule_id": in_path("rule_id", whole(MAX_ID), "The number of the rule."),
+    "proposal": in_path("proposal", TEXT, "The `key` of the proposed rule."),
 }
 
 #: Codes of problems by the parameter of the path that may cause them; an id that is no number has no address.
 PROBLEMS_OF_PATHS = {
     "article": ("unknown-article",),
+    "batch": ("unknown-decision",),
     "item_id": ("unknown-item", "not-found"),
     "rule_id": ("unknown-rule", "not-found"),
+    "proposal": ("unknown-rule",),
 }
 
 _VARIABLE = re.compile(r"<(?:[^:>]+:)?(\w+)>")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """An answer that is no problem document. Without a model the body is text of one of the media `types`."""
 
     status: int
@@ -209,7 +212,7 @@ class Operation:
         if not self.has_etag:
             return list(self.replies)
         first, *others = self.replies
-        return [replace(first, headers=("ETag", *first.headers)), *others, UNCHANGED]
+        return [first._replace(headers=("ETag", *first.headers)), *others, UNCHANGED]
 
     def codes(self) -> tuple[str, ...]:
         """Return the codes of all problems that may come, those that were declared first."""

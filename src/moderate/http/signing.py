@@ -7,6 +7,10 @@ Opening a signed link (GET) changes nothing, because mail scanners and previews 
 from __future__ import annotations
 
 import hashlib
+import hmac
+import json
+import zlib
+from binascii import a2b_base64, b2a_base64
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -14,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from uuid import UUID
 
 from flask import request
-from itsdangerous import BadData, URLSafeSerializer
 
+from moderate.http.answers import as_json
 from moderate.http.operation import HTML_PAGE, Answer, Operation, Reply
 from moderate.limits.spending import Costs
 
@@ -45,19 +49,19 @@ class Signer:
 
     def sign(self, purpose: str, value: Any) -> str:
         """Return a URL-safe text that holds *value* (JSON) and the time."""
-        signed = _serializer(purpose, self._database(), *self._secrets()).dumps(
-            [int(self._clock.now().timestamp()), value]
-        )
-        return signed.decode() if isinstance(signed, bytes) else signed
+        payload = _base64(as_json([int(self._clock.now().timestamp()), value]))
+        key = _keys(purpose, self._database(), *self._secrets())[-1]
+        return (payload + b"." + _signature(key, payload)).decode()
 
     def open(self, purpose: str, token: str | None, *, max_age: float | None = None) -> tuple[Any, float] | None:
         """Return the value and its age in seconds; None for a token that is invalid or older than *max_age* seconds."""
         if not token or len(token) > 4096:
             return None
-        try:
-            made_at, value = _serializer(purpose, self._database(), *self._secrets()).loads(token)
-        except (BadData, ValueError, TypeError):
+        payload, _, signature = token.encode("utf-8", "replace").rpartition(b".")
+        keys = _keys(purpose, self._database(), *self._secrets())
+        if not any(hmac.compare_digest(signature, _signature(key, payload)) for key in keys):
             return None
+        made_at, value = _read(payload)
         age = self._clock.now().timestamp() - made_at
         return None if max_age is not None and age > max_age else (value, age)
 
@@ -78,8 +82,9 @@ class Signer:
 
         Without a SECRET_KEY it is the one that the database stores for all processes.
         """
-        key = self._app.secret_key
-        return [*(self._app.config.get("SECRET_KEY_FALLBACKS") or ()), key] if key else [self._database()]
+        config = self._app.config
+        key = config["SECRET_KEY"]
+        return [*(config.get("SECRET_KEY_FALLBACKS") or ()), key] if key else [self._database()]
 
 
 @lru_cache(maxsize=64)
@@ -89,14 +94,32 @@ def _derived(purpose: str, secret: bytes | str) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def _serializer(purpose: str, database: bytes, *secrets: bytes | str) -> URLSafeSerializer:
-    """Return a serializer. It has no state, so that all threads share it."""
-    keys = [key.encode() if isinstance(key, str) else key for key in secrets]
-    return URLSafeSerializer(
-        keys,
-        salt=f"moderate.{purpose}.v2.".encode() + database,
-        signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
-    )
+def _keys(purpose: str, database: bytes, *secrets: bytes | str) -> list[bytes]:
+    """Return the keys for the signatures of one purpose, in the order of *secrets*."""
+    salt = f"moderate.{purpose}.v2.".encode() + database
+    return [hmac.digest(key.encode() if isinstance(key, str) else key, salt, "sha256") for key in secrets]
+
+
+# The format is that of `itsdangerous.URLSafeSerializer`, whose own code takes seven times as long.
+
+_from_json = json.JSONDecoder().decode
+_URL_SAFE, _FROM_URL = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
+
+
+def _base64(data: bytes) -> bytes:
+    return b2a_base64(data, newline=False).translate(_URL_SAFE, b"=")
+
+
+def _signature(key: bytes, payload: bytes) -> bytes:
+    return _base64(hmac.digest(key, payload, "sha256"))
+
+
+def _read(payload: bytes) -> Any:
+    """Return the value of a payload whose signature is valid."""
+    # itsdangerous, by which values were signed before, compresses those that become shorter by it.
+    text = payload.removeprefix(b".")
+    data = a2b_base64(text.translate(_FROM_URL) + b"=" * (-len(text) % 4))
+    return _from_json((zlib.decompress(data) if payload.startswith(b".") else data).decode())
 
 
 # --- links with a signed token ------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from flask import has_request_context
 from flask import request as current_request
@@ -161,8 +161,8 @@ class SiteAddress:
 
         Where the blueprint has a host of its own, the site's article pages have their forms lead to it.
         """
-        fetch_site = request.headers.get("Sec-Fetch-Site", "none")
-        origin = request.headers.get("Origin")
+        fetch_site: str = request.environ.get("HTTP_SEC_FETCH_SITE", "none")
+        origin: str | None = request.environ.get("HTTP_ORIGIN")
         if origin is not None and self.own_host and origin == self.origin:
             return False
         if fetch_site != "none":
@@ -173,9 +173,9 @@ class SiteAddress:
 
     def note(self, request: Request) -> None:
         """Compare the sub-path of a request with the settings, and store that of the first POST request."""
-        root = request.script_root
         if self.settings.site_url is None or request.endpoint in MONITORED:
             return
+        root = request.script_root
         if self.configured not in {"", root} and not self._has_warned:
             self._has_warned = True
             log.warning(
@@ -211,10 +211,10 @@ def item_address(url: str, item_id: int, *, sent: str = "") -> str:
     """Return the address at which an item is seen, given the *url* of its article.
 
     The item's number in the query says which page of the thread to show, the fragment where on it the
-    item is. *sent* is added for the visitor who has just sent the item.
+    item is. *sent*, a signed value, is added for the visitor who has just sent the item.
     """
     page = url.partition("#")[0]
-    query = urlencode({AT: item_id, **({SENT: sent} if sent else {})})
+    query = f"{AT}={item_id}&{SENT}={sent}" if sent else f"{AT}={item_id}"
     return f"{page}{'&' if '?' in page else '?'}{query}#comment-{item_id}"
 
 

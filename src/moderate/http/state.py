@@ -7,18 +7,18 @@ import logging
 import weakref
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask import current_app, has_request_context, request
+from flask import current_app, request
 
 from moderate.errors import ServiceDown
-from moderate.lru import LRUCache
+from moderate.lru import DerivedCache, LRUCache
 from moderate.monitoring.warnings import Hints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from markupsafe import Markup
+    from flask import Request
 
     from moderate.database.tables import Tables
     from moderate.errors import Refused
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from moderate.http.edge import SiteEdge
     from moderate.http.signing import Signer
     from moderate.http.site_address import SiteAddress
+    from moderate.model import Item
     from moderate.monitoring.warnings import PageOutages
     from moderate.protocols.base import InboundProtocol
     from moderate.reading.thread import ThreadHtml
@@ -58,6 +59,11 @@ def page_cache() -> LRUCache[Any]:
     return LRUCache(max_entries=256, max_bytes=8 * 1024 * 1024)
 
 
+def item_cache() -> DerivedCache[Item, Any]:
+    """Return a cache for what is made of items for moderators, some screens of the queue."""
+    return DerivedCache(max_entries=512, max_bytes=8 * 1024 * 1024)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class State:
     """All objects of one app."""
@@ -78,8 +84,12 @@ class State:
     threads: LRUCache[bytes] = field(default_factory=page_cache)
     #: The lists of article pages as HTML, by what they depend on.
     listings: LRUCache[ThreadHtml] = field(default_factory=page_cache)
-    #: Their comment form as HTML; see `moderate.reading.fragments`.
-    forms: LRUCache[Markup] = field(default_factory=page_cache)
+    #: What is around the lists and in the head, by what it depends on; see `moderate.reading.fragments`.
+    frames: LRUCache[Any] = field(default_factory=lambda: LRUCache(2048, 8 * 1024 * 1024))
+    #: Items as moderators get them, as JSON by their ids.
+    item_texts: DerivedCache[Item, str] = field(default_factory=item_cache)
+    #: Their cards on the page of the queue, by all that they depend on beside the item.
+    cards: DerivedCache[Item, tuple[str, str, str]] = field(default_factory=item_cache)
     #: What closes the connections that were made for the app, the last one first.
     endings: tuple[Callable[[], object], ...] = ()
 
@@ -119,9 +129,19 @@ def close_all() -> None:
 def current_state() -> State:
     """Return the state of the app that serves the current request. Raises RuntimeError where it has none."""
     try:
-        return cast("State", current_app.extensions["moderate"])
+        state: State = current_app.extensions["moderate"]
     except KeyError:
         raise RuntimeError("moderate is not initialised on this app: call Moderate(...).init_app(app).") from None
+    return state
+
+
+def current_request() -> Request:
+    """Return the current request itself, for code that reads much of it: Flask's proxy looks it up for each attribute.
+
+    With four attributes that takes longer than to compare a signature.
+    """
+    current: Request = request._get_current_object()  # type: ignore[attr-defined]
+    return current
 
 
 def once_per_request(make: Callable[..., T], *arguments: Hashable) -> T:
@@ -142,7 +162,12 @@ def once_per_request(make: Callable[..., T], *arguments: Hashable) -> T:
 
 def request_scope() -> dict[Any, Any] | None:
     """Return the dictionary of the current request's values, None outside of requests."""
-    return request.environ.setdefault("moderate.once", {}) if has_request_context() else None
+    try:
+        environ = current_request().environ
+    except RuntimeError:
+        return None
+    scope: dict[Any, Any] = environ.setdefault("moderate.once", {})
+    return scope
 
 
 def render(name: str, /, **values: Any) -> str:

@@ -9,17 +9,17 @@ returned.
 from __future__ import annotations
 
 import re
-import secrets
 from typing import TYPE_CHECKING, Any
 
 from flask import after_this_request, current_app, request
 from markupsafe import Markup, escape
 
+from moderate.http.answers import Frame, slot
 from moderate.http.language import language, say
 from moderate.http.site_address import item_address
-from moderate.http.state import render
+from moderate.http.state import current_request, render
 from moderate.i18n import Message
-from moderate.reading.thread import QUERY, Pages, ThreadHtml
+from moderate.reading.thread import Pages, ThreadHtml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,10 +33,7 @@ if TYPE_CHECKING:
 #: The templates of the thread's lists and of its form. HTML of a host's own templates is not cached: they may show
 #: each reader something else.
 THREAD_PARTS = ("thread", "_comments", "_comment", "_pings", "_ping", "_macros")
-FORM_PARTS = ("_form", "_macros")
-
-#: Placeholders of the action and the token in cached forms. They are secret, so that nothing else on the page is equal.
-ACTION, TOKEN = secrets.token_hex(16), secrets.token_hex(16)
+FORM_PARTS = ("_form",)
 
 #: With these fields a browser asks whether its copy is still good, which may be a copy of the page for everybody.
 CONDITIONS = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE")
@@ -55,30 +52,65 @@ FOR_CACHES = frozenset({"surrogate-control", "x-accel-expires"})
 
 
 def rendered_thread(context: Mapping[str, Any], comment_pages: Pages, ping_pages: Pages) -> ThreadHtml:
-    """Render the lists of a thread, with `QUERY` in the place of the page's own query."""
+    """Render the lists of a thread, with a slot for the page's own query."""
     names = ("page_query", "at_query", "reply_query")
-    shown = {**context, **{name: context[name].replace(context["page_query"], QUERY, 1) for name in names}}
-    return ThreadHtml(rendered("_comments", shown), rendered("_pings", shown), comment_pages, ping_pages)
+    shown = {**context, **{name: slot("query") + context[name].removeprefix(context["page_query"]) for name in names}}
+    comments, pings = Frame(rendered("_comments", shown)), Frame(rendered("_pings", shown))
+    return ThreadHtml(comments, pings, comment_pages, ping_pages)
 
 
 def rendered(name: str, context: Mapping[str, Any]) -> Markup:
     return Markup(render(name, **context).strip())  # noqa: S704 - our templates escape
 
 
-def cached_form(state: State, form: Mapping[str, Any]) -> Markup | None:
-    """Return the form of the page's first thread for a stranger who answers no comment, None for all other forms."""
+def whole_thread(state: State, context: Mapping[str, Any]) -> Markup:
+    """Return a thread with its form. What is around the lists is cached, unless it is about waiting comments."""
+    if not state.templates.are_shipped(("thread",)):
+        return Markup(render("thread", **context))  # noqa: S704 - the host's own template
+    parts: dict[str, str] = {} if context["suffix"] else {"styles": link_of(state, "_styles", context)}
+    if context["comments_open"]:
+        parts |= {"scripts": link_of(state, "_scripts", context), "form": form_of(state, context)}
+    if context["waiting"] or context["is_confirmed"]:
+        return Markup(render("thread", parts=parts, **context))  # noqa: S704 - our template escapes
+    counts, listed, links = context["counts"], context["listed"], context["links"]
+    numbers = counts.comments, counts.trackbacks, *map(bool, listed.values())
+    flags = context["comments_open"], context["pings_open"], bool(context["form"]["reply_to"])
+    key = (language(), context["suffix"], *numbers, *flags, *links.items())
+    frame = state.frames.get(key)
+    if frame is None:
+        lists = {name: slot(name) if html else "" for name, html in listed.items()}
+        slots = {"rdf": slot("rdf"), "listed": lists, "parts": {name: slot(name) for name in parts}}
+        frame = Frame(render("thread", **{**context, **slots}))
+        state.frames.put(key, frame, frame.size)
+    return frame.filled({"rdf": context["rdf"], **listed, **parts})
+
+
+def form_of(state: State, context: Mapping[str, Any]) -> Markup:
+    """Return the form; that of a page's first thread, for a stranger who answers no comment, from the cache."""
+    form = context["form"]
     is_personal = form["author"] or form["reply_to"] or form["values"] or form["suffix"]
     if is_personal or not state.templates.are_shipped(FORM_PARTS):
-        return None
+        return Markup(render("_form", **context))  # noqa: S704 - our template escapes
     # The form contains the address of the preview, which a host may make depend on the request.
-    key = language(), form["preview"], bool(form["token"])
-    found = state.forms.get(key)
+    key = "form", language(), form["preview"], bool(form["token"])
+    frame = state.frames.get(key)
+    if frame is None:
+        slots = {"action": slot("action"), "token": slot("token") if form["token"] else ""}
+        frame = Frame(render("_form", form={**form, **slots}))
+        state.frames.put(key, frame, frame.size)
+    return frame.filled({"action": escape(form["action"]), "token": escape(form["token"])})
+
+
+def link_of(state: State, name: str, context: Mapping[str, Any]) -> Markup:
+    """Return the link to the style sheet or to the script, which functions of the host may make for each request."""
+    here = state.edge.here()
+    if not here or current_app.url_default_functions or not state.templates.are_shipped((name,)):
+        return Markup(render(name, **context))  # noqa: S704 - our template escapes
+    found: Markup | None = state.frames.get((name, here))
     if found is None:
-        placeholders = {"action": ACTION, "token": TOKEN if form["token"] else ""}
-        made = render("_form", form={**form, **placeholders})
-        found = Markup(made)  # noqa: S704 - our template escapes
-        state.forms.put(key, found, len(found))
-    return found.replace(ACTION, escape(form["action"])).replace(TOKEN, escape(form["token"]))
+        found = Markup(render(name))  # noqa: S704 - our template escapes
+        state.frames.put((name, here), found, len(found))
+    return found
 
 
 # --- for one visitor --------------------------------------------------------------------------------
@@ -118,10 +150,11 @@ def shown(public: Markup, own: Markup) -> Markup:
 
 def note_answer(app: Flask, response: Response, **_: object) -> None:
     """Receive Flask's signal ``request_finished``, after all of the host's ``after_request`` functions."""
-    request.environ[ANSWERED] = True
+    environ = current_request().environ
+    environ[ANSWERED] = True
     # A streamed page has rendered nothing yet, and may contain a thread.
     may_show = response.is_streamed and response.mimetype == "text/html"
-    if PERSONAL in request.environ or (may_show and app.extensions["moderate"].edge.is_marked(request)):
+    if PERSONAL in environ or (may_show and app.extensions["moderate"].edge.is_marked(request)):
         keep_private(response)
 
 
@@ -161,7 +194,8 @@ TAG = re.compile("<[^>]*>")
 #: Elements and characters that take a line in cleaned HTML, or the space of one.
 BREAK = re.compile(r"<p>|<br>(?!\n)|\n")
 #: Letters beyond the Latin, Greek and Cyrillic ones, and those beyond the Basic Multilingual Plane.
-WIDE, WIDEST = re.compile(r"[\u1100-\u11ff\u2000-\uffff]"), re.compile(r"[\U00010000-\U0010ffff]")
+#: The class of the former names all others, which are fewer: Python takes milliseconds to compile so many letters.
+WIDE, WIDEST = re.compile(r"[^\0-\u10ff\u1200-\u1fff\U00010000-\U0010ffff]"), re.compile(r"[\U00010000-\U0010ffff]")
 
 
 def moment(when: datetime) -> Markup:

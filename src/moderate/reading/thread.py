@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
-import sys
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
 from moderate.http.site_address import AT, SENT
@@ -15,9 +13,9 @@ from moderate.model import Status, whole_number
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from markupsafe import Markup
     from werkzeug.datastructures import MultiDict
 
+    from moderate.http.answers import Frame
     from moderate.model import Item
 
 # The query parameters that the thread adds to the address of the host's page.
@@ -27,15 +25,11 @@ PINGS_AFTER, PINGS_BEFORE = "moderate_pings_after", "moderate_pings_before"
 REPLY = "moderate_reply"
 OURS = frozenset({AFTER, BEFORE, PINGS_AFTER, PINGS_BEFORE, AT, REPLY, SENT})
 
-#: Placeholder of the page's own query in the links of cached HTML. It is secret, so that no comment can contain it.
-QUERY = secrets.token_hex(16)
-
 
 # --- pages and their addresses ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """The beginning of a page of a list: after the item of an id, or so that the page ends before one."""
 
     after: int | None = None
@@ -45,30 +39,20 @@ class Place:
 FIRST = Place()
 
 
-@dataclass(frozen=True, slots=True)
-class Pages:
+class Pages(NamedTuple):
     """The cursors of the pages before and after one, each None where there is none."""
 
     earlier: int | None = None
     later: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadHtml:
-    """A page of a thread as HTML: its comments, and the pings of other sites. `size` is in bytes of memory."""
+class ThreadHtml(NamedTuple):
+    """A page of a thread as HTML: its comments, and the pings of other sites; `query` is a slot in both."""
 
-    comments: Markup
-    pings: Markup
+    comments: Frame
+    pings: Frame
     comment_pages: Pages
     ping_pages: Pages
-
-    @property
-    def size(self) -> int:
-        return sys.getsizeof(self.comments) + sys.getsizeof(self.pings)
-
-    def with_query(self, query: str) -> ThreadHtml:
-        """Return a copy with *query*, that of the page that shows it, in its links."""
-        return replace(self, comments=self.comments.replace(QUERY, query), pings=self.pings.replace(QUERY, query))
 
 
 def hosts_query(args: MultiDict[str, str]) -> str:

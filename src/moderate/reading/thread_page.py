@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from flask import request
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from moderate.errors import ServiceDown
 from moderate.hooks import is_key, key_text
 from moderate.http.language import language, say
 from moderate.http.site_address import AT
-from moderate.http.state import current_state, once_per_request, render
+from moderate.http.state import current_state, request_scope
 from moderate.model import PINGS, Counts, Kind
 from moderate.notices.confirm import confirmable_address
 from moderate.protocols import discovery
-from moderate.reading.fragments import THREAD_PARTS, cached_form, rendered, rendered_thread, shown
+from moderate.reading.fragments import THREAD_PARTS, rendered, rendered_thread, shown, whole_thread
 from moderate.reading.thread import (
     AFTER,
     BEFORE,
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 
     from moderate.http.state import State
     from moderate.model import Article, Item
+    from moderate.store.articles import Snapshot
 
 K = TypeVar("K", bound="str | int")
 
@@ -47,6 +47,9 @@ K = TypeVar("K", bound="str | int")
 PAGE = 500
 
 COMMENTS = (Kind.COMMENT,)
+
+#: Seconds for which the parts of one page share what was read of its article.
+SHARED_SECONDS = 1.0
 
 #: Replaces the thread while the database is not available, so that the host's page is still sent.
 UNAVAILABLE = Markup('<p class="moderate-notice" role="status">{}</p>')
@@ -63,7 +66,9 @@ def counts_of(keys: Iterable[K]) -> dict[K, Counts]:
     asked = [text for text in dict.fromkeys(texts.values()) if is_key(text)]
     state = current_state()
     try:
-        found = state.desk.store.counters.counts(asked) if asked else {}
+        # One article is shown with its thread, as a rule.
+        is_one = len(asked) == 1
+        found = {asked[0]: snapshot_of(state, asked[0]).counts} if is_one else state.desk.store.counters.counts(asked)
     except ServiceDown as error:
         state.page_outages.met(error)
         found = {}
@@ -99,53 +104,91 @@ def moderate_discovery(key: str | int) -> Markup:
     article = state.desk.articles.load(key_text(key))
     if article is None:
         return Markup()
-    feed = discovery.feed_link(state.edge.absolute_url("feed_of_article", article=article.key))
-    return Markup("\n").join(part for part in (discovery.head_links(endpoints_of(state, article)), feed) if part)
+    return announced(state, article).head
 
 
 def moderate_feed_elements(key: str | int) -> Markup:
     """Return elements for the item about an article in the host's own RSS or Atom feed: where it takes trackbacks."""
     state = current_state()
     article = state.desk.articles.load(key_text(key))
-    return discovery.feed_elements(endpoints_of(state, article)) if article else Markup()
+    return announced(state, article).elements if article else Markup()
 
 
 def discovery_headers(key: str | int) -> list[tuple[str, str]]:
     """Return the header fields for the response to an article page; see `Moderate.discovery_headers`."""
     state = current_state()
     article = state.desk.articles.load(key_text(key))
-    return discovery.headers(endpoints_of(state, article)) if article else []
+    return list(announced(state, article).headers) if article else []
 
 
-def endpoints_of(state: State, article: Article) -> discovery.Endpoints:
-    """Return the addresses at which an article takes pings, and store its addresses, by which pings name it."""
+class Announced(NamedTuple):
+    """The addresses at which an article takes pings, and all forms in which its page announces them."""
+
+    endpoints: discovery.Endpoints
+    head: Markup
+    rdf: Markup
+    elements: Markup
+    headers: Sequence[tuple[str, str]]
+
+
+def announced(state: State, article: Article) -> Announced:
+    """Return where an article takes pings, and store its addresses, by which pings name it."""
     try:
-        if not takes(state, article, Kind.TRACKBACK):
-            return {}
-        state.desk.articles.remember(article)
+        overrides = snapshot_of(state, article.key).overrides
+        takes_pings = is_open(state.desk, article, overrides, Kind.TRACKBACK)
+        if takes_pings:
+            state.desk.articles.remember(article)
     except ServiceDown as error:
         state.page_outages.met(error)
-        return {}
-    found: dict[str, str] = {}
-    for protocol in state.protocols:
-        rel = getattr(protocol, "rel", None)
-        if rel is not None:
-            values = {"article": article.key} if "<path:article>" in protocol.rule else {}
-            found[rel] = state.edge.absolute_url(protocol.name, **values)
+        takes_pings = False
+    here = state.edge.here()
+    key = article, takes_pings, here
+    found: Announced | None = state.frames.get(key) if here else None
+    if found is None:
+        found = announcement(state, article, takes_pings)
+        if here:
+            state.frames.put(key, found, len(found.head) + len(found.rdf))
     return found
 
 
-def takes(state: State, article: Article, kind: Kind) -> bool:
-    # The head, the thread and the header fields of a page all need the overrides.
-    overrides = once_per_request(state.desk.store.articles.overrides, article.key)
-    return is_open(state.desk, article, overrides, kind)
+def announcement(state: State, article: Article, takes_pings: bool) -> Announced:
+    endpoints: dict[str, str] = {}
+    for protocol in state.protocols if takes_pings else ():
+        rel = getattr(protocol, "rel", None)
+        if rel is not None:
+            values = {"article": article.key} if "<path:article>" in protocol.rule else {}
+            endpoints[rel] = state.edge.absolute_url(protocol.name, **values)
+    feed = discovery.feed_link(state.edge.absolute_url("feed_of_article", article=article.key))
+    return Announced(
+        endpoints=endpoints,
+        head=Markup("\n").join(part for part in (discovery.head_links(endpoints), feed) if part),
+        rdf=discovery.rdf_block(article, endpoints),
+        elements=discovery.feed_elements(endpoints),
+        headers=discovery.headers(endpoints),
+    )
+
+
+def snapshot_of(state: State, key: str) -> Snapshot:
+    """Return what is stored of an article. The head, the numbers, the thread and the header fields of a page share it.
+
+    It is read again after each change that this process commits, because a view may submit or decide and then show
+    the page, and after `SHARED_SECONDS`, because a streamed page may go on for minutes.
+    """
+    database, now, scope = state.desk.store.database, state.desk.clock.monotonic(), request_scope()
+    kept: tuple[Snapshot, object, float] | None = None if scope is None else scope.get((database, key))
+    if kept is not None and kept[1] is database.last_commit and now - kept[2] < SHARED_SECONDS:
+        return kept[0]
+    last_commit = database.last_commit
+    snapshot = state.desk.store.articles.snapshot(key)
+    if scope is not None:
+        scope[database, key] = (snapshot, last_commit, now)
+    return snapshot
 
 
 # --- the thread -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ItemPage:
+class ItemPage(NamedTuple):
     """A page of comments or of pings, with the cursors of its neighbours."""
 
     items: Sequence[Item] = ()
@@ -157,8 +200,8 @@ def thread_html(state: State, article: Article) -> Markup:
 
     A visitor who has something of their own on it gets another one in its place when the response is complete.
     """
-    comments_open, endpoints = takes(state, article, Kind.COMMENT), endpoints_of(state, article)
-    counts = state.desk.store.counters.counts([article.key])[article.key]
+    snapshot, pings = snapshot_of(state, article.key), announced(state, article)
+    comments_open, counts = is_open(state.desk, article, snapshot.overrides, Kind.COMMENT), snapshot.counts
     waiting = own_waiting(state, article)
     places = requested_places(state, article, counts, waiting)
     query = f"?{hosts_query(request.args)}"
@@ -169,8 +212,8 @@ def thread_html(state: State, article: Article) -> Markup:
         "article": article,
         "counts": counts,
         "comments_open": comments_open,
-        "pings_open": bool(endpoints),
-        "rdf": discovery.rdf_block(article, endpoints),
+        "pings_open": bool(pings.endpoints),
+        "rdf": pings.rdf,
         "suffix": suffix,
         "waiting": (),
         "confirmable": None,
@@ -180,10 +223,10 @@ def thread_html(state: State, article: Article) -> Markup:
         "at_query": f"{query}{AT}=",
         "reply_query": f"{query}{REPLY}=",
     }
-    context |= lists_context(state, context, places) | form_context(state, {**form, "author": None}, context)
-    public = Markup(render("thread", **context))  # noqa: S704 - our templates escape
+    context |= {**lists_context(state, context, snapshot.revision, places), "form": {**form, "author": None}}
+    public = whole_thread(state, context)
     own = own_context(state, context, places, form, waiting)
-    return shown(public, Markup(render("thread", **{**context, **own}))) if own else public  # noqa: S704
+    return shown(public, whole_thread(state, {**context, **own})) if own else public
 
 
 def suffix_of(article: Article) -> str:
@@ -195,12 +238,10 @@ def suffix_of(article: Article) -> str:
     return f"-{number}" if number > 1 else ""
 
 
-def form_context(state: State, form: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
-    return {"form": form, "kept_form": cached_form(state, form) if context["comments_open"] else None}
-
-
 def own_waiting(state: State, article: Article) -> Sequence[Item]:
     """Return the waiting comments of this visitor under the article, going by the cookie and by the address."""
+    if not state.edge.is_marked(request):
+        return ()
     sent = state.edge.sent_item(request)
     mine = {*state.edge.own_items(request), *([] if sent is None else [sent])}
     return state.desk.store.threads.waiting(article.key, mine) if mine else ()
@@ -213,12 +254,12 @@ def own_context(
     is_confirmed = form["author"] is None and state.edge.confirmed_here(request) is not None
     if not (waiting or form["author"] or is_confirmed):
         return None
-    own = {**form_context(state, form, context), "is_confirmed": is_confirmed}
+    own: dict[str, Any] = {"form": form, "is_confirmed": is_confirmed}
     if waiting:
         comments = comments_page(state, context, places).items
         nodes = nodes_of(state, [*comments, *waiting])
         html = rendered("_comments", {**context, "nodes": nodes})
-        own["nodes"], own["listed"] = nodes, replace(context["listed"], comments=html)
+        own["nodes"], own["listed"] = nodes, {**context["listed"], "comments": html}
         own["waiting"] = [item.id for item in waiting]
         # The button is for those who can prove that the comment is theirs.
         mine = state.edge.own_items(request)
@@ -227,12 +268,13 @@ def own_context(
     return own
 
 
-def lists_context(state: State, context: dict[str, Any], places: tuple[Place, Place]) -> dict[str, Any]:
-    """Return the lists as everybody sees them, from the cache of this process where they are in it."""
+def lists_context(state: State, context: dict[str, Any], revision: int, places: tuple[Place, Place]) -> dict[str, Any]:
+    """Return the lists as everybody sees them, from the cache of this process where they are in it.
+
+    The *revision* was read before the items, so that newer ones are never missed.
+    """
     article, query = context["article"], context["page_query"]
     is_cached = not context["suffix"] and state.templates.are_shipped(THREAD_PARTS)
-    # The revision is read before the items, so that newer ones are never missed.
-    revision = state.desk.store.counters.revision(article.key) if is_cached else None
     key = article.key, revision, places, language(), context["comments_open"]
     html = state.listings.get(key) if is_cached else None
     made: dict[str, Any] = {"nodes": (), "pings": ()}
@@ -242,8 +284,10 @@ def lists_context(state: State, context: dict[str, Any], places: tuple[Place, Pl
         made = {"nodes": nodes_of(state, comments.items), "pings": pings.items}
         html = rendered_thread({**context, **made}, comments.pages, pings.pages)
         if is_cached:
-            state.listings.put(key, html, html.size)
-    return {**made, "listed": html.with_query(query), "links": links(query, html)}
+            state.listings.put(key, html, html.comments.size + html.pings.size)
+    of_page = {"query": escape(query)}
+    listed = {"comments": html.comments.filled(of_page), "pings": html.pings.filled(of_page)}
+    return {**made, "listed": listed, "links": links(query, html)}
 
 
 def links(query: str, html: ThreadHtml) -> dict[str, str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_plus
 
 from flask import Response, request
 from pydantic import ConfigDict
 
-from moderate.errors import Invalid, TooLarge, UnknownItem
-from moderate.hooks import is_key
-from moderate.http.answers import OWN, as_json, not_modified, tagged
+from moderate.errors import Invalid, TooLarge, UnknownArticle, UnknownItem
+from moderate.hooks import are_keys
+from moderate.http.answers import OWN, as_json, is_known, not_modified, tagged
 from moderate.http.item_json import CountsOut, PublicItem, counts_json, public_item
 from moderate.http.language import translated
 from moderate.http.operation import (
@@ -28,12 +29,12 @@ from moderate.http.operation import (
     query,
     whole,
 )
-from moderate.http.state import current_state
+from moderate.http.state import current_request, current_state
 from moderate.i18n import Message
 from moderate.limits.spending import Costs
-from moderate.model import MAX_ID, Client, Counts, Kind, Raw, Status, whole_number
+from moderate.model import MAX_ID, Status, whole_number
 from moderate.protocols.comment import CommentIn, read_fields
-from moderate.submit.submit import find_article, is_taken_back
+from moderate.submit.submit import is_taken_back
 from moderate.text.clean import body_text
 from moderate.text.sanitizer import render
 
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
     from moderate.model import Item
 
 MAX_KEYS = 100
-MAX_LIMIT = 200
+#: Items on a page of a thread, by default and at most.
+PAGE, MAX_LIMIT = 100, 200
 
 
 class CountsOfArticles(Answer):
@@ -84,45 +86,52 @@ class PreviewForm(Answer):
     "The approved items of an article, and to their senders what waits",
     parameters=(
         CURSOR,
-        query("limit", whole(MAX_LIMIT, 100), "Items on a page."),
+        query("limit", whole(MAX_LIMIT, PAGE), "Items on a page."),
         query("order", {"enum": ["oldest", "newest"], "default": "oldest"}, "Which items come first."),
     ),
     replies=(Reply(200, "A page of the thread.", ThreadOut, headers=("Moderate-Form-Token",)),),
     has_etag=True,
 )
 def thread(article: str) -> ResponseReturnValue:
-    state = current_state()
-    order = request.args.get("order", "oldest")
-    if order not in {"oldest", "newest"}:
-        raise Invalid.field("order", "Either oldest or newest.")
-    limit, cursor = number("limit", 100, MAX_LIMIT) or 100, number("cursor", None, MAX_ID)
-    found = find_article(state.desk, Raw(kind=Kind.COMMENT, client=Client(), article=article))
-    mine = state.edge.own_items(request)
+    state, incoming = current_state(), current_request()
+    # Werkzeug takes longer to read an empty query than the database to find a row.
+    order, limit, cursor = wanted_page() if incoming.query_string else ("oldest", PAGE, None)
+    found = state.desk.articles.load(article)
+    if found is None:
+        raise UnknownArticle
+    mine = state.edge.own_items(incoming)
+    headers = {"Moderate-Form-Token": state.edge.form_token(article), "Vary": "Cookie"}
+    if mine:
+        headers["Cache-Control"] = OWN
     tag = None
     if not mine:
         # It changes whenever readers see a change of the article, and needs no item to be read.
         query = (found.key, state.desk.store.counters.revision(found.key), order, limit, cursor)
         tag = hashlib.sha256(repr(query).encode()).hexdigest()[:32]
-    response = not_modified(tag)
-    if response is None:
-        data = state.threads.get(tag) if tag else None
-        if data is None:
-            data = thread_json(state, found.key, order=order, limit=limit, cursor=cursor, mine=mine)
-            if tag:
-                state.threads.put(tag, data, len(data))
-        response = tagged(data, tag)
-    response.headers["Moderate-Form-Token"] = state.edge.form_token(article)
-    response.headers["Cache-Control"] = OWN if mine else "no-cache"
-    response.vary.add("Cookie")
-    return response
+        if is_known(tag):
+            return not_modified(tag, headers)
+    data = state.threads.get(tag) if tag else None
+    if data is None:
+        data = thread_json(state, found.key, order=order, limit=limit, cursor=cursor, mine=mine)
+        if tag:
+            state.threads.put(tag, data, len(data))
+    return tagged(data, tag, headers=headers)
+
+
+def wanted_page() -> tuple[str, int, int | None]:
+    """Return the order, the number of items and the cursor in the query string. Raises `Invalid`."""
+    order = current_request().args.get("order", "oldest")
+    if order not in {"oldest", "newest"}:
+        raise Invalid.field("order", "Either oldest or newest.")
+    return order, number("limit", PAGE, MAX_LIMIT) or PAGE, number("cursor", None, MAX_ID)
 
 
 def number(name: str, default: int | None, maximum: int) -> int | None:
     """Return a whole number of the query string. Raises `Invalid` where it is not one from 1 to *maximum*."""
-    value = request.args.get(name)
-    if value is None:
+    args = current_request().args
+    if name not in args:
         return default
-    found = whole_number(value, most=maximum)
+    found = whole_number(args[name], most=maximum)
     if found is None:
         raise Invalid.field(name, Message("A whole number from 1 to {most}.", most=maximum))
     return found
@@ -160,10 +169,8 @@ def item(item_id: int) -> ResponseReturnValue:
     if is_taken_back(state.desk, found):
         # Spam that was withdrawn is trash for its author too, who does not learn that it was spam.
         found = replace(found, status=Status.TRASH)
-    response = tagged(as_json(public_item(found, for_author=True)))
-    response.headers["Cache-Control"] = "no-cache" if found.is_public else OWN
-    response.vary.add("Cookie")
-    return response
+    headers = {"Vary": "Cookie", "Cache-Control": "no-cache" if found.is_public else OWN}
+    return tagged(as_json(public_item(found, for_author=True)), headers=headers)
 
 
 def may_see(state: State, found: Item) -> bool:
@@ -200,19 +207,33 @@ def counts() -> ResponseReturnValue:
 
     The host's loader is called for a single key only, not for each key of a list.
     """
-    keys = list(dict.fromkeys(request.args.getlist("article")))
+    keys = list(dict.fromkeys(values_of("article", request.query_string.decode())))
     if not keys or len(keys) > MAX_KEYS:
         raise Invalid.field("article", Message("Name 1 to {most} articles.", most=MAX_KEYS))
-    if not all(is_key(key) for key in keys):
+    if not are_keys(keys):
         raise Invalid.field("article", "A key has 1 to 200 characters.")
     state = current_state()
     state.desk.limits.spend(Costs("reads", request.remote_addr or ""))
+    articles: dict[str, str | None] = dict(zip(keys, keys, strict=True))
     if len(keys) == 1:
         article = state.desk.articles.load(keys[0])
-        found = {keys[0]: state.desk.store.counters.counts([article.key])[article.key] if article else Counts()}
-    else:
-        found = state.desk.store.counters.counts(keys)
-    return tagged(as_json({key: counts_json(found[key]) for key in keys}))
+        articles[keys[0]] = article.key if article else None
+    return tagged(state.desk.store.counters.public_json(articles).encode())
+
+
+def values_of(name: str, query: str) -> list[str]:
+    """Return all values of a parameter, as ``request.args.getlist`` does, which decodes each character of a query.
+
+    For fifty keys that takes longer than all the rest of their request.
+    """
+    pairs = [pair.partition("=") for pair in query.split("&")]
+    if "%" not in query and "+" not in query:
+        return [value for key, _, value in pairs if key == name]
+    return [decoded(value) for key, _, value in pairs if decoded(key) == name]
+
+
+def decoded(part: str) -> str:
+    return unquote_plus(part, errors="werkzeug.url_quote") if "%" in part or "+" in part else part
 
 
 # Readers see beside their form why there is no preview.
