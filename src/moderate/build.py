@@ -10,12 +10,13 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from moderate.akismet.sql import AccountNotes
 from moderate.articles import HostArticles
 from moderate.checks.base import Services, Timings
 from moderate.checks.order import CHECKS, in_use
+from moderate.checks.premoderation import PublicScripts
 from moderate.clock import SystemClock
 from moderate.database.engine import Database
 from moderate.database.tables import Tables
@@ -42,7 +43,6 @@ from moderate.store.store import Store
 from moderate.submit.desk import Desk
 from moderate.tasks.worker import Worker
 from moderate.text.links import both_spellings
-from moderate.text.sanitizer import prepare
 from moderate.text.tags import Policy
 from moderate.waves.sql import Waves
 from moderate.waves.watch import WaveWatch
@@ -64,6 +64,8 @@ if TYPE_CHECKING:
     from moderate.settings import Settings
 
 log = logging.getLogger("moderate")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,6 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     address = SiteAddress(app, settings, store, clock)
     articles = make_articles(parts.hooks, address, store, clock)
     policy = Policy(sanitizer=settings.sanitizer, markup=settings.markup, max_length=settings.max_length)
-    prepare(policy)
     services = make_services(settings, database, store, clock, address.own)
     limiter = None if redis is None else make_redis(redis, settings)
     limits = make_limits(settings, limiter, signer, clock)
@@ -301,26 +302,42 @@ def make_services(settings: Settings, database: Database, store: Store, clock: C
 
         site_url = settings.site_url or "http://localhost"
         spam = AkismetService(settings.akismet_key, site_url, clock=clock, base_url=settings.akismet_url)
-    fetcher: GuardedFetcher | None = None
-    if settings.verify_pings != "off":
-        from moderate.outbound.fetch import GuardedFetcher
-
-        fetcher = GuardedFetcher(
-            clock=clock,
-            timeout=settings.fetch_timeout,
-            max_bytes=settings.fetch_max_bytes,
-            ports=settings.fetch_ports,
-            allow=settings.fetch_allow,
-            # The site never fetches its own pages: that would bypass what protects them.
-            own=own,
-            user_agent=user_agent(),
-        )
     return Services(
-        fetcher=fetcher,
+        fetcher=None if settings.verify_pings == "off" else made_once(partial(make_fetcher, settings, clock, own)),
         spam=spam,
         rules=RuleBook(store.rules, clock),
-        tokens=SqlTokenCounts(database, partial(store.secrets.get, "learned")),
+        tokens=SqlTokenCounts(database, partial(store.secrets.get, "learned"), clock),
+        scripts=PublicScripts(store.earlier, clock),
         timings=Timings(),
+    )
+
+
+def made_once(make: Callable[[], T]) -> Callable[[], T]:
+    """Return a function that makes something at its first call, and returns the same one to all threads."""
+    made: list[T] = []
+
+    def get() -> T:
+        if not made:
+            # Of those that threads make at once the first one counts.
+            made.append(make())
+        return made[0]
+
+    return get
+
+
+def make_fetcher(settings: Settings, clock: Clock, own: Sequence[str]) -> GuardedFetcher:
+    """Return what reads pages of other sites. Only processes that work on tasks load it."""
+    from moderate.outbound.fetch import GuardedFetcher
+
+    return GuardedFetcher(
+        clock=clock,
+        timeout=settings.fetch_timeout,
+        max_bytes=settings.fetch_max_bytes,
+        ports=settings.fetch_ports,
+        allow=settings.fetch_allow,
+        # The site never fetches its own pages: that would bypass what protects them.
+        own=own,
+        user_agent=user_agent(),
     )
 
 

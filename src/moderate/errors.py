@@ -8,8 +8,7 @@ for senders of trackbacks and pingbacks are in their protocols.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from moderate.i18n import Message
 
@@ -48,8 +47,7 @@ class HookError(ModerateError, TypeError):
         self.hook = hook
 
 
-@dataclass(frozen=True, slots=True)
-class FieldError:
+class FieldError(NamedTuple):
     """A fault of one field, in words for the person who filled it in."""
 
     field: str
@@ -144,8 +142,7 @@ def rounded_up(seconds: float) -> Message:
     return Message("{n} hour", "{n} hours", n=math.ceil(seconds / 3600))
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """One limit as it stood when a request was refused, for the RateLimit fields."""
 
     name: str
@@ -264,3 +261,7 @@ class FetchFailed(ModerateError):
         self.kind = kind
         self.reason = reason
         self.is_temporary: bool = kind in self._temporary if temporary is None else temporary
+
+
+class Halted(ModerateError):
+    """A batch of decisions was stopped, or another worker has gone on with it. Nothing was changed."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from flask import request, request_finished, request_started
 
 from moderate.build import Parts, build_state
 from moderate.checks.order import refuse_checks
-from moderate.cli import build_cli, settings_explained
+from moderate.cli import build_cli, is_served, settings_explained
 from moderate.database.engine import refuse_engine
 from moderate.database.migrate import include_name
 from moderate.hooks import key_text
 from moderate.http import language
-from moderate.http.blueprint import build_blueprint, keep_body, place_of, start_worker
+from moderate.http.blueprint import build_blueprint, build_models, place_of, prepare
 from moderate.http.edge import Hooks
 from moderate.http.state import current_state
 from moderate.model import ChangedText, Client, Decision, Kind, Moderator, Raw
@@ -21,6 +22,7 @@ from moderate.moderation.decide import DecisionRequest, decide_one
 from moderate.reading import fragments, thread_page
 from moderate.settings import Settings
 from moderate.submit.submit import accept
+from moderate.text.sanitizer import load_packages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -107,10 +109,21 @@ class Moderate:
             settings = Settings.from_config(app.config)
             place = place_of(app, settings)
             state = build_state(app, settings, self._parts)
+            blueprint = build_blueprint(state.protocols)
+
+            def load() -> None:
+                load_packages(state.desk.policy)
+                build_models(blueprint, settings)
+
+            if is_served():
+                # Nothing of this is left to the first request, nor to each process that is forked from this one.
+                load()
+            else:
+                # A command of the host's own may serve requests too, by several threads.
+                before_first_request(app, load)
         app.extensions["moderate"] = state
-        blueprint = build_blueprint(state.protocols)
         app.register_blueprint(blueprint, url_prefix=settings.url_prefix, **place)
-        request_started.connect(keep_body, app)
+        request_started.connect(prepare, app)
         app.jinja_env.globals.update(
             moderate_counts=thread_page.moderate_counts,
             moderate_thread=thread_page.moderate_thread,
@@ -120,7 +133,6 @@ class Moderate:
             **fragments.GLOBALS,
         )
         app.cli.add_command(build_cli())
-        request_started.connect(start_worker, app)
         request_finished.connect(fragments.note_answer, app)
 
     def close(self, app: Flask) -> None:
@@ -214,3 +226,17 @@ class Moderate:
             change=ChangedText(change),
         )
         return decide_one(current_state().desk, request)
+
+
+def before_first_request(app: Flask, work: Callable[[], None]) -> None:
+    """Run *work* at the beginning of the first request; others that begin meanwhile wait for it."""
+    lock, waiting = threading.Lock(), [work]
+
+    def run(_app: Flask, **_: object) -> None:
+        if waiting:
+            with lock:
+                for wanted in waiting:
+                    wanted()
+                waiting.clear()
+
+    request_started.connect(run, app, weak=False)

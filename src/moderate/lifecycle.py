@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from moderate.model import COUNTERS, Awaiting, Decision, Kind, Lean, Status
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from moderate.model import Finding
+    from moderate.model import Finding, Item
 
-Premoderation = Literal["all", "strangers", "none"]
+Premoderation = Literal["all", "strangers", "links", "none"]
 
 #: Any of the four decisions is legal from any status.
 AFTER: dict[Decision, Status] = {
@@ -55,6 +55,26 @@ def cause_of(findings: Iterable[Finding], after: Status) -> str | None:
     return None
 
 
+#: The chance that an item is spam, of 1, by the lean of a finding alone. The learned filter computes its own.
+SUSPICION = {
+    Lean.DISCARD: 0.99,
+    Lean.SPAM: 0.9,
+    Lean.HOLD: 0.4,
+    Lean.UNSURE: 0.1,
+    Lean.NOTE: 0.05,
+    Lean.TRUST: 0.0,
+}
+
+
+def score_of(findings: Iterable[Finding]) -> int:
+    """Return how suspicious findings make an item, from 0 to 1,000: the chance that at least one of them is right."""
+    innocent = 1.0
+    for finding in findings:
+        is_computed = finding.check == "learned" and finding.score is not None
+        innocent *= 1 - (min(max(finding.score or 0.0, 0.0), 1.0) if is_computed else SUSPICION[finding.lean])
+    return round(1000 * (1 - innocent))
+
+
 #: The leans that lead to a status, the strongest first.
 CAUSES: dict[Status, tuple[Lean, ...]] = {
     Status.SPAM: (Lean.SPAM, Lean.DISCARD),
@@ -64,14 +84,18 @@ CAUSES: dict[Status, tuple[Lean, ...]] = {
 
 
 def outcome(leans: Collection[Lean], premoderation: Premoderation) -> tuple[Status, Awaiting | None]:
-    """Return the status that follows from the *leans* of checks, the worst first. An unknown result holds the item."""
+    """Return the status that follows from the *leans* of checks, the worst first. An unknown result holds the item.
+
+    What waits under "links" has such a lean; see `moderate.checks.base.judge`.
+    """
     if Lean.SPAM in leans or Lean.DISCARD in leans:
         return Status.SPAM, None
     if Lean.UNSURE in leans:
         return Status.PENDING, Awaiting.CHECKS
     if Lean.HOLD in leans or premoderation == "all":
         return Status.PENDING, Awaiting.MODERATOR
-    if premoderation == "strangers" and Lean.TRUST not in leans:
+    # A premoderation that only a newer version knows is as strict as it can be.
+    if premoderation not in {"links", "none"} and Lean.TRUST not in leans:
         return Status.PENDING, Awaiting.MODERATOR
     return Status.APPROVED, None
 
@@ -91,8 +115,7 @@ class RetentionKind(enum.StrEnum):
     TASKS = "tasks"
 
 
-@dataclass(frozen=True, slots=True)
-class Overrides:
+class Overrides(NamedTuple):
     """The moderators' settings for one article; None leaves the host's own."""
 
     comments_open: bool | None = None
@@ -111,3 +134,47 @@ class Tally:
     verdicts: Mapping[tuple[str, ...], int] = field(default_factory=dict)
     decisions: Mapping[tuple[str, ...], int] = field(default_factory=dict)
     overrides: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """The names under which a suspicious item is counted.
+
+    A burst is forgotten, and begins anew, `window` seconds after it began. `first` is one of `names`, and the name
+    that the item is counted under as well where it is the first under that. `in_wave`: a wave counts it too.
+    """
+
+    names: Collection[str]
+    window: float
+    first: tuple[str, str] | None = None
+    in_wave: bool = False
+
+
+class Burst(NamedTuple):
+    """The number of suspicious items of one sort that came lately, and that of all items since the first of them."""
+
+    seen: int
+    received: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The stored item and its status before, None for a new one. `is_new` is False where nothing was written."""
+
+    item: Item
+    before: Status | None
+    is_new: bool
+    bursts: Mapping[str, Burst] = field(default_factory=dict)
+
+
+class Left(NamedTuple):
+    """An item that a decision on many items, or an undo, has not changed.
+
+    `code` is that of the error which the same decision on the item alone would raise. `now` is the item, None
+    where it is deleted; `by` is the moderator who decided on it last.
+    """
+
+    id: int
+    code: str
+    now: Item | None = None
+    by: str | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -81,6 +82,15 @@ class Site:
             return [int(pid) for pid in children.read().split()]
 
 
+def forking(folder: Path) -> list[str]:
+    """Return gunicorn's options for the settings in docs/scaling.md: loaded once, used, and then forked."""
+    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    (settings,) = re.findall(r"^```python\n(import gc\n.*?)^```", page, re.MULTILINE | re.DOTALL)
+    file = folder / "gunicorn.conf.py"
+    file.write_text(settings.replace("one", "thaw"), encoding="utf-8")
+    return ["--config", str(file)]
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def site(
     request: pytest.FixtureRequest,
@@ -90,14 +100,15 @@ def site(
 ) -> Iterator[Site]:
     """Three workers with two threads each, on a database that is empty when they start."""
     env = {"SITE_FOLDER": str(tmp_path)}
-    if request.param == "postgresql":
+    database, _, way = request.param.partition(" ")
+    if database == "postgresql":
         env["MODERATE_DATABASE_URL"] = request.getfixturevalue("pg_url")
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     app = create_app()
-    if request.param == "postgresql":
+    if database == "postgresql":
         app.test_cli_runner().invoke(args=["moderate", "db", "upgrade"])
-    options = ["--threads", "2", "--graceful-timeout", "1"]
+    options = ["--threads", "2", "--graceful-timeout", "1", *(forking(tmp_path) if way else [])]
     yield Site(gunicorn_app("tests.gunicorn_site:create_app()", workers=3, options=options, env=env), app)
     app.extensions["moderate"].desk.store.database.dispose()
 
@@ -107,6 +118,7 @@ def at_once(work: Callable[[int], Any], times: int, threads: int = 12) -> list[A
         return list(pool.map(work, range(times)))
 
 
+@pytest.mark.parametrize("site", ["sqlite", "postgresql", "sqlite forked", "postgresql forked"], indirect=True)
 def test_a_hundred_concurrent_approvals_are_counted_exactly(site: Site) -> None:
     posted = at_once(lambda n: site.comment(f"Number {n}"), 100)
     assert {status for status, _ in posted} == {202}

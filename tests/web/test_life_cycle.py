@@ -218,6 +218,21 @@ def test_the_sqlite_file_is_complete_after_a_worker_has_ended(tmp_path: Path) ->
     assert items_in(path) == 1
 
 
+def test_empty_files_beside_the_sqlite_file_are_removed_at_a_stop(tmp_path: Path) -> None:
+    """Two processes that close the database at the same moment leave them, each taking the other for a reader."""
+    host, path = Host(tmp_path), tmp_path / "moderate.sqlite3"
+    assert host.comment().status_code == 202
+    host.state.desk.store.database.close_connections()
+    program = "import os, sqlite3, sys; raw = sqlite3.connect(sys.argv[1], isolation_level=None); " + (
+        "raw.execute('SELECT 1 FROM moderate_items').fetchone(); "
+        "raw.execute('PRAGMA wal_checkpoint(TRUNCATE)'); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", program, str(path)], check=True)
+    assert path.with_name("moderate.sqlite3-wal").stat().st_size == 0
+    host.close()
+    assert list(tmp_path.glob("moderate.sqlite3*")) == [path]
+
+
 def test_the_sqlite_file_is_complete_after_flask_run_ends_by_ctrl_c(tmp_path: Path) -> None:
     env = {**os.environ, "SITE_FOLDER": str(tmp_path), "MODERATE_WORKER": "thread"}
     env["PYTHONPATH"] = f"{ROOT}:{ROOT / 'src'}"

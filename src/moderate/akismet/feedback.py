@@ -20,6 +20,7 @@ from moderate.learned.check import learn
 from moderate.model import Item, NewTask, Status, Task
 from moderate.notices.delivery import notice_tasks
 from moderate.ports import SpamAnswer, SpamSample, SpamWord
+from moderate.rules.proposals import review
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,13 +55,15 @@ def tasks_for_decision(desk: Desk, now: datetime) -> Sequence[NewTask]:
 def teach(desk: Desk, task: Task) -> None:
     """Report the last decision on the item of *task*. Raises `ServiceDown`; the task is then done again."""
     item = desk.store.items.get(task.item)
-    if item is not None and item.decided_by is not None:
-        is_spam = {Status.SPAM: True, Status.APPROVED: False}.get(item.status)
+    if item is not None:
+        review(desk, item)
+        # Where the only decision was undone, nobody has decided.
+        is_decided = item.decided_by is not None
+        is_spam = {Status.SPAM: True, Status.APPROVED: False}.get(item.status) if is_decided else None
         if desk.services.tokens is not None:
             learn(desk.services.tokens, item, is_spam)
         if is_spam is not None:
             tell_service(desk, item, is_spam)
-    desk.store.tasks.finish(task)
 
 
 def tell_service(desk: Desk, item: Item, is_spam: bool) -> None:

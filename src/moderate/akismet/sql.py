@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import and_, delete, select, update
 
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 AGAIN = 60
 
 
-@dataclass(frozen=True, slots=True)
-class AccountNote:
+class AccountNote(NamedTuple):
     """A note about the account on one topic: "alert", "bad-key", "usage" or "scarce"."""
 
     topic: str

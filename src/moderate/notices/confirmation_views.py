@@ -6,9 +6,8 @@ pressed and for no other: to type another person's address and have them press i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from flask import Response, jsonify, request
 
@@ -17,7 +16,7 @@ from moderate.http.answers import NoSuchPage, headers_of, public_text, status_of
 from moderate.http.language import say
 from moderate.http.operation import EDIT_TOKEN, FORM, HTML, HTML_PAGE, JSON, Answer, Operation, Reply
 from moderate.http.signing import AgainIn, SignedLink, keep_secret, unsubscribe
-from moderate.http.state import current_state, render
+from moderate.http.state import current_request, current_state, render
 from moderate.i18n import Message
 from moderate.moderation.access import check_same_site
 from moderate.notices.confirm import PER_MAIL, request_mail
@@ -112,7 +111,7 @@ def where_wanted(view: View) -> View:
 @where_wanted
 def ask(item_id: int) -> ResponseReturnValue:
     state = current_state()
-    check_same_site()
+    check_same_site(state, current_request())
     found = item_of_theirs(state, item_id)
     refuse_hidden_article(state, found)
     request_mail(state.desk, found, request.remote_addr or "")
@@ -144,8 +143,7 @@ def item_of_theirs(state: State, item_id: int) -> Item:
 # --- the link in the mail -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """The comment that a link is for, the identity that it confirms, and the id of its mail."""
 
     item: Item
@@ -292,7 +290,7 @@ def mailbox_of(state: State, token: str) -> str:
 )
 @where_wanted
 def forget() -> ResponseReturnValue:
-    check_same_site()
+    check_same_site(current_state(), current_request())
     response = page(
         say("This browser has forgotten your address."),
         say("What you have sent stays yours. To be known again, have the address confirmed again."),

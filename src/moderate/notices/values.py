@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from moderate.hooks import CONFIRMED
 from moderate.model import Awaiting, Status
@@ -47,8 +47,7 @@ EVENTS: Mapping[tuple[Status, Awaiting | None], Event] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(NamedTuple):
     """A moderator's mailbox. The history shows `name` for decisions that were made from a mail."""
 
     name: str
@@ -64,8 +63,7 @@ class Recipient:
         return short_key(f"mailto:{self.email.lower()}")
 
 
-@dataclass(frozen=True, slots=True)
-class Hook:
+class Hook(NamedTuple):
     """A webhook. Every one of `secrets` signs each call, so that receivers can switch from an old one to a new one."""
 
     url: str
@@ -152,8 +150,7 @@ class ConfirmationRequest:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Confirming:
+class Confirming(NamedTuple):
     """The parts that confirming needs.
 
     *send* sends a mail; it raises `ServiceDown` where trying again may help, else `Undeliverable`. *secret* returns the

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import wraps
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from moderate.errors import DecidedMeanwhile, UnknownItem
 from moderate.http.language import for_moderators
@@ -104,8 +104,7 @@ class SiteLinks:
         return STOP.issue(self.signer, self.base(), request.mailbox)
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """The decision that a link allows."""
 
     item: int

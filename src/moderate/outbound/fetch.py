@@ -18,9 +18,8 @@ import threading
 import zlib
 from collections import defaultdict
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Network, ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urljoin
 
 import httpcore
@@ -58,8 +57,7 @@ _NOT_IN_COMMENT = re.compile(r"[^\x20-\x7e]|[()\\]")
 YOUNG = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(NamedTuple):
     """The answer of another site, whole and decompressed.
 
     `url` is where the redirects ended, without a fragment. `content_type` is the header field as

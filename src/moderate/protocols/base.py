@@ -7,7 +7,6 @@ A protocol reads a request into a `Raw` and writes the answer; what happens betw
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote_to_bytes
 
@@ -77,8 +76,8 @@ class Edge(Protocol):
 
     def edit_token(self, item: Item) -> str: ...
 
-    def landing(self, request: Request, receipt: Receipt) -> str:
-        """Return the address on which the sender sees the item, or that it waits, also without cookies."""
+    def redirect(self, request: Request, receipt: Receipt) -> AnyResponse:
+        """Redirect the sender to where the item is shown, or that it waits, also without cookies."""
 
     def remember_own(self, request: Request, response: AnyResponse, item: Item) -> None:
         """Let the sender's browser see the item while it is pending; not where another site's page has sent it."""
@@ -132,10 +131,11 @@ class InboundProtocol(Protocol):
 
 def client_of(request: Request) -> Client:
     """Return the origin of a request. Proxies are handled by the host's `ProxyFix`; other headers are not read."""
+    environ = request.environ
     return Client(
         ip=request.remote_addr or "",
-        user_agent=request.headers.get("User-Agent", "")[:500],
-        referrer=request.headers.get("Referer", "")[:2000],
+        user_agent=environ.get("HTTP_USER_AGENT", "")[:500],
+        referrer=environ.get("HTTP_REFERER", "")[:2000],
     )
 
 
@@ -221,21 +221,28 @@ def set_limits(request: Request, **limits: int) -> None:
     A host's own request class may have properties of these names, which cannot be set; they stay.
     """
     for name, most in limits.items():
-        with suppress(AttributeError):
+        try:
             setattr(request, name, most)
+        except AttributeError:
+            continue
 
 
 def pairs(request: Request, body: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield all parameters in the order sent. The query string is not read: it could override the body."""
+    """Return all parameters in the order sent. The query string is not read: it could override the body."""
     if not body and request.form:
-        # The form was parsed before its bytes could be stored, by a session interface for example. Werkzeug has
-        # left bytes that are not UTF-8 as ``%XX`` in an urlencoded form.
-        for name, value in request.form.items(multi=True):
-            yield name.encode(), ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), value.encode())
-    elif request.mimetype == "multipart/form-data":
-        yield from multipart_pairs(body, request.mimetype_params.get("boundary", ""))
-    else:
-        yield from urlencoded_pairs(body)
+        return parsed_pairs(request)
+    if request.mimetype == "multipart/form-data":
+        return multipart_pairs(body, request.mimetype_params.get("boundary", ""))
+    return urlencoded_pairs(body)
+
+
+def parsed_pairs(request: Request) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the pairs of a form that was parsed before its bytes could be stored, by a session interface for example.
+
+    Werkzeug has left bytes that are not UTF-8 as ``%XX`` in an urlencoded form.
+    """
+    for name, value in request.form.items(multi=True):
+        yield name.encode(), ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), value.encode())
 
 
 def urlencoded_pairs(body: bytes) -> Iterator[tuple[bytes, bytes]]:

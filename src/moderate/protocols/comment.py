@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
-from flask import jsonify, redirect
+from flask import jsonify
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import HTTPException
+from werkzeug.http import parse_accept_header
 
 from moderate.errors import FieldError, Invalid, Refused, TooLarge, UnsupportedMediaType
-from moderate.http.operation import FORM, JSON, MULTIPART
+from moderate.http.operation import FORM, HTML, JSON, MULTIPART
 from moderate.model import MAX_ID, Kind, Raw, whole_number
 from moderate.protocols.base import client_of, set_limits
 
@@ -31,10 +33,14 @@ M = TypeVar("M", bound=BaseModel)
 MAX_FIELDS = 50
 
 
+#: The key of the fields of a form in the WSGI environment, for the page that shows it again.
+TYPED = "moderate.typed"
+
+
 class CommentIn(BaseModel):
     """A comment. A verified author and a status are never taken from it."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
     text: str
     author: str | None = None
@@ -47,7 +53,7 @@ class CommentIn(BaseModel):
 class EditIn(BaseModel):
     """A changed text, or only the token where the comment is withdrawn."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
     text: str | None = None
     edit_token: str | None = None
@@ -65,7 +71,8 @@ class Comment:
         return edge.max_length * 12 + 16_384
 
     def read(self, request: Request, article: str | None, edge: Edge) -> Raw:
-        fields = defaultdict(str, read_fields(request, edge))
+        typed = request.environ[TYPED] = read_fields(request, edge)
+        fields = defaultdict(str, typed)
         form_age, form = edge.form_age(fields["form_token"], article or "")
         identity = edge.author(request)
         confirmed_id = None if identity else edge.confirmed_id(request, fields["email"])
@@ -101,7 +108,7 @@ class Comment:
             response.status_code = 201 if item.is_public else 202
             response.headers["Location"] = edge.item_url(item)
         else:
-            response = redirect(edge.landing(request, receipt), 303)
+            response = edge.redirect(request, receipt)
         edge.remember_own(request, response, item)
         return response
 
@@ -110,32 +117,40 @@ class Comment:
     ) -> ResponseReturnValue:
         if wants_json(request):
             return edge.problem(error)
-        try:
-            typed = read_fields(request, edge)
-        except (Refused, HTTPException):
-            typed = {}
+        typed: dict[str, str] | None = request.environ.get(TYPED)
+        if typed is None:
+            try:
+                typed = read_fields(request, edge)
+            except (Refused, HTTPException):
+                typed = {}
         return edge.form_page(article or "", typed, error)
 
 
 def wants_json(request: Request) -> bool:
     """Return True for JSON, and for a form whose sender prefers JSON to a page."""
-    if request.mimetype not in {FORM, MULTIPART}:
-        return True
-    accept = request.accept_mimetypes
-    return accept.quality(JSON) > accept.quality("text/html")
+    return request.mimetype not in {FORM, MULTIPART} or prefers_json(request.environ.get("HTTP_ACCEPT"))
+
+
+# Cached, because browsers of one kind send the same long list with each form.
+@lru_cache(maxsize=256)
+def prefers_json(accept: str | None) -> bool:
+    """Return whether an Accept field prefers JSON to a page."""
+    kinds = parse_accept_header(accept, MIMEAccept)
+    return kinds.quality(JSON) > kinds.quality(HTML)
 
 
 def read_fields(request: Request, edge: Edge) -> dict[str, str]:
     """Return the fields as text, in any of the accepted formats. Raises `Refused` where they cannot be read."""
-    if request.mimetype == FORM:
+    kind = request.mimetype
+    if kind == FORM:
         return read_urlencoded(request)
-    if request.mimetype == MULTIPART:
+    if kind == MULTIPART:
         return read_multipart(request)
-    if request.mimetype != JSON:
+    if kind != JSON:
         raise UnsupportedMediaType
     # By pydantic's own parser, which refuses lone surrogates and deep nesting.
     model = validated(model_for(edge.honeypot), request)
-    return {name: str(value) for name, value in model.model_dump().items() if value is not None}
+    return {name: str(value) for name, value in model if value is not None}
 
 
 def read_edit(request: Request) -> EditIn:
@@ -171,14 +186,17 @@ def read_urlencoded(request: Request) -> dict[str, str]:
     if not body and request.form:
         # It was parsed before its bytes could be stored, by a session interface for example.
         return request.form.to_dict()
+    if body.count(b"&") >= MAX_FIELDS:
+        raise Invalid.field("", "The form has too many fields.")
+    fields: dict[str, str] = {}
     try:
-        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+        for field in filter(None, body.replace(b"+", b" ").split(b"&")):
+            name, _, value = field.partition(b"=")
+            # The first of equal names counts.
+            fields.setdefault(unquote_to_bytes(name).decode(), unquote_to_bytes(value).decode())
     except UnicodeDecodeError as error:
         raise Invalid.field("", "The form is not UTF-8.") from error
-    except ValueError as error:
-        raise Invalid.field("", "The form has too many fields.") from error
-    # The first of equal names counts.
-    return dict(reversed(pairs))
+    return fields
 
 
 def read_multipart(request: Request) -> dict[str, str]:
@@ -207,7 +225,7 @@ def idempotency_key(
     A key in the header is its sender's choice, and other senders may choose the same. A *form* may be shown
     to several readers by a cache, and sent again with other words after Back: these are part of its key.
     """
-    given = request.headers.get("Idempotency-Key", "").strip().strip('"')
+    given = request.environ.get("HTTP_IDEMPOTENCY_KEY", "").strip().strip('"')
     if given:
         if len(given) > 200 or not given.isascii() or not given.isprintable():
             raise Invalid.field("idempotency_key", "At most 200 printable ASCII characters.")

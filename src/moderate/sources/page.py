@@ -11,7 +11,7 @@ import json
 import re
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from moderate.errors import FetchFailed
 from moderate.i18n import Message
@@ -92,8 +92,7 @@ class SourcePage:
     data: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class LinkFound:
+class LinkFound(NamedTuple):
     """A link to a wanted address. `text` and `context` are plain, in one line, and not to be trusted."""
 
     url: str

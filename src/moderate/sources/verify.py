@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moderate import signals
 from moderate.checks.base import SourceLook
@@ -47,8 +47,7 @@ SECOND_LOOK = timedelta(hours=6)
 MISSED = "link"
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """The result of reading a source, with the page's own words where the link was found."""
 
     look: SourceLook

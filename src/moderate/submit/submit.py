@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 from moderate import signals
 from moderate.akismet.check import sample_of
 from moderate.checks.base import Facts, judge, judge_anew
+from moderate.checks.history import REPEATED
 from moderate.errors import NO_PARENT, Closed, Invalid, UnknownArticle
-from moderate.lifecycle import DELETABLE
+from moderate.lifecycle import DELETABLE, Overrides
 from moderate.limits.spending import Costs
 from moderate.model import FIRST_LOOK, Awaiting, Kind, NewTask, Receipt
 from moderate.notices.delivery import notice_tasks
 from moderate.text.clean import clean
+from moderate.text.similarity import near_text
 from moderate.web_address import host_of, keys_of, source_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from moderate.lifecycle import Overrides
     from moderate.model import Article, Item, Raw, Submission, Verdict
     from moderate.submit.desk import Desk
 
@@ -47,22 +48,35 @@ def submit(desk: Desk, raw: Raw) -> Receipt:
         if parent is None or not parent.is_public:
             # Without saying which.
             raise Invalid.field("parent", NO_PARENT)
-    receipt = accept(desk, raw, article, crowded=tuple(dict.fromkeys(crowded)))
-    if receipt.is_new:
-        desk.waves.note(receipt.item)
-    return receipt
+    return accept(desk, raw, article, crowded=tuple(dict.fromkeys(crowded)), is_counted=True)
 
 
-def accept(desk: Desk, raw: Raw, article: Article | None = None, *, crowded: tuple[str, ...] = ()) -> Receipt:
+def accept(
+    desk: Desk,
+    raw: Raw,
+    article: Article | None = None,
+    *,
+    crowded: tuple[str, ...] = (),
+    is_counted: bool = False,
+) -> Receipt:
     """Clean, judge and store a submission; for the host's own code, such as an import, without the steps of `submit`.
 
-    No limits are charged, the item counts for no wave, and a comment may answer one that is not public.
+    No limits are charged, the item counts for no wave unless *is_counted*, and a comment may answer one that is not
+    public.
     """
-    facts = facts_for(desk, raw, find_article(desk, raw) if article is None else article, crowded=crowded)
-    submission = clean(raw, facts.article, desk.policy, require_author=desk.settings.require_author)
+    article = find_article(desk, raw) if article is None else article
+    if not is_open(desk, article, Overrides(), raw.kind):
+        # What the host has closed is refused before it is cleaned, unless a moderator has opened it. What a moderator
+        # has closed is refused afterwards, by the query that the checks need anyway.
+        facts_for(desk, raw, article)
+    submission = clean(raw, article, desk.policy, require_author=desk.settings.require_author)
+    facts = facts_for(desk, raw, article, submission, crowded=crowded)
     verdict = judge(submission, facts, desk.checks, remote=False)
-    recorded = desk.store.items.record(submission, verdict, tasks_for(desk, submission, verdict, facts), facts.now)
+    suspicion = desk.waves.suspicion(submission, verdict) if is_counted else None
+    tasks = tasks_for(desk, submission, verdict, facts)
+    recorded = desk.store.items.record(submission, verdict, tasks, facts.now, suspicion)
     item = recorded.item
+    desk.waves.heed(recorded.bursts)
     if item.kind.is_ping and not recorded.is_new and item.awaiting is not Awaiting.CHECKS:
         # The source of a repeated ping may have changed, or have lost its link.
         look = NewTask(kind="look", due_at=facts.now, payload=claims_of(submission))
@@ -71,12 +85,21 @@ def accept(desk: Desk, raw: Raw, article: Article | None = None, *, crowded: tup
     return Receipt(item, facts.article, recorded.is_new)
 
 
-def facts_for(desk: Desk, raw: Raw, article: Article, *, crowded: tuple[str, ...] = ()) -> Facts:
-    """Return all that checks may use. Raises `Closed`, or `Invalid` for a page that pings itself."""
+def facts_for(
+    desk: Desk, raw: Raw, article: Article, submission: Submission | None = None, *, crowded: tuple[str, ...] = ()
+) -> Facts:
+    """Return all that checks may use. Raises `Closed`, or `Invalid` for a page that pings itself.
+
+    With the *submission*, items with nearly the same text are looked up together with what is set for the article.
+    """
     if raw.source_url and source_key(raw.source_url) in keys_of(article):
         raise Invalid.field("source", "A page cannot ping itself.")
-    overrides = desk.store.articles.overrides(article.key)
-    now = desk.clock.now()
+    now, alike = desk.clock.now(), None
+    near = near_text(submission.body.raw) if submission is not None else None
+    if submission is None or near is None:
+        overrides = desk.store.articles.overrides(article.key)
+    else:
+        overrides, alike = desk.store.earlier.known(article.key, submission.text_key, near, now - REPEATED)
     if not is_open(desk, article, overrides, raw.kind):
         raise Closed("Pings are closed here." if raw.kind.is_ping else Closed.default)
     return Facts(
@@ -89,6 +112,7 @@ def facts_for(desk: Desk, raw: Raw, article: Article, *, crowded: tuple[str, ...
         services=desk.services,
         crowded=crowded,
         wave=desk.waves.current(),
+        alike=alike,
     )
 
 

@@ -23,7 +23,7 @@ from moderate.http.operation import (
     Route,
     header,
 )
-from moderate.http.state import REFUSAL, current_state
+from moderate.http.state import REFUSAL, current_request, current_state
 from moderate.limits.rates import ACTIONS
 from moderate.limits.spending import Costs
 from moderate.model import Author, Kind, Raw
@@ -34,6 +34,7 @@ from moderate.reading.views import refuse_hidden_article, thread
 from moderate.submit.submit import edit, submit, withdraw
 
 if TYPE_CHECKING:
+    from flask import Request
     from flask.typing import ResponseReturnValue
 
     from moderate.http.operation import View
@@ -94,29 +95,32 @@ def intake(protocol: InboundProtocol) -> View:
     """Return the view that reads a submission, submits it and answers, or refuses it in the protocol's own format."""
 
     def view(article: str | None = None) -> ResponseReturnValue:
-        state = current_state()
+        state, incoming = current_state(), current_request()
         try:
-            raw = read(state, protocol, article)
+            raw = read(state, protocol, incoming, article)
             receipt = submit(state.desk, raw)
-            return protocol.answer(request, receipt, state.edge)
+            return protocol.answer(incoming, receipt, state.edge)
         except (Refused, ServiceDown) as error:
             state.report(error)
-            return protocol.refuse(request, article, error, state.edge)
+            return protocol.refuse(incoming, article, error, state.edge)
 
     return view
 
 
-def read(state: State, protocol: InboundProtocol, article: str | None) -> Raw:
+def read(state: State, protocol: InboundProtocol, incoming: Request, article: str | None) -> Raw:
     """Return what the protocol reads. A request that cannot be read spends from the same limit as one that can.
 
     Other errors of Werkzeug are raised by hooks of the host, and are left to the app.
     """
+    costs = Costs(protocol.limit, incoming.remote_addr or "", article=article)
+    # Nothing is read of a client that goes on after a refusal, unless it was refused with a source or an author.
+    state.desk.limits.refuse_again(costs)
     try:
-        if REFUSAL in request.environ:
-            raise request.environ[REFUSAL]
-        return protocol.read(request, article, state.edge)
+        if REFUSAL in incoming.environ:
+            raise incoming.environ[REFUSAL]
+        return protocol.read(incoming, article, state.edge)
     except (Refused, BadRequest, RequestEntityTooLarge) as error:
-        state.desk.limits.spend(Costs(protocol.limit, request.remote_addr or "", article=article))
+        state.desk.limits.spend(costs)
         if isinstance(error, Refused):
             raise
         if isinstance(error, RequestEntityTooLarge):
@@ -128,7 +132,7 @@ def other_methods(protocol: Any) -> View:
     """Return the view that answers all methods but POST at the address of a protocol of this package."""
 
     def view(article: str | None = None) -> ResponseReturnValue:
-        answer: ResponseReturnValue = protocol.look(request, article, current_state().edge)
+        answer: ResponseReturnValue = protocol.look(current_request(), article, current_state().edge)
         return answer
 
     return view
