@@ -44,8 +44,9 @@ pythons: ## Run the whole test suite on each Python here that pyproject.toml nam
 		$(MAKE) test VENV=.venv-$$version PYTHON=$$program </dev/null || exit 1; \
 	done
 
-# Long searches for an order of events that breaks a rule: the rules are the same on all versions.
-LESS := --ignore-glob='*/test_*machine.py'
+# Long searches for an order of events that breaks a rule, processes that are killed or replaced, and what reads source
+# files or judges texts: the same on all versions.
+LESS := $(foreach name,*machine gunicorn deploy_examples store_killed life_cycle shape import_arrows spam_bench,--ignore-glob='*/test_$(name).py')
 
 lowest: .venv-lowest/.dev servers ## Run the tests on the oldest versions that pyproject.toml admits, Python's included
 	.venv-lowest/bin/python -m pytest -n $(JOBS) -m "not browser" -p no:cacheprovider $(LESS) $(wildcard tests/unit tests/contract tests/web tests/hosts)

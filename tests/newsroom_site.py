@@ -8,14 +8,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import make_server
+from werkzeug.test import run_wsgi_app
 
 from examples.newsroom.app import create_app
 from examples.newsroom.sign_in import new_link
 from tests.sites import SETTINGS, put_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from flask import Flask
     from playwright.sync_api import Page
@@ -60,6 +62,17 @@ class Newsroom:
             return self.moderate.counts([article])[article]
 
 
+def buffered(app: WSGIApplication) -> WSGIApplication:
+    """Let an app answer from memory: where a browser hangs up, werkzeug's server closes no file of the app."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        body, status, headers = run_wsgi_app(app, environ, buffered=True)
+        start_response(status, headers.to_wsgi_list())
+        return body
+
+    return answer
+
+
 @contextmanager
 def serve(folder: Path, *, port: int = 0, **config: Any) -> Iterator[Newsroom]:
     """The site on *port*, or on a free one, with its data in *folder*. No limits: one browser plays many people."""
@@ -67,7 +80,7 @@ def serve(folder: Path, *, port: int = 0, **config: Any) -> Iterator[Newsroom]:
     settings = {**SETTINGS, "NEWSROOM_DATA": str(folder), "MODERATE_LIMITS": {}}
     put_tables(folder)
     app = create_app({**settings, **config})
-    server = make_server("127.0.0.1", port, app, threaded=True)
+    server = make_server("127.0.0.1", port, buffered(app), threaded=True)
     serving = threading.Thread(target=server.serve_forever, args=(0.01,))
     serving.start()
     try:

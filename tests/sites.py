@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, render_template_string
+from sqlalchemy import event
 
 from moderate import Article, Author, Moderate, Moderator
 from moderate.database.engine import Database
@@ -118,8 +119,10 @@ class Host:
     def statements(self) -> list[str]:
         """Collect all statements to SQLite from now on, also look-ups by its driver, which SQLAlchemy's events miss."""
         asked: list[str] = []
-        with self.app.app_context(), self.state.desk.store.database.read() as conn:
-            conn.connection.dbapi_connection.set_trace_callback(asked.append)
+        database = self.state.desk.store.database
+        event.listen(database.engine, "connect", lambda raw, _: raw.set_trace_callback(asked.append))
+        # Connections that were open before would not be listened to.
+        database.close_connections()
         return asked
 
     def token(self, name: str = "mori") -> dict[str, str]:

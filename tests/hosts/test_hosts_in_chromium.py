@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from werkzeug.serving import make_server
 
+from tests.newsroom_site import buffered
 from tests.servers import free_port
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def served(host: Callable[..., HostedSite]) -> Iterator[Callable[[str], tuple[Ho
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         site = host(name, MODERATE_SITE_URL=url)
-        server = make_server("127.0.0.1", port, site.app, threaded=True)
+        server = make_server("127.0.0.1", port, buffered(site.app), threaded=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         running.append((server, thread))
@@ -84,6 +85,8 @@ def test_the_thread_and_the_queue_work_under_a_policy_of_the_host(
         page.locator("input[type=password]").fill("secret")
         page.get_by_role("button", name="Log in").click()
         page.get_by_role("link", name="Comments to decide on").click()
+        # Before its script has run, the page sends its form instead.
+        page.wait_for_load_state()
         with page.expect_response("**/moderation/decisions"):
             page.locator(".card").get_by_role("button", name="Approve").click()
     page.goto(url)

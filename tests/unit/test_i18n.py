@@ -59,7 +59,7 @@ def test_the_messages_of_templates_checks_and_refusals_are_found() -> None:
         Key("its certificate has expired, or this machine's clock is wrong"),
         Key("honeypot", context="check"),
     } <= set(MESSAGES)
-    assert {check.name for check in CHECKS} | {"article", "task", "link"} == {
+    assert {check.name for check in CHECKS} | {"article", "task", "link", "premoderation"} == {
         key.id for key in MESSAGES if key.context == "check"
     }
 

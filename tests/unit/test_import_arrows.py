@@ -35,8 +35,8 @@ GROUPS = {
     "limits": ("limits",),
     "redis": ("redis",),
     "text": ("text", "sources"),
-    "normal": ("text.similarity",),  # how texts are compared: pure functions, for checks and the store
-    "checks": ("checks", "*.check", "learned.tokens"),
+    "normal": ("text.similarity", "text.signs"),  # how texts are compared and read: pure functions, for checks and SQL
+    "checks": ("checks", "*.check", "learned.tokens", "learned.labelled"),
     "protocols": ("protocols",),
     "operation": ("http.operation",),  # how views and protocols declare their part of the OpenAPI document
     # What happens to items; imports neither Flask nor SQLAlchemy.
@@ -48,6 +48,7 @@ GROUPS = {
         "sources.verify",
         "waves.watch",
         "akismet.feedback",
+        "rules.proposals",
         "notices.delivery",
         "notices.confirm",
         "monitoring.warnings",
@@ -97,8 +98,8 @@ ARROWS = {
     "services": (*DOMAIN, "text", "mails", "clock"),
     "mails": (*DOMAIN, "text", "acts"),
     "views": (*INTAKE, "operation", "acts", "clock", "settings", "lru"),
-    # The command line serves the stand-in for Akismet, which ships with the helpers for tests.
-    "cli": (*DOMAIN, "text", "acts", "views", "operation", "testing"),
+    # The command line serves the stand-in for Akismet, which ships with the helpers for tests, and teaches the filter.
+    "cli": (*DOMAIN, "text", "checks", "acts", "views", "operation", "testing"),
     "build": ("*",),
     # Of the database: what keeps a host's migrations from its tables, and what engines it takes.
     "extension": (*INTAKE, "acts", "settings", "views", "cli", "build", "sql"),
@@ -138,7 +139,6 @@ OUTSIDE = {
     "jinja2": (*FLASK, "notices.mail"),
     "click": ("cli",),
     "markupsafe": FLASK,
-    "itsdangerous": ("http",),
     "prometheus_client": ("monitoring.metrics",),
     "pydantic": ("protocols", *VIEWS),
     "blinker": ("signals",),

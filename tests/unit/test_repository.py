@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.__main__ import benchmarks
 from tests.servers import ROOT
 
 if TYPE_CHECKING:
@@ -63,11 +62,6 @@ def test_the_readme_names_the_minimum_versions_of_the_host_dependencies(name: st
 @pytest.mark.parametrize("target", ["run", "test", "check", "pythons", "lowest", "bench", "interop", "clean", "help"])
 def test_each_command_is_explained_by_make_help(target: str) -> None:
     assert re.search(rf"^{target}:.*## \w", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-
-
-def test_make_bench_leaves_out_the_evaluation_that_needs_a_file() -> None:
-    """Without one, argparse would end the whole run, and the benchmarks after it would not start."""
-    assert list(benchmarks(["spam"])) == []
 
 
 @pytest.fixture

@@ -228,6 +228,37 @@ def test_an_undone_decision_is_reported_as_undone(site: Host, akismet: AkismetSt
     assert len(asked(akismet, "submit-spam")) == len(asked(akismet, "submit-ham")) == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "decision", "learned"), [("A good text", "approve", (0, 1)), ("akismet-guaranteed-spam", "spam", (1, 0))]
+)
+def test_a_decision_that_agrees_with_the_checks_teaches_the_filter_until_it_is_undone(
+    site: Host, akismet: AkismetStandIn, text: str, decision: str, learned: tuple[int, int]
+) -> None:
+    tokens = site.state.desk.services.tokens
+    number = site.comment(text).json["id"]
+    work(site)
+    seen, counts = stored(site, number), site.counts()
+    assert (seen["decided_by"], tokens.lookup(()).messages) == (None, (0, 0))
+    answers = [site.decide(number, decision, seen["version"], **site.token(name)).json for name in ("mori", "sato")]
+    assert [answer["decided_by"] for answer in answers] == ["mori", "mori"]
+    work(site)
+    item = stored(site, number)
+    assert (item["status"], item["version"], site.counts()) == (seen["status"], seen["version"], counts)
+    assert tokens.lookup(()).messages == learned
+    line = item["history"][-1]
+    assert len(item["history"]) == len(seen["history"]) + 1
+    assert (line["by"], line["from"], line["to"], line["version"]) == (
+        "mori", seen["status"], seen["status"], seen["version"],
+    )  # fmt: skip
+    undone = site.client.post("/discuss/moderation/undo", json={"history": line["id"]}, headers=site.token())
+    assert [each["changed"] for each in undone.json["undone"]] == [True]
+    work(site)
+    assert (stored(site, number)["decided_by"], tokens.lookup(()).messages) == (None, (0, 0))
+    assert stored(site, number)["version"] == seen["version"]
+    # The service has said the same.
+    assert asked(akismet, "submit-spam") == asked(akismet, "submit-ham") == []
+
+
 def test_a_late_verdict_does_not_change_the_decision_of_a_moderator(site: Host) -> None:
     number = site.comment("akismet-guaranteed-spam").json["id"]
     site.decide(number, "approve", 1)
@@ -285,10 +316,8 @@ def test_the_learned_filter_learns_from_decisions_and_holds_similar_items(tmp_pa
         good = site.comment(f"The thaw on the river came late in year {number}, said my grandmother").json["id"]
         for item, decision in ((spam, "spam"), (good, "approve")):
             seen = stored(site, item)
+            # The good ones are public already.
             site.decide(item, decision, seen["version"])
-            if decision == "approve" and seen["status"] == "approved":
-                site.decide(item, "hold", seen["version"])
-                site.decide(item, "approve", seen["version"] + 1)
     work(site)
     judged = stored(site, site.comment("buy cheap casino pills now, a winner discount").json["id"])
     assert judged["status"] in {"pending", "spam"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -42,6 +43,27 @@ def test_a_form_redirects_to_the_comment_on_the_article(host: Host) -> None:
     page = host.client.get("/thaw").text
     assert 'id="comment-1"' in page
     assert "Only you can see this" in page
+
+
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        ("http://röhre.example/schnee und eis?seite=größe", "http://xn--rhre-5qa.example/schnee%20und%20eis?seite=gr%C3%B6%C3%9Fe&"),
+        ("http://localhost:5000/雪#top", "http://localhost:5000/%E9%9B%AA?"),
+        ("/thaw/%E9%9B%AA?a=1&b=%20<", "/thaw/%E9%9B%AA?a=1&b=%20%3C&"),
+    ],
+)  # fmt: skip
+def test_the_redirect_is_a_uri_that_no_cache_stores(host: Host, url: str, sent: str) -> None:
+    host.add_article("thaw", url=url)
+    answer = host.client.post("/discuss/comments/thaw", data=FORM)
+    location = answer.headers["Location"]
+    assert location.startswith(sent)
+    assert location.isascii()
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.headers["Content-Length"] == str(len(answer.data))
+    assert escape(location) in answer.text
 
 
 def test_a_multipart_form_is_read_like_any_other(host: Host) -> None:

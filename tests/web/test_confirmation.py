@@ -432,7 +432,7 @@ def test_two_concurrent_workers_send_one_mail_to_a_mailbox(site: Host, mail: Mai
         desk.confirming.send(request)
 
     with site.app.app_context():
-        assert run_due(replace(desk, confirming=replace(desk.confirming, send=meanwhile))) == 1
+        assert run_due(replace(desk, confirming=desk.confirming._replace(send=meanwhile))) == 1
     site.clock.advance(minutes=3)
     work(site)
     assert [got.to for got in mail.mails] == [MIKA]

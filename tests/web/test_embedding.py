@@ -444,7 +444,7 @@ def pragmas(shared: Shared) -> list[object]:
 @pytest.mark.parametrize(
     ("name", "value", "accepted"),
     [
-        ("PREMODERATION", "sometimes", "'all', 'strangers', 'none'"),
+        ("PREMODERATION", "sometimes", "'all', 'strangers', 'links', 'none'"),
         ("URL_PREFIX", "discuss", "begins with a slash"),
         ("URL_PREFIX", "/<lang>/discuss", "no variables"),
         ("URL_PREFIX", "/", "begins with a slash"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import xmlrpc.client
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from moderate.outbound import fetch
 from tests.blogs import Blog
 from tests.sites import Host
 
@@ -433,3 +436,21 @@ def test_endpoints_are_announced_in_headers_head_and_thread(site: Host) -> None:
     assert '<link rel="pingback" href="http://localhost/discuss/pingback">' in answer.text
     assert 'trackback:ping="http://localhost/discuss/trackback/thaw"' in answer.text
     assert site.client.head("/thaw").headers["X-Pingback"] == "http://localhost/discuss/pingback"
+
+
+def test_threads_that_begin_to_read_pages_at_once_share_one_fetcher_and_its_limits(
+    site: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = threading.Barrier(2)
+
+    class Slow(fetch.GuardedFetcher):
+        def __init__(self, **options: Any) -> None:
+            both.wait(30)
+            super().__init__(**options)
+
+    monkeypatch.setattr(fetch, "GuardedFetcher", Slow)
+    fetcher = site.state.desk.services.fetcher
+    assert fetcher is not None
+    with ThreadPoolExecutor(2) as threads:
+        one, other = [threads.submit(fetcher) for _ in range(2)]
+        assert one.result() is other.result() is fetcher()

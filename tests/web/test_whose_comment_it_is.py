@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from moderate import Author
+from tests.sites import Host
 
 if TYPE_CHECKING:
-    from tests.sites import Host
+    from pathlib import Path
 
 WORDS = {"author": "Mika", "email": "mika@mail.example", "text": "The river froze twice."}
 
@@ -44,6 +45,17 @@ def keyed(host: Host, key: str, *, ip: str = "192.0.2.1", **fields: Any) -> Any:
         headers={"Idempotency-Key": key},
         environ_base={"REMOTE_ADDR": ip},
     )
+
+
+def test_a_browser_gets_a_cookie_only_where_its_comment_is_held(tmp_path: Path) -> None:
+    host = Host(tmp_path, MODERATE_PREMODERATION="none")
+    reader = host.app.test_client()
+    for send in (post(host, reader, text="Public at once."), keyed(host, "k", text="So is this.")):
+        assert "Set-Cookie" not in send.headers
+    held = post(host, reader, text="Held: " + " ".join(f"https://{name}.example/" for name in "abc"))
+    assert held.headers["Set-Cookie"].startswith("moderate_own=")
+    assert "Held:" in reader.get("/thaw").text
+    assert "Held:" not in host.app.test_client().get("/thaw").text
 
 
 # --- pages of other sites -----------------------------------------------------------------------------

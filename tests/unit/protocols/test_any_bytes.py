@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import pytest
 from flask import Request
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from werkzeug.test import EnvironBuilder
 
 from moderate.errors import Refused
+from moderate.http.operation import FORM
+from moderate.protocols.comment import read_urlencoded
 from moderate.protocols.pingback import Pingback
 from moderate.protocols.trackback import Trackback
 from moderate.protocols.webmention import Webmention
@@ -42,10 +45,27 @@ PIECES = st.sampled_from(
      "<![CDATA[", "]]>"]
 )  # fmt: skip
 CALLS = st.lists(PIECES, max_size=30).map(lambda pieces: "".join(pieces).encode())
+PAIRS = st.lists(
+    st.sampled_from([b"text", b"url", b"=", b"&", b"+", b";", b"%", b"%c3%A9", b"%C3", b"%0d%0A", b"%00", b"\xc3\xa9"]),
+    max_size=12,
+).map(b"".join)
 PART = b'--x\r\nContent-Disposition: form-data; name="url"\r\n\r\n'
 PARTS = st.lists(st.sampled_from([PART, b"--x\r\n", b"--x--", b"\r\n"]) | st.binary(max_size=20), max_size=9).map(
     b"".join
 )
+
+
+@given(PAIRS)
+def test_a_comment_form_is_read_as_by_the_standard_library(body: bytes) -> None:
+    request = Request(EnvironBuilder(method="POST", data=body, content_type=FORM).get_environ())
+    try:
+        expected = parse_qsl(body.decode(), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError:
+        with pytest.raises(Refused):
+            read_urlencoded(request)
+    else:
+        # The first of equal names counts.
+        assert read_urlencoded(request) == dict(reversed(expected))
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.name)

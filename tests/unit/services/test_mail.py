@@ -230,7 +230,7 @@ def test_a_mail_lists_the_findings_and_neither_e_mail_address_nor_ip() -> None:
 
 # --- languages ------------------------------------------------------------------------------------
 
-MORI_JA = replace(MORI, language="ja")
+MORI_JA = MORI._replace(language="ja")
 
 #: An item whose texts have no Latin letters, so that any in a mail come from the template.
 QUIET = replace(
