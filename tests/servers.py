@@ -393,7 +393,7 @@ def as_postgres() -> list[str]:
     ]  # fmt: skip
 
 
-def wait_until(condition: Callable[[], bool], *, within: float = 10.0) -> None:
+def wait_until(condition: Callable[[], bool], *, within: float = 30.0) -> None:
     """Return as soon as *condition* holds; fail the test when it does not within *within* seconds."""
     deadline = time.monotonic() + within
     pause = threading.Event()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +11,7 @@ from moderate.errors import FetchFailed
 from moderate.outbound.fetch import Fetched
 from moderate.sources.hentry import HEntry, read_hentry
 from moderate.sources.page import MAX_ELEMENTS, LinkFound, SourcePage, Targets, find_link, read_page
+from tests.timing import quickly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -389,18 +389,16 @@ def test_the_host_is_not_asked_about_addresses_that_cannot_be_targets(odd: str) 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_pages_are_read_in_linear_time(name: str) -> None:
-    begin = time.process_time()
-    read = page(HOSTILE[name])
-    find_link(read, Targets([ARTICLE]), any_element=True)
-    read_hentry(read, Targets([ARTICLE]))
-    assert time.process_time() - begin < 20
+    with quickly():
+        read = page(HOSTILE[name])
+        find_link(read, Targets([ARTICLE]), any_element=True)
+        read_hentry(read, Targets([ARTICLE]))
 
 
 @pytest.mark.parametrize("text", ["http://x" * 60_000, f"http://x{')' * 500_000}y", "http://x.example/ " * 25_000])
 def test_hostile_texts_are_read_in_linear_time(text: str) -> None:
-    begin = time.process_time()
-    found(text, "text/plain", any_element=True)
-    assert time.process_time() - begin < 20
+    with quickly():
+        found(text, "text/plain", any_element=True)
 
 
 def test_pages_with_too_many_elements_or_characters_are_not_read() -> None:

@@ -21,17 +21,17 @@ from moderate.clock import SystemClock
 from moderate.errors import FetchFailed
 from moderate.outbound.fetch import HostSemaphore, line_of, read_body
 from tests.servers import HOST, wait_until
+from tests.timing import takes_no_longer_than
 from tests.unit.services.fetching import (
     ABOUT,
-    AMPLE,
     HEAD,
+    SOON,
     TIMEOUT,
     behind,
     failed,
     failure_of,
     fetched_from,
     fetcher,
-    takes_no_longer_than,
 )
 from tests.unit.services.loopback import PUBLIC, Names, serving
 
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     ids=["silence", "head", "body", "chunks", "body-to-the-end", "continue"],
 )
 def test_a_slow_server_is_left_at_the_deadline_in_every_phase(behave: Handler) -> None:
-    with takes_no_longer_than(TIMEOUT + 2):
+    with takes_no_longer_than(SOON):
         failure = failure_of(behave, timeout=TIMEOUT)
     assert failure.kind == "timeout"
     assert failure.is_temporary
@@ -68,7 +68,7 @@ def test_one_deadline_covers_all_redirects() -> None:
         connection.stop.wait(0.2)
         connection.answer(status=302, location=f"{connection.path}x")
 
-    with takes_no_longer_than(TIMEOUT + 2):
+    with takes_no_longer_than(SOON):
         assert failure_of(slowly, timeout=TIMEOUT).kind == "timeout"
 
 
@@ -92,7 +92,7 @@ def test_one_deadline_covers_all_redirects() -> None:
     ids=["endless", "chunked", "tiny-chunks", "length", "fields", "field", "100", "head", "one-more", "packed"],
 )
 def test_a_page_beyond_the_limit_is_cut_off_and_discarded(behave: Handler) -> None:
-    with takes_no_longer_than(AMPLE / 2):
+    with takes_no_longer_than(SOON):
         failure = failure_of(behave)
     assert failure.kind == "too-large"
     assert not failure.is_temporary
@@ -105,7 +105,7 @@ def test_a_page_of_exactly_the_limit_is_accepted() -> None:
 
 
 def test_a_compression_bomb_is_not_unpacked(bomb: bytes) -> None:
-    with takes_no_longer_than(AMPLE / 2):
+    with takes_no_longer_than(SOON):
         assert failure_of(lambda c: c.answer(bomb, content_encoding="gzip")).kind == "too-large"
 
 
@@ -218,7 +218,7 @@ def test_wrong_expired_and_unknown_certificates_are_refused(authority: trustme.C
 def test_a_dripping_tls_handshake_is_left_at_the_deadline() -> None:
     with serving(lambda c: c.drip(b"\x16\x03\x03\x40\x00" + bytes(16384))) as server:
         source, _, _ = behind({"blog.example": [[PUBLIC]]}, server, timeout=TIMEOUT)
-        with takes_no_longer_than(TIMEOUT + 2):
+        with takes_no_longer_than(SOON):
             assert failed(source, "https://blog.example/").kind == "timeout"
 
 
@@ -256,7 +256,7 @@ def test_connections_to_one_host_are_limited() -> None:
 def test_waiting_for_a_slot_ends_at_the_deadline() -> None:
     with serving(lambda c: c.silence()) as server:
         source = fetcher(server, per_host=1, timeout=TIMEOUT)
-        with takes_no_longer_than(TIMEOUT + 2):
+        with takes_no_longer_than(SOON):
             kinds: list[str] = []
             threads = [threading.Thread(target=lambda: kinds.append(failed(source, server.url()).kind)) for _ in "ab"]
             for thread in threads:
