@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import DateTime, bindparam, event, select
+from sqlalchemy import DateTime, bindparam, event, select, update
 from sqlalchemy.dialects import sqlite
 
 from moderate.database.engine import Database
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from sqlalchemy.engine import Connection
+
     from moderate.store.store import Store
     from tests.servers import PostgreSQL
 
@@ -33,6 +35,8 @@ CHANGED = (
     .where(articles.c.key == bindparam("of_key"), articles.c.updated_at >= bindparam("since"))
     .limit(1)
 )
+#: Changes no row.
+TOUCHED = update(articles).where(articles.c.key == "nowhere").values(pings_open=None)
 
 
 @pytest.fixture
@@ -102,45 +106,124 @@ def look(database: Database) -> None:
     assert Lookup(CHANGED).first(database, of_key="thaw", since=NOON) is None
 
 
-def test_lookups_take_a_connection_from_the_pool_once_a_second(database: Database, clock: ManualClock) -> None:
+def change(database: Database) -> None:
+    """Write by one statement, as what requests store is written."""
+    database.transaction(lambda conn: conn.execute(TOUCHED), is_single=True)
+
+
+class Interrupting(list[int]):
+    """Parameters at which the driver is interrupted, as by a signal."""
+
+    def __len__(self) -> int:
+        raise RuntimeError
+
+
+@pytest.fixture(params=[look, change])
+def use(request: pytest.FixtureRequest) -> Callable[[Database], None]:
+    """A use of the database whose connection is kept for the next one."""
+    made: Callable[[Database], None] = request.param
+    return made
+
+
+def test_a_connection_is_taken_from_the_pool_once_a_second(
+    database: Database, clock: ManualClock, use: Callable[[Database], None]
+) -> None:
     taken: list[object] = []
     event.listen(database.engine, "checkout", lambda raw, *_: taken.append(raw))
+    # The first one also asks for the level of isolation of the server.
+    use(database)
+    clock.advance(seconds=1)
+    taken.clear()
     for _ in range(5):
+        use(database)
         look(database)
     assert len(taken) == 1
     clock.advance(seconds=1)
-    look(database)
+    use(database)
     assert len(taken) == 2
 
 
-def test_a_connection_that_is_kept_for_lookups_is_closed_with_the_others(database: Database) -> None:
+def test_a_connection_is_not_kept_where_a_transaction_failed(database: Database) -> None:
+    def fail(conn: Connection) -> None:
+        conn.execute(TOUCHED)
+        raise LookupError
+
+    change(database)
+    with pytest.raises(LookupError):
+        database.transaction(fail, is_single=True)
+    taken: list[object] = []
+    event.listen(database.engine, "checkout", lambda raw, *_: taken.append(raw))
+    change(database)
+    assert len(taken) == 1
+
+
+def test_a_query_that_is_interrupted_gives_its_connection_back(database: Database) -> None:
+    look(database)
+    # Else the end of its frames would give it back too.
+    with pytest.raises(RuntimeError) as interrupted:
+        database.ask("SELECT 1 WHERE 1 = ?", Interrupting())
+    assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert interrupted.tb
+
+
+def test_a_connection_that_is_kept_outlives_what_sqlalchemy_begins_on_it(database: Database) -> None:
+    for _ in range(3):
+        change(database)
+        look(database)
+        with database.write() as conn:
+            assert conn.execute(TOUCHED).rowcount == 0
+
+
+def test_a_connection_that_is_kept_is_closed_with_the_others(
+    database: Database, use: Callable[[Database], None]
+) -> None:
+    use(database)
     closed: list[object] = []
     for name in ("close", "close_detached"):
         event.listen(database.engine, name, lambda raw, *_: closed.append(raw))
-    look(database)
+    use(database)
     database.dispose()
     assert len(closed) == 1
-    look(database)
+    use(database)
     # As after an outage, which replaces the pool alone.
     database.engine.dispose()
-    look(database)
+    use(database)
     assert len(closed) == 2
 
 
-def test_a_small_pool_keeps_all_of_its_connections_for_transactions(url: str, clock: ManualClock) -> None:
+def test_a_connection_whose_pool_is_replaced_within_a_transaction_is_closed(database: Database) -> None:
+    change(database)
+    closed: list[object] = []
+    for name in ("close", "close_detached"):
+        event.listen(database.engine, name, lambda raw, *_: closed.append(raw))
+
+    def replace_pool(conn: Connection) -> None:
+        database.close_connections()
+        assert not closed
+        conn.execute(TOUCHED)
+
+    database.transaction(replace_pool, is_single=True)
+    assert len(closed) == 1
+
+
+def test_a_small_pool_keeps_all_of_its_connections_for_transactions(
+    url: str, clock: ManualClock, use: Callable[[Database], None]
+) -> None:
     options = ConnectionOptions(pool_size=1, max_overflow=1, pool_timeout=1)
     database = Database(url, clock=clock, options=options)
-    look(database)
+    use(database)
     with database.read() as one, database.read() as other:
         assert one.execute(select(1)).scalar() == other.execute(select(1)).scalar()
     database.dispose()
 
 
-def test_a_connection_that_is_kept_for_lookups_goes_to_transactions_that_need_it(url: str, clock: ManualClock) -> None:
+def test_a_connection_that_is_kept_goes_to_transactions_that_need_it(
+    url: str, clock: ManualClock, use: Callable[[Database], None]
+) -> None:
     options = ConnectionOptions(pool_size=2, max_overflow=2, pool_timeout=1)
     database = Database(url, clock=clock, options=options)
     for _ in range(2):
-        look(database)
+        use(database)
         with ExitStack() as held:
             conns = [held.enter_context(database.read()) for _ in range(3)]
             # One that comes while all others are in use is not kept either.
@@ -162,15 +245,17 @@ def test_a_lookup_gets_over_a_connection_that_was_lost_while_it_was_kept(
     database.dispose()
 
 
-def test_a_file_that_is_moved_while_a_connection_to_it_is_kept_is_noticed(tmp_path: Path, clock: ManualClock) -> None:
+def test_a_file_that_is_moved_while_a_connection_to_it_is_kept_is_noticed(
+    tmp_path: Path, clock: ManualClock, use: Callable[[Database], None]
+) -> None:
     path = tmp_path / "moderate.db"
     database = Database(f"sqlite:///{path}", clock=clock)
     upgrade(database)
-    look(database)
+    use(database)
     path.rename(tmp_path / "elsewhere.db")
     clock.advance(seconds=1)
     with pytest.raises(ServiceDown, match="moved"):
-        look(database)
+        use(database)
     database.dispose()
 
 

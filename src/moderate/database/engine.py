@@ -266,13 +266,14 @@ class Database:
         engines = self._engines or self._resolve()
         engine = engines.reading if is_single else engines.writing
         is_sqlite = engine.dialect.name == "sqlite"
-        if engines.queries:
+        kept = engines.queries if self.is_ours and engine is engines.reading else None
+        if engines.queries and not kept:
             engines.queries.make_room()
         with (
             self._turn,
             self._translated(is_write=True),
             self._writers(patience) as left,
-            self._connection(engine) as conn,
+            kept.connection() if kept else self._connection(engine) as conn,
             NOTHING if left is None or not is_sqlite else sqlite_patience(conn, left),
             NOTHING if is_single else conn.begin(),
             NOTHING if left is None or is_sqlite else server_patience(conn, left),

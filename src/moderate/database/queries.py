@@ -1,25 +1,25 @@
-"""Single queries, run by the driver itself on connections that are kept for them.
+"""Connections that are kept between uses, and single queries that the driver itself runs on them.
 
 What SQLAlchemy does to take a connection from its pool and give it back takes longer than SQLite takes to find a row
-by its key. On PostgreSQL it is a third of such a query.
+by its key, and nearly half as long as it takes to store one. On PostgreSQL it is a third of a query.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import event
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from moderate.database.outages import may_run_again
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy.engine import Engine
-    from sqlalchemy.pool import PoolProxiedConnection
 
     from moderate.ports import Clock
 
@@ -33,16 +33,16 @@ class Kept(NamedTuple):
     *generation* is that of the pool's connections, all of which are replaced after an outage.
     """
 
-    pooled: PoolProxiedConnection
+    conn: Connection
     cursor: Any
     generation: object
     until: float
 
 
 class Queries:
-    """Runs single queries on an engine. Safe for threads.
+    """Runs single queries on an engine, and lends its connections. Safe for threads.
 
-    Of a pool of *total* connections a quarter is kept between queries, each for `KEPT` seconds. In the pool they count
+    Of a pool of *total* connections a quarter is kept between uses, each for `KEPT` seconds. In the pool they count
     as used, so they are given back before another thread would wait for one; see `make_room`.
     """
 
@@ -59,36 +59,40 @@ class Queries:
 
     def rows(self, text: str, parameters: Sequence[Any] | Mapping[str, Any]) -> Sequence[Sequence[Any]] | None:
         """Return all rows; None where the connection was lost, and the query may run on another one."""
-        dialect, is_lost = self._engine.dialect, False
+        dialect = self._engine.dialect
         errors = dialect.loaded_dbapi.Error
+        kept = self._take()
         try:
-            kept = self._take()
-            try:
-                kept.cursor.execute(text, parameters)
-                rows: Sequence[Sequence[Any]] = kept.cursor.fetchall()
-            except BaseException as error:
-                kept.cursor.close()
-                is_lost = isinstance(error, errors) and dialect.is_disconnect(error, kept.pooled.dbapi_connection, None)
-                if is_lost:
-                    kept.pooled.invalidate(error)
-                kept.pooled.close()
-                raise
+            kept.cursor.execute(text, parameters)
+            rows: Sequence[Sequence[Any]] = kept.cursor.fetchall()
         except errors as error:
+            is_lost = dialect.is_disconnect(error, kept.conn.connection.dbapi_connection, None)
             failed = DBAPIError.instance(text, None, error, errors, connection_invalidated=is_lost)
+            if is_lost:
+                kept.conn.invalidate(error)
+            self._give_back(kept)
             if may_run_again(failed):
                 return None
             if is_lost:
                 # The others would be as silent.
                 self._engine.dispose()
             raise failed from error
-        if len(self._idle) < self._most and not self._is_pool_empty():
-            self._idle.append(kept)
-            if kept.generation is not self._generation:
-                # Disposed of meanwhile by another thread, which may have looked before.
-                self._give_all_back()
-        else:
+        except BaseException:
             self._give_back(kept)
+            raise
+        self._keep(kept)
         return rows
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Yield a connection, which is kept after the block unless that failed."""
+        kept = self._take()
+        try:
+            yield kept.conn
+        except BaseException:
+            self._give_back(kept)
+            raise
+        self._keep(kept)
 
     def make_room(self) -> None:
         """Give the connections that are kept back to the pool where all of its others are in use."""
@@ -117,15 +121,25 @@ class Queries:
             if now < kept.until and kept.generation is self._generation:
                 return kept
             self._give_back(kept)
-        generation, pooled = self._generation, self._engine.raw_connection()
-        return Kept(pooled, pooled.cursor(), generation, now + KEPT)
+        generation, conn = self._generation, Connection(self._engine)
+        return Kept(conn, conn.connection.cursor(), generation, now + KEPT)
+
+    def _keep(self, kept: Kept) -> None:
+        if len(self._idle) < self._most and not self._is_pool_empty():
+            self._idle.append(kept)
+            if kept.generation is not self._generation:
+                # Disposed of meanwhile by another thread, which may have looked before.
+                self._give_all_back()
+        else:
+            self._give_back(kept)
 
     def _give_back(self, kept: Kept) -> None:
-        kept.cursor.close()
-        if kept.generation is not self._generation:
-            # Perhaps to a pool that has been replaced, and nobody would close what comes back to it.
-            kept.pooled.detach()
-        kept.pooled.close()
+        if not kept.conn.invalidated:
+            kept.cursor.close()
+            if kept.generation is not self._generation:
+                # Perhaps to a pool that has been replaced, and nobody would close what comes back to it.
+                kept.conn.detach()
+        kept.conn.close()
 
     def _renew(self, *_: object) -> None:
         self._generation = object()
