@@ -169,7 +169,7 @@ MOST_WORDS = 400
 NEAR = 14
 
 #: The number of words whose traits are kept.
-MOST_KEPT = 4096
+MOST_KEPT = 8192
 
 WORD = re.compile(r"[^\W_]+")
 NUMBER = re.compile(r"\d+")
