@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
@@ -207,18 +208,23 @@ def counts() -> ResponseReturnValue:
 
     The host's loader is called for a single key only, not for each key of a list.
     """
-    keys = list(dict.fromkeys(values_of("article", request.query_string.decode())))
+    keys = keys_in(request.query_string.decode())
+    state = current_state()
+    state.desk.limits.spend(Costs("reads", request.remote_addr or ""))
+    article = state.desk.articles.load(keys[0]) if len(keys) == 1 else None
+    articles = keys if len(keys) > 1 else (article.key if article else None,)
+    return tagged(state.desk.store.counters.public_json(keys, articles).encode())
+
+
+@lru_cache(maxsize=32)
+def keys_in(query: str) -> tuple[str, ...]:
+    """Return the keys of articles in a query string, which pages repeat for all of their readers. Raises `Invalid`."""
+    keys = tuple(dict.fromkeys(values_of("article", query)))
     if not keys or len(keys) > MAX_KEYS:
         raise Invalid.field("article", Message("Name 1 to {most} articles.", most=MAX_KEYS))
     if not are_keys(keys):
         raise Invalid.field("article", "A key has 1 to 200 characters.")
-    state = current_state()
-    state.desk.limits.spend(Costs("reads", request.remote_addr or ""))
-    articles: dict[str, str | None] = dict(zip(keys, keys, strict=True))
-    if len(keys) == 1:
-        article = state.desk.articles.load(keys[0])
-        articles[keys[0]] = article.key if article else None
-    return tagged(state.desk.store.counters.public_json(articles).encode())
+    return keys
 
 
 def values_of(name: str, query: str) -> list[str]:

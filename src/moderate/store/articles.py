@@ -266,6 +266,11 @@ class Drift(NamedTuple):
     counted: Counts
 
 
+@lru_cache(maxsize=32)
+def _as_object(keys: tuple[str, ...], articles: tuple[str | None, ...]) -> str:
+    return json.dumps(dict(zip(keys, articles, strict=True)))
+
+
 class Counters:
     """The counters of articles and of the site."""
 
@@ -281,20 +286,21 @@ class Counters:
             found[key] = Counts(*numbers)
         return found
 
-    def public_json(self, articles: Mapping[str, str | None]) -> str:
+    def public_json(self, keys: tuple[str, ...], articles: tuple[str | None, ...]) -> str:
         """Return the public comments and pings of articles as JSON, in one query; unknown ones count zero.
 
-        *articles* has the keys of the JSON object, each with that of its article, None where it has none.
+        *keys* are those of the JSON object, and *articles* those of the articles, None where a key has none.
         """
         if self._database.dialect == "sqlite":
-            found: str = self._database.ask(PUBLIC_ON_SQLITE, (json.dumps(articles),))[0][0]
+            found: str = self._database.ask(PUBLIC_ON_SQLITE, (_as_object(keys, articles),))[0][0]
             return found
         numbers = {
             key: f'{{"comments":{comments},"trackbacks":{pings}}}'
-            for key, comments, pings in PUBLIC_OF_MANY.rows(self._database, [*filter(None, articles.values())])
+            for key, comments, pings in PUBLIC_OF_MANY.rows(self._database, [*filter(None, articles)])
         }
         zero = '{"comments":0,"trackbacks":0}'
-        shown = [f"{encode_basestring(key)}:{numbers.get(article, zero)}" for key, article in articles.items()]
+        pairs = zip(keys, articles, strict=True)
+        shown = [f"{encode_basestring(key)}:{numbers.get(article, zero)}" for key, article in pairs]
         return f"{{{','.join(shown)}}}"
 
     def _numbers(self, key: str) -> Counts:
