@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from moderate.ports import Clock
 
 #: Seconds after which a connection goes back to the pool, which replaces those that are too old or to a moved file.
-KEPT = 1.0
+#: With `moderate.database.sqlite.LOOK_EVERY` it is a second until that is noticed.
+KEPT = 0.5
 
 
 class Kept(NamedTuple):
@@ -89,6 +90,8 @@ class Queries:
         kept = self._take()
         try:
             yield kept.conn
+            # Where SQLAlchemy began a transaction for a statement that was committed by itself.
+            kept.conn.rollback()
         except BaseException:
             self._give_back(kept)
             raise
@@ -121,6 +124,8 @@ class Queries:
             if now < kept.until and kept.generation is self._generation:
                 return kept
             self._give_back(kept)
+            # Those below it, which several threads at once have left, might lie there for long.
+            self._give_all_back()
         generation, conn = self._generation, Connection(self._engine)
         return Kept(conn, conn.connection.cursor(), generation, now + KEPT)
 

@@ -47,7 +47,7 @@ ROOM = 262_144
 
 
 #: Seconds between two looks whether the database is still where it was.
-LOOK_EVERY = 1.0
+LOOK_EVERY = 0.5
 
 #: Looks for damage of the file; see `damage`.
 INTEGRITY = "PRAGMA integrity_check(3)"
