@@ -124,8 +124,9 @@ def build_state(app: Flask, settings: Settings, parts: Parts) -> State:
     endings = (
         database.dispose,
         articles.close,
-        limits.close,
         *(part.close for part in (limiter, services.spam, worker_channel) if part is not None),
+        # Ends the thread that asks a limiter in an outage.
+        limits.close,
     )
     templates = Templates({**language.GLOBALS, **fragments.GLOBALS})
     return State(

@@ -132,7 +132,7 @@ class RedisLimiter:
             except failures.NoScriptError:
                 # The server was restarted or its scripts were flushed; nothing has run. EVAL carries the text along.
                 reply = self._client.eval(_SCRIPT, len(keys), *asked)
-        except _FAILURES as error:
+        except _OR_CLOSED as error:
             raise ServiceDown("redis", reason_of(error)) from error
         wait, *debts = map(int, reply.split())
         return Taken(wait / SECOND, buckets, debts)
@@ -264,7 +264,7 @@ class WorkerChannel:
         except ServiceDown:
             # Woken or not, workers find the task.
             return
-        except _CHANNEL_FAILURES:
+        except _OR_CLOSED:
             self._breaker.failed()
         else:
             self._breaker.succeeded()
@@ -285,7 +285,7 @@ class WorkerChannel:
                 if is_message or is_to_follow:
                     on_message()
                 is_to_follow = is_message
-        except _CHANNEL_FAILURES as error:
+        except _OR_CLOSED as error:
             raise ServiceDown("redis", trouble(error, type(error).__name__)) from error
         finally:
             subscription.close()
@@ -313,7 +313,7 @@ def reason_of(error: BaseException) -> str:
 _FAILURES = (failures.RedisError, failures.RedisClusterException, OSError)
 # redis-py raises ValueError, its oldest versions AttributeError, where another thread closes the client, as at the end
 # of the process.
-_CHANNEL_FAILURES = (*_FAILURES, ValueError, AttributeError)
+_OR_CLOSED = (*_FAILURES, ValueError, AttributeError)
 
 _ONE_NODE = "this is one node of a Redis Cluster: hand a RedisCluster client to Moderate(redis=…)"
 _NO_RIGHTS = (

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import traceback
 import weakref
 from contextlib import closing
 from pathlib import Path
@@ -25,6 +26,7 @@ from sqlalchemy import create_engine
 
 from moderate import Article, Moderate
 from moderate.database.tables import Tables
+from tests.redis_servers import PausableRedis
 from tests.servers import ROOT, connects, free_port, wait_until
 from tests.sites import Host
 
@@ -153,8 +155,23 @@ def test_connections_to_redis_are_closed_except_those_of_the_host(tmp_path: Path
     assert len(client.client_list()) > 1
     ours.close()
     shared.close()
-    assert [int(entry["id"]) for entry in client.client_list()] == [own]
+    wait_until(lambda: [int(entry["id"]) for entry in client.client_list()] == [own])
     client.close()
+
+
+def test_an_app_is_closed_while_a_redis_that_hangs_is_asked_whether_it_is_back(tmp_path: Path) -> None:
+    with PausableRedis() as server:
+        site = Host(tmp_path, MODERATE_REDIS_URL=f"{server.url}?socket_timeout=5")
+        assert site.comment().status_code == 202
+        server.pause()
+        assert site.comment("While it hangs").status_code == 202
+        (watcher,) = [thread for thread in threading.enumerate() if thread.name == "moderate-limits"]
+        wait_until(lambda: "evalsha" in "".join(traceback.format_stack(sys._current_frames()[watcher.ident])))
+        # With an exception in that thread pytest fails this test.
+        site.close()
+        server.resume()
+        watcher.join(30)
+        assert not watcher.is_alive()
 
 
 def items_in(path: Path) -> int:
