@@ -90,3 +90,11 @@ def serve(folder: Path, *, port: int = 0, **config: Any) -> Iterator[Newsroom]:
         serving.join()
         server.server_close()
         app.extensions["newsroom.moderate"].close(app)
+
+
+def press(page: Page, keys: str) -> None:
+    # A page that a link has led to ignores keys before its scripts have run and before it was painted once.
+    page.wait_for_load_state("domcontentloaded")
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    for key in keys:
+        page.keyboard.press(key)

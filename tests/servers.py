@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -37,10 +38,13 @@ class ServerFailed(Exception):
 
 
 def free_port() -> int:
-    """Return a port that was free a moment ago. Its user must be ready to try another one."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """Return a port that was free a moment ago, below those that the kernel gives out by itself."""
+    for _ in range(200):
+        port = 10_000 + secrets.randbelow(12_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind((HOST, port))
+            return port
+    raise ServerFailed("no port is free")
 
 
 class Server:
@@ -89,7 +93,7 @@ class Server:
             return
         process.send_signal(self.farewell)
         try:
-            process.wait(timeout=10)
+            process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -179,7 +183,7 @@ class Redis(Server):
         assert self._say(b"FLUSHALL") == b"+OK"
 
     def _say(self, command: bytes) -> bytes:
-        with socket.create_connection((HOST, self.port), timeout=1) as line:
+        with socket.create_connection((HOST, self.port), timeout=10) as line:
             line.sendall(command + b"\r\n")
             return line.recv(64).strip()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.newsroom_site import Newsroom, serve
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from playwright.sync_api import Browser, BrowserContext, Page
+
+# Its own five seconds are little for a busy machine.
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture
@@ -29,7 +33,7 @@ def reader(browser: Browser) -> Iterator[Callable[..., Page]]:
     def open_page(*, javascript: bool = True, width: int = 1000, **options: Any) -> Page:
         options.setdefault("viewport", {"width": width, "height": 800})
         context = browser.new_context(java_script_enabled=javascript, **options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         return context.new_page()
 

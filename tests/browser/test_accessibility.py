@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from moderate.moderation.access import new_link
 from tests.browser.axe import grave_findings
-from tests.newsroom_site import serve
+from tests.newsroom_site import press, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,12 +58,12 @@ def test_the_pages_for_readers_and_moderators_are_accessible(
         page.goto(busy.queue + query)
         found[name] = grave_findings(page)
     page.goto(busy.queue)
-    page.keyboard.press("j")
-    page.keyboard.press("x")
-    page.keyboard.press("t")
+    press(page, "j")
+    press(page, "x")
+    press(page, "t")
     expect(page.locator("#told button")).to_be_visible()
     found["after a decision"] = grave_findings(page)
-    page.keyboard.press("?")
+    press(page, "?")
     found["keys"] = grave_findings(page)
     assert {name: problems for name, problems in found.items() if problems} == {}
 
@@ -90,7 +90,7 @@ def test_forced_colours_keep_focus_selected_tab_and_borders_visible(
     newsroom.post("Seen in every colour.", decision=None)
     page = reader(forced_colors="active")
     newsroom.sign_in(page)
-    page.keyboard.press("j")
+    press(page, "j")
     card = page.get_by_role("article")
     assert card.evaluate("card => getComputedStyle(card).outlineStyle") == "solid"
     assert card.evaluate("card => getComputedStyle(card).borderTopStyle") == "solid"
@@ -107,8 +107,8 @@ def test_the_queue_follows_the_language_of_the_browser_and_the_article_page_does
     newsroom.sign_in(page)
     assert page.locator("html").get_attribute("lang") == "ja"
     expect(page.get_by_role("link", name="承認待ち 1")).to_be_visible()
-    page.keyboard.press("j")
-    page.keyboard.press("a")
+    press(page, "j")
+    press(page, "a")
     expect(page.locator("#told")).to_contain_text("1番：承認。")
     page.goto(newsroom.article())
     expect(page.get_by_role("heading", name="Comments (1)")).to_be_visible()

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.axe import grave_findings
-from tests.newsroom_site import serve
+from tests.newsroom_site import press, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,18 +59,18 @@ def test_one_key_keeps_the_public_text_and_another_accepts_the_change(
 ) -> None:
     page = opened(desk, reader())
     expect(cards(page)).to_have_count(3)
-    page.keyboard.press("j")
-    page.keyboard.press("d")
+    press(page, "j")
+    press(page, "d")
     expect(page.locator("#said")).to_have_text("Item 3: the public text stays.")
     expect(page.locator("#item-2")).to_be_focused()
-    page.keyboard.press("a")
+    press(page, "a")
     expect(page.locator("#told")).to_contain_text("Item 2: approved.")
     expect(tab(page, "Changed")).to_have_text("1")
     public = texts(desk, reader)
     assert "First words 3." in public
     assert "Other words 2." in public
-    page.keyboard.press("u")
-    page.keyboard.press("u")
+    press(page, "u")
+    press(page, "u")
     expect(cards(page)).to_have_count(3)
     expect(tab(page, "Changed")).to_have_text("3")
     expect(page.locator("#item-3").get_by_role("region", name="Waiting")).to_contain_text("Other words 3.")
@@ -80,8 +80,8 @@ def test_one_key_keeps_the_public_text_and_another_accepts_the_change(
 
 def test_the_key_does_nothing_without_a_changed_text(desk: Newsroom, reader: Callable[..., Page]) -> None:
     page = opened(desk, reader(), "?status=pending")
-    page.keyboard.press("j")
-    page.keyboard.press("d")
+    press(page, "j")
+    press(page, "d")
     expect(page.locator("#said")).to_have_text("No changed text of item 4 is waiting.")
     assert desk.counts().pending == 1
 
@@ -99,7 +99,7 @@ def test_declining_for_a_selection_drops_changes_and_approves_nothing_else(
     expect(card).to_contain_text("First words 2.")
     expect(card.get_by_text("Other words 2.").first).to_be_hidden()
     expect(card.get_by_role("button", name="Take the change")).to_be_hidden()
-    page.keyboard.press("u")
+    press(page, "u")
     expect(card.get_by_text("Other words 2.").first).to_be_visible()
     expect(card.get_by_role("button", name="Take the change")).to_be_visible()
 
@@ -117,7 +117,7 @@ def test_the_second_moderator_sees_the_decision_of_the_first(desk: Newsroom, rea
 
 def test_the_list_of_keys_includes_the_key_for_declining(desk: Newsroom, reader: Callable[..., Page]) -> None:
     page = opened(desk, reader())
-    page.keyboard.press("?")
+    press(page, "?")
     expect(page.get_by_role("dialog")).to_contain_text("drop the change: the public text stays")
 
 

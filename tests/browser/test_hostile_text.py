@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from moderate import Refused
+from tests.newsroom_site import press
 from tests.watched_page import WatchedPage
 
 if TYPE_CHECKING:
@@ -125,8 +126,8 @@ def test_no_text_breaks_the_layout_of_the_queue_page(
     assert page.evaluate(OUT_OF_THE_CARD) == []
     # The newest can still be decided, by key and by button.
     page.goto(newsroom.queue)
-    page.keyboard.press("j")
-    page.keyboard.press("s")
+    press(page, "j")
+    press(page, "s")
     page.get_by_role("article").first.get_by_role("button", name="Trash", exact=True).click()
     page.locator("#told", has_text="trash").wait_for()
     counted = newsroom.counts()
@@ -148,7 +149,7 @@ def test_hostile_names_of_moderators_articles_and_rules_are_escaped(
     # A conflicting decision of another moderator shows that name in a sentence.
     page.locator("#item-1").focus()
     page.evaluate("document.querySelector('.items > li').dataset.version = 1")
-    page.keyboard.press("t")
+    press(page, "t")
     page.locator("#told", has_text="onerror").wait_for()
     assert page.locator("main img").count() == 0
     assert page.evaluate("window.ran") is None

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.axe import grave_findings
-from tests.newsroom_site import OTHER_STORY
+from tests.newsroom_site import OTHER_STORY, press
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,7 +147,7 @@ def test_a_broken_link_of_the_queue_gets_an_accessible_page_with_a_way_on(
     expect(page.get_by_label("Words")).to_have_value("here")
     assert grave_findings(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.keyboard.press("j")
+    press(page, "j")
     page.get_by_role("alert").get_by_role("link", name="Show everything").click()
     expect(page.get_by_role("article")).to_contain_text("Still here.")
 
@@ -211,7 +211,7 @@ def test_a_card_that_stays_on_the_page_shows_decisions_and_their_undo(
         expect(card.locator(".status")).to_have_text(status)
         assert buttons(card) == left
         expect(card.locator(".awaiting")).to_have_count(1 if name == "Hold" else 0)
-    page.keyboard.press("u")
+    press(page, "u")
     expect(card.locator(".status")).to_have_text("Spam")
     expect(card.get_by_role("button", name="Hold", exact=True)).to_be_visible()
     assert buttons(card) == ["Approve", "Hold", "Trash"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.newsroom_site import OTHER_STORY, serve
+from tests.newsroom_site import OTHER_STORY, press, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,14 +43,6 @@ def card(page: Page, text: str) -> Locator:
 
 def tab(page: Page, name: str) -> Locator:
     return page.locator(".tabs a", has_text=re.compile(rf"^{name} ")).locator(".count")
-
-
-def press(page: Page, keys: str) -> None:
-    # A page that a link has led to ignores keys before its scripts have run and before it was painted once.
-    page.wait_for_load_state("domcontentloaded")
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    for key in keys:
-        page.keyboard.press(key)
 
 
 def test_fifty_items_are_decided_with_the_keyboard_alone(newsroom: Newsroom, desk: Callable[..., Page]) -> None:

@@ -191,8 +191,8 @@ def test_a_signal_that_interrupts_a_query_after_a_write_is_raised_itself(pg_url:
     change(database)
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
         with pytest.raises(InterruptedError):
-            signal.setitimer(signal.ITIMER_REAL, 0.2)
             database.ask("SELECT pg_sleep(20)", ())
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

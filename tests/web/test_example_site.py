@@ -34,7 +34,7 @@ def running(data: Path, *more: str) -> Iterator[tuple[str, str]]:
         yield site, link
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         process.stdout.close()
     assert process.returncode == 0, "Ctrl-C ends it quietly"
 

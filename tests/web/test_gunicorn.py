@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -164,7 +164,8 @@ def test_no_acknowledged_comment_is_lost_when_workers_are_killed(site: Site) -> 
         if status == 202:
             acknowledged.add(item["id"])
         if n in {20, 40}:
-            os.kill(site.workers()[0], signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(site.workers()[0], signal.SIGKILL)
 
     at_once(post, 60)
     assert acknowledged

@@ -11,7 +11,7 @@ from moderate.checks.base import COMMENTS
 from moderate.checks.order import CHECKS
 from moderate.model import NewTask
 from moderate.testing import AkismetStandIn
-from tests.servers import wait_until
+from tests.servers import free_port, wait_until
 from tests.sites import Host
 from tests.tasks import next_due
 
@@ -168,7 +168,7 @@ def test_a_task_of_a_newer_version_is_reported_after_three_days(tmp_path: Path) 
 
 def test_reporting_a_decision_to_akismet_is_given_up_after_two_days(tmp_path: Path) -> None:
     settings = {"MODERATE_AKISMET_KEY": "k", "MODERATE_SITE_URL": "http://localhost"}
-    with AkismetStandIn() as akismet:
+    with AkismetStandIn(free_port()) as akismet:
         site = a_site(tmp_path, lambda: None, MODERATE_AKISMET_URL=akismet.url, **settings)
         number = site.comment(GOOD).json["id"]
         site.state.worker.drain()
