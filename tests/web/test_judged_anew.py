@@ -177,6 +177,46 @@ def test_a_new_rule_is_applied_to_what_waits_and_publishes_nothing(host: Host) -
     assert seen(host, spam)["findings"] == []
 
 
+def add_rule(host: Host, kind: str, value: str, effect: str) -> int:
+    rule = {"kind": kind, "value": value, "effect": effect}
+    answer = host.client.post("/discuss/moderation/rules", json=rule, headers=host.token())
+    assert answer.status_code == 201, answer.text
+    return int(answer.json["id"])
+
+
+def test_a_new_rule_of_each_kind_is_applied_to_what_waits(host: Host) -> None:
+    fields = {"author": "Cheap Pills", "url": "https://pills.example/", "email": "mika@mail.example"}
+    rules = [("word", "cheap pills"), ("host", "pills.example"), ("email", "@mail.example"), ("ip", "127.0.0.0/8")]
+    for number, (kind, value) in enumerate(rules, 1):
+        assert host.comment(f"Number {number}.", **fields).status_code == 202
+        rule = add_rule(host, kind, value, "hold")
+        work_later(host)
+        assert len(found_by(host, number, "rules")) == 1, kind
+        host.client.delete(f"/discuss/moderation/rules/{rule}", headers=host.token())
+
+
+def test_a_rule_that_was_deleted_and_added_again_is_the_one_that_is_named(host: Host) -> None:
+    posted(host, "All about zeppelins.")
+    first = add_rule(host, "word", "zeppelins", "hold")
+    work_later(host)
+    host.client.delete(f"/discuss/moderation/rules/{first}", headers=host.token())
+    second = add_rule(host, "word", "zeppelins", "hold")
+    work_later(host)
+    (rule,) = host.client.get("/discuss/moderation/rules", headers=host.token()).json["rules"]
+    assert (rule["id"], rule["hits"]) == (second, 1)
+
+
+def test_what_was_trusted_is_not_suspected_and_findings_stand_in_the_order_of_the_checks(host: Host) -> None:
+    add_rule(host, "word", "airships", "trust")
+    links = " ".join(f"https://{name}.example/" for name in "abc")
+    trusted = posted(host, f"{offer(901)} airships zeppelins {links}")
+    assert [finding["check"] for finding in seen(host, trusted)["findings"]] == ["links", "trust-rules"]
+    teach(host)
+    add_rule(host, "word", "zeppelins", "hold")
+    work_later(host)
+    assert [finding["check"] for finding in seen(host, trusted)["findings"]] == ["rules", "links", "trust-rules"]
+
+
 def test_what_links_waits_for_stays_on_its_card_and_comes_to_no_other(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_PREMODERATION="links")
     linked = posted(host, "The timetable: https://ferry.example/times")

@@ -215,7 +215,8 @@ def test_further_decisions_renew_a_proposal_after_ten_minutes(host: Host) -> Non
     assert proposals(host)[0]["decided"] == 3
     host.clock.advance(minutes=10)
     assert searches(host, numbers[5:]) == one > 0
-    assert proposals(host)[0]["decided"] == 7
+    (found,) = proposals(host)
+    assert (found["decided"], found["examples"]) == (7, numbers[:-4:-1])
 
 
 def test_what_was_searched_for_in_vain_is_searched_for_again_after_a_minute(host: Host) -> None:
@@ -271,6 +272,18 @@ def test_hosts_of_many_people_and_the_sites_own_are_not_proposed(tmp_path: Path,
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_SITE_URL="https://news.example")
     decided(host, casinos(host, url=url))
     assert proposals(host) == []
+
+
+def test_a_host_above_the_sites_own_is_not_proposed(tmp_path: Path) -> None:
+    host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_SITE_URL="https://talk.news.example")
+    decided(host, casinos(host, url="https://news.example/"))
+    assert proposals(host) == []
+
+
+def test_of_many_hosts_in_an_item_the_first_are_proposed(host: Host) -> None:
+    text = "See https://one.example https://two.example https://three.example"
+    decided(host, [sent(host, text, url="https://casino.example/") for _ in range(3)])
+    assert {rule["value"] for rule in rules_proposed(host)} == {"casino.example", "one.example", "two.example"}
 
 
 @pytest.mark.parametrize("value", ["spammer.github.io", "notyoutube.com", "youtube.com.evil.example"])
@@ -360,12 +373,36 @@ def test_approvals_propose_trust_in_nothing_that_anyone_can_type(host: Host) -> 
     assert proposals(host) == []
 
 
-def test_approved_pings_of_a_host_propose_to_trust_it(tmp_path: Path) -> None:
+@pytest.fixture
+def pinged(tmp_path: Path) -> Host:
+    """Three pings of a host that wait."""
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_VERIFY_PINGS="off")
     for number in range(3):
         data = {"url": f"https://blog.example/{number}", "excerpt": f"About it, part {number}."}
         assert host.client.post("/discuss/trackback/thaw", data=data).status_code == 200
     run_tasks(host)
+    return host
+
+
+def test_pings_of_a_host_that_were_called_spam_propose_to_mark_it(pinged: Host) -> None:
+    decided(pinged, [1, 2, 3])
+    assert {**CASINO, "value": "blog.example"} in rules_proposed(pinged)
+
+
+def test_comments_with_the_address_of_a_host_speak_neither_for_trust_in_it_nor_against(pinged: Host) -> None:
+    # Anyone can type an address; only a ping shows that the host sent it.
+    pinged.trapped(url="https://blog.example/")
+    decided(pinged, [sent(pinged, url="https://blog.example/") for _ in range(2)], "approve")
+    decided(pinged, [1], "approve")
+    assert proposals(pinged) == []
+    pinged.clock.advance(minutes=2)
+    decided(pinged, [2, 3], "approve")
+    (found,) = proposals(pinged)
+    assert (found["rule"]["effect"], found["by_status"]) == ("trust", {"approved": 3})
+
+
+def test_approved_pings_of_a_host_propose_to_trust_it(pinged: Host) -> None:
+    host = pinged
     decided(host, [1, 2, 3], "approve")
     assert rules_proposed(host) == [{"kind": "host", "value": "blog.example", "effect": "trust"}]
     host.moderator = Moderator("mori")

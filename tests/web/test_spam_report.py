@@ -62,6 +62,18 @@ def test_a_decision_to_hold_what_waits_is_neither(judged: Host) -> None:
     assert report(judged)["held"]["undecided"] == 5
 
 
+def test_each_decision_agrees_or_disagrees_with_the_status_that_a_check_gave(tmp_path: Path) -> None:
+    host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_PREMODERATION="none")
+    decisions = ("approve", "hold", "spam", "trash")
+    for decision in decisions:
+        for sent in (host.comment(f"{decision} {MANY}"), host.trapped(decision), host.comment(f"The river {decision}")):
+            host.decide(sent.json["id"], decision)
+    found = report(host)
+    assert found["held"] == {"items": 4, "agreed": 2, "disagreed": 1, "undecided": 1}
+    assert found["marked"] == {"items": 4, "agreed": 2, "disagreed": 2, "undecided": 0}
+    assert found["published"] == {"items": 4, "agreed": 1, "disagreed": 3, "undecided": 0}
+
+
 def test_what_was_published_and_removed_later_is_told(tmp_path: Path) -> None:
     host = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_PREMODERATION="none")
     for number in range(4):
@@ -84,6 +96,7 @@ def test_the_table_names_each_check_once_for_each_status(judged: Host) -> None:
     assert [line.split() for line in lines if line.startswith("honeypot")] == [
         ["honeypot", "marked", "2", "0", "0", "2"]
     ]
+    assert [line.split() for line in lines if line.startswith("none")] == [["none", "held", "2", "0", "0", "2"]]
     assert "Of 1 held ones that were decided, 1 (100.0%) were approved." in lines
 
 
@@ -105,8 +118,11 @@ def test_the_filter_is_described_without_its_words(judged: Host, tmp_path: Path)
     assert "It finds nothing until it has learned from 10 of each." in run(judged).stdout
     path = tmp_path / "texts.jsonl"
     texts = [{"text": f"cheap watches number{n}", "label": "spam" if n % 2 else "ham"} for n in range(20)]
-    path.write_text("".join(json.dumps(text) + "\n" for text in texts))
-    judged.app.test_cli_runner().invoke(args=["moderate", "teach", str(path)])
+    for label in ("ham", "spam"):
+        # One kind alone is not enough.
+        assert not report(judged)["filter"]["is_in_use"]
+        path.write_text("".join(json.dumps(text) + "\n" for text in texts if text["label"] == label))
+        judged.app.test_cli_runner().invoke(args=["moderate", "teach", str(path)])
     judged.decide(1, "approve")
     judged.state.worker.drain()
     learned = report(judged)["filter"]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from moderate.cli import learning
 from moderate.learned.check import LEAST
+from tests.sites import Host
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from click.testing import Result
-
-    from tests.sites import Host
 
 SPAM = [f"Cheap watches number{n} with free shipping" for n in range(LEAST)]
 GOOD = [f"The river{n} froze twice this winter" for n in range(LEAST)]
@@ -63,6 +65,45 @@ def test_the_filter_judges_by_what_it_was_taught(host: Host, file: str) -> None:
     runner = host.app.test_cli_runner()
     waiting, spam = (runner.invoke(args=["moderate", "queue", "--status", name]).output for name in ("pending", "spam"))
     assert (waiting + spam).count("(learned)") == 1
+
+
+def test_a_row_teaches_what_a_decision_on_such_a_comment_teaches(host: Host, tmp_path: Path) -> None:
+    sender = {"author": "Cheap Pills", "url": "https://pills.example/", "email": "mika@example.org"}
+    host.comment("Zeppelins\nAll about them", **sender)
+    host.decide(1, "spam")
+    host.state.worker.drain()
+    before = learned(host)[0]
+    assert {row.spam for row in before if row.token} >= {1}
+    texts = [{"text": "Zeppelins\nAll about them"}, {"title": "Zeppelins", "text": "All about them"}]
+    path = tmp_path / "texts.jsonl"
+    path.write_text("".join(json.dumps({**text, **sender, "label": "spam"}) + "\n" for text in texts))
+    assert report(host, str(path))["learned"] == 2
+    assert learned(host)[0] == [(row.token, row.spam * 3, row.good) for row in before]
+
+
+def test_the_order_of_the_rows_changes_nothing_that_is_learned(host: Host, file: str, tmp_path: Path) -> None:
+    shutil.copyfile(tmp_path / "moderate.sqlite3", tmp_path / "copy.sqlite3")
+    twin = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_DATABASE_URL=f"sqlite:///{tmp_path}/copy.sqlite3")
+    turned = write(tmp_path / "turned.jsonl", *[(text, "ham") for text in GOOD], *[(text, "spam") for text in SPAM])
+    weights = []
+    for site, path in ((host, file), (twin, turned)):
+        run(site, path)
+        with site.state.desk.store.database.read() as conn:
+            weights.append(conn.exec_driver_sql("SELECT token, weight FROM moderate_token_counts ORDER BY token").all())
+    assert weights[0] == weights[1]
+
+
+def test_a_file_of_several_pages_is_learned_as_a_whole(host: Host, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning, "PAGE", 6)
+    assert report(host, file)["learned"] == 20
+    assert report(host, file)["known"] == 20
+
+
+def test_a_filter_that_was_taught_one_kind_of_texts_only_finds_nothing_yet(host: Host, tmp_path: Path) -> None:
+    shown = run(host, write(tmp_path / "spam.jsonl", *[(text, "spam") for text in SPAM])).stdout
+    assert "It finds nothing until it has learned from 10 of each." in shown
+    shown = run(host, write(tmp_path / "good.jsonl", *[(text, "ham") for text in GOOD])).stdout
+    assert "It finds nothing" not in shown
 
 
 def test_the_same_file_again_changes_nothing(host: Host, file: str) -> None:
@@ -118,12 +159,21 @@ def test_the_first_label_of_a_text_counts(host: Host, tmp_path: Path) -> None:
     shown = run(host, path).stdout
     assert "1 came again." in shown
     assert "1 have another label than the same text before them, which counts: lines 3." in shown
-    assert report(host, path)["examples"] == {"spam": 1, "good": 1}
+    found = report(host, path)
+    assert (found["examples"], found["labelled_otherwise"]) == ({"spam": 1, "good": 1}, 1)
     turned = write(tmp_path / "turned.jsonl", ("one", "ham"), ("two", "ham"))
     assert "1 were learned with the other label before, and stay so: lines 1." in run(host, turned).stdout
+    assert report(host, turned)["labelled_otherwise"] == 1
     run(host, turned, "--forget")
     run(host, turned)
     assert report(host, turned)["examples"] == {"spam": 0, "good": 2}
+
+
+def test_of_many_lines_with_another_label_the_first_are_named(host: Host, file: str, tmp_path: Path) -> None:
+    run(host, file)
+    turned = write(tmp_path / "turned.jsonl", *[(text, "ham") for text in SPAM], *[(text, "spam") for text in GOOD[:1]])
+    shown = run(host, turned).stdout
+    assert re.search(r"11 were learned with the other label before, and stay so: lines (\d+, ){10}…\. ", shown)
 
 
 def test_only_the_named_labels_are_learned(host: Host, tmp_path: Path) -> None:
@@ -169,6 +219,8 @@ def test_a_missing_column_is_wrong_use_and_a_missing_file_is_named(host: Host, t
     missing = run(host, str(tmp_path / "texts.csv"))
     assert missing.exit_code == 2
     assert "the columns are: words, label. Name it with --text." in missing.stderr
+    (tmp_path / "odd.csv").write_text("\x1b[2Jwords,label\nx,spam\n")
+    assert "the columns are:  [2Jwords, label." in run(host, str(tmp_path / "odd.csv")).stderr
     nothing = run(host, str(tmp_path / "none.csv"))
     assert nothing.exit_code == 1
     assert "none.csv cannot be read: No such file or directory" in nothing.stderr

@@ -189,7 +189,7 @@ def json_rows(file: TextIO) -> Iterator[Row]:
         if not line.strip():
             continue
         if len(line) > LONGEST:
-            yield number, f"it has more than {LONGEST:,} characters"
+            yield number, too_long()
             continue
         try:
             found = json.loads(line)
@@ -201,11 +201,17 @@ def json_rows(file: TextIO) -> Iterator[Row]:
             yield number, "this is no JSON object on one line"
 
 
+def too_long() -> str:
+    return f"it has more than {LONGEST:,} characters"
+
+
 def written(value: object) -> str:
     return "" if value is None else str(value)
 
 
 def csv_rows(file: TextIO) -> Iterator[Row]:
+    # Python refuses cells of an eighth of that, whatever reads them, and has no such limit of one reader.
+    csv.field_size_limit(max(LONGEST, csv.field_size_limit()))
     lines = Counted(bounded(file))
     first = next(lines, "")
     delimiter = max(DELIMITERS, key=first.count)
@@ -218,14 +224,17 @@ def csv_rows(file: TextIO) -> Iterator[Row]:
         yield 1, f"two columns have the name {twice[0][:40]!r}"
     while True:
         number = lines.number + 1
+        lines.longest = 0
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            yield number, f"this is no row of CSV ({error})"
+            yield number, too_long() if lines.longest > LONGEST else f"this is no row of CSV ({error})"
             continue
         if cells is None:
             return
-        if len(cells) > len(names):
+        if lines.longest > LONGEST:
+            yield number, too_long()
+        elif len(cells) > len(names):
             yield number, f"it has {len(cells)} cells, and the first line {len(names)}"
         elif cells:
             # Some programs leave out empty cells at the end.
@@ -242,11 +251,11 @@ def bounded(file: TextIO) -> Iterator[str]:
 
 
 class Counted:
-    """An iterator of lines that knows how many it has given."""
+    """An iterator of lines that knows how many it has given, and the length of the longest."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
-        self.number = 0
+        self.number = self.longest = 0
 
     def __iter__(self) -> Counted:
         return self
@@ -254,4 +263,5 @@ class Counted:
     def __next__(self) -> str:
         line = next(self._lines)
         self.number += 1
+        self.longest = max(self.longest, len(line))
         return line

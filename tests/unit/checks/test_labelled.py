@@ -45,11 +45,38 @@ def test_csv_is_read_in_the_forms_of_spreadsheets(tmp_path: Path, mark: str, del
 
 
 def test_json_lines_are_read_with_the_columns_of_each_row(tmp_path: Path) -> None:
-    rows = rows_of(tmp_path, '{"text": "a", "is_spam": true, "t": 5}\n\n{"is_spam": false, "text": "b", "url": null}\n')
-    assert labels(rows) == [("a", True), ("b", False)]
+    content = (
+        '\n{"text": "a", "is_spam": true, "t": 5}\n\n{"is_spam": false, "text": "b", "url": null}\n'
+        '{"body": "c", "label": 0, "url": "https://c.example/"}\n'
+    )
+    rows = rows_of(tmp_path, content)
+    assert labels(rows) == [("a", True), ("b", False), ("c", False)]
     assert isinstance(rows[0], Labelled)
     assert rows[0].row["t"] == "5"
-    assert rows[1].line == 3
+    assert [row.line for row in rows] == [2, 4, 5]
+    assert [row.url for row in rows if isinstance(row, Labelled)] == ["", "", "https://c.example/"]
+
+
+def test_csv_is_read_with_blank_lines_short_rows_and_names_without_a_column(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, "label, text,url,,\nham,a\n\nspam,b,https://b.example/,,\n")
+    assert labels(rows) == [("a", False), ("b", True)]
+    assert [row.url for row in rows if isinstance(row, Labelled)] == ["", "https://b.example/"]
+
+
+def test_of_several_columns_for_a_field_the_usual_one_is_read(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, "status,message,text,is_spam\napproved,about it,cheap,1\n")
+    assert labels(rows) == [("cheap", True)]
+
+
+def test_a_row_keeps_its_number_in_later_versions_and_only_under_its_key(tmp_path: Path) -> None:
+    content = "text,label,author,url,email,title\na,{},b,https://c.example/,d@e.example,f\n"
+    numbers = [
+        row.number(key)
+        for label, key in (("spam", b"key"), ("ham", b"key"), ("spam", b"other"))
+        for row in rows_of(tmp_path, content.format(label))
+        if isinstance(row, Labelled)
+    ]
+    assert numbers == [-7_155_511_047_480_181_478, -7_155_511_047_480_181_478, -1_819_073_187_440_792_426]
 
 
 def test_columns_and_labels_of_any_name_are_named(tmp_path: Path) -> None:
@@ -63,6 +90,15 @@ def test_columns_and_labels_of_any_name_are_named(tmp_path: Path) -> None:
     assert labels(rows) == [("buy", True), ("nice", False), ("waits", None)]
     assert isinstance(rows[0], Labelled)
     assert rows[0].email == "a@b.example"
+
+
+@pytest.mark.parametrize(("named", "wanted"), [("spam", [True, None]), ("good", [None, False])])
+def test_where_labels_of_one_kind_are_named_all_others_are_left_out(
+    tmp_path: Path, named: str, wanted: list[bool | None]
+) -> None:
+    labels_of = {"spam": {"spam": labelled.labels(["Bad  One"])}, "good": {"good": labelled.labels(["ham"])}}
+    rows = rows_of(tmp_path, "text,label\nbuy, bad one\nnice,HAM\n", **labels_of[named])
+    assert [is_spam for _, is_spam in labels(rows)] == wanted
 
 
 def test_a_label_that_is_not_known_is_a_mistake_with_its_line(tmp_path: Path) -> None:
@@ -84,6 +120,7 @@ def test_a_label_that_is_not_known_is_a_mistake_with_its_line(tmp_path: Path) ->
         ('text,label\na,spam\n"b,spam\n', 3, "this is no row of CSV"),
         ("text,label\na,spam\nb,spam,more\n", 3, "it has 3 cells, and the first line 2"),
         (b"text,label\na,spam\n" + b"caf\xe9,ham\n", 3, "these bytes are not utf-8"),
+        (b"text,label,author\na,spam,\n" + b"b,ham,Ren\xe9\n", 3, "these bytes are not utf-8"),
     ],
 )
 def test_a_line_that_cannot_be_read_is_named_with_the_reason(
@@ -126,15 +163,29 @@ def test_a_row_after_one_that_cannot_be_read_is_read(tmp_path: Path) -> None:
     assert [type(row).__name__ for row in rows] == ["Mistake", "Labelled"]
 
 
+@pytest.mark.parametrize(
+    ("before", "long", "after"),
+    [
+        ("", '{"text": "' + "x" * 1000 + '", "is_spam": 1}\n', '{"text": "a", "is_spam": 0}\n'),
+        ("text,author,label\n", "b," + "x" * 1000 + ",spam\n", "a,,ham\n"),
+        ("text,author,label\n", "b," + '"x"' * 1000 + ",spam\n", "a,,ham\n"),
+    ],
+)
 def test_a_line_beyond_the_bound_is_a_mistake_and_is_not_held_in_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, long: str, after: str
 ) -> None:
     monkeypatch.setattr(labelled, "LONGEST", 100)
-    long = '{"text": "' + "x" * 1000 + '", "is_spam": 1}\n'
-    rows = rows_of(tmp_path, long + '{"text": "a", "is_spam": 0}\n')
-    assert mistakes(rows) == [(1, "it has more than 100 characters")]
+    rows = rows_of(tmp_path, before + long + after)
+    line = len((before + long).splitlines())
+    assert mistakes(rows) == [(line, "it has more than 100 characters")]
     assert isinstance(rows[1], Labelled)
-    assert (rows[1].text, rows[1].line) == ("a", 2)
+    assert (rows[1].text, rows[1].line) == ("a", line + 1)
+
+
+@pytest.mark.parametrize("content", ["text,label\n{},ham\n", '{{"text": "{}", "label": "ham"}}\n'])
+def test_a_long_text_is_read_in_both_forms(tmp_path: Path, content: str) -> None:
+    text = "x" * 900_000
+    assert labels(rows_of(tmp_path, content.format(text))) == [(text, False)]
 
 
 @pytest.mark.parametrize(
