@@ -358,6 +358,12 @@ def test_a_name_that_nobody_else_uses_is_proposed_to_be_held(host: Host) -> None
     assert len(proposals(host)) == 1
 
 
+@pytest.mark.parametrize("author", ["casino.example", "WWW.Casino.example"])
+def test_a_name_that_is_the_host_of_the_item_is_proposed_as_a_host_alone(host: Host, author: str) -> None:
+    decided(host, [sent(host, author=author, url="https://www.casino.example/win") for _ in range(3)])
+    assert rules_proposed(host) == [CASINO]
+
+
 def test_neither_names_of_signed_in_authors_nor_those_that_others_mention_count(host: Host) -> None:
     host.author = Author("Cheap Pills24", id="7")
     decided(host, [sent(host) for _ in range(3)])

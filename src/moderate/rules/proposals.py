@@ -160,13 +160,16 @@ def candidates_of(desk: Desk, item: Item) -> Iterator[Rule]:
 
     Trust is for the hosts of pings alone: an address of the network may be many people's, and anyone can type a name.
     """
-    rules = [Rule(0, "host", host, "spam") for host in hosts_of(desk, item)]
+    hosts = hosts_of(desk, item)
+    rules = [Rule(0, "host", host, "spam") for host in hosts]
     if item.kind.is_ping:
         rules += [rule._replace(effect="trust") for rule in rules if rule.value == bare(item.source_url or "")]
     address = address_of(item.ip or "")
     if address is not None and address.is_global:
         rules.append(Rule(0, "ip", client_net(str(address)).own, "spam"))
-    if item.author_id is None and "*" not in item.author and is_telling(plain(item.author).strip()):
+    # A ping that names no blog has its host for an author.
+    is_name = "*" not in item.author and item.author.lower().removeprefix("www.") not in hosts
+    if item.author_id is None and is_name and is_telling(plain(item.author).strip()):
         rules.append(Rule(0, "word", item.author, "hold"))
     for rule in rules:
         with suppress(Invalid):
