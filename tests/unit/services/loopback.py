@@ -107,13 +107,15 @@ class Server:
     def _serve(self, stream: socket.socket) -> None:
         # The other end leaves in the middle: that is what is tested.
         with stream, contextlib.suppress(OSError):
-            stream.settimeout(5)
+            stream.settimeout(30)
             if self._context:
                 stream = self._context.wrap_socket(stream, server_side=True)
             with stream:
                 connection = Connection(stream, self._stop)
-                self.connections.append(connection)
-                self._handler(connection)
+                # A client may reach its deadline before it has sent anything.
+                if connection.request:
+                    self.connections.append(connection)
+                    self._handler(connection)
 
     def close(self) -> None:
         self._stop.set()

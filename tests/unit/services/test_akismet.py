@@ -61,7 +61,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def service(server: AkismetStandIn, clock: ManualClock) -> Iterator[AkismetService]:
-    service = AkismetService(KEY, "https://news.example.org/", clock=clock, base_url=server.url + "/", timeout=5)
+    service = AkismetService(KEY, "https://news.example.org/", clock=clock, base_url=server.url + "/", timeout=30)
     yield service
     service.close()
 

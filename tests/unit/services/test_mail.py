@@ -319,7 +319,7 @@ def server() -> Iterator[MailServer]:
 
 
 def transport(port: int, **changes: Any) -> SmtpTransport:
-    values: dict[str, Any] = {"security": "none", "account": None, "timeout": 5, "own_name": "news"}
+    values: dict[str, Any] = {"security": "none", "account": None, "timeout": 30, "own_name": "news"}
     return SmtpTransport("127.0.0.1", port, **{**values, **changes})
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 OLD, NEW = "whsec_" + base64.b64encode(b"an old secret of 24 bytes").decode(), "a new secret in plain words"
 
 
-def caller(url: str, *secrets: str, timeout: float = 5, clock: Any = None, context: Any = None) -> Notifier:
+def caller(url: str, *secrets: str, timeout: float = 30, clock: Any = None, context: Any = None) -> Notifier:
     hook = Hook(url, secrets or (NEW,))
     options: dict[str, Any] = {"timeout": timeout, "user_agent": "moderate/test", "ssl_context": context}
     return WebhookNotifier(hook, Links(), clock=clock or SystemClock(), **options)
