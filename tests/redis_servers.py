@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+#: The end of an address for tests in which Redis is to answer, however long the machine pauses.
+PATIENT = "?socket_timeout=10&socket_connect_timeout=10"
+
+
 class PausableRedis(Redis):
     """A redis-server that can hang (SIGSTOP) and wake up again, and listens on a unix socket as well."""
 
@@ -75,7 +79,7 @@ class RedisCluster(contextlib.ExitStack):
         for _ in range(50):
             port = free_port()
             if port < 50000:
-                node = Redis("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
+                node = Redis("--cluster-enabled", "yes", "--cluster-node-timeout", "30000")
                 node.port = port
                 return self.enter_context(node)
         raise AssertionError("no port below 50000 is free")

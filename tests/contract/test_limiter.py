@@ -15,6 +15,7 @@ from moderate.limits.local import LocalLimiter
 from moderate.limits.rates import SECOND, Bucket, Rate
 from moderate.redis import RedisLimiter, connect
 from moderate.testing import ManualClock
+from tests.redis_servers import PATIENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +71,7 @@ def counted(request: pytest.FixtureRequest) -> Iterator[Local | InRedis]:
     if request.param == "local":
         yield Local()
         return
-    with connect(request.getfixturevalue("redis_url") + "?socket_timeout=5&socket_connect_timeout=5") as client:
+    with connect(request.getfixturevalue("redis_url") + PATIENT) as client:
         yield InRedis(client)
 
 

@@ -15,6 +15,7 @@ from moderate.errors import ServiceDown
 from moderate.limits.rates import Bucket, Rate
 from moderate.redis import RedisLimiter, connect
 from tests.mariadb_servers import MariaDB
+from tests.redis_servers import PATIENT
 from tests.servers import Redis, free_port
 
 if TYPE_CHECKING:
@@ -42,13 +43,13 @@ BUCKET = Bucket("client", "somebody", Rate(2, 3600))
 
 def test_a_server_with_a_trusted_certificate_is_used(secured: tuple[str, Path]) -> None:
     url, authority = secured
-    limiter = RedisLimiter(connect(f"{url}?ssl_ca_certs={quote(str(authority))}"))
+    limiter = RedisLimiter(connect(f"{url}{PATIENT}&ssl_ca_certs={quote(str(authority))}"))
     assert [limiter.take([BUCKET]).passed for _ in range(3)] == [True, True, False]
     limiter.close()
 
 
 def test_a_server_with_an_untrusted_certificate_is_an_outage(secured: tuple[str, Path]) -> None:
-    limiter = RedisLimiter(connect(secured[0]))
+    limiter = RedisLimiter(connect(secured[0] + PATIENT))
     with pytest.raises(ServiceDown, match="its certificate is not from an authority that is trusted here"):
         limiter.take([BUCKET])
     limiter.close()

@@ -19,6 +19,7 @@ from moderate.database.schema import tasks
 from moderate.testing import AkismetStandIn
 from tests.factories import fill_thread
 from tests.faults.worker_site import POISON, create_app
+from tests.redis_servers import PATIENT
 from tests.servers import ROOT, Redis, dies_with_us, wait_until
 from tests.tasks import next_due
 
@@ -229,7 +230,7 @@ def test_redis_wakes_a_worker_at_once(
     akismet: AkismetStandIn,
     redis_url: str,
 ) -> None:
-    config = {"MODERATE_REDIS_URL": redis_url}
+    config = {"MODERATE_REDIS_URL": redis_url + PATIENT}
     with closing(Site(tmp_path, monkeypatch, akismet, **config)) as site:
         site.work()
         number = site.comment("The first, found at the start or by the bell")

@@ -14,6 +14,7 @@ from moderate.akismet.stand_in import AkismetStandIn
 from moderate.clock import ClockSteps, SystemClock
 from moderate.model import NewTask
 from tests.mail_servers import MailServer, knows
+from tests.redis_servers import PATIENT
 from tests.servers import Redis
 from tests.sites import Host
 from tests.unit.services.loopback import Connection, serving
@@ -95,7 +96,7 @@ def test_an_unreachable_database_or_a_refused_login_is_reported_with_a_message(
 
 def test_a_stopped_redis_is_reported(tmp_path: Path) -> None:
     with Redis() as server:
-        assert checked(tmp_path, MODERATE_REDIS_URL=server.url)[0] == 0
+        assert checked(tmp_path, MODERATE_REDIS_URL=server.url + PATIENT)[0] == 0
         url = server.url
     code, said = checked(tmp_path, MODERATE_REDIS_URL=url)
     assert code == 1
@@ -197,8 +198,8 @@ def test_hosts_with_different_clocks_use_the_clock_of_the_database(
     )
     behind.app.test_cli_runner().invoke(args=["moderate", "db", "upgrade"])
     said = [host.app.test_cli_runner().invoke(args=["moderate", "check-config"]) for host in (behind, ahead)]
-    assert re.search(r"this host's clock is (299|300|301) s behind its own", said[0].output)
-    assert re.search(r"this host's clock is (299|300|301) s ahead of its own", said[1].output)
+    assert re.search(r"this host's clock is (29\d|30\d) s behind its own", said[0].output)
+    assert re.search(r"this host's clock is (29\d|30\d) s ahead of its own", said[1].output)
     assert behind.client.get("/discuss/health").json["database"] == "ok"
     first, second = (host.state.desk for host in (behind, ahead))
     first.store.tasks.add(1, [NewTask(kind="verify", due_at=first.clock.now())], first.clock.now())

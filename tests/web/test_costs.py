@@ -22,7 +22,7 @@ from sqlalchemy import event
 import moderate
 from bench.requests_site import KEYS, MARKED_UP, PLAIN, texts
 from moderate import Moderator
-from tests.redis_servers import monitored
+from tests.redis_servers import PATIENT, monitored
 from tests.sites import Host
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ COSTS: dict[str, tuple[Cost, Cost]] = {
 def site(request: pytest.FixtureRequest, tmp_path: Path, redis_url: str) -> Site:
     plenty = [f"1000000/{each}" for each in ("hour per client", "day per client", "hour per article", "day per site")]
     config: dict[str, Any] = {
-        "MODERATE_REDIS_URL": redis_url,
+        "MODERATE_REDIS_URL": redis_url + PATIENT,
         "MODERATE_LIMITS": {"comments": plenty, "pings": plenty},
         "MODERATE_MAX_LINKS": 10,
     }

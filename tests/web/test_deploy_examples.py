@@ -25,6 +25,7 @@ from urllib.parse import urlencode
 import pytest
 import yaml
 
+from tests.redis_servers import PATIENT
 from tests.servers import HOST, ROOT, Redis, connects, dies_with_us, free_port, program, wait_until
 from tests.sites import Host
 
@@ -121,7 +122,7 @@ class Site:
         """Add to the environment of the examples where the sources and the test's servers are, and nothing else."""
         assert re.fullmatch(r"redis://[\w.]+", given["MODERATE_REDIS_URL"])
         # libpq uses these with any host in the address.
-        ways = {"PGHOSTADDR": HOST, "PGPORT": str(self.postgresql.port), "MODERATE_REDIS_URL": self.redis.url}
+        ways = {"PGHOSTADDR": HOST, "PGPORT": str(self.postgresql.port), "MODERATE_REDIS_URL": self.redis.url + PATIENT}
         return {"PATH": f"{sys.prefix}/bin:{os.defpath}", "PYTHONPATH": str(ROOT / "src"), **given, **ways}
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, str]:

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.orm import Session
 
@@ -21,7 +23,7 @@ from moderate.checks.base import ALL_KINDS
 from moderate.errors import ConfigError
 from moderate.protocols.trackback import Trackback
 from moderate.tasks.housekeeping import check_up
-from tests.redis_servers import RedisCluster
+from tests.redis_servers import PATIENT, RedisCluster
 from tests.servers import Redis
 from tests.sites import Host
 
@@ -252,7 +254,7 @@ def test_a_redis_that_answers_ping_but_cannot_limit_is_unhealthy(tmp_path: Path,
         with redis.Redis.from_url(server.url) as client:
             client.execute_command(*command)
             assert client.ping()
-        site = a_site(tmp_path, MODERATE_REDIS_URL=server.url)
+        site = a_site(tmp_path, MODERATE_REDIS_URL=server.url + PATIENT)
         assert is_ill(site, "redis", words)
         site.state.close()
 
@@ -262,7 +264,7 @@ def test_a_redis_that_answers_ping_but_cannot_limit_is_unhealthy(tmp_path: Path,
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("redis://{place}/99", "it has no database of that number: check the end of MODERATE_REDIS_URL"),
+        ("redis://{place}/99" + PATIENT, "it has no database of that number: check the end of MODERATE_REDIS_URL"),
         ("rediss://{place}/0", "does it speak TLS at this port?"),
         ("unix:///no/such/socket", "a file or socket that its address names is not there"),
         ("redis://no-such-host.invalid/0", "its host name could not be found (DNS)"),
@@ -282,7 +284,8 @@ def test_a_redis_user_with_only_the_rights_for_limits_is_healthy(tmp_path: Path)
     with Redis() as server:
         with redis.Redis.from_url(server.url) as client:
             client.execute_command("ACL", "SETUSER", "limits", "on", ">pw", "~{moderate}:*", *rights)
-        site = a_site(tmp_path, MODERATE_REDIS_URL=server.url.replace("redis://", "redis://limits:pw@"))
+        address = server.url.replace("redis://", "redis://limits:pw@") + PATIENT
+        site = a_site(tmp_path, MODERATE_REDIS_URL=address)
         assert (look(site).status_code, look(site).json["redis"]) == (200, "ok")
         site.state.close()
 
@@ -292,7 +295,7 @@ def test_a_single_cluster_node_is_reported_as_such(tmp_path: Path) -> None:
     found = []
     with RedisCluster() as cluster:
         for node in cluster.nodes:
-            site = a_site(tmp_path, MODERATE_REDIS_URL=node.url)
+            site = a_site(tmp_path, MODERATE_REDIS_URL=node.url + PATIENT)
             answer = look(site, "?deep=1")
             found.append(answer.status_code)
             assert words in answer.json["advice" if answer.status_code == 200 else "details"]["redis"]
@@ -311,8 +314,9 @@ def test_an_invalid_redis_client_stops_the_start_with_a_message(tmp_path: Path, 
 
 @pytest.mark.parametrize("as_callable", [False, True])
 def test_an_address_or_a_callable_may_replace_a_redis_client(tmp_path: Path, redis_url: str, as_callable: bool) -> None:
-    with redis.Redis.from_url(redis_url) as client:
-        given = (lambda: client) if as_callable else redis_url
+    address = redis_url + PATIENT
+    with redis.Redis.from_url(address, retry=Retry(NoBackoff(), 0)) as client:
+        given = (lambda: client) if as_callable else address
         site = Host(tmp_path, extension={"redis": given})
         assert site.comment().status_code == 202
         assert client.keys("{moderate}:*")

@@ -11,6 +11,7 @@ import redis
 from moderate import Author
 from moderate.errors import RateLimited
 from moderate.limits.spending import Costs
+from tests.redis_servers import PATIENT
 from tests.sites import Host
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def test_an_unknown_article_still_charges_the_sender(tmp_path: Path) -> None:
 def test_sites_with_one_secret_on_one_redis_have_separate_budgets_by_default(
     tmp_path: Path, redis_url: str, limit: str
 ) -> None:
-    config = {"MODERATE_LIMITS": {"comments": [limit]}, "MODERATE_REDIS_URL": redis_url}
+    config = {"MODERATE_LIMITS": {"comments": [limit]}, "MODERATE_REDIS_URL": redis_url + PATIENT}
     one, two = Host(tmp_path / "one", **config), Host(tmp_path / "two", **config)
     again = Host(tmp_path / "one", **config)
     passed = [spend(host) for host in (one, again, one, two, two, two)]
@@ -215,7 +216,8 @@ def test_sites_with_one_secret_on_one_redis_have_separate_budgets_by_default(
 
 def test_sites_with_one_prefix_and_one_secret_share_their_budgets(tmp_path: Path, redis_url: str) -> None:
     limit = ["2/hour per client"]
-    config = {"MODERATE_LIMITS": {"comments": limit}, "MODERATE_REDIS_URL": redis_url, "MODERATE_REDIS_PREFIX": "news"}
+    address = redis_url + PATIENT
+    config = {"MODERATE_LIMITS": {"comments": limit}, "MODERATE_REDIS_URL": address, "MODERATE_REDIS_PREFIX": "news"}
     one, two = Host(tmp_path / "one", **config), Host(tmp_path / "two", **config)
     assert [spend(host) for host in (one, two, one, two)] == [True, True, False, False]
     apart = Host(tmp_path / "two", **{**config, "MODERATE_REDIS_PREFIX": "other"})
@@ -226,7 +228,7 @@ def test_sites_with_one_prefix_and_one_secret_share_their_budgets(tmp_path: Path
 
 def test_separate_budgets_need_no_database_query_per_request(tmp_path: Path, redis_url: str) -> None:
     numbers = []
-    for config in ({"MODERATE_REDIS_URL": redis_url}, {}):
+    for config in ({"MODERATE_REDIS_URL": redis_url + PATIENT}, {}):
         host = Host(tmp_path / str(len(config)), MODERATE_LIMITS={"comments": ["9/hour per client"]}, **config)
         host.comment()
         asked = host.statements()

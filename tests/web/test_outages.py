@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from moderate import Moderator
+from tests.redis_servers import PATIENT
 from tests.servers import wait_until
 from tests.sites import Host
 
@@ -226,7 +227,7 @@ def test_a_preview_is_limited_in_redis_without_a_database(tmp_path: Path, redis_
     host = Host(
         tmp_path / "app",
         MODERATE_DATABASE_URL=f"sqlite:///{tmp_path / 'moderate.sqlite3'}",
-        MODERATE_REDIS_URL=redis_url,
+        MODERATE_REDIS_URL=redis_url + PATIENT,
         MODERATE_LIMITS={"previews": ["1/hour per client"]},
     )
     answers = [host.client.post("/discuss/preview", json={"text": "Hello"}).status_code for _ in range(2)]
