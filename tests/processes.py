@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
 
 #: Neither forks the test process, whose threads and connections are its own, nor starts a Python each time.
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -19,3 +25,13 @@ PROCESSES.set_forkserver_preload(
         "tests.sites",
     ]
 )
+
+
+@contextmanager
+def killed_at_the_end(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> Iterator[None]:
+    """Kill a process that still runs after the block. After a failure `Popen` alone would wait for it for ever."""
+    with process:
+        try:
+            yield
+        finally:
+            process.kill()

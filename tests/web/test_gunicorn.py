@@ -18,6 +18,7 @@ import pytest
 
 from moderate.model import ItemFilter
 from tests.gunicorn_site import create_app
+from tests.processes import killed_at_the_end
 from tests.servers import ROOT, wait_until
 
 if TYPE_CHECKING:
@@ -186,7 +187,9 @@ def test_three_processes_starting_at_once_on_an_empty_file_all_succeed(tmp_path:
     with ExitStack() as running:
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": env}
         commands = [[sys.executable, "-c", code, f"From process {n}"] for n in range(3)]
-        started = [running.enter_context(subprocess.Popen(command, **pipes)) for command in commands]
+        started = [subprocess.Popen(command, **pipes) for command in commands]
+        for process in started:
+            running.enter_context(killed_at_the_end(process))
         for process in started:
             assert process.stdout.readline() == "ready\n"
         for process in started:
