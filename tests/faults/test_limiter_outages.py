@@ -158,7 +158,7 @@ class Probes:
 
 
 def waits_once(meet: Callable[[], object]) -> bool:
-    """Whether *meet*, which meets a hang, waits for the time-out of a quarter of a second once, and not twice.
+    """Return whether *meet*, which meets a hang, waits for the time-out of a quarter of a second once, and not twice.
 
     Any try may be slowed by other work of the machine, but none can be quicker than its time-outs.
     """
