@@ -12,14 +12,14 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pymysql
 import pytest
-from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy import create_engine, event, make_url, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from moderate.database.engine import ATTEMPTS, Database, Stale
+from moderate.database.engine import ATTEMPTS, Database, Reading, Stale
 from moderate.database.migrate import check, upgrade
 from moderate.database.outages import reason
 from moderate.database.schema import metadata
@@ -472,6 +472,28 @@ def test_a_pool_that_is_too_small_is_reported_with_instructions(served: Served) 
     database = Database(served.url, options=ConnectionOptions(pool_size=1, max_overflow=1, pool_timeout=1))
     with database.read(), database.read(), pytest.raises(ServiceDown, match="a larger pool_size"):
         Store(database).counters.totals()
+    database.dispose()
+
+
+def test_a_lost_connection_that_finds_the_pool_in_use_is_reported_like_a_pool_that_is_too_small(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(served.url, options=ConnectionOptions(pool_size=1, max_overflow=0, pool_timeout=1))
+    held: list[Any] = []
+    rollback = Reading.rollback
+
+    def taken_by_another(conn: Reading) -> None:
+        rollback(conn)
+        if conn.invalidated:
+            held.append(database.engine.raw_connection())
+
+    monkeypatch.setattr(Reading, "rollback", taken_by_another)
+    with ExitStack() as reading:
+        conn = reading.enter_context(database.read())
+        served.server.end_connections(served.url)
+        with pytest.raises(ServiceDown, match="a larger pool_size"), reading.pop_all():
+            conn.execute(select(1))
+    held[0].close()
     database.dispose()
 
 

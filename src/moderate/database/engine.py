@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Connection, Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.pool import Pool, SingletonThreadPool, StaticPool
 
 from moderate.database.outages import (
@@ -392,16 +392,19 @@ class Database:
             yield
         except UnicodeError as error:
             raise ServiceDown("database", ENCODING, kind=EXPLAINED) from error
-        except SQLAlchemyError as error:
-            redact(error)
-            words = IDS if gave_no_id(error) else reason(error, self.engine.url) if is_outage(error) else None
+        except SQLAlchemyError as raised:
+            # A statement on a lost connection wraps what the pool raises when it is asked for another one.
+            wrapped = raised.orig if isinstance(raised, StatementError) else None
+            cause = wrapped if isinstance(wrapped, SQLAlchemyError) else raised
+            redact(raised)
+            words = IDS if gave_no_id(cause) else reason(cause, self.engine.url) if is_outage(cause) else None
             if words is None:
                 raise
             self._write_failed |= is_write
-            if scope is not None and is_silence(error):
+            if scope is not None and is_silence(cause):
                 scope[key] = words
-            kind = EXPLAINED if words == IDS or is_explained(error) else ""
-            raise ServiceDown("database", words, kind=kind) from error
+            kind = EXPLAINED if words == IDS or is_explained(cause) else ""
+            raise ServiceDown("database", words, kind=kind) from cause
         self._write_failed &= not is_write
         self.done += not self._write_failed
 
