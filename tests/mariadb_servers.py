@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pymysql
 
-from tests.servers import HOST, Server, ServerFailed, connects, program
+from tests.servers import HOST, Server, ServerFailed, connects, program, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,13 +70,16 @@ class MariaDB(Server):
         self.run(f"DROP DATABASE IF EXISTS {name_of(url)}")
 
     def end_connections(self, url: str) -> None:
-        """End all connections to a database."""
+        """End all connections to a database; return when they have ended."""
         with self._connection() as connection, connection.cursor() as cursor:
             cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", (name_of(url),))
-            for (number,) in cursor.fetchall():
+            numbers = [number for (number,) in cursor.fetchall()]
+            for number in numbers:
                 # It may have gone by itself.
                 with contextlib.suppress(pymysql.MySQLError):
                     cursor.execute(f"KILL {number}")
+            left = "SELECT 1 FROM information_schema.processlist WHERE id IN %s"
+            wait_until(lambda: not numbers or not cursor.execute(left, (numbers,)))
 
     def url(self, database: str = "mysql") -> str:
         return f"mariadb+pymysql://moderate:moderate@{HOST}:{self.port}/{database}?charset=utf8mb4"

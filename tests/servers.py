@@ -248,9 +248,13 @@ class PostgreSQL(Server):
         self.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def end_connections(self, url: str) -> None:
-        """End all connections to a database."""
+        """End all connections to a database; return when they have ended."""
         name = urlsplit(url).path.removeprefix("/")
-        self.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        ended = self.run(f"SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        numbers = ", ".join(str(number) for number, _ in ended)
+        if numbers:
+            # A session that is busy, or waits for the processor, serves on until it notices.
+            wait_until(lambda: not self.run(f"SELECT 1 FROM pg_stat_activity WHERE pid IN ({numbers})"))
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql+psycopg://postgres:moderate@{HOST}:{self.port}/{database}"

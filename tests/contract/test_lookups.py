@@ -274,8 +274,7 @@ def test_a_lookup_gets_over_a_connection_that_was_lost_while_it_was_kept(
     database = Database(pg_url, clock=clock)
     upgrade(database)
     look(database)
-    name = pg_url.rpartition("/")[2]
-    postgresql.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    postgresql.end_connections(pg_url)
     look(database)
     database.dispose()
 
