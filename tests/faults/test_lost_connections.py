@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine, insert, select, text
+from sqlalchemy import create_engine, insert, select, text, update
 
 from moderate import signals
 from moderate.database.engine import Database
 from moderate.database.migrate import upgrade
-from moderate.database.schema import reservations
+from moderate.database.schema import counters, reservations
 from moderate.database.url import ConnectionOptions
 from moderate.errors import ServiceDown
 from moderate.model import Counts, NewTask
@@ -343,6 +343,20 @@ def test_many_who_post_while_connections_are_ended_lose_nothing_and_store_nothin
     assert {each.result()[-1] for each in posting} == {202}
     fill_pool(database_of(site))
     assert has_exactly(site, 40)
+
+
+def test_a_recount_goes_on_over_another_connection(server: Server, url: str, site: Host) -> None:
+    site.add_article("frost")
+    assert statuses(site, "a comment", 1) == [202]
+    assert site.comment("Another", article="frost").status_code == 202
+    database = database_of(site)
+    with database.write() as conn:
+        conn.execute(update(counters).values(pending_comment=7))
+    steps = site.state.desk.store.counters.recount(repair=True)
+    assert next(steps) is not None
+    server.end_connections(url)
+    assert len([step for step in steps if step is not None]) == 2
+    assert has_exactly(site, 2)
 
 
 # --- what is run again, and what is not --------------------------------------------------------------

@@ -363,7 +363,8 @@ class Counters:
 
     def _recount_one(self, key: str, *, repair: bool) -> Drift | None:
         """Count one row in a transaction of its own, which without *repair* is rolled back."""
-        with self._database.write() as conn:
+
+        def work(conn: Connection) -> Drift | None:
             # Adding 0 creates the row where there is none, and locks it: a transaction that moves an item of this
             # article has either finished, or waits and will add to the repaired numbers.
             add_to_counters(conn, {key: {}})
@@ -373,7 +374,9 @@ class Counters:
                 _overwrite(conn, key, counted)
             if not repair:
                 conn.rollback()
-        return Drift(key, stored, counted) if counted != stored else None
+            return Drift(key, stored, counted) if counted != stored else None
+
+        return self._database.transaction(work)
 
 
 def _known_keys() -> Select[Any]:
