@@ -201,14 +201,6 @@ def test_a_signal_that_interrupts_a_query_after_a_write_is_raised_itself(pg_url:
     database.dispose()
 
 
-def test_a_connection_that_is_kept_outlives_what_sqlalchemy_begins_on_it(database: Database) -> None:
-    for _ in range(3):
-        change(database)
-        look(database)
-        with database.write() as conn:
-            assert conn.execute(TOUCHED).rowcount == 0
-
-
 def test_a_connection_that_is_kept_is_closed_with_the_others(
     database: Database, use: Callable[[Database], None]
 ) -> None:
